@@ -31,7 +31,8 @@ class Dense:
     """One layer: z = W a + b, u = norm(z), h = φ(u), r = dropout(h), a = r + skip_scale · a[skip_from].
 
     units : n_l ≥ 1.  activation : a name, `{"name": ..., "alpha": ...}` or an Activation.
-    norm : None, "batch" or "layer", with `eps` added to the variance.  dropout : a unit's probability in [0, 1) to be 0.
+    norm : None, "batch" or "layer", with `eps` added to the variance.
+    dropout : probability in [0, 1) that a unit is 0.
     skip_from : index of an earlier layer of equal width (0 is the input).  train_bias : False keeps b as it is.
     Raises ProblemError for a value outside these.
     """
