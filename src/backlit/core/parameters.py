@@ -93,11 +93,15 @@ class Parameters:
         Raises ShapeError for a wrong shape (and says if the transpose would fit), DomainError for NaN or infinity.
         """
         params = cls.zeros(net, dtype)
-        for slot in layout(net):
+        params.fill(arrays)
+        return params
+
+    def fill(self, arrays: Mapping[str, Sequence[Any]]) -> None:
+        """Copy given arrays in, as `from_arrays` does; what is None or left out stays."""
+        for slot in layout(self.net):
             given = arrays.get(slot.name, ())
             if slot.l < len(given) and given[slot.l] is not None:
-                params[slot] = checked(given[slot.l], slot)
-        return params
+                self[slot] = checked(given[slot.l], slot)
 
     def __getitem__(self, slot: Slot) -> np.ndarray:
         return getattr(self, slot.name)[slot.l]

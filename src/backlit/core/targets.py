@@ -12,7 +12,12 @@ Array = np.ndarray
 
 def as_inputs(net: Network, X: Any, dtype: Any) -> Array:
     """X as (m, n_0); one example may be given as a flat vector.  Raises ShapeError."""
-    X = np.asarray(X, dtype=dtype)
+    try:
+        X = np.asarray(X, dtype=dtype)
+    except (TypeError, ValueError):
+        raise ShapeError(
+            f"x must be rows of {net.inputs} numbers: its rows differ in length or hold no numbers"
+        ) from None
     X = X[None, :] if X.ndim == 1 and len(X) == net.inputs else X
     if X.ndim != 2 or X.shape[1] != net.inputs:
         raise ShapeError(f"x must be rows of {net.inputs} numbers (m, {net.inputs}), not an array of shape {X.shape}")
