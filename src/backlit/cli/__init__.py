@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 `check` found something wrong or `train` failed on its dat
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import typer
 
@@ -17,7 +18,7 @@ app = typer.Typer(
     help="Feed-forward networks trained by backpropagation in plain sight.",
 )
 
-UsageError = typer.BadParameter.__bases__[0]  # typer's public name for it is the subclass
+UsageError: Any = typer.BadParameter.__bases__[0]  # what typer raises for a bad call; only its subclass is public
 
 
 @app.callback(invoke_without_command=True)
