@@ -105,7 +105,7 @@ def fit(
         settings,
         engine=get_engine(settings.engine, recipe),
         state=state or State.start(net, params, settings.optimizer),
-        history=history or History(),
+        history=History() if history is None else history,
         data=data,
         validation=validation,
         score=score,
