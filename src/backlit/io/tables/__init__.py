@@ -8,7 +8,7 @@
 >>> encoder.feature_names_out
 ('age', 'color=blue', 'color=red', 'color (unseen)')
 >>> encoder.transform(table[target.rows[test]]).shape
-(2, 4)
+(4, 4)
 
 Polars is imported when the first table is read, not before.
 """

@@ -33,12 +33,12 @@ def read_delimited(data: bytes, path: object, text: Collection[str]) -> pl.DataF
 
     body = text_bytes(data, path)
     stated = stated_dialect(body)
+    if not body.strip():
+        raise TableError(f"{path}: is empty: a table needs a header line with the names of the columns, and rows")
     dialect = stated or find_dialect(body)
     records = without_blank(body, scan(body, dialect.delimiter, quoted=dialect.quoted))
     if stated:
         records = records.take(slice(1, None))  # the line `sep=;`
-    if not records.fields.size:
-        raise TableError(f"{path}: is empty: a table needs a header line with the names of the columns, and rows")
     names = _checked(body, records, dialect, path)
     if records.fields.size == 1:
         raise TableError(f"{path}: has a header line and no rows below it: add rows, or check how it was exported")
@@ -107,10 +107,10 @@ def _check_widths(body: bytes, records: Records, header: list[str], dialect: Dia
     head = line_of(body, records.start[0])
     others = f" ({count(ragged.size - 1, 'line')} more like it)" if ragged.size > 1 else ""
     remedy = f"mend the line, or put fields that hold a {dialect.name} in quotes"
-    if ragged.size == rows and found == width + 1 and np.all(records.fields[1:] == found):
-        remedy = f"name every column, row names too, or put fields that hold a {dialect.name} in quotes"
-    elif width == 1:
+    if width == 1:
         remedy = "name every column in the header, and take out lines above it"
+    elif ragged.size == rows and found == width + 1 and np.all(records.fields[1:] == found):
+        remedy = f"name every column, row names too, or put fields that hold a {dialect.name} in quotes"
     raise TableError(
         f"{path}: line {line} has {count(found, 'field')}, the header in line {head} has {width}{others}: {remedy}"
     )

@@ -81,9 +81,12 @@ def find_dialect(data: bytes) -> Dialect:
 def _score(sample: bytes, dialect: Dialect) -> tuple[float, float, int]:
     """Share of lines that agree with the header, share of fields that are numbers, number of fields."""
     records = without_blank(sample, scan(sample, dialect.delimiter, quoted=dialect.quoted))
-    if not records.fields.size or records.fields[0] < 2:
+    if not records.fields.size:
         return (0.0, 0.0, 0)
     width = int(records.fields[0])
+    if width < 2:  # a title above the header: the lines below it agree, and the reader will name the first
+        below = np.unique(records.fields[1:])
+        return (0.0, 0.0, int(below[0]) if below.size == 1 and below[0] > 1 else 0)
     agreement = float(np.mean(records.fields[1:] == width)) if records.fields.size > 1 else 1.0
     return (agreement, _share_of_numbers(sample, records, dialect), width)
 

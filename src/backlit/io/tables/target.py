@@ -132,7 +132,7 @@ def _classes(given: pl.Series, rows: NDArray[np.int64]) -> tuple[TargetCodec, ND
     name, different = shown(given.name), given.n_unique()
     if 2 * different > len(given):
         raise TableError(
-            f"target {name} has {count(different, 'different value')} in {count(len(given), 'row')}, too many to learn as "
+            f"target {name} has {count(different, 'different value')} in {count(len(given), 'row')}, too many for "
             f"classes, which need two rows each on average: {_too_many(given)}"
         )
     what = f"target {name}: the scores of {different:,} classes in {count(len(given), 'row')}"
