@@ -40,17 +40,17 @@ class Flag(Column):
         """Write 0 and 1; numbers 0 and 1 count as false and true, others raise TableError."""
         import polars as pl
 
-        truth = column.dtype in (pl.Boolean, pl.Null) or column.null_count() == len(column)
-        wrong = column.is_not_null() if not truth else column.is_null() & False
-        if column.dtype.is_numeric():
-            wrong = column.is_not_null() & ~column.is_in([0, 1])
+        given = column.is_not_null().to_numpy()
+        fits = column.dtype in (pl.Boolean, pl.Null) or column.dtype.is_numeric() or not given.any()
+        values = np.full(len(column), np.nan)
+        if fits and given.any():
+            values = column.cast(pl.Float64).to_numpy()
+        wrong = given & ~np.isin(values, (0.0, 1.0))
         if wrong.any():
-            raise other_type(column, "boolean", wrong, "write true and false, or 1 and 0")
-        values = np.asarray(column.cast(pl.Float64, strict=False).to_numpy(), dtype=np.float64)
-        missing = np.isnan(values)
-        out[:, 0] = np.where(missing, self.mean, values)
+            raise other_type(column, "boolean", pl.Series(wrong), "write true and false, or 1 and 0")
+        out[:, 0] = np.where(given, values, self.mean)
         if self.indicator:
-            out[:, 1] = missing
+            out[:, 1] = ~given
 
     def problem(self) -> str | None:
         """The share is between 0 and 1."""

@@ -80,16 +80,17 @@ class Scaled(Column):
 def standard(values: NDArray[np.float64]) -> tuple[float, float]:
     """Mean and standard deviation (over n, not n - 1), the same to the bit in any order of the values.
 
-    values : (n,) finite, n > 0.  The scale is 0 where all are equal.  Sorting makes the order not matter; taking the
-    least value away and dividing by the range keeps the digits of values that are large beside their spread.
+    values : (n,) finite, n > 0.  The scale is 0 where all are equal, infinite where they span more than float64 holds.
+    Sorting makes the order not matter; taking the least value away and dividing by the range keeps the digits of
+    values that are large beside their spread.
 
     >>> standard(np.array([1e9 + 2, 1e9]))
     (1000000001.0, 1.0)
     """
     ordered = np.sort(values)
     low, extent = float(ordered[0]), float(ordered[-1]) - float(ordered[0])
-    if extent == 0:
-        return low, 0.0
+    if extent in (0.0, np.inf):
+        return low, extent
     unit = (ordered - low) / extent
     return low + extent * float(unit.mean()), extent * float(unit.std())
 
@@ -110,7 +111,8 @@ def as_numbers(column: pl.Series, kind: str, among: str = "") -> NDArray[np.floa
         if kind == "number" and column.dtype == pl.String:
             wrong &= column.cast(pl.Float64, strict=False).is_null()
         raise other_type(column, kind, wrong, f"give it {PLURALS[kind]}, and leave missing values empty")
-    values = np.asarray(read.cast(pl.Float64).to_numpy(), dtype=np.float64)
+    numbers, per_unit = read
+    values = np.asarray(numbers.cast(pl.Float64).to_numpy(), dtype=np.float64) / per_unit
     infinite = np.isinf(values)
     if infinite.any():
         raise TableError(
@@ -120,37 +122,40 @@ def as_numbers(column: pl.Series, kind: str, among: str = "") -> NDArray[np.floa
     return values
 
 
-def _number(column: pl.Series) -> pl.Series | None:
-    return column if column.dtype.is_numeric() else None
+Read = tuple["pl.Series", float]  # whole numbers or floats, and how many make one unit of the kind
 
 
-def _date(column: pl.Series) -> pl.Series | None:
+def _number(column: pl.Series) -> Read | None:
+    return (column, 1.0) if column.dtype.is_numeric() else None
+
+
+def _date(column: pl.Series) -> Read | None:
     import polars as pl
 
     if column.dtype == pl.Datetime:
-        return column.dt.epoch("us") / 86_400e6
-    return column.to_physical() if column.dtype == pl.Date else None
+        return column.dt.epoch("us"), 86_400e6
+    return (column.to_physical(), 1.0) if column.dtype == pl.Date else None
 
 
-def _datetime(column: pl.Series) -> pl.Series | None:
+def _datetime(column: pl.Series) -> Read | None:
     import polars as pl
 
-    return column.dt.epoch("us") / 1e6 if column.dtype in (pl.Datetime, pl.Date) else None
+    return (column.dt.epoch("us"), 1e6) if column.dtype in (pl.Datetime, pl.Date) else None
 
 
-def _duration(column: pl.Series) -> pl.Series | None:
+def _duration(column: pl.Series) -> Read | None:
     import polars as pl
 
-    return column.dt.total_microseconds() / 1e6 if column.dtype == pl.Duration else None
+    return (column.dt.total_microseconds(), 1e6) if column.dtype == pl.Duration else None
 
 
-def _time(column: pl.Series) -> pl.Series | None:
+def _time(column: pl.Series) -> Read | None:
     import polars as pl
 
-    return column.to_physical() / 1e9 if column.dtype == pl.Time else None
+    return (column.to_physical(), 1e9) if column.dtype == pl.Time else None
 
 
-READ: dict[str, Callable[[pl.Series], pl.Series | None]] = {
+READ: dict[str, Callable[[pl.Series], Read | None]] = {
     "number": _number,
     "date": _date,
     "datetime": _datetime,
