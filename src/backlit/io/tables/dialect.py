@@ -7,6 +7,7 @@ either), the one whose fields read as numbers is right: split at the wrong sign,
 import csv
 import re
 from dataclasses import dataclass
+from io import StringIO
 from itertools import islice
 from typing import Literal
 
@@ -37,14 +38,17 @@ class Dialect:
         return DELIMITERS.get(self.delimiter, repr(self.delimiter))
 
     def split(self, line: bytes) -> list[str]:
-        """Fields of one record.
+        """Fields of one record; fewer where it is none in this dialect.
 
         >>> Dialect(",", quoted=True).split(b'1,"a, b"')
         ['1', 'a, b']
         """
         quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE
         text = line.decode("utf-8", errors="replace").removesuffix("\r")
-        return next(csv.reader([text], delimiter=self.delimiter, quoting=quoting), [])
+        try:
+            return next(csv.reader(StringIO(text, newline=""), delimiter=self.delimiter, quoting=quoting), [])
+        except csv.Error:  # a field that is too long to be one
+            return []
 
 
 def stated_dialect(data: bytes) -> Dialect | None:

@@ -54,7 +54,7 @@ class TargetCodec:
     def from_dict(cls, stored: object) -> TargetCodec:
         """Build the codec that `to_dict` was called on; raises ModelError for anything else."""
         record = check_header(stored, FORMAT, VERSION)
-        name, task = (check_field(record, field, "str", FORMAT) for field in ("name", "task"))
+        name, task = (check_field(record, field, "str", f"{FORMAT}: ") for field in ("name", "task"))
         classes = record.get("classes")
         kinds = {type(label) for label in classes} if isinstance(classes, list) else {list}
         if task not in ("classification", "regression") or not kinds <= {bool, int, float, str} or len(kinds) > 1:

@@ -30,11 +30,11 @@ def encoder_to_dict(columns: Iterable[Column], rows: int) -> dict[str, Any]:
 def encoder_from_dict(stored: object) -> tuple[tuple[Column, ...], int]:
     """Return columns and number of rows; raises ModelError where a field is missing, strange or of another type."""
     record = check_header(stored, FORMAT, VERSION)
-    rows = check_field(record, "rows", "int", FORMAT)
+    rows = check_field(record, "rows", "int", f"{FORMAT}: ")
     entries = record.get("columns")
     if not isinstance(entries, list):
-        raise fault("columns", "a list", entries)
-    columns = tuple(_column(entry, f"columns[{i}]") for i, entry in enumerate(entries))
+        raise fault(f"{FORMAT}: columns", "a list", entries)
+    columns = tuple(_column(entry, f"{FORMAT}: columns[{i}]") for i, entry in enumerate(entries))
     names = [column.name for column in columns]
     if len(set(names)) < len(names):
         raise ModelError(f"{FORMAT}: columns share a name ({listed(names)}): {REMEDY}")
@@ -55,11 +55,11 @@ def check_header(stored: object, format: str, version: int) -> dict[str, Any]:
 
 
 def check_field(record: dict[str, Any], name: str, annotation: str, where: str) -> Any:
-    """Return a field of a record where it is what the annotation says."""
+    """Return a field of a record where it is what the annotation says; `where` stands before its name in the error."""
     wanted, test = CHECKS[annotation]
     value: Any = record.get(name)
     if not test(value):
-        raise fault(f"{where}.{name}", wanted, value)
+        raise fault(f"{where}{name}", wanted, value)
     if annotation == "float":
         return float(value)
     return tuple(value) if isinstance(value, list) else value
@@ -67,7 +67,7 @@ def check_field(record: dict[str, Any], name: str, annotation: str, where: str) 
 
 def fault(where: str, wanted: str, value: object) -> ModelError:
     """The error for a field that is not what it has to be."""
-    return ModelError(f"{FORMAT}: {where} has to be {wanted} and is {shown(str(value))}: {REMEDY}")
+    return ModelError(f"{where} has to be {wanted} and is {shown(str(value))}: {REMEDY}")
 
 
 def _column(entry: object, where: str) -> Column:
@@ -77,9 +77,9 @@ def _column(entry: object, where: str) -> Column:
     names = {field.name: str(field.type) for field in fields(form)}
     unknown = sorted(entry.keys() - names.keys() - {"form"})
     if unknown:
-        raise ModelError(f"{FORMAT}: {where} has fields that are not known ({listed(unknown)}): {REMEDY}")
-    column = form(**{name: check_field(entry, name, annotation, where) for name, annotation in names.items()})
+        raise ModelError(f"{where} has fields that are not known ({listed(unknown)}): {REMEDY}")
+    column = form(**{name: check_field(entry, name, annotation, f"{where}.") for name, annotation in names.items()})
     problem = column.problem()
     if problem is not None:
-        raise ModelError(f"{FORMAT}: {where}.{problem}, which cannot be: {REMEDY}")
+        raise ModelError(f"{where}.{problem}, which cannot be: {REMEDY}")
     return column

@@ -36,7 +36,9 @@ def write_table(table: pl.DataFrame, path: str | os.PathLike[str]) -> None:
             if suffix == ".parquet":
                 table.write_parquet(file)
             elif suffix in (".csv", ".tsv"):
-                table.write_csv(file, separator="\t" if suffix == ".tsv" else ",")
+                # in a table of one column an empty line would be no row
+                missing = "NA" if table.width == 1 else ""
+                table.write_csv(file, separator="\t" if suffix == ".tsv" else ",", null_value=missing)
             else:
                 table.write_ndjson(file)
     except pl.exceptions.PolarsError as error:
