@@ -42,6 +42,15 @@ def test_the_old_file_stands_until_the_block_ends(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_who_has_the_old_file_open_keeps_it(tmp_path):
+    path = tmp_path / "model"
+    path.write_text("old")
+    with path.open() as reader:
+        with atomic_write(path) as temporary:
+            temporary.write_text("new")
+        assert reader.read() == "old"
+
+
 @pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt])
 def test_a_failure_leaves_everything_as_it_was(tmp_path, failure):
     path = tmp_path / "model"
