@@ -92,10 +92,18 @@ def test_a_link_stays_a_link(tmp_path):
     assert target.read_text() == "x"
 
 
-def test_a_device_is_written_not_replaced():
-    with atomic_write("/dev/null") as path:
-        path.write_text("gone")
-    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+def test_a_pipe_is_written_not_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with atomic_write(pipe) as path:
+            path.write_text("through")
+        assert os.read(reader, 99) == b"through"
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert list(tmp_path.iterdir()) == [pipe]
 
 
 def test_a_missing_folder_is_named(tmp_path):

@@ -92,6 +92,16 @@ def test_one_line_says_it_all(table_file, name, content, says):
     assert ": " in message.removeprefix(f"{path}: "), "no remedy"
 
 
+def test_rows_that_polars_lost_are_told(table_file, monkeypatch):
+    """No file is known that does this; should there be one, it must not pass for a shorter table."""
+    path, read_csv = table_file("a,b\n1,2\n3,4\n"), pl.read_csv
+    monkeypatch.setattr(pl, "read_csv", lambda *args, **options: read_csv(*args, **options).head(1))
+    with pytest.raises(
+        TableError, match=r"table\.csv: 1 of 2 rows could be read: check the quotes, or save it as Parquet"
+    ):
+        read_table(path)
+
+
 def test_a_missing_file_is_looked_for(table_file):
     path = table_file("a,b\n1,2\n", "penguins.csv")
     with pytest.raises(
