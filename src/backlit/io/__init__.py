@@ -1,1 +1,1 @@
-"""Files in and out: tables, and what other programs wrote or will read."""
+"""Files: problems, tables, models; each read with errors that name the place, each written beside and renamed."""

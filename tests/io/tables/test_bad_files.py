@@ -30,6 +30,7 @@ GOOD = parquet(pl.DataFrame({"a": list(range(1000))}))
 BAD = {  # name: (file's name, content, what the line says after the file's name)
     "empty": ("t.csv", "", "is empty (0 bytes): check how"),
     "blank": ("t.csv", "\n\n  \n", "is empty: a table needs a header line"),
+    "sep= alone": ("t.csv", "sep=;\n", "is empty: a table needs a header line"),
     "header only": ("t.csv", "a,b\n", "has a header line and no rows below it: add rows"),
     "short line": ("t.csv", "a,b\n1,2\n3\n4,5\n", "line 3 has 1 field, the header in line 1 has 2: mend the line"),
     "long line": ("t.csv", "a;b\n1;2\n3;4;5\n", "line 3 has 3 fields, the header in line 1 has 2: mend"),

@@ -1,0 +1,31 @@
+"""The textbook: NumPy only, one equation a line; slow is fine, unclear is not."""
+
+from backlit.core.activations import ACTIVATIONS, Activation, get_activation
+from backlit.core.dropout import DropoutKey
+from backlit.core.initializers import initialize
+from backlit.core.losses import LOSSES, SHORT_FORMS, Loss, get_loss
+from backlit.core.network import Dense, Network
+from backlit.core.norms import Statistics
+from backlit.core.parameters import Parameters
+from backlit.core.passes import Gradients, Trace, backward, forward, total_loss
+
+__all__ = [
+    "ACTIVATIONS",
+    "LOSSES",
+    "SHORT_FORMS",
+    "Activation",
+    "Dense",
+    "DropoutKey",
+    "Gradients",
+    "Loss",
+    "Network",
+    "Parameters",
+    "Statistics",
+    "Trace",
+    "backward",
+    "forward",
+    "get_activation",
+    "get_loss",
+    "initialize",
+    "total_loss",
+]

@@ -1,0 +1,131 @@
+"""Initializers: how W is drawn so that lengths neither shrink nor grow on their way through the layers.
+
+`{"scheme": "he_normal", "gain": 1.0}` or the scheme's name.  Draws are made in float64, layer by layer, and then cast,
+so that float32 and float64 networks of one seed start alike.  b and beta are 0 and gamma is 1, except where said.
+
+>>> from backlit.core.network import Dense, Network
+>>> initialize(Network(1, [Dense(2)]), "zeros").theta
+array([0., 0., 0., 0.])
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from backlit.core.network import Network, whole_number
+from backlit.core.parameters import Parameters
+from backlit.core.specs import read_spec
+from backlit.errors import ProblemError
+
+Array = np.ndarray
+Rng = np.random.Generator
+
+
+def uniform(variance: Callable[[int, int], float]) -> Callable[[Rng, int, int], Array]:
+    """W uniform on ±√(3 v), which has variance v = variance(n_in, n_out)."""
+
+    def draw(rng: Rng, n_out: int, n_in: int) -> Array:
+        bound = np.sqrt(3 * variance(n_in, n_out))
+        return rng.uniform(-bound, bound, (n_out, n_in))
+
+    return draw
+
+
+def normal(variance: Callable[[int, int], float]) -> Callable[[Rng, int, int], Array]:
+    """W normal with mean 0 and variance v = variance(n_in, n_out)."""
+    return lambda rng, n_out, n_in: rng.standard_normal((n_out, n_in)) * np.sqrt(variance(n_in, n_out))
+
+
+def orthogonal(rng: Rng, n_out: int, n_in: int) -> Array:
+    """Rows, or columns where there are fewer, orthonormal; uniform over such W (Saxe et al. 2014; Mezzadri 2007)."""
+    tall = rng.standard_normal((max(n_out, n_in), min(n_out, n_in)))
+    q, r = np.linalg.qr(tall)
+    q *= np.sign(np.diag(r))  # makes the decomposition unique, and so the draw uniform
+    return q if n_out >= n_in else q.T
+
+
+def glorot(n_in: int, n_out: int) -> float:
+    """2/(n_in + n_out): a compromise between forward and backward (Glorot & Bengio 2010)."""
+    return 2 / (n_in + n_out)
+
+
+def he(n_in: int, n_out: int) -> float:
+    """2/n_in: half of a ReLU layer's units are 0 (He et al. 2015)."""
+    return 2 / n_in
+
+
+def lecun(n_in: int, n_out: int) -> float:
+    """1/n_in: keeps the length of a linear layer (LeCun et al. 1998)."""
+    return 1 / n_in
+
+
+DRAWS: dict[str, Callable[[Rng, int, int], Array]] = {
+    "zeros": lambda rng, n_out, n_in: np.zeros((n_out, n_in)),
+    "xavier_uniform": uniform(glorot),
+    "xavier_normal": normal(glorot),
+    "he_uniform": uniform(he),
+    "he_normal": normal(he),
+    "lecun_uniform": uniform(lecun),
+    "lecun_normal": normal(lecun),
+    "orthogonal": orthogonal,
+    "gaussian": normal(lecun),  # times σ_w, with b drawn too
+    "lsuv": orthogonal,  # then scaled by data
+}
+TAKES = {
+    **dict.fromkeys(DRAWS, ("gain",)),
+    "zeros": (),
+    "gaussian": ("sigma_w", "sigma_b"),
+    "lsuv": ("tolerance", "max_rounds"),
+}
+
+
+def initialize(
+    net: Network,
+    scheme: str | Mapping[str, Any] = "xavier_uniform",
+    *,
+    seed: int = 0,
+    X: Array | None = None,
+    dtype: Any = np.float64,
+) -> Parameters:
+    """Draw the parameters of `net`.
+
+    scheme : zeros; xavier_, he_ or lecun_ with uniform or normal; orthogonal; gaussian (W of variance sigma_w²/n_in, b
+    of variance sigma_b²); lsuv, which needs X (m, n_0).  All but zeros, gaussian and lsuv take a `gain` that
+    multiplies W.
+    Raises ProblemError for an unknown scheme or option.
+    """
+    name, options = read_spec(scheme, "init scheme", DRAWS, TAKES, key="scheme")
+    rng = np.random.default_rng(checked_seed(seed))
+    params = Parameters.zeros(net)
+    sigma_b = options.get("sigma_b", 0.0)
+    for l, layer in net.numbered():
+        W = DRAWS[name](rng, layer.units, net.n[l - 1])
+        params.W[l][:] = options.get("gain", options.get("sigma_w", 1.0)) * W
+        if sigma_b:
+            params.b[l][:] = sigma_b * rng.standard_normal(layer.units)
+    if name == "lsuv":
+        if X is None:
+            raise ProblemError("init scheme lsuv scales layers by data: give X, or use orthogonal")
+        scale_to_unit_variance(net, params, X, options.get("tolerance", 0.1), int(options.get("max_rounds", 10)))
+    return params.astype(dtype)
+
+
+def scale_to_unit_variance(net: Network, params: Parameters, X: Array, tolerance: float, max_rounds: int) -> None:
+    """Divide each W[l], from the input up, until z[l] has variance 1 ± tolerance over X (Mishkin & Matas 2016)."""
+    from backlit.core.passes import forward
+
+    for l in range(1, net.L + 1):
+        for _ in range(max_rounds):
+            variance = forward(net, params, X).z[l].var()
+            if not np.isfinite(variance) or variance < 1e-30 or abs(variance - 1) < tolerance:
+                break  # a layer that gives a constant cannot be scaled
+            params.W[l] /= np.sqrt(variance)
+
+
+def checked_seed(seed: object) -> int:
+    """The seed as an int ≥ 0, else ProblemError."""
+    number = whole_number(seed, "seed")
+    if number < 0:
+        raise ProblemError(f"seed must not be negative, not {number}")
+    return number

@@ -1,0 +1,238 @@
+"""The frozen description of a network: its layers, its loss, and the rules that their sizes obey.
+
+A Network holds no numbers that are learned; those are `Parameters`.
+
+>>> net = Network(2, [Dense(3, "tanh"), Dense(1, "identity")], loss="half_squared_error")
+>>> net.L, net.n, net.n_parameters
+(2, (2, 3, 1), 13)
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import index
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from backlit.core.activations import Activation, get_activation
+from backlit.core.losses import SHORT_FORMS, Loss, get_loss
+from backlit.core.specs import finite_number, near
+from backlit.errors import ProblemError, ShapeError
+
+if TYPE_CHECKING:
+    from backlit.core.parameters import Parameters
+
+NORMS = ("batch", "layer")
+REDUCTIONS = ("mean", "sum")
+
+
+@dataclass(frozen=True)
+class Dense:
+    """One layer: z = W a + b, u = norm(z), h = φ(u), r = dropout(h), a = r + skip_scale · a[skip_from].
+
+    units : n_l ≥ 1.  activation : a name, `{"name": ..., "alpha": ...}` or an Activation.
+    norm : None, "batch" or "layer", with `eps` added to the variance.
+    dropout : probability in [0, 1) that a unit is 0.
+    skip_from : index of an earlier layer of equal width (0 is the input).  train_bias : False keeps b as it is.
+    Raises ProblemError for a value outside these.
+    """
+
+    units: int
+    activation: Activation
+    norm: Literal["batch", "layer"] | None = None
+    eps: float = 1e-5
+    dropout: float = 0.0
+    skip_from: int | None = None
+    skip_scale: float = 1.0
+    train_bias: bool = True
+
+    def __init__(
+        self,
+        units: int,
+        activation: str | Mapping[str, Any] | Activation = "identity",
+        *,
+        norm: str | None = None,
+        eps: float = 1e-5,
+        dropout: float = 0.0,
+        skip_from: int | None = None,
+        skip_scale: float = 1.0,
+        train_bias: bool = True,
+    ):
+        if norm is not None and norm not in NORMS:
+            raise ProblemError(f"unknown norm {norm!r}: {near(norm, NORMS)}, or None")
+        if not isinstance(train_bias, bool | np.bool_):
+            raise ProblemError(f"train_bias must be true or false, not {train_bias!r}")
+        values = {
+            "units": positive_integer(units, "units"),
+            "activation": get_activation(activation),
+            "norm": norm,
+            "eps": finite_number(eps, "eps", low=0.0),
+            "dropout": finite_number(dropout, "dropout", low=0.0, high=1.0),
+            "skip_from": None if skip_from is None else whole_number(skip_from, "skip_from"),
+            "skip_scale": finite_number(skip_scale, "skip_scale"),
+            "train_bias": bool(train_bias),
+        }
+        if values["dropout"] == 1:
+            raise ProblemError("dropout must be less than 1, or nothing is left of the layer")
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The layer in plain names and numbers, as problem and model files hold it; defaults are left out."""
+        described: dict[str, Any] = {"units": self.units, "activation": self.activation.spec}
+        if self.norm:
+            described |= {"norm": self.norm, "eps": self.eps}
+        if self.dropout:
+            described["dropout"] = self.dropout
+        if self.skip_from is not None:
+            described |= {"skip_from": self.skip_from, "skip_scale": self.skip_scale}
+        if not self.train_bias:
+            described["train_bias"] = False
+        return described
+
+
+@dataclass(frozen=True)
+class Network:
+    """A feed-forward network: `inputs` numbers in, the layers, and the loss at the end.
+
+    reduction : "mean" makes C = Σ w_i ℓ_i / Σ w_i, "sum" makes C = Σ w_i ℓ_i; `l2` adds (l2/2) Σ ‖W‖².
+    Raises ProblemError or ShapeError naming the layer, what was found and how to mend it.
+    """
+
+    inputs: int
+    layers: tuple[Dense, ...]
+    loss: Loss
+    reduction: Literal["mean", "sum"] = "mean"
+    l2: float = 0.0
+
+    def __init__(
+        self,
+        inputs: int,
+        layers: Sequence[Dense],
+        *,
+        loss: str | Mapping[str, Any] | Loss = "half_squared_error",
+        reduction: str = "mean",
+        l2: float = 0.0,
+    ):
+        if reduction not in REDUCTIONS:
+            raise ProblemError(f"unknown reduction {reduction!r}: {near(reduction, REDUCTIONS)}")
+        if not layers:
+            raise ProblemError("a network needs at least one layer: layers is empty")
+        for l, layer in enumerate(layers, start=1):
+            if not isinstance(layer, Dense):
+                raise ProblemError(f"layer {l} must be a Dense, not {type(layer).__name__}")
+        object.__setattr__(self, "inputs", positive_integer(inputs, "inputs"))
+        object.__setattr__(self, "layers", tuple(layers))
+        object.__setattr__(self, "loss", get_loss(loss))
+        object.__setattr__(self, "reduction", reduction)
+        object.__setattr__(self, "l2", finite_number(l2, "l2", low=0.0))
+        for l, layer in self.numbered():
+            self._check_skip(l, layer)
+            if layer.activation.name == "softmax" and l < self.L:
+                raise ProblemError(f"layer {l} is softmax, which is for the output: use it in layer {self.L} only")
+
+    def _check_skip(self, l: int, layer: Dense) -> None:
+        k = layer.skip_from
+        if k is None:
+            return
+        if not 0 <= k < l:
+            raise ProblemError(f"layer {l} skips from layer {k}: skip_from must be an earlier layer, 0 to {l - 1}")
+        if self.n[k] != layer.units:
+            raise ShapeError(
+                f"layer {l} has {layer.units} units but skips from layer {k}, which has {self.n[k]}: "
+                f"make the two widths equal, or leave skip_from out"
+            )
+
+    @property
+    def L(self) -> int:
+        """The number of layers."""
+        return len(self.layers)
+
+    @property
+    def n(self) -> tuple[int, ...]:
+        """Units a layer, (n_0, …, n_L); n_0 is the number of inputs."""
+        return (self.inputs, *(layer.units for layer in self.layers))
+
+    @property
+    def outputs(self) -> int:
+        """n_L."""
+        return self.layers[-1].units
+
+    @property
+    def n_parameters(self) -> int:
+        """The length of theta."""
+        return sum(
+            layer.units * (n_in + 1 + 2 * bool(layer.norm)) for n_in, layer in zip(self.n, self.layers, strict=False)
+        )
+
+    @property
+    def couples_examples(self) -> bool:
+        """Whether one example's output depends on the others of its batch (batch norm)."""
+        return any(layer.norm == "batch" for layer in self.layers)
+
+    @property
+    def has_short_form(self) -> bool:
+        """Whether ∂ℓ/∂u at the output is p − y: a pair of SHORT_FORMS with nothing between φ and the loss."""
+        last = self.layers[-1]
+        pair = (last.activation.name, self.loss.name)
+        return pair in SHORT_FORMS and not last.dropout and last.skip_from is None
+
+    def layer(self, l: int) -> Dense:
+        """Layer l of 1…L, the book's index."""
+        return self.layers[l - 1]
+
+    def numbered(self) -> Iterable[tuple[int, Dense]]:
+        """Pairs (l, layer) for l = 1…L."""
+        return enumerate(self.layers, start=1)
+
+    def init(
+        self,
+        scheme: str | Mapping[str, Any] = "xavier_uniform",
+        *,
+        seed: int = 0,
+        X: np.ndarray | None = None,
+        dtype: Any = np.float64,
+    ) -> "Parameters":
+        """Draw parameters; see `backlit.core.initializers` for the schemes.  X (m, n_0) is for "lsuv" only."""
+        from backlit.core.initializers import initialize
+
+        return initialize(self, scheme, seed=seed, X=X, dtype=dtype)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The description in plain names and numbers, as problem and model files hold it."""
+        return {
+            "inputs": self.inputs,
+            "layers": [layer.to_dict() for layer in self.layers],
+            "loss": self.loss.spec,
+            "reduction": self.reduction,
+            "l2": self.l2,
+        }
+
+    @classmethod
+    def from_dict(cls, described: Mapping[str, Any]) -> "Network":
+        """Build the network that `to_dict` described.
+
+        >>> net = Network(2, [Dense(1, "sigmoid", norm="layer")])
+        >>> Network.from_dict(net.to_dict()) == net
+        True
+        """
+        layers = [Dense(**layer) for layer in described["layers"]]
+        return cls(**{**described, "layers": layers})
+
+
+def whole_number(value: object, what: str) -> int:
+    """Return `value` as an int where it is a whole number; True and 2.0 are not."""
+    try:
+        if isinstance(value, bool | np.bool_):
+            raise TypeError
+        return index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise ProblemError(f"{what} must be a whole number, not {value!r}") from None
+
+
+def positive_integer(value: object, what: str) -> int:
+    """Return `value` as an int ≥ 1, else raise ProblemError."""
+    number = whole_number(value, what)
+    if number < 1:
+        raise ProblemError(f"{what} must be at least 1, not {number}")
+    return number

@@ -1,0 +1,155 @@
+"""Parameters: one flat vector theta with a name for every part of it.
+
+`params.W[1][:] = 0` writes into `params.theta`; saving, clipping, stepping and comparing see one vector.  Layer by
+layer theta holds W, b and, where the layer has a norm, gamma and beta, each in C order.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from backlit.core.network import Network
+from backlit.errors import DomainError, ShapeError
+
+NAMES = ("W", "b", "gamma", "beta")
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where one array lies in theta: `name` of layer `l`, `shape`, from `start` to `stop`."""
+
+    name: str
+    l: int
+    shape: tuple[int, ...]
+    start: int
+
+    @property
+    def stop(self) -> int:
+        """One past the last index."""
+        return self.start + prod(self.shape)
+
+    def __str__(self) -> str:
+        return f"{self.name}[{self.l}]"
+
+
+@lru_cache(maxsize=256)
+def layout(net: Network) -> tuple[Slot, ...]:
+    """The slots of a network's theta, in order.
+
+    >>> from backlit.core.network import Dense
+    >>> [f"{slot} {slot.shape} at {slot.start}" for slot in layout(Network(2, [Dense(3)]))]
+    ['W[1] (3, 2) at 0', 'b[1] (3,) at 6']
+    """
+    slots: list[Slot] = []
+    for l, layer in net.numbered():
+        shapes: list[tuple[int, ...]] = [(layer.units, net.n[l - 1]), (layer.units,)]
+        shapes += [(layer.units,), (layer.units,)] if layer.norm else []
+        for name, shape in zip(NAMES, shapes, strict=False):
+            slots.append(Slot(name, l, shape, slots[-1].stop if slots else 0))
+    return tuple(slots)
+
+
+class Parameters:
+    """W[l], b[l], gamma[l], beta[l] as views into one vector `theta`; index 0, and a norm that is not there, is None.
+
+    net : the network they belong to.  theta : (net.n_parameters,), kept, not copied.
+    Raises ShapeError for a vector of another length.
+
+    >>> from backlit.core.network import Dense
+    >>> params = Parameters.zeros(Network(2, [Dense(1)]))
+    >>> params.W[1][0, 1] = 5.0
+    >>> params.theta
+    array([0., 5., 0.])
+    """
+
+    def __init__(self, net: Network, theta: np.ndarray):
+        if theta.shape != (net.n_parameters,):
+            raise ShapeError(f"theta must have shape ({net.n_parameters},) for this network, not {theta.shape}")
+        self.net, self.theta = net, theta
+        self.W: list[Any] = [None] * (net.L + 1)
+        self.b: list[Any] = [None] * (net.L + 1)
+        self.gamma: list[Any] = [None] * (net.L + 1)
+        self.beta: list[Any] = [None] * (net.L + 1)
+        for slot in layout(net):
+            getattr(self, slot.name)[slot.l] = theta[slot.start : slot.stop].reshape(slot.shape)
+
+    @classmethod
+    def zeros(cls, net: Network, dtype: Any = np.float64) -> "Parameters":
+        """All W, b and beta 0, all gamma 1."""
+        params = cls(net, np.zeros(net.n_parameters, dtype))
+        for gamma in params.gamma:
+            if gamma is not None:
+                gamma[:] = 1
+        return params
+
+    @classmethod
+    def from_arrays(cls, net: Network, arrays: Mapping[str, Sequence[Any]], dtype: Any = np.float64) -> "Parameters":
+        """Copy given arrays, `{"W": [None, W1, …], "b": [None, b1, …]}`; what is None or left out is as in `zeros`.
+
+        Raises ShapeError for a wrong shape (and says if the transpose would fit), DomainError for NaN or infinity.
+        """
+        params = cls.zeros(net, dtype)
+        params.fill(arrays)
+        return params
+
+    def fill(self, arrays: Mapping[str, Sequence[Any]]) -> None:
+        """Copy given arrays in, as `from_arrays` does; what is None or left out stays."""
+        for slot in layout(self.net):
+            given = arrays.get(slot.name, ())
+            if slot.l < len(given) and given[slot.l] is not None:
+                self[slot] = checked(given[slot.l], slot)
+
+    def __getitem__(self, slot: Slot) -> np.ndarray:
+        return getattr(self, slot.name)[slot.l]
+
+    def __setitem__(self, slot: Slot, value: np.ndarray) -> None:
+        self[slot][...] = value
+
+    def items(self) -> Iterator[tuple[Slot, np.ndarray]]:
+        """Pairs (slot, view) in theta's order."""
+        for slot in layout(self.net):
+            yield slot, self[slot]
+
+    def copy(self) -> "Parameters":
+        """The same numbers in a vector of their own."""
+        return Parameters(self.net, self.theta.copy())
+
+    def astype(self, dtype: Any) -> "Parameters":
+        """The same numbers in another dtype, copied."""
+        return Parameters(self.net, self.theta.astype(dtype))
+
+    def __reduce__(self):
+        return Parameters, (self.net, self.theta)
+
+    def __repr__(self) -> str:
+        return f"Parameters({', '.join(f'{slot} {slot.shape}' for slot in layout(self.net))}, {self.theta.dtype})"
+
+
+def checked(value: Any, slot: Slot) -> np.ndarray:
+    """Return `value` as a finite array of the slot's shape, else raise the error that names it."""
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ShapeError(
+            f"{slot} must be a {slot.shape} array of numbers: its rows differ in length or hold no numbers"
+        ) from None
+    if array.shape != slot.shape:
+        hint = f"it is the transpose, give {slot}.T" if array.T.shape == slot.shape else "rows are this layer's units"
+        raise ShapeError(f"{slot} must have shape {slot.shape}, not {array.shape}: {hint}")
+    if not np.isfinite(array).all():
+        at = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise DomainError(f"{slot} holds {array[at]} at {list(at)}: give finite numbers")
+    return array
+
+
+def trainable(net: Network) -> np.ndarray:
+    """Mark what an optimizer may move, (n_parameters,) of bool: all but the b of layers with train_bias false."""
+    mask = np.ones(net.n_parameters, bool)
+    for slot in layout(net):
+        if slot.name == "b" and not net.layer(slot.l).train_bias:
+            mask[slot.start : slot.stop] = False
+    return mask

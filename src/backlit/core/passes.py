@@ -1,0 +1,221 @@
+"""The two passes of backpropagation: forward keeps every quantity, backward sends ∂ℓ/∂a down through them.
+
+Rows are examples: z[l], u[l], a[l], delta[l] are (m, n_l), index l is the book's, index 0 is None (a[0] is the input).
+
+>>> from backlit.core.network import Dense
+>>> net = Network(2, [Dense(2, "sigmoid"), Dense(1, "identity")])
+>>> params = net.init("xavier_uniform", seed=0)
+>>> trace = forward(net, params, [[1.0, 2.0]])
+>>> grad = backward(net, params, trace, [[1.0]])
+>>> grad.W[1].shape, grad.delta[2].shape, grad.theta.shape
+((2, 2), (1, 1), (9,))
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from backlit.core import norms
+from backlit.core.dropout import DropoutKey, dropout_mask
+from backlit.core.losses import SHORT_FORMS
+from backlit.core.network import Network
+from backlit.core.norms import Statistics
+from backlit.core.parameters import Parameters
+from backlit.core.targets import as_inputs, as_targets, check_outputs, shares
+
+Array = np.ndarray
+ByLayer = list[Any]  # arrays by the book's index l, None where there is none
+quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # what is not finite is found by name, below
+
+
+@dataclass(frozen=True)
+class Trace:
+    """All quantities of a forward pass, by layer: z, u, h = φ(u) and a are (m, n_l), mask too where dropout drew one.
+
+    norm[l] is what the layer's normalization leaves for the backward pass, a `Normalized`.
+    """
+
+    z: ByLayer
+    u: ByLayer
+    h: ByLayer
+    a: ByLayer
+    norm: ByLayer
+    mask: ByLayer
+
+    @property
+    def m(self) -> int:
+        """The number of examples."""
+        return len(self.a[0])
+
+    def first_non_finite(self) -> str | None:
+        """Name the first quantity, in the order of computation, that holds NaN or infinity; None if all are finite."""
+        for l in range(len(self.a)):
+            for name in ("z", "u", "h", "a"):
+                value = getattr(self, name)[l]
+                if value is not None and not np.isfinite(value).all():
+                    return f"{name}[{l}]"
+        return None
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """All quantities of a backward pass.
+
+    loss : C.  flat : ∂C/∂theta with its views W, b, gamma, beta.  a[l], u[l], delta[l], each (m, n_l), are ∂ℓ_i/∂a_i,
+    ∂ℓ_i/∂u_i and ∂ℓ_i/∂z_i, one row an example and no 1/m in it (with batch norm, which couples examples: m ∂C/∂a_i).
+    """
+
+    loss: float
+    flat: Parameters
+    a: ByLayer
+    u: ByLayer
+    delta: ByLayer
+
+    @property
+    def theta(self) -> Array:
+        """∂C/∂theta, flat."""
+        return self.flat.theta
+
+    @property
+    def W(self) -> ByLayer:
+        """∂C/∂W[l], (n_l, n_{l−1})."""
+        return self.flat.W
+
+    @property
+    def b(self) -> ByLayer:
+        """∂C/∂b[l], (n_l,)."""
+        return self.flat.b
+
+    @property
+    def gamma(self) -> ByLayer:
+        """∂C/∂gamma[l], (n_l,), None where the layer has no norm."""
+        return self.flat.gamma
+
+    @property
+    def beta(self) -> ByLayer:
+        """∂C/∂beta[l], (n_l,), None where the layer has no norm."""
+        return self.flat.beta
+
+
+@quiet
+def forward(
+    net: Network,
+    params: Parameters,
+    X: Any,
+    *,
+    dropout: DropoutKey | None = None,
+    statistics: Statistics | None = None,
+) -> Trace:
+    """Compute z, u, h and a of every layer.
+
+    X : (m, n_0).  dropout : the draw of the masks, None for none.  statistics : batch norm's running moments, None for
+    those of this batch.  Raises ShapeError where X does not fit.  Does not raise for overflow: see
+    `Trace.first_non_finite`.
+    """
+    z, u, h, a, norm, mask = (empty(net) for _ in range(6))
+    a[0] = as_inputs(net, X, params.theta.dtype)
+    for l, layer in net.numbered():
+        z[l] = a[l - 1] @ params.W[l].T + params.b[l]  # [F1]
+        u[l] = z[l]
+        if layer.norm:
+            norm[l] = norms.normalize(layer, z[l], statistics.of(l) if statistics else None)
+            u[l] = norms.scale_and_shift(norm[l], params.gamma[l], params.beta[l])
+        h[l] = layer.activation.function(u[l])  # [F2]
+        a[l] = h[l]
+        if dropout and layer.dropout:
+            mask[l] = dropout_mask(dropout, l, h[l].shape, layer.dropout, a[0].dtype)
+            a[l] = h[l] * mask[l]  # [DO1]
+        if layer.skip_from is not None:
+            a[l] = a[l] + layer.skip_scale * a[layer.skip_from]  # [SK1]
+    return Trace(z, u, h, a, norm, mask)
+
+
+@quiet
+def example_losses(net: Network, trace: Trace, y: Any) -> Array:
+    """ℓ_i, (m,), without the L2 term; from the scores u where the output has a short form.
+
+    Raises ShapeError or DomainError for targets, or outputs, that the loss is not defined at.
+    """
+    y = as_targets(net, y, trace.m, trace.a[0].real.dtype)
+    if net.has_short_form:
+        return SHORT_FORMS[net.layers[-1].activation.name, net.loss.name].value(trace.u[-1], y)
+    check_outputs(net, trace.a[-1])
+    return net.loss.value(trace.a[-1], y)
+
+
+@quiet
+def total_loss(net: Network, params: Parameters, trace: Trace, y: Any, sample_weight: Any = None) -> Any:
+    """C = Σ share_i ℓ_i + (λ/2) Σ ‖W‖², a number of theta's dtype."""
+    share = shares(net, trace.m, sample_weight, trace.a[0].real.dtype)
+    C = share @ example_losses(net, trace, y)  # [C1]
+    if net.l2:
+        C = C + net.l2 / 2 * sum((W * W).sum() for W in params.W[1:])  # [L2]
+    return C
+
+
+@quiet
+def backward(net: Network, params: Parameters, trace: Trace, y: Any, sample_weight: Any = None) -> Gradients:
+    """Compute ∂ℓ/∂a, δ and the gradients of every layer, from the output down.
+
+    y : (m, n_L), or class indices (m,) for cross_entropy.  sample_weight : (m,) ≥ 0.
+    Raises ShapeError or DomainError where they do not fit.
+    """
+    y = as_targets(net, y, trace.m, trace.a[0].dtype)
+    weight, share = example_weights(net, trace, sample_weight)
+    grad = Parameters(net, np.empty_like(params.theta))
+    grad_a, grad_u, delta = (empty(net) for _ in range(3))
+    grad_a[net.L] = weight * net.loss.gradient(trace.a[net.L], y)  # [BP1]
+
+    for l in range(net.L, 0, -1):
+        layer, grad_h = net.layer(l), grad_a[l]
+        if layer.skip_from is not None:
+            grad_a[layer.skip_from] = plus(grad_a[layer.skip_from], layer.skip_scale * grad_a[l])  # [SK2]
+        if trace.mask[l] is not None:
+            grad_h = grad_h * trace.mask[l]  # [DO2]
+
+        if l == net.L and net.has_short_form:
+            grad_u[l] = weight * (trace.a[l] - y)  # [BP1S]
+        elif layer.activation.pull_back:
+            grad_u[l] = layer.activation.pull_back(trace.u[l], grad_h)  # [BP2S]
+        else:
+            grad_u[l] = grad_h * layer.activation.derivative(trace.u[l])  # [BP2]
+
+        delta[l] = grad_u[l]
+        if layer.norm:
+            grad.gamma[l][:] = (grad_u[l] * trace.norm[l].x_hat).T @ share  # [BN9] [LN7]
+            grad.beta[l][:] = grad_u[l].T @ share  # [BN10] [LN8]
+            delta[l] = norms.pull_back(trace.norm[l], params.gamma[l], grad_u[l])
+
+        grad.b[l][:] = delta[l].T @ share  # [BP3]
+        grad.W[l][:] = delta[l].T @ (share[:, None] * trace.a[l - 1])  # [BP4]
+        if net.l2:
+            grad.W[l][:] += net.l2 * params.W[l]  # [L2G]
+        grad_a[l - 1] = plus(grad_a[l - 1], delta[l] @ params.W[l])  # [BP5]
+
+    loss = total_loss(net, params, trace, y, sample_weight)
+    return Gradients(float(loss), grad, grad_a, grad_u, delta)
+
+
+def example_weights(net: Network, trace: Trace, sample_weight: Any) -> tuple[Any, Array]:
+    """Say where the weights of the examples come in: (a factor on ∂ℓ/∂a_L, the share of each δ_i in ∂C/∂W (m,)).
+
+    Where examples are independent δ_i has no weight in it, and the share of δ_i is 1/m, or w_i/Σw.  Where batch norm
+    couples them δ_i means m ∂C/∂z_i: the weight comes in at the output, and every share is 1/m.
+    """
+    dtype = trace.a[0].dtype
+    share = shares(net, trace.m, sample_weight, dtype)
+    if not net.couples_examples or sample_weight is None:
+        return 1, share
+    even = shares(net, trace.m, None, dtype)
+    return (share / even)[:, None], even
+
+
+def empty(net: Network) -> ByLayer:
+    """A list with a place for each l = 0…L."""
+    return [None] * (net.L + 1)
+
+
+def plus(grad: Array | None, more: Array) -> Array:
+    """Add a contribution to a gradient that may have none yet."""
+    return more if grad is None else grad + more

@@ -1,0 +1,54 @@
+"""Read `"name"` or `{"name": ..., "parameter": ...}`: how files name activations, losses and initializers."""
+
+import difflib
+import math
+from collections.abc import Collection, Mapping
+from numbers import Real
+from typing import Any
+
+from backlit.errors import ProblemError
+
+
+def near(name: object, known: Collection[str]) -> str:
+    """Say which names there are, the nearest first where one is near.
+
+    >>> near("relo", ["relu", "tanh"])
+    'did you mean relu? (one of relu, tanh)'
+    """
+    close = difflib.get_close_matches(str(name).lower(), known, n=1)
+    listing = f"one of {', '.join(known)}"
+    return f"did you mean {close[0]}? ({listing})" if close else listing
+
+
+def read_spec(
+    spec: object, kind: str, known: Collection[str], takes: Mapping[str, tuple[str, ...]], *, key: str = "name"
+) -> tuple[str, dict[str, Any]]:
+    """Split a spec into its name and its numeric parameters, both checked.
+
+    `takes` says which parameters each name has; a name that is not in it has none.
+    Raises ProblemError: no name, an unknown one, an unknown parameter, a parameter that is not a finite number.
+    """
+    if isinstance(spec, str):
+        spec = {key: spec}
+    if not isinstance(spec, Mapping) or key not in spec:
+        raise ProblemError(f'{kind} must be a name or {{"{key}": ...}}, not {spec!r}: {near("", known)}')
+    name = spec[key]
+    if not isinstance(name, str) or name not in known:
+        raise ProblemError(f"unknown {kind} {name!r}: {near(name, known)}")
+    parameters = {k: v for k, v in spec.items() if k != key}
+    for parameter, value in parameters.items():
+        if parameter not in takes.get(name, ()):
+            allowed = near(parameter, takes[name]) if takes.get(name) else "it takes none"
+            raise ProblemError(f"{kind} {name} has no parameter {parameter!r}: {allowed}")
+        parameters[parameter] = finite_number(value, f"{kind} {name}: {parameter}")
+    return name, parameters
+
+
+def finite_number(value: object, what: str, *, low: float = -math.inf, high: float = math.inf) -> float:
+    """Return `value` as a float where it is a finite number in [low, high]; else raise ProblemError naming `what`."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        raise ProblemError(f"{what} must be a finite number, not {value!r}")
+    number = float(value)
+    if not low <= number <= high:
+        raise ProblemError(f"{what} must be in [{low:g}, {high:g}], not {value!r}")
+    return number

@@ -1,0 +1,107 @@
+"""What an engine is: whoever runs the passes and the updates, at whatever speed, gives the textbook's numbers.
+
+The trainer knows these few methods only, so one engine takes another's place without a change above it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from backlit.core.network import Network
+from backlit.core.norms import Statistics
+from backlit.core.parameters import Parameters
+from backlit.optim import Optimizer
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Data:
+    """Examples as an engine takes them, checked and in the parameters' dtype.
+
+    X : (n, n_0), C-contiguous.  Y : (n, n_L), as `as_targets` makes it.  sample_weight : (n,) ≥ 0, or None.
+    """
+
+    X: Array
+    Y: Array
+    sample_weight: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What stays the same from the first step to the last."""
+
+    net: Network
+    optimizer: Optimizer
+    batch_size: int
+    clip_norm: float | None = None
+    clip_value: float | None = None
+    seed: int = 0  # of the dropout masks
+    n_threads: int | None = (
+        None  # None: what the machine and OMP_NUM_THREADS allow; the reference engine has no use for it
+    )
+
+
+@dataclass
+class State:
+    """What training changes; an engine writes into these arrays in place."""
+
+    params: Parameters
+    slots: tuple[Array, ...]  # the optimizer's state vectors, each as long as theta
+    statistics: Statistics
+    step: int = 0  # optimizer steps done
+
+    @classmethod
+    def start(cls, net: Network, params: Parameters, optimizer: Optimizer) -> "State":
+        """A state before the first step, with vectors of its own."""
+        params = params.copy()
+        return cls(params, optimizer.init(params.theta), Statistics(net, params.theta.dtype))
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """What one pass over the data gave.
+
+    loss : mean over the examples of the cost C of their batch, at the parameters before its step.
+    gradient_norms : (L,) mean over the batches of ‖∂C/∂W_l‖, before clipping.  steps : batches done.
+    interrupted : whether `stop` ended the pass at a batch edge.
+    """
+
+    loss: float
+    gradient_norms: Array = field(repr=False)
+    steps: int
+    interrupted: bool = False
+
+
+class Engine(Protocol):
+    """Runs a recipe."""
+
+    name: str
+
+    def run(
+        self, state: State, data: Data, order: Array, learning_rates: Array, stop: Callable[[], bool]
+    ) -> EpochResult:
+        """Take one optimizer step for each batch of the rows `order` (n,), writing into `state`.
+
+        learning_rates : (number of batches,).  `stop` is asked at each batch's edge.  Raises Divergence where the cost,
+        a gradient or a parameter is not finite; `state` then holds what the last good step left.  A batch whose
+        weights sum to 0 is passed over.
+        """
+        ...
+
+    def predict(self, params: Parameters, statistics: Statistics, X: Array) -> Array:
+        """Outputs a_L (n, n_L) for X (n, n_0), without dropout, batch norm by the running statistics."""
+        ...
+
+    def loss(self, params: Parameters, statistics: Statistics, data: Data) -> float:
+        """The (weighted) mean of ℓ_i over the data, without the L2 term, as `predict` computes it."""
+        ...
+
+    def loss_and_gradient(self, params: Parameters, data: Data) -> tuple[float, Array]:
+        """C and ∂C/∂theta over the whole of the data as one batch, without dropout."""
+        ...

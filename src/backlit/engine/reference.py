@@ -1,0 +1,114 @@
+"""The textbook as an engine: `core`'s two passes and an optimizer's update, one batch after the other."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from backlit.core.dropout import DropoutKey
+from backlit.core.norms import Statistics
+from backlit.core.parameters import Parameters, trainable
+from backlit.core.passes import Gradients, Trace, backward, example_losses, forward
+from backlit.engine.protocol import Array, Data, EpochResult, Recipe, State
+from backlit.errors import Divergence
+from backlit.optim import clip_by_norm, clip_by_value
+
+ROWS_AT_ONCE = 4096  # bounds the memory of a prediction
+
+
+class ReferenceEngine:
+    """Readable NumPy; every other engine is tested against it."""
+
+    name = "reference"
+
+    def __init__(self, recipe: Recipe):
+        self.recipe, self.net = recipe, recipe.net
+        self.frozen = ~trainable(recipe.net)
+
+    def run(
+        self, state: State, data: Data, order: Array, learning_rates: Array, stop: Callable[[], bool]
+    ) -> EpochResult:
+        """One pass over the data; see `Engine.run`."""
+        total, seen, steps = 0.0, 0, 0
+        norms = np.zeros(self.net.L)
+        for rows, lr in zip(batches(order, self.recipe.batch_size), learning_rates, strict=True):
+            if stop():
+                break
+            weight = None if data.sample_weight is None else data.sample_weight[rows]
+            if weight is not None and not weight.any():
+                continue
+            grad = self.step(state, data.X[rows], data.Y[rows], weight, float(lr))
+            total, seen, steps = total + grad.loss * len(rows), seen + len(rows), steps + 1
+            norms += [np.linalg.norm(W) for W in grad.W[1:]]
+        return EpochResult(total / max(seen, 1), norms / max(steps, 1), steps, interrupted=stop())
+
+    def step(self, state: State, X: Array, Y: Array, weight: Array | None, lr: float) -> Gradients:
+        """Forward, backward, clip, update."""
+        net, recipe = self.net, self.recipe
+        key = DropoutKey(recipe.seed, state.step)
+        trace = forward(net, state.params, X, dropout=key)
+        grad = backward(net, state.params, trace, Y, weight)
+        g = clip_by_value(clip_by_norm(grad.theta, recipe.clip_norm), recipe.clip_value)
+        g = np.where(self.frozen, 0, g)
+        with np.errstate(over="ignore", invalid="ignore"):  # found, and named, on the next line
+            change, slots = recipe.optimizer.update(g, state.slots, state.step + 1, lr=lr, theta=state.params.theta)
+        change = np.where(self.frozen, 0, change)
+        refuse_non_finite(trace, grad, state.params.theta + change, state.step + 1)
+        state.params.theta += change
+        for kept, new in zip(state.slots, slots, strict=True):
+            kept[:] = new
+        for l, layer in net.numbered():
+            if layer.norm == "batch":
+                state.statistics.update(l, trace.norm[l])
+        state.step += 1
+        return grad
+
+    def predict(self, params: Parameters, statistics: Statistics, X: Array) -> Array:
+        """Outputs a_L; see `Engine.predict`."""
+        parts = [trace.a[-1] for trace, _ in self.traces(params, statistics, X)]
+        return np.concatenate(parts) if parts else np.empty((0, self.net.outputs), X.dtype)
+
+    def loss(self, params: Parameters, statistics: Statistics, data: Data) -> float:
+        """The mean of ℓ_i; see `Engine.loss`."""
+        losses = [
+            example_losses(self.net, trace, data.Y[rows]) for trace, rows in self.traces(params, statistics, data.X)
+        ]
+        return float(np.average(np.concatenate(losses).astype(np.float64), weights=data.sample_weight))
+
+    def traces(self, params: Parameters, statistics: Statistics, X: Array) -> Iterator[tuple[Trace, slice]]:
+        """Forward passes over slices of X, in order."""
+        for start in range(0, len(X), ROWS_AT_ONCE):
+            rows = slice(start, start + ROWS_AT_ONCE)
+            yield forward(self.net, params, X[rows], statistics=statistics), rows
+
+    def loss_and_gradient(self, params: Parameters, data: Data) -> tuple[float, Array]:
+        """C and its gradient over the data as one batch; see `Engine.loss_and_gradient`."""
+        trace = forward(self.net, params, data.X)
+        grad = backward(self.net, params, trace, data.Y, data.sample_weight)
+        return grad.loss, grad.theta
+
+
+def batches(order: Array, size: int) -> list[Array]:
+    """Cut the rows into batches of `size`; the last may be shorter.
+
+    >>> batches(np.arange(5), 2)
+    [array([0, 1]), array([2, 3]), array([4])]
+    """
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def refuse_non_finite(trace: Trace, grad: Gradients, theta: Array, step: int) -> None:
+    """Raise Divergence naming the first quantity of this step that is not finite."""
+    if np.isfinite(grad.loss) and np.isfinite(theta).all():
+        return
+    name = trace.first_non_finite()
+    if name is None and not np.isfinite(grad.loss):
+        name = "the loss"
+    if name is None:
+        name = next((f"grad.{slot}" for slot, g in grad.flat.items() if not np.isfinite(g).all()), "the update")
+    digits = "".join(c for c in name if c.isdigit())
+    raise Divergence(
+        f"training diverged at step {step}: {name} is not finite: lower the learning rate, clip the gradient, "
+        f"or look for huge values in the inputs",
+        step=step,
+        layer=int(digits) if digits else None,
+    )

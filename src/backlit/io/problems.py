@@ -1,0 +1,230 @@
+"""Problem files: JSON, TOML or YAML by suffix, checked field by field, into a `Problem`.
+
+>>> problem = read_problem({"inputs": 1, "layers": [{"units": 1, "activation": "tanh"}], "x": [[0.5]], "y": [[1]]})
+>>> problem.net.n
+(1, 1)
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from backlit.core.initializers import initialize
+from backlit.core.network import Dense, Network
+from backlit.core.parameters import NAMES, Parameters
+from backlit.core.problem import Problem
+from backlit.core.specs import near
+from backlit.core.targets import as_inputs, as_targets, shares
+from backlit.errors import BacklitError, ProblemError
+from backlit.optim import get_optimizer
+
+Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]
+Rows = list[list[Number]]
+Spec = str | dict[str, Any]
+
+
+class Strict(BaseModel):
+    """No key that is not named, no silent conversion."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class LayerFile(Strict):
+    """One entry of `layers`."""
+
+    units: int
+    activation: Spec = "identity"
+    W: Rows | None = None
+    b: list[Number] | None = None
+    norm: str | None = None
+    gamma: list[Number] | None = None
+    beta: list[Number] | None = None
+    eps: Number = 1e-5
+    dropout: Number = 0.0
+    skip_from: int | None = None
+    skip_scale: Number = 1.0
+    train_bias: bool = True
+
+
+class ProblemFile(Strict):
+    """A whole problem file."""
+
+    inputs: int
+    layers: list[LayerFile]
+    loss: Spec = "half_squared_error"
+    reduction: str = "mean"
+    l2: Number = 0.0
+    x: Rows | None = None
+    y: list[Number] | Rows | None = None
+    sample_weight: list[Number] | None = None
+    init: Spec | None = None
+    optimizer: Spec | None = None
+    clip_norm: Number | None = None
+    clip_value: Number | None = None
+    seed: int | None = None
+
+
+def read_problem(source: str | Path | Mapping[str, Any] | Problem) -> Problem:
+    """Read a problem from a file, or check one that is given as a mapping; a Problem is returned as it is.
+
+    Raises ProblemError (or ShapeError, DomainError) in one line: the file, the field's path, what was found, what is
+    allowed.
+    """
+    if isinstance(source, Problem):
+        return source
+    if isinstance(source, Mapping):
+        return build("problem", parse("problem", source))
+    path = Path(source)
+    return build(str(path), parse(str(path), load(path)))
+
+
+def load(path: Path) -> Any:
+    """Read a JSON, TOML or YAML file into plain Python values."""
+    loaders = {".json": from_json, ".toml": from_toml, ".yaml": from_yaml, ".yml": from_yaml}
+    loader = loaders.get(path.suffix.lower())
+    if loader is None:
+        raise ProblemError(f"{path}: unknown suffix {path.suffix!r}: use one of {', '.join(loaders)}")
+    try:
+        return loader(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise ProblemError(f"{path}: no such file: check the name and the folder") from None
+    except UnicodeDecodeError as error:
+        raise ProblemError(f"{path}: not UTF-8 text (byte {error.start}): save it as UTF-8") from None
+    except OSError as error:
+        raise ProblemError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:  # what all three parsers raise or are turned into
+        raise ProblemError(f"{path}: not valid {path.suffix[1:].upper()}: {' '.join(str(error).split())}") from None
+
+
+def from_json(text: str) -> Any:
+    """Parse JSON; a key given twice is an error, for one of the two would be lost."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise ValueError(f"key {twice!r} is given twice")
+        return dict(pairs)
+
+    return json.loads(text, object_pairs_hook=unique)
+
+
+def from_toml(text: str) -> Any:
+    """Parse TOML."""
+    import tomllib
+
+    return tomllib.loads(text)
+
+
+def from_yaml(text: str) -> Any:
+    """Parse YAML, plain data only."""
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
+
+
+def parse(name: str, content: Any) -> ProblemFile:
+    """Check keys and types; ProblemError names the first field that is wrong."""
+    if not isinstance(content, Mapping):
+        raise ProblemError(
+            f'{name}: a problem is a table of fields such as "inputs" and "layers", not {type_of(content)}'
+        )
+    try:
+        return ProblemFile.model_validate(dict(content))
+    except ValidationError as error:
+        raise ProblemError(f"{name}: {say(error.errors(include_url=False))}") from None
+
+
+def say(errors: list[Any]) -> str:
+    """Turn pydantic's findings into one line about the first of them: path, what was found, what is allowed."""
+    first = max(errors, key=lambda e: len(e["loc"])) if errors[0]["loc"][:1] in (("y",),) else errors[0]
+    loc = [part for part in first["loc"] if not (isinstance(part, str) and "[" in part) and part not in ("str",)]
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
+    fields = LayerFile.model_fields if "." in path else ProblemFile.model_fields
+    if first["type"] == "extra_forbidden":
+        return f"{path}: unknown key: {near(str(loc[-1]), list(fields))}"
+    if first["type"] == "missing":
+        return f"{path}: missing: it is required"
+    return f"{path}: {first['msg'].lower().removeprefix('input ')}, not {short(first['input'])}"
+
+
+def short(value: Any) -> str:
+    """A value as JSON would write it, cut to 40 characters."""
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def type_of(value: Any) -> str:
+    """The JSON name of a value's type."""
+    names: dict[type, str] = {list: "a list", str: "a text", type(None): "nothing", bool: "true or false"}
+    return names.get(type(value), "a number")
+
+
+def build(name: str, file: ProblemFile) -> Problem:
+    """Make the network, the parameters and the arrays; every error names the file and the field."""
+    layers = []
+    for i, layer in enumerate(file.layers):
+        described = layer.model_dump(exclude={*NAMES})
+        layers.append(located(f"{name}: layers[{i}]", lambda d=described: Dense(**d)))
+    net = located(name, lambda: Network(file.inputs, layers, loss=file.loss, reduction=file.reduction, l2=file.l2))
+    init: dict[str, Any] = {"scheme": file.init} if isinstance(file.init, str) else dict(file.init or {})
+    seed = init.pop("seed", file.seed)
+    X = None if file.x is None else located(f"{name}: x", lambda: as_inputs(net, file.x, np.float64))
+    scheme = {"scheme": "xavier_uniform", **init}
+    drawn = located(f"{name}: init", lambda: initialize(net, scheme, seed=0 if seed is None else seed, X=X))
+    located(name, lambda: overwrite(drawn, file.layers))
+    y = weight = None
+    if file.y is not None:
+        if X is None:
+            raise ProblemError(f'{name}: y is given without x: give the rows of inputs as "x"')
+        located(f"{name}: y", lambda: as_targets(net, ragged(file.y), len(X)))
+        y = np.asarray(file.y)
+    if file.sample_weight is not None and X is not None:
+        located(f"{name}: sample_weight", lambda: shares(net, len(X), file.sample_weight, np.float64))
+        weight = np.asarray(file.sample_weight)
+    optimizer, clip_norm, clip_value = located(f"{name}: optimizer", lambda: read_optimizer(file))
+    return Problem(net, drawn, X, y, weight, optimizer, clip_norm, clip_value, seed, name)
+
+
+def located(where: str, make: Any) -> Any:
+    """Run `make`; put `where` in front of the error that it raises."""
+    try:
+        return make()
+    except BacklitError as error:
+        raise type(error)(f"{where}: {error}") from None
+
+
+def ragged(y: Any) -> np.ndarray:
+    """y as an array; ProblemError where its rows differ in length."""
+    try:
+        return np.asarray(y)
+    except ValueError:
+        raise ProblemError(
+            "its rows differ in length: give each example as many targets as there are outputs"
+        ) from None
+
+
+def overwrite(params: Parameters, layers: list[LayerFile]) -> None:
+    """Put the numbers that the file gives in the place of the drawn ones."""
+    given = {name: [None, *(getattr(layer, name) for layer in layers)] for name in NAMES}
+    for l, layer in enumerate(layers, start=1):
+        if layer.norm is None and (layer.gamma or layer.beta):
+            raise ProblemError(f'layers[{l - 1}]: gamma and beta belong to a norm: add "norm": "batch" or "layer"')
+    params.fill(given)
+
+
+def read_optimizer(file: ProblemFile) -> tuple[Any, float | None, float | None]:
+    """The optimizer with its clipping, which may stand inside `optimizer` or beside it."""
+    spec = {"name": file.optimizer} if isinstance(file.optimizer, str) else dict(file.optimizer or {})
+    clips = [spec.pop(key, getattr(file, key)) for key in ("clip_norm", "clip_value")]
+    for key, value in zip(("clip_norm", "clip_value"), clips, strict=True):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value > 0):
+            raise ProblemError(f"{key} must be a number above 0, not {short(value)}")
+    return get_optimizer(spec) if spec else None, clips[0], clips[1]

@@ -1,0 +1,1 @@
+"""Independent ways to find out whether a gradient is right."""
