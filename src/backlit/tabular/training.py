@@ -37,14 +37,15 @@ def train(
     *,
     dataset: str | None = None,
     task: str | None = None,
+    drop: Sequence[str] = (),
     hidden: Sequence[int] = (128, 64),
     activation: str = "relu",
     norm: str | None = None,
     dropout: float = 0.0,
-    init: str = "he_normal",
+    init: str = "xavier_uniform",
     optimizer: Any = "adam",
     schedule: Any = "constant",
-    l2: float = 1e-4,
+    l2: float = 0.005,
     clip_norm: float | None = None,
     epochs: int = 200,
     batch_size: int = 64,
@@ -60,7 +61,7 @@ def train(
 
     table : a file (CSV, Parquet, JSON lines) or a Polars DataFrame, with its `target` column; or dataset : a name of
     `backlit.tabular.datasets`.  task : "classification" or "regression", else the target's type decides.
-    hidden : units of the hidden layers.  epochs : at most; training stops after `patience` epochs in which the loss on
+    drop : columns to leave out.  hidden : units of the hidden layers.  l2 : λ in (λ/2) Σ ‖W‖².  epochs : at most; training stops after `patience` epochs in which the loss on
     a tenth of the training rows did not fall, and ends with the best.  out, report : files to write.
 
     Raises BacklitError for anything that cannot be used, Divergence where training leaves the finite numbers.
@@ -76,11 +77,11 @@ def train(
     if len(read.rows) < FEWEST_ROWS:
         raise TableError(f"{source}: {len(read.rows)} rows with a target, and at least {FEWEST_ROWS} are needed")
     kept, held_out = split(rows_to_split(read), test_size=test_size, seed=seed)
-    encoder = TableEncoder.fit(frame[read.rows[kept]], drop=[column])
+    encoder = TableEncoder.fit(frame[read.rows[kept]], drop=[column, *drop])
     X = encoder.transform(frame[read.rows], np.float32)
 
     batch_size = min(batch_size, len(kept))
-    net = build_network(encoder, read, hidden, activation, norm=norm, dropout=dropout, l2=l2 / batch_size)
+    net = build_network(encoder, read, hidden, activation, norm=norm, dropout=dropout, l2=l2)
     params = net.init(init, seed=seed, dtype=np.float32, X=X[kept])
     params.W[1][:, encoder.silent_features] = 0
     shift, scale = target_scale(read, kept)
