@@ -9,13 +9,24 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from backlit.autodiff.rules import AutodiffError
-from backlit.autodiff.steps import cap, contract, euclidean, is_recorded, join, larger, rectify, running_sum, smaller
+from backlit.autodiff.steps import (
+    cap,
+    clamp,
+    contract,
+    euclidean,
+    is_recorded,
+    join,
+    larger,
+    rectify,
+    running_sum,
+    smaller,
+)
 
 # ------------------------------------------------------------------------------------------- kinks and steps
 
 
 def maximum(x: Any, y: Any) -> Any:
-    """Tell a constant, which wins a tie, from a second variable, which shares it."""
+    """Tell a constant from a second variable, which shares a tie."""
     if is_recorded(x) and is_recorded(y):
         return larger(x, y)
     return rectify(x, y) if is_recorded(x) else rectify(y, x)
@@ -29,10 +40,12 @@ def minimum(x: Any, y: Any) -> Any:
 
 
 def clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
-    """The smaller of the upper bound and the larger of x and the lower one."""
+    """Between constants a primitive; a bound that is a variable takes part in a maximum or minimum."""
     low, high = (a_min if min is None else min), (a_max if max is None else max)
-    x = x if low is None else np.maximum(x, low)
-    return x if high is None else np.minimum(x, high)
+    low, high = -np.inf if low is None else low, np.inf if high is None else high
+    if is_recorded(low) or is_recorded(high):
+        return np.minimum(np.maximum(x, low), high)
+    return clamp(x, low, high)
 
 
 def heaviside(x: Any, at_zero: Any) -> Any:

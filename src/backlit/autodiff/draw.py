@@ -193,7 +193,7 @@ def _description(cards: Sequence[Card], without: bool) -> str:
 
 def _document(size: tuple[float, float], body: Sequence[str], title: str, description: str) -> str:
     content = "\n".join(body)
-    mark = f"backlit-{crc32((title + content).encode()):08x}"  # ids differ between the pictures of one page
+    mark = f"backlit-{crc32((_text(title) + content).encode()):08x}"  # ids differ between the pictures of one page
     width, height = (f"{length:.0f}" for length in size)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="backlit-graph" role="img" width="{width}" height="{height}" '

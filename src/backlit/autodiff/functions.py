@@ -68,7 +68,7 @@ def _trace(f: Callable[..., Any], args: Sequence[Any], wrt: Sequence[int]) -> Gr
 
 
 def _run(f: Callable[..., Any], args: Sequence[Any]) -> Any:
-    """Call f; where NumPy hides our message behind its own ("setting an array element with a sequence"), bring it up."""
+    """Call f; where NumPy hides our message behind its own, "setting an array element with a sequence", bring it up."""
     try:
         return f(*args)
     except (TypeError, ValueError) as error:
@@ -79,9 +79,11 @@ def _run(f: Callable[..., Any], args: Sequence[Any]) -> Any:
 
 
 def _names(f: Callable[..., Any], n: int) -> list[str | None]:
+    if isinstance(f, np.ufunc):  # older NumPy cannot say how it names them
+        return [None] * n
     try:
         parameters = list(signature(f).parameters.values())
-    except (TypeError, ValueError):  # a ufunc
+    except (TypeError, ValueError):  # a function written in C
         return [None] * n
     names: list[str | None] = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     return (names + [None] * n)[:n]
@@ -118,6 +120,7 @@ def value_and_gradient(
     again = _depends_on_others(graph)
     bars = backward(graph.output, seed, record=again)
     grads = tuple(_plain(bars[x]) for x in graph.inputs)
+    _fix(graph)
     value = graph.output if again else graph.output.value[()]
     return value, grads[0] if len(args) == 1 or isinstance(wrt, int) else grads
 
@@ -134,7 +137,12 @@ def gradient(f: Callable[..., Any], *args: Any, wrt: int | Sequence[int] | None 
 def _depends_on_others(graph: Graph) -> bool:
     """Whether a variable of an outer gradient is in the graph; then this gradient must be recorded too."""
     own = {x.birth for x in graph.inputs} | {graph.output.birth}
-    return any(node.func is None and node.birth not in own for node in graph.nodes)
+    return any(node.func is None and not node.fixed and node.birth not in own for node in graph.nodes)
+
+
+def _fix(graph: Graph) -> None:
+    for x in graph.inputs:
+        x.fixed = True
 
 
 def _plain(x: Any) -> Any:
@@ -170,6 +178,7 @@ def derivative(phi: Callable[[Any], Any]) -> Callable[[Any], Any]:
                     "φ must act on each number by itself, but one value depends on another number: "
                     "a softmax or a norm is not an activation with a slope φ'(u)"
                 )
+        _fix(graph)
         return _plain(slopes)
 
     slope.__name__ = slope.__qualname__ = f"derivative_of_{getattr(phi, '__name__', 'phi')}"

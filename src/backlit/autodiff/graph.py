@@ -33,6 +33,7 @@ class Var(NDArrayOperatorsMixin):
     value : array of real floating-point numbers, copied; a list or a float becomes float64.
     name : what the drawing calls it.
     func, args, options : the call that made it; func is None for a leaf, whose value was given.
+    fixed : whether it is a leaf of a gradient that is finished: for an outer gradient it is a constant then.
     birth : a running number.  A node is born after its arguments, so births in order are a topological order.
 
     Raises AutodiffError for integers (they have no neighborhood in which to take a slope) and complex numbers.
@@ -45,7 +46,7 @@ class Var(NDArrayOperatorsMixin):
     array([0.6, 0.8])
     """
 
-    __slots__ = ("__weakref__", "args", "birth", "func", "name", "options", "value")
+    __slots__ = ("__weakref__", "args", "birth", "fixed", "func", "name", "options", "value")
 
     def __init__(self, value: Any, name: str | None = None):
         if isinstance(value, Var):
@@ -54,7 +55,7 @@ class Var(NDArrayOperatorsMixin):
 
     def _fill(self, value: np.ndarray, func: Any, args: tuple, options: Mapping[str, Any], name: str | None) -> None:
         self.value, self.func, self.args, self.options, self.name = value, func, args, options, name
-        self.birth = next(_births)
+        self.birth, self.fixed = next(_births), False
 
     @classmethod
     def _computed(cls, value: np.ndarray, func: Any, args: tuple, options: Mapping[str, Any]) -> Var:
@@ -99,8 +100,8 @@ class Var(NDArrayOperatorsMixin):
 
     def _no_number(self) -> Any:
         raise AutodiffError(
-            "a recorded variable cannot become a plain number, which would cut the graph: use NumPy's functions (np.exp, "
-            "not math.exp), build arrays with np.stack, or take .value for a constant"
+            "a recorded variable cannot become a plain number, which would cut the graph: use NumPy's functions "
+            "(np.exp, not math.exp), build arrays with np.stack, or take .value for a constant"
         )
 
     __float__ = __int__ = __complex__ = __index__ = _no_number

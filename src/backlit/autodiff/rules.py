@@ -11,9 +11,11 @@ v's shape, and asks for x̄ = ∂C/∂x, in x's shape.  By the chain rule x̄ = 
 The rules are written in NumPy functions that have rules themselves.  Given recorded variables in place of arrays they
 record their own work, which is how second derivatives come about (`prod` alone cannot be differentiated twice).
 
-At a kink the rules choose one slope, always between the one-sided ones:
-|x|, sign x, clip and the maximum or minimum of a variable and a *constant* have slope 0 on the kink, so that
-relu(u) = max(u, 0) has relu'(0) = 0; where two *variables* tie, each takes half; `max` over an axis shares evenly.
+At a kink the rules choose one slope, always between the one-sided ones.
+* max(x, c) and min(x, c) with a constant c: the left slope, so that relu(u) = max(u, 0) has relu'(0) = 0, and
+  max(u, 0) + α min(u, 0) has slope α at 0.  |x| and clip: 0.
+* max(x, y) of two variables that tie: half each; over an axis all that tie share evenly.
+A function that is smooth but put together from pieces with kinks gets the sum of the pieces' choices at the joint.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from backlit.autodiff.steps import (
     cap,
     cast,
     centered,
+    clamp,
     contract,
     count,
     euclidean,
@@ -177,7 +180,8 @@ RULES: dict[Any, Rule] = {
     np.absolute:    elementwise("|x|",   "∂v/∂x = sign x",             lambda v, x: np.sign(x)),
     np.fabs:        elementwise("|x|",   "∂v/∂x = sign x",             lambda v, x: np.sign(x)),
     rectify:        elementwise("max",   "∂v/∂x = [x > c]",            lambda v, x, c: x > c, None),
-    cap:            elementwise("min",   "∂v/∂x = [x < c]",            lambda v, x, c: x < c, None),
+    cap:            elementwise("min",   "∂v/∂x = [x ≤ c]",            lambda v, x, c: x <= c, None),
+    clamp:          elementwise("clip",  "∂v/∂x = [a < x < b]",       lambda v, x, a, b: (a < x) & (x < b), None, None),
     larger:         elementwise("max",   "∂v/∂x = [x > y] + ½[x = y],  ∂v/∂y = [y > x] + ½[y = x]",
                                 lambda v, x, y: (x > y) + (x == y) / 2,
                                 lambda v, x, y: (y > x) + (y == x) / 2),

@@ -111,7 +111,7 @@ def euclidean(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
 
 @primitive
 def rectify(x: Any, floor: Any) -> Any:
-    """max(x, floor) where the floor is a constant, which wins a tie."""
+    """max(x, floor) where the floor is a constant."""
     return np.maximum(x, floor)
 
 
@@ -135,8 +135,14 @@ def running_sum(x: Any, axis: int) -> Any:
 
 @primitive
 def cap(x: Any, ceiling: Any) -> Any:
-    """min(x, ceiling) where the ceiling is a constant, which wins a tie."""
+    """min(x, ceiling) where the ceiling is a constant."""
     return np.minimum(x, ceiling)
+
+
+@primitive
+def clamp(x: Any, low: Any, high: Any) -> Any:
+    """np.clip between constants."""
+    return np.clip(x, low, high)
 
 
 def section(i: int, g: Any, v: Any, *arrays: Any, axis: int = 0) -> Any:
