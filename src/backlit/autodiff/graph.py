@@ -13,6 +13,7 @@ nodes that used it.  Its v̄ is then complete, and its rule hands each argument 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from inspect import Signature, signature
 from itertools import count
 from typing import Any
@@ -25,6 +26,7 @@ from backlit.autodiff.rules import AutodiffError, Rule, rule_of
 from backlit.autodiff.steps import cast, getitem
 
 _births = count()
+_signature = lru_cache(signature)
 
 
 class Var(NDArrayOperatorsMixin):
@@ -190,7 +192,7 @@ def apply(func: Any, args: tuple, options: Mapping[str, Any]) -> Any:
     if func in PLAIN:
         return func(*map(_value, args), **{name: _value(x) for name, x in options.items()})
     if func in COMPOSITES:
-        _bind(func, signature(COMPOSITES[func]), args, options)
+        _bind(func, _signature(COMPOSITES[func]), args, options)
         return COMPOSITES[func](*args, **options)
     _check_call(func, rule_of(func), args, options)
     value = np.asarray(func(*map(_value, args), **options))

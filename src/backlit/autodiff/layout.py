@@ -112,6 +112,9 @@ def near_neighbors(layers: list[list[int]], edges: Sequence[Edge]) -> dict[int, 
         for layer in (*layers, *reversed(layers)):
             wanted = [fmean(rows[j] for j in before.get(i, []) + after.get(i, []) or [i]) for i in layer]
             rows |= dict(zip(layer, apart(wanted), strict=True))
+    for layer in layers:  # at last by what comes before alone: a chain runs level
+        wanted = [fmean(rows[j] for j in before.get(i, [i])) for i in layer]
+        rows |= dict(zip(layer, apart(wanted), strict=True))
     return rows
 
 
