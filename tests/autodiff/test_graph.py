@@ -125,6 +125,15 @@ def test_a_variable_keeps_its_numbers_when_the_callers_array_changes():
     assert_array_equal(backward(out)[a], [2, 4])
 
 
+def test_constants_keep_their_numbers_when_the_code_reuses_their_array():
+    a, buffer, out = Var([1.0, 1.0]), np.empty(2), 0.0
+    for scale in (2.0, 3.0):
+        buffer[:] = scale
+        out = out + np.sum(a * buffer)
+    buffer[:] = 0
+    assert_array_equal(backward(out)[a], [5, 5])
+
+
 # --- conventions at kinks -------------------------------------------------------------------------------------------
 
 

@@ -123,6 +123,7 @@ ROWS = [
     Row(np.transpose, lambda x: x.T, (CUBE,)), Row(np.transpose, lambda x: np.transpose(x, (1, 2, 0)), (CUBE,)),
     Row(np.transpose, lambda x: x.transpose(2, 0, -2), (CUBE,)),
     Row(np.broadcast_to, lambda x: np.broadcast_to(x, (4, 2, 3)), (x21,)),
+    Row(np.copy, lambda x: np.copy(x) * 2.0, (x23,)), Row(np.real, lambda x: np.real(x) * x.real, (x23,), analytic=False),
     Row(np.ravel, lambda x: x.ravel(), (CUBE,)), Row(np.ravel, np.ravel, (CUBE,)),
     Row(np.squeeze, np.squeeze, (signed(2, 1, 3, 1),)), Row(np.squeeze, lambda x: np.squeeze(x, 1), (signed(2, 1, 3, 1),)),
     Row(np.expand_dims, lambda x: np.expand_dims(x, (0, -1)), (x23,)),

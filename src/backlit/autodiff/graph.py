@@ -13,8 +13,6 @@ nodes that used it.  Its v̄ is then complete, and its rule hands each argument 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
-from inspect import Signature, signature
 from itertools import count
 from typing import Any
 
@@ -22,11 +20,11 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from backlit.autodiff.composites import COMPOSITES, PLAIN, REDUCTIONS
+from backlit.autodiff.refusals import check_call, require_arguments, require_real, signature, title
 from backlit.autodiff.rules import AutodiffError, Rule, rule_of
 from backlit.autodiff.steps import cast, getitem
 
 _births = count()
-_signature = lru_cache(signature)
 
 
 class Var(NDArrayOperatorsMixin):
@@ -53,7 +51,7 @@ class Var(NDArrayOperatorsMixin):
     def __init__(self, value: Any, name: str | None = None):
         if isinstance(value, Var):
             raise AutodiffError("Var takes numbers, but got a Var: use it as it is")
-        self._fill(_real(np.array(value), name or "the variable"), None, (), {}, name)
+        self._fill(require_real(np.array(value), name or "the variable"), None, (), {}, name)
 
     def _fill(self, value: np.ndarray, func: Any, args: tuple, options: Mapping[str, Any], name: str | None) -> None:
         self.value, self.func, self.args, self.options, self.name = value, func, args, options, name
@@ -80,7 +78,7 @@ class Var(NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **options: Any) -> Any:
         if "out" in options:
             raise AutodiffError(
-                f"{_title(ufunc)} was told to write in place (out=, or += and its kin), which would lose the value "
+                f"{title(ufunc)} was told to write in place (out=, or += and its kin), which would lose the value "
                 "that the gradient needs: write x = x + y instead"
             )
         if method == "__call__":
@@ -88,7 +86,7 @@ class Var(NDArrayOperatorsMixin):
         if (ufunc, method) in REDUCTIONS:
             return apply(REDUCTIONS[ufunc, method], args, {"axis": 0, **options})
         raise AutodiffError(
-            f"{_title(ufunc)}.{method} cannot be differentiated: write it with {_title(ufunc)}, indexing and sums"
+            f"{title(ufunc)}.{method} cannot be differentiated: write it with {title(ufunc)}, indexing and sums"
         )
 
     def __array_function__(self, func: Callable[..., Any], types: Any, args: tuple, options: dict[str, Any]) -> Any:
@@ -145,7 +143,7 @@ class Var(NDArrayOperatorsMixin):
 
     def __repr__(self) -> str:
         name = f", name={self.name!r}" if self.name else ""
-        made = f" from {_title(self.func)}" if self.func else ""
+        made = f" from {title(self.func)}" if self.func else ""
         return f"<Var {np.array2string(self.value, threshold=20)}{name}{made}>"
 
     def astype(self, dtype: Any, copy: bool = True) -> Any:
@@ -192,56 +190,20 @@ def apply(func: Any, args: tuple, options: Mapping[str, Any]) -> Any:
     if func in PLAIN:
         return func(*map(_value, args), **{name: _value(x) for name, x in options.items()})
     if func in COMPOSITES:
-        _bind(func, _signature(COMPOSITES[func]), args, options)
+        require_arguments(func, signature(COMPOSITES[func]), args, options)
         return COMPOSITES[func](*args, **options)
-    _check_call(func, rule_of(func), args, options)
+    check_call(func, rule_of(func), args, options)
     value = np.asarray(func(*map(_value, args), **options))
-    return Var._computed(_real(value, f"the value of {_title(func)}"), func, args, options)
+    return Var._computed(require_real(value, f"the value of {title(func)}"), func, tuple(map(_kept, args)), options)
 
 
-def _check_call(func: Any, rule: Rule | None, args: tuple, options: Mapping[str, Any]) -> None:
-    if rule is None:
-        raise AutodiffError(
-            f"{_title(func)} has no rule for its derivative: write it with functions that have one, or add a line to "
-            "backlit.autodiff.RULES"
-        )
-    _bind(func, rule.signature, (None, None, *args), options)
-    for i, x in enumerate(args):
-        if isinstance(x, Var) and rule.vjps[i] is None:
-            raise AutodiffError(
-                f"{_title(func)} has no slope in argument {i + 1}, which is a recorded variable: compare it first, or "
-                "give its .value to hold it constant"
-            )
-    for name, x in options.items():
-        if isinstance(x, Var):
-            raise AutodiffError(f"{_title(func)} got a recorded variable as {name}=: give arrays by position")
-
-
-def _bind(func: Any, known: Signature, args: tuple, options: Mapping[str, Any]) -> None:
-    try:
-        known.bind(*args, **options)
-    except TypeError as error:
-        names = ", ".join(name for name in known.parameters if name not in ("g", "v"))
-        raise AutodiffError(f"{_title(func)} is recorded with the arguments {names} only: {error}") from None
+def _kept(x: Any) -> Any:
+    """A constant as it is now: code may write in its own arrays before the gradient is taken."""
+    return x.copy() if isinstance(x, np.ndarray) else x
 
 
 def _value(x: Any) -> Any:
     return x.value if isinstance(x, Var) else x
-
-
-def _real(value: np.ndarray, what: str) -> np.ndarray:
-    if value.dtype.kind != "f":
-        remedy = "write 2.0 for 2, or astype(float)" if value.dtype.kind in "iub" else "give real floats"
-        raise AutodiffError(
-            f"only real floating-point numbers have a gradient here, but {what} is {value.dtype}: {remedy}"
-        )
-    return value
-
-
-def _title(func: Any) -> str:
-    name = getattr(func, "__name__", str(func))
-    module = "np" if getattr(np, name, None) is func else getattr(func, "__module__", None) or "scipy.special"
-    return f"{module}.{name}".replace("numpy.", "np.").removeprefix("backlit.autodiff.steps.")
 
 
 # ----------------------------------------------------------------------------------------------- going back
@@ -321,7 +283,7 @@ def _part(v: Var, i: int, bar: Any, record: bool) -> Any:
     part = vjp(bar, v, *v.args, **v.options) if record else vjp(bar, v.value, *map(_value, v.args), **v.options)
     if np.shape(part) != x.shape:
         raise AutodiffError(
-            f"the rule of {_title(v.func)} made {np.shape(part)} for an argument {x.shape}: mend the rule"
+            f"the rule of {title(v.func)} made {np.shape(part)} for an argument {x.shape}: mend the rule"
         )
     if isinstance(part, Var):
         return part if part.dtype == x.dtype else part.astype(x.dtype)
