@@ -19,8 +19,18 @@ import numpy as np
 from hypothesis import reject
 from hypothesis import strategies as st
 
-from backlit.core import ACTIVATIONS, LOSSES, SHORT_FORMS, Dense, DropoutKey, Network, Parameters, Statistics
-from backlit.core import get_activation, get_loss
+from backlit.core import (
+    ACTIVATIONS,
+    LOSSES,
+    SHORT_FORMS,
+    Dense,
+    DropoutKey,
+    Network,
+    Parameters,
+    Statistics,
+    get_activation,
+    get_loss,
+)
 from backlit.core.activations import Activation
 from backlit.core.losses import Loss
 from backlit.core.passes import Gradients, Trace, backward, forward, total_loss
@@ -206,7 +216,7 @@ def numbers(
         if u_away_from_kinks(net, trace):
             weights = random_weights(rng, m) if weighted else None
             return problem.but(y=random_targets(net, rng, trace.a[net.L], hard), sample_weight=weights)
-    reject()
+    return reject()
 
 
 def u_away_from_kinks(net: Network, trace: Trace, margin: float = MARGIN) -> bool:
@@ -266,7 +276,7 @@ def tamed(problem: Problem) -> Problem:
 
 
 def random_targets(net: Network, rng: np.random.Generator, a: Array, hard: bool) -> Array:
-    """Targets in the loss's domain.  hard : whole ones (class indices, bits), else fractions (rows sum to exactly 1)."""
+    """Targets in the loss's domain.  hard : class indices or bits, else fractions (of exact sum 1)."""
     m, K = a.shape
     if net.loss.name == "cross_entropy":
         labels = rng.integers(0, K, m)

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from tests.strategies import Problem
 
 from backlit.core import Parameters
 from backlit.core.dropout import dropout_mask
 from backlit.core.targets import as_targets, shares
-from tests.strategies import Problem
 
 Array = np.ndarray
 Nudge = Callable[[str, int, Array], Array]

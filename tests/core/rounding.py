@@ -8,11 +8,11 @@ is added up, without the cancellation.
 from dataclasses import dataclass
 
 import numpy as np
+from tests.strategies import Problem
 
 from backlit.core import Parameters
 from backlit.core.passes import Trace
 from backlit.core.targets import as_targets, shares
-from tests.strategies import Problem
 
 Array = np.ndarray
 ROUNDINGS = 32 * np.finfo(float).eps

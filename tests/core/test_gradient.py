@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from numpy.testing import assert_allclose
-
-from backlit.core.passes import example_losses
-from backlit.core.targets import shares
 from tests.core import complex_step
 from tests.core.rounding import assert_close, magnitudes
 from tests.strategies import Problem, problems
+
+from backlit.core.passes import example_losses
+from backlit.core.targets import shares
 
 
 def share_of_rows(problem: Problem) -> np.ndarray:
@@ -109,8 +109,9 @@ def test_the_oracle_sees_a_planted_error(quantity):
 
 
 def planted_problem() -> Problem:
-    from backlit.core import Dense, Network
     from tests.strategies import numbers
+
+    from backlit.core import Dense, Network
 
     net = Network(2, [Dense(3, "tanh", norm="batch"), Dense(3, "silu", skip_from=1), Dense(2, "softmax")])
     return numbers(net, np.random.default_rng(0), 5)

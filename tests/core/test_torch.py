@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from numpy.testing import assert_allclose
-
-from backlit.core import Dense, Network, Statistics, forward
-from backlit.core.norms import normalize
 from tests.core.complex_step import weight_of_rows
 from tests.core.rounding import assert_close, magnitudes
 from tests.core.torch_twin import probe, running_statistics, twin
 from tests.strategies import problems
+
+from backlit.core import Dense, Network, Statistics, forward
+from backlit.core.norms import normalize
 
 pytestmark = pytest.mark.interop
 

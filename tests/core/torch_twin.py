@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.strategies import Problem
 
 from backlit.core import Activation, Loss
 from backlit.core.dropout import dropout_mask
 from backlit.core.passes import Trace
 from backlit.core.targets import as_targets
-from tests.strategies import Problem
 
 TINY = np.finfo(float).tiny
 
@@ -158,5 +158,7 @@ def probe(trace: Trace, of: Twin) -> list[tuple[str, np.ndarray, np.ndarray]]:
     """Pairs of forward quantities by name, ours and torch's."""
     names = [("z", trace.z, of.z), ("u", trace.u, of.u), ("a", trace.a, of.a)]
     return [
-        (f"{name}[{l}]", ours[l], theirs[l].detach().numpy()) for name, ours, theirs in names for l in range(1, len(ours))
+        (f"{name}[{l}]", ours[l], theirs[l].detach().numpy())
+        for name, ours, theirs in names
+        for l in range(1, len(ours))
     ]
