@@ -200,4 +200,96 @@ NORMS = numbered(
     ),
 )
 
-EQUATIONS: dict[str, Equation] = FORWARD | BACKWARD | NORMS
+ADAM = "Kingma & Ba 2015"
+MOMENTUM = "Sutskever et al. 2013"
+RMSPROP = "Tieleman & Hinton 2012"
+
+UPDATES = numbered(
+    Equation("OPT-SGD1", r"\Delta\theta = -\eta\, g", "A step against the gradient.", BOOK),
+    Equation(
+        "OPT-SGD2",
+        r"v \leftarrow \mu v - \eta g,\; \Delta\theta = v",
+        "The velocity remembers past steps and decays by the momentum.",
+        MOMENTUM,
+    ),
+    Equation(
+        "OPT-SGD3", r"\Delta\theta = \mu v - \eta g", "Nesterov's step looks one velocity further ahead.", MOMENTUM
+    ),
+    Equation("OPT-ADAGRAD1", r"s \leftarrow s + g^2", "Squares of the gradient are summed.", "Duchi et al. 2011"),
+    Equation(
+        "OPT-ADAGRAD2",
+        r"\Delta\theta = -\eta\, g / (\sqrt{s} + \varepsilon)",
+        "Each parameter's rate falls with the squares that it has seen.",
+        "Duchi et al. 2011",
+    ),
+    Equation(
+        "OPT-RMSPROP1", r"s \leftarrow \rho s + (1 - \rho)\, g^2", "A running mean of squared gradients.", RMSPROP
+    ),
+    Equation("OPT-RMSPROP2", r"d = g / (\sqrt{s} + \varepsilon)", "The gradient over its root mean square.", RMSPROP),
+    Equation(
+        "OPT-RMSPROP3",
+        r"v \leftarrow \mu v + d,\; \Delta\theta = -\eta v",
+        "With momentum, directions are summed with decay.",
+        RMSPROP,
+    ),
+    Equation("OPT-ADAM1", r"m \leftarrow \beta_1 m + (1 - \beta_1)\, g", "A running mean of the gradient.", ADAM),
+    Equation("OPT-ADAM2", r"v \leftarrow \beta_2 v + (1 - \beta_2)\, g^2", "A running mean of its square.", ADAM),
+    Equation(
+        "OPT-AMSGRAD",
+        r"v_{\max} \leftarrow \max(v_{\max}, v)",
+        "AMSGrad divides by the largest mean square seen; plain Adam by the newest.",
+        "Reddi, Kale & Kumar 2018",
+    ),
+    Equation("OPT-ADAM3", r"\hat v = v / (1 - \beta_2^t)", "Undo the pull of the start at 0.", ADAM),
+    Equation(
+        "OPT-ADAM4",
+        r"\Delta\theta = -\eta\, \frac{m / (1 - \beta_1^t)}{\sqrt{\hat v} + \varepsilon}",
+        "The step is the mean over the root mean square.",
+        ADAM,
+    ),
+    Equation(
+        "OPT-ADAMW",
+        r"\Delta\theta \mathrel{-}= \eta \lambda \theta",
+        "Weight decay acts on the parameters directly, not through the gradient.",
+        "Loshchilov & Hutter 2019",
+    ),
+    Equation(
+        "OPT-CLIP1",
+        r"g \leftarrow g \cdot \min(1, c / \lVert g \rVert)",
+        "A gradient longer than c is shortened to c; its direction stays.",
+        "Pascanu, Mikolov & Bengio 2013",
+    ),
+    Equation(
+        "OPT-CLIP2",
+        r"g \leftarrow \min(\max(g, -c), c)",
+        "Each entry is bounded by ±c, which may turn the direction.",
+        "Pascanu, Mikolov & Bengio 2013",
+    ),
+)
+
+SCHEDULES = numbered(
+    Equation("SCH-STEP", r"\rho^{\lfloor t/k \rfloor}", "The rate falls by ρ every k.", BOOK),
+    Equation("SCH-EXP", r"\rho^{t}", "The rate falls by ρ each time.", BOOK),
+    Equation("SCH-INV", r"(t + 1)^{-p}", "The rate falls as a power of time.", "Robbins & Monro 1951"),
+    Equation(
+        "SCH-COS",
+        r"f + (1 - f)\,\tfrac12 (1 + \cos \pi x),\; x = t/T",
+        "Half a cosine from 1 to the floor f.",
+        "Loshchilov & Hutter 2017",
+    ),
+    Equation(
+        "SCH-ONE1", r"s + (1 - s)\,\tfrac12 (1 - \cos \pi x)", "One cycle: first from s up to 1.", "Smith & Topin 2018"
+    ),
+    Equation(
+        "SCH-ONE2", r"e + (1 - e)\,\tfrac12 (1 + \cos \pi x)", "One cycle: then from 1 down to e.", "Smith & Topin 2018"
+    ),
+    Equation("SCH-WARM", r"(t + 1)/(k + 1)", "A straight rise over the first k.", "Goyal et al. 2017"),
+    Equation(
+        "SCH-PLATEAU",
+        r"f \leftarrow \max(\rho f, f_{\min})",
+        "The rate falls when the metric has stopped improving.",
+        "the field's usage; PyTorch's ReduceLROnPlateau",
+    ),
+)
+
+EQUATIONS: dict[str, Equation] = FORWARD | BACKWARD | NORMS | UPDATES | SCHEDULES

@@ -1,0 +1,71 @@
+"""The command line: one file a command, and a command is three lines: load, call, show.
+
+Exit codes: 0 done, 1 `check` found something wrong or `train` failed on its data, 2 the call or a file is unusable.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from backlit.errors import BacklitError
+
+app = typer.Typer(
+    name="backlit",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Feed-forward networks trained by backpropagation in plain sight.",
+)
+
+UsageError: Any = typer.BadParameter.__bases__[0]  # what typer raises for a bad call; only its subclass is public
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Print the version and leave."),
+) -> None:
+    """Feed-forward networks trained by backpropagation in plain sight."""
+    if version:
+        from backlit._version import __version__
+
+        print(f"backlit {__version__}")
+        raise typer.Exit
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; every error is one line on standard error."""
+    from backlit.cli import commands  # noqa: F401  registers them
+
+    try:
+        code = app(args=None if arguments is None else list(arguments), standalone_mode=False)
+    except UsageError as error:
+        return fail(one_line(error.format_message()) + usage_hint(error))
+    except BacklitError as error:
+        return fail(one_line(str(error)))
+    except MemoryError as error:
+        return fail(f"out of memory ({one_line(str(error)) or 'no size given'}): use fewer rows, units or classes")
+    except KeyboardInterrupt:
+        return fail("interrupted", code=130)
+    except BrokenPipeError:  # the reader of our output has left
+        sys.stderr.close()
+        return 0
+    return code if isinstance(code, int) else 0
+
+
+def fail(message: str, code: int = 2) -> int:
+    """Print one line on standard error and return the exit code."""
+    print(f"backlit: {message}", file=sys.stderr)
+    return code
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks."""
+    return " ".join(text.split())
+
+
+def usage_hint(error: Exception) -> str:
+    """Say which help to read."""
+    context = getattr(error, "ctx", None)
+    return f" (see {context.command_path} --help)" if context is not None else ""

@@ -1,0 +1,35 @@
+"""What every command does alike: the `--format` choice, JSON on standard output, files written beside and renamed."""
+
+import json
+import math
+from enum import StrEnum
+from typing import Any
+
+
+class Format(StrEnum):
+    """How a command shows its result."""
+
+    text = "text"
+    json = "json"
+
+
+def print_json(result: dict[str, Any]) -> None:
+    """Print one JSON object and nothing else; NaN and infinity, which JSON has no word for, become null."""
+    print(json.dumps(plain(result), ensure_ascii=False))
+
+
+def plain(value: Any) -> Any:
+    """Turn arrays and NumPy numbers into lists and numbers, and what is not finite into None.
+
+    >>> plain({"a": [1.0, float("nan")], 1: True})
+    {'a': [1.0, None], '1': True}
+    """
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

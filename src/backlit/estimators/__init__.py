@@ -1,0 +1,6 @@
+"""Estimators in scikit-learn's conventions, on Backlit's networks and trainer."""
+
+from backlit.estimators.classifier import MLPClassifier
+from backlit.estimators.regressor import MLPRegressor
+
+__all__ = ["MLPClassifier", "MLPRegressor"]

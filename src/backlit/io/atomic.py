@@ -1,0 +1,83 @@
+"""Write a file whole or not at all: beside its final place first, then renamed."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from backlit.errors import BacklitError
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path in the folder of `path`; when the block ends well, it takes the place of `path`.
+
+    The temporary file is empty, has the suffix of `path` (some writers look at it) and is hidden.  It is flushed to the
+    disk before the rename, so a reader, or a machine that loses power, sees the old file or the new one, never a part.
+    When the block fails, by Ctrl-C too, the temporary file is removed and `path` is as it was.  A link is followed; a
+    file that is replaced keeps its permissions; a device or a pipe (`/dev/stdout`) cannot be replaced and is yielded
+    itself.
+
+    Raises BacklitError with one line where the folder is missing, `path` is a folder, writing is not allowed or the
+    disk is full.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with atomic_write(Path(folder, "report.txt")) as temporary:
+    ...         _ = temporary.write_text("whole", encoding="utf-8")
+    ...     Path(folder, "report.txt").read_text(encoding="utf-8")
+    'whole'
+    """
+    final = Path(os.path.realpath(path))
+    temporary = final.with_name(f".{final.stem[:60]}.{secrets.token_hex(6)}{final.suffix}")
+    try:
+        if final.is_dir():
+            raise BacklitError(f"{path}: is a folder: give the name of a file to write in it")
+        if final.exists() and not final.is_file():
+            yield final
+            return
+        # os.open, because it lets the umask set the permissions, as for any file that a program writes
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        yield temporary
+        _flush(temporary)
+        if final.exists():
+            temporary.chmod(final.stat().st_mode)
+        os.replace(temporary, final)
+        _flush_folder(final.parent)
+    except OSError as error:
+        if error.filename is not None and Path(error.filename) not in (temporary, final):
+            raise  # another file's fault, which the block met by chance
+        raise BacklitError(f"{path}: {_fault(error, final.parent)}") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _fault(error: OSError, folder: Path) -> str:
+    """What went wrong and how to mend it, without the name of the file."""
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return f"the folder {folder} does not exist: make it, or write elsewhere"
+    if isinstance(error, PermissionError):
+        return f"writing in the folder {folder} is not allowed: write elsewhere, or ask for the right to"
+    reason = (error.strerror or str(error)).lower()
+    return f"could not be written ({reason}): make room on the disk, or write elsewhere"
+
+
+def _flush(path: Path) -> None:
+    """Wait until the bytes of a file are on the disk."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make the rename last, where the system lets a folder be flushed (Windows does not)."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

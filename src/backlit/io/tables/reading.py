@@ -1,0 +1,95 @@
+"""Read a table from a file, by its suffix: CSV and its kin, Parquet, JSON lines."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backlit.errors import TableError
+from backlit.io.tables.delimited import read_delimited
+from backlit.io.tables.jsonlines import read_json_lines
+from backlit.io.tables.naming import count, near
+from backlit.io.tables.parquet import read_parquet
+
+if TYPE_CHECKING:
+    import polars as pl
+
+READERS: dict[str, Callable[[bytes, object, Collection[str]], pl.DataFrame]] = {
+    ".csv": read_delimited,
+    ".tsv": read_delimited,
+    ".txt": read_delimited,
+    ".parquet": read_parquet,
+    ".jsonl": read_json_lines,
+    ".ndjson": read_json_lines,
+}
+KNOWN = "CSV (.csv, .tsv, .txt), Parquet (.parquet) or JSON lines (.jsonl, .ndjson)"
+
+
+def read_table(path: str | os.PathLike[str], *, text: Collection[str] = ()) -> pl.DataFrame:
+    """Read a table from a CSV, TSV, TXT, Parquet or JSON lines file.
+
+    path : the suffix says the format.
+    text : names of columns that stay as they are written.  `TableEncoder.text_columns` are those that a model needs so:
+        a column of codes that holds `10`, `A7` in training may hold numbers alone in the table to predict.
+
+    In CSV and its kin the delimiter (comma, semicolon, tab, pipe), decimal commas, dates and the types of the columns
+    are found, the types over all rows.  Blank lines are no rows.  Blanks around a value are taken off; an empty value,
+    NA, NaN, null, None, N/A or ? is missing.  Numbers with leading zeros (007) stay text.  Dates are read where they
+    are written year-month-day, or where some day above 12 settles the order.  Row labels, which pandas and R
+    write as a first column without a name, are left out; another column without a name is called column_3 by its place.
+    The file is held in memory as it is read.
+
+    Raises TableError, one line with file, line or column and remedy, for a file that is missing, unreadable, empty or
+    of another format or encoding, for a record that is wider or narrower than the header, and for names given twice.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "t.csv")
+    ...     _ = path.write_text("size;color;ripe\\n1,5;red;true\\n2;;false\\n", encoding="utf-8")
+    ...     read_table(path).rows()
+    [(1.5, 'red', True), (2.0, None, False)]
+    """
+    path = Path(path)
+    data = _bytes(path)
+    if not data:
+        raise TableError(f"{path}: is empty (0 bytes): check how it was exported")
+    table = READERS[path.suffix.lower()](data, path, text)
+    if not table.width:
+        raise TableError(f"{path}: has no columns besides row labels: give a table with columns to learn from")
+    if not table.height:
+        raise TableError(
+            f"{path}: has {count(table.width, 'column')} and no rows: add rows, or check how it was exported"
+        )
+    return table
+
+
+def _bytes(path: Path) -> bytes:
+    """The whole file; its suffix is looked at once it is known to be there."""
+    try:
+        if path.exists() and not path.is_dir() and path.suffix.lower() not in READERS:
+            ending = f"its name ends in {path.suffix!r}" if path.suffix else "its name has no suffix"
+            raise TableError(f"{path}: {ending}, which says no known format: give {KNOWN}")
+        return path.read_bytes()
+    except FileNotFoundError:
+        folder = path.parent
+        if not folder.is_dir():
+            raise TableError(f"{path}: the folder {folder} does not exist: check the path") from None
+        raise TableError(f"{path}: does not exist: check the name; of tables in {folder}, {_siblings(path)}") from None
+    except IsADirectoryError:
+        raise TableError(f"{path}: is a folder: give one file, {KNOWN}") from None
+    except PermissionError:
+        raise TableError(f"{path}: reading it is not allowed: ask for the right to (chmod +r), or copy it") from None
+    except OSError as error:
+        raise TableError(
+            f"{path}: could not be read ({error.strerror or error}): check the path and the disk"
+        ) from None
+
+
+def _siblings(path: Path) -> str:
+    try:
+        names = sorted(each.name for each in path.parent.iterdir() if each.suffix.lower() in READERS)
+    except OSError:
+        names = []
+    return near(path.name, names)

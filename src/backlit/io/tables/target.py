@@ -1,0 +1,186 @@
+"""The column to predict: its task, its values as numbers, and the rows that have one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backlit.errors import ProblemError, TableError
+from backlit.io.tables.columns import settle
+from backlit.io.tables.labels import Label, TargetCodec, Task
+from backlit.io.tables.memory import check_memory
+from backlit.io.tables.naming import count, listed, near, shown
+
+if TYPE_CHECKING:
+    import polars as pl
+    from numpy.typing import NDArray
+
+MOST_INTEGER_CLASSES = 20
+
+
+@dataclass(frozen=True)
+class Target:
+    """A target column, read.
+
+    codec : task and labels, to store with the model.
+    y : (m,) class indices (int64) for classification, values (float64) for regression.
+    rows : (m,) indices of the rows of the table that have a target, ascending; `table[target.rows]` fits `y`.
+    notes : what a reader of the report should know.
+    """
+
+    codec: TargetCodec
+    y: NDArray[np.int64] | NDArray[np.float64]
+    rows: NDArray[np.int64]
+    notes: tuple[str, ...]
+
+    @property
+    def task(self) -> Task:
+        """Classification or regression."""
+        return self.codec.task
+
+    @property
+    def classes(self) -> tuple[Label, ...]:
+        """Labels in order; empty for regression."""
+        return self.codec.classes
+
+
+def read_target(table: pl.DataFrame, column: str, task: Task | None = None) -> Target:
+    """Read the column to predict.
+
+    task : "classification" or "regression"; where None, the column's type decides:
+
+    - text, categories, true and false: classification;
+    - whole numbers: classification where there are at most 20 different ones and each has two rows or more on
+      average, else regression;
+    - numbers with decimals (floats, `1.0` too): regression.
+
+    Labels keep their type (bool, int, float, str) and are in ascending order.  Rows without a value (NaN is none) are
+    left out.  A class with a single row is learned but cannot be tested, as `split` keeps it for training; a note
+    says so.
+
+    Raises TableError, one line with column, fact and remedy, where the column is not there, is empty, infinite, of a
+    type that the task cannot take, has one value only, or more classes than half of its rows or than memory allows.
+
+    >>> import polars as pl
+    >>> target = read_target(pl.DataFrame({"won": [1, 0, None, 1, 0]}), "won")
+    >>> target.task, target.classes, target.y, target.rows
+    ('classification', (0, 1), array([1, 0, 1, 0]), array([0, 1, 3, 4]))
+    """
+    if task not in (None, "classification", "regression"):
+        raise ProblemError(
+            f"task is {task!r}: give 'classification' or 'regression', or nothing to let the target decide"
+        )
+    if column not in table.columns:
+        raise TableError(f"target {shown(column)} is not a column of the table: {near(column, table.columns)}")
+    whole = settle(table[column])
+    rows = np.flatnonzero(whole.is_not_null().to_numpy())
+    if not rows.size:
+        raise TableError(
+            f"target {shown(column)} has no value in any of {count(len(whole), 'row')}: name another column"
+        )
+    given = whole.drop_nulls()
+    _check_type(given, rows)
+    different = given.n_unique()
+    if different == 1:
+        alone = f"target {shown(column)} has one value only, {shown(given[0])}, in {count(len(given), 'row')}"
+        raise TableError(f"{alone}: there is nothing to tell apart; add rows with other values, or name another column")
+    decided = task or decide_task(given)
+    notes = [] if rows.size == len(whole) else [f"{count(len(whole) - rows.size, 'row')} without a target left out"]
+    read = _classes if decided == "classification" else _values
+    codec, y, more = read(given, rows)
+    if task is None:
+        more += _doubts(given, decided, different)
+    return Target(codec, y, rows, tuple(notes + more))
+
+
+def decide_task(given: pl.Series) -> Task:
+    """Apply the rule of `read_target` to the values of a target.
+
+    >>> import polars as pl
+    >>> decide_task(pl.Series([3, 3, 5, 5])), decide_task(pl.Series([3, 4, 5, 6]))
+    ('classification', 'regression')
+    """
+    different = given.n_unique()
+    if given.dtype.is_integer():
+        few = different <= MOST_INTEGER_CLASSES and 2 * different <= len(given)
+        return "classification" if few else "regression"
+    return "regression" if given.dtype.is_numeric() else "classification"
+
+
+def _check_type(given: pl.Series, rows: NDArray[np.int64]) -> None:
+    import polars as pl
+
+    if given.dtype.is_temporal():
+        raise TableError(
+            f"target {shown(given.name)} holds dates or times, such as {shown(str(given[0]))}: write it as a number "
+            f"(days from a date) for regression, or as text for classification"
+        )
+    if given.dtype.is_float() and not given.is_finite().all():
+        row = int((~given.is_finite()).arg_max() or 0)
+        raise TableError(
+            f"target {shown(given.name)} is infinite in {count(int((~given.is_finite()).sum()), 'row')}, first in row "
+            f"{rows[row] + 1}: write a number there, or empty it to leave the row out"
+        )
+    assert given.dtype.is_numeric() or given.dtype in (pl.String, pl.Boolean), "settled, and no moment"
+
+
+def _classes(given: pl.Series, rows: NDArray[np.int64]) -> tuple[TargetCodec, NDArray[np.int64], list[str]]:
+    import polars as pl
+
+    name, different = shown(given.name), given.n_unique()
+    if 2 * different > len(given):
+        raise TableError(
+            f"target {name} has {count(different, 'different value')} in {count(len(given), 'row')}, too many for "
+            f"classes, which need two rows each on average: {_too_many(given)}"
+        )
+    what = f"target {name}: the scores of {different:,} classes in {count(len(given), 'row')}"
+    check_memory(8 * different * len(given), what, "join rare classes, or give fewer rows")
+    frequency = dict(given.value_counts().iter_rows())
+    classes = sorted(frequency)
+    y = given.replace_strict(classes, list(range(different)), return_dtype=pl.Int64).to_numpy()
+    single = [label for label in classes if frequency[label] == 1]
+    notes = []
+    if single:
+        verb = "has" if len(single) == 1 else "have"
+        notes.append(f"{listed(single, most=5)} {verb} a single row: kept for training, never tested")
+    return TargetCodec(given.name, "classification", tuple(classes)), y, notes
+
+
+def _too_many(given: pl.Series) -> str:
+    """The remedy for too many classes, which depends on the type."""
+    import polars as pl
+
+    if given.dtype.is_numeric():
+        return "use the task regression"
+    read = given.cast(pl.Float64, strict=False)
+    if given.dtype == pl.String and 2 * read.null_count() < len(given):
+        row = int(read.is_null().arg_max() or 0)
+        return f"it is numbers but for {shown(given[row])} and the like; mend or empty these values to use regression"
+    return "join rare values, or name another column"
+
+
+def _values(given: pl.Series, rows: NDArray[np.int64]) -> tuple[TargetCodec, NDArray[np.float64], list[str]]:
+    import polars as pl
+
+    if not given.dtype.is_numeric():
+        bad = given.cast(pl.Float64, strict=False).is_null() if given.dtype == pl.String else given.is_not_null()
+        row = int(bad.arg_max() or 0)
+        raise TableError(
+            f"target {shown(given.name)} holds {shown(str(given[row]))} in row {rows[row] + 1}, and "
+            f"regression needs numbers: mend or empty such values, or use the task classification"
+        )
+    return TargetCodec(given.name, "regression"), given.cast(pl.Float64).to_numpy().copy(), []
+
+
+def _doubts(given: pl.Series, task: Task, different: int) -> list[str]:
+    """Notes where the rule may have decided otherwise than the reader would."""
+    if given.dtype.is_integer() and task == "classification":
+        return [f"{different} whole numbers taken as classes; use the task regression where they are amounts"]
+    whole = given.dtype.is_float() and different <= MOST_INTEGER_CLASSES and bool((given == given.round()).all())
+    if whole and 2 * different <= len(given):
+        return [
+            f"{different} whole numbers written with decimals taken as amounts; use the task classification for classes"
+        ]
+    return []

@@ -1,0 +1,7 @@
+"""Training: the loop, what it is told, what it records; on any engine."""
+
+from backlit.training.history import Epoch, History
+from backlit.training.settings import Settings
+from backlit.training.trainer import Outcome, Run, fit
+
+__all__ = ["Epoch", "History", "Outcome", "Run", "Settings", "fit"]

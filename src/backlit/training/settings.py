@@ -1,0 +1,50 @@
+"""How to train: everything that is decided before the first step."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from backlit.core.network import positive_integer
+from backlit.core.specs import finite_number, near
+from backlit.errors import ProblemError
+from backlit.optim import Optimizer, Schedule, get_optimizer, get_schedule
+
+Monitor = Literal["loss", "validation_loss", "validation_score"]
+MONITORS = ("loss", "validation_loss", "validation_score")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a training run is told.
+
+    epochs : passes over the data at most.  batch_size : examples a step.  patience : epochs without an improvement of
+    the monitored number by `tol` after which training stops, None for never.  restore_best : end with the parameters
+    of the best epoch.  seed : of the shuffling and of the dropout masks.  engine : "auto", or an engine's name.
+    Raises ProblemError for a value that cannot be.
+    """
+
+    epochs: int = 200
+    batch_size: int = 200
+    optimizer: Optimizer = field(default_factory=lambda: get_optimizer("adam"))
+    schedule: Schedule = field(default_factory=lambda: get_schedule("constant"))
+    clip_norm: float | None = None
+    clip_value: float | None = None
+    shuffle: bool = True
+    monitor: Monitor = "loss"
+    patience: int | None = 10
+    tol: float = 1e-4
+    restore_best: bool = False
+    seed: int = 0
+    engine: str = "auto"
+    n_threads: int | None = None
+
+    def __post_init__(self):
+        positive_integer(self.epochs, "epochs")
+        positive_integer(self.batch_size, "batch_size")
+        if self.patience is not None:
+            positive_integer(self.patience, "patience")
+        if self.monitor not in MONITORS:
+            raise ProblemError(f"unknown monitor {self.monitor!r}: {near(self.monitor, MONITORS)}")
+        finite_number(self.tol, "tol", low=0.0)
+        for name in ("clip_norm", "clip_value"):
+            if getattr(self, name) is not None and finite_number(getattr(self, name), name, low=0.0) == 0:
+                raise ProblemError(f"{name} must be above 0, or None for no clipping")

@@ -1,0 +1,137 @@
+"""Files that are no table: one line names the file, the line or column, what was found and the remedy."""
+
+import gzip
+import io
+import os
+import zipfile
+
+import polars as pl
+import pytest
+
+from backlit.errors import TableError
+from backlit.io.tables import read_table
+
+
+def parquet(table: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    table.write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def workbook() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("xl/workbook.xml", "<workbook/>")
+    return buffer.getvalue()
+
+
+GOOD = parquet(pl.DataFrame({"a": list(range(1000))}))
+
+BAD = {  # name: (file's name, content, what the line says after the file's name)
+    "empty": ("t.csv", "", "is empty (0 bytes): check how"),
+    "blank": ("t.csv", "\n\n  \n", "is empty: a table needs a header line"),
+    "header only": ("t.csv", "a,b\n", "has a header line and no rows below it: add rows"),
+    "short line": ("t.csv", "a,b\n1,2\n3\n4,5\n", "line 3 has 1 field, the header in line 1 has 2: mend the line"),
+    "long line": ("t.csv", "a;b\n1;2\n3;4;5\n", "line 3 has 3 fields, the header in line 1 has 2: mend"),
+    "long lines": ("t.csv", "a,b\n1,2,3\n3,4\n5,6,7\n", "line 2 has 3 fields, the header in line 1 has 2 (1 line more"),
+    "ragged past blanks": ("t.csv", "\n\na,b\n\n1,2\n\n3\n", "line 7 has 1 field, the header in line 3 has 2"),
+    "ragged past quotes": ("t.csv", 'a,b\n"1\n\n",2\n3\n', "line 5 has 1 field, the header in line 1 has 2"),
+    "ragged past sep=": ("t.csv", "sep=,\na,b\n1\n", "line 3 has 1 field, the header in line 2 has 2"),
+    "title above": (
+        "t.csv",
+        "Report\na,b\n1,2\n",
+        "line 2 has 2 fields, the header in line 1 has 1 (1 line more like it): name",
+    ),
+    "title above semicolons": ("t.csv", "Report\na;b\n", "line 2 has 2 fields, the header in line 1 has 1: name every"),
+    "row names of R": ("t.csv", "a,b\nx,1,2\ny,3,4\n", "line 2 has 3 fields, the header in line 1 has 2 (1 line more"),
+    "UTF-16 with mark": ("t.csv", "a,b\n1,2\n".encode("utf-16"), "is text in UTF-16, and UTF-8 is needed: save"),
+    "UTF-16 without": ("t.csv", "a,b\n1,2\n".encode("utf-16-be"), "is text in UTF-16BE, and UTF-8 is needed: save"),
+    "UTF-32": ("t.csv", "a,b\n1,2\n".encode("utf-32"), "is text in UTF-32, and UTF-8 is needed: save"),
+    "Latin-1": ("t.csv", "a,b\n1,x\n2,é\n".encode("latin-1"), "line 3 has the byte 0xE9, which is not UTF-8"),
+    "cut in a letter": ("t.csv", "a,b\n1,é".encode()[:-1], "line 2 has the byte 0xC3, which is not UTF-8"),
+    "duplicated": ("t.csv", "a,b,a\n1,2,3\n", "line 1 names 'a' more than once: give each column"),
+    "duplicated by blanks": ("t.csv", "a, a\n1,2\n", "line 1 names 'a' more than once: give each column"),
+    "no header": ("t.csv", "5.1,3.5\n4.9,3.0\n", "line 1 holds numbers ('5.1', '3.5') where the names"),
+    "open quote": ("t.csv", 'a,b\n1,x\n2,"y\n3,z\n', 'a quote (") opens at line 3 or below and never closes: close'),
+    "stray quote": ("t.csv", 'a,b\n1,"x"\n2,y"z"\n', 'line 3 has a quote (") inside a field that does not begin'),
+    "image": ("t.csv", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "holds binary data, not a text table: give"),
+    "controls": ("t.csv", bytes(range(1, 32)) * 9, "holds binary data, not a text table: give"),
+    "late zero": ("t.csv", b"a,b\n" + b"1,2\n" * 2000 + b"3,\0\n", "holds binary data, not a text table: give"),
+    "workbook": ("t.csv", workbook(), "is a zip archive or an Excel workbook, not a text table: save the sheet"),
+    "gzip": ("t.csv", gzip.compress(b"a,b\n1,2\n"), "is a gzip file, not a text table: unpack it with gunzip"),
+    "Parquet as CSV": ("t.csv", GOOD, "is a Parquet file, not a text table: let its name end in .parquet"),
+    "suffix": ("t.xlsx", "a,b\n1,2\n", "its name ends in '.xlsx', which says no known format: give CSV"),
+    "no suffix": ("table", "a,b\n1,2\n", "its name has no suffix, which says no known format: give CSV"),
+    "Parquet, empty": ("t.parquet", "", "is empty (0 bytes)"),
+    "Parquet, cut": ("t.parquet", GOOD[:-20], "is a Parquet file cut short (its end is missing): copy"),
+    "Parquet, damaged": ("t.parquet", b"PAR1" + b"\xff" * 90 + b"PAR1", "is a damaged Parquet file ("),
+    "CSV as Parquet": ("t.parquet", "a,b\n1,2\n", "is not a Parquet file, though its name says so: give"),
+    "Parquet, no rows": ("t.parquet", parquet(pl.DataFrame({"a": []})), "has 1 column and no rows: add rows"),
+    "Parquet, no columns": ("t.parquet", parquet(pl.DataFrame()), "has no columns besides row labels: give"),
+    "JSON, broken": ("t.jsonl", '{"a": 1}\n{"a": }\n', "line 2, column 7: is not JSON (Expecting value): mend"),
+    "JSON, cut": ("t.jsonl", '{"a": 1}\n\n{"a": 2', "line 3, column 8: is not JSON (Expecting ',' delimiter): mend"),
+    "JSON, two a line": ("t.jsonl", '{"a": 1} {"a": 2}\n', "line 1, column 10: is not JSON (Extra data): mend"),
+    "JSON array": ("t.jsonl", '[\n{"a": 1}\n]\n', "line 1, column 2: begins a JSON array, not JSON lines: write"),
+    "JSON lists": ("t.jsonl", "[1, 2]\n[3, 4]\n", "line 1 holds a list, not an object: write one object a line"),
+    "JSON, mixed": ("t.jsonl", '{"a": 1}\n{"a": true}\n', "line 2 has true or false in 'a' and line 1 a number"),
+    "JSON, NaN": ("t.jsonl", '{"a": 1.5}\n{"a": NaN}\n', "line 2 holds NaN, which JSON does not have: write null"),
+    "JSON, blank": ("t.jsonl", "\n\n", "is empty: JSON lines hold one object a line"),
+    "JSON, no keys": ("t.jsonl", "{}\n{}\n", "its objects are empty: name the columns"),
+    "JSON in Latin-1": ("t.jsonl", '{"a": "é"}'.encode("latin-1"), "line 1 has the byte 0xE9, which is not UTF-8"),
+}
+
+
+@pytest.mark.parametrize(("name", "content", "says"), BAD.values(), ids=BAD)
+def test_one_line_says_it_all(table_file, name, content, says):
+    path = table_file(content, name)
+    with pytest.raises(TableError, match=r".") as caught:
+        read_table(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: {says}")
+    assert "\n" not in message
+    assert ": " in message.removeprefix(f"{path}: "), "no remedy"
+
+
+def test_a_missing_file_is_looked_for(table_file):
+    path = table_file("a,b\n1,2\n", "penguins.csv")
+    with pytest.raises(
+        TableError, match=r"penguin\.csv: does not exist: check the name.*did you mean 'penguins\.csv'\?"
+    ):
+        read_table(path.with_name("penguin.csv"))
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(TableError, match=r"the folder \S+nowhere does not exist: check the path"):
+        read_table(tmp_path / "nowhere" / "t.csv")
+
+
+@pytest.mark.parametrize("name", ["folder", "folder.csv"])
+def test_a_folder_is_not_a_file(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(TableError, match=f"{name}: is a folder: give one file"):
+        read_table(tmp_path / name)
+
+
+def test_a_forbidden_file_is_named(table_file):
+    path = table_file("a,b\n1,2\n")
+    path.chmod(0)
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)  # a superuser may read anything
+    try:
+        with pytest.raises(TableError, match=r"table\.csv: reading it is not allowed: ask"):
+            read_table(path)
+    finally:
+        os.seteuid(before)
+
+
+@pytest.mark.parametrize("step", range(1, 40))
+def test_parquet_damaged_anywhere_is_read_or_refused(table_file, step):
+    damaged = bytearray(GOOD)
+    damaged[step * len(GOOD) // 40] ^= 0xFF
+    path = table_file(bytes(damaged), "t.parquet")
+    try:
+        outcome = read_table(path).height
+    except TableError as error:
+        outcome = str(error).count("\n")
+    assert outcome in (0, 1000)

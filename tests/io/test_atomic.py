@@ -1,0 +1,148 @@
+"""A file appears whole or not at all, and a failure says why in one line."""
+
+import os
+import resource
+import stat
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from backlit.errors import BacklitError
+from backlit.io.atomic import atomic_write
+
+
+def with_nothing_written(path):
+    with atomic_write(path):
+        pytest.fail("the block must not run")
+
+
+@pytest.fixture
+def as_nobody():
+    """Act without a superuser's rights, in a folder that others may enter."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o555)
+        before = os.geteuid()
+        if before == 0:
+            os.seteuid(65534)
+        yield Path(folder)
+        os.seteuid(before)
+        Path(folder).chmod(0o755)
+
+
+def test_the_old_file_stands_until_the_block_ends(tmp_path):
+    path = tmp_path / "model.safetensors"
+    path.write_text("old")
+    with atomic_write(path) as temporary:
+        temporary.write_text("new")
+        assert temporary.parent == tmp_path
+        assert temporary.suffix == ".safetensors"
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_who_has_the_old_file_open_keeps_it(tmp_path):
+    path = tmp_path / "model"
+    path.write_text("old")
+    with path.open() as reader:
+        with atomic_write(path) as temporary:
+            temporary.write_text("new")
+        assert reader.read() == "old"
+
+
+@pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt])
+def test_a_failure_leaves_everything_as_it_was(tmp_path, failure):
+    path = tmp_path / "model"
+    path.write_text("old")
+
+    def write_half():
+        with atomic_write(path) as temporary:
+            temporary.write_text("half")
+            raise failure("stop")
+
+    with pytest.raises(failure, match="stop"):
+        write_half()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_permissions_are_the_old_files_or_the_umasks(tmp_path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.write_text("")
+    old.chmod(0o640)
+    umask = os.umask(0o027)
+    try:
+        for path in (old, new):
+            with atomic_write(path) as temporary:
+                temporary.write_text("x")
+    finally:
+        os.umask(umask)
+    assert stat.S_IMODE(old.stat().st_mode) == 0o640
+    assert stat.S_IMODE(new.stat().st_mode) == 0o640
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "there").mkdir()
+    target, link = tmp_path / "there" / "file", tmp_path / "link"
+    link.symlink_to(target)
+    with atomic_write(link) as temporary:
+        temporary.write_text("x")
+    assert link.is_symlink()
+    assert target.read_text() == "x"
+
+
+def test_a_pipe_is_written_not_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with atomic_write(pipe) as path:
+        path.write_text("gone")
+    assert os.read(reader, 10) == b"gone"
+    os.close(reader)
+    assert stat.S_ISFIFO(os.stat(pipe).st_mode)
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(
+        BacklitError, match=r"^\S+none/x\.csv: the folder \S+none does not exist: make it, or write elsewhere$"
+    ):
+        with_nothing_written(tmp_path / "none" / "x.csv")
+
+
+def test_a_file_for_a_folder_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BacklitError, match=r"the folder \S+file does not exist"), atomic_write(tmp_path / "file" / "x"):
+        pytest.fail("the block must not run")
+
+
+def test_a_folder_is_not_a_file(tmp_path):
+    with pytest.raises(BacklitError, match="is a folder: give the name of a file"), atomic_write(tmp_path):
+        pytest.fail("the block must not run")
+    assert tmp_path.is_dir()
+
+
+def test_a_forbidden_folder_is_named(as_nobody):
+    with pytest.raises(BacklitError, match=r"writing in the folder .* is not allowed: write elsewhere"):
+        with_nothing_written(as_nobody / "x.csv")
+    assert list(as_nobody.iterdir()) == []
+
+
+def test_a_full_disk_leaves_nothing(tmp_path):
+    big, limit = tmp_path / "big", resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))  # the system refuses byte 1001, as a full disk does
+    try:
+        with (
+            pytest.raises(BacklitError, match=r"could not be written \(.*\): make room"),
+            atomic_write(big) as temporary,
+        ):
+            temporary.write_bytes(b"x" * 2000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_files_fault_is_not_ours(tmp_path):
+    with pytest.raises(FileNotFoundError, match="elsewhere"), atomic_write(tmp_path / "out"):
+        (tmp_path / "elsewhere").read_text()
+    assert list(tmp_path.iterdir()) == []
