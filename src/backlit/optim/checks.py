@@ -86,6 +86,6 @@ def near(name: object, names: Collection[str]) -> str:
     >>> near("adma", ["adam", "sgd"])
     'did you mean adam? (one of adam, sgd)'
     """
-    close = difflib.get_close_matches(str(name).lower(), names, n=1)
+    close = difflib.get_close_matches(name.lower(), names, n=1) if isinstance(name, str) else []
     listing = f"one of {', '.join(names)}"
     return f"did you mean {close[0]}? ({listing})" if close else listing

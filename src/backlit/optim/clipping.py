@@ -58,7 +58,7 @@ def clip_by_value(g: Array, limit: float | None) -> Array:
     """
     if limit is None:
         return g
-    c = bound(limit, "limit")
+    c = min(bound(limit, "limit"), float(np.finfo(g.dtype).max))  # 1e39 is no number of float32
     if not (np.abs(g) > c).any():
         return g
     return np.clip(g, -c, c)  # [OPT-CLIP2]
