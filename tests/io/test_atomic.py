@@ -42,6 +42,15 @@ def test_the_old_file_stands_until_the_block_ends(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_who_has_the_old_file_open_keeps_it(tmp_path):
+    path = tmp_path / "model"
+    path.write_text("old")
+    with path.open() as reader:
+        with atomic_write(path) as temporary:
+            temporary.write_text("new")
+        assert reader.read() == "old"
+
+
 @pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt])
 def test_a_failure_leaves_everything_as_it_was(tmp_path, failure):
     path = tmp_path / "model"
@@ -83,10 +92,18 @@ def test_a_link_stays_a_link(tmp_path):
     assert target.read_text() == "x"
 
 
-def test_a_device_is_written_not_replaced():
-    with atomic_write("/dev/null") as path:
-        path.write_text("gone")
-    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+def test_a_pipe_is_written_not_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with atomic_write(pipe) as path:
+            path.write_text("through")
+        assert os.read(reader, 99) == b"through"
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert list(tmp_path.iterdir()) == [pipe]
 
 
 def test_a_missing_folder_is_named(tmp_path):

@@ -6,7 +6,6 @@ import polars as pl
 import pytest
 
 from backlit.io.tables import read_table
-from backlit.io.tables.records import BLOCK, misplaced_quote, scan
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 
@@ -34,6 +33,8 @@ def test_quotes_that_open_no_field_are_letters(table_file):
     ("text", "rows"),
     [
         ("a;b\n1,5;1.234\n-0,25;12.345.678\n", [(1.5, 1234), (-0.25, 12345678)]),  # dots group where commas are decimal
+        ("a;b\n1,5;1.234\n-0,25;12.345\n", [(1.5, 1234), (-0.25, 12345)]),  # though they could be decimal here
+        ("a;b\n1,5;0.234\n-0,25;2.345\n", [(1.5, 0.234), (-0.25, 2.345)]),  # no group begins with 0
         ("a;b\n1.5;2\n2.25;3\n", [(1.5, 2), (2.25, 3)]),  # a semicolon alone does not make commas decimal
         ("a;b\n1,234;x\n2,345;y\n", [(1.234, "x"), (2.345, "y")]),
         ('a,b\n"1,234",x\n"2,345,678",y\n', [(1234, "x"), (2345678, "y")]),
@@ -141,15 +142,3 @@ def test_parquet_keeps_types_and_leaves_out_pandas_index(tmp_path):
     stored = pl.DataFrame({"a": [1, 2], "code": ["01", None], "__index_level_0__": [5, 7], "column_1": [1, 2]})
     stored.write_parquet(tmp_path / "t.parquet")
     assert read_table(tmp_path / "t.parquet").equals(stored.drop("__index_level_0__"))
-
-
-def test_records_are_the_same_over_the_edge_of_a_block():
-    """A quoted field, and a line, may begin in one block of the scan and end in the next."""
-    filler = b"a,b\n" * ((BLOCK - 8) // 4)
-    data = filler + b'c,"x,\n\n,,,,,,\ny"\nd,e\n'
-    records = scan(data, ",", quoted=True)
-    assert records.fields.size == len(filler) // 4 + 2
-    assert (records.fields == 2).all()
-    assert data[records.start[-2] : records.stop[-2]] == b'c,"x,\n\n,,,,,,\ny"'
-    assert misplaced_quote(data, ",") is None
-    assert misplaced_quote(data + b'f"g"\n', ",") == len(data) + 1

@@ -38,7 +38,7 @@ def read_json_lines(data: bytes, path: object, text: Collection[str]) -> pl.Data
         raise TableError(f'{path}: is empty: JSON lines hold one object a line, such as {{"age": 31}}')
     try:
         table = pl.read_ndjson(body, infer_schema_length=None)
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, RuntimeError) as error:
         _explain(body, path, error)
     if not table.width:
         raise TableError(f'{path}: its objects are empty: name the columns, such as {{"age": 31}}')
@@ -47,7 +47,7 @@ def read_json_lines(data: bytes, path: object, text: Collection[str]) -> pl.Data
     return table.with_columns([series.alias(name) for name, series in found if series is not None])
 
 
-def _explain(body: bytes, path: object, error: Exception) -> NoReturn:
+def _explain(body: bytes, path: object, error: BaseException) -> NoReturn:
     """Find the line that Polars could not read; slow, as it reads line by line, and only for a broken file."""
     kinds: dict[str, tuple[str, int]] = {}
     for number, line in enumerate(body.decode("utf-8").split("\n"), start=1):

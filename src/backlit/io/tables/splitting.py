@@ -50,9 +50,9 @@ def _test_counts(sizes: NDArray[np.int64], test_size: float) -> NDArray[np.int64
     exact = sizes * test_size
     low = np.where(sizes > 1, 1, 0)
     take = np.clip(np.floor(exact).astype(np.int64), low, np.maximum(sizes - 1, 0))
-    wanted = round(float(exact.sum()))
+    wanted = round(float(exact[sizes > 1].sum()))
     for k in np.argsort(take - exact, kind="stable"):
         if take.sum() >= wanted:
             break
-        take[k] += take[k] + 1 < sizes[k]
+        take[k] += take[k] < min(exact[k], sizes[k] - 1)
     return take

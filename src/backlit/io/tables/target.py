@@ -139,7 +139,7 @@ def _classes(given: pl.Series, rows: NDArray[np.int64]) -> tuple[TargetCodec, ND
     check_memory(8 * different * len(given), what, "join rare classes, or give fewer rows")
     frequency = dict(given.value_counts().iter_rows())
     classes = sorted(frequency)
-    y = given.replace_strict(classes, range(different), return_dtype=pl.Int64).to_numpy()
+    y = given.replace_strict(classes, list(range(different)), return_dtype=pl.Int64).to_numpy()
     single = [label for label in classes if frequency[label] == 1]
     notes = []
     if single:

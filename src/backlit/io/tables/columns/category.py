@@ -54,7 +54,9 @@ class Category(Column):
             raise other_type(column, "category", column.is_not_null(), remedy)
         unseen = len(self.features) - 1
         text = column.cast(pl.String)
-        slot = text.replace_strict(self.values, range(len(self.values)), default=unseen, return_dtype=pl.Int64)
+        slot = text.replace_strict(
+            list(self.values), list(range(len(self.values))), default=unseen, return_dtype=pl.Int64
+        )
         if text.null_count():
             slot = slot.set(text.is_null(), len(self.values))  # the missing slot, or the unseen one in its place
         out[np.arange(len(column)), slot.to_numpy()] = 1.0
