@@ -49,5 +49,5 @@ if __name__ == "__main__":
     show("exp_tail, float", exp_tail, [-LIMIT, LIMIT], 5)
     show("erf_ratio, double", erf_ratio, [mpf(0), mpf(1)], 13)
     show("erf_ratio, float", erf_ratio, [mpf(0), mpf(1)], 7)
-    show("erfc_scaled, double", erfc_scaled, [at(mpf("0.95")), at(mpf(28))], 20)
-    show("erfc_scaled, float", erfc_scaled, [at(mpf("0.95")), at(mpf(11))], 9)
+    show("erfc_scaled, double", erfc_scaled, [at(mpf("0.45")), at(mpf(28))], 22)
+    show("erfc_scaled, float", erfc_scaled, [at(mpf("0.45")), at(mpf(11))], 10)
