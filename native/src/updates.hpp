@@ -66,7 +66,7 @@ template <class T, int kind, bool extra> INLINE void update_kind(UpdateJob<T>& j
             v = job.beta2 * v + (1 - job.beta2) * g * g;              // [OPT-ADAM2]
             if (extra) v_max = max<T>(v_max, v);                      // [OPT-AMSGRAD]
             const auto v_hat = (extra ? v_max : v) * job.unbias2;     // [OPT-ADAM3]
-            theta = theta * job.decay - (lr * job.unbias1) * m / (sqrt<T>(v_hat) + job.eps);  // [OPT-ADAM4] [OPT-ADAMW]
+            theta = theta * job.decay - lr * (m * job.unbias1) / (sqrt<T>(v_hat) + job.eps);  // [OPT-ADAM4] [OPT-ADAMW]
         });
 }
 

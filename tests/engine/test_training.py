@@ -1,10 +1,11 @@
 """Ten steps of training are the textbook's, whatever the optimizer, the batches, the weights and the clipping."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from tests.optim.cases import OPTIMIZER_CASES
 from tests.strategies import Problem, problems
@@ -56,11 +57,15 @@ SMOOTH = ("identity", "sigmoid", "tanh", "gelu", "silu", "softplus", "mish", "el
 def compare(problem, recipe, threads, dtype, rtol):
     rates = np.linspace(0.02, 0.01, 10)
     try:
-        expected, told = ten_steps(ReferenceEngine(recipe), problem, dtype, rates)
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            expected, told = ten_steps(ReferenceEngine(recipe), problem, dtype, rates)
     except BacklitError as error:
         with pytest.raises(type(error)):
             ten_steps(NativeEngine(recipe), problem, dtype, rates)
         return
+    if any(result.gradient_norms.max() > 1e3 for result in told):  # on its way to diverge: rounding errors grow with it
+        reject()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("backlit.engine.native.useful_threads", lambda net, m, allowed: allowed)
         got, results = ten_steps(NativeEngine(replace(recipe, n_threads=threads)), problem, dtype, rates)
