@@ -170,13 +170,13 @@ template <class T> void bind_kernels(nb::module_& m, const char* suffix) {
               k.pull_back[phi](slope.data(), slope.data(), u.data(), n, (T)alpha);
           });
     m.def((std::string("product_") + suffix).c_str(),
-          [](const std::string& isa, Matrix<const T> A, Matrix<const T> W, Vector<const T> bias, Matrix<T> C) {
+          [](const std::string& isa, bool keep, Matrix<const T> A, Matrix<const T> W, Vector<const T> bias, Matrix<T> C) {
               const Kernels<T>& k = kernels<T>(isa);
               const i64 m = (i64)A.shape(0), n = (i64)W.shape(0), inner = (i64)A.shape(1);
-              T* packed = static_cast<T*>(std::aligned_alloc(64, (k.packed_size(n, inner) * sizeof(T) + 63) / 64 * 64));
-              k.pack_transposed(W.data(), n, inner, 0, n, packed);
-              k.product_packed(m, n, inner, A.data(), inner, 1, packed, bias.data(), C.data(), n);
-              std::free(packed);
+              std::vector<T> packed((n + k.panel) * inner), scratch(k.panel_rows * k.panel + m * k.copied_step);
+              k.pack_transposed(W.data(), n, inner, 0, n, packed.data());
+              k.product_transposed(m, n, inner, A.data(), W.data(), keep ? packed.data() : nullptr, bias.data(), C.data(), n,
+                                   scratch.data());
           });
     m.def((std::string("mask_") + suffix).c_str(),
           [](std::uint64_t seed, std::uint64_t step, i64 l, i64 first, double p, Vector<unsigned char> kept) {
@@ -189,9 +189,11 @@ template <class T> void bind_kernels(nb::module_& m, const char* suffix) {
 NB_MODULE(_native, m) {
     nb::set_leak_warnings(false);
     m.def("instruction_sets", &instruction_sets);
-    m.def("widths", [](const std::string& isa) {  // columns of a packed panel, lanes of a vector; float, then double
-        return nb::make_tuple(kernels<float>(isa).panel, kernels<float>(isa).lanes, kernels<double>(isa).panel,
-                              kernels<double>(isa).lanes);
+    m.def("widths", [](const std::string& isa) {  // sizes that plan.py needs; float, then double
+        const auto& f = kernels<float>(isa);
+        const auto& d = kernels<double>(isa);
+        return nb::make_tuple(nb::make_tuple(f.panel, f.lanes, f.panel_rows, f.copied_step),
+                              nb::make_tuple(d.panel, d.lanes, d.panel_rows, d.copied_step));
     });
     m.def("pointer", [](nb::capsule c) { return reinterpret_cast<std::uintptr_t>(c.data()); });
     m.def("capsule_name", [](nb::capsule c) { return std::string(c.name() ? c.name() : ""); });

@@ -209,8 +209,9 @@ template <class T> class Network {
         a += r.first * q.n_in, z += r.first * q.n + c.first;
         if (c.count() == 0) {
         } else if (q.own_forward)
-            k.product_packed(r.count(), c.count(), q.n_in, a, q.n_in, 1, at(q.packed) + c.first * q.n_in,
-                             theta + q.b + c.first, z, q.n);
+            k.product_transposed(r.count(), c.count(), q.n_in, a, theta + q.W + c.first * q.n_in,
+                                 q.packed >= 0 ? at(q.packed) + c.first * q.n_in : nullptr, theta + q.b + c.first, z, q.n,
+                                 panel(t));
         else
             blas.product(r.count(), c.count(), q.n_in, a, q.n_in, false, theta + q.W + c.first * q.n_in, q.n_in, true, z, q.n,
                          false);

@@ -17,8 +17,6 @@ template <class T, V<T> (*g)(V<T>)> void apply(const T* x, T* y, i64 count) {
     each_vector<T>(count, [&](i64 i, int k) INLINE_LAMBDA { store_n<T>(y + i, g(load_n<T>(x + i, k)), k); });
 }
 
-template <class T> i64 packed_size(i64 n, i64 k) { return (n + panel<T> - 1) / panel<T> * panel<T> * k; }
-
 template <class T, int... phi> void fill_activations(Kernels<T>& t, std::integer_sequence<int, phi...>) {
     ((t.activate[phi] = activate<T, phi>), ...);
     ((t.pull_back[phi] = pull_back<T, phi>), ...);
@@ -38,13 +36,14 @@ template <class T> Kernels<T> table() {
     t.name = TEXT(BACKLIT_ISA);
     t.panel = panel<T>;
     t.lanes = N<T>;
-    t.packed_size = packed_size<T>;
+    t.panel_rows = longest_panel;
+    t.copied_step = copied_step;
     fill_activations(t, std::make_integer_sequence<int, n_phi>{});
     fill_losses(t, std::make_integer_sequence<int, n_losses>{});
     fill_updates(t, std::make_integer_sequence<int, n_optimizers>{});
     t.softmax = softmax<T>;
     t.softmax_pull_back = softmax_pull_back<T>;
-    t.product_packed = product_packed<T>;
+    t.product_transposed = product_transposed<T>;
     t.product = product<T>;
     t.pack_transposed = pack_transposed<T>;
     t.layer_norm = layer_norm<T>;

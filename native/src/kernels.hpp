@@ -34,7 +34,7 @@ template <class T> struct UpdateJob {
 template <class T> struct Kernels {
     const char* name;
     int panel, lanes;  // columns of a packed panel, and of a vector
-    i64 (*packed_size)(i64 n, i64 k);
+    i64 panel_rows, copied_step;  // a thread's scratch for products: panel_rows · panel, and rows · copied_step numbers
 
     void (*activate[14])(T* u, T* a, const T* bias, i64 m, i64 n, T alpha);
     void (*pull_back[14])(T* grad_u, const T* grad_h, const T* u, i64 count, T alpha);
@@ -42,7 +42,8 @@ template <class T> struct Kernels {
     void (*softmax_pull_back)(T* g, const T* p, i64 m, i64 n);
     double (*losses[13])(LossJob<T>& job);
 
-    void (*product_packed)(i64 m, i64 n, i64 k, const T* A, i64 rs, i64 ks, const T* packed, const T* bias, T* C, i64 ldc);
+    void (*product_transposed)(i64 m, i64 n, i64 k, const T* A, const T* W, const T* packed, const T* bias, T* C, i64 ldc,
+                               T* scratch);
     void (*product)(i64 m, i64 n, i64 k, const T* A, i64 rs, i64 ks, const T* B, i64 ldb, bool add, T* C, i64 ldc, T* scratch);
     void (*pack_transposed)(const T* W, i64 n, i64 k, i64 first, i64 last, T* packed);
 

@@ -65,34 +65,56 @@ void panel_product(i64 m, int columns, i64 k, const T* A, i64 rs, i64 ks, const 
     }
 }
 
-// C (m, n) = A B with all of B packed: packed (⌈n/panel⌉, k, panel).  bias (n,) is added to each row, or null.
-template <class T>
-void product_packed(i64 m, i64 n, i64 k, const T* A, i64 rs, i64 ks, const T* packed, const T* bias, T* C, i64 ldc) {
-    for (i64 j = 0; j < n; j += panel<T>, packed += k * panel<T>)
-        panel_product<T>(m, (int)(n - j < panel<T> ? n - j : panel<T>), k, A, rs, ks, packed, bias ? bias + j : nullptr,
-                         false, C + j, ldc);
+constexpr i64 longest_panel = 1024;  // rows of a packed panel, which then stays in the second cache
+constexpr i64 copied_columns = 512;  // of A, where its rows are copied
+constexpr i64 copied_step = copied_columns + 16;
+
+// Whether rows of A, `step` numbers apart, would fall on each other in the first cache: then they are copied apart.
+template <class T> INLINE bool rows_collide(i64 step, i64 k) { return k > longest_panel || step * (i64)sizeof(T) % 4096 == 0; }
+
+// The loops of every product: blocks of k, panels of B.  panel_at(j, columns, p, count) gives B's panel from column j,
+// rows p … p+count−1.  bias (n,) is added to each row, or null; `add` adds to what C holds.
+template <class T, class F>
+INLINE void blocked(i64 m, i64 n, i64 k, const T* A, i64 rs, i64 ks, const T* bias, bool add, T* C, i64 ldc, T* copy, F panel_at) {
+    const bool copies = copy && ks == 1 && rows_collide<T>(rs, k);
+    const i64 block = copies ? copied_columns : longest_panel;
+    for (i64 p = 0; p < k; p += block) {
+        const i64 count = k - p < block ? k - p : block;
+        const T* from = A + p * ks;
+        if (copies)
+            for (i64 i = 0; i < m; ++i) __builtin_memcpy(copy + i * copied_step, from + i * rs, sizeof(T) * count);
+        for (i64 j = 0; j < n; j += panel<T>) {
+            const int columns = (int)(n - j < panel<T> ? n - j : panel<T>);
+            const T* start = p == 0 && bias ? bias + j : nullptr;
+            panel_product<T>(m, columns, count, copies ? copy : from, copies ? copied_step : rs, ks,
+                             panel_at(j, columns, p, count), start, add || p > 0, C + j, ldc);
+        }
+    }
 }
 
-// C (m, n) (+)= A B with B (k, ldb ≥ n) as it lies: each panel is copied to `scratch` (k, panel) first.
+template <class T> INLINE void copy_panel(const T* from, i64 ldb, int columns, i64 rows, T* to) {
+    for (i64 p = 0; p < rows; ++p, to += panel<T>, from += ldb) {
+        if (columns == panel<T>) {
+            store<T>(to, load<T>(from));
+            store<T>(to + N<T>, load<T>(from + N<T>));
+        } else if (columns > N<T>) {
+            store<T>(to, load<T>(from));
+            store<T>(to + N<T>, load_part<T>(from + N<T>, columns - N<T>));
+        } else {
+            store<T>(to, load_n<T>(from, columns));
+        }
+    }
+}
+
+// C (m, n) (+)= A B with B (k, ldb ≥ n) as it lies: each panel is copied to `scratch`, (longest_panel, panel) and then
+// room for A's rows, m of copied_step.
 template <class T>
 void product(i64 m, i64 n, i64 k, const T* A, i64 rs, i64 ks, const T* B, i64 ldb, bool add, T* C, i64 ldc, T* scratch) {
-    for (i64 j = 0; j < n; j += panel<T>) {
-        const int columns = (int)(n - j < panel<T> ? n - j : panel<T>);
-        T* to = scratch;
-        for (i64 p = 0; p < k; ++p, to += panel<T>) {
-            const T* from = B + p * ldb + j;
-            if (columns == panel<T>) {
-                store<T>(to, load<T>(from));
-                store<T>(to + N<T>, load<T>(from + N<T>));
-            } else if (columns > N<T>) {
-                store<T>(to, load<T>(from));
-                store<T>(to + N<T>, load_part<T>(from + N<T>, columns - N<T>));
-            } else {
-                store<T>(to, load_n<T>(from, columns));
-            }
-        }
-        panel_product<T>(m, columns, k, A, rs, ks, scratch, nullptr, add, C + j, ldc);
-    }
+    blocked<T>(m, n, k, A, rs, ks, nullptr, add, C, ldc, scratch + longest_panel * panel<T>,
+               [&](i64 j, int columns, i64 p, i64 count) INLINE_LAMBDA {
+                   copy_panel<T>(B + p * ldb + j, ldb, columns, count, scratch);
+                   return scratch;
+               });
 }
 
 template <class T, bool high, int... i> INLINE V<T> zip(V<T> a, V<T> b, std::integer_sequence<int, i...>) {
@@ -115,20 +137,34 @@ template <class T> INLINE void transpose(V<T> (&r)[N<T>]) {
     }
 }
 
-// Wᵀ in panels: rows first … last−1 of W (n, k) as columns of the packed B (k, n) of z = a Wᵀ.  `first` is a multiple
-// of N; lanes beyond n become zeros.
-template <class T> void pack_transposed(const T* W, i64 n, i64 k, i64 first, i64 last, T* packed) {
-    for (i64 j = first; j < last; j += N<T>) {
-        T* to = packed + j / panel<T> * panel<T> * k + j % panel<T>;
-        const int rows = (int)(n - j < N<T> ? n - j : N<T>);
-        for (i64 p = 0; p < k; p += N<T>) {
-            const int columns = (int)(k - p < N<T> ? k - p : N<T>);
-            V<T> r[N<T>];
-            for (int i = 0; i < N<T>; ++i) r[i] = i < rows ? load_n<T>(W + (j + i) * k + p, columns) : V<T>{};
-            transpose<T>(r);
-            for (int i = 0; i < columns; ++i) store<T>(to + (p + i) * panel<T>, r[i]);
-        }
+// Rows j … of W (n, k), columns p … p+count−1, as N columns of a packed panel; lanes beyond n become zeros.
+template <class T> INLINE void transpose_into(const T* W, i64 n, i64 k, i64 j, i64 p, i64 count, T* to) {
+    const int rows = (int)(n - j < N<T> ? (n > j ? n - j : 0) : N<T>);
+    for (i64 q = 0; q < count; q += N<T>) {
+        const int columns = (int)(count - q < N<T> ? count - q : N<T>);
+        V<T> r[N<T>];
+        for (int i = 0; i < N<T>; ++i) r[i] = i < rows ? load_n<T>(W + (j + i) * k + p + q, columns) : V<T>{};
+        transpose<T>(r);
+        for (int i = 0; i < columns; ++i) store<T>(to + (q + i) * panel<T>, r[i]);
     }
+}
+
+// Wᵀ in panels (⌈n/panel⌉, k, panel): the part of units first … last−1, `first` a multiple of N.
+template <class T> void pack_transposed(const T* W, i64 n, i64 k, i64 first, i64 last, T* packed) {
+    for (i64 j = first; j < last; j += N<T>)
+        transpose_into<T>(W, n, k, j, 0, k, packed + j / panel<T> * panel<T> * k + j % panel<T>);
+}
+
+// core.passes [F1]: z (m, n) = A Wᵀ + bias for n units of W (n, k), packed before, or null: packed here, in `scratch`.
+template <class T>
+void product_transposed(i64 m, i64 n, i64 k, const T* A, const T* W, const T* packed, const T* bias, T* C, i64 ldc, T* scratch) {
+    blocked<T>(m, n, k, A, k, 1, bias, false, C, ldc, scratch + longest_panel * panel<T>,
+               [&](i64 j, int columns, i64 p, i64 count) INLINE_LAMBDA -> const T* {
+                   if (packed) return packed + j * k + p * panel<T>;
+                   transpose_into<T>(W, n, k, j, p, count, scratch);
+                   if (columns > N<T>) transpose_into<T>(W, n, k, j + N<T>, p, count, scratch + N<T>);
+                   return scratch;
+               });
 }
 
 }  // namespace backlit::BACKLIT_ISA

@@ -111,11 +111,12 @@ def test_nan_goes_through_every_activation(name, isa):
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 2), (7, 17, 33), (29, 64, 64), (14, 100, 31), (15, 32, 784)])
-def test_product(shape, dtype, isa, rng):
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 2), (7, 17, 33), (29, 64, 64), (14, 100, 31), (15, 32, 784), (9, 40, 1500), (16, 33, 1024)])
+@pytest.mark.parametrize("keep", [True, False])
+def test_product(shape, keep, dtype, isa, rng):
     m, n, k = shape
     A, W = rng.standard_normal((m, k)).astype(dtype), rng.standard_normal((n, k)).astype(dtype)
     bias, C = rng.standard_normal(n).astype(dtype), np.empty((m, n), dtype)
-    getattr(extension(), "product_32" if dtype == np.float32 else "product_64")(isa, A, W, bias, C)
+    getattr(extension(), "product_32" if dtype == np.float32 else "product_64")(isa, keep, A, W, bias, C)
     exact = A.astype(float) @ W.astype(float).T + bias
     np.testing.assert_allclose(C, exact, atol=4 * np.finfo(dtype).eps * k, rtol=1e-12 if dtype == np.float64 else 1e-5)

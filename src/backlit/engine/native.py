@@ -18,7 +18,7 @@ from backlit.core.losses import LOSSES, get_loss
 from backlit.core.network import Network
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters, layout
-from backlit.engine.plan import Plan, is_skip_source, make_plan, useful_threads
+from backlit.engine.plan import Plan, Tiles, is_skip_source, make_plan, useful_threads
 from backlit.engine.protocol import Array, Data, EpochResult, Recipe, State
 from backlit.engine.reference import ReferenceEngine
 from backlit.engine.threads import allowed_threads, one_blas_thread
@@ -161,10 +161,9 @@ class NativeEngine:
 
     def make(self, m: int, dtype: np.dtype, train: bool) -> tuple[Plan, Any]:
         """A plan and the C++ engine that follows it."""
-        widths = self.module.widths(self.isa)
-        panel, lanes = widths[:2] if dtype == np.float32 else widths[2:]
-        threads = useful_threads(self.net, m, self.threads)
-        plan = make_plan(self.net, m, dtype, threads=threads, panel=panel, lanes=lanes, train=train)
+        tiles = Tiles(*self.module.widths(self.isa)[dtype != np.float32])
+        threads, blas = useful_threads(self.net, m, self.threads), self.isa == "baseline"
+        plan = make_plan(self.net, m, dtype, threads=threads, tiles=tiles, blas=blas, train=train)
         kind = self.module.Engine32 if dtype == np.float32 else self.module.Engine64
         pointer = gemm_pointer("sgemm" if dtype == np.float32 else "dgemm") if plan.uses_blas else 0
         return plan, kind(plan_for(self.module, plan), optimizer_for(self.module, self.recipe), self.isa, pointer)

@@ -19,8 +19,8 @@ from backlit.core.network import Dense, Network
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 THREAD_WORK = 1_500_000  # multiply-adds a step from which a second thread pays for its barriers
-OWN_INNER = 1024  # the longest sum that our own products take; longer panels leave the cache
-OWN_WORK = 40_000_000  # multiply-adds from which a BLAS call is worth its cost
+BLAS_WORK = 2_000_000  # multiply-adds a product from which BLAS is called, where our kernels have no AVX
+KEPT_PACKED = 1 << 20  # weights up to which Wᵀ is kept packed; larger ones are packed anew, which takes no memory
 FEW_ROWS = 24  # rows a thread below which a large product is split over columns instead
 SAME_SLOPE = ("identity", "relu", "leaky_relu", "hard_tanh")  # φ'(a) = φ'(u), so u and a may share a buffer
 
@@ -46,6 +46,16 @@ class Buffer:
 
     def __str__(self) -> str:
         return f"{self.name} {self.shape} {self.dtype}: {self.bytes} bytes"
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Sizes of an instruction set's products: columns of a packed panel, lanes of a vector, scratch of a thread."""
+
+    panel: int = 32
+    lanes: int = 16
+    panel_rows: int = 1024
+    copied_step: int = 528
 
 
 @dataclass(frozen=True)
@@ -88,14 +98,21 @@ class Plan:
 
 
 def make_plan(
-    net: Network, m: int, dtype: Any, *, threads: int = 1, panel: int = 32, lanes: int = 16, train: bool = True
+    net: Network,
+    m: int,
+    dtype: Any,
+    *,
+    threads: int = 1,
+    tiles: Tiles = Tiles(),
+    blas: bool = False,
+    train: bool = True,
 ) -> Plan:
     """Lay out the workspace for batches of at most m rows.
 
-    panel, lanes : columns of a packed panel and of a vector of the instruction set.  train : False leaves out what
-    only gradients need.
+    tiles : of the instruction set.  blas : leave large products to BLAS.  train : False leaves out what only gradients
+    need.
     """
-    products = tuple(choose_products(net, l, m, threads) for l in range(1, net.L + 1))
+    products = tuple(choose_products(net, l, m, threads, blas) for l in range(1, net.L + 1))
     names: dict[str, str] = {}
     buffers: list[Buffer] = []
     dtype = np.dtype(dtype)
@@ -103,26 +120,30 @@ def make_plan(
     def add(name: str, *shape: int, of: Any = dtype) -> None:
         buffers.append(Buffer(name, shape, np.dtype(of), buffers[-1].stop if buffers else 0))
 
-    add("a[0]", *(m, net.inputs) if train else (0, net.inputs))
+    add("a[0]", m if train else 0, net.inputs)
     for l, layer in net.numbered():
         for name, shape, of in layer_buffers(net, l, layer, m, products, names, train):
             add(name, *shape, of=of or dtype)
         if layer.norm == "layer" and train:
             add(f"norm_sums[{l}]", threads, 2, layer.units)
-        if products[l - 1].forward:
-            add(f"packed[{l}]", -(-layer.units // panel), net.n[l - 1], panel)
-    widest, rows = max(net.n[1:]), -(-m // threads)
-    panel_numbers = max([panel_length(net, l, m, products[l - 1]) for l in range(1, net.L + 1)]) * panel
+        if products[l - 1].forward and layer.units * net.n[l - 1] <= KEPT_PACKED:
+            add(f"packed[{l}]", -(-layer.units // tiles.panel), net.n[l - 1], tiles.panel)
+    rows, split = -(-m // threads), any(p.columns for p in products)
+    panel_numbers = tiles.panel_rows * tiles.panel + (m if split else rows) * tiles.copied_step * may_copy(net)
     add("share", m)
     if train:
         add("gradient", net.n_parameters)
-        add("scratch_g", threads, rows, widest)
-        add("scratch_u", threads, rows, widest)
+        add("scratch_g", threads, rows, max(net.n[1:]))
+        add("scratch_u", threads, rows, max(net.n[1:]))
     else:
-        names |= {"gradient": "share"}
-        add("scratch_g", threads, rows, net.outputs)
-    add("panel", threads, panel_numbers if train else 0)
+        add("scratch_g", threads, rows, max(net.n[1:]))
+    add("panel", threads, panel_numbers)
     return Plan(net, m, dtype, threads, tuple(buffers), products, names, panel_numbers)
+
+
+def may_copy(net: Network) -> bool:
+    """Whether a product may copy its left factor's rows (native/src/small_gemm.hpp): only rows of 4 KiB or more."""
+    return max(net.n) >= 512
 
 
 def layer_buffers(
@@ -168,22 +189,12 @@ def is_skip_source(net: Network, l: int) -> bool:
     return any(layer.skip_from == l for layer in net.layers)
 
 
-def choose_products(net: Network, l: int, m: int, threads: int) -> Products:
-    """Our own kernels for small products, BLAS for large ones; columns where each thread would have few rows."""
+def choose_products(net: Network, l: int, m: int, threads: int, blas: bool) -> Products:
+    """BLAS for large products where it is asked for; columns where each thread would have few rows."""
     n, n_in = net.n[l], net.n[l - 1]
-    small = m * n * n_in <= OWN_WORK * threads
+    own = not blas or m * n * n_in < BLAS_WORK * threads
     columns = threads > 1 and m / threads < FEW_ROWS and n * n_in >= 128 * 128 and min(n, n_in) >= 64 * threads
-    return Products(
-        forward=n <= 64 or (small and n_in <= OWN_INNER),
-        backward=n_in <= 64 or (small and n <= OWN_INNER),
-        gradient=n_in <= 64 or (small and m <= OWN_INNER),
-        columns=columns,
-    )
-
-
-def panel_length(net: Network, l: int, m: int, own: Products) -> int:
-    """The longest panel that layer l's own products pack: the gradient's has m rows, the backward one's n_l."""
-    return max(m if own.gradient else 0, net.n[l] if own.backward else 0)
+    return Products(own, own, own, columns)
 
 
 def useful_threads(net: Network, m: int, allowed: int) -> int:
