@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from backlit.core.network import positive_integer
-from backlit.core.specs import finite_number, near
-from backlit.errors import ProblemError
+from backlit.core.specs import finite_number
+from backlit.errors import ProblemError, near
 from backlit.optim import Optimizer, Schedule, get_optimizer, get_schedule
 
 Monitor = Literal["loss", "validation_loss", "validation_score"]
