@@ -203,7 +203,7 @@ class ReduceOnPlateau(Schedule):
 
     def observe(self, state: PlateauState, metric: float) -> PlateauState:
         """The state after an epoch with this metric; `state.factor` multiplies the learning rate from then on."""
-        if metric < state.best * (1 - self.threshold) or state.best == INF:
+        if state.best == INF or metric < state.best - self.threshold * abs(state.best):
             return PlateauState(metric, 0, state.factor)
         if state.waited < self.patience:
             return replace(state, waited=state.waited + 1)
