@@ -22,7 +22,8 @@ from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
 from backlit.engine import Data, Engine, EpochResult, Recipe, State, get_engine
 from backlit.errors import Divergence, ProblemError
-from backlit.optim import PlateauState, ReduceOnPlateau, Schedule
+from backlit.optim import PlateauState, Schedule
+from backlit.optim.schedules import Plateau
 from backlit.training.history import Epoch, History
 from backlit.training.interrupt import Stop, stop_on_interrupt
 from backlit.training.patience import Watch
@@ -45,7 +46,6 @@ class Run:
     data: Data
     validation: Data | None
     score: Score | None
-    random: np.random.Generator
     plateau: PlateauState = field(default_factory=PlateauState)
 
     @property
@@ -87,7 +87,8 @@ def fit(
     """Train until the epochs are over, patience has run out, a callback returns True, or Ctrl-C.
 
     data, validation : checked examples in the parameters' dtype.  score : higher is better, for the monitor
-    "validation_score".  state, history : go on from there; else from `params`, which are not written to.
+    "validation_score".  state, history : go on from there, with `epochs` more; else from `params`, which are not
+    written to.  What is drawn depends on the seed and the epoch's number, so 5 epochs and 5 more are 10.
     Raises ProblemError where the monitored number is not there to be watched.
     """
     check_monitor(settings, validation, score)
@@ -109,10 +110,9 @@ def fit(
         data=data,
         validation=validation,
         score=score,
-        random=np.random.default_rng(settings.seed),
     )
     watch, divergence = Watch(settings), None
-    with stop_on_interrupt() as stop, show_progress(settings.epochs, progress) as show:
+    with stop_on_interrupt() as stop, show_progress(len(run.history) + settings.epochs, progress) as show:
         try:
             run.history.stopped = loop(run, callbacks, watch, stop, show)
         except Divergence as error:
@@ -124,28 +124,34 @@ def fit(
 
 def loop(run: Run, callbacks: Sequence[Callback], watch: Watch, stop: Stop, show: Callable[[Epoch], None]) -> str:
     """Epoch after epoch; the reason for stopping."""
-    first, epochs = len(run.history) + 1, run.settings.epochs
-    schedule = run.settings.schedule.bind(epochs=epochs, steps=epochs * run.n_batches)
-    for number in range(first, first + epochs):
+    first, last = len(run.history) + 1, len(run.history) + run.settings.epochs
+    schedule = run.settings.schedule.bind(epochs=last, steps=last * run.n_batches)
+    for number in range(first, last + 1):
         started = time.perf_counter()
         rates = learning_rates(run, schedule, number - 1)
-        order = run.random.permutation(len(run.data)) if run.settings.shuffle else np.arange(len(run.data))
-        result = run.engine.run(run.state, run.data, order, rates, stop)
+        result = run.engine.run(run.state, run.data, order_of(run, number), rates, stop)
         if result.interrupted and not result.steps:
             return "interrupted"
         epoch = measure(run, result, number, float(rates[-1]), started)
         run.history.epochs.append(epoch)
         show(epoch)
+        tired = watch.see(epoch, run.state)
         if result.interrupted:
             return "interrupted"
-        if isinstance(schedule, ReduceOnPlateau):
+        if isinstance(schedule, Plateau):
             run.plateau = schedule.observe(run.plateau, lower_is_better(epoch, run.settings))
         wishes = [callback(run) for callback in callbacks]  # each is called, whatever the others say
         if any(wish is True for wish in wishes):
             return "callback"
-        if watch.see(epoch, run.state):
+        if tired:
             return "patience"
     return "epochs"
+
+
+def order_of(run: Run, number: int) -> np.ndarray:
+    """The rows in the order in which epoch `number` sees them, (n,): a pure function of the seed and the number."""
+    rows = np.arange(len(run.data))
+    return np.random.default_rng((run.settings.seed, number)).permutation(rows) if run.settings.shuffle else rows
 
 
 def learning_rates(run: Run, schedule: Schedule, epochs_done: int) -> np.ndarray:
