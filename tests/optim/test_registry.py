@@ -127,21 +127,21 @@ def test_numpy_numbers_become_plain_ones():
         ({"name": ["adam"]}, "unknown optimizer ['adam']: one of sgd, adagrad, rmsprop, adam, adamw, amsgrad"),
         (
             {"name": "sgd", "momentun": 0.9},
-            "unknown key of optimizer sgd 'momentun': did you mean momentum? "
+            "optimizer sgd has no parameter 'momentun': did you mean momentum? "
             "(one of learning_rate, momentum, nesterov)",
         ),
         (
             {"name": "sgd", "weight_decay": 0.1},
-            "unknown key of optimizer sgd 'weight_decay': name \"adamw\" for weight decay, or give the network l2",
+            "optimizer sgd has no parameter 'weight_decay': name \"adamw\" for weight decay, or give the network l2",
         ),
         (
             {"name": "sgd", "betas": [0.9, 0.99]},
-            "unknown key of optimizer sgd 'betas': one of learning_rate, momentum, nesterov",
+            "optimizer sgd has no parameter 'betas': one of learning_rate, momentum, nesterov",
         ),
-        ({"name": "sgd", 3: 0.9}, "unknown key of optimizer sgd 3: one of learning_rate, momentum, nesterov"),
+        ({"name": "sgd", 3: 0.9}, "optimizer sgd has no parameter 3: one of learning_rate, momentum, nesterov"),
         (
             {"name": "sgd", "alpha": 1},
-            "unknown key of optimizer sgd 'alpha': one of learning_rate, momentum, nesterov",
+            "optimizer sgd has no parameter 'alpha': one of learning_rate, momentum, nesterov",
         ),
         (
             {"name": "sgd", "lr": 1, "learning_rate": 1},
@@ -179,9 +179,9 @@ def test_one_line_for_a_mistake(spec, line):
         ),
         (
             {"name": "step", "evry": 3},
-            "unknown key of schedule step 'evry': did you mean every? (one of per, every, rate)",
+            "schedule step has no parameter 'evry': did you mean every? (one of per, every, rate)",
         ),
-        ({"name": "constant", "after": "cosine"}, "unknown key of schedule constant 'after': one of per"),
+        ({"name": "constant", "after": "cosine"}, "schedule constant has no parameter 'after': one of per"),
         ({"name": "step", "every": 2.5}, "schedule step: every must be a whole number from 1 on, not 2.5"),
         ({"name": "step", "per": "day"}, "schedule step: per must be 'epoch' or 'step', not 'day'"),
         ({"name": "warm_up", "after": 3}, 'schedule warm_up: after must be a name or {"name": ...}, not 3'),

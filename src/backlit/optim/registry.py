@@ -112,7 +112,7 @@ def build(cls: type[Any], options: Mapping[str, Any], what: str, words: Mapping[
     for key, value in options.items():
         name = key if key in allowed else words.get(key, key)
         if name not in allowed:
-            raise ProblemError(f"unknown key of {what} {key!r}: {remedy(key, allowed)}")
+            raise ProblemError(f"{what} has no parameter {key!r}: {remedy(key, allowed)}")
         if name in chosen:
             raise ProblemError(f"{what}: {name} is given twice, once as {key}: leave one out")
         chosen[name] = value
