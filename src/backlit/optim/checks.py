@@ -3,19 +3,33 @@
 import difflib
 import math
 from collections.abc import Collection, Mapping
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 from backlit.errors import ProblemError
 
+BELOW_1 = math.nextafter(1, 0)
+
 
 def number(value: object, what: str, low: float, high: float) -> float:
     """The value as a float where it is a number in [low, high] and finite; else ProblemError naming `what`."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+    try:
+        given = math.nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
+    except OverflowError:  # a whole number above 1e308
+        given = math.inf
+    if not math.isfinite(given):
         raise ProblemError(f"{what} must be a finite number, not {value!r}")
-    if not low <= float(value) <= high:
-        raise ProblemError(f"{what} must be in [{low:g}, {high:g}], not {value!r}")
-    return float(value)
+    if not low <= given <= high:
+        raise ProblemError(f"{what} must be in [{low:g}, {'1)' if high == BELOW_1 else f'{high:g}]'}, not {value!r}")
+    return given
+
+
+def whole(value: object, what: str, low: float, high: float) -> int:
+    """The value as an int where it is a whole number in [low, high]; 2.0 is none; else ProblemError naming `what`."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise ProblemError(f"{what} must be a whole number, not {value!r}")
+    number(value, what, low, high)
+    return int(value)
 
 
 def known(name: object, names: Collection[str], what: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from backlit.optim.checks import number
+from backlit.optim.checks import BELOW_1, number
 
 Array = np.ndarray
 Slots = tuple[Array, ...]
@@ -140,7 +140,7 @@ class Adam(Optimizer):
     """
 
     name: ClassVar[str] = "adam"
-    ranges: ClassVar = {"beta1": (0.0, 1 - 1e-15), "beta2": (0.0, 1 - 1e-15)}
+    ranges: ClassVar = {"beta1": (0.0, BELOW_1), "beta2": (0.0, BELOW_1)}
     learning_rate: float = 0.001
     beta1: float = 0.9
     beta2: float = 0.999

@@ -49,10 +49,21 @@ def get_optimizer(spec: str | Mapping[str, Any] | Optimizer) -> Optimizer:
     name = options.pop("name")
     if name == "amsgrad":
         name, options = "adam", {"amsgrad": True, **options}
-    if isinstance(options.get("betas"), list | tuple) and len(options["betas"]) == 2:
-        options["beta1"], options["beta2"] = options.pop("betas")
+    if "betas" in options:
+        betas = options.pop("betas")
+        options = {**options, **both(betas, options)}
     cls = OPTIMIZERS[known(name, [*OPTIMIZERS, "amsgrad"], "optimizer")]
     return build(cls, options, f"optimizer {name}")
+
+
+def both(betas: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """PyTorch's `betas` under our two names."""
+    if not isinstance(betas, list | tuple) or len(betas) != 2:
+        raise ProblemError(f"optimizer adam: betas must be two numbers, not {betas!r}")
+    twice = [key for key in options if ALIASES.get(key, key) in ("beta1", "beta2")]
+    if twice:
+        raise ProblemError(f"optimizer adam: {twice[0]} is given twice, once in betas")
+    return dict(zip(("beta1", "beta2"), betas, strict=True))
 
 
 def get_schedule(spec: str | Mapping[str, Any] | Schedule) -> Schedule:

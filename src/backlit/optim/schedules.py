@@ -13,10 +13,11 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 
 from backlit.errors import ProblemError
-from backlit.optim.checks import number
+from backlit.optim.checks import number, whole
 
 Unit = Literal["epoch", "step"]
 INF = float("inf")
+COUNTS = ("every", "total", "length", "patience")  # whole numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,8 @@ class Schedule:
             raise ProblemError(f'schedule {self.name}: per must be "epoch" or "step", not {self.per!r}')
         for f in fields(self):
             if f.name in self.ranges and getattr(self, f.name) is not None:
-                number(getattr(self, f.name), f"schedule {self.name}: {f.name}", *self.ranges[f.name])
+                check = whole if f.name in COUNTS else number
+                check(getattr(self, f.name), f"schedule {self.name}: {f.name}", *self.ranges[f.name])
 
     def factor(self, t: Any) -> Any:
         """What the learning rate is multiplied by at epoch or step t (a number or an array)."""
@@ -156,6 +158,8 @@ class WarmUp(Schedule):
             raise ProblemError(
                 f'schedule warm_up: after must be a schedule that counts the same unit, per "{self.per}"'
             )
+        if isinstance(self.after, ReduceOnPlateau):
+            raise ProblemError("schedule warm_up: after cannot be reduce_on_plateau, which is no function of time")
 
     def factor(self, t: Any) -> Any:
         """(t + 1)/(length + 1) before, after.factor(t − length) from there on."""
@@ -196,6 +200,11 @@ class ReduceOnPlateau(Schedule):
     patience: int = 10
     threshold: float = 1e-4
     floor: float = 0.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.per != "epoch":
+            raise ProblemError('schedule reduce_on_plateau looks at the end of each epoch: leave per at "epoch"')
 
     def factor(self, t: Any) -> Any:
         """1: what has been observed comes on top."""
