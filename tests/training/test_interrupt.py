@@ -81,7 +81,7 @@ def test_a_second_signal_stops_at_once(at_step):
         interrupt()
 
     at_step(2, twice)
-    with pytest.raises(KeyboardInterrupt, match="^$"):
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
         run_curve(epochs=50)
 
 
