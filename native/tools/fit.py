@@ -3,7 +3,7 @@
 Needs mpmath: `python native/tools/fit.py`.  Chebyshev fits; a polynomial in t or in t = x² on the interval named.
 """
 
-from mpmath import chebyfit, erf, erfc, exp, expm1, inf, limit, log, mp, mpf, polyval, sqrt
+from mpmath import chebyfit, erf, erfc, exp, expm1, log, mp, mpf, polyval, sqrt
 
 mp.dps = 40
 

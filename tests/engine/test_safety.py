@@ -10,7 +10,7 @@ import pytest
 from backlit.core import Dense, Network
 from backlit.engine import Data, Recipe, ReferenceEngine, State, get_engine
 from backlit.engine.native import NativeEngine
-from backlit.errors import DomainError, Divergence, ProblemError
+from backlit.errors import Divergence, DomainError, ProblemError
 from backlit.optim import get_optimizer
 
 

@@ -6,10 +6,9 @@
 import logging
 from functools import lru_cache
 
-from backlit.core.specs import near
 from backlit.engine.protocol import Data, Engine, EpochResult, Recipe, State
 from backlit.engine.reference import ReferenceEngine
-from backlit.errors import ProblemError
+from backlit.errors import ProblemError, near
 
 __all__ = ["Data", "Engine", "EpochResult", "Recipe", "ReferenceEngine", "State", "get_engine"]
 

@@ -83,7 +83,7 @@ class NativeEngine:
         n_batches = -(-len(order) // size)
         if len(rates) != n_batches:
             raise ValueError(f"{n_batches} batches need as many learning rates, not {len(rates)}")
-        if len(order) and not (0 <= order.min() and order.max() < len(data)):
+        if len(order) and not (order.min() >= 0 and order.max() < len(data)):
             raise IndexError(f"order names rows outside 0 to {len(data) - 1}")
         theta = state.params.theta
         with self.engine(size, theta.dtype) as engine:
