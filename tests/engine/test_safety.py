@@ -85,11 +85,11 @@ def test_a_stop_is_heard_within_a_batch():
 def test_ctrl_c_reaches_python():
     net = Network(64, [Dense(64, "tanh") for _ in range(4)] + [Dense(1)])
     engine, state, data = start(net, n=20_000, batch_size=20)
+    order, rates = np.tile(np.arange(20_000), 200), np.full(200_000, 1e-4)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         threading.Timer(0.1, signal.raise_signal, [signal.SIGINT]).start()
         began = time.monotonic()
-        order, rates = np.tile(np.arange(20_000), 200), np.full(200_000, 1e-4)
         with pytest.raises(KeyboardInterrupt, match=""):
             engine.run(state, data, order, rates, lambda: False)
     finally:
