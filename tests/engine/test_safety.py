@@ -90,7 +90,7 @@ def test_ctrl_c_reaches_python():
     try:
         threading.Timer(0.1, signal.raise_signal, [signal.SIGINT]).start()
         began = time.monotonic()
-        with pytest.raises(KeyboardInterrupt, match=""):
+        with pytest.raises(KeyboardInterrupt):  # noqa: PT011  it has no message
             engine.run(state, data, order, rates, lambda: False)
     finally:
         signal.signal(signal.SIGINT, before)
