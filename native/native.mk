@@ -24,6 +24,6 @@ sanitize-address sanitize-thread: sanitize-%:
 	cmake -S native -B build/$* -G Ninja -DBACKLIT_SANITIZE=$* -DPython_EXECUTABLE=$$($(PYTHON) -c "import sys; print(sys.executable)") \
 	  -Dnanobind_DIR=$$($(PYTHON) -m nanobind --cmake_dir)
 	cmake --build build/$*
-	rm -rf build/$*/site && mkdir -p build/$*/site && cp -r src/backlit build/$*/site/ && cp build/$*/_native*.so build/$*/site/backlit/
-	$(SANITIZER_OPTIONS) LD_PRELOAD=$$($(CXX) -print-file-name=lib$(if $(filter address,$*),asan,tsan).so) PYTHONPATH=build/$*/site \
-	  OPENBLAS_NUM_THREADS=1 $(PYTHON) -m pytest -q -p no:cacheprovider $(SANITIZED_TESTS)
+	$(SANITIZER_OPTIONS) BACKLIT_NATIVE=$$(ls build/$*/_native*.so) OPENBLAS_NUM_THREADS=1 \
+	  LD_PRELOAD="$$($(CXX) -print-file-name=lib$(if $(filter address,$*),asan,tsan).so) $$($(CXX) -print-file-name=libstdc++.so.6)" \
+	  $(PYTHON) -m pytest -q -p no:cacheprovider $(SANITIZED_TESTS)
