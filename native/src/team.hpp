@@ -2,11 +2,13 @@
 // into one share a thread.  Thread t takes share t first, and then whatever no one has begun: a thread that the machine
 // has put aside holds nobody up unless it was in the middle of its share.  Which thread computes a share changes no bit.
 //
-// A thread that has nothing to do spins for a while, because the others are usually microseconds away, and then gives
-// its core up again and again.
+// A thread that has nothing to do spins for a while, because the others are usually microseconds away, and then sleeps:
+// where the machine is busy the thread that is waited for can run, and an idle team costs nothing.
 #pragma once
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -35,7 +37,8 @@ class Team {
         std::vector<std::thread> others;
         for (int t = 1; t < threads_; ++t) others.emplace_back([this, t, from = phase_.load()] { follow(t, from); });
         lead();
-        leave_.store(true, std::memory_order_release);
+        leave_.store(true);
+        wake();
         for (auto& thread : others) thread.join();
     }
 
@@ -46,16 +49,17 @@ class Team {
         work_ = &work;
         done_.store(0, std::memory_order_relaxed);
         const std::uint64_t now = phase_.load(std::memory_order_relaxed) + 1;
-        phase_.store(now, std::memory_order_release);
+        phase_.store(now);
+        wake();
         take(0, now);
-        wait([this] { return done_.load(std::memory_order_acquire) == threads_; });
+        wait([this] { return done_.load() == threads_; });
     }
 
   private:
     struct alignas(64) Claim {
         std::atomic<std::uint64_t> phase{0};  // the last phase in which someone took this share
     };
-    static constexpr int spin_limit = 4000;
+    static constexpr int spin_limit = 2000;
     const int threads_;
     Claim* const claimed_;
     void (*call_)(void*, int) = nullptr;
@@ -63,6 +67,9 @@ class Team {
     alignas(64) std::atomic<std::uint64_t> phase_{0};
     alignas(64) std::atomic<int> done_{0};
     std::atomic<bool> leave_{false};
+    alignas(64) std::atomic<int> asleep_{0};
+    std::mutex bed_;
+    std::condition_variable bell_;
 
     // A share of phase `now` that is still free was last taken in the phase before, and as long as one is free, or in
     // someone's hands, that phase goes on: so call_ and work_ are the right ones.
@@ -72,24 +79,34 @@ class Team {
             std::uint64_t before = now - 1;
             if (!claimed_[share].phase.compare_exchange_strong(before, now, std::memory_order_acq_rel)) continue;
             call_(work_, share);
-            done_.fetch_add(1, std::memory_order_acq_rel);
+            if (done_.fetch_add(1) + 1 == threads_) wake();
         }
     }
 
     void follow(int t, std::uint64_t seen) {
         while (true) {
-            wait([&] { return phase_.load(std::memory_order_acquire) != seen || leave_.load(std::memory_order_acquire); });
-            const std::uint64_t now = phase_.load(std::memory_order_acquire);
+            wait([&] { return phase_.load() != seen || leave_.load(); });
+            const std::uint64_t now = phase_.load();
             if (now == seen) return;
             take(t, now);
             seen = now;
         }
     }
 
-    template <class F> static void wait(F ready) {
-        for (int spins = 0; !ready();)
-            if (spins < spin_limit) ++spins, relax();
-            else std::this_thread::yield();
+    // What is waited for is stored before `asleep_` is read, and `asleep_` before what is waited for is read once more,
+    // all in one order: so a thread that goes to sleep is seen by who wakes it, or sees that it need not sleep.
+    template <class F> void wait(F ready) {
+        for (int spins = 0; spins < spin_limit; ++spins, relax())
+            if (ready()) return;
+        std::unique_lock<std::mutex> lock(bed_);
+        asleep_.fetch_add(1);
+        bell_.wait(lock, ready);
+        asleep_.fetch_sub(1);
+    }
+    void wake() {
+        if (asleep_.load() == 0) return;
+        std::lock_guard<std::mutex> lock(bed_);
+        bell_.notify_all();
     }
 };
 
