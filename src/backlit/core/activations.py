@@ -61,8 +61,8 @@ class Activation:
 
 
 def magnitude(u: Array) -> Array:
-    """|u| by the sign of the real part, which a complex step passes through."""
-    return np.where(u.real < 0, -u, u)
+    """|u| by the sign of the real part, so that a complex step passes through; from the left at 0, as all of these."""
+    return np.where(u.real <= 0, -u, u)
 
 
 def positive_part(u: Array) -> Array:
@@ -72,7 +72,7 @@ def positive_part(u: Array) -> Array:
 
 def negative_part(u: Array) -> Array:
     """min(u, 0)."""
-    return np.where(u.real < 0, u, 0)
+    return np.where(u.real <= 0, u, 0)
 
 
 def step(u: Array, below: float = 0.0) -> Array:
@@ -87,7 +87,7 @@ def sigmoid(u: Array) -> Array:
     array([0. , 0.5, 1. ])
     """
     e = np.exp(-magnitude(u))
-    return np.where(u.real < 0, e, 1) / (1 + e)
+    return np.where(u.real <= 0, e, 1) / (1 + e)
 
 
 def sigmoid_slope(u: Array) -> Array:
