@@ -117,7 +117,11 @@ def test_an_exception_in_stop_comes_out_and_the_state_counts_its_steps():
 
 @pytest.mark.parametrize(
     ("order", "rates", "error"),
-    [(np.array([0, 40]), np.ones(1), IndexError), (np.array([-1]), np.ones(1), IndexError), (np.arange(40), np.ones(3), ValueError)],
+    [
+        (np.array([0, 40]), np.ones(1), IndexError),
+        (np.array([-1]), np.ones(1), IndexError),
+        (np.arange(40), np.ones(3), ValueError),
+    ],
 )
 def test_calls_that_would_read_beyond_the_data_are_refused(order, rates, error):
     engine, state, data = start(NET)
