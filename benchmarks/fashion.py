@@ -1,4 +1,4 @@
-"""A real fit: Fashion-MNIST with scikit-learn's default network, 784-100-10, 10 epochs, and its accuracy on the test set."""
+"""A real fit: Fashion-MNIST with scikit-learn's default network, 784-100-10, 10 epochs, and its test accuracy."""
 
 import gzip
 import json
@@ -84,10 +84,13 @@ def main() -> None:
             command = [sys.executable, "-m", "benchmarks.fashion", peer, str(seed)]
             results[peer].append(json.loads(subprocess.run(command, check=True, capture_output=True).stdout))
     ours = np.array([run["seconds"] for run in results["backlit"]])
-    lines = ["| Fashion-MNIST, 784-100-10, 10 epochs | seconds | times Backlit's | test accuracy | MB above import and data |"]
+    lines = [
+        "| Fashion-MNIST, 784-100-10, 10 epochs | seconds | times Backlit's | accuracy | MB above import and data |"
+    ]
     lines.append("|---|---|---|---|---|")
     for peer, runs in results.items():
-        seconds, accuracy, memory = (np.array([run[key] for run in runs]) for key in ("seconds", "accuracy", "memory_MB"))
+        keys = ("seconds", "accuracy", "memory_MB")
+        seconds, accuracy, memory = (np.array([run[key] for run in runs]) for key in keys)
         cells = f"{np.median(seconds):.2f} | {np.median(seconds / ours):.2f} | {np.median(accuracy):.4f}"
         lines.append(f"| {peer} | {cells} | {np.median(memory):.0f} |")
     print("\n".join(lines))

@@ -18,7 +18,12 @@ PEERS = {
     "jax step": ("jax", {}),
     "jax scan": ("jax", {"scan": True}),
 }
-IMPORTS = {"backlit": ["backlit.engine.native"], "sklearn": ["sklearn.neural_network"], "torch": ["torch"], "jax": ["jax.numpy"]}
+IMPORTS = {
+    "backlit": "backlit.engine.native",
+    "sklearn": "sklearn.neural_network",
+    "torch": "torch",
+    "jax": "jax.numpy",
+}
 
 
 def peak() -> int:
@@ -29,8 +34,7 @@ def peak() -> int:
 def main(name: str, size: Size, threads: int) -> None:
     """Serve until the input ends."""
     module, options = PEERS[name]
-    for needed in IMPORTS[module]:
-        importlib.import_module(needed)
+    importlib.import_module(IMPORTS[module])
     X, labels = data(size)
     start = parameters(size)
     imported = peak()

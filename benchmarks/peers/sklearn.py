@@ -8,14 +8,14 @@ class Peer:
         from sklearn.neural_network import MLPClassifier
 
         self.size, self.parameters = size, parameters
-        self.model = MLPClassifier(size.n[1:-1], alpha=0.0, batch_size=size.batch, shuffle=False)
+        self.model = MLPClassifier(size.n[1:-1], random_state=0, alpha=0.0, batch_size=size.batch, shuffle=False)
 
     def prepare(self, X, labels):
         self.X, self.labels = X, labels
         classes = np.arange(self.size.n[-1])
         if len(classes) == 2:  # scikit-learn has one output for two classes: give it a third that never comes
             classes = np.arange(3)
-        self.model.partial_fit(X[: self.size.batch], labels[: self.size.batch], classes)
+        self.model.partial_fit(X[: self.size.batch], labels[: self.size.batch], classes=classes)
         for (W, b), own_W, own_b in zip(self.parameters, self.model.coefs_, self.model.intercepts_, strict=True):
             own_W[:, : W.shape[0]], own_b[: len(b)] = W.T, b
             own_W[:, W.shape[0] :], own_b[len(b) :] = 0, -1e4

@@ -20,7 +20,7 @@ def erf_ratio(s):
 
 
 def erfc_scaled(t):
-    """(1 + 2x) e^{x²} erfc(x) at x = c (1 + t)/(1 − t), c = 3.75: smooth for every x ≥ 0 (Shepherd & Laframboise 1981)."""
+    """(1 + 2x) e^{x²} erfc(x) at x = c (1 + t)/(1 − t), c = 3.75: smooth for x ≥ 0 (Shepherd & Laframboise 1981)."""
     x = C * (1 + t) / (1 - t)
     return (1 + 2 * x) * exp(x * x) * erfc(x)
 

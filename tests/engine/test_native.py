@@ -44,7 +44,7 @@ def check_gradient(problem, engine):
 
 
 def check_single(problem, engine):
-    """float32: no further from the float64 textbook than roundings allow, or than a few times the textbook's own error."""
+    """float32: as far from the float64 textbook as roundings allow, or as a few times the textbook's own error."""
     problem = problem.but(dropout=None)
     _, exact = problem.passes()
     data, params = data_of(problem, np.float32), problem.params.astype(np.float32)

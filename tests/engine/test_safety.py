@@ -1,4 +1,4 @@
-"""What is not finite stops training before it spreads; Ctrl-C and other people's exceptions stop it at a batch's edge."""
+"""What is not finite stops training before it spreads; Ctrl-C and an exception in `stop` end it at a batch's edge."""
 
 import signal
 import threading
@@ -26,11 +26,9 @@ def start(net, n=40, *, batch_size=10, dtype=np.float64, optimizer="adam", **opt
 NET = Network(4, [Dense(8, "tanh", norm="batch"), Dense(2)])
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e200])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize("where", ["X", "Y"])
 def test_data_that_is_not_finite_stops_at_its_step(bad, where):
-    if where == "X" and bad == 1e200:
-        pytest.skip("batch norm takes a huge input")
     engine, state, data = start(NET)
     getattr(data, where)[25, 1] = bad
     good = State.start(NET, state.params, engine.recipe.optimizer)
@@ -50,17 +48,14 @@ def test_data_that_is_not_finite_stops_at_its_step(bad, where):
 def test_a_rate_that_overflows_keeps_the_last_finite_numbers(optimizer, dtype):
     net = Network(4, [Dense(8, "identity"), Dense(8, "identity"), Dense(2)])
     engine, state, data = start(net, optimizer=optimizer, dtype=dtype)
-    with pytest.raises(Divergence) as caught:
-        for _ in range(50):
-            engine.run(state, data, np.arange(40), np.full(4, float(np.finfo(dtype).max) / 4), lambda: False)
+    order, rates = np.tile(np.arange(40), 50), np.full(200, float(np.finfo(dtype).max) / 4)
+    with pytest.raises(Divergence, match="is not finite") as caught:
+        engine.run(state, data, order, rates, lambda: False)
     assert np.isfinite(state.params.theta).all()
     assert caught.value.step == state.step + 1
     reference = State.start(net, net.init(seed=0, dtype=dtype), engine.recipe.optimizer)
-    with pytest.raises(Divergence) as expected:
-        for _ in range(50):
-            ReferenceEngine(engine.recipe).run(
-                reference, data, np.arange(40), np.full(4, float(np.finfo(dtype).max) / 4), lambda: False
-            )
+    with pytest.raises(Divergence, match="is not finite") as expected:
+        ReferenceEngine(engine.recipe).run(reference, data, order, rates, lambda: False)
     assert caught.value.step == expected.value.step
 
 
@@ -94,9 +89,9 @@ def test_ctrl_c_reaches_python():
     try:
         threading.Timer(0.1, signal.raise_signal, [signal.SIGINT]).start()
         began = time.monotonic()
-        with pytest.raises(KeyboardInterrupt):
-            for _ in range(1000):
-                engine.run(state, data, np.arange(20_000), np.full(1000, 1e-4), lambda: False)
+        order, rates = np.tile(np.arange(20_000), 200), np.full(200_000, 1e-4)
+        with pytest.raises(KeyboardInterrupt, match=""):
+            engine.run(state, data, order, rates, lambda: False)
     finally:
         signal.signal(signal.SIGINT, before)
     assert time.monotonic() - began < 30
@@ -125,7 +120,7 @@ def test_an_exception_in_stop_comes_out_and_the_state_counts_its_steps():
 )
 def test_calls_that_would_read_beyond_the_data_are_refused(order, rates, error):
     engine, state, data = start(NET)
-    with pytest.raises(error, match="rows outside|learning rates"):
+    with pytest.raises(error, match=r"rows outside|learning rates"):
         engine.run(state, data, order, rates, lambda: False)
 
 

@@ -97,7 +97,12 @@ SMOOTH_LOSSES = ("half_squared_error", "squared_error", "mean_squared_error", "h
 def test_ten_steps_in_float32(data):
     problem = data.draw(
         problems(
-            running=False, rows=(7,), depths=(1, 2, 3), activation_names=SMOOTH, loss_names=SMOOTH_LOSSES, norms=[None]
+            running=False,
+            rows=(7,),
+            depths=(1, 2, 3),
+            activation_names=SMOOTH,
+            loss_names=SMOOTH_LOSSES,
+            norms=[None],
         )
     )
     compare(problem, data.draw(recipes(problem.net)), 1, np.float32, 2e-4)

@@ -6,7 +6,7 @@ would have spread it, and the textbook, run on that batch, says where it was.
 
 import importlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -148,7 +148,7 @@ class NativeEngine:
         return loss, gradient
 
     @contextmanager
-    def engine(self, m: int, dtype: Any, train: bool = True):
+    def engine(self, m: int, dtype: Any, train: bool = True) -> Iterator[Any]:
         """The C++ engine for batches of m rows, made once, with BLAS held to one thread while it runs."""
         with self.lock:
             key = (m, np.dtype(dtype), train)
