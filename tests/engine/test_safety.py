@@ -90,7 +90,7 @@ def test_ctrl_c_reaches_python():
         threading.Timer(0.1, signal.raise_signal, [signal.SIGINT]).start()
         began = time.monotonic()
         order, rates = np.tile(np.arange(20_000), 200), np.full(200_000, 1e-4)
-        with pytest.raises(KeyboardInterrupt, match=""):
+        with pytest.raises(KeyboardInterrupt):  # noqa: PT011  it carries no message
             engine.run(state, data, order, rates, lambda: False)
     finally:
         signal.signal(signal.SIGINT, before)

@@ -192,7 +192,7 @@ def ready(array: Array, dtype: Any) -> Array:
 
 
 def moments(statistics: Statistics, read_only: bool = False) -> tuple[list[Any], list[Any]]:
-    """Running means and variances by layer, from layer 1; where they are only read, of arrays that cannot be written."""
+    """Running means and variances by layer, from layer 1; where they are only read, of read-only arrays too."""
     if not read_only:
         return statistics.mean[1:], statistics.variance[1:]
     writable = [
