@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 
 from backlit.core.network import Network
-from backlit.engine.plan import Buffer, make_plan
+from backlit.engine import Recipe
+from backlit.engine.native import NativeEngine, extension
+from backlit.engine.plan import Buffer, Plan, make_plan
 from backlit.optim import Optimizer
 
 CACHED = ("a", "z", "kept", "moments")  # what the backward pass reads of the forward pass
@@ -38,9 +40,16 @@ class Memory:
         return {name: getattr(self, name) for name in names}
 
 
-def memory(net: Network, m: int, dtype: Any, optimizer: Optimizer, *, threads: int = 1) -> Memory:
-    """Count the bytes of a training step on m examples."""
-    plan = make_plan(net, m, dtype, threads=threads)
+def plan_for(net: Network, m: int, dtype: Any, optimizer: Optimizer, n_threads: int | None) -> Plan:
+    """The native engine's own plan on this machine; where it was not built, that of one thread."""
+    if extension() is None:
+        return make_plan(net, m, dtype)
+    return NativeEngine(Recipe(net, optimizer, m, n_threads=n_threads)).plan(m, np.dtype(dtype))
+
+
+def memory(net: Network, m: int, dtype: Any, optimizer: Optimizer, *, n_threads: int | None = None) -> Memory:
+    """Count the bytes of a training step on m examples, with the threads that training would use."""
+    plan = plan_for(net, m, dtype, optimizer, n_threads)
     parameters = net.n_parameters * np.dtype(dtype).itemsize
     gradients = sum(b.bytes for b in plan.buffers if b.name == "gradient")
     activations = sum(b.bytes for b in plan.buffers if b.name.split("[")[0] in CACHED)

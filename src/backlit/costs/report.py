@@ -87,7 +87,7 @@ def cost(
     rule = get_optimizer(optimizer or (given and given.optimizer) or "adam")
     m = positive_integer(batch if batch is not None else examples(given), "batch")
     ledger = count(net, m, rule)
-    spent = memory(net, m, np.dtype(dtype), rule)
+    spent = memory(net, m, np.dtype(dtype), rule, n_threads=n_threads)
     timed = measure(net, m, np.dtype(dtype), rule, ledger, spent, n_threads=n_threads) if timing else None
     return Cost(net, m, dtype, rule, ledger, spent, timed)
 

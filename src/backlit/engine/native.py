@@ -161,11 +161,15 @@ class NativeEngine:
             with one_blas_thread():
                 yield engine
 
-    def make(self, m: int, dtype: np.dtype, train: bool) -> tuple[Plan, Any]:
-        """A plan and the C++ engine that follows it."""
+    def plan(self, m: int, dtype: np.dtype, train: bool = True) -> Plan:
+        """The plan for batches of m rows on this processor."""
         tiles = Tiles(*self.module.widths(self.isa)[dtype != np.float32])
         threads, blas = useful_threads(self.net, m, self.threads), self.isa == "baseline"
-        plan = make_plan(self.net, m, dtype, threads=threads, tiles=tiles, blas=blas, train=train)
+        return make_plan(self.net, m, dtype, threads=threads, tiles=tiles, blas=blas, train=train)
+
+    def make(self, m: int, dtype: np.dtype, train: bool) -> tuple[Plan, Any]:
+        """A plan and the C++ engine that follows it."""
+        plan = self.plan(m, dtype, train)
         kind = self.module.Engine32 if dtype == np.float32 else self.module.Engine64
         pointer = gemm_pointer("sgemm" if dtype == np.float32 else "dgemm") if plan.uses_blas else 0
         return plan, kind(plan_for(self.module, plan), optimizer_for(self.module, self.recipe), self.isa, pointer)
