@@ -96,11 +96,14 @@ def test_a_pipe_is_written_not_replaced(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    with atomic_write(pipe) as path:
-        path.write_text("gone")
-    assert os.read(reader, 10) == b"gone"
-    os.close(reader)
-    assert stat.S_ISFIFO(os.stat(pipe).st_mode)
+    try:
+        with atomic_write(pipe) as path:
+            path.write_text("through")
+        assert os.read(reader, 99) == b"through"
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert list(tmp_path.iterdir()) == [pipe]
 
 
 def test_a_missing_folder_is_named(tmp_path):

@@ -61,8 +61,8 @@ class Activation:
 
 
 def magnitude(u: Array) -> Array:
-    """|u| by the sign of the real part, which a complex step passes through."""
-    return np.where(u.real < 0, -u, u)
+    """|u| by the sign of the real part, so that a complex step passes through; from the left at 0, as all of these."""
+    return np.where(u.real <= 0, -u, u)
 
 
 def positive_part(u: Array) -> Array:
@@ -72,7 +72,7 @@ def positive_part(u: Array) -> Array:
 
 def negative_part(u: Array) -> Array:
     """min(u, 0)."""
-    return np.where(u.real < 0, u, 0)
+    return np.where(u.real <= 0, u, 0)
 
 
 def step(u: Array, below: float = 0.0) -> Array:
@@ -87,7 +87,7 @@ def sigmoid(u: Array) -> Array:
     array([0. , 0.5, 1. ])
     """
     e = np.exp(-magnitude(u))
-    return np.where(u.real < 0, e, 1) / (1 + e)
+    return np.where(u.real <= 0, e, 1) / (1 + e)
 
 
 def sigmoid_slope(u: Array) -> Array:
@@ -101,9 +101,14 @@ def tanh_slope(u: Array) -> Array:
     return 4 * e / (1 + e) ** 2
 
 
+def log1p(x: Array) -> Array:
+    """ln(1 + x) = 2 artanh(x / (2 + x)); np.log1p has no digits of a small complex x."""
+    return 2 * np.arctanh(x / (2 + x))
+
+
 def softplus(u: Array) -> Array:
     """ln(1 + e^u) = max(u, 0) + ln(1 + e^{−|u|})."""
-    return positive_part(u) + np.log1p(np.exp(-magnitude(u)))
+    return positive_part(u) + log1p(np.exp(-magnitude(u)))
 
 
 def normal_cdf(u: Array) -> Array:
@@ -196,7 +201,7 @@ def elu(alpha: float = 1.0) -> Activation:
         lambda u: np.where(u > 0, 1, alpha * np.exp(negative_part(u))),
         latex=r"\max(u, 0) + \alpha\,(e^{\min(u, 0)} - 1)",
         derivative_latex=r"[u > 0] + \alpha e^{u}\,[u \le 0]",
-        range=(-alpha, INF),
+        range=(min(-alpha, 0), INF),
         kinks=() if alpha == 1 else (0.0,),
         parameters={"alpha": alpha},
     )
@@ -242,7 +247,7 @@ MISH = Activation(
     lambda u: np.tanh(softplus(u)) + u * tanh_slope(softplus(u)) * sigmoid(u),
     latex=r"u \tanh(\ln(1 + e^{u}))",
     derivative_latex=r"\tanh s + u\,(1 - \tanh^2 s)\,\sigma(u),\; s = \ln(1 + e^{u})",
-    range=(-0.30884081359598634, INF),
+    range=(-0.30884341301725043, INF),
 )
 HARD_TANH = Activation(
     "hard_tanh",

@@ -8,20 +8,29 @@ from typing import Any
 
 import numpy as np
 
+from backlit.core.network import whole_number
+from backlit.errors import ProblemError
+
 
 @dataclass(frozen=True)
 class DropoutKey:
-    """Names one draw of all masks: the run's `seed` and the optimizer's `step`, both in [0, 2⁶⁴)."""
+    """Names one draw of all masks: the run's `seed` and the optimizer's `step`, both in [0, 2⁶⁴), else ProblemError."""
 
     seed: int
     step: int = 0
+
+    def __post_init__(self):
+        for name, value in (("seed", self.seed), ("step", self.step)):
+            if not 0 <= whole_number(value, name) < 2**64:
+                raise ProblemError(f"{name} must lie in [0, 2^64), not {value}")
 
 
 def dropout_mask(key: DropoutKey, l: int, shape: tuple[int, int], p: float, dtype: Any = np.float64) -> np.ndarray:
     """Draw layer l's mask, (m, n_l): 0 with probability p, else 1/(1 − p), so that its mean is 1.
 
-    Row i and unit j use the e-th 32-bit word, e = i·n_l + j, of the Philox stream with key (seed, step) and counter
-    (0, l, 0, 0), low half of each 64-bit output first; the unit is kept where its word ≥ p·2³².  So p is held to 2⁻³².
+    Row i and unit j use the e-th 32-bit word, e = i·n_l + j, of the Philox stream with key (seed, step) and the
+    counters (1, l, 0, 0), (2, l, 0, 0), … (NumPy counts up before it draws), eight words a block, low half of each
+    64-bit output first; the unit is kept where its word ≥ p·2³².  So p is held to 2⁻³².
 
     >>> mask = dropout_mask(DropoutKey(seed=1), 2, (1000, 8), 0.25)
     >>> np.unique(mask).round(3), bool(abs(mask.mean() - 1) < 0.02)

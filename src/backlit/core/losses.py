@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from backlit.core.activations import log_softmax, magnitude, softplus
+from backlit.core.activations import log1p, log_softmax, magnitude, positive_part
 from backlit.core.specs import read_spec
 from backlit.errors import ProblemError
 
@@ -207,7 +207,7 @@ SHORT_FORMS: dict[tuple[str, str], ShortForm] = {
         r"\sum_k -\frac{y_k}{p_k}\, p_k ([k = j] - p_j) = p_j \sum_k y_k - y_j = p_j - y_j",
     ),
     ("sigmoid", "binary_cross_entropy"): ShortForm(
-        lambda u, y: total(softplus(u) - y * u),
+        lambda u, y: total(positive_part(u) - y * u + log1p(np.exp(-magnitude(u)))),  # ln(1 + e^u) − y u
         r"\Bigl(-\frac{y}{p} + \frac{1 - y}{1 - p}\Bigr)\, p (1 - p) = p - y",
     ),
     ("identity", "half_squared_error"): ShortForm(HALF_SQUARED_ERROR.value, r"(p - y) \cdot 1 = p - y"),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from backlit.core.parameters import Parameters
 
 NORMS = ("batch", "layer")
+EPS = 1e-5
 REDUCTIONS = ("mean", "sum")
 
 
@@ -40,7 +41,7 @@ class Dense:
     units: int
     activation: Activation
     norm: Literal["batch", "layer"] | None = None
-    eps: float = 1e-5
+    eps: float = EPS
     dropout: float = 0.0
     skip_from: int | None = None
     skip_scale: float = 1.0
@@ -52,7 +53,7 @@ class Dense:
         activation: str | Mapping[str, Any] | Activation = "identity",
         *,
         norm: str | None = None,
-        eps: float = 1e-5,
+        eps: float = EPS,
         dropout: float = 0.0,
         skip_from: int | None = None,
         skip_scale: float = 1.0,
@@ -81,11 +82,15 @@ class Dense:
         """The layer in plain names and numbers, as problem and model files hold it; defaults are left out."""
         described: dict[str, Any] = {"units": self.units, "activation": self.activation.spec}
         if self.norm:
-            described |= {"norm": self.norm, "eps": self.eps}
+            described["norm"] = self.norm
+        if self.norm or self.eps != EPS:
+            described["eps"] = self.eps
         if self.dropout:
             described["dropout"] = self.dropout
         if self.skip_from is not None:
-            described |= {"skip_from": self.skip_from, "skip_scale": self.skip_scale}
+            described["skip_from"] = self.skip_from
+        if self.skip_from is not None or self.skip_scale != 1:
+            described["skip_scale"] = self.skip_scale
         if not self.train_bias:
             described["train_bias"] = False
         return described
@@ -116,13 +121,14 @@ class Network:
     ):
         if reduction not in REDUCTIONS:
             raise ProblemError(f"unknown reduction {reduction!r}: {near(reduction, REDUCTIONS)}")
+        layers = tuple(layers)
         if not layers:
             raise ProblemError("a network needs at least one layer: layers is empty")
         for l, layer in enumerate(layers, start=1):
             if not isinstance(layer, Dense):
                 raise ProblemError(f"layer {l} must be a Dense, not {type(layer).__name__}")
         object.__setattr__(self, "inputs", positive_integer(inputs, "inputs"))
-        object.__setattr__(self, "layers", tuple(layers))
+        object.__setattr__(self, "layers", layers)
         object.__setattr__(self, "loss", get_loss(loss))
         object.__setattr__(self, "reduction", reduction)
         object.__setattr__(self, "l2", finite_number(l2, "l2", low=0.0))

@@ -90,7 +90,8 @@ class Parameters:
     def from_arrays(cls, net: Network, arrays: Mapping[str, Sequence[Any]], dtype: Any = np.float64) -> "Parameters":
         """Copy given arrays, `{"W": [None, W1, …], "b": [None, b1, …]}`; what is None or left out is as in `zeros`.
 
-        Raises ShapeError for a wrong shape (and says if the transpose would fit), DomainError for NaN or infinity.
+        Raises ShapeError for a wrong shape (and says if the transpose would fit) and for an array that the network has
+        no place for, DomainError for NaN or infinity.
         """
         params = cls.zeros(net, dtype)
         params.fill(arrays)
@@ -98,10 +99,14 @@ class Parameters:
 
     def fill(self, arrays: Mapping[str, Sequence[Any]]) -> None:
         """Copy given arrays in, as `from_arrays` does; what is None or left out stays."""
-        for slot in layout(self.net):
-            given = arrays.get(slot.name, ())
-            if slot.l < len(given) and given[slot.l] is not None:
-                self[slot] = checked(given[slot.l], slot)
+        slots = {(slot.name, slot.l): slot for slot in layout(self.net)}
+        given = {(name, l): array for name, by_layer in arrays.items() for l, array in enumerate(by_layer)}
+        for (name, l), array in given.items():
+            if array is None:
+                continue
+            if (name, l) not in slots:
+                raise ShapeError(f"this network has no {name}[{l}]: it has {', '.join(map(str, slots.values()))}")
+            self[slots[name, l]] = checked(array, slots[name, l])
 
     def __getitem__(self, slot: Slot) -> np.ndarray:
         return getattr(self, slot.name)[slot.l]

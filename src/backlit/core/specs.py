@@ -46,9 +46,12 @@ def read_spec(
 
 def finite_number(value: object, what: str, *, low: float = -math.inf, high: float = math.inf) -> float:
     """Return `value` as a float where it is a finite number in [low, high]; else raise ProblemError naming `what`."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+    try:
+        number = math.nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
+    except OverflowError:  # a whole number above 1e308
+        number = math.inf
+    if not math.isfinite(number):
         raise ProblemError(f"{what} must be a finite number, not {value!r}")
-    number = float(value)
     if not low <= number <= high:
         raise ProblemError(f"{what} must be in [{low:g}, {high:g}], not {value!r}")
     return number

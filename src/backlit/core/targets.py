@@ -10,14 +10,17 @@ from backlit.errors import DomainError, ShapeError
 Array = np.ndarray
 
 
+def as_array(value: Any, rule: str, dtype: Any = None) -> Array:
+    """`value` as an array of `dtype`, else a ShapeError that begins with the rule."""
+    try:
+        return np.asarray(value, dtype=dtype)
+    except (TypeError, ValueError):
+        raise ShapeError(f"{rule}: its rows differ in length or hold no numbers") from None
+
+
 def as_inputs(net: Network, X: Any, dtype: Any) -> Array:
     """X as (m, n_0); one example may be given as a flat vector.  Raises ShapeError."""
-    try:
-        X = np.asarray(X, dtype=dtype)
-    except (TypeError, ValueError):
-        raise ShapeError(
-            f"x must be rows of {net.inputs} numbers: its rows differ in length or hold no numbers"
-        ) from None
+    X = as_array(X, f"x must be rows of {net.inputs} numbers", dtype)
     X = X[None, :] if X.ndim == 1 and len(X) == net.inputs else X
     if X.ndim != 2 or X.shape[1] != net.inputs:
         raise ShapeError(f"x must be rows of {net.inputs} numbers (m, {net.inputs}), not an array of shape {X.shape}")
@@ -37,7 +40,7 @@ def as_targets(net: Network, y: Any, m: int, dtype: Any = np.float64) -> Array:
     >>> as_targets(net, [2, 0], 2)
     array([[0., 0., 1.], [1., 0., 0.]])
     """
-    y = np.asarray(y)
+    y = as_array(y, f"y must be rows of {net.outputs} numbers")
     if y.dtype.kind not in "biuf":
         raise DomainError(f"y must hold numbers, not {y.dtype}")
     K = net.outputs
@@ -56,8 +59,9 @@ def as_targets(net: Network, y: Any, m: int, dtype: Any = np.float64) -> Array:
 
 def one_hot(labels: Array, K: int, dtype: Any) -> Array:
     """Class indices (m,) as rows (m, K) with a single 1."""
-    whole = labels.astype(np.int64, copy=False) if np.isfinite(labels).all() else np.full(len(labels), -1)
-    wrong = (whole != labels) | (whole < 0) | (whole >= K)
+    inside = (labels >= 0) & (labels < K)  # false for NaN
+    whole = np.where(inside, labels, 0).astype(np.int64)
+    wrong = ~inside | (whole != labels)
     if wrong.any():
         i = int(np.argmax(wrong))
         raise DomainError(f"y[{i}] is {labels[i]}, but class indices go from 0 to {K - 1} for {K} outputs")
@@ -101,7 +105,7 @@ def shares(net: Network, m: int, sample_weight: Any, dtype: Any) -> Array:
     """
     if sample_weight is None:
         return np.full(m, 1 / m if net.reduction == "mean" else 1, dtype)
-    w = np.asarray(sample_weight, dtype=np.float64)
+    w = as_array(sample_weight, f"sample_weight must be {m} numbers", np.float64)
     if w.shape != (m,):
         raise ShapeError(f"sample_weight must have shape ({m},) for {m} examples, not {w.shape}")
     wrong = ~np.isfinite(w) | (w < 0)

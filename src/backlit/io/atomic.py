@@ -54,6 +54,19 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def check_folder(path: str | os.PathLike[str] | None) -> None:
+    """Raise BacklitError where a file at `path` could not be written, so that long work is not done in vain."""
+    if path is None:
+        return
+    final = Path(os.path.realpath(path))
+    if final.is_dir():
+        raise BacklitError(f"{path}: is a folder: give the name of a file to write in it")
+    if not final.parent.is_dir():
+        raise BacklitError(f"{path}: the folder {final.parent} does not exist: make it, or write elsewhere")
+    if not os.access(final.parent, os.W_OK):
+        raise BacklitError(f"{path}: writing in the folder {final.parent} is not allowed: write elsewhere")
+
+
 def _fault(error: OSError, folder: Path) -> str:
     """What went wrong and how to mend it, without the name of the file."""
     if isinstance(error, FileNotFoundError | NotADirectoryError):

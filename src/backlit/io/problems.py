@@ -8,7 +8,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -25,6 +25,7 @@ from backlit.optim import get_optimizer
 Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 Rows = list[list[Number]]
 Spec = str | dict[str, Any]
+File = TypeVar("File", bound="NetworkFile")
 
 
 class Strict(BaseModel):
@@ -50,14 +51,19 @@ class LayerFile(Strict):
     train_bias: bool = True
 
 
-class ProblemFile(Strict):
-    """A whole problem file."""
+class NetworkFile(Strict):
+    """What a problem file and a model file say alike."""
 
     inputs: int
     layers: list[LayerFile]
     loss: Spec = "half_squared_error"
     reduction: str = "mean"
     l2: Number = 0.0
+
+
+class ProblemFile(NetworkFile):
+    """A whole problem file."""
+
     x: Rows | None = None
     y: list[Number] | Rows | None = None
     sample_weight: list[Number] | None = None
@@ -77,9 +83,9 @@ def read_problem(source: str | Path | Mapping[str, Any] | Problem) -> Problem:
     if isinstance(source, Problem):
         return source
     if isinstance(source, Mapping):
-        return build("problem", parse("problem", source))
+        return build("problem", parse("problem", source, ProblemFile))
     path = Path(source)
-    return build(str(path), parse(str(path), load(path)))
+    return build(str(path), parse(str(path), load(path), ProblemFile))
 
 
 def load(path: Path) -> Any:
@@ -130,14 +136,14 @@ def from_yaml(text: str) -> Any:
         raise ValueError(str(error)) from None
 
 
-def parse(name: str, content: Any) -> ProblemFile:
+def parse(name: str, content: Any, schema: type[File]) -> File:
     """Check keys and types; ProblemError names the first field that is wrong."""
     if not isinstance(content, Mapping):
         raise ProblemError(
             f'{name}: a problem is a table of fields such as "inputs" and "layers", not {type_of(content)}'
         )
     try:
-        return ProblemFile.model_validate(dict(content))
+        return schema.model_validate(dict(content))
     except ValidationError as error:
         raise ProblemError(f"{name}: {say(error.errors(include_url=False))}") from None
 
@@ -167,13 +173,18 @@ def type_of(value: Any) -> str:
     return names.get(type(value), "a number")
 
 
-def build(name: str, file: ProblemFile) -> Problem:
-    """Make the network, the parameters and the arrays; every error names the file and the field."""
+def build_network(name: str, file: NetworkFile) -> Network:
+    """The network that a file describes; every error names the file and the layer."""
     layers = []
     for i, layer in enumerate(file.layers):
         described = layer.model_dump(exclude={*NAMES})
         layers.append(located(f"{name}: layers[{i}]", lambda d=described: Dense(**d)))
-    net = located(name, lambda: Network(file.inputs, layers, loss=file.loss, reduction=file.reduction, l2=file.l2))
+    return located(name, lambda: Network(file.inputs, layers, loss=file.loss, reduction=file.reduction, l2=file.l2))
+
+
+def build(name: str, file: ProblemFile) -> Problem:
+    """Make the network, the parameters and the arrays; every error names the file and the field."""
+    net = build_network(name, file)
     init: dict[str, Any] = {"scheme": file.init} if isinstance(file.init, str) else dict(file.init or {})
     seed = init.pop("seed", file.seed)
     X = None if file.x is None else located(f"{name}: x", lambda: as_inputs(net, file.x, np.float64))

@@ -30,6 +30,7 @@ GOOD = parquet(pl.DataFrame({"a": list(range(1000))}))
 BAD = {  # name: (file's name, content, what the line says after the file's name)
     "empty": ("t.csv", "", "is empty (0 bytes): check how"),
     "blank": ("t.csv", "\n\n  \n", "is empty: a table needs a header line"),
+    "sep= alone": ("t.csv", "sep=;\n", "is empty: a table needs a header line"),
     "header only": ("t.csv", "a,b\n", "has a header line and no rows below it: add rows"),
     "short line": ("t.csv", "a,b\n1,2\n3\n4,5\n", "line 3 has 1 field, the header in line 1 has 2: mend the line"),
     "long line": ("t.csv", "a;b\n1;2\n3;4;5\n", "line 3 has 3 fields, the header in line 1 has 2: mend"),
@@ -90,6 +91,16 @@ def test_one_line_says_it_all(table_file, name, content, says):
     assert message.startswith(f"{path}: {says}")
     assert "\n" not in message
     assert ": " in message.removeprefix(f"{path}: "), "no remedy"
+
+
+def test_rows_that_polars_lost_are_told(table_file, monkeypatch):
+    """No file is known that does this; should there be one, it must not pass for a shorter table."""
+    path, read_csv = table_file("a,b\n1,2\n3,4\n"), pl.read_csv
+    monkeypatch.setattr(pl, "read_csv", lambda *args, **options: read_csv(*args, **options).head(1))
+    with pytest.raises(
+        TableError, match=r"table\.csv: 1 of 2 rows could be read: check the quotes, or save it as Parquet"
+    ):
+        read_table(path)
 
 
 def test_a_missing_file_is_looked_for(table_file):

@@ -94,6 +94,14 @@ def test_moments_become_days_or_seconds(values, moments, unit, unit_of_file):
     assert_array_equal(X, [[-1], [1]])
 
 
+def test_dates_and_dates_with_times_stand_for_each_other():
+    days, noons = [dt.date(2024, 1, 1), dt.date(2024, 1, 3)], [dt.datetime(2024, 1, 1, 12), dt.datetime(2024, 1, 2)]
+    of_days = TableEncoder.fit(pl.DataFrame({"t": days}))
+    assert_array_equal(of_days.transform(pl.DataFrame({"t": noons})), [[-0.5], [0]])
+    of_moments = TableEncoder.fit(pl.DataFrame({"t": noons}))
+    assert_array_equal(of_moments.transform(pl.DataFrame({"t": days})), [[-3], [5]])
+
+
 def test_an_instant_is_the_same_in_every_zone():
     here = pl.Series("t", [dt.datetime(2024, 1, 1, 12), dt.datetime(2024, 6, 1, 12)]).dt.replace_time_zone(
         "Europe/Berlin"

@@ -33,12 +33,12 @@ def read_delimited(data: bytes, path: object, text: Collection[str]) -> pl.DataF
 
     body = text_bytes(data, path)
     stated = stated_dialect(body)
-    if not body.strip():
-        raise TableError(f"{path}: is empty: a table needs a header line with the names of the columns, and rows")
     dialect = stated or find_dialect(body)
     records = without_blank(body, scan(body, dialect.delimiter, quoted=dialect.quoted))
     if stated:
         records = records.take(slice(1, None))  # the line `sep=;`
+    if not records.fields.size or not body.strip():
+        raise TableError(f"{path}: is empty: a table needs a header line with the names of the columns, and rows")
     names = _checked(body, records, dialect, path)
     if records.fields.size == 1:
         raise TableError(f"{path}: has a header line and no rows below it: add rows, or check how it was exported")

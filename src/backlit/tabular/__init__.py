@@ -1,0 +1,7 @@
+"""A table in, a model out; a model and a table in, predictions out."""
+
+from backlit.tabular.predicting import Predictions, predict
+from backlit.tabular.result import TrainResult
+from backlit.tabular.training import train
+
+__all__ = ["Predictions", "TrainResult", "predict", "train"]

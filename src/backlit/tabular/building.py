@@ -1,0 +1,54 @@
+"""The network for a table, and the scale in which it learns its target."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from backlit.core.network import Dense, Network
+from backlit.core.parameters import Parameters
+from backlit.io.tables import TableEncoder, Target
+
+Array = np.ndarray
+
+
+def rows_to_split(target: Target, rows: Array | None = None) -> Any:
+    """What `split` takes: class indices, for a split by class, or the number of rows."""
+    y = target.y if rows is None else target.y[rows]
+    return y if target.task == "classification" else len(y)
+
+
+def target_scale(target: Target, rows: Array) -> tuple[float, float]:
+    """Mean and standard deviation of the training rows' target, by which regression learns a number near 1."""
+    if target.task == "classification":
+        return 0.0, 1.0
+    y = target.y[rows]
+    return float(y.mean()), float(y.std()) or 1.0
+
+
+def unscale(params: Parameters, shift: float, scale: float) -> None:
+    """Fold the target's scale into the last layer, so that the network gives the target itself."""
+    params.W[-1][:] *= scale
+    params.b[-1][:] = params.b[-1] * scale + shift
+
+
+def build_network(
+    encoder: TableEncoder,
+    target: Target,
+    hidden: Sequence[int],
+    activation: str,
+    *,
+    norm: Any,
+    dropout: float,
+    l2: float,
+) -> Network:
+    """The network for a table: hidden layers alike, and the output and loss that the task asks for."""
+    layers = [Dense(units, activation, norm=norm, dropout=dropout) for units in hidden]
+    K = len(target.classes)
+    if target.task == "regression":
+        output, loss = Dense(1, "identity"), "half_squared_error"
+    elif K == 2:
+        output, loss = Dense(1, "sigmoid"), "binary_cross_entropy"
+    else:
+        output, loss = Dense(K, "softmax"), "cross_entropy"
+    return Network(len(encoder.feature_names_out), [*layers, output], loss=loss, l2=l2)

@@ -1,0 +1,185 @@
+"""`train`: a table in, a trained network, an honest score, a model file and a report out."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backlit.core.targets import as_targets
+from backlit.engine import Data
+from backlit.errors import ProblemError, TableError
+from backlit.io.atomic import atomic_write, check_folder
+from backlit.io.models import Model, save_model
+from backlit.io.tables import TableEncoder, Target, read_table, read_target, split
+from backlit.optim import get_optimizer, get_schedule
+from backlit.tabular.building import build_network, rows_to_split, target_scale, unscale
+from backlit.tabular.datasets import load_dataset
+from backlit.tabular.metrics import score
+from backlit.tabular.outputs import outputs_of
+from backlit.tabular.result import TrainResult, versions
+from backlit.training import Outcome, Settings, fit
+from backlit.verification.directions import GradientCheck, check_directions
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Array = np.ndarray
+ROWS_CHECKED = 32
+FEWEST_ROWS = 5
+
+
+def train(
+    table: "str | Path | pl.DataFrame | None" = None,
+    target: str | None = None,
+    *,
+    dataset: str | None = None,
+    task: str | None = None,
+    drop: Sequence[str] = (),
+    hidden: Sequence[int] = (128, 64),
+    activation: str = "relu",
+    norm: str | None = None,
+    dropout: float = 0.0,
+    init: str = "xavier_uniform",
+    optimizer: Any = "adam",
+    schedule: Any = "constant",
+    l2: float = 0.005,
+    clip_norm: float | None = None,
+    epochs: int = 200,
+    batch_size: int = 64,
+    patience: int = 20,
+    test_size: float = 0.2,
+    seed: int = 0,
+    engine: str = "auto",
+    out: str | Path | None = None,
+    report: str | Path | None = None,
+    progress: bool = False,
+) -> TrainResult:
+    """Train a network on a table and score it on rows that it never saw.
+
+    table : a file (CSV, Parquet, JSON lines) or a Polars DataFrame, with its `target` column; or dataset : a name of
+    `backlit.tabular.datasets`.  task : "classification" or "regression", else the target's type decides.
+    drop : columns to leave out.  hidden : units of the hidden layers.  l2 : λ in (λ/2) Σ ‖W‖².  epochs : at most; training stops after `patience` epochs in which the loss on
+    a tenth of the training rows did not fall, and ends with the best.  out, report : files to write.
+
+    Raises BacklitError for anything that cannot be used, Divergence where training leaves the finite numbers.
+
+    >>> result = train(dataset="iris", epochs=50, seed=1)
+    >>> result.task, result.n_test, result.metrics["test"]["accuracy"] > 0.9
+    ('classification', 30, True)
+    """
+    for path in (out, report):
+        check_folder(path)
+    source, frame, column = find_table(table, target, dataset)
+    read = read_target(frame, column, task)  # type: ignore[arg-type]
+    if len(read.rows) < FEWEST_ROWS:
+        raise TableError(f"{source}: {len(read.rows)} rows with a target, and at least {FEWEST_ROWS} are needed")
+    kept, held_out = split(rows_to_split(read), test_size=test_size, seed=seed)
+    encoder = TableEncoder.fit(frame[read.rows[kept]], drop=[column, *drop])
+    X = encoder.transform(frame[read.rows], np.float32)
+
+    batch_size = min(batch_size, len(kept))
+    net = build_network(encoder, read, hidden, activation, norm=norm, dropout=dropout, l2=l2)
+    params = net.init(init, seed=seed, dtype=np.float32, X=X[kept])
+    params.W[1][:, encoder.silent_features] = 0
+    shift, scale = target_scale(read, kept)
+    Y = as_targets(net, (read.y - shift) / scale if read.task == "regression" else read.y, len(X), np.float32)
+    fitting, validating = (kept[rows] for rows in split(rows_to_split(read, kept), test_size=0.1, seed=seed + 1))
+    settings = Settings(
+        epochs=epochs,
+        batch_size=batch_size,
+        optimizer=get_optimizer(optimizer),
+        schedule=get_schedule(schedule),
+        clip_norm=clip_norm,
+        monitor="validation_loss",
+        patience=patience,
+        tol=0.0,
+        restore_best=True,
+        seed=seed,
+        engine=engine,
+    )
+    checked = check_directions(net, params, X[fitting[:ROWS_CHECKED]], Y[fitting[:ROWS_CHECKED]])
+    data, validation = Data(X[fitting], Y[fitting]), Data(X[validating], Y[validating])
+    outcome = fit(net, params, data, settings, validation=validation, progress=progress)
+    if outcome.divergence is not None:
+        raise outcome.divergence
+    if read.task == "regression":
+        unscale(outcome.params, shift, scale)
+    result = summarize(source, read, encoder, X, kept, held_out, len(validating), outcome, checked, settings)
+    return write_files(result, out, report)
+
+
+def find_table(table: Any, target: str | None, dataset: str | None) -> tuple[str, "pl.DataFrame", str]:
+    """The table, what to call it, and its target column."""
+    if (table is None) == (dataset is None):
+        raise ProblemError("give a table or the name of a dataset, one of the two")
+    if dataset is not None:
+        return dataset, load_dataset(dataset), target or "target"
+    if target is None:
+        raise ProblemError("a table needs the name of its target column: give --target COLUMN")
+    if isinstance(table, str | Path):
+        return str(table), read_table(table), target
+    return "table", table, target
+
+
+def summarize(
+    source: str,
+    target: Target,
+    encoder: TableEncoder,
+    X: Array,
+    kept: Array,
+    held_out: Array,
+    n_validation: int,
+    outcome: Outcome,
+    checked: GradientCheck,
+    settings: Settings,
+) -> TrainResult:
+    """Score the trained network and put everything together."""
+    model = Model(outcome.params, outcome.statistics, encoder, target.codec)
+    outputs = {"train": outputs_of(model, X[kept]), "test": outputs_of(model, X[held_out])}
+    metrics = {
+        "train": score(target.task, target.y[kept], outputs["train"]),
+        "test": score(target.task, target.y[held_out], outputs["test"]),
+    }
+    seconds = outcome.history.seconds
+    training = {
+        "source": source,
+        "seed": settings.seed,
+        "epochs": len(outcome.history),
+        "metrics": metrics,
+        "made": time.strftime("%Y-%m-%d"),
+        **versions(),
+    }
+    return TrainResult(
+        task=target.task,
+        source=source,
+        model=replace(model, training=training),
+        metrics=metrics,
+        history=outcome.history,
+        gradient_check=checked,
+        engine=outcome.engine.name,
+        seconds=seconds,
+        n_train=len(kept),
+        n_validation=n_validation,
+        n_test=len(held_out),
+        y_test=target.y[held_out],
+        test_outputs=outputs["test"],
+        notes=target.notes,
+        settings=settings,
+    )
+
+
+def write_files(result: TrainResult, out: str | Path | None, report: str | Path | None) -> TrainResult:
+    """Write the model and the report, where wanted, and note where they are."""
+    if out is not None:
+        save_model(result.model, out)
+        result = replace(result, model_path=str(out))
+    if report is not None:
+        from backlit.render.report import render_report
+
+        with atomic_write(report) as temporary:
+            temporary.write_text(render_report(result), encoding="utf-8")
+        result = replace(result, report_path=str(report))
+    return result
