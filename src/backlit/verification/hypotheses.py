@@ -117,6 +117,8 @@ def invisible(predictor: Predictor, singles: Sequence[Hypothesis]) -> dict[str, 
     possible: dict[str, Bug] = {}
     for hypothesis in singles:
         name = hypothesis.bug.name
+        if predictor.steps is None and any(turn.knob == "step" for turn in hypothesis.turns):
+            continue  # a mistake in the step, and no step is claimed
         possible[name] = hypothesis.bug
         if name not in shown and differs(predictor, hypothesis.turns):
             shown.add(name)

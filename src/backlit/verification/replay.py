@@ -181,6 +181,7 @@ def replay_backward(setting: Setting, knobs: Knobs) -> Named:
         data_part = weight_gradient(setting, l, knobs.at("W", l), delta, share) * grads
         data_part = data_part * factor(setting, knobs.all("scale_W", l))
         grad_W = data_part + weight_penalty(setting, l, knobs.all("penalty")) * setting.params.W[l]
+        grad_W = grad_W * factor(setting, knobs.all("whole_W", l))
         yield f"grad_W[{l}]", (grad_W.T if knobs.at("W", l) == "transposed" else grad_W) * after
         down = delta @ recurrence_weights(setting, l, knobs.at("recurrence", l), grad_W)
         grad_a[l - 1] = plus(grad_a[l - 1], down)

@@ -34,7 +34,7 @@ def one_tensor(*values: str) -> Instances:
 
     def instances(s: Setting) -> Iterable[Instance]:
         for value in values:
-            for knob in ("scale_W", "scale_b"):
+            for knob in ("scale_W", "scale_b", *(("whole_W",) if s.net.l2 else ())):
                 yield from at_layers(knob, value)(s)
             yield from (turned("delta", value, l) for l in range(1, s.net.L))
 
