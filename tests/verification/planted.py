@@ -22,7 +22,10 @@ PHI: dict[str, tuple[Callable[..., Array], Callable[..., Array]]] = {
     "sigmoid": (sig, lambda z: np.exp(-z) / (1 + np.exp(-z)) ** 2),
     "tanh": (np.tanh, lambda z: 1 / np.cosh(z) ** 2),
     "relu": (lambda z: np.maximum(z, 0), lambda z: (z > 0) * 1.0),
-    "leaky_relu": (lambda z, alpha=0.01: np.where(z > 0, z, alpha * z), lambda z, alpha=0.01: np.where(z > 0, 1, alpha)),
+    "leaky_relu": (
+        lambda z, alpha=0.01: np.where(z > 0, z, alpha * z),
+        lambda z, alpha=0.01: np.where(z > 0, 1, alpha),
+    ),
     "elu": (lambda z: np.where(z > 0, z, np.exp(z) - 1), lambda z: np.where(z > 0, 1, np.exp(z))),
     "softplus": (lambda z: np.log(1 + np.exp(z)), sig),
     "silu": (lambda z: z * sig(z), lambda z: sig(z) * (1 + z * (1 - sig(z)))),
@@ -65,7 +68,11 @@ class Student:
         self.x = problem.X.T
         self.m = self.x.shape[1]
         y = np.asarray(problem.y)
-        self.y = np.eye(self.net.outputs)[:, y.astype(int)] if y.ndim == 1 and self.net.outputs > 1 else y.reshape(self.m, -1).T
+        self.y = (
+            np.eye(self.net.outputs)[:, y.astype(int)]
+            if y.ndim == 1 and self.net.outputs > 1
+            else y.reshape(self.m, -1).T
+        )
         self.mean = self.net.reduction == "mean"
 
     def has(self, name: str, l: int = 0) -> bool:
@@ -73,7 +80,11 @@ class Student:
 
     def phi(self, l: int, order: int, z: Array) -> Array:
         activation = self.net.layer(l).activation
-        return PHI[activation.name][order](z, **activation.parameters) if activation.name != "elu" else PHI["elu"][order](z)
+        return (
+            PHI[activation.name][order](z, **activation.parameters)
+            if activation.name != "elu"
+            else PHI["elu"][order](z)
+        )
 
     def forward(self) -> None:
         L = self.net.L
@@ -133,7 +144,12 @@ class Student:
             "binary_cross_entropy": lambda: -y / a + (1 - y) / (1 - a),
             "poisson": lambda: 1 - y / a,
         }[name]() * scale
-        for planted, factor in (("mean_over_outputs", 1 / len(a)), ("factor_two", 2), ("factor_half", 0.5), ("sign", -1)):
+        for planted, factor in (
+            ("mean_over_outputs", 1 / len(a)),
+            ("factor_two", 2),
+            ("factor_half", 0.5),
+            ("sign", -1),
+        ):
             slope = slope * factor if self.has(planted) else slope
         slope = slope / self.m if self.has("mean_twice") else slope
         slope = slope * self.m if self.has("no_mean") else slope
@@ -389,7 +405,9 @@ MISTAKES: dict[str, Mistake] = {
     "other_W": Mistake(("weights_of_another_layer",), each(twin_W), 17),
     "slope_other_layer": Mistake(("slope_of_another_layer",), each(twin), 17),
     "no_W": Mistake(("recurrence_without_weights",), each(lambda p, l: l > 1 and square(p, l))),
-    "updated_first": Mistake(("weights_updated_too_early",), whole(lambda p: p.optimizer is not None and p.net.L > 1), 18),
+    "updated_first": Mistake(
+        ("weights_updated_too_early",), whole(lambda p: p.optimizer is not None and p.net.L > 1), 18
+    ),
     "b_row": Mistake(("bias_from_one_example",), lambda p: each(lambda p, l: True)(p) if many(p) else [], 19),
     "b_mean_again": Mistake(("bias_averaged_twice",), lambda p: [0] if many(p) else [], 20),
     "b_sum": Mistake(("bias_not_averaged",), whole(mean)),

@@ -54,9 +54,7 @@ def check(
     verdict, notes = judge(yardstick, named, compared, agreed)
     tolerance = max(p.relative for p in yardstick.precision.values())
     hidden = invisible(predictor, singles)
-    return CheckResult(
-        verdict, tolerance, compared, wrong, search.diagnoses, hidden, agreed, (*notes, *search.notes)
-    )
+    return CheckResult(verdict, tolerance, compared, wrong, search.diagnoses, hidden, agreed, (*notes, *search.notes))
 
 
 def refuse_non_finite(problem: Problem) -> None:
@@ -87,5 +85,3 @@ def judge(
         return "unresolved", (f"{vague[0]} is claimed with {digits} digit(s), too few to certify it: give more",)
     kinks = [name for name, one in compared.items() if one.at_kink]
     return "pass", (f"at a kink either slope is right: {', '.join(kinks)}",) if kinks else ()
-
-

@@ -106,7 +106,9 @@ def as_claim(where: str, value: Any, shape: tuple[int, ...], name: str) -> Array
             raise TypeError
         array = raw.astype(np.float64)
     except (TypeError, ValueError, OverflowError):
-        raise ShapeError(f"{where} must be numbers in shape {shape}: rows differ in length or hold no numbers") from None
+        raise ShapeError(
+            f"{where} must be numbers in shape {shape}: rows differ in length or hold no numbers"
+        ) from None
     if array.shape != shape:
         if array.size != np.prod(shape) or squeezed(array.shape) != squeezed(shape):
             raise ShapeError(f"{where} must have shape {shape}, not {array.shape}: {shape_hint(name, array, shape)}")

@@ -106,7 +106,9 @@ def single_noise(problem: Problem, right: Values) -> dict[str, float]:
     steps = 1 if "update.loss" in right else None
     with np.errstate(over="ignore", invalid="ignore"):
         single = right_values(rounded, steps=steps)
-        errors = {name: np.abs(single[name].astype(np.float64) - value).max(initial=0.0) for name, value in right.items()}
+        errors = {
+            name: np.abs(single[name].astype(np.float64) - value).max(initial=0.0) for name, value in right.items()
+        }
     return {name: float(error) if np.isfinite(error) else 0.0 for name, error in errors.items()}
 
 

@@ -60,7 +60,8 @@ def common_factor(predictor: Predictor, wrong: list[str], gradients: list[str]) 
     residual = misfit(predictor, {name: s * right[name] for name in wrong})
     if residual is None or s == 0:
         return None
-    everything = set(gradients) <= set(wrong) and len(gradients) > 1
+    rest = {name: s * right[name] for name in gradients if name not in wrong}  # only where they are 0 can these fit too
+    everything = len(gradients) > 1 and misfit(predictor, rest) is not None
     layers = layers_in(wrong)
     length = np.sqrt(sum(float((claims[name] ** 2).sum()) for name in gradients))
     if everything and 0 < s < 1 and is_round(length):

@@ -41,7 +41,7 @@ class Diagnosis:
 
     @property
     def kind(self) -> str:
-        """"convention" where nothing is wrong but a definition, else "bug"."""
+        """ "convention" where nothing is wrong but a definition, else "bug"."""
         return "convention" if all(bug.kind == "convention" for bug in self.bugs) else "bug"
 
 

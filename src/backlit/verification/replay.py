@@ -168,11 +168,10 @@ def replay_backward(setting: Setting, knobs: Knobs) -> Named:
         delta, grad_u = delta * scale, grad_u * scale
         yield f"delta[{l}]", delta * factor(setting, knobs.all("shown"))
 
-        grads = factor(setting, knobs.all("gradients", l))
+        grads, after = factor(setting, knobs.all("gradients", l)), factor(setting, knobs.all("all", l))
         if layer.norm:
-            yield f"grad_gamma[{l}]", (grad_u * trace.norm[l].x_hat).T @ share * grads
-            yield f"grad_beta[{l}]", grad_u.T @ share * grads
-        after = factor(setting, knobs.all("all", l))
+            yield f"grad_gamma[{l}]", (grad_u * trace.norm[l].x_hat).T @ share * grads * after
+            yield f"grad_beta[{l}]", grad_u.T @ share * grads * after
         grad_b = bias_gradient(setting, l, knobs.at("b", l), delta, share) * grads
         grad_b = grad_b * factor(setting, knobs.all("scale_b", l))
         if "on_biases" in knobs.all("penalty"):

@@ -91,9 +91,7 @@ CONVENTIONS = (
         "C = (1/m) Σ_i ℓ_i + (λ/2) Σ ‖W‖²",
         "L2",
         "Add the L2 term to the loss that you print.",
-        only_if(
-            lambda s: s.net.l2 > 0, lambda s: [Instance((Turn("loss_penalty", "missing"),), tuple(layers_of(s)))]
-        ),
+        only_if(lambda s: s.net.l2 > 0, lambda s: [Instance((Turn("loss_penalty", "missing"),), tuple(layers_of(s)))]),
         "where the loss is claimed, with λ > 0",
         kind="convention",
     ),

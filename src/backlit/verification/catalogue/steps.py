@@ -28,9 +28,7 @@ STEPS = (
         "G = g",
         "OPT-CLIP1",
         "Return the gradient before it is clipped, or claim it as part of the update.",
-        only_if(
-            lambda s: bool(s.problem.clip_norm or s.problem.clip_value), everywhere("returned", "clipped")
-        ),
+        only_if(lambda s: bool(s.problem.clip_norm or s.problem.clip_value), everywhere("returned", "clipped")),
         "where the gradient is longer than the bound",
         number=35,
     ),

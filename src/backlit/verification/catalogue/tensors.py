@@ -185,9 +185,7 @@ TENSORS = (
         at_layers(
             "W",
             "from_h",
-            where=lambda s, l: (
-                l > 1 and (s.trace.mask[l - 1] is not None or s.net.layer(l - 1).skip_from is not None)
-            ),
+            where=lambda s, l: l > 1 and (s.trace.mask[l - 1] is not None or s.net.layer(l - 1).skip_from is not None),
         ),
         "with dropout or a skip below",
         number=36,

@@ -15,8 +15,11 @@ from backlit.verification.oracles.sources import Array, Slopes
 EXACT = 1e-10  # relative to the tensor, for tape and complex step; they reach 1e-15
 DIFFERENCES = 1e-7  # for differences; they reach 1e-10
 ROUNDING = 1e-14  # of the whole gradient: a bias under a batch norm has the gradient 0, give or take that
+TERMS = 1e-11  # of the terms that a tensor's entries are differences of, see `sizes`
 SMALL = 100  # parameters up to which extended precision is run
 COSTLY = 3e6  # parameters × examples beyond which the tape's copy of the cost is not made
+
+from backlit.verification.sizes import term_sizes
 
 
 @dataclass(frozen=True)
@@ -97,12 +100,13 @@ def agreement(problem: Problem, *, at_kink: bool = False) -> Agreement:
 def worst_tensor(problem: Problem, closed: Slopes, found: Slopes) -> tuple[float, str]:
     """(the largest relative error of a tensor, its name); below what the method is certain of it is 0."""
     whole = float(np.linalg.norm(closed.values)) + float(np.finfo(float).tiny)
-    worst, name = 0.0, ""
+    worst, name, sizes = 0.0, "", term_sizes(problem)
     for slot in layout(problem.net):
         rows = np.any(closed.directions[:, slot.start : slot.stop] != 0, axis=1)
         gap = found.values[rows] - closed.values[rows]
         size = max(float(np.linalg.norm(closed.values[rows])), 1e-6 * whole)
-        certain = found.certain * float(np.sqrt(rows.sum())) + ROUNDING * whole
+        terms = float(np.abs(sizes[f"grad_{slot}"]).max())
+        certain = found.certain * float(np.sqrt(rows.sum())) + ROUNDING * whole + TERMS * terms
         error = max(float(np.linalg.norm(gap)) - certain, 0.0) / size
         if error > worst or not np.isfinite(error):
             worst, name = error, str(slot)

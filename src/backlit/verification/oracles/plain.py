@@ -90,7 +90,9 @@ LOSSES: dict[str, Callable[..., Array]] = {  # of (a, y), one number an output; 
 }
 TINY = float(np.finfo(float).tiny)
 
-FROM_SCORES: dict[tuple[str, str], Callable[[Array, Array], Array]] = {  # where the log of a rounded p would lose digits
+FROM_SCORES: dict[
+    tuple[str, str], Callable[[Array, Array], Array]
+] = {  # where the log of a rounded p would lose digits
     ("softmax", "cross_entropy"): lambda u, y: -y * log_softmax(u),
     ("sigmoid", "binary_cross_entropy"): lambda u, y: softplus(u) - y * u,
     ("exp", "poisson"): lambda u, y: np.exp(u) - y * u,
