@@ -1,1 +1,59 @@
-"""Backlit: feed-forward networks whose backward pass is the textbook's, in plain sight."""
+"""Backlit: feed-forward networks whose backward pass is the textbook's, in plain sight.
+
+Names are loaded when they are first used, so that importing the package is quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from backlit._version import __version__
+
+if TYPE_CHECKING:
+    from backlit.core import Dense, Gradients, Network, Parameters, Trace, backward, forward
+    from backlit.core.problem import Problem
+    from backlit.estimators import MLPClassifier, MLPRegressor
+    from backlit.io.models import Model, load_model, save_model
+    from backlit.io.problems import read_problem
+    from backlit.tabular import predict, train
+
+HOMES = {
+    "backlit.core": ("Dense", "Gradients", "Network", "Parameters", "Trace", "backward", "forward"),
+    "backlit.core.problem": ("Problem",),
+    "backlit.estimators": ("MLPClassifier", "MLPRegressor"),
+    "backlit.io.models": ("Model", "load_model", "save_model"),
+    "backlit.io.problems": ("read_problem",),
+    "backlit.tabular": ("predict", "train"),
+}
+HOME = {name: home for home, names in HOMES.items() for name in names}
+
+__all__ = [
+    "Dense",
+    "Gradients",
+    "MLPClassifier",
+    "MLPRegressor",
+    "Model",
+    "Network",
+    "Parameters",
+    "Problem",
+    "Trace",
+    "__version__",
+    "backward",
+    "forward",
+    "load_model",
+    "predict",
+    "read_problem",
+    "save_model",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in HOME:
+        raise AttributeError(f"module 'backlit' has no attribute {name!r}")
+    value = getattr(import_module(HOME[name]), name)
+    globals()[name] = value  # found without this function from now on
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *HOME})

@@ -13,7 +13,6 @@ from backlit.errors import BacklitError
 
 app = typer.Typer(
     name="backlit",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Feed-forward networks trained by backpropagation in plain sight.",
 )
@@ -32,6 +31,9 @@ def options(
 
         print(f"backlit {__version__}")
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from backlit.cli import commands  # noqa: F401  registers them
 
     try:
-        code = app(args=None if arguments is None else list(arguments), standalone_mode=False)
+        code = app(args=None if arguments is None else list(arguments), prog_name="backlit", standalone_mode=False)
     except UsageError as error:
         return fail(one_line(error.format_message()) + usage_hint(error))
     except BacklitError as error:

@@ -1,1 +1,6 @@
 """Register every command with the app; a command's own imports wait until it runs."""
+
+from backlit.cli import app, predict, train
+
+app.command("train")(train.command)
+app.command("predict")(predict.command)

@@ -34,6 +34,7 @@ class TrainResult:
     n_train: int
     n_validation: int
     n_test: int
+    rows_checked: int
     y_test: Array
     test_outputs: Array
     notes: tuple[str, ...]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backlit.core.initializers import checked_seed
 from backlit.core.targets import as_targets
 from backlit.engine import Data
 from backlit.errors import ProblemError, TableError
@@ -15,6 +16,7 @@ from backlit.io.atomic import atomic_write, check_folder
 from backlit.io.models import Model, save_model
 from backlit.io.tables import TableEncoder, Target, read_table, read_target, split
 from backlit.optim import get_optimizer, get_schedule
+from backlit.render.report import render_report
 from backlit.tabular.building import build_network, rows_to_split, target_scale, unscale
 from backlit.tabular.datasets import load_dataset
 from backlit.tabular.metrics import score
@@ -61,8 +63,9 @@ def train(
 
     table : a file (CSV, Parquet, JSON lines) or a Polars DataFrame, with its `target` column; or dataset : a name of
     `backlit.tabular.datasets`.  task : "classification" or "regression", else the target's type decides.
-    drop : columns to leave out.  hidden : units of the hidden layers.  l2 : λ in (λ/2) Σ ‖W‖².  epochs : at most; training stops after `patience` epochs in which the loss on
-    a tenth of the training rows did not fall, and ends with the best.  out, report : files to write.
+    drop : columns to leave out.  hidden : units of the hidden layers.  l2 : λ in (λ/2) Σ ‖W‖².  epochs : at most;
+    training stops after `patience` epochs in which the loss on a tenth of the training rows did not fall, and ends with
+    the best.  test_size : share of the rows to score on.  out, report : files to write.
 
     Raises BacklitError for anything that cannot be used, Divergence where training leaves the finite numbers.
 
@@ -70,6 +73,7 @@ def train(
     >>> result.task, result.n_test, result.metrics["test"]["accuracy"] > 0.9
     ('classification', 30, True)
     """
+    seed = checked_seed(seed)
     for path in (out, report):
         check_folder(path)
     source, frame, column = find_table(table, target, dataset)
@@ -164,6 +168,7 @@ def summarize(
         n_train=len(kept),
         n_validation=n_validation,
         n_test=len(held_out),
+        rows_checked=min(ROWS_CHECKED, len(kept) - n_validation),
         y_test=target.y[held_out],
         test_outputs=outputs["test"],
         notes=target.notes,
@@ -173,13 +178,12 @@ def summarize(
 
 def write_files(result: TrainResult, out: str | Path | None, report: str | Path | None) -> TrainResult:
     """Write the model and the report, where wanted, and note where they are."""
+    paths = {"model_path": out, "report_path": report}
+    result = replace(result, **{name: str(path) for name, path in paths.items() if path is not None})  # type: ignore[arg-type]
+    text = render_report(result) if report is not None else ""  # rendered first: if it fails, nothing is written
     if out is not None:
         save_model(result.model, out)
-        result = replace(result, model_path=str(out))
     if report is not None:
-        from backlit.render.report import render_report
-
         with atomic_write(report) as temporary:
-            temporary.write_text(render_report(result), encoding="utf-8")
-        result = replace(result, report_path=str(report))
+            temporary.write_text(text, encoding="utf-8")
     return result

@@ -29,9 +29,9 @@ def describe(epoch: Epoch) -> str:
     >>> describe(Epoch(3, 0.25, 0.001, (0.1,), 0.5, validation_score=0.9))
     'loss 0.25000  validation score 0.9000'
     """
-    text = f"loss {epoch.loss:.5f}"
+    text = f"loss {epoch.loss:#.5g}"
     if epoch.validation_loss is not None:
-        text += f"  validation loss {epoch.validation_loss:.5f}"
+        text += f"  validation loss {epoch.validation_loss:#.5g}"
     if epoch.validation_score is not None:
         text += f"  validation score {epoch.validation_score:.4f}"
     return text

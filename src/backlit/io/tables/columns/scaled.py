@@ -50,7 +50,8 @@ class Scaled(Column):
     def treatment(self) -> str:
         """How it is standardized."""
         unit = f" in {UNITS[self.kind]}" if UNITS[self.kind] else ""
-        return f"standardized: (x - {self.mean:.6g}) / {self.scale:.6g}{unit}"
+        sign = "-" if self.mean >= 0 else "+"
+        return f"standardized: (x {sign} {abs(self.mean):.6g}) / {self.scale:.6g}{unit}"
 
     def encode(self, column: pl.Series, out: NDArray[np.floating]) -> None:
         """Standardize; raises TableError where the type is another or a value is infinite or far off."""

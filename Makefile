@@ -1,0 +1,55 @@
+# `make demo` and `make test` do their own set-up: a virtual environment in .venv, made anew only when pyproject.toml changes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types interop coverage startup clean
+
+help: ## Say what there is.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Backlit needs Python 3.11 or newer: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/tested: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --group test
+	touch $@
+
+$(VENV)/linted: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --group lint
+	touch $@
+
+$(VENV)/compared: $(VENV)/tested
+	$(BIN)/python -m pip install --quiet --group interop
+	touch $@
+
+demo: $(VENV)/installed ## Train on scanned digits; writes demo/digits.safetensors and demo/digits.html.
+	mkdir -p demo
+	$(BIN)/backlit train --dataset digits --out demo/digits.safetensors --report demo/digits.html
+
+test: $(VENV)/tested ## Run the tests.
+	$(BIN)/python -m pytest -q -m "not interop"
+
+lint: $(VENV)/linted ## Look for mistakes and odd formatting.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/linted ## Check the types.
+	$(BIN)/mypy
+
+interop: $(VENV)/compared ## Compare with PyTorch, number by number.
+	$(BIN)/python -m pytest -q -m interop
+
+coverage: $(VENV)/compared ## Say which lines no test runs.
+	$(BIN)/python -m pytest -q --cov --cov-report=term --cov-report=html
+
+startup: $(VENV)/installed ## Measure how long importing and --help take.
+	$(BIN)/python benchmarks/startup.py
+
+clean: ## Remove everything that was made here.
+	rm -rf $(VENV) demo build dist htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

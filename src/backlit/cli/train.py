@@ -1,0 +1,128 @@
+"""`backlit train`: a table in, a trained network, an honest score, a model file and a report out."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from typer import Argument, Option
+
+from backlit.cli.formats import Format, print_json
+from backlit.errors import Divergence, ProblemError
+
+
+def command(
+    table: Annotated[Path | None, Argument(help="CSV, Parquet or JSON lines.", show_default=False)] = None,
+    target: Annotated[str | None, Option(help="The column to predict.", show_default=False)] = None,
+    dataset: Annotated[
+        str | None, Option(help="digits, iris, wine, breast_cancer or diabetes, in place of TABLE.", show_default=False)
+    ] = None,
+    task: Annotated[
+        str | None, Option(help="classification or regression; else the target's type decides.", show_default=False)
+    ] = None,
+    drop: Annotated[
+        list[str] | None, Option(help="A column to leave out; may be given again.", show_default=False)
+    ] = None,
+    hidden: Annotated[str, Option(help="Units of the hidden layers, first to last; 0 for none.")] = "128,64",
+    activation: Annotated[str, Option(help="Activation of the hidden layers.")] = "relu",
+    norm: Annotated[str | None, Option(help="batch or layer, in every hidden layer.", show_default=False)] = None,
+    dropout: Annotated[float, Option(help="Probability of a hidden unit being dropped.")] = 0.0,
+    optimizer: Annotated[str, Option(help="sgd, adagrad, rmsprop, adam, amsgrad or adamw.")] = "adam",
+    learning_rate: Annotated[
+        float | None, Option(help="Step size; else the optimizer's usual one.", show_default=False)
+    ] = None,
+    schedule: Annotated[str, Option(help="constant, step, exponential, cosine, one_cycle, warm_up, …")] = "constant",
+    l2: Annotated[float, Option(help="λ of the (λ/2) Σ ‖W‖² added to the loss.")] = 0.005,
+    clip_norm: Annotated[float | None, Option(help="Longest gradient.", show_default=False)] = None,
+    epochs: Annotated[int, Option(help="Passes over the training rows, at most.")] = 200,
+    batch_size: Annotated[int, Option(help="Rows a step.")] = 64,
+    patience: Annotated[int, Option(help="Epochs without a lower validation loss before it stops.")] = 20,
+    test_size: Annotated[float, Option(help="Share of the rows held out for the score.")] = 0.2,
+    seed: Annotated[int, Option(help="Of the split, the initial weights, the shuffling and the dropout.")] = 0,
+    engine: Annotated[str, Option(help="Which engine runs it.")] = "auto",
+    out: Annotated[Path | None, Option(help="Write the model here (.safetensors).", show_default=False)] = None,
+    report: Annotated[Path | None, Option(help="Write a report here (.html).", show_default=False)] = None,
+    format: Annotated[Format, Option(help="How to show the result.")] = Format.text,
+) -> int:
+    """Train a network on a table and score it on rows that it never saw."""
+    from backlit.tabular import train
+
+    try:
+        result = train(
+            table,
+            target,
+            dataset=dataset,
+            task=task,
+            drop=drop or (),
+            hidden=sizes(hidden),
+            activation=activation,
+            norm=norm,
+            dropout=dropout,
+            optimizer={"name": optimizer} | ({} if learning_rate is None else {"learning_rate": learning_rate}),
+            schedule=schedule,
+            l2=l2,
+            clip_norm=clip_norm,
+            epochs=epochs,
+            batch_size=batch_size,
+            patience=patience,
+            test_size=test_size,
+            seed=seed,
+            engine=engine,
+            out=out,
+            report=report,
+            progress=True,
+        )
+    except Divergence as error:
+        print(f"backlit: {error}", file=sys.stderr)
+        return 1
+    print_json(result.to_dict()) if format is Format.json else show(result)
+    return 0
+
+
+def sizes(text: str) -> list[int]:
+    """The units that "256,128" names; "0" or nothing is a network without hidden layers."""
+    try:
+        units = [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise ProblemError(
+            f"--hidden takes whole numbers with commas between them, such as 256,128, not {text!r}"
+        ) from None
+    return [] if units == [0] else units
+
+
+def show(result: Any) -> None:
+    """Print what a person wants to know, in a terminal's width."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    shape = " → ".join(map(str, result.model.net.n))
+    console.print(
+        f"{result.task} of [bold]{escaped(result.model.target.name)}[/], network {shape}, {result.engine} engine"
+    )
+    console.print(
+        f"{len(result.history)} epochs in {result.seconds:.1f} s, {result.samples_per_second:,.0f} rows a second; "
+        f"gradient checked before: largest relative error {result.gradient_check.max_relative_error:.1e}"
+    )
+    table = Table("metric", box=None, header_style="dim", pad_edge=False)
+    table.add_column(f"{result.n_train:,} training rows", justify="right")
+    table.add_column(f"{result.n_test:,} held-out rows", justify="right")
+    for name, value in result.metrics["test"].items():
+        table.add_row(name, figure(result.metrics["train"][name]), f"[bold]{figure(value)}[/]")
+    console.print(table)
+    for note in result.notes:
+        console.print(f"note: {escaped(note)}", style="dim")
+    for kind, path in (("model", result.model_path), ("report", result.report_path)):
+        if path:
+            console.print(f"{kind}: {escaped(path)}", soft_wrap=True)
+
+
+def figure(value: float | None) -> str:
+    """Four digits, or a dash for what is undefined."""
+    return "–" if value is None else f"{value:.4g}"
+
+
+def escaped(text: str) -> str:
+    """Text in which Rich sees no markup."""
+    from rich.markup import escape
+
+    return escape(text)

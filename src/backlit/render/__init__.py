@@ -1,0 +1,1 @@
+"""Renderers: they format what a result holds, and never compute."""

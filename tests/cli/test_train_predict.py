@@ -1,0 +1,115 @@
+"""The commands as a person or a program meets them: output, exit codes, one line for each fault."""
+
+import json
+import subprocess
+import sys
+
+import polars as pl
+import pytest
+
+from backlit.cli import main
+from backlit.tabular.datasets import load_dataset
+
+KEYS = {"task", "n_train", "n_test", "metrics", "epochs", "seconds", "samples_per_second", "engine", "gradient_check"}
+
+
+def run(capsys, *arguments):
+    code = main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.fixture
+def iris(tmp_path):
+    path = tmp_path / "iris.csv"
+    load_dataset("iris").write_csv(path)
+    return path
+
+
+def test_json_has_the_keys_that_other_programs_rely_on(capsys, tmp_path):
+    model, report = tmp_path / "m.safetensors", tmp_path / "r.html"
+    code, out, _ = run(
+        capsys, "train", "--dataset", "iris", "--epochs", 5, "--out", model, "--report", report, "--format", "json"
+    )
+    result = json.loads(out)
+    assert code == 0
+    assert KEYS | {"model", "report"} <= set(result)
+    assert result["task"] == "classification"
+    assert (result["n_train"], result["n_test"], result["epochs"]) == (120, 30, 5)
+    assert set(result["metrics"]) == {"train", "test"}
+    assert 0 <= result["metrics"]["test"]["accuracy"] <= 1
+    assert 0 < result["gradient_check"]["max_relative_error"] < 1e-7
+    assert (result["model"], result["report"]) == (str(model), str(report))
+    assert model.stat().st_size > 0
+    assert report.stat().st_size > 0
+    assert len(out.strip().splitlines()) == 1
+
+
+def test_regression_has_r2(capsys):
+    _, out, _ = run(capsys, "train", "--dataset", "diabetes", "--epochs", 2, "--format", "json")
+    assert "r2" in json.loads(out)["metrics"]["test"]
+
+
+def test_train_then_predict(capsys, tmp_path, iris):
+    model, predictions = tmp_path / "m.safetensors", tmp_path / "p.csv"
+    code, out, err = run(capsys, "train", iris, "--target", "target", "--hidden", "16", "--epochs", 150, "--out", model)
+    assert code == 0
+    assert "held-out rows" in out
+    assert "largest relative error" in " ".join(out.split())
+    assert err.startswith("epoch 1/150")
+    code, out, err = run(capsys, "predict", model, iris, "-o", predictions)
+    assert (code, "accuracy" in err) == (0, True)
+    table = pl.read_csv(predictions)
+    assert table.columns[0] == "target"
+    assert (table["target"] == load_dataset("iris")["target"]).mean() > 0.85
+    code, out, _ = run(capsys, "predict", model, iris)
+    assert code == 0
+    assert pl.read_csv(out.encode()).equals(table)
+    _, out, _ = run(capsys, "predict", model, iris, "--format", "json")
+    assert json.loads(out)["n"] == 150
+    assert len(json.loads(out)["predictions"]["target"]) == 150
+
+
+FAULTS = [
+    (["train", "none.csv", "--target", "a"], 2, "none.csv: does not exist"),
+    (["train", "iris.csv", "--target", "targe"], 2, "did you mean 'target'"),
+    (["train", "iris.csv"], 2, "--target"),
+    (["train"], 2, "give a table or the name of a dataset"),
+    (["train", "iris.csv", "--target", "target", "--hidden", "a,b"], 2, "--hidden takes whole numbers"),
+    (["train", "iris.csv", "--target", "target", "--epochs", "many"], 2, "--epochs"),
+    (["train", "iris.csv", "--target", "target", "--format", "xml"], 2, "--format"),
+    (["train", "iris.csv", "--target", "target", "--task", "ranking"], 2, "'ranking'"),
+    (["train", "iris.csv", "--target", "target", "--hidden", "100000000000"], 2, "memory"),
+    (["train", "--dataset", "iris", "--optimizer", "sgd", "--learning-rate", "1e20"], 1, "diverged at step"),
+    (["predict", "iris.csv", "iris.csv"], 2, "iris.csv: truncated, damaged or not a model file"),
+    (["predict", "none.safetensors", "iris.csv"], 2, "none.safetensors: no such file"),
+    (["frobnicate"], 2, "No such command 'frobnicate'"),
+    (["train", "--frobnicate"], 2, "No such option"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "code", "says"), FAULTS, ids=[says for _, _, says in FAULTS])
+def test_a_fault_is_one_line_on_standard_error(capsys, monkeypatch, iris, arguments, code, says):
+    monkeypatch.chdir(iris.parent)
+    got, out, err = run(capsys, *arguments)
+    last = err.strip().splitlines()[-1]
+    assert got == code
+    assert out == ""
+    assert last.startswith("backlit: ")
+    assert says in last
+    assert [path.name for path in iris.parent.iterdir()] == ["iris.csv"]
+
+
+def test_the_command_leaves_with_the_exit_code():
+    command = [sys.executable, "-m", "backlit", "train", "none.csv", "--target", "a"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["predict", "--help"], ["--version"], []])
+def test_help_and_version_are_there(capsys, arguments):
+    _, out, _ = run(capsys, *arguments)
+    assert "backlit" in out
+    assert "Traceback" not in out

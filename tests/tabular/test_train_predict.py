@@ -1,0 +1,197 @@
+"""From a table to a model and back, on real data and on tables that try to go wrong."""
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn import metrics as reference
+
+from backlit import load_model, predict, train
+from backlit.errors import BacklitError, Divergence
+from backlit.tabular.datasets import DATASETS, load_dataset
+from backlit.tabular.metrics import classification_metrics, regression_metrics
+
+QUICK = {"hidden": (16,), "epochs": 15}
+
+
+def mixed(rows=240, seed=0):
+    """Numbers, words, flags, dates and gaps, with a target that depends on each of them."""
+    draw = np.random.default_rng(seed)
+    size, color = draw.normal(10, 3, rows), draw.choice(["red", "green", "blue"], rows)
+    used, day = draw.random(rows) < 0.5, draw.integers(0, 1000, rows)
+    price = size + 5 * (color == "red") - 3 * used + day / 200 + draw.normal(0, 0.3, rows)
+    return pl.DataFrame({
+        "size": [None if k % 17 == 0 else v for k, v in enumerate(size)],
+        "color": [None if k % 23 == 0 else str(v) for k, v in enumerate(color)],
+        "used": used,
+        "day": pl.Series(day).cast(pl.Int32).cast(pl.Date),
+        "price": price,
+        "grade": np.where(price > 14, "high", np.where(price > 10, "mid", "low")),
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_every_dataset_trains_better_than_guessing(name):
+    result = train(dataset=name, epochs=40)
+    test = result.metrics["test"]
+    assert test.get("r2", test.get("balanced_accuracy")) > (0.3 if name == "diabetes" else 0.8)
+    assert result.gradient_check.max_relative_error < 1e-7
+    assert result.n_train + result.n_test == load_dataset(name).height
+
+
+def test_digits_reach_what_the_readme_says():
+    assert train(dataset="digits").metrics["test"]["accuracy"] >= 0.97
+
+
+@pytest.mark.parametrize(("target", "drop"), [("price", ["grade"]), ("grade", ["price"]), ("used", ["grade"])])
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])
+def test_a_mixed_table_goes_through_train_and_predict_and_back(tmp_path, target, drop, suffix):
+    table, path = mixed(), tmp_path / f"table.{suffix}"
+    {"csv": table.write_csv, "parquet": table.write_parquet, "jsonl": table.write_ndjson}[suffix](path)
+    result = train(path, target, drop=drop, out=tmp_path / "m.safetensors", epochs=60)
+    predictions = predict(tmp_path / "m.safetensors", path)
+    assert predictions.table.height == table.height
+    assert predictions.table.columns[0] == target
+    assert predictions.table[target].dtype == table[target].dtype
+    again = predict(result.model, table.drop(target))
+    assert again.metrics is None
+    np.testing.assert_allclose(
+        again.table.select(pl.col(pl.Float64)).to_numpy(),
+        predictions.table.select(pl.col(pl.Float64)).to_numpy(),
+        rtol=1e-5,
+    )
+    known = predictions.metrics
+    assert known is not None
+    assert known.get("r2", known.get("accuracy")) > 0.7
+
+
+def test_predictions_of_held_out_rows_are_what_was_scored(tmp_path):
+    table = mixed().drop("grade")
+    result = train(table, "price", **QUICK)
+    outputs = predict(result.model, table).table["price"].to_numpy()
+    errors = np.abs(outputs - table["price"].to_numpy())
+    total = errors.mean() * table.height
+    scored = result.metrics["train"]["mae"] * result.n_train + result.metrics["test"]["mae"] * result.n_test
+    assert total == pytest.approx(scored, rel=1e-5)
+
+
+def test_the_target_scale_does_not_matter_to_regression():
+    table = mixed().drop("grade")
+    plain = train(table, "price", **QUICK).metrics["test"]["r2"]
+    scaled = train(table.with_columns(pl.col("price") * 1e6 + 1e8), "price", **QUICK).metrics["test"]["r2"]
+    assert scaled == pytest.approx(plain, abs=0.02)
+
+
+def test_the_same_seed_gives_the_same_model_and_another_seed_another():
+    first, again, other = (train(dataset="iris", seed=seed, **QUICK).model.params.theta for seed in (1, 1, 2))
+    assert first.tolist() == again.tolist()
+    assert first.tolist() != other.tolist()
+
+
+def test_held_out_rows_do_not_reach_the_encoder():
+    table = pl.DataFrame({"a": np.arange(100.0), "y": [0, 1] * 50})
+    encoder = train(table, "y", **QUICK).model.encoder
+    assert encoder.rows == 80
+
+
+def test_a_word_that_training_never_saw_is_predicted():
+    result = train(mixed().drop("grade"), "price", **QUICK)
+    rows = mixed(8, seed=3).with_columns(color=pl.lit("purple"))
+    assert np.isfinite(predict(result.model, rows).table["price"].to_numpy()).all()
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2], ["a", "b", "c"], [False, True], ["no", "yes"], [3, 7]])
+def test_labels_come_back_as_they_were(labels):
+    y = np.array(labels)[np.arange(90) % len(labels)]
+    table = pl.DataFrame({"x": np.arange(90) % len(labels) + 0.0, "y": y})
+    predicted = predict(train(table, "y", task="classification", epochs=60, hidden=(8,)).model, table).table
+    assert set(predicted["y"].to_list()) <= set(labels)
+    assert predicted["y"].dtype == table["y"].dtype
+    np.testing.assert_allclose(predicted.drop("y").to_numpy().sum(axis=1), 1, rtol=1e-5)
+
+
+def test_options_reach_the_network_and_the_settings():
+    result = train(
+        dataset="wine", hidden=(8, 4), activation="tanh", norm="batch", dropout=0.1, optimizer="adamw",
+        schedule="cosine", l2=0.01, clip_norm=1.0, epochs=3, batch_size=16, init="lsuv",
+    )  # fmt: skip
+    net, settings = result.model.net, result.settings
+    assert net.n == (13, 8, 4, 3)
+    assert [layer.activation.name for layer in net.layers] == ["tanh", "tanh", "softmax"]
+    assert [layer.norm for layer in net.layers] == ["batch", "batch", None]
+    assert (net.l2, settings.clip_norm, settings.batch_size) == (0.01, 1.0, 16)
+    assert (settings.optimizer.name, settings.schedule.name) == ("adamw", "cosine")
+    assert len(result.history) == 3
+
+
+def test_no_hidden_layer_is_logistic_regression():
+    assert (
+        train(dataset="iris", hidden=(), optimizer={"name": "adam", "learning_rate": 0.05}).metrics["test"]["accuracy"]
+        > 0.9
+    )
+
+
+BAD = [
+    ({"table": None}, "give a table or the name of a dataset"),
+    ({"dataset": "iris", "table": "x.csv"}, "one of the two"),
+    ({"target": None}, "needs the name of its target column"),
+    ({"target": "nope"}, "'nope' is not a column"),
+    ({"table": pl.DataFrame({"x": [1.0] * 9, "y": [1] * 9}), "target": "y"}, "one value only"),
+    ({"table": pl.DataFrame({"x": [1.0, 2.0, 3.0, 4.0], "y": [0, 1, 0, 1]}), "target": "y"}, "at least 5"),
+    ({"table": pl.DataFrame({"x": [1.0, float("inf")] * 9, "y": [0, 1] * 9}), "target": "y"}, "'x'.*infinite|'x'.*inf"),
+    ({"table": pl.DataFrame({"y": [0, 1] * 9}), "target": "y"}, "no column is left"),
+    ({"seed": -1}, "seed must not be negative"),
+    ({"test_size": 0.0}, "test_size"),
+    ({"hidden": (0,)}, "units must be at least 1"),
+    ({"epochs": 0}, "epochs must be at least 1"),
+    ({"patience": 0}, "patience must be at least 1"),
+    ({"drop": ["none"]}, "'none' cannot be left out"),
+    ({"engine": "warp"}, "unknown engine 'warp'"),
+    ({"out": "nowhere/m.safetensors"}, "the folder .*nowhere does not exist"),
+    ({"report": "."}, "is a folder"),
+]
+
+
+@pytest.mark.parametrize(("change", "says"), BAD, ids=[says[:30] for _, says in BAD])
+def test_a_bad_call_is_one_line_and_leaves_nothing(tmp_path, monkeypatch, change, says):
+    monkeypatch.chdir(tmp_path)
+    mixed().write_csv("x.csv")
+    call = {"table": "x.csv", "target": "price", "out": "m.safetensors", "report": "r.html", "epochs": 2} | change
+    with pytest.raises(BacklitError, match=says) as caught:
+        train(**call)
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.csv"]
+
+
+def test_divergence_says_where(tmp_path):
+    with pytest.raises(Divergence, match=r"diverged at step \d+: .*lower the learning rate"):
+        train(dataset="iris", optimizer={"name": "sgd", "learning_rate": 1e20}, out=tmp_path / "m.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_metrics_are_scikit_learns():
+    draw = np.random.default_rng(0)
+    y, p = draw.integers(0, 3, 60), draw.dirichlet([1, 1, 1], 60)
+    ours = classification_metrics(y, p)
+    assert ours["accuracy"] == pytest.approx(reference.accuracy_score(y, p.argmax(1)))
+    assert ours["balanced_accuracy"] == pytest.approx(reference.balanced_accuracy_score(y, p.argmax(1)))
+    assert ours["log_loss"] == pytest.approx(reference.log_loss(y, p))
+    assert ours["roc_auc"] == pytest.approx(reference.roc_auc_score(y, p, multi_class="ovo"))
+    t, q = draw.normal(size=40), draw.normal(size=40)
+    numbers = regression_metrics(t, q)
+    assert numbers["r2"] == pytest.approx(reference.r2_score(t, q))
+    assert numbers["rmse"] == pytest.approx(reference.root_mean_squared_error(t, q))
+    assert numbers["mae"] == pytest.approx(reference.mean_absolute_error(t, q))
+
+
+def test_an_undefined_metric_is_none():
+    assert classification_metrics(np.array([1, 1]), np.array([[0.2, 0.8], [0.6, 0.4]]))["roc_auc"] is None
+    assert regression_metrics(np.array([2.0]), np.array([1.0]))["r2"] is None
+
+
+def test_a_model_without_a_table_cannot_predict_one(tmp_path):
+    result = train(dataset="iris", out=tmp_path / "m.safetensors", **QUICK)
+    bare = load_model(tmp_path / "m.safetensors")
+    with pytest.raises(BacklitError, match="does not say how a table becomes its inputs"):
+        predict(type(bare)(bare.params, bare.statistics), load_dataset("iris"))
+    with pytest.raises(BacklitError, match="no rows to predict"):
+        predict(result.model, load_dataset("iris").head(0))
