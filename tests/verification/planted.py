@@ -307,7 +307,7 @@ def planted_claims(problem: Any, *planted: Planted) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Mistake:
-    """rows : names in the catalogue that are right answers.  layers : those at which it can be made, (0,) for one place.
+    """rows : names in the catalogue that are right answers.  layers : those where it can be made, [0] for one place.
 
     number : its number in the published list."""
 

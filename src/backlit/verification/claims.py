@@ -70,7 +70,7 @@ def flattened(where: str, keys: Mapping[str, Any], expected: Mapping[str, Any]) 
 
 
 def by_layer(where: str, key: str, value: Any, expected: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Pairs (quantity, value) of a table by layer, or of a list by the book's index, whose first is None for W and b."""
+    """Pairs (quantity, value) of a table by layer, or of a list by the book's index (the first is None for W and b)."""
     if isinstance(value, Sequence) and not isinstance(value, str):
         value = dict(enumerate(value))
     if not isinstance(value, Mapping):

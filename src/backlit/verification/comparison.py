@@ -28,8 +28,8 @@ class Entry:
 class Compared:
     """How one quantity fares.
 
-    max_relative_error is taken entry by entry, |claimed − right| / |right|, where an entry that is tiny beside the terms
-    it is a sum of is measured against them; `worst` is the entry that is farthest outside its rounding.
+    max_relative_error is taken entry by entry, |claimed − right| / |right|, where an entry that is tiny beside the
+    terms that it is a sum of is measured against them; `worst` is the entry that is farthest outside its rounding.
     """
 
     name: str

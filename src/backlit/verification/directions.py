@@ -86,12 +86,12 @@ def signs(rng: np.random.Generator, net: Network, slot: Slot) -> Array:
     return v
 
 
-def slope(cost_along: Any, v: Array, kinks: Any) -> float:
+def slope(cost_along: Any, v: Array, kinks: Any, *, step: float = STEP) -> float:
     """Differentiate C(theta + t v) at t = 0 by central differences of two steps, extrapolated (error O(h⁴)).
 
     Where a unit crosses a kink between theta − h v and theta + h v the step is shrunk, down to h = 1e-8.
     """
-    h = STEP
+    h = step
     while True:
         pairs = [(cost_along(v, t), cost_along(v, -t)) for t in (h, h / 2)]
         sides = [kinks(trace) for pair in pairs for _, trace in pair]

@@ -126,7 +126,7 @@ def identify_pairs(predictor: Predictor, singles: Sequence[Hypothesis], evidence
 
 
 def affordable(predictor: Predictor) -> int:
-    """How many replays the search for pairs may take, counted from the problem's size so that it is the same anywhere."""
+    """How many replays the search for pairs may take, from the problem's size, so that it is the same anywhere."""
     net, m = predictor.problem.net, predictor.setting.trace.m
     one = 60e-6 * net.L + 2e-9 * m * net.n_parameters * (predictor.steps or 1)
     return max(200, int(SECONDS / (one * (4 if predictor.steps else 1))))

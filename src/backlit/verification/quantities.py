@@ -30,7 +30,8 @@ KEYS = (*LAYERED, "loss", "update")
 
 def shapes(net: Network, m: int) -> dict[str, tuple[int, ...]]:
     """The shape of every quantity of m examples, in the order of computation; update's are theta's and the loss's."""
-    n, found = net.n, {"a[0]": (m, net.n[0])}
+    n = net.n
+    found: dict[str, tuple[int, ...]] = {"a[0]": (m, net.n[0])}
     for l, _ in net.numbered():
         found |= {f"{key}[{l}]": (m, n[l]) for key in FORWARD}
     found["loss"] = ()

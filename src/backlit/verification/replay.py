@@ -245,7 +245,7 @@ def replay_update(problem: Problem, turns: Sequence[Turn], steps: int) -> dict[s
     optimizer = problem.optimizer
     if "no_rate" in knobs.all("step") and optimizer is not None:
         problem = replace(problem, optimizer=replace(optimizer, learning_rate=1.0))
-    params, slots, summed = problem.params.copy(), start_slots(problem), 0.0
+    params, slots, summed = problem.params.copy(), start_slots(problem), np.zeros_like(problem.params.theta)
     for t in range(steps):
         _, flat = gradient_of(Setting.of(problem, params, t), turns)
         summed = summed + flat.theta

@@ -1,7 +1,7 @@
 """How large the terms are that each quantity is a sum of: what rounding can do to it is measured against that.
 
-A gradient of 1e-17 that is the difference of two numbers near 1 is right to its last bit, and so is 0; one of 1e-17 that
-is a product of small numbers must be right in its first digits.  The terms tell the two apart.
+A gradient of 1e-17 that is the difference of two numbers near 1 is right to its last bit, and so is 0; one of 1e-17
+that is a product of small numbers must be right in its first digits.  The terms tell the two apart.
 """
 
 import numpy as np

@@ -23,9 +23,9 @@ Holds = Callable[[Setting, int], bool]
 class Bug:
     """A row of the catalogue.
 
-    name : the word by which reports call it.  words : one sentence that says what was done.  wrong, right : the formula
-    as it was used and as it is in the book.  equation : the book's number, a key of `backlit.equations`.  fix : where to
-    look and what to write.  instances : the ways to replay it in a given problem; none where it can't be made there.
+    name : the word by which reports call it.  words : one sentence that says what was done.  wrong, right : the
+    formula as it was used and as it is in the book.  equation : the book's number, a key of `backlit.equations`.
+    fix : where to look and what to write.  instances : the ways to replay it in a problem; none where it can't be made.
     visible : on which inputs it shows.  kind : "convention" where nothing is wrong but other definitions are used.
     number : its number in the published list of common mistakes, None for rows added since.
     """

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from backlit.verification.catalogue.base import (
     Bug,
+    Holds,
     Instance,
     at_layers,
     curved,
@@ -24,7 +25,7 @@ def below_output(s: Setting, l: int) -> bool:
     return l < s.net.L and curved(s, l)
 
 
-def named(*names: str):
+def named(*names: str) -> Holds:
     """Whether φ at l is one of these and φ' is applied there."""
     return lambda s, l: general(s, l) and s.net.layer(l).activation.name in names
 

@@ -12,6 +12,7 @@ import numpy as np
 from backlit.core.problem import Problem
 from backlit.core.targets import as_targets, shares
 
+TINY = float(np.finfo(float).tiny)
 Array = Any  # an ndarray of any float type, or a Var of the tape
 
 
@@ -88,8 +89,6 @@ LOSSES: dict[str, Callable[..., Array]] = {  # of (a, y), one number an output; 
     "binary_cross_entropy": lambda a, y: -y * np.log(np.maximum(a, TINY)) - (1 - y) * np.log(np.maximum(1 - a, TINY)),
     "poisson": lambda a, y: a - y * np.log(np.maximum(a, TINY)),
 }
-TINY = float(np.finfo(float).tiny)
-
 FROM_SCORES: dict[
     tuple[str, str], Callable[[Array, Array], Array]
 ] = {  # where the log of a rounded p would lose digits

@@ -13,7 +13,7 @@ import numpy as np
 from backlit.core.parameters import Parameters, layout
 from backlit.core.passes import forward, total_loss
 from backlit.core.problem import Problem
-from backlit.verification.directions import kinks_of, signs, slope
+from backlit.verification.directions import STEP, kinks_of, signs, slope
 from backlit.verification.oracles.plain import plain_cost
 
 Array = np.ndarray
@@ -84,9 +84,9 @@ def central_differences(problem: Problem, directions: Array) -> Slopes:
         trace = forward(net, params, X, dropout=key)
         return float(total_loss(net, params, trace, y, problem.sample_weight)), trace
 
-    values = np.array([slope(along, v, sides) for v in directions])
-    cost = abs(along(directions[0], 0.0)[0])
-    return Slopes(directions, values, certain=1e-11 * cost + 1e-10 * float(np.abs(values).max(initial=0.0)))
+    coarse, fine = (np.array([slope(along, v, sides, step=h) for v in directions]) for h in (STEP, STEP / 5))
+    rounding = 1e-16 / STEP * abs(along(directions[0], 0.0)[0])
+    return Slopes(directions, fine, certain=float(np.abs(coarse - fine).max(initial=0.0)) + 10 * rounding)
 
 
 def extended_precision(problem: Problem, directions: Array) -> Slopes:
