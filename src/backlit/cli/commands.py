@@ -1,6 +1,7 @@
 """Register every command with the app; a command's own imports wait until it runs."""
 
-from backlit.cli import app, predict, train
+from backlit.cli import app, check, predict, train
 
 app.command("train")(train.command)
 app.command("predict")(predict.command)
+app.command("check")(check.command)
