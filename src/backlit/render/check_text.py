@@ -1,4 +1,4 @@
-"""A check in the terminal: the verdict, the first wrong quantity, the wrong formula beside the right one, where to look."""
+"""A check in the terminal: the verdict, the first wrong quantity, the wrong formula beside the right one."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,7 +10,7 @@ from rich.text import Text
 
 from backlit.equations import EQUATIONS
 from backlit.verification.comparison import Compared
-from backlit.verification.identify import Diagnosis
+from backlit.verification.diagnosis import Diagnosis
 from backlit.verification.result import CheckResult
 from backlit.verification.suggest import Suggestion
 
@@ -109,7 +109,9 @@ def hidden(names: list[str]) -> Text:
     """What these inputs can't reveal."""
     more = f" and {len(names) - MOST_HIDDEN} more" if len(names) > MOST_HIDDEN else ""
     listed = ", ".join(names[:MOST_HIDDEN])
-    return Text(f"These claims and inputs could not show: {listed}{more}. --suggest-inputs proposes better ones.", "dim")
+    return Text(
+        f"These claims and inputs could not show: {listed}{more}. --suggest-inputs proposes better ones.", "dim"
+    )
 
 
 def show_suggestion(suggestion: Suggestion) -> None:

@@ -8,8 +8,9 @@ from backlit.core.problem import Problem
 from backlit.errors import DomainError
 from backlit.verification.claims import named_claims
 from backlit.verification.comparison import Compared, Yardstick, compare_all, first_wrong
+from backlit.verification.diagnosis import Search
 from backlit.verification.hypotheses import Predictor, hypotheses, invisible
-from backlit.verification.identify import Search, identify
+from backlit.verification.identify import identify
 from backlit.verification.kinks import points_at_kinks
 from backlit.verification.oracles.agreement import Agreement, agreement
 from backlit.verification.quantities import Values

@@ -99,7 +99,7 @@ def of_update(where: str, value: Any, expected: Mapping[str, Any]) -> Iterator[t
 
 
 def as_claim(where: str, value: Any, shape: tuple[int, ...], name: str) -> Array:
-    """The claimed array in float64 and in the quantity's shape; axes of length 1 may be missing or too many."""
+    """The claimed array in float64 and in the quantity's shape; an axis of length 1 may be missing or too many."""
     try:
         raw = np.asarray(value)
         if raw.dtype.kind not in "iuf":
@@ -110,7 +110,7 @@ def as_claim(where: str, value: Any, shape: tuple[int, ...], name: str) -> Array
             f"{where} must be numbers in shape {shape}: rows differ in length or hold no numbers"
         ) from None
     if array.shape != shape:
-        if array.size != np.prod(shape) or squeezed(array.shape) != squeezed(shape):
+        if array.ndim == len(shape) or squeezed(array.shape) != squeezed(shape):
             raise ShapeError(f"{where} must have shape {shape}, not {array.shape}: {shape_hint(name, array, shape)}")
         array = array.reshape(shape)
     if not np.isfinite(array).all():

@@ -8,7 +8,7 @@ import numpy as np
 from backlit.core.problem import Problem
 from backlit.verification.catalogue import CATALOGUE, Bug, Instance
 from backlit.verification.comparison import Yardstick
-from backlit.verification.quantities import Array, Named, Values
+from backlit.verification.quantities import Array, Named, Values, key_of
 from backlit.verification.replay import Setting, Turn, replay, replay_whole
 
 quiet = np.errstate(all="ignore")  # a mistaken formula may overflow; what it gives then fits nothing
@@ -83,7 +83,8 @@ class Predictor:
         gap = np.abs(self.claims[name] - value)
         if not (gap <= self.yardstick.allowed(name, value)).all():
             return None
-        largest = float(np.abs(value).max(initial=0.0))
+        size = self.yardstick.sizes.get(name, value)
+        largest = float(np.maximum(np.abs(value), 1e-4 * np.abs(size)).max(initial=0.0))
         return float(gap.max(initial=0.0)) / largest if largest else 0.0
 
     @quiet
@@ -122,7 +123,19 @@ def invisible(predictor: Predictor, singles: Sequence[Hypothesis]) -> dict[str, 
         possible[name] = hypothesis.bug
         if name not in shown and differs(predictor, hypothesis.turns):
             shown.add(name)
-    return {name: bug.visible for name, bug in possible.items() if name not in shown and bug.kind == "bug"}
+    claimed = {key_of(name) for name in predictor.claims}
+    hidden = {name: bug for name, bug in possible.items() if name not in shown and bug.kind == "bug"}
+    return {name: needs(bug, singles, claimed) for name, bug in hidden.items()}
+
+
+MOVES = {"b": "grad_b", "scale_b": "grad_b", "W": "grad_W", "scale_W": "grad_W", "whole_W": "grad_W"}
+
+
+def needs(bug: Bug, singles: Sequence[Hypothesis], claimed: set[str]) -> str:
+    """On which inputs, or with which claims, a bug would show."""
+    moved = {MOVES.get(turn.knob, "") for h in singles if h.bug.name == bug.name for turn in h.turns}
+    key = moved.pop() if len(moved) == 1 else ""
+    return f"where {key} is claimed" if key and key not in claimed else bug.visible
 
 
 @quiet

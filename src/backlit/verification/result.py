@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from backlit.verification.comparison import Compared
-from backlit.verification.identify import Diagnosis
+from backlit.verification.diagnosis import Diagnosis
 from backlit.verification.oracles.agreement import Agreement
 
 Verdict = Literal["pass", "fail", "unresolved"]
