@@ -34,10 +34,16 @@ TRIES = 60  # problems drawn for one on which a mistake can be made and shows
 
 @dataclass
 class Row:
-    """One mistake's outcomes: how often it showed, was named, and what else was said."""
+    """One mistake's outcomes: how often it showed, was named, came first, with its layer, and what else was said.
+
+    `named` counts a right name anywhere in the class of bugs with the same numbers, `first` one at its head, `layer`
+    a diagnosis that holds the layer at which the mistake was planted.
+    """
 
     shown: int = 0
     named: int = 0
+    first: int = 0
+    layer: int = 0
     invisible: int = 0
     others: Counter[str] = field(default_factory=Counter)
 
@@ -65,12 +71,12 @@ def confusion(networks: int, rng: np.random.Generator) -> dict[str, Row]:
             layers = mistake.layers(problem)
             if not layers:
                 continue
-            claims = chosen(planted_claims(problem, Planted(name, int(rng.choice(layers)))), rng)
-            record(row, check(problem, claims), mistake.rows)
+            planted = Planted(name, int(rng.choice(layers)))
+            record(row, check(problem, chosen(planted_claims(problem, planted), rng)), mistake.rows, planted.at)
     return rows
 
 
-def record(row: Row, result: CheckResult, right: tuple[str, ...]) -> None:
+def record(row: Row, result: CheckResult, right: tuple[str, ...], layer: int) -> None:
     """Count one outcome."""
     if result.ok:
         row.invisible += 1
@@ -79,6 +85,8 @@ def record(row: Row, result: CheckResult, right: tuple[str, ...]) -> None:
     names = names_of(result)
     if any(name in right for name in names):
         row.named += 1
+        row.first += names[0] in right
+        row.layer += layer == 0 or layer in result.diagnoses[0].layers[0]
     else:
         row.others[names[0] if names else result.notes[0][:60] if result.notes else "unknown"] += 1
 
@@ -158,10 +166,12 @@ def noise(count: int, rng: np.random.Generator) -> Counter[str]:
 
 def report(rows: dict[str, Row]) -> tuple[int, int]:
     """Print the matrix; returns (named, shown)."""
-    print(f"{'planted':28s} named / shown  invisible  said instead")
+    print(f"{'planted':28s} named / shown  first  layer  invisible  said instead")
     for name, row in rows.items():
         others = ", ".join(f"{other} × {n}" for other, n in row.others.items())
-        print(f"{name:28s} {row.named:5d} / {row.shown:<5d}  {row.invisible:9d}  {others}")
+        print(
+            f"{name:28s} {row.named:5d} / {row.shown:<5d}  {row.first:5d}  {row.layer:5d}  {row.invisible:9d}  {others}"
+        )
     return sum(row.named for row in rows.values()), sum(row.shown for row in rows.values())
 
 
