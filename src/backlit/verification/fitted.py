@@ -7,7 +7,6 @@ import numpy as np
 
 from backlit.verification.catalogue import CATALOGUE, Bug
 from backlit.verification.catalogue.base import Instances
-from backlit.verification.comparison import Compared
 from backlit.verification.hypotheses import Predictor
 from backlit.verification.quantities import PARAMETER_GRADIENTS, Array, Values, key_of, layer_of
 
@@ -37,23 +36,26 @@ class Fit:
     layers: tuple[int, ...]
     residual: float
     note: str
+    composed: bool = False  # the factor is a product of two that the catalogue knows: a pair may say more
 
 
-def fits(predictor: Predictor, compared: Mapping[str, Compared]) -> Iterator[Fit]:
-    """Explanations of the wrong quantities by a factor, a clipped length or clipped entries, the best first."""
-    wrong = [name for name, one in compared.items() if not one.ok]
+def fits(predictor: Predictor, wrong: list[str], base: Values) -> Iterator[Fit]:
+    """Explanations of the wrong quantities by a factor, a clipped length or clipped entries, the best first.
+
+    base : what was clipped or multiplied: the right values, or those of another mistake.
+    """
     gradients = [name for name in predictor.claims if key_of(name) in PARAMETER_GRADIENTS]
     if not wrong or any(key_of(name) not in (*PARAMETER_GRADIENTS, "delta", "grad_a", "loss") for name in wrong):
         return
     for fit in (clipped_entries, clipped_each, common_factor):
-        found = fit(predictor, wrong, gradients)
+        found = fit(predictor, base, wrong, gradients)
         if found:
             yield found
 
 
-def common_factor(predictor: Predictor, wrong: list[str], gradients: list[str]) -> Fit | None:
+def common_factor(predictor: Predictor, right: Values, wrong: list[str], gradients: list[str]) -> Fit | None:
     """One factor s on all wrong quantities; what it means depends on its sign and on what it covers."""
-    claims, right = predictor.claims, predictor.yardstick.right
+    claims = predictor.claims
     if sum(claims[name].size for name in wrong) < 3:
         return None
     s = slope(claims, right, wrong)
@@ -66,14 +68,21 @@ def common_factor(predictor: Predictor, wrong: list[str], gradients: list[str]) 
     length = np.sqrt(sum(float((claims[name] ** 2).sum()) for name in gradients))
     if everything and 0 < s < 1 and is_round(length):
         return Fit(CATALOGUE["clipping_included"], layers, residual, f"the whole gradient's length is {length:.6g}")
-    if everything and s < 0 and is_round(-s):
+    if everything and -1 < s < 0 and is_round(-s) and not composed(predictor, s):
         return Fit(CATALOGUE["returned_the_update"], layers, residual, f"the factor is −η = {s:.6g}")
-    return Fit(FACTOR, layers, residual, f"the factor is {s:.9g}")
+    return Fit(FACTOR, layers, residual, f"the factor is {s:.9g}", composed(predictor, s))
 
 
-def clipped_each(predictor: Predictor, wrong: list[str], gradients: list[str]) -> Fit | None:
+def composed(predictor: Predictor, s: float) -> bool:
+    """Whether a factor is the product of two of those that single mistakes give."""
+    m, n = predictor.setting.total_weight, float(predictor.problem.net.outputs)
+    known = (m, 1 / m, n, 1 / n, 2, 0.5, -1)
+    return any(abs(a * b - s) <= 1e-7 * abs(s) for a in known for b in known)
+
+
+def clipped_each(predictor: Predictor, right: Values, wrong: list[str], gradients: list[str]) -> Fit | None:
     """Each tensor shortened to one common length, those that were shorter left as they are."""
-    claims, right = predictor.claims, predictor.yardstick.right
+    claims = predictor.claims
     if len(wrong) < 2 or not set(wrong) <= set(gradients):
         return None
     lengths = [float(np.linalg.norm(claims[name])) for name in wrong]
@@ -88,9 +97,9 @@ def clipped_each(predictor: Predictor, wrong: list[str], gradients: list[str]) -
     return Fit(CATALOGUE["clipping_included"], layers_in(wrong), residual, note)
 
 
-def clipped_entries(predictor: Predictor, wrong: list[str], gradients: list[str]) -> Fit | None:
+def clipped_entries(predictor: Predictor, right: Values, wrong: list[str], gradients: list[str]) -> Fit | None:
     """Every entry of the gradients bounded by ±c."""
-    claims, right = predictor.claims, predictor.yardstick.right
+    claims = predictor.claims
     if not wrong or not set(wrong) <= set(gradients):
         return None
     bound = max(float(np.abs(claims[name]).max()) for name in wrong)

@@ -24,12 +24,12 @@ def identify(
     matches = [(h, r) for h in singles if (r := predictor.residual(h.turns)) is not None]
     if matches:
         return Search((from_singles(matches),))
-    fitted = next(fits(predictor, compared), None)
-    if fitted:
+    wrong = [name for name, one in compared.items() if not one.ok]
+    fitted = next(fits(predictor, wrong, predictor.yardstick.right), None)
+    if fitted and not (pairs and fitted.composed):
         return Search((from_fit(fitted),))
-    if not pairs:
-        return Search()
-    return identify_pairs(predictor, compared, singles, evidence)
+    found = identify_pairs(predictor, compared, singles, evidence) if pairs else Search()
+    return Search((from_fit(fitted),), found.notes) if fitted and not found.diagnoses else found
 
 
 def from_singles(matches: Sequence[tuple[Hypothesis, float]]) -> Diagnosis:

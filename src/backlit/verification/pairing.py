@@ -14,6 +14,7 @@ import numpy as np
 from backlit.verification.comparison import Compared, first_wrong
 from backlit.verification.diagnosis import Diagnosis, Search
 from backlit.verification.evidence import enough
+from backlit.verification.fitted import fits
 from backlit.verification.hypotheses import Hypothesis, Predictor, classes
 
 SECONDS = 8.0  # what a search for pairs may cost, as counted by `affordable`
@@ -44,7 +45,20 @@ def identify_pairs(
     if not found:  # bugs that are alike alone may differ in company
         others = candidates(predictor, compared, [h for group in groups for h in group])
         found = matching(predictor, islice(others, limit))
-    return Search((from_pairs(found, groups),)) if found else Search()
+    return Search((from_pairs(found, groups),) if found else fitted_after(predictor, [g[0] for g in groups]))
+
+
+@np.errstate(all="ignore")
+def fitted_after(predictor: Predictor, pool: Sequence[Hypothesis]) -> tuple[Diagnosis, ...]:
+    """One mistake of the catalogue, and then a factor or clipping on what it gave."""
+    for hypothesis in pool:
+        base = dict(predictor.predicted(hypothesis.turns))
+        wrong = [name for name, value in base.items() if predictor.misfit(name, value) is None]
+        fit = next(fits(predictor, wrong, base), None)
+        if fit:
+            layers = (hypothesis.instance.layers, fit.layers)
+            return (Diagnosis((hypothesis.bug, fit.bug), layers, fit.residual, note=fit.note),)
+    return ()
 
 
 def candidates(predictor: Predictor, compared: Mapping[str, Compared], pool: Sequence[Hypothesis]) -> Iterator[Pair]:

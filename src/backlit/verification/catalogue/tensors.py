@@ -70,6 +70,25 @@ def has_bias(s: Setting, l: int) -> bool:
 
 TENSORS = (
     Bug(
+        "bias_gradient_missing",
+        "∂b is 0: the bias is never trained.",
+        "∂C/∂b = 0",
+        "∂C/∂b = (1/m) Σ_i δ_i",
+        "BP3",
+        "Give the bias its gradient, the mean of δ.",
+        at_layers("b", "zero"),
+        number=22,
+    ),
+    Bug(
+        "weight_gradient_missing",
+        "∂W is 0: the layer is never trained.",
+        "∂C/∂W = 0",
+        "∂C/∂W = (1/m) Δᵀ A",
+        "BP4",
+        "Give the weights their gradient.",
+        at_layers("W", "zero"),
+    ),
+    Bug(
         "weight_gradient_transposed",
         "∂W is the transpose of what it should be: rows and columns changed places.",
         "∂C/∂W = (1/m) Aᵀ Δ",
@@ -144,25 +163,6 @@ TENSORS = (
         at_layers("b", "over_units", "mean_of_units", where=lambda s, l: s.net.n[l] > 1),
         "in a layer of more than one unit",
         number=21,
-    ),
-    Bug(
-        "bias_gradient_missing",
-        "∂b is 0: the bias is never trained.",
-        "∂C/∂b = 0",
-        "∂C/∂b = (1/m) Σ_i δ_i",
-        "BP3",
-        "Give the bias its gradient, the mean of δ.",
-        at_layers("b", "zero"),
-        number=22,
-    ),
-    Bug(
-        "weight_gradient_missing",
-        "∂W is 0: the layer is never trained.",
-        "∂C/∂W = 0",
-        "∂C/∂W = (1/m) Δᵀ A",
-        "BP4",
-        "Give the weights their gradient.",
-        at_layers("W", "zero"),
     ),
     Bug(
         "weight_gradient_from_z",
