@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "verification"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from drawn import draw_problem
-from planted import MISTAKES, Planted, planted_claims
+from tests.verification.drawn import draw_problem
+from tests.verification.planted import MISTAKES, Planted, planted_claims
 
 from backlit.core.problem import Problem
 from backlit.verification.checking import check

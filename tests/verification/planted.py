@@ -151,9 +151,10 @@ class Student:
             ("sign", -1),
         ):
             slope = slope * factor if self.has(planted) else slope
+        slope = slope * len(a) if self.has("sum_over_outputs") else slope
         slope = slope / self.m if self.has("mean_twice") else slope
         slope = slope * self.m if self.has("no_mean") else slope
-        if self.has("output_slope_missing", l):
+        if self.has("output_slope_missing", l) or self.has("matched_slope_missing"):
             return slope
         if phi == "softmax":
             if self.has("softmax_diagonal"):
@@ -180,6 +181,10 @@ class Student:
             return (g > 0) * 1.0
         if self.has("no_leak", l):
             return (u > 0) * 1.0
+        if self.has("slope_before_norm", l):
+            return self.phi(l, 1, self.z[l])
+        if self.has("slope_at_output", l):
+            return self.phi(l, 1, self.a[l])
         if self.has("slope_other_layer", l):
             return self.phi(l, 1, self.u[self.twin(l)])
         return self.phi(l, 1, u)
@@ -213,7 +218,8 @@ class Student:
                 g = g_a[l]
                 if layer.skip_from is not None and not self.has("skip_dropped", l):
                     k = layer.skip_from
-                    g_a[k] = layer.skip_scale * g if g_a[k] is None else g_a[k] + layer.skip_scale * g
+                    s = 1.0 if self.has("skip_unscaled", l) else layer.skip_scale
+                    g_a[k] = s * g if g_a[k] is None else g_a[k] + s * g
                 if self.masks[l] is not None and not self.has("mask_missing", l):
                     g = g * (self.masks[l] > 0) if self.has("mask_unscaled", l) else g * self.masks[l]
                 g_u = g * self.slope(l, g)
@@ -224,6 +230,10 @@ class Student:
                 below = self.z[l - 1]
             if self.has("from_own_a", l):
                 below = self.a[l]
+            if self.has("from_h", l):
+                below = self.h[l - 1]
+            if self.has("from_other_a", l):
+                below = self.a[twin_a(self.problem, l)]
             rows = slice(None)
             W_delta, scale = delta, 1.0
             if self.has("one_example"):
@@ -236,6 +246,10 @@ class Student:
                 out["grad_beta"][l] = d_u.sum(axis=1)
             if self.has("W_sum", l):
                 dW = dW * m
+            if self.has("W_mean_again", l):
+                dW = dW / m
+            if self.has("W_zero", l):
+                dW = 0 * dW
             if self.has("b_mean_again", l):
                 db = db / m
             if self.has("b_sum", l):
@@ -357,6 +371,16 @@ def twin_W(p, l):
     return l > 1 and any(k != l and p.params.W[k].shape == shape for k in range(1, p.net.L + 1))
 
 
+def twin_a(p, l):
+    """Another layer than l and l − 1 that is as wide as l − 1, None where there is none."""
+    return next((k for k in range(p.net.L + 1) if k not in (l - 1, l) and p.net.n[k] == p.net.n[l - 1]), None)
+
+
+def changed(p, l):
+    """Whether a hidden layer's activation is changed after φ, by dropout or a skip."""
+    return 0 < l < p.net.L and (p.net.layer(l).dropout > 0 or p.net.layer(l).skip_from is not None)
+
+
 def matched(p):
     return p.net.has_short_form and name(p, p.net.L) != "identity"
 
@@ -438,6 +462,21 @@ MISTAKES: dict[str, Mistake] = {
     "mask_missing": Mistake(("dropout_mask_missing",), each(lambda p, l: p.net.layer(l).dropout > 0), 33),
     "mask_unscaled": Mistake(("dropout_scale_wrong",), each(lambda p, l: p.net.layer(l).dropout > 0), 33),
     "skip_dropped": Mistake(("skip_dropped",), each(lambda p, l: bool(p.net.layer(l).skip_from)), 34),
+    "sum_over_outputs": Mistake(
+        ("sum_over_outputs",), whole(lambda p: p.net.outputs > 1 and p.net.loss.name == "mean_squared_error")
+    ),
+    "matched_slope_missing": Mistake(("output_slope_of_matched_loss_missing",), whole(matched)),
+    "slope_before_norm": Mistake(("slope_before_norm",), each(lambda p, l: bool(p.net.layer(l).norm) and curved(p, l))),
+    "slope_at_output": Mistake(("slope_after_dropout_or_skip",), each(lambda p, l: changed(p, l) and curved(p, l)), 36),
+    "from_h": Mistake(("weight_gradient_before_dropout_or_skip",), each(lambda p, l: changed(p, l - 1)), 36),
+    "from_other_a": Mistake(
+        ("weight_gradient_from_another_layer",), each(lambda p, l: twin_a(p, l) is not None), 17
+    ),
+    "W_mean_again": Mistake(("weight_gradient_averaged_twice",), whole(many)),
+    "W_zero": Mistake(("weight_gradient_missing",), each(lambda p, l: True)),
+    "skip_unscaled": Mistake(
+        ("skip_unscaled",), each(lambda p, l: bool(p.net.layer(l).skip_from) and p.net.layer(l).skip_scale != 1)
+    ),
     "clip_global": Mistake(("clipping_included",), whole(), 35),
     "clip_each": Mistake(("clipping_included",), whole(), 35),
     "clip_value": Mistake(("clipping_included",), whole(), 35),

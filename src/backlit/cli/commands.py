@@ -1,7 +1,8 @@
 """Register every command with the app; a command's own imports wait until it runs."""
 
-from backlit.cli import app, check, predict, train
+from backlit.cli import app, check, grade, predict, train
 
 app.command("train")(train.command)
 app.command("predict")(predict.command)
 app.command("check")(check.command)
+app.command("grade")(grade.command)

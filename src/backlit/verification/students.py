@@ -125,7 +125,7 @@ class View:
 
     def read(self, returned: Any) -> Mapping[str, Any]:
         """What came back as a mapping."""
-        if isinstance(returned, tuple) and len(returned) == 3:
+        if isinstance(returned, tuple | list) and len(returned) == 3:
             returned = dict(zip(RETURNED, returned, strict=False))
         if not isinstance(returned, Mapping) or not {"loss", "grad_W", "grad_b"} <= set(returned):
             raise ProblemError("step must return a mapping with loss, grad_W and grad_b, or (loss, grad_W, grad_b)")
