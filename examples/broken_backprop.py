@@ -4,23 +4,28 @@ import numpy as np
 
 
 def sigmoid(z):
+    """σ(z)."""
     return 1 / (1 + np.exp(-z))
 
 
 def softmax(z):
+    """Probabilities, one row an example."""
     e = np.exp(z - z.max(axis=1, keepdims=True))
     return e / e.sum(axis=1, keepdims=True)
 
 
 def hidden_slope(z, a):
+    """σ'(z), where a = σ(z)."""
     return z * (1 - z)
 
 
 def bias_gradient(delta):
+    """∂C/∂b of a layer."""
     return delta.mean(axis=0)
 
 
 def backprop(W, b, X, y):
+    """(loss, gradients of W, gradients of b) of a network with one sigmoid layer and softmax cross-entropy."""
     z1 = X @ W[0].T + b[0]
     a1 = sigmoid(z1)
     p = softmax(a1 @ W[1].T + b[1])

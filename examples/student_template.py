@@ -7,10 +7,12 @@ import numpy as np
 
 
 def sigmoid(z):
+    """σ(z)."""
     return 1 / (1 + np.exp(-z))
 
 
 def softmax(z):
+    """Probabilities, one row an example."""
     e = np.exp(z - z.max(axis=1, keepdims=True))
     return e / e.sum(axis=1, keepdims=True)
 

@@ -469,9 +469,7 @@ MISTAKES: dict[str, Mistake] = {
     "slope_before_norm": Mistake(("slope_before_norm",), each(lambda p, l: bool(p.net.layer(l).norm) and curved(p, l))),
     "slope_at_output": Mistake(("slope_after_dropout_or_skip",), each(lambda p, l: changed(p, l) and curved(p, l)), 36),
     "from_h": Mistake(("weight_gradient_before_dropout_or_skip",), each(lambda p, l: changed(p, l - 1)), 36),
-    "from_other_a": Mistake(
-        ("weight_gradient_from_another_layer",), each(lambda p, l: twin_a(p, l) is not None), 17
-    ),
+    "from_other_a": Mistake(("weight_gradient_from_another_layer",), each(lambda p, l: twin_a(p, l) is not None), 17),
     "W_mean_again": Mistake(("weight_gradient_averaged_twice",), whole(many)),
     "W_zero": Mistake(("weight_gradient_missing",), each(lambda p, l: True)),
     "skip_unscaled": Mistake(

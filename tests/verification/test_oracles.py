@@ -5,6 +5,7 @@ from dataclasses import replace
 import mpmath
 import numpy as np
 import pytest
+from tests.verification.drawn import draw_problem
 
 from backlit.core import Dense, Network
 from backlit.core.activations import ACTIVATIONS, get_activation
@@ -16,7 +17,6 @@ from backlit.verification.oracles.agreement import agreement
 from backlit.verification.oracles.plain import ACTIVATIONS as PLAIN
 from backlit.verification.oracles.plain import plain_cost
 from backlit.verification.oracles.sources import core_cost
-from tests.verification.drawn import draw_problem
 
 ORACLES = ("tape", "complex_step", "central_differences", "extended_precision")
 

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.verification.drawn import draw_problem
+from tests.verification.planted import MISTAKES, Planted, planted_claims
 
 from backlit.equations import EQUATIONS
 from backlit.optim import Adam, Sgd
 from backlit.verification.catalogue import CATALOGUE
 from backlit.verification.checking import check
 from backlit.verification.quantities import right_values
-from tests.verification.drawn import draw_problem
-from tests.verification.planted import MISTAKES, Planted, planted_claims
 
 PARAMETERS = ("grad_W", "grad_b", "grad_gamma", "grad_beta")
 
@@ -53,7 +53,9 @@ def test_a_mean_of_a_sum_is_named():
 
 def update_claim(problem, new):
     L = problem.net.L
-    return {"update": {"W": {l: new[f"W[{l}]"] for l in range(1, L + 1)}, "b": {l: new[f"b[{l}]"] for l in range(1, L + 1)}}}
+    return {
+        "update": {"W": {l: new[f"W[{l}]"] for l in range(1, L + 1)}, "b": {l: new[f"b[{l}]"] for l in range(1, L + 1)}}
+    }
 
 
 def stepped(problem, change):
@@ -109,7 +111,9 @@ def mean_problem(rng, condition=lambda p: True, **options):
 
 def scaled(claims, factor, *keys):
     return {
-        key: ({l: factor * np.asarray(x) for l, x in v.items()} if isinstance(v, dict) else factor * v) if key in keys else v
+        key: ({l: factor * np.asarray(x) for l, x in v.items()} if isinstance(v, dict) else factor * v)
+        if key in keys
+        else v
         for key, v in claims.items()
     }
 
@@ -133,7 +137,9 @@ def test_a_mean_is_a_convention_where_the_problem_sums(rng):
 
 
 def test_a_half_is_a_convention_where_the_loss_has_it_too(rng):
-    problem = mean_problem(rng, lambda p: p.net.loss.name == "half_squared_error" and p.net.outputs not in (2, 4), l2=0.0)
+    problem = mean_problem(
+        rng, lambda p: p.net.loss.name == "half_squared_error" and p.net.outputs not in (2, 4), l2=0.0
+    )
     claims = scaled(claimed(problem, "grad_W", "grad_b"), 2, "loss", "grad_W", "grad_b")
     assert check(problem, claims).diagnoses[0].name == "convention_half"
 

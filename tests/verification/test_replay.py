@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
+from tests.verification.drawn import draw_problem
+from tests.verification.planted import planted_claims
 
 from backlit.verification.quantities import right_values, shapes
 from backlit.verification.replay import Setting, replay, replay_whole
-from tests.verification.drawn import draw_problem
-from tests.verification.planted import planted_claims
 
 seeds = st.integers(0, 2**32 - 1)
 

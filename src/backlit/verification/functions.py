@@ -174,13 +174,13 @@ def by_differences(loss: Function, theta: Array) -> Slope:
     n = len(theta)
     entries = np.arange(n) if n <= ONE_BY_ONE else np.sort(np.random.default_rng(0).choice(n, CHOSEN, replace=False))
     values, certain = np.empty(len(entries)), np.empty(len(entries))
+    rounding = 1e-15 * abs(value(loss, theta))
     for i, j in enumerate(entries):
         tries = [richardson(loss, theta, int(j), h * max(1.0, abs(theta[j]))) for h in STEPS]
         moves = [abs(a - b) for a, b in pairwise(tries)]
         best = int(np.argmin(moves))
-        values[i], certain[i] = tries[best + 1], 4 * moves[best]
-    rounding = 4e-16 / STEPS[0] * abs(value(loss, theta))
-    return Slope("differences", entries, values, certain + rounding)
+        values[i], certain[i] = tries[best + 1], 4 * moves[best] + rounding / STEPS[best + 1]
+    return Slope("differences", entries, values, certain)
 
 
 def richardson(loss: Function, theta: Array, j: int, h: float) -> float:
