@@ -270,7 +270,7 @@ UPDATES = numbered(
 SCHEDULES = numbered(
     Equation("SCH-STEP", r"\rho^{\lfloor t/k \rfloor}", "The rate falls by ρ every k.", BOOK),
     Equation("SCH-EXP", r"\rho^{t}", "The rate falls by ρ each time.", BOOK),
-    Equation("SCH-INV", r"(t + 1)^{-p}", "The rate falls as a power of time.", "Robbins & Monro 1951"),
+    Equation("SCH-INV", r"(1 + s\,t)^{-p}", "The rate falls as a power of time.", "Robbins & Monro 1951"),
     Equation(
         "SCH-COS",
         r"f + (1 - f)\,\tfrac12 (1 + \cos \pi x),\; x = t/T",
@@ -287,7 +287,7 @@ SCHEDULES = numbered(
     Equation(
         "SCH-PLATEAU",
         r"f \leftarrow \max(\rho f, f_{\min})",
-        "The rate falls when the metric has stopped improving.",
+        "The factor falls by ρ when the metric has stopped improving.",
         "the field's usage; PyTorch's ReduceLROnPlateau",
     ),
 )

@@ -1,43 +1,79 @@
-"""Check a hyperparameter, and read a spec's names with the field's other names for them."""
+"""Check the hyperparameters of optimizers and schedules: a check takes a value and its name, and gives the value back.
 
-import difflib
+A check gives plain Python numbers, so that a description can be written into a file and a float32 array stays float32.
+
+>>> number(0, 1, high_open=True)(0.9, "optimizer adam: beta1")
+0.9
+>>> number(0, 1, high_open=True)(1.0, "optimizer adam: beta1")
+Traceback (most recent call last):
+backlit.errors.ProblemError: optimizer adam: beta1 must be a finite number in [0, 1), not 1.0
+"""
+
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
 from backlit.errors import ProblemError
 
-
-def number(value: object, what: str, low: float, high: float) -> float:
-    """The value as a float where it is a number in [low, high] and finite; else ProblemError naming `what`."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-        raise ProblemError(f"{what} must be a finite number, not {value!r}")
-    if not low <= float(value) <= high:
-        raise ProblemError(f"{what} must be in [{low:g}, {high:g}], not {value!r}")
-    return float(value)
+Check = Callable[[object, str], Any]
+INF = math.inf
 
 
-def known(name: object, names: Collection[str], what: str) -> str:
-    """The name where it is one of `names`; else ProblemError with the nearest.
-
-    >>> known("adma", ["adam", "sgd"], "optimizer")
-    Traceback (most recent call last):
-    backlit.errors.ProblemError: unknown optimizer 'adma': did you mean adam? (one of adam, sgd)
-    """
-    if isinstance(name, str) and name in names:
-        return name
-    close = difflib.get_close_matches(str(name).lower(), names, n=1)
-    raise ProblemError(
-        f"unknown {what} {name!r}: {f'did you mean {close[0]}? (' if close else ''}one of {', '.join(names)}"
-        f"{')' if close else ''}"
-    )
+def as_float(value: object) -> float:
+    """The value as a float, NaN where it is no number; a bool is none, whatever Python says."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:  # a whole number above 1e308
+        return math.inf
 
 
-def spec_of(spec: object, what: str) -> dict[str, Any]:
-    """A name or a mapping with a "name", as a dict of its own; else ProblemError."""
-    if isinstance(spec, str):
-        return {"name": spec}
-    if isinstance(spec, Mapping) and "name" in spec:
-        return dict(spec)
-    raise ProblemError(f'{what} must be a name or {{"name": ...}}, not {spec!r}')
+def number(low: float, high: float = INF, *, low_open: bool = False, high_open: bool = False) -> Check:
+    """A finite number between low and high; an open end is left out."""
+    interval = f"{'(' if low_open else '['}{low:g}, {high:g}{')' if high_open or high == INF else ']'}"
+
+    def check(value: object, what: str) -> float:
+        x = as_float(value)
+        inside = (low < x if low_open else low <= x) and (x < high if high_open else x <= high)
+        if not (math.isfinite(x) and inside):
+            raise ProblemError(f"{what} must be a finite number in {interval}, not {value!r}")
+        return x
+
+    return check
+
+
+def whole(low: int) -> Check:
+    """A whole number from low on; 10.0 is one, 10.5 is not."""
+
+    def check(value: object, what: str) -> int:
+        x = as_float(value)
+        if not (math.isfinite(x) and x.is_integer() and x >= low):
+            raise ProblemError(f"{what} must be a whole number from {low} on, not {value!r}")
+        return int(x)  # a count above 2⁵³ is no count of epochs or steps, so nothing is lost
+
+    return check
+
+
+def flag(value: object, what: str) -> bool:
+    """True or False, and nothing that merely counts as one."""
+    if not isinstance(value, bool):
+        raise ProblemError(f"{what} must be true or false, not {value!r}")
+    return value
+
+
+def one_of(*choices: str) -> Check:
+    """One of a few words."""
+
+    def check(value: object, what: str) -> str:
+        if not isinstance(value, str) or value not in choices:
+            raise ProblemError(f"{what} must be {' or '.join(map(repr, choices))}, not {value!r}")
+        return value
+
+    return check
+
+
+def optional(check: Check) -> Check:
+    """None, or what the check takes."""
+    return lambda value, what: None if value is None else check(value, what)

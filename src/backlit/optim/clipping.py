@@ -1,18 +1,26 @@
 """Clipping: bound the gradient before the optimizer sees it.  Source: Pascanu, Mikolov & Bengio 2013.
 
->>> clip_by_norm(np.array([3.0, 4.0]), 1.0)
-array([0.6, 0.8])
->>> clip_by_value(np.array([3.0, -4.0]), 1.0)
-array([ 1., -1.])
+Both functions write to nothing, and return g itself where nothing is clipped.
 """
 
 import numpy as np
 
+from backlit.optim.checks import number
+
 Array = np.ndarray
+
+bound = number(0, low_open=True)
 
 
 def norm(g: Array) -> float:
-    """‖g‖ of the flat vector, scaled first so that squares neither overflow nor vanish in float32."""
+    """‖g‖₂ of the whole vector g (any shape), as a Python float.
+
+    Squares are taken of g/max|g|, so they neither overflow nor vanish: 1e30 has no square in float32, nor has 1e-30.
+    NaN or infinity where an entry is.
+
+    >>> norm(np.array([3, 4], dtype=np.float32) * 2.0**100) / 2.0**100
+    5.0
+    """
     largest = float(np.abs(g).max(initial=0))
     if largest == 0 or not np.isfinite(largest):
         return largest
@@ -20,15 +28,37 @@ def norm(g: Array) -> float:
 
 
 def clip_by_norm(g: Array, max_norm: float | None) -> Array:
-    """Shorten g to length max_norm where it is longer; its direction stays.  None clips nothing."""
+    """Shorten g (n_parameters,) to length c = max_norm where it is longer: g ← g · min(1, c/‖g‖).
+
+    The direction stays.  None clips nothing.  PyTorch's `clip_grad_norm_` divides by ‖g‖ + 1e-6, and so shortens a
+    little more.  A g that is not finite is returned as it is, for the caller to find.
+    Raises ProblemError unless max_norm is a finite number above 0.
+
+    >>> clip_by_norm(np.array([3.0, 4.0]), 1.0)
+    array([0.6, 0.8])
+    """
     if max_norm is None:
         return g
-    length = norm(g)
-    return g * (max_norm / length) if length > max_norm else g  # [OPT-CLIP1]
+    c, length = bound(max_norm, "max_norm"), norm(g)
+    if length <= c or not np.isfinite(g).all():
+        return g
+    scaled = g / np.abs(g).max()  # entries of at most 1, so that neither ‖scaled‖ nor c/‖scaled‖ leaves the dtype
+    return scaled * (c / float(np.linalg.norm(scaled)))  # [OPT-CLIP1]
 
 
 def clip_by_value(g: Array, limit: float | None) -> Array:
-    """Bound each entry of g to ±limit, which may turn its direction.  None clips nothing."""
-    if limit is None or not (np.abs(g) > limit).any():
+    """Bound each entry of g (n_parameters,) to ±c, c = limit: g ← min(max(g, −c), c), which may turn its direction.
+
+    None clips nothing.  An infinite entry becomes ±c and NaN stays NaN, as in PyTorch's `clip_grad_value_`: look for
+    entries that are not finite before clipping.
+    Raises ProblemError unless limit is a finite number above 0.
+
+    >>> clip_by_value(np.array([3.0, -4.0, 0.5]), 1.0)
+    array([ 1. , -1. ,  0.5])
+    """
+    if limit is None:
         return g
-    return np.clip(g, -limit, limit)  # [OPT-CLIP2]
+    c = min(bound(limit, "limit"), float(np.finfo(g.dtype).max))  # 1e39 is no number of float32
+    if not (np.abs(g) > c).any():
+        return g
+    return np.clip(g, -c, c)  # [OPT-CLIP2]

@@ -1,0 +1,171 @@
+"""Write a model as ONNX, which other runtimes load: the same outputs, and labels where the model has classes.
+
+The graph takes the features `X` (n, n_0), as the model's encoder makes them from a table.  It gives `outputs`, what the
+last layer gives, (n, n_L); for classification also `probabilities` (n, K) and `label` (n,).  Opset 20 of the standard
+operators, which onnxruntime has since 1.17.  Needs the package `onnx` (pip install "backlit[onnx]").
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backlit._version import __version__
+from backlit.core.activations import SELU_ALPHA, SELU_SCALE, Activation
+from backlit.core.network import Dense
+from backlit.errors import BacklitError, ModelError
+from backlit.io.atomic import atomic_write
+from backlit.io.models import Model
+
+OPSET, IR_VERSION = 20, 9
+# activation: operator and attributes; those that take more than one operator are in `activate`
+OPERATORS: dict[str, tuple[str, dict[str, Any]]] = {
+    "sigmoid": ("Sigmoid", {}),
+    "tanh": ("Tanh", {}),
+    "relu": ("Relu", {}),
+    "leaky_relu": ("LeakyRelu", {}),
+    "elu": ("Elu", {}),
+    "selu": ("Selu", {"alpha": SELU_ALPHA, "gamma": SELU_SCALE}),
+    "gelu": ("Gelu", {"approximate": "none"}),
+    "softplus": ("Softplus", {}),
+    "mish": ("Mish", {}),
+    "softsign": ("Softsign", {}),
+    "exp": ("Exp", {}),
+    "softmax": ("Softmax", {"axis": 1}),
+}
+
+
+class Graph:
+    """Collects nodes and constants; each method gives the name of its result."""
+
+    def __init__(self, dtype: np.dtype):
+        self.dtype, self.nodes, self.constants = dtype, [], []  # type: ignore[var-annotated]
+
+    def constant(self, value: Any, name: str) -> str:
+        """A constant array, floats in the model's dtype."""
+        from onnx import numpy_helper
+
+        array = np.asarray(value)
+        array = array.astype(self.dtype) if array.dtype.kind == "f" else array
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+    def add(self, operator: str, inputs: list[str], name: str, **attributes: Any) -> str:
+        """An operator's output."""
+        from onnx import helper
+
+        self.nodes.append(helper.make_node(operator, inputs, [name], name=f"node_{name}", **attributes))
+        return name
+
+
+def export_onnx(model: Model, path: str | Path) -> None:
+    """Write `model` to `path`; what dropout does in training is left out, batch norm goes by its running moments.
+
+    Raises ModelError for an activation that is not one of Backlit's, BacklitError where `onnx` is not installed.
+    """
+    try:
+        import onnx
+    except ImportError:
+        raise BacklitError('writing ONNX needs the package onnx: pip install "backlit[onnx]"') from None
+    content = build(model)
+    onnx.checker.check_model(content, full_check=True)
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content.SerializeToString())
+
+
+def build(model: Model) -> Any:
+    """The ONNX model."""
+    from onnx import TensorProto, helper
+
+    net, params = model.net, model.params
+    graph = Graph(params.theta.dtype)
+    kind = helper.np_dtype_to_tensor_dtype(params.theta.dtype)
+    a = ["X"]
+    for l, layer in net.numbered():
+        W, b = graph.constant(params.W[l], f"W{l}"), graph.constant(params.b[l], f"b{l}")
+        z = graph.add("Gemm", [a[l - 1], W, b], f"z{l}", transB=1)
+        u = normalize(graph, model, l, layer, z)
+        h = activate(graph, layer.activation, u, f"h{l}")
+        a.append(skip(graph, layer, h, a, l))
+    outputs = [value("outputs", kind, net.outputs)]
+    graph.add("Identity", [a[-1]], "outputs")
+    if model.target is not None and model.target.task == "classification":
+        outputs += classify(graph, model, a[-1], kind)
+    content = helper.make_model(
+        helper.make_graph(graph.nodes, "backlit", [value("X", kind, net.inputs)], outputs, graph.constants),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="backlit",
+        producer_version=__version__,
+    )
+    if model.encoder is not None:
+        helper.set_model_props(content, {"features": "\n".join(model.encoder.feature_names_out)})
+    assert kind in (TensorProto.FLOAT, TensorProto.DOUBLE)
+    return content
+
+
+def value(name: str, kind: int, columns: int | None) -> Any:
+    """An input or output: n rows of `columns`, or (n,) where it has none."""
+    from onnx import helper
+
+    return helper.make_tensor_value_info(name, kind, ["n"] if columns is None else ["n", columns])
+
+
+def normalize(graph: Graph, model: Model, l: int, layer: Dense, z: str) -> str:
+    """u from z."""
+    if layer.norm is None:
+        return z
+    gamma = graph.constant(model.params.gamma[l], f"gamma{l}")
+    beta = graph.constant(model.params.beta[l], f"beta{l}")
+    if layer.norm == "layer":
+        return graph.add("LayerNormalization", [z, gamma, beta], f"u{l}", axis=1, epsilon=layer.eps)
+    mean = graph.constant(model.statistics.mean[l], f"mean{l}")
+    variance = graph.constant(model.statistics.variance[l], f"variance{l}")
+    return graph.add("BatchNormalization", [z, gamma, beta, mean, variance], f"u{l}", epsilon=layer.eps)
+
+
+def activate(graph: Graph, phi: Activation, u: str, name: str) -> str:
+    """h from u."""
+    if phi.name == "identity":
+        return u
+    if phi.name == "silu":
+        return graph.add("Mul", [u, graph.add("Sigmoid", [u], f"{name}_sigmoid")], name)
+    if phi.name == "hard_tanh":
+        low, high = graph.constant(-1.0, f"{name}_low"), graph.constant(1.0, f"{name}_high")
+        return graph.add("Clip", [u, low, high], name)
+    if phi.name not in OPERATORS:
+        raise ModelError(f"activation {phi.name} is not one of Backlit's, and ONNX has no operator for it")
+    operator, attributes = OPERATORS[phi.name]
+    return graph.add(operator, [u], name, **attributes, **phi.parameters)
+
+
+def skip(graph: Graph, layer: Dense, h: str, a: list[str], l: int) -> str:
+    """The layer's output a from h."""
+    if layer.skip_from is None:
+        return h
+    scaled = graph.add("Mul", [a[layer.skip_from], graph.constant(layer.skip_scale, f"s{l}")], f"skip{l}")
+    return graph.add("Add", [h, scaled], f"a{l}")
+
+
+def classify(graph: Graph, model: Model, a: str, kind: int) -> list[Any]:
+    """Probabilities of the classes and the likeliest label."""
+    from onnx import TensorProto
+
+    assert model.target is not None
+    classes = model.target.classes
+    if model.net.outputs == 1:
+        other = graph.add("Sub", [graph.constant(1.0, "one"), a], "other")
+        p = graph.add("Concat", [other, a], "probabilities", axis=1)
+    else:
+        p = graph.add("Identity", [a], "probabilities")
+    best = graph.add("ArgMax", [p], "best", axis=1, keepdims=0)
+    label_kinds = {
+        bool: (TensorProto.BOOL, np.bool_),
+        int: (TensorProto.INT64, np.int64),
+        float: (TensorProto.DOUBLE, np.float64),
+        str: (TensorProto.STRING, np.object_),
+    }
+    label_kind, dtype = label_kinds[type(classes[0])]
+    labels = graph.constant(np.array(classes, dtype=dtype), "labels")
+    graph.add("Gather", [labels, best], "label", axis=0)
+    return [value("probabilities", kind, len(classes)), value("label", label_kind, None)]

@@ -1,0 +1,42 @@
+"""Adagrad: a learning rate for each parameter that falls with the squares of its gradients."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from backlit.optim.checks import Check
+from backlit.optim.optimizers.base import POSITIVE_EPS, Array, Optimizer, Slots
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adagrad(Optimizer):
+    """Adagrad:  s ← s + g²,  θ ← θ − η g/(√s + ε).
+
+    s starts at 0, so the first step is η in each parameter that has a gradient.  It equals PyTorch's `Adagrad` with
+    lr_decay = 0 and initial_accumulator_value = 0 (Keras starts s at 0.1).
+
+    Slots: s.
+    Raises ProblemError unless eps ≥ 1e-37 and 0 ≤ learning_rate < ∞.
+    Source: Duchi, Hazan & Singer 2011.
+
+    >>> adagrad, theta = Adagrad(learning_rate=0.1), np.zeros(2)
+    >>> step, state = adagrad.update(np.array([3.0, -0.01]), adagrad.init(theta), 1, lr=0.1, theta=theta)
+    >>> step.round(6)
+    array([-0.1,  0.1])
+    """
+
+    name: ClassVar[str] = "adagrad"
+    checks: ClassVar[dict[str, Check]] = {**Optimizer.checks, "eps": POSITIVE_EPS}
+    learning_rate: float = 0.01
+    eps: float = 1e-10
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The sum of squared gradients."""
+        return ("s",)
+
+    def rule(self, g: Array, state: Slots, t: int, lr: float, theta: Array) -> tuple[Array, Slots]:
+        """See `Optimizer.update`."""
+        s = state[0] + g * g  # [OPT-ADAGRAD1]
+        return -lr * g / (np.sqrt(s) + self.eps), (s,)  # [OPT-ADAGRAD2]

@@ -1,0 +1,59 @@
+"""Adam and AMSGrad: a running mean of the gradient over its running root mean square."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from backlit.optim.checks import Check, flag
+from backlit.optim.optimizers.base import DECAY, POSITIVE_EPS, Array, Optimizer, Slots
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adam(Optimizer):
+    r"""Adam:  m ← β₁ m + (1 − β₁) g,  v ← β₂ v + (1 − β₂) g²,  θ ← θ − η m̂/(√v̂ + ε).
+
+    .. math:: \hat m = m/(1 - \beta_1^t), \qquad \hat v = v/(1 - \beta_2^t)
+
+    free both means of their start at 0.  With amsgrad v̂ is made from the largest v so far, v_max ← max(v_max, v);
+    the name "amsgrad" stands for that.  It equals PyTorch's `Adam`: ε is added to √v̂.  scikit-learn adds it to √v
+    instead (the form at the end of the paper's section 2), which is ours with ε/√(1 − β₂ᵗ): it matters only for
+    gradients not far above ε.
+
+    Slots: m, v, and with amsgrad v_max (of v, before its start is undone).
+    Raises ProblemError unless 0 ≤ beta1, beta2 < 1, eps ≥ 1e-37 and 0 ≤ learning_rate < ∞.
+    Source: Kingma & Ba 2015, algorithm 1; Reddi, Kale & Kumar 2018.
+
+    >>> adam, theta = Adam(), np.zeros(2)
+    >>> step, state = adam.update(np.array([3.0, -0.1]), adam.init(theta), 1, lr=0.001, theta=theta)
+    >>> step.round(6)
+    array([-0.001,  0.001])
+    """
+
+    name: ClassVar[str] = "adam"
+    checks: ClassVar[dict[str, Check]] = {
+        **Optimizer.checks,
+        "beta1": DECAY,
+        "beta2": DECAY,
+        "eps": POSITIVE_EPS,
+        "amsgrad": flag,
+    }
+    learning_rate: float = 0.001
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+    amsgrad: bool = False
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The running mean, the running mean square, and with amsgrad the largest of it."""
+        return ("m", "v", "v_max") if self.amsgrad else ("m", "v")
+
+    def rule(self, g: Array, state: Slots, t: int, lr: float, theta: Array) -> tuple[Array, Slots]:
+        """See `Optimizer.update`."""
+        m = self.beta1 * state[0] + (1 - self.beta1) * g  # [OPT-ADAM1]
+        v = self.beta2 * state[1] + (1 - self.beta2) * g * g  # [OPT-ADAM2]
+        largest = np.maximum(state[2], v) if self.amsgrad else v  # [OPT-AMSGRAD]
+        v_hat = largest / (1 - self.beta2**t)  # [OPT-ADAM3]
+        step = -lr * (m / (1 - self.beta1**t)) / (np.sqrt(v_hat) + self.eps)  # [OPT-ADAM4]
+        return step, (m, v, largest) if self.amsgrad else (m, v)

@@ -1,0 +1,37 @@
+"""AdamW: Adam with weight decay beside the gradient, not in it."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from backlit.optim.checks import Check
+from backlit.optim.optimizers.adam import Adam
+from backlit.optim.optimizers.base import NOT_NEGATIVE, Array, Slots
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdamW(Adam):
+    """AdamW:  Adam's step, and  θ ← θ − η λ θ,  λ = weight_decay.
+
+    An L2 term in the cost would be divided by √v̂ like the rest of the gradient, so large gradients would be decayed
+    less; here every parameter shrinks alike.  All of theta decays, biases and norm parameters too, and the decay is
+    scaled by the learning rate with its schedule, as in PyTorch's `AdamW`.
+
+    Slots: Adam's.
+    Raises ProblemError as Adam does, and unless 0 ≤ weight_decay < ∞.
+    Source: Loshchilov & Hutter 2019.
+
+    >>> import numpy as np
+    >>> adamw, theta = AdamW(weight_decay=0.1), np.array([1.0, -1.0])
+    >>> step, state = adamw.update(np.zeros(2), adamw.init(theta), 1, lr=0.5, theta=theta)
+    >>> theta + step
+    array([ 0.95, -0.95])
+    """
+
+    name: ClassVar[str] = "adamw"
+    checks: ClassVar[dict[str, Check]] = {**Adam.checks, "weight_decay": NOT_NEGATIVE}
+    weight_decay: float = 0.01
+
+    def rule(self, g: Array, state: Slots, t: int, lr: float, theta: Array) -> tuple[Array, Slots]:
+        """See `Optimizer.update`."""
+        step, slots = super().rule(g, state, t, lr, theta)
+        return step - lr * self.weight_decay * theta, slots  # [OPT-ADAMW]

@@ -1,0 +1,72 @@
+"""What an optimizer is: a frozen description, and two pure functions on flat vectors.
+
+`init` makes the state and `update` gives the step to add to theta, with the new state.  Neither writes to its inputs.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+
+from backlit.errors import DomainError, ShapeError
+from backlit.optim.checks import Check, number
+
+Array = np.ndarray
+Slots = tuple[Array, ...]
+
+SMALLEST_EPS = 1e-37  # below float32's smallest normal number, 1.2e-38, eps would be 0 there and 0/0 the step
+POSITIVE_EPS = number(SMALLEST_EPS)
+NOT_NEGATIVE = number(0)
+DECAY = number(0, 1, high_open=True)  # a running mean that forgets nothing never leaves 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimizer:
+    """The base: a name, hyperparameters with their checks, and the names of the state vectors.
+
+    A subclass gives `checks` (one for each field), `slots` and `rule`.
+    Raises ProblemError for a hyperparameter that is not a number, not finite or out of range.
+    """
+
+    name: ClassVar[str]
+    checks: ClassVar[dict[str, Check]] = {"learning_rate": NOT_NEGATIVE}
+    learning_rate: float
+
+    def __post_init__(self):
+        for field in fields(self):
+            what = f"optimizer {self.name}: {field.name}"
+            object.__setattr__(self, field.name, self.checks[field.name](getattr(self, field.name), what))
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The names of the state vectors, each as long as theta."""
+        raise TypeError(f"{type(self).__name__} names no slots")
+
+    def rule(self, g: Array, state: Slots, t: int, lr: float, theta: Array) -> tuple[Array, Slots]:
+        """The equations of `update`, on arguments that have been checked."""
+        raise TypeError(f"{type(self).__name__} has no rule")
+
+    def init(self, theta: Array) -> Slots:
+        """The state before the first step: for each slot zeros in theta's shape and dtype."""
+        return tuple(np.zeros_like(theta) for _ in self.slots)
+
+    def update(self, g: Array, state: Slots, t: int, *, lr: float, theta: Array) -> tuple[Array, Slots]:
+        """(step, new state) from gradient g at step t; the caller adds the step to theta.
+
+        g = ∂C/∂theta, theta, each vector of the state, and the step : (n_parameters,), all of one dtype, which is kept.
+        t : counts the steps from 1.  lr : the learning rate η of this step, which a schedule may have scaled.
+        Raises ShapeError where g, theta and the state don't fit together, DomainError for t < 1.
+        """
+        if g.shape != theta.shape or [s.shape for s in state] != [theta.shape] * len(self.slots):
+            raise ShapeError(
+                f"optimizer {self.name}: g, theta and {len(self.slots)} state vectors must have one shape, but g has "
+                f"{g.shape}, theta {theta.shape}, the state {[s.shape for s in state]}: make the state with init(theta)"
+            )
+        if t < 1:
+            raise DomainError(f"optimizer {self.name}: t counts steps from 1, not {t}")
+        # Python numbers: a NumPy scalar would turn float32 vectors into float64
+        return self.rule(g, state, int(t), float(lr), theta)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain names and numbers; `get_optimizer` reads them back."""
+        return {"name": self.name} | {field.name: getattr(self, field.name) for field in fields(self)}

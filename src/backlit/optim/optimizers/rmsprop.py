@@ -1,0 +1,53 @@
+"""RMSprop: the gradient over its recent root mean square, with optional momentum."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from backlit.optim.checks import Check, number
+from backlit.optim.optimizers.base import DECAY, POSITIVE_EPS, Array, Optimizer, Slots
+
+
+@dataclass(frozen=True, kw_only=True)
+class RmsProp(Optimizer):
+    """RMSprop:  s ← ρ s + (1 − ρ) g²,  d = g/(√s + ε),  θ ← θ − η d;  with momentum μ  v ← μ v + d,  θ ← θ − η v.
+
+    s starts at 0 and is not freed of that start, so the first step is η/√(1 − ρ), ten times η at ρ = 0.99.  It equals
+    PyTorch's `RMSprop` (whose alpha is rho) with centered = False: ε is outside the root, and η scales the whole v.
+
+    Slots: s, and v where there is momentum.
+    Raises ProblemError unless 0 ≤ rho < 1, 0 ≤ momentum ≤ 1, eps ≥ 1e-37 and 0 ≤ learning_rate < ∞.
+    Source: Tieleman & Hinton 2012, lecture 6.5.
+
+    >>> rmsprop, theta = RmsProp(learning_rate=0.01), np.zeros(2)
+    >>> step, state = rmsprop.update(np.array([3.0, -0.01]), rmsprop.init(theta), 1, lr=0.01, theta=theta)
+    >>> step.round(6)
+    array([-0.1     ,  0.099999])
+    """
+
+    name: ClassVar[str] = "rmsprop"
+    checks: ClassVar[dict[str, Check]] = {
+        **Optimizer.checks,
+        "rho": DECAY,
+        "eps": POSITIVE_EPS,
+        "momentum": number(0, 1),
+    }
+    learning_rate: float = 0.01
+    rho: float = 0.99
+    eps: float = 1e-8
+    momentum: float = 0.0
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The running mean of squares, and the sum of directions where there is momentum."""
+        return ("s", "v") if self.momentum else ("s",)
+
+    def rule(self, g: Array, state: Slots, t: int, lr: float, theta: Array) -> tuple[Array, Slots]:
+        """See `Optimizer.update`."""
+        s = self.rho * state[0] + (1 - self.rho) * g * g  # [OPT-RMSPROP1]
+        direction = g / (np.sqrt(s) + self.eps)  # [OPT-RMSPROP2]
+        if not self.momentum:
+            return -lr * direction, (s,)
+        v = self.momentum * state[1] + direction  # [OPT-RMSPROP3]
+        return -lr * v, (s, v)

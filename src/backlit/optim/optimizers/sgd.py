@@ -1,0 +1,52 @@
+"""Stochastic gradient descent, with classical or Nesterov's momentum."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from backlit.optim.checks import Check, flag, number
+from backlit.optim.optimizers.base import Array, Optimizer, Slots
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sgd(Optimizer):
+    """Gradient descent with momentum μ:  v ← μ v − η g,  θ ← θ + v;  with Nesterov θ ← θ + μ v − η g.
+
+    The velocity holds each gradient with the learning rate of its own step, as in Sutskever's paper and scikit-learn.
+    PyTorch keeps b ← μ b + g and steps by −η b (Nesterov: −η (g + μ b)), so that a new η scales old gradients too.
+    At a constant η the two are equal, v = −η b.  Where η falls by a factor, ours coasts on for about 1/(1 − μ) steps
+    and PyTorch's brakes at once.  `nesterov` without momentum changes nothing.  There is no weight decay here: the
+    cost's L2 term is the network's `l2`.
+
+    Slots: v, where there is momentum.
+    Raises ProblemError unless 0 ≤ momentum ≤ 1 and 0 ≤ learning_rate < ∞.
+    Source: Sutskever, Martens, Dahl & Hinton 2013, equations 1-4 and appendix A.1.
+
+    >>> import numpy as np
+    >>> sgd, theta = Sgd(learning_rate=0.5, momentum=0.9), np.array([1.0, -2.0])
+    >>> state = sgd.init(theta)
+    >>> for t in (1, 2):
+    ...     step, state = sgd.update(2 * theta, state, t, lr=sgd.learning_rate, theta=theta)
+    ...     theta = theta + step
+    >>> theta
+    array([-0.9,  1.8])
+    """
+
+    name: ClassVar[str] = "sgd"
+    checks: ClassVar[dict[str, Check]] = {**Optimizer.checks, "momentum": number(0, 1), "nesterov": flag}
+    learning_rate: float = 0.01
+    momentum: float = 0.0
+    nesterov: bool = False
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The velocity, where there is momentum."""
+        return ("v",) if self.momentum else ()
+
+    def rule(self, g: Array, state: Slots, t: int, lr: float, theta: Array) -> tuple[Array, Slots]:
+        """See `Optimizer.update`."""
+        if not self.momentum:
+            return -lr * g, ()  # [OPT-SGD1]
+        v = self.momentum * state[0] - lr * g  # [OPT-SGD2]
+        if self.nesterov:
+            return self.momentum * v - lr * g, (v,)  # [OPT-SGD3]
+        return v.copy(), (v,)  # two arrays, so that a caller may write into one of them

@@ -1,0 +1,67 @@
+"""What a schedule is: a pure function of the time t that multiplies the learning rate.
+
+learning rate = the optimizer's `learning_rate` · factor(t).  t counts from 0 what `per` says, "epoch" or "step", over
+the whole run: a step-wise schedule doesn't start anew with each epoch.
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+
+from backlit.errors import DomainError, ProblemError
+from backlit.optim.checks import Check, number, one_of, optional, whole
+
+Unit = Literal["epoch", "step"]
+SHARE = number(0, 1)
+TOTAL = optional(whole(1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """The base: a name, parameters with their checks, and the unit that t counts.
+
+    A subclass gives `checks` (one for each field) and `curve`; one that ends has a field `total`, its length.
+    Raises ProblemError for a parameter that is not a number, not finite or out of range.
+    """
+
+    name: ClassVar[str]
+    checks: ClassVar[dict[str, Check]] = {"per": one_of("epoch", "step")}
+    per: Unit = "epoch"
+
+    def __post_init__(self):
+        for field in fields(self):
+            what = f"schedule {self.name}: {field.name}"
+            object.__setattr__(self, field.name, self.checks[field.name](getattr(self, field.name), what))
+
+    def curve(self, t: Any) -> Any:
+        """The equation of `factor`, on float64 t that has been checked."""
+        raise TypeError(f"{type(self).__name__} has no curve")
+
+    def factor(self, t: Any) -> Any:
+        """What the learning rate is multiplied by at time t, float64 in t's shape: a number, or an array of times.
+
+        Raises DomainError for a time that is negative or not finite, ProblemError where `total` is needed and None.
+        """
+        times = np.asarray(t, dtype=np.float64)
+        if not (np.isfinite(times) & (times >= 0)).all():
+            raise DomainError(f"schedule {self.name}: t counts {self.per}s from 0, but has {times.min()}")
+        return self.curve(times)[()]
+
+    def bind(self, *, epochs: int, steps: int) -> Self:
+        """The schedule with the run's length in its own unit as `total`, where it has one that is not given."""
+        if getattr(self, "total", 0) is not None:
+            return self
+        bound: Any = {"total": epochs if self.per == "epoch" else steps}
+        return replace(self, **bound)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain names and numbers; `get_schedule` reads them back."""
+        return {"name": self.name} | {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def length(schedule: Any) -> int:
+    """The schedule's `total`; ProblemError where neither the caller nor a trainer gave it."""
+    if schedule.total is None:
+        raise ProblemError(f"schedule {schedule.name}: give its length as total, or let a trainer bind it")
+    return schedule.total

@@ -1,0 +1,85 @@
+"""ONNX: onnxruntime gives the outputs, probabilities and labels that Backlit gives, for every network drawn."""
+
+import warnings
+
+import numpy as np
+import onnxruntime
+import pytest
+from hypothesis import given, settings
+from tests.strategies import problems
+
+from backlit import predict, train
+from backlit.cli import main
+from backlit.core import ACTIVATIONS, Activation, Dense, Network, Statistics, forward
+from backlit.errors import BacklitError
+from backlit.io.exchange.onnx import build, export_onnx
+from backlit.io.models import Model, load_model
+from backlit.tabular.datasets import load_dataset
+from backlit.tabular.outputs import outputs_of
+
+
+def run(content, X):
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(None, {"X": X}), strict=True))
+
+
+def ours(model, X):
+    return forward(model.net, model.params, X, statistics=model.statistics).a[-1]
+
+
+def moved_statistics(net, dtype):
+    draw, statistics = np.random.default_rng(0), Statistics(net, dtype)
+    for mean, variance in zip(statistics.mean, statistics.variance, strict=True):
+        if mean is not None:
+            mean[:], variance[:] = draw.normal(size=mean.shape), draw.uniform(0.5, 2, variance.shape)
+    return statistics
+
+
+@settings(max_examples=60)
+@given(problems())
+def test_every_network_gives_the_same_outputs(problem):
+    params = problem.params.astype(np.float32)
+    model = Model(params, moved_statistics(problem.net, np.float32))
+    X = np.asarray(problem.X, np.float32)
+    theirs = run(build(model).SerializeToString(), X)["outputs"]
+    expected = ours(Model(problem.params, moved_statistics(problem.net, np.float64)), X.astype(np.float64))
+    scale = max(1, float(np.abs(expected).max()))
+    np.testing.assert_allclose(theirs, expected, atol=2e-5 * scale)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_every_activation_is_exported(name):
+    last = name == "softmax"
+    net = Network(3, [Dense(4, "tanh" if last else name), Dense(2, name if last else "identity")])
+    model = Model(net.init(seed=1, dtype=np.float32), Statistics(net, np.float32))
+    X = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32) * 2
+    theirs = run(build(model).SerializeToString(), X)["outputs"]
+    np.testing.assert_allclose(theirs, ours(model, X), atol=1e-6 * max(1, np.abs(theirs).max()))
+
+
+@pytest.mark.parametrize("dataset", ["digits", "iris", "breast_cancer", "diabetes"])
+def test_a_trained_model_gives_the_same_labels_and_probabilities(tmp_path, dataset):
+    result = train(dataset=dataset, epochs=8, norm="batch", out=tmp_path / "m.safetensors")
+    assert main(["export", str(tmp_path / "m.safetensors"), str(tmp_path / "m.onnx")]) == 0
+    table = load_dataset(dataset)
+    X = result.model.encoder.transform(table, np.float32)
+    theirs = run((tmp_path / "m.onnx").read_bytes(), X)
+    if dataset == "diabetes":
+        np.testing.assert_allclose(theirs["outputs"][:, 0], outputs_of(result.model, X), rtol=1e-5)
+        return
+    np.testing.assert_allclose(theirs["probabilities"], outputs_of(result.model, X), atol=1e-6)
+    labels = predict(load_model(tmp_path / "m.safetensors"), table).table["target"].to_list()
+    assert theirs["label"].tolist() == labels
+
+
+def test_an_activation_of_ones_own_is_refused(tmp_path):
+    own = Activation("own", np.sin, np.cos, latex="", derivative_latex="", range=(-1, 1))
+    net = Network(1, [Dense(1, own)])
+    with pytest.raises(BacklitError, match="activation own is not one of Backlit's"):
+        export_onnx(Model(net.init(), Statistics(net)), tmp_path / "m.onnx")
+    assert not list(tmp_path.iterdir())
