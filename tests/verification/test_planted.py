@@ -7,6 +7,8 @@ import pytest
 from tests.verification.drawn import draw_problem
 from tests.verification.planted import MISTAKES, Planted, planted_claims
 
+from backlit.core import Dense, Network
+from backlit.core.problem import Problem
 from backlit.equations import EQUATIONS
 from backlit.optim import Adam, Sgd
 from backlit.verification.catalogue import CATALOGUE
@@ -163,11 +165,87 @@ def test_a_loss_without_its_penalty_is_a_convention(rng):
     assert check(problem, claims).diagnoses[0].name == "convention_loss_without_penalty"
 
 
+# --- the forward pass -----------------------------------------------------------------------------------------------
+
+
+def tape_claims(problem, cost):
+    """Loss and gradients of a cost written here, by the tape."""
+    from backlit.autodiff import value_and_gradient
+    from backlit.core.parameters import Parameters
+
+    loss, theta = value_and_gradient(cost, problem.params.theta)
+    grad = Parameters(problem.net, theta)
+    return {"loss": float(loss), "grad_W": grad.W, "grad_b": grad.b}
+
+
+def forward_problem(rng, **layer):
+    net = Network(3, [Dense(3, "tanh", **layer), Dense(2)], l2=0.0)
+    params = net.init(seed=4)
+    params.theta += 0.3 * rng.standard_normal(params.theta.shape)
+    return Problem(net, params, rng.standard_normal((7, 3)), rng.standard_normal((7, 2)), seed=2)
+
+
+def forward_cost(problem, *, bias=1.0, skip=0.0, mask=1.0, ddof=None):
+    """The cost of `forward_problem`, with a forward pass of one's own."""
+    X, y, extra = problem.X, problem.y, 3 if ddof is None else 9
+
+    def cost(theta):
+        W, b, V, c = (
+            theta[:9].reshape(3, 3),
+            theta[9:12],
+            theta[9 + extra : 15 + extra].reshape(2, 3),
+            theta[15 + extra :],
+        )
+        u = X @ W.T + bias * b
+        if ddof is not None:
+            centered = u - np.mean(u, axis=0, keepdims=True)
+            variance = np.sum(centered * centered, axis=0, keepdims=True) / (len(X) - ddof)
+            u = theta[12:15] * centered / np.sqrt(variance + 1e-5) + theta[15:18]
+        out = (np.tanh(u) * mask + skip * X) @ V.T + c
+        return 0.5 * np.sum((out - y) ** 2) / len(X)
+
+    return cost
+
+
+def test_a_missing_bias_of_the_forward_pass_is_named(rng):
+    problem = forward_problem(rng)
+    assert check(problem, tape_claims(problem, forward_cost(problem))).ok
+    result = check(problem, tape_claims(problem, forward_cost(problem, bias=1e-300)))
+    assert result.first_wrong == "loss"
+    assert "of the forward pass" in result.notes[0]
+    claims = tape_claims(problem, forward_cost(problem, bias=1e-300))
+    grad_b = [None, *(b.copy() for b in claims["grad_b"][1:])]
+    grad_b[1] = grad_b[1] * 1e300  # the student gives b its gradient although it was left out
+    assert names(check(problem, claims | {"grad_b": grad_b}))[0] == "forward_bias_missing"
+
+
+def test_a_missing_skip_of_the_forward_pass_is_named(rng):
+    problem = forward_problem(rng, skip_from=0, skip_scale=0.5)
+    assert check(problem, tape_claims(problem, forward_cost(problem, skip=0.5))).ok
+    assert names(check(problem, tape_claims(problem, forward_cost(problem))))[0] == "forward_skip_missing"
+
+
+def test_dropout_without_its_scale_is_a_convention(rng):
+    problem = forward_problem(rng, dropout=0.4)
+    mask = problem.passes()[0].mask[1]
+    assert check(problem, tape_claims(problem, forward_cost(problem, mask=mask))).ok
+    result = check(problem, tape_claims(problem, forward_cost(problem, mask=mask * 0.6)))
+    assert (result.diagnoses[0].name, result.diagnoses[0].kind) == ("convention_dropout_unscaled", "convention")
+
+
+def test_an_unbiased_variance_in_both_passes_is_a_convention(rng):
+    problem = forward_problem(rng, norm="batch")
+    assert check(problem, tape_claims(problem, forward_cost(problem, ddof=0))).ok
+    result = check(problem, tape_claims(problem, forward_cost(problem, ddof=1)))
+    assert (result.diagnoses[0].name, result.diagnoses[0].kind) == ("convention_unbiased_variance", "convention")
+
+
 # --- the table itself -----------------------------------------------------------------------------------------------
 
 PLANTED_ABOVE = {
     *SGD_STEPS,
     *("mean_of_a_sum", "bias_correction_missing", "convention_sum", "convention_mean", "convention_half"),
+    *("forward_bias_missing", "forward_skip_missing", "convention_dropout_unscaled", "convention_unbiased_variance"),
     *("convention_mean_over_outputs", "convention_mean_in_delta", "convention_loss_without_penalty"),
 }
 

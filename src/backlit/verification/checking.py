@@ -13,7 +13,7 @@ from backlit.verification.hypotheses import Predictor, hypotheses, invisible
 from backlit.verification.identify import identify
 from backlit.verification.kinks import points_at_kinks
 from backlit.verification.oracles.agreement import Agreement, agreement
-from backlit.verification.quantities import Values
+from backlit.verification.quantities import FORWARD, Values, key_of
 from backlit.verification.result import CheckResult, Verdict
 
 
@@ -74,7 +74,12 @@ def judge(
     """The verdict, and what must be said with it."""
     if not agreed.agree:
         return "unresolved", (f"the oracles disagree, so nothing is judged: {agreed.reason}",)
-    if not all(one.ok for one in compared.values()):
+    wrong = first_wrong(compared)
+    if wrong is not None and key_of(wrong) in (*FORWARD, "loss"):
+        return "fail", (
+            f"{wrong} belongs to the forward pass: what comes after it is wrong because of it, or beside it",
+        )
+    if wrong is not None:
         return "fail", ()
     vague = [
         name

@@ -16,6 +16,7 @@ from backlit.core.passes import Trace, example_weights, total_loss
 from backlit.core.problem import Problem
 from backlit.core.targets import as_targets
 from backlit.verification.quantities import Array, Named, forward_values, optimizer_step, updated
+from backlit.verification.replay_forward import with_forward
 from backlit.verification.replay_parts import (
     bias_gradient,
     double_softmax,
@@ -129,6 +130,7 @@ def replay(setting: Setting, turns: Sequence[Turn]) -> Named:
     Shapes are those of `quantities.shapes`.  Without turns the values are the textbook's own.
     """
     knobs = Knobs(turns)
+    setting = with_forward(setting, knobs)
     yield from replay_forward(setting, knobs)
     yield from replay_backward(setting, knobs)
 

@@ -9,6 +9,7 @@ import numpy as np
 from backlit.core.norms import Normalized
 from backlit.core.passes import Gradients, example_weights
 from backlit.core.problem import Problem
+from backlit.core.targets import as_targets
 from backlit.verification.quantities import Array, Values
 
 ABS = np.abs
@@ -19,7 +20,9 @@ def term_sizes(problem: Problem) -> Values:
     net, params = problem.net, problem.params
     trace, grad = problem.passes()
     _, share = example_weights(net, trace, problem.sample_weight)
-    sizes: Values = {}
+    y = as_targets(net, problem.data()[1], trace.m)
+    moved = ABS(grad.a[net.L]) * (ABS(trace.a[net.L]) + ABS(y))  # what a rounded a_L does to ℓ, in units of rounding
+    sizes: Values = {"loss": np.array(ABS(grad.loss) + share @ moved.sum(axis=1))}
     for l, layer in net.numbered():
         below = ABS(trace.a[l - 1])
         sizes[f"z[{l}]"] = below @ ABS(params.W[l]).T + ABS(params.b[l])

@@ -19,6 +19,7 @@ from backlit.verification.oracles.plain import plain_cost
 Array = np.ndarray
 ONE_BY_ONE = 60  # parameters up to which each is moved by itself
 DIRECTIONS = 3  # a tensor, beyond that
+MANY = 20_000  # parameters beyond which there is one direction a tensor
 COMPLEX_STEP = 1e-30
 
 
@@ -40,7 +41,8 @@ def directions_of(problem: Problem, most: int = ONE_BY_ONE) -> Array:
     if n <= most:
         return np.eye(n)
     rng = np.random.default_rng(0)
-    return np.array([signs(rng, problem.net, slot) for slot in layout(problem.net) for _ in range(DIRECTIONS)])
+    repeats = range(DIRECTIONS if n <= MANY else 1)
+    return np.array([signs(rng, problem.net, slot) for slot in layout(problem.net) for _ in repeats])
 
 
 def closed_form(problem: Problem, directions: Array) -> Slopes:
