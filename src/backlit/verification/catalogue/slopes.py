@@ -168,7 +168,9 @@ SLOPES = (
             "slope",
             "of_output",
             where=lambda s, l: (
-                elementwise(s, l) and general(s, l) and (s.trace.mask[l] is not None or bool(s.net.layer(l).skip_from))
+                elementwise(s, l)
+                and general(s, l)
+                and (s.trace.mask[l] is not None or s.net.layer(l).skip_from is not None)
             ),
         ),
         "with dropout or a skip",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from backlit.core.targets import as_targets
-from backlit.errors import BacklitError
+from backlit.errors import BacklitError, ProblemError
 from backlit.verification.checking import check
 from backlit.verification.grading.rubric import Rubric
 from backlit.verification.grading.sandbox import Run, run_submission
@@ -54,6 +54,9 @@ EQUATION_OF = {"z": "F1", "u": "F1", "a": "F2", "loss": "C1", "grad_a": "BP5", "
 
 def grade(files: Sequence[str | Path], rubric: Rubric) -> Iterator[Grade]:
     """Grade submissions one after the other, each in its own process; yields as they are done."""
+    for file in files:  # before any is run
+        if not Path(file).is_file():
+            raise ProblemError(f"{file}: cannot be read: no such file")
     inputs = [inputs_of(view) for view in rubric.views]
     for file in files:
         run = run_submission(Path(file), rubric.function, inputs, seconds=rubric.seconds, memory_mb=rubric.memory_mb)
@@ -82,7 +85,7 @@ def graded(file: Path, run: Run, rubric: Rubric) -> Grade:
     for view, answer in zip(rubric.views, run.answers, strict=False):
         try:
             results.append(check(view.problem, view.claims(view.read(answer))))
-        except (BacklitError, TypeError, ValueError) as fault:
+        except (BacklitError, TypeError, ValueError, ArithmeticError, AttributeError, KeyError) as fault:
             error = error or " ".join(str(fault).split())
             break
     wrong = next((result for result in results if not result.ok), None)

@@ -67,6 +67,12 @@ def log_softmax(u: Array) -> Array:
     return shifted - np.log(np.sum(np.exp(shifted), axis=1, keepdims=True))
 
 
+def safe_log(a: Array) -> Array:
+    """ln a, and a constant where a is 0: the inner `where` keeps 1/0 out of the tape."""
+    there = a > TINY
+    return np.where(there, np.log(np.where(there, a, 1.0)), np.log(TINY))
+
+
 def pinball(a: Array, y: Array, quantile: float = 0.5) -> Array:
     """q (y − a) where y > a, else (q − 1)(y − a)."""
     return np.where(y > a, quantile * (y - a), (quantile - 1) * (y - a))
@@ -85,9 +91,9 @@ LOSSES: dict[str, Callable[..., Array]] = {  # of (a, y), one number an output; 
     "absolute_error": lambda a, y: np.abs(a - y),
     "huber": huber,
     "quantile": pinball,
-    "cross_entropy": lambda a, y: -y * np.log(np.maximum(a, TINY)),
-    "binary_cross_entropy": lambda a, y: -y * np.log(np.maximum(a, TINY)) - (1 - y) * np.log(np.maximum(1 - a, TINY)),
-    "poisson": lambda a, y: a - y * np.log(np.maximum(a, TINY)),
+    "cross_entropy": lambda a, y: -y * safe_log(a),
+    "binary_cross_entropy": lambda a, y: -y * safe_log(a) - (1 - y) * safe_log(1 - a),
+    "poisson": lambda a, y: a - y * safe_log(a),
 }
 FROM_SCORES: dict[
     tuple[str, str], Callable[[Array, Array], Array]
