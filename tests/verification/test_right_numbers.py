@@ -3,11 +3,11 @@
 import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from tests.strategies import problems
 
 from backlit.core.problem import Problem
 from backlit.verification.checking import check
 from backlit.verification.quantities import key_of, right_values
-from tests.strategies import problems
 
 
 def problem_of(drawn):
