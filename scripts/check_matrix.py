@@ -107,6 +107,8 @@ def pairs(count: int, rng: np.random.Generator) -> Row:
         names = names_of(result)
         if any(is_pair(name, planted) for name in names):
             row.named += 1
+            row.first += is_pair(names[0], planted)
+            row.others["one of the two alone gives the same numbers"] += not any(" + " in name for name in names)
         else:
             row.others[("false: " + names[0]) if names else "unknown"] += 1
     return row
@@ -188,7 +190,9 @@ def main() -> int:
     missed += ["singles"] if named < 0.98 * shown else []
 
     row = pairs(options.pairs, rng)
-    print(f"pairs: {row.named} of {row.shown} named (target 80 %); else {dict(row.others)}")
+    print(
+        f"pairs: {row.named} of {row.shown} named, {row.first} first of their class (target 80 %); {dict(row.others)}"
+    )
     missed += ["pairs"] if row.named < 0.8 * row.shown else []
 
     alarms = rounded(options.rounded, rng)

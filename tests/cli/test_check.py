@@ -180,3 +180,23 @@ def test_a_missing_rubric_or_submission_is_one_line(capsys, tmp_path):
     code, _, err = run(capsys, "grade", str(tmp_path / "no.py"), "--rubric", str(EXAMPLES / "rubric.toml"))
     assert code == 2
     assert "cannot be read" in err
+
+
+def test_dropout_without_a_seed_is_one_line(files, capsys):
+    layers = [WORKED["layers"][0] | {"dropout": 0.5}, WORKED["layers"][1]]
+    code, out, err = run(capsys, "check", files("p.json", WORKED | {"layers": layers}), files("c.json", RIGHT))
+    assert (code, out) == (2, "")
+    assert "no seed names them" in err
+    assert err.count("\n") == 1
+    seeded = WORKED | {"layers": layers, "seed": 3}
+    assert run(capsys, "check", files("s.json", seeded), files("c.json", {"loss": 1.0}))[0] == 1
+
+
+def test_a_pair_of_mistakes_is_shown_with_both_formulas(files, capsys):
+    """∂b is 0 in both layers, and the weights of layer 1 lack φ'."""
+    claims = WITHOUT_SLOPE | {"grad_b": {"1": [0.0, 0.0], "2": [0.0]}}
+    code, out, _ = run(capsys, "check", files("p.json", WORKED), files("c.json", claims), "--format", "json")
+    (best,) = json.loads(out)["diagnoses"]
+    assert code == 1
+    assert set(best["bug"].split(" + ")) == {"bias_gradient_missing", "activation_slope_missing"}
+    assert len(best["wrong"]) == len(best["right"]) == 2

@@ -211,3 +211,14 @@ def test_at_a_kink_a_slope_beyond_is_wrong():
     problem = kinked_problem()
     first = problem.passes()[1].delta[2] @ problem.params.W[2] * np.array([[1.1, 1.0]])
     assert check(problem, {"delta": {1: first}}).verdict == "fail"
+
+
+def test_a_problem_that_overflows_is_refused(problem):
+    problem.params.W[2][:] = 1e200
+    with pytest.raises(BacklitError, match="loss is not finite"):
+        check(problem, {"loss": 1.0})
+
+
+def test_steps_are_at_least_one(problem):
+    with pytest.raises(BacklitError, match="at least 1"):
+        check(problem, {"loss": 1.0}, steps=0)
