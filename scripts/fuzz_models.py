@@ -148,7 +148,7 @@ def main() -> None:
             if number % 10_000 == 0:
                 print(f"{number:,} files", file=sys.stderr)
     print(f"{options.files:,} mutated files: {errors:,} errors of one line, {loaded:,} still a whole model")
-    print(f"  slowest load {slowest:.3f} s, most memory {largest / 2**20:.1f} MiB, nothing else touched")
+    print(f"  slowest load {slowest:.3f} s, most memory {largest / 2**10:,.0f} KiB, nothing else touched")
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def complex_step(problem: Problem, directions: Array) -> Slopes:
 def central_differences(problem: Problem, directions: Array) -> Slopes:
     """Central differences with Richardson's extrapolation, h shrunk where a kink is crossed."""
     X, y = problem.data()
-    net, key, sides = problem.net, problem.dropout_key(), kinks_of(problem.net)
+    net, key, sides = problem.net, problem.dropout_key(), kinks_of(problem.net, y)
 
     def along(v: Array, t: float):  # type: ignore[no-untyped-def]
         params = Parameters(net, problem.params.theta + t * v)
