@@ -207,6 +207,28 @@ def test_at_a_kink_any_slope_between_is_right(slope):
     assert (not slope) or "at a kink" in result.notes[0]
 
 
+@pytest.mark.parametrize("slope", [-1.0, 0.0, 0.3, 1.0])
+def test_at_a_kink_of_the_loss_any_slope_between_is_right(slope):
+    net = Network(1, [Dense(1)], loss="absolute_error")
+    params = net.init("zeros")
+    params.W[1][:] = 2.0
+    problem = Problem(net, params, np.array([[1.5], [1.0]]), np.array([[3.0], [0.0]]))
+    assert check(problem, {"delta": {1: [[slope], [1.0]]}}).ok
+    assert not check(problem, {"delta": {1: [[slope], [0.9]]}}).ok
+    assert not check(problem, {"delta": {1: [[1.2], [1.0]]}}).ok
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "hard_tanh", "elu", "selu", "softsign"])
+def test_a_unit_at_0_does_not_divide_the_oracles(activation):
+    net = Network(2, [Dense(2, activation), Dense(2)])
+    params = net.init("zeros")
+    params.W[1][:], params.W[2][:] = [[1, -1], [1, 0]], [[2, -1], [1, 1]]
+    problem = Problem(net, params, np.array([[1.0, 1.0]]), np.array([[0.3, 0.4]]))
+    grad = problem.passes()[1]
+    result = check(problem, {"grad_W": grad.W, "delta": grad.delta})
+    assert result.ok, result.notes
+
+
 def test_at_a_kink_a_slope_beyond_is_wrong():
     problem = kinked_problem()
     first = problem.passes()[1].delta[2] @ problem.params.W[2] * np.array([[1.1, 1.0]])

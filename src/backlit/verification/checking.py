@@ -11,7 +11,7 @@ from backlit.verification.comparison import Compared, Yardstick, compare_all, fi
 from backlit.verification.diagnosis import Search
 from backlit.verification.hypotheses import Predictor, hypotheses, invisible
 from backlit.verification.identify import identify
-from backlit.verification.kinks import points_at_kinks
+from backlit.verification.kinks import off_loss_kinks, points_at_kinks
 from backlit.verification.oracles.agreement import Agreement, agreement
 from backlit.verification.quantities import FORWARD, Values, key_of
 from backlit.verification.result import CheckResult, Verdict
@@ -46,8 +46,7 @@ def check(
     named = named_claims(problem, claims)
     refuse_non_finite(problem)
     yardstick = Yardstick.of(problem, named, steps)
-    at_kink = bool(points_at_kinks(problem, problem.passes()[0], 0.0))
-    agreed = agreement(problem, at_kink=at_kink)
+    agreed = agreed_on(problem)
     compared = compare_all(yardstick, named)
     predictor, singles = Predictor.of(problem, named, yardstick, steps), hypotheses(problem)
     wrong = first_wrong(compared)
@@ -56,6 +55,13 @@ def check(
     tolerance = max(p.relative for p in yardstick.precision.values())
     hidden = invisible(predictor, singles)
     return CheckResult(verdict, tolerance, compared, wrong, search.diagnoses, hidden, agreed, (*notes, *search.notes))
+
+
+def agreed_on(problem: Problem) -> Agreement:
+    """Hold the oracles against each other, beside a kink of the loss where an output lies on one."""
+    trace, _ = problem.passes()
+    at_kink = any(what == "u" for what, *_ in points_at_kinks(problem, trace, 0.0))
+    return agreement(off_loss_kinks(problem, trace), at_kink=at_kink)
 
 
 def refuse_non_finite(problem: Problem) -> None:

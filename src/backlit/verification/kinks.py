@@ -15,6 +15,7 @@ from backlit.core.problem import Problem
 from backlit.verification.quantities import Array, Values, backward_values
 
 MOST_CORNERS = 64
+BESIDE = 1e-3  # relative, how far from a loss's kink the oracles are compared
 NUDGE = 1e-300  # from 0; elsewhere the next float
 
 
@@ -30,6 +31,20 @@ def points_at_kinks(problem: Problem, trace: Trace, width: float) -> list[tuple[
         scale = width * (np.abs(a).max(initial=0.0) + 1)
         found += [("y", problem.net.L, (int(i), int(j)), a[i, j]) for i, j in np.argwhere(np.abs(a - y) <= scale)]
     return found
+
+
+def off_loss_kinks(problem: Problem, trace: Trace) -> Problem:
+    """The problem with targets moved off outputs that they equal, where the loss has a kink there.
+
+    Exactly at the kink each way to the slope may give another right value, so ways are compared beside it.
+    """
+    ties = [at for what, _, at, _ in points_at_kinks(problem, trace, 0.0) if what == "y"]
+    if not ties:
+        return problem
+    y = np.asarray(problem.y, dtype=float).reshape(trace.a[-1].shape).copy()
+    for at in ties:
+        y[at] -= BESIDE * (1 + abs(y[at]))
+    return replace(problem, y=y)
 
 
 def slopes_between(problem: Problem, *, width: float = 0.0) -> tuple[Values, Values] | None:

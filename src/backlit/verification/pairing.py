@@ -6,7 +6,7 @@ a few hundred pairs to replay out of tens of thousands.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, islice
 
 import numpy as np
@@ -45,20 +45,27 @@ def identify_pairs(
     if not found:  # bugs that are alike alone may differ in company
         others = candidates(predictor, compared, [h for group in groups for h in group])
         found = matching(predictor, islice(others, limit))
-    return Search((from_pairs(found, groups),) if found else fitted_after(predictor, [g[0] for g in groups]))
+    return Search((from_pairs(found, groups),) if found else fitted_after(predictor, groups))
 
 
 @np.errstate(all="ignore")
-def fitted_after(predictor: Predictor, pool: Sequence[Hypothesis]) -> tuple[Diagnosis, ...]:
-    """One mistake of the catalogue, and then a factor or clipping on what it gave."""
-    for hypothesis in pool:
+def fitted_after(predictor: Predictor, groups: Sequence[Sequence[Hypothesis]]) -> tuple[Diagnosis, ...]:
+    """One mistake of the catalogue, and then a factor or clipping on what it gave; all that fit are one class."""
+    found: list[Diagnosis] = []
+    for group in groups:
+        hypothesis = group[0]
         base = dict(predictor.predicted(hypothesis.turns))
         wrong = [name for name, value in base.items() if predictor.misfit(name, value) is None]
         fit = next(fits(predictor, wrong, base), None)
         if fit:
             layers = (hypothesis.instance.layers, fit.layers)
-            return (Diagnosis((hypothesis.bug, fit.bug), layers, fit.residual, note=fit.note),)
-    return ()
+            others = tuple(f"{name} + {fit.bug.name}" for name in alike(hypothesis, groups)[1:])
+            found.append(Diagnosis((hypothesis.bug, fit.bug), layers, fit.residual, others, fit.note))
+    if not found:
+        return ()
+    names = [name for one in found for name in (one.name, *one.equivalent)]
+    best = found[0]
+    return (replace(best, equivalent=tuple(name for name in dict.fromkeys(names) if name != best.name)),)
 
 
 def candidates(predictor: Predictor, compared: Mapping[str, Compared], pool: Sequence[Hypothesis]) -> Iterator[Pair]:
