@@ -40,12 +40,12 @@ def test_correct_gradients_in_float32_raise_no_alarm(rng):
 
 
 def test_noise_gets_no_name(rng):
-    assert not matrix.noise(10, rng)
+    assert not matrix.noise(5, rng)
 
 
 def test_half_of_a_mistake_gets_no_name(rng):
     named = []
-    for _ in range(8):
+    for _ in range(4):
         problem = draw_problem(rng)
         claims = planted_claims(problem, Planted("sign"))
         l = int(rng.integers(1, problem.net.L + 1))
@@ -71,7 +71,7 @@ def test_what_is_listed_as_hidden_gives_the_right_numbers(rng):
     """A row that can be seen is never listed: each planted mistake that shows is not among the hidden."""
     for name, mistake in MISTAKES.items():
         problem = draw_problem(rng)
-        for l in mistake.layers(problem):
+        for l in mistake.layers(problem)[:1]:
             claims = {k: v for k, v in planted_claims(problem, Planted(name, l)).items() if k.startswith("grad")}
             result = check(problem, claims, pairs=False)
             assert result.ok or not set(mistake.rows) & set(result.not_detectable), (name, l)

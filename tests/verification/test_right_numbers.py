@@ -27,7 +27,7 @@ def nested(values):
     return claims
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(problems())
 def test_right_numbers_pass(drawn):
     problem = problem_of(drawn)
@@ -35,7 +35,7 @@ def test_right_numbers_pass(drawn):
     assert result.ok, (result.notes, result.first_wrong)
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(problems(), st.integers(0, 2**32 - 1))
 def test_one_changed_number_fails(drawn, seed):
     problem, rng = problem_of(drawn), np.random.default_rng(seed)
