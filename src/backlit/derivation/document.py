@@ -66,10 +66,11 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Formula:
-    """A displayed formula, with its number in the registry where it has one."""
+    """A displayed formula, with its number in the registry where it has one; an id where numbers link to it."""
 
     chain: Expr
     equation: str = ""
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,16 +91,38 @@ class Points:
 
 
 @dataclass(frozen=True)
-class Diagram:
-    """Boxes in columns and arrows between them, with the numbers on them, for the renderers to draw.
+class Node:
+    """A box or a circle of a drawing, at a column and a row, with one line of text in it and one below."""
 
-    nodes : (id, column, row, label, below, kind).  edges : (from, to, label, kind).
-    """
+    id: str
+    column: float
+    row: float
+    label: str
+    below: str = ""
+    kind: str = "unit"
+    link: str = ""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """An arrow; `weight` in [−1, 1] gives its width and, by its sign, whether it is dashed."""
+
+    start: str
+    end: str
+    label: str = ""
+    weight: float = 0.5
+    kind: str = "plain"
+
+
+@dataclass(frozen=True)
+class Diagram:
+    """Nodes in columns and arrows between them.  shape : "circle" or "box"."""
 
     caption: str
     description: str
-    nodes: tuple[tuple[str, int, float, str, str, str], ...]
-    edges: tuple[tuple[str, str, str, str], ...]
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+    shape: str = "circle"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from backlit.core.problem import Problem
 from backlit.derivation import Derivation, derive
 from backlit.derivation.document import Line, Step
 from backlit.derivation.examples import EXAMPLES, read_example
+from backlit.derivation.expressions import Chain
 from backlit.errors import ProblemError
 from backlit.io.atomic import atomic_write
 from backlit.io.problems import read_problem
@@ -29,6 +30,36 @@ class Explanation:
         from backlit.render.derivation_text import to_text
 
         return to_text(self.derivation)
+
+    def to_markdown(self) -> str:
+        """Markdown with LaTeX between dollars."""
+        from backlit.render.derivation_markdown import to_markdown
+
+        return to_markdown(self.derivation)
+
+    def to_latex(self) -> str:
+        """A LaTeX document that compiles as it is."""
+        from backlit.render.derivation_latex import to_latex
+
+        return to_latex(self.derivation)
+
+    def to_typst(self) -> str:
+        """A Typst document."""
+        from backlit.render.derivation_typst import to_typst
+
+        return to_typst(self.derivation)
+
+    def to_pdf(self) -> bytes:
+        """The Typst document as PDF; BacklitError where the extra `pdf` is not installed."""
+        from backlit.render.derivation_typst import to_pdf
+
+        return to_pdf(self.derivation)
+
+    def to_html(self) -> str:
+        """One self-contained page."""
+        from backlit.render.derivation_html import to_html
+
+        return to_html(self.derivation)
 
     def to_dict(self) -> dict[str, Any]:
         """The quantities by name, and every step, as `--format json` prints them."""
@@ -63,6 +94,21 @@ class Explanation:
             return
         with atomic_write(path) as temporary:
             temporary.write_bytes(content)
+
+    def _repr_html_(self) -> str:
+        from backlit.render.derivation_html import to_frame
+
+        return to_frame(self.derivation)
+
+    def _repr_markdown_(self) -> str:
+        return self.to_markdown()
+
+    def _repr_latex_(self) -> str:
+        """The cost's gradients as one display; a whole document is no formula that a notebook could show."""
+        from backlit.render.latex import aligned
+
+        chains = [step.lines[-1].chain for step in self.derivation.steps() if step.id.startswith("grad_W")]
+        return "".join(f"$$\n{aligned(chain)}\n$$\n" for chain in chains if isinstance(chain, Chain))
 
     def __str__(self) -> str:
         return self.to_text()

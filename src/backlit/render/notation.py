@@ -70,7 +70,7 @@ GLYPHS = {
     "mask": glyph("mask", r"\mathrm{mask}", '"mask"'),
     "step": glyph("Δθ", r"\Delta\theta", "Delta theta"),
     "ones-row": glyph("1ᵀ", r"\mathbf{1}^{\mathsf T}", "bold(1)^top"),
-    "diag-omega": glyph("diag(ω)", r"\operatorname{diag}(\omega)", "diag(omega)"),
+    "diag-omega": glyph("diag(ω)", r"\operatorname{diag}(\omega)", 'op("diag")(omega)'),
 }
 BATCHES = {
     "a": glyph("A"),
