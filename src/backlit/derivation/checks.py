@@ -74,6 +74,6 @@ def compared(f: Callable[[Array], Any], x: Array, where: Array, g: Array, each: 
     size = abs(f(x)) * 2e-16 / STEP  # what rounding of C leaves of a difference
     errors = float(np.abs(by_complex - claimed).max() / scale), float(np.abs(by_difference - claimed).max() / scale)
     return (
-        Check("complex step", errors[0], errors[0] <= COMPLEX_OK),
-        Check("central difference", errors[1], errors[1] <= DIFFERENCE_OK + 4 * size / scale),
+        Check("complex step", errors[0], bool(errors[0] <= COMPLEX_OK)),
+        Check("central difference", errors[1], bool(errors[1] <= DIFFERENCE_OK + 4 * size / scale)),
     )

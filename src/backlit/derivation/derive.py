@@ -1,14 +1,27 @@
 """From a problem to its derivation: both passes, the checks, the step, then one section after another."""
 
-from backlit.core.passes import forward
+from collections.abc import Iterator
+
 from backlit.core.problem import Problem
 from backlit.derivation import checks, update
-from backlit.derivation.document import Derivation
+from backlit.derivation.document import Derivation, Section
 from backlit.derivation.numbers import Numbers
 from backlit.derivation.quantities import quantities
 from backlit.derivation.scene import Scene
-from backlit.derivation.sections import backward as backward_section
-from backlit.derivation.sections import forward as forward_section
+from backlit.derivation.sections import (
+    backward,
+    cache,
+    checklist,
+    costs,
+    dimensions,
+    forward,
+    graph,
+    jacobian,
+    recurrence,
+    setup,
+    short_form,
+    slopes,
+)
 from backlit.derivation.sections import update as update_section
 from backlit.errors import ProblemError
 
@@ -29,16 +42,33 @@ def derive(problem: Problem, *, steps: int = 1, digits: int = 5, title: str = ""
         raise ProblemError(f"steps must be at least 1, not {steps}")
     if not 2 <= digits <= 15:
         raise ProblemError(f"digits must lie between 2 and 15, not {digits}")
-    X, _ = problem.data()
-    trace = forward(problem.net, problem.params, X, dropout=problem.dropout_key())
+    problem.data()
     trace, grad = problem.passes()
     updates = update.run(problem, steps)
     s = Scene(problem, trace, grad, Numbers(digits), checks.check(problem, trace, grad))
-    sections = (forward_section.section(s), backward_section.section(s), update_section.section(s, updates))
+    sections = tuple(section for section in document(s, updates) if section is not None)
     return Derivation(
         title or f"Backpropagation in {problem.name}",
-        "",
+        setup.introduction(s),
         sections,
         quantities(trace, grad, updates),
         digits,
     )
+
+
+def document(s: Scene, updates: list[update.Updated]) -> Iterator[Section | None]:
+    """The sections in reading order; None for one that this network has no use for."""
+    yield setup.setup(s)
+    yield setup.sought(s)
+    yield recurrence.section(s)
+    yield dimensions.section(s)
+    yield slopes.section(s)
+    yield short_form.section(s)
+    yield forward.section(s)
+    yield backward.section(s)
+    yield update_section.section(s, updates)
+    yield graph.section(s)
+    yield cache.section(s)
+    yield jacobian.section(s)
+    yield costs.section(s)
+    yield checklist.section(s)

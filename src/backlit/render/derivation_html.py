@@ -66,7 +66,9 @@ def block_html(block: Block, id: str) -> str:
             drawn = f'<div class="scroll" tabindex="0" role="group" aria-label="{escape(block.caption)}">{diagram_svg(block, id)}</div>'
             return f"<figure>{drawn}<figcaption>{escape(block.caption)}</figcaption></figure>"
         case Plot():
-            return f'<figure class="small">{plot_svg(block, id)}<figcaption>{escape(block.caption)}</figcaption></figure>'
+            return (
+                f'<figure class="small">{plot_svg(block, id)}<figcaption>{escape(block.caption)}</figcaption></figure>'
+            )
 
 
 def words(parts: Text) -> str:

@@ -138,7 +138,10 @@ def block_lines(block: Block) -> list[str]:
 def step_lines(step: Step) -> list[str]:
     """One step."""
     equation = f" ({step.equation})" if step.equation else ""
-    made = [rf"\paragraph{{{escaped(step.title)}{equation}}} \texttt{{{escaped(step.id)}}}\quad ${latex(step.formula)}$", ""]
+    made = [
+        rf"\paragraph{{{escaped(step.title)}{equation}}} \texttt{{{escaped(step.id)}}}\quad ${latex(step.formula)}$",
+        "",
+    ]
     made.append(escaped(step.sentence))
     if step.shapes:
         made.append("Shapes: " + ", ".join(f"${latex(of)}$ is {escaped(size)}" for of, size in step.shapes) + ".")

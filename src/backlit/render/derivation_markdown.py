@@ -69,7 +69,9 @@ def block_lines(block: Block) -> list[str]:
             rule = "|" + " --- |" * len(block.header)
             return [f"*{escaped(block.caption)}*", "", rows[0], rule, *rows[1:]]
         case Points():
-            return [f"{f'{n}.' if block.numbered else '-'} {words(item)}" for n, item in enumerate(block.items, start=1)]
+            return [
+                f"{f'{n}.' if block.numbered else '-'} {words(item)}" for n, item in enumerate(block.items, start=1)
+            ]
         case Plot() | Diagram():
             return [f"*{escaped(block.caption)}* {escaped(block.description)}"]
 
@@ -77,7 +79,13 @@ def block_lines(block: Block) -> list[str]:
 def step_lines(step: Step) -> list[str]:
     """One step."""
     equation = f" ({step.equation})" if step.equation else ""
-    made = [f"### {escaped(step.title)}{equation}", "", f"`{step.id}` ${latex(step.formula)}$", "", escaped(step.sentence)]
+    made = [
+        f"### {escaped(step.title)}{equation}",
+        "",
+        f"`{step.id}` ${latex(step.formula)}$",
+        "",
+        escaped(step.sentence),
+    ]
     if step.shapes:
         made += ["", "Shapes: " + ", ".join(f"${latex(of)}$ is {size}" for of, size in step.shapes) + "."]
     for note in step.notes:

@@ -7,8 +7,8 @@ from html import escape
 
 from backlit.derivation.document import Diagram, Edge, Node, Plot
 
-COLUMN = {"circle": 150, "box": 132}
-ROW = {"circle": 86, "box": 74}
+COLUMN = {"circle": 150, "box": 150}
+ROW = {"circle": 86, "box": 104}
 RADIUS, HALF, TALL = 27, 52, 19
 MARGIN = 62
 
@@ -39,7 +39,9 @@ def edge_svg(edge: Edge, place: dict[str, tuple[float, float]], shape: str, id: 
     width = 0.8 + 3 * abs(edge.weight)
     dash = ' stroke-dasharray="5 4"' if edge.weight < 0 else ""
     far = x2 - x1 > COLUMN[shape]
-    bend = f"C{x1 + 50:.0f} {y1 - 60:.0f} {x2 - 50:.0f} {y2 - 60:.0f} {x2:.0f} {y2:.0f}" if far else f"L{x2:.0f} {y2:.0f}"
+    bend = (
+        f"C{x1 + 50:.0f} {y1 - 60:.0f} {x2 - 50:.0f} {y2 - 60:.0f} {x2:.0f} {y2:.0f}" if far else f"L{x2:.0f} {y2:.0f}"
+    )
     line = (
         f'<path d="M{x1:.0f} {y1:.0f}{bend}" class="edge {edge.kind}" stroke-width="{width:.1f}"{dash} '
         f'marker-end="url(#{id}-tip)"/>'
@@ -64,8 +66,11 @@ def node_svg(node: Node, at: tuple[float, float], shape: str) -> str:
         )
         below = y + TALL + 15
     text = f'<text x="{x:.0f}" y="{y + 4.5:.1f}" class="label">{escape(node.label)}</text>'
-    under = f'<text x="{x:.0f}" y="{below:.0f}" class="below">{escape(node.below)}</text>' if node.below else ""
-    return mark + text + under
+    under = [
+        f'<text x="{x:.0f}" y="{below + 14 * n:.0f}" class="{"value" if line.startswith("▲") else "below"}">{escape(line)}</text>'
+        for n, line in enumerate(node.below.splitlines())
+    ]
+    return mark + text + "".join(under)
 
 
 def plot_svg(plot: Plot, id: str) -> str:
@@ -88,7 +93,9 @@ def plot_svg(plot: Plot, id: str) -> str:
     for n, (name, curve) in enumerate(plot.curves):
         points = "L".join(at(x, y) for x, y in zip(plot.x, curve, strict=True))
         made.append(f'<path d="M{points}" class="curve c{n}"/>')
-        made.append(f'<text x="{pad + 4 + 62 * n}" y="14" class="key c{n}">{"━ " if n == 0 else "┅ "}{escape(name)}</text>')
+        made.append(
+            f'<text x="{pad + 4 + 62 * n}" y="14" class="key c{n}">{"━ " if n == 0 else "┅ "}{escape(name)}</text>'
+        )
     for x, y in plot.points:
         px, py = at(x, y).split()
         made.append(f'<circle cx="{px}" cy="{py}" r="3.2" class="point"/>')

@@ -4,7 +4,7 @@ from backlit.derivation import expressions as tree
 from backlit.derivation.expressions import Expr, Num
 from backlit.render.notation import ATOM, POWER, PRODUCT, Writer, function, level, symbol
 
-SUBSCRIPT = str.maketrans("0123456789ijklmnLT", "₀₁₂₃₄₅₆₇₈₉ᵢⱼₖₗₘₙʟₜ")
+SUBSCRIPT = str.maketrans("0123456789ijklmn-+=", "₀₁₂₃₄₅₆₇₈₉ᵢⱼₖₗₘₙ₋₊₌")
 SUPERSCRIPT = str.maketrans("0123456789-−()ijklmn", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻⁽⁾ⁱʲᵏˡᵐⁿ")
 
 

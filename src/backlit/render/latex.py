@@ -52,7 +52,7 @@ class LatexWriter(Writer[str]):
     def mark(self, sign: str, *, prefix: bool = False) -> str:
         """A sign; in front of a number it takes no room."""
         made = SIGNS.get(sign, sign)
-        return made if prefix or sign in SIGNS and sign != "−" else f" {made} "
+        return made if prefix or (sign in SIGNS and sign != "−") else f" {made} "
 
     def thin(self) -> str:
         """Between the factors of a matrix product."""

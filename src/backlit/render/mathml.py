@@ -33,11 +33,13 @@ class MathmlWriter(Writer[str]):
     def digits(self, num: Num) -> str:
         """−1.5×10⁻⁷."""
         mantissa, _, exponent = num.text.partition("e")
-        sign, mantissa = ("<mo form=\"prefix\">−</mo>", mantissa[1:]) if num.negative else ("", mantissa)
+        sign, mantissa = ('<mo form="prefix">−</mo>', mantissa[1:]) if num.negative else ("", mantissa)
         made = f"{sign}<mn>{mantissa}</mn>"
         if exponent:
             minus = exponent.startswith("-")
-            power = ("<mrow><mo form=\"prefix\">−</mo>" if minus else "<mrow>") + f"<mn>{exponent.lstrip('-')}</mn></mrow>"
+            power = (
+                '<mrow><mo form="prefix">−</mo>' if minus else "<mrow>"
+            ) + f"<mn>{exponent.lstrip('-')}</mn></mrow>"
             made += f"<mo>×</mo><msup><mn>10</mn>{power}</msup>"
         return made
 
@@ -53,7 +55,7 @@ class MathmlWriter(Writer[str]):
         base = identifier(symbol(sym).text)
         below = f"<mtext>{escape(sym.layer)}</mtext>" if not sym.layer.isdigit() else f"<mn>{sym.layer}</mn>"
         below = f"<mi>{sym.layer}</mi>" if sym.layer.isalpha() else below
-        above = f"<mrow><mo form=\"prefix\">(</mo><mi>{escape(sym.example)}</mi><mo form=\"postfix\">)</mo></mrow>"
+        above = f'<mrow><mo form="prefix">(</mo><mi>{escape(sym.example)}</mi><mo form="postfix">)</mo></mrow>'
         if sym.layer and sym.example:
             return f"<msubsup>{base}{below}{above}</msubsup>"
         if sym.layer:
@@ -62,12 +64,12 @@ class MathmlWriter(Writer[str]):
 
     def at(self, at: tree.At) -> str:
         """[W₁]₂,₁."""
-        index = "<mo separator=\"true\">,</mo>".join(f"<mi>{i}</mi>" for i in at.index)
+        index = '<mo separator="true">,</mo>'.join(f"<mi>{i}</mi>" for i in at.index)
         return f"<msub><mrow>{fenced('[', self.inner(at.of), ']')}</mrow><mrow>{index}</mrow></msub>"
 
     def partial(self, partial: tree.Partial) -> str:
         """∂ℓ/∂a."""
-        d = "<mo form=\"prefix\">∂</mo>"
+        d = '<mo form="prefix">∂</mo>'
         return f"<mfrac><mrow>{d}{self.inner(partial.of)}</mrow><mrow>{d}{self.inner(partial.by)}</mrow></mfrac>"
 
     def mark(self, sign: str, *, prefix: bool = False) -> str:
@@ -96,8 +98,11 @@ class MathmlWriter(Writer[str]):
         return made.replace(CUT, "") if CUT in made else f"<math>{made}</math>"
 
     def fence(self, left: str, inner: list[str], right: str) -> str:
-        """Between two signs."""
-        return fenced(left, "".join(inner), right)
+        """Between two signs; around a matrix they are drawn as tall as it is."""
+        body = "".join(inner)
+        if CUT + "<table" in body:
+            return f'{CUT}<span class="fence">{assembled(body)}</span>{CUT}'
+        return fenced(left, body, right)
 
     def fraction(self, top: Expr, bottom: Expr) -> str:
         """A fraction."""
@@ -129,7 +134,9 @@ class MathmlWriter(Writer[str]):
         """σ, σ′."""
         look, prime = function(name)
         made = identifier(look.text)
-        return (f"<msup>{made}<mo>′</mo></msup>" if prime else made) + "<mo form=\"infix\" lspace=\"0\" rspace=\"0\">&#x2061;</mo>"
+        return (
+            f"<msup>{made}<mo>′</mo></msup>" if prime else made
+        ) + '<mo form="infix" lspace="0" rspace="0">&#x2061;</mo>'
 
     def big(self, sign: str, index: str, upper: str, body: Expr) -> str:
         """A sum or a product over an index."""
@@ -175,5 +182,10 @@ def mathml(expr: Expr) -> str:
 
 def pieces(expr: Expr) -> str:
     """The formula as a row of pieces: `<math>` where it is plain, tables and links where numbers can be followed."""
-    made = MathmlWriter().write(expr).split(CUT)
-    return "".join(part if n % 2 else (f"<math>{part}</math>" if part else "") for n, part in enumerate(made))
+    return assembled(MathmlWriter().write(expr))
+
+
+def assembled(made: str) -> str:
+    """MathML between the cuts becomes `<math>`; what stands between them is HTML already."""
+    parts = made.split(CUT)
+    return "".join(part if n % 2 else (f"<math>{part}</math>" if part else "") for n, part in enumerate(parts))
