@@ -15,7 +15,8 @@ Text = tuple["str | Expr", ...]  # words with formulas between them
 class Check:
     """What an independent computation gave for a step: `kind` (complex step, central difference), its largest error.
 
-    error : largest |difference| / largest |value|, over a tensor's entries.  ok : whether it is within what the method can do.
+    error : largest |difference| / largest |value|, over a tensor's entries.
+    ok : whether it is within what the method can do.
     """
 
     kind: str

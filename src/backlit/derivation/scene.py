@@ -6,6 +6,7 @@ Cols is a choice of examples: one of them gives a column vector, several a matri
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -171,7 +172,7 @@ def at(of: Expr, *index: int) -> At:
 def worked(symbols: Sequence[Expr], numbers: Sequence[Expr]) -> Chain:
     """symbols = … = numbers = result; each step between numbers is '=' or '≈' as the printed figures have it."""
     parts = (*symbols, *numbers)
-    relations = ["="] * len(symbols) + [relation(a, b) for a, b in zip(numbers, numbers[1:], strict=False)]
+    relations = ["="] * len(symbols) + [relation(a, b) for a, b in pairwise(numbers)]
     return Chain(parts, tuple(relations[: len(parts) - 1]))
 
 

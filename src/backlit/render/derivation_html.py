@@ -35,8 +35,8 @@ def to_frame(derivation: Derivation) -> str:
     """The page in a frame, so that a notebook's style and the page's leave each other alone."""
     content = escape(to_html(derivation), quote=True)
     return (
-        f'<iframe srcdoc="{content}" title="{escape(derivation.title)}" style="width:100%;height:40rem;border:1px solid '
-        'currentColor"></iframe>'
+        f'<iframe srcdoc="{content}" title="{escape(derivation.title)}" style="width:100%;height:40rem;'
+        'border:1px solid currentColor"></iframe>'
     )
 
 
@@ -63,7 +63,8 @@ def block_html(block: Block, id: str) -> str:
             kind = "ol" if block.numbered else "ul"
             return f"<{kind}>{''.join(f'<li>{words(item)}</li>' for item in block.items)}</{kind}>"
         case Diagram():
-            drawn = f'<div class="scroll" tabindex="0" role="group" aria-label="{escape(block.caption)}">{diagram_svg(block, id)}</div>'
+            around = f'class="scroll" tabindex="0" role="group" aria-label="{escape(block.caption)}"'
+            drawn = f"<div {around}>{diagram_svg(block, id)}</div>"
             return f"<figure>{drawn}<figcaption>{escape(block.caption)}</figcaption></figure>"
         case Plot():
             return (

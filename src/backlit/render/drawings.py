@@ -7,10 +7,10 @@ from html import escape
 
 from backlit.derivation.document import Diagram, Edge, Node, Plot
 
-COLUMN = {"circle": 150, "box": 150}
-ROW = {"circle": 86, "box": 104}
-RADIUS, HALF, TALL = 27, 52, 19
-MARGIN = 62
+COLUMN = {"circle": 160, "box": 168}
+ROW = {"circle": 96, "box": 104}
+RADIUS, HALF, TALL = 32, 54, 19
+MARGIN = 84
 
 
 def diagram_svg(diagram: Diagram, id: str) -> str:
@@ -23,8 +23,8 @@ def diagram_svg(diagram: Diagram, id: str) -> str:
         f'<svg viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-labelledby="{id}-t {id}-d" '
         f'style="max-width:{width:.0f}px" class="drawing">',
         f'<title id="{id}-t">{escape(diagram.caption)}</title><desc id="{id}-d">{escape(diagram.description)}</desc>',
-        f'<defs><marker id="{id}-tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto" '
-        'markerUnits="userSpaceOnUse"><path d="M0 0L8 4L0 8z" class="tip"/></marker></defs>',
+        f'<defs><marker id="{id}-tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
+        'orient="auto" markerUnits="userSpaceOnUse"><path d="M0 0L8 4L0 8z" class="tip"/></marker></defs>',
     ]
     made += [edge_svg(edge, place, shape, id) for edge in diagram.edges]
     made += [node_svg(node, place[node.id], shape) for node in diagram.nodes]
@@ -67,10 +67,15 @@ def node_svg(node: Node, at: tuple[float, float], shape: str) -> str:
         below = y + TALL + 15
     text = f'<text x="{x:.0f}" y="{y + 4.5:.1f}" class="label">{escape(node.label)}</text>'
     under = [
-        f'<text x="{x:.0f}" y="{below + 14 * n:.0f}" class="{"value" if line.startswith("▲") else "below"}">{escape(line)}</text>'
+        f'<text x="{x:.0f}" y="{below + 14 * n:.0f}" class="{side(line)}">{escape(line)}</text>'
         for n, line in enumerate(node.below.splitlines())
     ]
     return mark + text + "".join(under)
+
+
+def side(line: str) -> str:
+    """The class of a line below a box: a value on its way up, or a slope on its way down."""
+    return "value" if line.startswith("▲") else "below"
 
 
 def plot_svg(plot: Plot, id: str) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 from backlit.derivation.document import Line, Section, Step, Text
 from backlit.derivation.expressions import (
     Add,
+    At,
     BigSum,
     Expr,
     Frac,
@@ -16,7 +17,6 @@ from backlit.derivation.expressions import (
     Mean,
     Mul,
     Neg,
-    Num,
     Partial,
     Root,
     Sym,
@@ -486,7 +486,7 @@ def bias_gradient(s: Scene, l: int) -> Step:
     columns = [s.vector(d, f"delta[{l}]") for d in s.grad.delta[l]]
     numbers: list[Expr] = [s.vector(value, id)]
     if s.m > 1:
-        symbols_of, front = share_factor(s)
+        _, front = share_factor(s)
         if even(s):
             made = total(s.terms(columns))
         else:
@@ -661,7 +661,8 @@ def down(s: Scene, l: int) -> Step:
         (
             *notes,
             (
-                f"W is {n}×{n_in} and sums over {n_in} numbers on the way up; its transpose, {n_in}×{n}, sums over the {n} units above.",
+                f"W is {n}×{n_in} and sums over {n_in} numbers on the way up; its transpose, {n_in}×{n}, sums over the "
+                f"{n} units above.",
             ),
         ),
         s.grad.a[k],
@@ -672,9 +673,4 @@ def down(s: Scene, l: int) -> Step:
 
 def index_row(of: Expr, column: int) -> Expr:
     """An entry whose row index is the k that is summed over."""
-    from backlit.derivation.expressions import At
-
     return At(of, ("k", str(column + 1)))
-
-
-__all__ = ["Num", "Root", "section"]

@@ -23,8 +23,7 @@ def section(s: Scene) -> Section:
             rows.append(((Sym("x_hat", str(l)),), (f"{n}×{s.m}",), (equation,), ("the way back through the norm",)))
         if s.trace.mask[l] is not None:
             rows.append(((Sym("mask", str(l)),), (f"{n}×{s.m}",), ("DO2",), ("the same units are dropped",)))
-        if l > 1 or True:
-            rows.append(((Sym("W", str(l)),), (f"{n}×{k}",), ("BP5",), ("its transpose carries δ down",)))
+        rows.append(((Sym("W", str(l)),), (f"{n}×{k}",), ("BP5",), ("its transpose carries δ down",)))
     head: tuple[Text, ...] = (("Kept",), ("Shape",), ("For",), ("Because",))
     said = (
         "The backward pass reads what the forward pass left. Without it everything would be computed again for each "

@@ -30,7 +30,8 @@ def section(s: Scene) -> Section:
     said = "agree" if agree else "do NOT all agree"
     items.append(
         (
-            f"Here, complex steps and central differences {said}; the largest relative error of a complex step is {worst:.1e}.",
+            f"Here, complex steps and central differences {said}; the largest relative error of a complex step is "
+            f"{worst:.1e}.",
         )
     )
     return Section("checklist", "Checklist", (Points(tuple(items)),))

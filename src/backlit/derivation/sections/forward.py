@@ -1,9 +1,12 @@
 """The worked numbers on the way up: z, norm, activation, dropout, skip of every layer, and the loss."""
 
 from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 
 from backlit.derivation.document import Line, Section, Step
-from backlit.derivation.expressions import Add, BigSum, Expr, Fn, Frac, Had, Mat, MatMul, Mul, Neg, Pow, Root, Sym
+from backlit.derivation.expressions import Add, At, BigSum, Expr, Fn, Frac, Had, Mat, MatMul, Mul, Num, Pow, Root, Sym
 from backlit.derivation.functions import ONE, TWO, applied, fn, known, loss_of, minus, value_of
 from backlit.derivation.scene import Cols, Scene, at, constant, entry_id, entry_indices, hidden, line
 
@@ -89,8 +92,6 @@ def pre_activation(s: Scene, l: int) -> Step:
 
 def ones_row(s: Scene, m: int) -> Mat:
     """1ᵀ, which hands b to every column."""
-    import numpy as np
-
     return s.mat(np.ones((1, m)))
 
 
@@ -112,8 +113,6 @@ def entry_z(s: Scene, l: int, i: int, j: int) -> Line:
 
 def index_k(of: Expr, *first: int) -> Expr:
     """An entry whose last index is the k that is summed over."""
-    from backlit.derivation.expressions import At
-
     return At(of, (*(str(i + 1) for i in first), "k"))
 
 
@@ -141,7 +140,7 @@ def group(s: Scene, l: int, g: int) -> list[tuple[int, int]]:
     return [(g, j) for j in range(s.net.n[l])]
 
 
-def moment(s: Scene, l: int, name: str, equation: str, value, sentence: str) -> Step:
+def moment(s: Scene, l: int, name: str, equation: str, value: Any, sentence: str) -> Step:
     """A mean or a variance, group by group."""
     id, symbol = f"{name}[{l}]", Sym(name, str(l))
     flat = value.ravel()
@@ -334,7 +333,7 @@ def skip(s: Scene, l: int) -> Step:
     )
 
 
-def times(scale, of: Expr) -> Expr:
+def times(scale: Num, of: Expr) -> Expr:
     """scale · of, where the scale is not 1."""
     return of if scale.value == 1 else MatMul(scale, of)
 
@@ -415,6 +414,3 @@ def cost(s: Scene) -> Step:
         notes=tuple(notes),
         value=s.grad.loss,
     )
-
-
-__all__ = ["Neg", "section"]

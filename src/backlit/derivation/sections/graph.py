@@ -1,5 +1,7 @@
 """The computational graph that automatic differentiation would build, with the same numbers on it."""
 
+from typing import Any
+
 from backlit.derivation.document import Diagram, Edge, Node, Paragraph, Section
 from backlit.derivation.scene import Scene
 
@@ -18,7 +20,7 @@ def section(s: Scene) -> Section | None:
     return Section("graph", "The computational graph", (Paragraph((said,)), drawing(s)))
 
 
-def short(s: Scene, values) -> str:
+def short(s: Scene, values: Any) -> str:
     """Up to two numbers in words; more are counted."""
     if values is None:
         return ""
@@ -26,7 +28,7 @@ def short(s: Scene, values) -> str:
     return ", ".join(flat) if len(flat) <= 2 and all(len(t) < 10 for t in flat) else f"{len(flat)} numbers"
 
 
-def node(s: Scene, id: str, column: float, row: float, label: str, value, slope, kind: str = "op") -> Node:
+def node(s: Scene, id: str, column: float, row: float, label: str, value: Any, slope: Any, kind: str = "op") -> Node:
     """A box with its value and its slope below it."""
     under = [f"▲ {short(s, value)}"] if value is not None else []
     under += [f"▼ {short(s, slope)}"] if slope is not None else []

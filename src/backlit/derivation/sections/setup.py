@@ -4,8 +4,8 @@ import numpy as np
 
 from backlit.core.network import Dense
 from backlit.derivation.document import Block, Diagram, Edge, Formula, Node, Paragraph, Section, Table, Text
-from backlit.derivation.expressions import Chain, Expr, Fn, Had, MatMul, Neg, Sym, Transpose
-from backlit.derivation.functions import applied, loss_of, minus
+from backlit.derivation.expressions import BigSum, Chain, Expr, Partial, Sym, Transpose
+from backlit.derivation.functions import applied, loss_of
 from backlit.derivation.scene import Scene, at
 from backlit.derivation.sections.forward import index_k
 
@@ -142,8 +142,6 @@ def sought(s: Scene) -> Section:
     n = s.net.n[-1]
     ell: Expr = loss_of(s.net.loss, [at(a, k) for k in range(n)], [at(y, k) for k in range(n)])
     if n > 4:
-        from backlit.derivation.expressions import BigSum
-
         ell = BigSum("k", loss_of(s.net.loss, [index_k(a)], [index_k(y)]))
     wanted: list[Expr] = [s.cost_slope("W", 1), s.cost_slope("b", 1)]
     blocks: tuple[Block, ...] = (
@@ -162,7 +160,7 @@ def sought(s: Scene) -> Section:
                 ", the slope at the inputs.",
             )
         ),
-        Formula(Chain((Sym("delta", "l"), Fn_partial(s)), ("=",))),
+        Formula(Chain((Sym("delta", "l"), Partial(Sym("ell"), Sym("z", "l"))), ("=",))),
     )
     return Section("sought", "What is sought", blocks)
 
@@ -172,6 +170,3 @@ def Fn_partial(s: Scene) -> Expr:
     from backlit.derivation.expressions import Partial
 
     return Partial(Sym("ell"), Sym("z", "l"))
-
-
-__all__ = ["Fn", "Had", "MatMul", "Neg", "minus", "setup", "sought"]

@@ -4,9 +4,9 @@ import numpy as np
 
 from backlit.core.activations import Activation
 from backlit.derivation.document import Block, Formula, Paragraph, Plot, Section
-from backlit.derivation.expressions import Chain, Iverson, MatMul, Partial, Sym
+from backlit.derivation.expressions import At, Chain, Iverson, MatMul, Partial, Sym
 from backlit.derivation.functions import applied, known, minus, slope_of, value_of
-from backlit.derivation.scene import Scene, at
+from backlit.derivation.scene import Scene
 
 
 def section(s: Scene) -> Section:
@@ -39,10 +39,8 @@ def part(s: Scene, phi: Activation, layers: list[int]) -> list[Block]:
     return [*made, plot(s, phi, layers)] if phi.name != "identity" else made
 
 
-def at_letter(of: Sym, index: str):
+def at_letter(of: Sym, index: str) -> At:
     """An entry with a letter for its index."""
-    from backlit.derivation.expressions import At
-
     return At(of, (index,))
 
 
@@ -60,6 +58,3 @@ def plot(s: Scene, phi: Activation, layers: list[int]) -> Plot:
         (("φ", tuple(map(float, phi.function(x)))), ("φ′", tuple(map(float, phi.derivative(x))))),
         tuple((float(a), float(b)) for a, b in zip(inside, slope, strict=True)),
     )
-
-
-__all__ = ["at", "section"]

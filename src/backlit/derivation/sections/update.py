@@ -1,11 +1,13 @@
 """The optimizer's step with numbers, and the cost before and after it."""
 
+from typing import Any
+
 import numpy as np
 
 from backlit.core.parameters import layout
 from backlit.derivation.document import Block, Line, Paragraph, Section, Step, Text
 from backlit.derivation.expressions import Add, Chain, Expr, Fn, Frac, Mat, MatMul, Mul, Neg, Num, Pow, Root, Sym
-from backlit.derivation.functions import ONE, TWO, fn, minus
+from backlit.derivation.functions import ONE, fn, minus
 from backlit.derivation.scene import Scene, at, constant, entry_id, entry_indices, line
 from backlit.derivation.update import Updated, optimizer_of
 
@@ -146,7 +148,7 @@ def entry_of(s: Scene, u: Updated, name: str, l: int, index: tuple[int, ...], id
     return line("", symbols, numbers, entry_id(id, index))
 
 
-def step_formula(s: Scene, u: Updated, optimizer, e: int, g: Num) -> Expr | None:
+def step_formula(s: Scene, u: Updated, optimizer: Any, e: int, g: Num) -> Expr | None:
     """The step of parameter e as the optimizer's equation makes it, from the state that it keeps."""
     eta = constant(optimizer.learning_rate)
     state = [s.num(v[e]) for v in u.state]
@@ -195,6 +197,3 @@ def costs(s: Scene, updates: list[Updated]) -> Step:
         notes=tuple(notes),
         value=last,
     )
-
-
-__all__ = ["TWO", "section"]
