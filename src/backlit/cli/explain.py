@@ -33,13 +33,14 @@ def command(
     ] = None,
     steps: Annotated[int, Option(help="Optimizer steps to take.")] = 1,
     digits: Annotated[int, Option(help="Significant digits that are printed.")] = 5,
+    entry: Annotated[str | None, Option(help="Work one entry alone, such as grad_W[2][0,1].")] = None,
 ) -> int:
     """Show where every number of a gradient comes from."""
     from backlit.io.atomic import check_folder
     from backlit.render.explanation import explain
 
     check_folder(output)
-    made = explain(problem, example=example, steps=steps, digits=digits)
+    made = explain(problem, example=example, steps=steps, digits=digits, entry=entry)
     if format is Shown.json and output is None:
         print_json(made.to_dict())
     else:

@@ -46,6 +46,16 @@ def check(problem: Problem, trace: Trace, grad: Gradients) -> dict[str, tuple[Ch
     return found
 
 
+def one(problem: Problem, trace: Trace, grad: Gradients, at: int) -> tuple[Check, ...]:
+    """Both methods for one parameter, by its place in theta."""
+    X, params = np.asarray(trace.a[0], float), problem.params
+
+    def at_theta(moved: Array) -> Any:
+        return cost(problem, params.__class__(problem.net, moved), X)
+
+    return compared(at_theta, params.theta, np.array([at]), grad.theta, True, None)
+
+
 def share_of(problem: Problem, trace: Trace) -> Array:
     """The share of each ∂ℓ_i/∂a_i in ∂C/∂a_i."""
     from backlit.core.passes import example_weights

@@ -2,9 +2,13 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
+from backlit.core.passes import Gradients, Trace
+from backlit.core.passes import forward as core_forward
 from backlit.core.problem import Problem
 from backlit.derivation import checks, update
-from backlit.derivation.document import Derivation, Section
+from backlit.derivation.document import Derivation, Paragraph, Section, Step
 from backlit.derivation.numbers import Numbers
 from backlit.derivation.quantities import quantities
 from backlit.derivation.scene import Scene
@@ -42,7 +46,9 @@ def derive(problem: Problem, *, steps: int = 1, digits: int = 5, title: str = ""
         raise ProblemError(f"steps must be at least 1, not {steps}")
     if not 2 <= digits <= 15:
         raise ProblemError(f"digits must lie between 2 and 15, not {digits}")
-    problem.data()
+    stopped = forward_only(problem).first_non_finite()
+    if stopped:
+        return cut_short(problem, stopped, digits, title)
     trace, grad = problem.passes()
     updates = update.run(problem, steps)
     s = Scene(problem, trace, grad, Numbers(digits), checks.check(problem, trace, grad))
@@ -54,6 +60,30 @@ def derive(problem: Problem, *, steps: int = 1, digits: int = 5, title: str = ""
         quantities(trace, grad, updates),
         digits,
     )
+
+
+def forward_only(problem: Problem) -> Trace:
+    """The trace of x."""
+    return core_forward(problem.net, problem.params, problem.data()[0], dropout=problem.dropout_key())
+
+
+def cut_short(problem: Problem, stopped: str, digits: int, title: str) -> Derivation:
+    """The steps up to the first quantity that is not finite, which is named."""
+    trace = forward_only(problem)
+    zeros = Gradients(float("nan"), problem.params, trace.a, trace.u, trace.z)  # nothing of it is shown
+    s = Scene(problem, trace, zeros, Numbers(digits))
+    steps: list[Step] = []
+    for step in forward.layer_steps(s):
+        steps.append(step)
+        if not np.isfinite(step.value).all():
+            break
+    said = (
+        f"{stopped} is the first quantity that is not finite (NaN or ∞): what follows from it has no meaning, so the "
+        "derivation ends there. Smaller weights or inputs keep it finite."
+    )
+    section = Section("forward", "Forward, as far as the numbers are finite", (Paragraph((said,)), *steps))
+    found = quantities(trace, None, [])
+    return Derivation(title, setup.introduction(s), (section,), found, digits, stopped)
 
 
 def document(s: Scene, updates: list[update.Updated]) -> Iterator[Section | None]:

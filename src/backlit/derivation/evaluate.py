@@ -70,7 +70,7 @@ def evaluate(expr: Expr) -> Any:
     """The value, a float or an array (n, m), of the printed numbers.  Raises NotNumeric."""
     match expr:
         case Num():
-            return float(expr.text)
+            return np.float64(expr.text if np.isfinite(expr.value) else expr.value)  # divides by 0 without a raise
         case Mat():
             return np.array([[evaluate(cell) for cell in row] for row in expr.rows], float)
         case Add():
@@ -147,6 +147,8 @@ def agrees(found: float, cell: Expr) -> bool:
     """Whether a computed value is the printed one, within half a unit in its last place where it is rounded."""
     if not isinstance(cell, Num):
         return bool(abs(found - evaluate(cell)) <= ROUNDING * abs(found))
+    if not np.isfinite(cell.value):
+        return bool(found == cell.value or (np.isnan(found) and np.isnan(cell.value)))
     printed = float(cell.text)
     slack = ROUNDING * max(abs(found), abs(printed), 1e-300)
     if cell.exact:

@@ -6,6 +6,7 @@
 """
 
 from dataclasses import dataclass
+from math import inf, isfinite
 
 from backlit.derivation.expressions import Num
 
@@ -22,6 +23,8 @@ class Numbers:
     def __call__(self, value: float, source: str | None = None) -> Num:
         """The number as a node of the tree; a rounding keeps its last zeros, a whole value has none."""
         value = float(value) + 0.0  # -0.0 is printed as 0
+        if not isfinite(value):
+            return Num(value, {inf: "∞", -inf: "-∞"}.get(value, "NaN"), False, source)
         rounded = float(f"{value:.{self.digits - 1}e}")
         exact = abs(rounded - value) <= ROUNDING * abs(value)
         return Num(value, plain(rounded, None if exact else self.digits), exact, source)

@@ -40,6 +40,8 @@ class Scene:
     grad: Gradients
     num: Numbers
     checks: dict[str, tuple[Check, ...]] = field(default_factory=dict)
+    only: tuple[int, ...] | None = None  # the one entry that is worked, where one was asked for
+    longest: int = TERMS
 
     @property
     def net(self) -> Network:
@@ -142,9 +144,9 @@ class Scene:
 
     def terms(self, made: Sequence[Expr]) -> tuple[Expr, ...]:
         """The terms of a sum, elided where they are many."""
-        if len(made) <= TERMS:
+        if len(made) <= self.longest:
             return tuple(made)
-        return (*made[: TERMS - 2], Dots(len(made) - TERMS + 1), made[-1])
+        return (*made[: self.longest - 2], Dots(len(made) - self.longest + 1), made[-1])
 
     def given(self, name: str) -> str:
         """The link of a number that was given, not computed."""
@@ -181,10 +183,13 @@ def line(label: str, symbols: Sequence[Expr], numbers: Sequence[Expr], id: str =
     return Line(label, worked(symbols, numbers), id)
 
 
-def entry_indices(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """The entries of an array that are worked, the first ones in C order."""
+def entry_indices(s: Scene, shape: tuple[int, ...], most: int = ENTRIES) -> list[tuple[int, ...]]:
+    """The entries of an array that are worked, the first ones in C order, or the one that was asked for."""
+    if s.only is not None:
+        inside = len(s.only) == len(shape) and all(i < n for i, n in zip(s.only, shape, strict=True))
+        return [s.only] if inside else []
     total = int(np.prod(shape))
-    return [tuple(int(i) for i in np.unravel_index(e, shape)) for e in range(min(total, ENTRIES))]
+    return [tuple(int(i) for i in np.unravel_index(e, shape)) for e in range(min(total, most))]
 
 
 def hidden(shape: tuple[int, ...], id: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from backlit.core.problem import Problem
 from backlit.derivation import Derivation, derive
 from backlit.derivation.document import Line, Step
+from backlit.derivation.entry import derive_entry
 from backlit.derivation.examples import EXAMPLES, read_example
 from backlit.derivation.expressions import Chain
 from backlit.errors import ProblemError
@@ -160,19 +161,23 @@ def explain(
     example: str | None = None,
     steps: int = 1,
     digits: int = 5,
+    entry: str | None = None,
 ) -> Explanation:
     """Work out where every number of a problem's gradient comes from.
 
     problem : a file, a mapping or a Problem; or `example`, one of `EXAMPLES`.  steps : optimizer steps to take.
-    digits : significant digits that are printed.  Raises ProblemError where both or neither are given.
+    digits : significant digits that are printed.  entry : work this one alone, as `grad_W[2][0,1]`.
+    Raises ProblemError where both or neither are given.
 
     >>> explain(example="worked").derivation.quantities["delta"]["2"]
-    [[-1.29001855616...]]
+    [[-1.29001855615989...]]
     """
     if (problem is None) == (example is None):
         raise ProblemError(f"give a problem or the name of an example, one of {', '.join(EXAMPLES)}")
     found = read_problem(read_example(example) if example else problem)  # type: ignore[arg-type]
     name = f"the example “{example}”" if example else Path(found.name).name
+    if entry is not None:
+        return Explanation(derive_entry(found, entry, digits=digits, title=f"{entry} of {name}"))
     return Explanation(derive(found, steps=steps, digits=digits, title=f"Backpropagation, worked: {name}"))
 
 

@@ -16,7 +16,7 @@ class TypstWriter(Writer[str]):
 
     def number(self, num: Num) -> str:
         """1.5e-7 as 1.5 times 10^(-7)."""
-        mantissa, _, exponent = num.text.partition("e")
+        mantissa, _, exponent = num.text.replace("NaN", '"NaN"').partition("e")
         return mantissa + (f" times 10^({exponent})" if exponent else "")
 
     def sym(self, sym: tree.Sym) -> str:

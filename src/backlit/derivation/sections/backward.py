@@ -23,7 +23,7 @@ from backlit.derivation.expressions import (
     Transpose,
 )
 from backlit.derivation.functions import ONE, applied, known, loss_slope_of, minus, slope_of
-from backlit.derivation.scene import Cols, Scene, at, constant, entry_id, hidden, line
+from backlit.derivation.scene import Cols, Scene, at, constant, entry_id, entry_indices, hidden, line
 from backlit.derivation.sections.forward import before_activation, below, entries, group, index_k, lines, times
 
 
@@ -511,7 +511,7 @@ def bias_gradient(s: Scene, l: int) -> Step:
         + (" itself." if s.m == 1 else ", averaged over the examples." if s.net.reduction == "mean" else ", summed."),
         "backward",
         (chain,),
-        tuple(entry_b(s, l, j) for j in range(min(n, 8))) if s.m > 1 else (),
+        tuple(entry_b(s, l, *index) for index in entry_indices(s, (n,), 8)) if s.m > 1 or s.only else (),
         ((symbol, f"{n}×1"), (Sym("delta", str(l)), f"{n}×1")),
         tuple(notes),
         value,

@@ -15,17 +15,26 @@ AXIS_WORDS = {"batch": "over the batch", "layer": "over the units of each exampl
 
 def section(s: Scene) -> Section:
     """Forward, layer by layer."""
-    steps: list[Step] = []
-    for l, layer in s.net.numbered():
-        steps.append(pre_activation(s, l))
-        if layer.norm:
-            steps += normalization(s, l)
-        steps.append(activation(s, l))
-        if s.trace.mask[l] is not None:
-            steps.append(dropout(s, l))
-        if layer.skip_from is not None:
-            steps.append(skip(s, l))
-    return Section("forward", "Forward: from the inputs to the loss", (*steps, *losses(s)))
+    return Section("forward", "Forward: from the inputs to the loss", (*layer_steps(s), *losses(s)))
+
+
+def layer_steps(s: Scene) -> list[Step]:
+    """The steps of every layer, up to the output."""
+    return [step for l in range(1, s.net.L + 1) for step in one_layer(s, l)]
+
+
+def one_layer(s: Scene, l: int) -> list[Step]:
+    """The steps of one layer."""
+    layer = s.layer(l)
+    steps = [pre_activation(s, l)]
+    if layer.norm:
+        steps += normalization(s, l)
+    steps.append(activation(s, l))
+    if s.trace.mask[l] is not None:
+        steps.append(dropout(s, l))
+    if layer.skip_from is not None:
+        steps.append(skip(s, l))
+    return steps
 
 
 def lines(s: Scene, build: Callable[[Cols], tuple[list[Expr], list[Expr]]]) -> tuple[Line, ...]:
@@ -35,7 +44,7 @@ def lines(s: Scene, build: Callable[[Cols], tuple[list[Expr], list[Expr]]]) -> t
 
 def entries(s: Scene, id: str, shape: tuple[int, ...], entry: Callable[..., Line]) -> tuple[Line, ...]:
     """The first entries of a quantity, worked."""
-    return tuple(entry(s, *index) for index in entry_indices(shape))
+    return tuple(entry(s, *index) for index in entry_indices(s, shape))
 
 
 def below(l: int) -> str:

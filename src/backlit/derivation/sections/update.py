@@ -90,7 +90,7 @@ def parameter_step(s: Scene, u: Updated, name: str, l: int, rate: float) -> Step
     elif plain:
         moved = Add(shaped(before, given), Neg(MatMul(constant(rate), shaped(g, source))))
         made.append(Line("", arrow(symbol, moved, shaped(after, id))))
-        for index in entry_indices(after.shape)[:6]:
+        for index in entry_indices(s, after.shape, 6):
             numbers = [
                 minus(s.num(before[index], given), Mul(constant(rate), s.num(g[index], source))),
                 s.num(after[index], id),
@@ -98,7 +98,7 @@ def parameter_step(s: Scene, u: Updated, name: str, l: int, rate: float) -> Step
             entries.append(line("", [at(symbol, *index)], numbers, entry_id(id, index)))
     else:
         made.append(Line("", arrow(symbol, Add(shaped(before, given), shaped(step, None)), shaped(after, id))))
-        entries += [entry_of(s, u, name, l, index, id) for index in entry_indices(after.shape)[:6]]
+        entries += [entry_of(s, u, name, l, index, id) for index in entry_indices(s, after.shape, 6)]
         sentence = "Each parameter moves by its step; the entries show how a step is made."
     formula: Expr = symbol if frozen else Add(symbol, delta)
     if plain and not frozen:
