@@ -19,7 +19,10 @@ def test_every_elementwise_activation_is_written_out():
 @pytest.mark.parametrize("name", VALUES)
 @pytest.mark.parametrize("u", POINTS)
 def test_value_and_slope(name, u):
-    for phi in {ACTIVATIONS[name], get_activation({"name": name, "alpha": 0.3} if name in ("leaky_relu", "elu") else name)}:
+    for phi in {
+        ACTIVATIONS[name],
+        get_activation({"name": name, "alpha": 0.3} if name in ("leaky_relu", "elu") else name),
+    }:
         at = np.array([u])
         assert evaluate(value_of(phi, NUM(u))) == pytest.approx(phi.function(at)[0], rel=1e-9, abs=1e-12)
         assert evaluate(slope_of(phi, NUM(u))) == pytest.approx(phi.derivative(at)[0], rel=1e-9, abs=1e-12)

@@ -8,13 +8,13 @@ figures themselves must give the printed result.
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
+from tests.strategies import problems
 
 from backlit.core.problem import Problem
 from backlit.derivation import derive
 from backlit.derivation.evaluate import NotNumeric, evaluate, half_unit, has_dots, nodes
 from backlit.derivation.expressions import Chain, Mat, Num
 from backlit.derivation.numbers import Numbers
-from tests.strategies import problems
 
 TRIES = 24
 

@@ -48,9 +48,7 @@ def test_mazur():
     found = explain(example="mazur").to_dict()
     assert found["loss"] == pytest.approx(0.298371108760, rel=1e-10)
     assert_allclose(found["a"]["2"], [[0.751365069552, 0.772928465321]], rtol=1e-11)
-    assert_allclose(
-        found["grad_W"]["2"], [[0.0821670406, 0.0826676278], [-0.0226025405, -0.0227402422]], rtol=1e-8
-    )
+    assert_allclose(found["grad_W"]["2"], [[0.0821670406, 0.0826676278], [-0.0226025405, -0.0227402422]], rtol=1e-8)
     assert_allclose(
         found["grad_W"]["1"], [[0.000438567734, 0.000877135469], [0.000497712735, 0.000995425471]], rtol=1e-8
     )

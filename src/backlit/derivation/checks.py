@@ -19,7 +19,7 @@ TINY, STEP = 1e-30, 1e-5
 FEW = 1200  # numbers that are checked one by one
 DIRECTIONS = 3
 COMPLEX_OK, DIFFERENCE_OK = 1e-12, 1e-6
-ZERO = 1e-6  # a tensor whose gradient is 0 but for rounding is measured against the largest gradient
+ZERO = 1e-3  # a tensor whose gradient is 0 but for rounding is measured against a part of the largest
 
 
 def check(problem: Problem, trace: Trace, grad: Gradients) -> dict[str, tuple[Check, ...]]:

@@ -5,6 +5,8 @@
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from backlit.core.activations import SELU_ALPHA, SELU_SCALE, Activation
 from backlit.core.losses import Loss
 from backlit.derivation.expressions import (
@@ -17,10 +19,10 @@ from backlit.derivation.expressions import (
     Neg,
     Num,
     Pow,
-    Sym,
 )
 from backlit.derivation.scene import constant
 
+TINY = float(np.finfo(np.float64).tiny)
 ZERO, ONE, TWO = constant(0), constant(1), constant(2)
 SELU_NUMBERS = (constant(round(SELU_SCALE, 10)), constant(round(SELU_ALPHA, 10)))
 
@@ -63,11 +65,6 @@ def expm1(u: Expr) -> Add:
 def softplus(u: Expr) -> Fn:
     """ln(1 + e^u)."""
     return fn("ln", Add(ONE, fn("exp", u)))
-
-
-def selu_parts() -> tuple[Expr, Expr]:
-    """λ and α."""
-    return SELU_NUMBERS
 
 
 VALUES: dict[str, Callable[..., Expr]] = {
@@ -156,6 +153,23 @@ def vanishes(factor: Expr) -> bool:
     return isinstance(factor, Num) and factor.value == 0
 
 
+def clipped(a: Expr) -> bool:
+    """Whether a printed output, or 1 minus it, is so near to 0 that core takes log(tiny) and the slope 0 there."""
+    if isinstance(a, Add) and isinstance(a.items[1], Neg) and isinstance(a.items[1].of, Num):
+        return 1 - a.items[1].of.value < TINY
+    return isinstance(a, Num) and a.value < TINY
+
+
+def log(a: Expr) -> Fn:
+    """ln a, of tiny where a is smaller."""
+    return fn("ln", fn("max", a, constant(TINY)) if clipped(a) else a)
+
+
+def quotient(y: Expr, a: Expr) -> Expr:
+    """y/a, and 0 where a is clipped."""
+    return ZERO if clipped(a) else Frac(y, a)
+
+
 def loss_terms(loss: Loss, a: Expr, y: Expr) -> list[Expr]:
     """What one output adds to ℓ."""
     match loss.name:
@@ -175,14 +189,14 @@ def loss_terms(loss: Loss, a: Expr, y: Expr) -> list[Expr]:
             q = constant(loss.parameters["quantile"])
             return [fn("max", Mul(q, minus(y, a)), Mul(minus(q, ONE), minus(y, a)))]
         case "cross_entropy":
-            return [] if vanishes(y) else [Mul(y, fn("ln", a))]
+            return [] if vanishes(y) else [Mul(y, log(a))]
         case "binary_cross_entropy":
             second = minus(ONE, y)
             last = isinstance(y, Num) and y.value == 1
-            terms: list[Expr] = [] if vanishes(y) else [Mul(y, fn("ln", a))]
-            return terms if last else [*terms, Mul(second, fn("ln", minus(ONE, a)))]
+            terms: list[Expr] = [] if vanishes(y) else [Mul(y, log(a))]
+            return terms if last else [*terms, Mul(second, log(minus(ONE, a)))]
         case "poisson":
-            return [a] if vanishes(y) else [a, Neg(Mul(y, fn("ln", a)))]
+            return [a] if vanishes(y) else [a, Neg(Mul(y, log(a)))]
     return [Fn("loss", (a, y))]
 
 
@@ -205,14 +219,9 @@ def loss_slope_of(loss: Loss, a: Expr, y: Expr, n: int) -> Expr:
                 return ZERO
             return minus(Iverson(a, ">", y), constant(loss.parameters["quantile"]))
         case "cross_entropy":
-            return Neg(Frac(y, a))
+            return Neg(quotient(y, a))
         case "binary_cross_entropy":
-            return Add(Neg(Frac(y, a)), Frac(minus(ONE, y), minus(ONE, a)))
+            return Add(Neg(quotient(y, a)), quotient(minus(ONE, y), minus(ONE, a)))
         case "poisson":
-            return minus(ONE, Frac(y, a))
+            return minus(ONE, quotient(y, a))
     return Fn("loss'", (a, y))
-
-
-def target(l: int) -> Sym:
-    """The symbol of the targets."""
-    return Sym("y")
