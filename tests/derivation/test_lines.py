@@ -99,9 +99,9 @@ def test_every_line_holds(drawn):
 def test_a_wrong_line_is_seen():
     """Test the tester."""
     num = Numbers(5)
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="Chain"):
         judge(Chain((num(1 / 3), num(0.33334)), ("=",)), np.random.default_rng(0))
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="Chain"):
         judge(Chain((num(1 / 3), num(0.33444)), ("≈",)), np.random.default_rng(0))
 
 

@@ -3,7 +3,7 @@
 >>> from backlit.derivation.numbers import Numbers
 >>> from backlit.derivation.expressions import Add, Mul
 >>> num = Numbers(digits=3)
->>> round(evaluate(Add(Mul(num(2 / 3), num(3)), num(-1))), 6)
+>>> round(float(evaluate(Add(Mul(num(2 / 3), num(3)), num(-1)))), 6)
 1.001
 """
 
