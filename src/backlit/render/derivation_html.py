@@ -97,11 +97,19 @@ def line_values(line: Line) -> dict[str, str]:
     return {"id": line.id, "label": line.label, "row": pieces(line.chain)}
 
 
+def heading(cell: Text) -> str:
+    """A heading cell; a formula alone is given to screen readers as words, which they need in a heading."""
+    if any(isinstance(part, str) and part.strip() for part in cell):
+        return words(cell)
+    spoken = "".join(part if isinstance(part, str) else inline(part) for part in cell)
+    return f'<span aria-hidden="true">{words(cell)}</span><span class="sr">{escape(spoken)}</span>'
+
+
 def table_html(table: Table) -> str:
     """A table whose first column heads its rows."""
-    head = "".join(f'<th scope="col">{words(cell)}</th>' for cell in table.header)
+    head = "".join(f'<th scope="col">{heading(cell)}</th>' for cell in table.header)
     rows = "".join(
-        f'<tr><th scope="row">{words(row[0])}</th>' + "".join(f"<td>{words(cell)}</td>" for cell in row[1:]) + "</tr>"
+        f'<tr><th scope="row">{heading(row[0])}</th>' + "".join(f"<td>{words(cell)}</td>" for cell in row[1:]) + "</tr>"
         for row in table.rows
     )
     return (

@@ -8,6 +8,7 @@ from html import escape
 
 from backlit.derivation import expressions as tree
 from backlit.derivation.expressions import Expr, Num
+from backlit.render.inline import number_text
 from backlit.render.notation import ATOM, Writer, function, symbol
 
 CUT = "\0"  # around a piece that is HTML, not MathML
@@ -48,7 +49,10 @@ class MathmlWriter(Writer[str]):
         if self.depth or num.source is None:
             return self.digits(num)
         sign = " class=neg" if num.negative else ""
-        return f'{CUT}<a href="#{escape(num.source)}"{sign}><math>{self.digits(num)}</math></a>{CUT}'
+        spoken = escape(f"{number_text(num.text)}, from {num.source}")
+        return (
+            f'{CUT}<a href="#{escape(num.source)}" aria-label="{spoken}"{sign}><math>{self.digits(num)}</math></a>{CUT}'
+        )
 
     def sym(self, sym: tree.Sym) -> str:
         """z₁⁽²⁾."""
