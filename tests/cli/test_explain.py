@@ -64,6 +64,6 @@ def test_overflow_ends_at_the_first_step_that_is_not_finite(capsys, tmp_path):
     code, out, _ = run(capsys, path, "--format", "json")
     found = json.loads(out)
     assert code == 0
-    assert found["stopped"] == "h[1]"
+    assert found["stopped"] == "a[1]"
     assert found["a"]["1"] == [[None]]
     assert [step["id"] for step in found["steps"]][-1].startswith("a[1]")

@@ -46,9 +46,8 @@ def derive(problem: Problem, *, steps: int = 1, digits: int = 5, title: str = ""
         raise ProblemError(f"steps must be at least 1, not {steps}")
     if not 2 <= digits <= 15:
         raise ProblemError(f"digits must lie between 2 and 15, not {digits}")
-    stopped = forward_only(problem).first_non_finite()
-    if stopped:
-        return cut_short(problem, stopped, digits, title)
+    if forward_only(problem).first_non_finite():
+        return cut_short(problem, digits, title)
     trace, grad = problem.passes()
     updates = update.run(problem, steps)
     s = Scene(problem, trace, grad, Numbers(digits), checks.check(problem, trace, grad))
@@ -67,7 +66,7 @@ def forward_only(problem: Problem) -> Trace:
     return core_forward(problem.net, problem.params, problem.data()[0], dropout=problem.dropout_key())
 
 
-def cut_short(problem: Problem, stopped: str, digits: int, title: str) -> Derivation:
+def cut_short(problem: Problem, digits: int, title: str) -> Derivation:
     """The steps up to the first quantity that is not finite, which is named."""
     trace = forward_only(problem)
     zeros = Gradients(float("nan"), problem.params, trace.a, trace.u, trace.z)  # nothing of it is shown
@@ -77,6 +76,7 @@ def cut_short(problem: Problem, stopped: str, digits: int, title: str) -> Deriva
         steps.append(step)
         if not np.isfinite(step.value).all():
             break
+    stopped = steps[-1].id
     said = (
         f"{stopped} is the first quantity that is not finite (NaN or ∞): what follows from it has no meaning, so the "
         "derivation ends there. Smaller weights or inputs keep it finite."
