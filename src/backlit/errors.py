@@ -4,6 +4,9 @@ Every error that Backlit raises for a bad call, file or number is a `BacklitErro
 leave with exit code 2.  Each is a `ValueError` too, which is what scikit-learn's conventions and most callers expect.
 """
 
+import difflib
+from collections.abc import Collection
+
 
 class BacklitError(ValueError):
     """Something the caller can mend; `str(error)` is one line."""
@@ -35,3 +38,14 @@ class Divergence(BacklitError):
     def __init__(self, message: str, *, step: int, layer: int | None = None):
         super().__init__(message)
         self.step, self.layer = step, layer
+
+
+def near(name: object, names: Collection[str]) -> str:
+    """Say which names there are, the nearest first where one is near.
+
+    >>> near("adma", ["adam", "sgd"])
+    'did you mean adam? (one of adam, sgd)'
+    """
+    close = difflib.get_close_matches(name.lower(), names, n=1) if isinstance(name, str) else []
+    listing = f"one of {', '.join(names)}"
+    return f"did you mean {close[0]}? ({listing})" if close else listing

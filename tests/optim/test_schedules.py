@@ -50,6 +50,7 @@ def test_the_cases_cover_the_table():
         (OneCycle(total=5, rise=0.2, start=0.2, end=0.0), [0, 2, 4], [1, 0.5, 0.0]),
         (WarmUp(length=4), [0, 1, 3, 4, 5], [0.2, 0.4, 0.8, 1, 1]),
         (WarmUp(length=2, after=Step(every=2, per="step")), [0, 1, 2, 3, 4], [1 / 3, 2 / 3, 1, 1, 0.1]),
+        (WarmUp(length=2, after=OneCycle(total=9, start=0.25)), [1, 2], [2 / 3, 0.25]),
         (ReduceOnPlateau(), [0, 50], [1, 1]),
         (Adaptive(), [0, 50], [1, 1]),
     ],

@@ -87,6 +87,15 @@ def test_the_same_seed_gives_the_same_model_and_another_seed_another():
     assert first.tolist() != other.tolist()
 
 
+def test_a_checkpointed_run_goes_on_and_ends_alike(tmp_path):
+    whole = train(dataset="wine", **QUICK).model.params.theta
+    stopped = train(dataset="wine", checkpoint=tmp_path / "run", **QUICK)
+    assert stopped.model.params.theta.tolist() == whole.tolist()
+    again = train(dataset="wine", checkpoint=tmp_path / "run", **QUICK)
+    assert again.model.params.theta.tolist() == whole.tolist()
+    assert len(again.history) == QUICK["epochs"]
+
+
 def test_held_out_rows_do_not_reach_the_encoder():
     table = pl.DataFrame({"a": np.arange(100.0), "y": [0, 1] * 50})
     encoder = train(table, "y", **QUICK).model.encoder

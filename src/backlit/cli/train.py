@@ -41,6 +41,9 @@ def command(
     engine: Annotated[str, Option(help="Which engine runs it.")] = "auto",
     out: Annotated[Path | None, Option(help="Write the model here (.safetensors).", show_default=False)] = None,
     report: Annotated[Path | None, Option(help="Write a report here (.html).", show_default=False)] = None,
+    checkpoint: Annotated[
+        Path | None, Option(help="Keep the run in this folder, and go on from there if it is.", show_default=False)
+    ] = None,
     format: Annotated[Format, Option(help="How to show the result.")] = Format.text,
 ) -> int:
     """Train a network on a table and score it on rows that it never saw."""
@@ -69,6 +72,7 @@ def command(
             engine=engine,
             out=out,
             report=report,
+            checkpoint=checkpoint,
             progress=True,
         )
     except Divergence as error:

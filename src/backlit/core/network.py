@@ -16,8 +16,8 @@ import numpy as np
 
 from backlit.core.activations import Activation, get_activation
 from backlit.core.losses import SHORT_FORMS, Loss, get_loss
-from backlit.core.specs import finite_number, near
-from backlit.errors import ProblemError, ShapeError
+from backlit.core.specs import finite_number
+from backlit.errors import ProblemError, ShapeError, near
 
 if TYPE_CHECKING:
     from backlit.core.parameters import Parameters

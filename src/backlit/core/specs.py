@@ -1,23 +1,11 @@
 """Read `"name"` or `{"name": ..., "parameter": ...}`: how files name activations, losses and initializers."""
 
-import difflib
 import math
 from collections.abc import Collection, Mapping
 from numbers import Real
 from typing import Any
 
-from backlit.errors import ProblemError
-
-
-def near(name: object, known: Collection[str]) -> str:
-    """Say which names there are, the nearest first where one is near.
-
-    >>> near("relo", ["relu", "tanh"])
-    'did you mean relu? (one of relu, tanh)'
-    """
-    close = difflib.get_close_matches(str(name).lower(), known, n=1)
-    listing = f"one of {', '.join(known)}"
-    return f"did you mean {close[0]}? ({listing})" if close else listing
+from backlit.errors import ProblemError, near
 
 
 def read_spec(

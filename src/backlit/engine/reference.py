@@ -10,7 +10,7 @@ from backlit.core.parameters import Parameters, trainable
 from backlit.core.passes import Gradients, Trace, backward, example_losses, forward
 from backlit.engine.protocol import Array, Data, EpochResult, Recipe, State
 from backlit.errors import Divergence
-from backlit.optim import clip_by_norm, clip_by_value
+from backlit.optim import clip_by_norm, clip_by_value, norm
 
 ROWS_AT_ONCE = 4096  # bounds the memory of a prediction
 
@@ -38,7 +38,7 @@ class ReferenceEngine:
                 continue
             grad = self.step(state, data.X[rows], data.Y[rows], weight, float(lr))
             total, seen, steps = total + grad.loss * len(rows), seen + len(rows), steps + 1
-            norms += [np.linalg.norm(W) for W in grad.W[1:]]
+            norms += [norm(W) for W in grad.W[1:]]
         return EpochResult(total / max(seen, 1), norms / max(steps, 1), steps, interrupted=stop())
 
     def step(self, state: State, X: Array, Y: Array, weight: Array | None, lr: float) -> Gradients:
@@ -49,12 +49,11 @@ class ReferenceEngine:
         grad = backward(net, state.params, trace, Y, weight)
         g = clip_by_value(clip_by_norm(grad.theta, recipe.clip_norm), recipe.clip_value)
         g = np.where(self.frozen, 0, g)
-        with np.errstate(over="ignore", invalid="ignore"):  # found, and named, on the next line
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # found, and named, right below
             change, slots = recipe.optimizer.update(g, state.slots, state.step + 1, lr=lr, theta=state.params.theta)
-        change = np.where(self.frozen, 0, change)
-        refuse_non_finite(trace, grad, state.params.theta + change, state.step + 1)
-        state.params.theta += change
-        for kept, new in zip(state.slots, slots, strict=True):
+            theta = np.where(self.frozen, state.params.theta, state.params.theta + change)
+        refuse_non_finite(trace, grad, (*slots, theta), state.step + 1)
+        for kept, new in zip((state.params.theta, *state.slots), (theta, *slots), strict=True):
             kept[:] = new
         for l, layer in net.numbered():
             if layer.norm == "batch":
@@ -96,9 +95,13 @@ def batches(order: Array, size: int) -> list[Array]:
     return [order[start : start + size] for start in range(0, len(order), size)]
 
 
-def refuse_non_finite(trace: Trace, grad: Gradients, theta: Array, step: int) -> None:
-    """Raise Divergence naming the first quantity of this step that is not finite."""
-    if np.isfinite(grad.loss) and np.isfinite(theta).all():
+def refuse_non_finite(trace: Trace, grad: Gradients, updated: tuple[Array, ...], step: int) -> None:
+    """Raise Divergence naming the first quantity of this step that is not finite.
+
+    The gradient is looked at before clipping, which makes infinity small; `updated` is theta and the optimizer's state
+    (an infinite mean square would make every later step 0).
+    """
+    if np.isfinite(grad.loss) and all(np.isfinite(vector).all() for vector in (grad.theta, *updated)):
         return
     name = trace.first_non_finite()
     if name is None and not np.isfinite(grad.loss):

@@ -8,6 +8,7 @@ Beyond them: `activation` takes every activation of Backlit and a tuple of one a
 import warnings
 from collections.abc import Iterable
 from functools import partial
+from math import ceil
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -17,15 +18,15 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
 
 from backlit.core.network import Dense, Network
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
 from backlit.engine import Data, Engine, Recipe, State, get_engine
 from backlit.errors import ProblemError
-from backlit.estimators.lbfgs import fit_lbfgs
-from backlit.estimators.options import ACTIVATION_NAMES, optimizer_of, schedule_of
+from backlit.estimators.lbfgs import fit_lbfgs, take_moments
+from backlit.estimators.options import ACTIVATION_NAMES, optimizer_of, rate_is_spent, schedule_of
 from backlit.training import History, Settings
 from backlit.training import fit as train
 
@@ -69,6 +70,8 @@ class BaseMLP(BaseEstimator):
         "n_threads": [COUNT, None],
     }
 
+    _state: State | None  # of the stochastic solvers, kept from one partial_fit to the next
+
     # --- what a subclass gives ---
 
     def _read_targets(self, y: Any, first: bool) -> Array:
@@ -97,10 +100,11 @@ class BaseMLP(BaseEstimator):
         """
         self._validate_params()
         go_on = self.warm_start and hasattr(self, "network_")
-        data = self._read(X, y, sample_weight, first=not go_on)
+        data = self._read(X, y, sample_weight, first=not go_on, new_targets=not go_on)
         if not go_on:
             self._start(data)
         self._check_shapes(data)
+        self._state = None  # warm_start keeps what was learned, not the optimizer's memory
         if self.solver == "lbfgs":
             return self._fit_lbfgs(data)
         data, held_out = self._hold_out(data) if self.early_stopping else (data, None)
@@ -112,13 +116,13 @@ class BaseMLP(BaseEstimator):
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True: it sees no held-out examples")
         self._validate_params()
-        data = self._read(X, y, sample_weight, first=first)
+        data = self._read(X, y, sample_weight, first=first, new_targets=False)  # the caller named the classes
         if first:
             self._start(data)
         self._check_shapes(data)
         return self._fit_stochastic(data, None, epochs=1)
 
-    def _read(self, X: Any, y: Any, sample_weight: Any, *, first: bool) -> Data:
+    def _read(self, X: Any, y: Any, sample_weight: Any, *, first: bool, new_targets: bool) -> Data:
         X, y = validate_data(
             self,
             X,
@@ -129,10 +133,11 @@ class BaseMLP(BaseEstimator):
             order="C",
             reset=first,
         )
+        y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, X, ensure_non_negative=True)
         if weight is not None and not weight.any():
             raise ValueError("sample_weight is zero everywhere: give at least one example a weight above 0")
-        Y = np.ascontiguousarray(self._read_targets(y, first), dtype=X.dtype)
+        Y = np.ascontiguousarray(self._read_targets(y, new_targets), dtype=X.dtype)
         return Data(X, Y, None if weight is None else weight.astype(X.dtype))
 
     _numeric = False
@@ -144,9 +149,9 @@ class BaseMLP(BaseEstimator):
         X = data.X if self._scheme()["scheme"] == "lsuv" else None
         self._params = self.network_.init(self._scheme(), seed=self._draw_seed(), X=X, dtype=data.X.dtype)
         self._statistics = Statistics(self.network_, data.X.dtype)
-        self._state: State | None = None
+        self._state = None
         self.history_ = History()
-        self.n_iter_ = self.t_ = 0
+        self.t_ = 0
 
     def _scheme(self) -> dict[str, Any]:
         return {"scheme": self.init} if isinstance(self.init, str) else dict(self.init)
@@ -189,10 +194,20 @@ class BaseMLP(BaseEstimator):
             raise ValueError(f"y has {data.Y.shape[1]} outputs, but the network was built for {self.network_.outputs}")
 
     def _hold_out(self, data: Data) -> tuple[Data, Data]:
-        rows = np.arange(len(data))
-        kept, held_out = train_test_split(
-            rows, test_size=self.validation_fraction, random_state=self._draw_seed(), stratify=self._stratify(data.Y)
-        )
+        """Examples to learn from and examples to score by; those of weight 0 can be neither."""
+        rows = np.arange(len(data)) if data.sample_weight is None else np.flatnonzero(data.sample_weight)
+        n_held_out = ceil(self.validation_fraction * len(rows))
+        if n_held_out < 2:
+            raise ValueError(
+                f"The validation set is too small: n_samples = {len(rows)} and validation_fraction = "
+                f"{self.validation_fraction:g} make {n_held_out} of at least 2. Increase validation_fraction, or set "
+                f"early_stopping=False"
+            )
+        labels = self._stratify(data.Y[rows])
+        if labels is not None:  # only where both parts can hold every class
+            counts = np.unique(labels, return_counts=True)[1]
+            labels = labels if counts.min() > 1 and len(counts) <= min(n_held_out, len(rows) - n_held_out) else None
+        kept, held_out = train_test_split(rows, test_size=n_held_out, random_state=self._draw_seed(), stratify=labels)
         return take(data, kept), take(data, held_out)
 
     def _settings(self, n: int, epochs: int) -> Settings:
@@ -200,11 +215,11 @@ class BaseMLP(BaseEstimator):
             epochs=epochs,
             batch_size=self._batch(n),
             optimizer=optimizer_of(self),
-            schedule=schedule_of(self),
+            schedule=schedule_of(self, n),
             clip_norm=self.clip_norm,
             shuffle=self.shuffle,
             monitor="validation_score" if self.early_stopping else "loss",
-            patience=None if self.learning_rate == "adaptive" and self.solver == "sgd" else self.n_iter_no_change,
+            patience=None if self._adapts() else self.n_iter_no_change,
             tol=self.tol,
             restore_best=self.early_stopping,
             seed=self._draw_seed(),
@@ -212,15 +227,22 @@ class BaseMLP(BaseEstimator):
             n_threads=self.n_threads,
         )
 
+    def _adapts(self) -> bool:
+        return self.learning_rate == "adaptive" and self.solver == "sgd"
+
     def _fit_stochastic(self, data: Data, held_out: Data | None, epochs: int | None = None) -> Self:
-        before = len(self.history_)
+        before, settings = len(self.history_), self._settings(len(data), epochs or self.max_iter)
+        if self._state is None:
+            slots = settings.optimizer.init(self._params.theta)
+            self._state = State(self._params, slots, self._statistics)
         outcome = train(
             self.network_,
             self._params,
             data,
-            self._settings(len(data), epochs or self.max_iter),
+            settings,
             validation=held_out,
             score=None if held_out is None else partial(self._validation_score, held_out),
+            callbacks=[rate_is_spent] if self._adapts() else [],
             progress=bool(self.verbose),
             state=self._state,
             history=self.history_,
@@ -241,7 +263,7 @@ class BaseMLP(BaseEstimator):
 
     def _record(self, epochs: int, n: int) -> None:
         """Leave scikit-learn's fitted attributes."""
-        self.n_iter_ += epochs
+        self.n_iter_ = epochs
         self.t_ += epochs * n
         self.loss_curve_ = self.history_.column("loss")
         if self.loss_curve_:
@@ -254,7 +276,11 @@ class BaseMLP(BaseEstimator):
     def _fit_lbfgs(self, data: Data) -> Self:
         recipe = Recipe(self.network_, optimizer_of(self), len(data), n_threads=self.n_threads)
         engine = get_engine(self.engine, recipe)
-        self.loss_, self.n_iter_ = fit_lbfgs(
+        if self.dropout:
+            raise ValueError(
+                "dropout draws a mask for each step, which lbfgs cannot follow: set dropout=0 or solver=adam"
+            )
+        found = fit_lbfgs(
             engine,
             self._params,
             data,
@@ -263,12 +289,13 @@ class BaseMLP(BaseEstimator):
             tol=self.tol,
             verbose=bool(self.verbose),
         )
-        self.best_loss_ = self.loss_
-        self.t_ = self.n_iter_ * len(data)
+        self.loss_, self.n_iter_ = float(found.fun), int(found.nit)
         if not np.isfinite(self._params.theta).all():
             raise ValueError("Solver produced non-finite parameter weights: scale the inputs")
-        if self.n_iter_ >= self.max_iter:
-            warnings.warn(f"lbfgs failed to converge after {self.n_iter_} iterations", ConvergenceWarning, stacklevel=3)
+        take_moments(self._statistics, self._params, data.X)
+        if found.status:
+            message = f"lbfgs failed to converge after {self.n_iter_} iterations: {found.message}"
+            warnings.warn(message, ConvergenceWarning, stacklevel=3)
         return self
 
     # --- predict ---

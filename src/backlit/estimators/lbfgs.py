@@ -4,14 +4,16 @@ from typing import Any
 
 import numpy as np
 
+from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters, trainable
+from backlit.core.passes import forward
 from backlit.engine import Data, Engine
 
 
 def fit_lbfgs(
     engine: Engine, params: Parameters, data: Data, *, max_iter: int, max_fun: int, tol: float, verbose: bool
-) -> tuple[float, int]:
-    """Minimize C over `data`, writing into `params`; returns (C at the end, iterations done)."""
+) -> Any:
+    """Minimize C over `data`, writing into `params`; returns SciPy's result (fun, nit, status, message)."""
     from scipy.optimize import minimize
 
     moving = trainable(params.net)
@@ -36,4 +38,15 @@ def fit_lbfgs(
     )
     theta[moving] = found.x
     params.theta[:] = theta
-    return float(found.fun), int(found.nit)
+    return found
+
+
+def take_moments(statistics: Statistics, params: Parameters, X: np.ndarray) -> None:
+    """Set batch norm's running moments to those of X (m, n_0), the one batch that lbfgs has seen (BN5 and BN6 at 1)."""
+    if not params.net.couples_examples:
+        return
+    trace = forward(params.net, params, X)
+    for l, layer in params.net.numbered():
+        if layer.norm == "batch":
+            statistics.mean[l][:] = trace.norm[l].mean[0]
+            statistics.variance[l][:] = trace.norm[l].variance[0] * (len(X) / max(len(X) - 1, 1))

@@ -99,7 +99,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _read_targets(self, y: Any, first: bool) -> Array:
         if self.loss == "poisson" and (y < 0).any():
             raise ValueError(f"y holds {y.min():g}, but the Poisson loss takes targets >= 0")
-        self._flat = y.ndim == 1
         return y[:, None] if y.ndim == 1 else y
 
     def _output(self) -> tuple[str, Any]:
@@ -112,7 +111,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def predict(self, X: Any) -> Array:
         """The outputs for X (n, n_features): (n,), or (n, n_outputs) for several targets."""
         outputs = self._outputs(X)
-        return outputs.ravel() if self._flat else outputs
+        return outputs.ravel() if outputs.shape[1] == 1 else outputs
 
     @available_if(stochastic)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:

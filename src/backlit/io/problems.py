@@ -17,9 +17,8 @@ from backlit.core.initializers import initialize
 from backlit.core.network import Dense, Network
 from backlit.core.parameters import NAMES, Parameters
 from backlit.core.problem import Problem
-from backlit.core.specs import near
 from backlit.core.targets import as_inputs, as_targets, shares
-from backlit.errors import BacklitError, ProblemError
+from backlit.errors import BacklitError, ProblemError, near
 from backlit.optim import get_optimizer
 
 Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]

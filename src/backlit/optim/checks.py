@@ -9,9 +9,8 @@ Traceback (most recent call last):
 backlit.errors.ProblemError: optimizer adam: beta1 must be a finite number in [0, 1), not 1.0
 """
 
-import difflib
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
@@ -78,14 +77,3 @@ def one_of(*choices: str) -> Check:
 def optional(check: Check) -> Check:
     """None, or what the check takes."""
     return lambda value, what: None if value is None else check(value, what)
-
-
-def near(name: object, names: Collection[str]) -> str:
-    """Say which names there are, the nearest first where one is near.
-
-    >>> near("adma", ["adam", "sgd"])
-    'did you mean adam? (one of adam, sgd)'
-    """
-    close = difflib.get_close_matches(name.lower(), names, n=1) if isinstance(name, str) else []
-    listing = f"one of {', '.join(names)}"
-    return f"did you mean {close[0]}? ({listing})" if close else listing

@@ -4,8 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import fields
 from typing import Any
 
-from backlit.errors import ProblemError
-from backlit.optim.checks import near
+from backlit.errors import ProblemError, near
 from backlit.optim.optimizers import OPTIMIZERS, Optimizer
 from backlit.optim.schedules import SCHEDULES, Schedule
 

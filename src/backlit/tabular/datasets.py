@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from backlit.core.specs import near
-from backlit.errors import ProblemError
+from backlit.errors import ProblemError, near
 
 if TYPE_CHECKING:
     import polars as pl

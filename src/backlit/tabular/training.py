@@ -57,6 +57,7 @@ def train(
     engine: str = "auto",
     out: str | Path | None = None,
     report: str | Path | None = None,
+    checkpoint: str | Path | None = None,
     progress: bool = False,
 ) -> TrainResult:
     """Train a network on a table and score it on rows that it never saw.
@@ -66,6 +67,7 @@ def train(
     drop : columns to leave out.  hidden : units of the hidden layers.  l2 : λ in (λ/2) Σ ‖W‖².  epochs : at most;
     training stops after `patience` epochs in which the loss on a tenth of the training rows did not fall, and ends with
     the best.  test_size : share of the rows to score on.  out, report : files to write.
+    checkpoint : a folder; a run that was stopped goes on from there, with the bits of an unbroken one.
 
     Raises BacklitError for anything that cannot be used, Divergence where training leaves the finite numbers.
 
@@ -106,7 +108,7 @@ def train(
     )
     checked = check_directions(net, params, X[fitting[:ROWS_CHECKED]], Y[fitting[:ROWS_CHECKED]])
     data, validation = Data(X[fitting], Y[fitting]), Data(X[validating], Y[validating])
-    outcome = fit(net, params, data, settings, validation=validation, progress=progress)
+    outcome = fit(net, params, data, settings, validation=validation, progress=progress, checkpoint=checkpoint)
     if outcome.divergence is not None:
         raise outcome.divergence
     if read.task == "regression":

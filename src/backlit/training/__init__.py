@@ -1,7 +1,8 @@
 """Training: the loop, what it is told, what it records; on any engine."""
 
 from backlit.training.history import Epoch, History
+from backlit.training.run import Run
 from backlit.training.settings import Settings
-from backlit.training.trainer import Outcome, Run, fit
+from backlit.training.trainer import Outcome, fit
 
 __all__ = ["Epoch", "History", "Outcome", "Run", "Settings", "fit"]

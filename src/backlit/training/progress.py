@@ -1,5 +1,6 @@
 """Show a long run on standard error: a bar that rewrites itself on a terminal, a plain line now and then elsewhere."""
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,15 +13,15 @@ SECONDS_BETWEEN_LINES = 2.0
 
 
 @contextmanager
-def show_progress(epochs: int, wanted: bool) -> Iterator[Show]:
-    """Give a function to be called with each finished epoch."""
+def show_progress(last: int, wanted: bool) -> Iterator[Show]:
+    """Give a function to be called with each finished epoch; `last` is the number of the last one."""
     if not wanted:
         yield lambda epoch: None
     elif sys.stderr.isatty():
-        with bar(epochs) as show:
+        with bar(last) as show:
             yield show
     else:
-        yield lines(epochs)
+        yield lines(last)
 
 
 def describe(epoch: Epoch) -> str:
@@ -38,7 +39,7 @@ def describe(epoch: Epoch) -> str:
 
 
 @contextmanager
-def bar(epochs: int) -> Iterator[Show]:
+def bar(last: int) -> Iterator[Show]:
     """A Rich progress bar."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -51,19 +52,19 @@ def bar(epochs: int) -> Iterator[Show]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("", total=epochs)
+        task = progress.add_task("", total=last)
         yield lambda epoch: progress.update(task, completed=epoch.number, description=describe(epoch))
 
 
-def lines(epochs: int) -> Show:
-    """A line for the first epoch, and then for one every few seconds."""
-    last = -SECONDS_BETWEEN_LINES
+def lines(last: int) -> Show:
+    """A line for the first epoch that is seen, for one every few seconds, and for the last."""
+    printed = -math.inf
 
     def show(epoch: Epoch) -> None:
-        nonlocal last
+        nonlocal printed
         now = time.monotonic()
-        if epoch.number == 1 or now - last >= SECONDS_BETWEEN_LINES:
-            last = now
-            print(f"epoch {epoch.number}/{epochs}  {describe(epoch)}", file=sys.stderr, flush=True)
+        if epoch.number == last or now - printed >= SECONDS_BETWEEN_LINES:
+            printed = now
+            print(f"epoch {epoch.number}/{last}  {describe(epoch)}", file=sys.stderr, flush=True)
 
     return show

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from backlit.core.network import positive_integer
-from backlit.core.specs import finite_number, near
-from backlit.errors import ProblemError
+from backlit.core.network import positive_integer, whole_number
+from backlit.core.specs import finite_number
+from backlit.errors import ProblemError, near
 from backlit.optim import Optimizer, Schedule, get_optimizer, get_schedule
 
 Monitor = Literal["loss", "validation_loss", "validation_score"]
@@ -19,6 +19,7 @@ class Settings:
     epochs : passes over the data at most.  batch_size : examples a step.  patience : epochs without an improvement of
     the monitored number by `tol` after which training stops, None for never.  restore_best : end with the parameters
     of the best epoch.  seed : of the shuffling and of the dropout masks.  engine : "auto", or an engine's name.
+    optimizer, schedule : as they are, or what `get_optimizer` and `get_schedule` read.
     Raises ProblemError for a value that cannot be.
     """
 
@@ -38,10 +39,16 @@ class Settings:
     n_threads: int | None = None
 
     def __post_init__(self):
+        object.__setattr__(self, "optimizer", get_optimizer(self.optimizer))
+        object.__setattr__(self, "schedule", get_schedule(self.schedule))
         positive_integer(self.epochs, "epochs")
         positive_integer(self.batch_size, "batch_size")
         if self.patience is not None:
             positive_integer(self.patience, "patience")
+        if self.n_threads is not None:
+            positive_integer(self.n_threads, "n_threads")
+        if not 0 <= whole_number(self.seed, "seed") < 2**64:
+            raise ProblemError(f"seed must lie in [0, 2^64), not {self.seed}")
         if self.monitor not in MONITORS:
             raise ProblemError(f"unknown monitor {self.monitor!r}: {near(self.monitor, MONITORS)}")
         finite_number(self.tol, "tol", low=0.0)

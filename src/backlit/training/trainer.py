@@ -2,6 +2,7 @@
 
 >>> from backlit.core import Dense, Network
 >>> net = Network(1, [Dense(8, "tanh"), Dense(1)])
+>>> import numpy as np
 >>> X = np.linspace(-1, 1, 50)[:, None]
 >>> from backlit.optim import Adam
 >>> settings = Settings(epochs=200, batch_size=10, optimizer=Adam(learning_rate=0.01), patience=None)
@@ -10,53 +11,24 @@
 True
 """
 
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
 
-import numpy as np
-
-from backlit.core.network import Network
+from backlit.core.network import Network, positive_integer
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
-from backlit.engine import Data, Engine, EpochResult, Recipe, State, get_engine
+from backlit.engine import Data, Engine, Recipe, State, get_engine
 from backlit.errors import Divergence, ProblemError
-from backlit.optim import PlateauState, ReduceOnPlateau, Schedule
+from backlit.optim.schedules import Plateau
+from backlit.training.checkpoint import FILE, load_checkpoint, save_checkpoint
+from backlit.training.epoch import lower_is_better, run_epoch
 from backlit.training.history import Epoch, History
 from backlit.training.interrupt import Stop, stop_on_interrupt
 from backlit.training.patience import Watch
 from backlit.training.progress import show_progress
+from backlit.training.run import Callback, Run, Score
 from backlit.training.settings import Settings
-
-Score = Callable[[Engine, Parameters, Statistics], float]
-Callback = Callable[["Run"], Any]
-
-
-@dataclass
-class Run:
-    """A training run as a callback sees it: what is trained, how, and what happened so far."""
-
-    net: Network
-    settings: Settings
-    engine: Engine
-    state: State
-    history: History
-    data: Data
-    validation: Data | None
-    score: Score | None
-    random: np.random.Generator
-    plateau: PlateauState = field(default_factory=PlateauState)
-
-    @property
-    def batch_size(self) -> int:
-        """Examples a step; all of them where there are fewer than the settings say."""
-        return min(self.settings.batch_size, len(self.data))
-
-    @property
-    def n_batches(self) -> int:
-        """Steps an epoch."""
-        return -(-len(self.data) // self.batch_size)
 
 
 @dataclass(frozen=True)
@@ -83,14 +55,21 @@ def fit(
     progress: bool = False,
     state: State | None = None,
     history: History | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int | None = None,
 ) -> Outcome:
     """Train until the epochs are over, patience has run out, a callback returns True, or Ctrl-C.
 
     data, validation : checked examples in the parameters' dtype.  score : higher is better, for the monitor
-    "validation_score".  state, history : go on from there; else from `params`, which are not written to.
-    Raises ProblemError where the monitored number is not there to be watched.
+    "validation_score".  state, history : go on from there, with `epochs` more; else from `params`, which are not
+    written to.  What is drawn depends on the seed and the epoch's number, so 5 epochs and 5 more are 10.
+    checkpoint : a folder; where it holds a checkpoint of this same run, training goes on from there and ends with the
+    bits of an unbroken run; one is written after each epoch, or each `checkpoint_every` batches.
+    Raises ProblemError where the monitored number is not there to be watched, or the checkpoint is another run's.
     """
     check_monitor(settings, validation, score)
+    if checkpoint_every is not None:
+        positive_integer(checkpoint_every, "checkpoint_every")
     recipe = Recipe(
         net,
         settings.optimizer,
@@ -109,65 +88,46 @@ def fit(
         data=data,
         validation=validation,
         score=score,
-        random=np.random.default_rng(settings.seed),
+        watch=Watch(settings),
+        checkpoint=None if checkpoint is None else Path(checkpoint),
+        checkpoint_every=checkpoint_every if checkpoint is not None else None,
     )
-    watch, divergence = Watch(settings), None
-    with stop_on_interrupt() as stop, show_progress(settings.epochs, progress) as show:
+    run.history.stopped = ""
+    last, divergence = len(run.history) + settings.epochs, None
+    if run.checkpoint is not None and (run.checkpoint / FILE).exists():
+        load_checkpoint(run.checkpoint, run)
+    with stop_on_interrupt() as stop, show_progress(last, progress) as show:
         try:
-            run.history.stopped = loop(run, callbacks, watch, stop, show)
+            run.history.stopped = loop(run, last, callbacks, stop, show)
         except Divergence as error:
             divergence, run.history.stopped = error, "diverged"
-    watch.restore(run.state)
-    run.history.best_epoch = watch.best_epoch
+    run.watch.restore(run.state)
+    run.history.best_epoch = run.watch.best_epoch
     return Outcome(run.state.params, run.state.statistics, run.history, run.state, run.engine, divergence)
 
 
-def loop(run: Run, callbacks: Sequence[Callback], watch: Watch, stop: Stop, show: Callable[[Epoch], None]) -> str:
-    """Epoch after epoch; the reason for stopping."""
-    first, epochs = len(run.history) + 1, run.settings.epochs
-    schedule = run.settings.schedule.bind(epochs=epochs, steps=epochs * run.n_batches)
-    for number in range(first, first + epochs):
-        started = time.perf_counter()
-        rates = learning_rates(run, schedule, number - 1)
-        order = run.random.permutation(len(run.data)) if run.settings.shuffle else np.arange(len(run.data))
-        result = run.engine.run(run.state, run.data, order, rates, stop)
-        if result.interrupted and not result.steps:
+def loop(run: Run, last: int, callbacks: Sequence[Callback], stop: Stop, show: Callable[[Epoch], None]) -> str:
+    """Epoch after epoch up to the last; the reason for stopping."""
+    schedule = run.settings.schedule.bind(epochs=last, steps=last * run.n_batches)
+    while not run.history.stopped:
+        number = len(run.history) + 1
+        if number > last:
+            return "epochs"
+        epoch, interrupted = run_epoch(run, schedule, number, stop)
+        if epoch is None:
             return "interrupted"
-        epoch = measure(run, result, number, float(rates[-1]), started)
         run.history.epochs.append(epoch)
         show(epoch)
-        if result.interrupted:
+        tired = run.watch.see(epoch, run.state)
+        if interrupted:
             return "interrupted"
-        if isinstance(schedule, ReduceOnPlateau):
+        if isinstance(schedule, Plateau):
             run.plateau = schedule.observe(run.plateau, lower_is_better(epoch, run.settings))
         wishes = [callback(run) for callback in callbacks]  # each is called, whatever the others say
-        if any(wish is True for wish in wishes):
-            return "callback"
-        if watch.see(epoch, run.state):
-            return "patience"
-    return "epochs"
-
-
-def learning_rates(run: Run, schedule: Schedule, epochs_done: int) -> np.ndarray:
-    """The rate of each step of the coming epoch, (n_batches,)."""
-    t = epochs_done if schedule.per == "epoch" else epochs_done * run.n_batches + np.arange(run.n_batches)
-    rates = run.settings.optimizer.learning_rate * schedule.factor(t) * run.plateau.factor
-    return np.broadcast_to(np.asarray(rates, dtype=np.float64), (run.n_batches,))
-
-
-def measure(run: Run, result: EpochResult, number: int, rate: float, started: float) -> Epoch:
-    """Make the record of an epoch: what the engine gave, and the validation numbers at its end."""
-    params, statistics = run.state.params, run.state.statistics
-    loss = None if run.validation is None else run.engine.loss(params, statistics, run.validation)
-    score = None if run.score is None else float(run.score(run.engine, params, statistics))
-    norms = tuple(float(norm) for norm in result.gradient_norms)
-    return Epoch(number, result.loss, rate, norms, time.perf_counter() - started, loss, score)
-
-
-def lower_is_better(epoch: Epoch, settings: Settings) -> float:
-    """The monitored number with the sign that makes lower better."""
-    value = getattr(epoch, settings.monitor)
-    return -value if settings.monitor == "validation_score" else value
+        run.history.stopped = "callback" if any(wish is True for wish in wishes) else "patience" if tired else ""
+        if run.checkpoint is not None:
+            save_checkpoint(run.checkpoint, run)
+    return run.history.stopped
 
 
 def check_monitor(settings: Settings, validation: Data | None, score: Score | None) -> None:

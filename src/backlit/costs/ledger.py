@@ -1,0 +1,161 @@
+"""The ledger: operations of each layer's equations for a batch of m examples, in closed form.
+
+It counts the textbook as it is written in `core`, one operation an element and call (see `counting`): a test runs the
+passes on counting arrays and holds that the sums are equal, to the operation.  Engines do the same products, and
+elementwise they may do less.  With n units and k inputs a layer, time is O(Σ n k) a pass and example, memory O(Σ n).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from backlit.core.activations import Activation
+from backlit.core.losses import SHORT_FORMS
+from backlit.core.network import Dense, Network
+from backlit.core.parameters import trainable
+from backlit.costs.counting import operations_of
+from backlit.optim import Optimizer
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Operations of one equation in a layer (0: the whole); `matmul` of them are in the products with W, δ and a."""
+
+    phase: str  # "forward", "backward" or "optimizer"
+    layer: int
+    equation: str
+    operations: int
+    matmul: int = 0
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """All entries of a training step on a batch."""
+
+    entries: tuple[Entry, ...]
+
+    def total(self, phase: str, layer: int | None = None) -> int:
+        """Operations of a phase, or of one layer's part in it."""
+        return sum(e.operations for e in self.entries if e.phase == phase and layer in (None, e.layer))
+
+    def matmul(self, phase: str, layer: int | None = None) -> int:
+        """Those in matrix products (F1, BP4, BP5), which is what PyTorch's FlopCounterMode counts."""
+        return sum(e.matmul for e in self.entries if e.phase == phase and layer in (None, e.layer))
+
+
+def count(
+    net: Network, m: int, optimizer: Optimizer | None = None, *, input_gradient: bool = False, dropout: bool = True
+) -> Ledger:
+    """Count a step on m examples: forward pass and cost, backward pass, and the optimizer's update where one is given.
+
+    input_gradient : whether ∂ℓ/∂a_0 is wanted too, which training does not need.  dropout : whether masks are applied.
+    """
+    entries = [*forward_entries(net, m, dropout), *backward_entries(net, m, input_gradient, dropout)]
+    if optimizer is not None:
+        entries.append(Entry("optimizer", 0, "OPT", update_operations(optimizer) * int(trainable(net).sum())))
+    return Ledger(tuple(entries))
+
+
+def forward_entries(net: Network, m: int, dropout: bool) -> Iterator[Entry]:
+    """The forward pass, layer by layer, and the cost."""
+    for l, layer in net.numbered():
+        n, k = layer.units, net.n[l - 1]
+        yield Entry("forward", l, "F1", 2 * m * n * k + m * n, matmul=2 * m * n * k)
+        if layer.norm:
+            yield from norm_forward(layer, l, m)
+        yield Entry("forward", l, "F2", m * function_operations(layer.activation, n))
+        if dropout and layer.dropout:
+            yield Entry("forward", l, "DO1", m * n)
+        if layer.skip_from is not None:
+            yield Entry("forward", l, "SK1", 2 * m * n)
+    yield Entry("forward", net.L, "C1", loss_operations(net, m) + 2 * m)
+    if net.l2:
+        weights = sum(n * k for n, k in zip(net.n[1:], net.n[:-1], strict=True))
+        yield Entry("forward", 0, "L2", 2 * weights)
+
+
+def norm_forward(layer: Dense, l: int, m: int) -> Iterator[Entry]:
+    """Normalization, over m examples or n units; `groups` means and variances."""
+    tag, size = ("BN" if layer.norm == "batch" else "LN"), m * layer.units
+    groups = layer.units if layer.norm == "batch" else m
+    yield Entry("forward", l, f"{tag}1", size + groups)
+    yield Entry("forward", l, f"{tag}2", 3 * size + groups)
+    yield Entry("forward", l, f"{tag}3", 2 * size + 3 * groups)
+    yield Entry("forward", l, f"{tag}4", 2 * size)
+
+
+def backward_entries(net: Network, m: int, input_gradient: bool, dropout: bool) -> Iterator[Entry]:
+    """The backward pass, from the output down."""
+    yield Entry("backward", net.L, "BP1", m * net.outputs + loss_slope_operations(net, m))
+    skipped: set[int] = set()
+    for l in range(net.L, 0, -1):
+        layer, n, k = net.layer(l), net.layer(l).units, net.n[l - 1]
+        source = layer.skip_from
+        if source is not None and (source > 0 or input_gradient):
+            yield Entry("backward", l, "SK2", m * n * (2 if source in skipped else 1))
+            skipped.add(source)
+        if dropout and layer.dropout:
+            yield Entry("backward", l, "DO2", m * n)
+        short = l == net.L and net.has_short_form
+        yield Entry("backward", l, "BP1S" if short else "BP2", m * (2 * n if short else slope_operations(layer, n)))
+        if layer.norm:
+            yield from norm_backward(layer, l, m)
+        yield Entry("backward", l, "BP3", 2 * m * n)
+        yield Entry("backward", l, "BP4", 2 * m * n * k + m * k, matmul=2 * m * n * k)
+        if net.l2:
+            yield Entry("backward", l, "L2G", 2 * n * k)
+        if l > 1 or input_gradient:
+            added = m * k if l - 1 in skipped else 0
+            yield Entry("backward", l, "BP5", 2 * m * n * k + added, matmul=2 * m * n * k)
+
+
+def norm_backward(layer: Dense, l: int, m: int) -> Iterator[Entry]:
+    """Back through a normalization."""
+    tag, size = ("BN" if layer.norm == "batch" else "LN"), m * layer.units
+    groups = layer.units if layer.norm == "batch" else m
+    first = {"BN": 9, "LN": 7}[tag]
+    yield Entry("backward", l, f"{tag}{first}", 3 * size)
+    yield Entry("backward", l, f"{tag}{first + 1}", 2 * size)
+    yield Entry("backward", l, f"{tag}{first - 2}", size)
+    yield Entry("backward", l, f"{tag}{first - 1}", 7 * size + 2 * groups)
+
+
+@lru_cache(maxsize=1024)
+def function_operations(phi: Activation, n: int) -> int:
+    """Operations of φ on one example of n units."""
+    return operations_of(phi.function, np.ones((1, n)))
+
+
+@lru_cache(maxsize=1024)
+def slope_operations(layer: Dense, n: int) -> int:
+    """Operations of BP2 on one example: φ' and the product with ∂ℓ/∂h."""
+    phi, ones = layer.activation, np.ones((1, n))
+    if phi.pull_back:
+        return operations_of(phi.pull_back, ones, ones)
+    return operations_of(phi.derivative, ones) + n
+
+
+def loss_operations(net: Network, m: int) -> int:
+    """Operations of ℓ for m examples: from the scores where the output has a short form; else a's domain is checked."""
+    y = np.ones((m, net.outputs))
+    if net.has_short_form:
+        value = SHORT_FORMS[net.layers[-1].activation.name, net.loss.name].value
+        return operations_of(lambda u: value(u, y), y.copy())
+    return operations_of(lambda a: net.loss.value(a, y), y.copy()) + 4 * y.size
+
+
+def loss_slope_operations(net: Network, m: int) -> int:
+    """Operations of ∂ℓ/∂a for m examples."""
+    y = np.ones((m, net.outputs))
+    return operations_of(lambda a: net.loss.gradient(a, y), y.copy())
+
+
+@lru_cache(maxsize=64)
+def update_operations(optimizer: Optimizer) -> int:
+    """Operations a parameter of one update, the addition to theta counted."""
+    one = np.ones(1)
+    state = optimizer.init(one)
+    spent = operations_of(lambda g, *slots: optimizer.update(g, slots, 1, lr=0.1, theta=one), one, *state)
+    return spent + 1

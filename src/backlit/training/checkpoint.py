@@ -1,0 +1,135 @@
+"""Checkpoints: everything that the rest of a run depends on, so that a resumed run ends with the same bits.
+
+A checkpoint is one safetensors file, written beside its place and renamed, so that at every moment the old one or the
+new one is whole.  It holds theta, the optimizer's state, the running statistics, the best epoch's copy, the position
+in the epoch, the schedule's and the early stopping's memory, and the history.  Draws need no generator's state: the
+order of an epoch is a function of the seed and its number, a dropout mask one of the seed and the step.
+"""
+
+import json
+import zlib
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backlit.engine import Data, State
+from backlit.errors import BacklitError, ModelError, ProblemError
+from backlit.io.atomic import atomic_write
+from backlit.optim import PlateauState
+from backlit.training.history import Epoch
+from backlit.training.patience import Watch, learned
+from backlit.training.run import Position, Run
+
+VERSION = 1
+FILE = "checkpoint.safetensors"
+
+
+def save_checkpoint(folder: Path, run: Run) -> None:
+    """Write the run's state into the folder, in place of the last.  Raises BacklitError where it cannot be written."""
+    from safetensors.numpy import save
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BacklitError(f"{folder}: cannot be made a folder for checkpoints: {error.strerror}") from None
+    watch = run.watch
+    described = {
+        "version": VERSION,
+        "run": fingerprint(run),
+        "step": run.state.step,
+        "position": asdict(run.position),
+        "plateau": asdict(run.plateau),
+        "watch": {"best": watch.best, "best_epoch": watch.best_epoch, "waited": watch.waited, "kept": len(watch.kept)},
+        "history": [asdict(epoch) for epoch in run.history],
+        "stopped": run.history.stopped,
+    }
+    content = save(arrays(run.state, watch), metadata={"backlit_checkpoint": json.dumps(described)})
+    with atomic_write(folder / FILE) as temporary:
+        temporary.write_bytes(content)
+
+
+def arrays(state: State, watch: Watch) -> dict[str, np.ndarray]:
+    """Every array of a run by name: what a prediction reads, the optimizer's vectors, the best epoch's copy."""
+    named = {f"learned.{k}": array for k, array in enumerate(learned(state))}
+    named |= {f"slot.{k}": array for k, array in enumerate(state.slots)}
+    return named | {f"kept.{k}": array for k, array in enumerate(watch.kept)}
+
+
+def load_checkpoint(folder: Path, run: Run) -> None:
+    """Put a run where the folder's checkpoint left it.
+
+    Raises ModelError for a file that is damaged or from the future, ProblemError where it belongs to another run.
+    """
+    stored, described = read(folder / FILE)
+    watch = run.watch
+    for key, value in fingerprint(run).items():
+        before = described["run"].get(key)
+        if before != value:
+            raise ProblemError(
+                f"{folder / FILE} belongs to another run: its {key} was {short(before)}, now it is {short(value)}: "
+                f"give the same again, or another folder"
+            )
+    watch.kept = [array.copy() for array in learned(run.state)] if described["watch"].pop("kept") else []
+    for name, array in arrays(run.state, watch).items():
+        if name not in stored or stored[name].shape != array.shape or stored[name].dtype != array.dtype:
+            raise ModelError(f"{folder / FILE}: array {name} is missing or of another shape: the file is damaged")
+        array[...] = stored[name]
+    run.state.step = described["step"]
+    run.position = Position(**described["position"])
+    run.plateau = PlateauState(**described["plateau"])
+    watch.best, watch.best_epoch, watch.waited = (described["watch"][key] for key in ("best", "best_epoch", "waited"))
+    run.history.stopped = described["stopped"]
+    run.history.epochs[:] = [
+        Epoch(**{**epoch, "gradient_norms": tuple(epoch["gradient_norms"])}) for epoch in described["history"]
+    ]
+
+
+def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The arrays and the description of a checkpoint."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            described = json.loads((file.metadata() or {})["backlit_checkpoint"])
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise ModelError(f"{path}: damaged, or not a checkpoint ({error}): remove it to start anew") from None
+    if described.get("version") != VERSION:
+        raise ModelError(f"{path}: of version {described.get('version')}, not {VERSION}: use the Backlit that wrote it")
+    return stored, described
+
+
+def fingerprint(run: Run) -> dict[str, Any]:
+    """What must be the same for a resumed run to end like an unbroken one."""
+    settings = run.settings
+    return {
+        "network": run.net.to_dict(),
+        "optimizer": settings.optimizer.to_dict(),
+        "schedule": settings.schedule.to_dict(),
+        "epochs": settings.epochs,
+        "batch_size": settings.batch_size,
+        "clip_norm": settings.clip_norm,
+        "clip_value": settings.clip_value,
+        "shuffle": settings.shuffle,
+        "seed": settings.seed,
+        "monitor": [settings.monitor, settings.patience, settings.tol, settings.restore_best],
+        "engine": run.engine.name,
+        "data": digest(run.data),
+        "validation": None if run.validation is None else digest(run.validation),
+    }
+
+
+def digest(data: Data) -> list[Any]:
+    """Rows, type and a checksum of the examples."""
+    check = 0
+    for array in (data.X, data.Y, data.sample_weight):
+        check = zlib.crc32(np.ascontiguousarray(array).data, check) if array is not None else check
+    return [len(data), str(data.X.dtype), check]
+
+
+def short(value: Any) -> str:
+    """A value in at most 60 characters."""
+    text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,164 @@
+"""Checkpoints: a run that is broken anywhere and resumed ends with the bits of one that was not."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backlit.core import Dense, Network
+from backlit.engine import Data
+from backlit.errors import BacklitError, ModelError, ProblemError
+from backlit.optim import get_optimizer, get_schedule
+from backlit.training import Settings, epoch, fit, trainer
+from backlit.training.checkpoint import FILE, save_checkpoint
+
+OPTIMIZERS = [
+    "sgd",
+    {"name": "sgd", "momentum": 0.9, "nesterov": True},
+    "adagrad",
+    "rmsprop",
+    "adam",
+    "amsgrad",
+    "adamw",
+]
+SCHEDULES = ["constant", "cosine", {"name": "one_cycle", "per": "step"}, {"name": "reduce_on_plateau", "patience": 1}]
+NET = Network(3, [Dense(6, "tanh", norm="batch", dropout=0.2), Dense(1, train_bias=False)])
+X = np.random.default_rng(0).standard_normal((63, 3))
+DATA = Data(X[:53], X[:53, :1] * X[:53, 1:2], np.linspace(0, 2, 53))
+VALIDATION = Data(X[53:], X[53:, :1] * X[53:, 1:2])
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+def settings(optimizer="adam", schedule="constant", **changes):
+    given = {
+        "epochs": 6,
+        "batch_size": 7,
+        "monitor": "validation_loss",
+        "restore_best": True,
+        "patience": 3,
+        "tol": 0.0,
+    }
+    return Settings(optimizer=get_optimizer(optimizer), schedule=get_schedule(schedule), **(given | changes))
+
+
+def train(told, folder=None, every=2, data=DATA, net=NET):
+    return fit(
+        net,
+        net.init(seed=1),
+        data,
+        told,
+        validation=VALIDATION,
+        checkpoint=folder,
+        checkpoint_every=every if folder else None,
+    )
+
+
+def broken(monkeypatch, told, folder, at, every=2):
+    """A run that dies right after it has written its `at`-th checkpoint."""
+    written = 0
+
+    def save(*arguments):
+        nonlocal written
+        save_checkpoint(*arguments)
+        written += 1
+        if written == at:
+            raise Killed("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(epoch, "save_checkpoint", save)
+        patch.setattr(trainer, "save_checkpoint", save)
+        with pytest.raises(Killed, match="killed"):
+            train(told, folder, every)
+
+
+def same(first, second):
+    np.testing.assert_array_equal(first.params.theta, second.params.theta)
+    np.testing.assert_array_equal(first.statistics.mean[1], second.statistics.mean[1])
+    for column in ("loss", "validation_loss", "learning_rate", "gradient_norms"):
+        assert first.history.column(column) == second.history.column(column)
+    assert (first.history.best_epoch, first.history.stopped) == (second.history.best_epoch, second.history.stopped)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
+@pytest.mark.parametrize("at", [1, 4, 9])
+def test_every_optimizer_goes_on_to_the_bit(monkeypatch, tmp_path, optimizer, at):
+    told = settings(optimizer)
+    broken(monkeypatch, told, tmp_path / "run", at)
+    same(train(told, tmp_path / "run"), train(told, tmp_path / "whole"))
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+def test_every_schedule_goes_on_to_the_bit(monkeypatch, tmp_path, schedule):
+    told = settings(schedule=schedule)
+    broken(monkeypatch, told, tmp_path / "run", 7)
+    same(train(told, tmp_path / "run"), train(told, tmp_path / "whole"))
+
+
+def test_any_batch_is_a_place_to_stop(monkeypatch, tmp_path):
+    told = settings(epochs=2, patience=None)
+    whole = train(told, tmp_path / "whole", every=1)
+    for at in range(1, 16):  # 8 batches an epoch
+        broken(monkeypatch, told, tmp_path / str(at), at, every=1)
+        same(train(told, tmp_path / str(at), every=1), whole)
+
+
+def test_a_run_may_break_many_times(monkeypatch, tmp_path):
+    told = settings()
+    for _ in range(5):
+        broken(monkeypatch, told, tmp_path / "run", 3)
+    same(train(told, tmp_path / "run"), train(told, tmp_path / "whole"))
+
+
+def test_checkpoints_change_no_bit_of_the_parameters(tmp_path):
+    np.testing.assert_array_equal(train(settings(), tmp_path).params.theta, train(settings()).params.theta)
+
+
+@pytest.mark.parametrize("changes", [{"patience": 1, "tol": 10.0}, {"epochs": 2, "patience": None}])
+def test_a_run_that_has_ended_stays_ended(tmp_path, changes):
+    told = settings(**changes)
+    same(train(told, tmp_path), train(told, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("told", "data", "says"),
+    [
+        (settings("sgd"), DATA, "its optimizer was"),
+        (settings(batch_size=8), DATA, "its batch_size was 7, now it is 8"),
+        (settings(seed=1), DATA, "its seed was 0, now it is 1"),
+        (settings(epochs=7), DATA, "its epochs was 6, now it is 7"),
+        (settings(), Data(DATA.X + 1e-9, DATA.Y, DATA.sample_weight), "its data was"),
+    ],
+)
+def test_another_run_is_refused(tmp_path, told, data, says):
+    train(settings(), tmp_path)
+    with pytest.raises(ProblemError, match=says):
+        train(told, tmp_path, data=data)
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path):
+    train(settings(), tmp_path)
+    content = (tmp_path / FILE).read_bytes()
+    (tmp_path / FILE).write_bytes(content[:-7])
+    with pytest.raises(ModelError, match="damaged, or not a checkpoint"):
+        train(settings(), tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BacklitError, match="cannot be made a folder"):
+        train(settings(), tmp_path / "file" / "run")
+
+
+def test_kills_at_random_moments_and_at_events_leave_a_whole_checkpoint():
+    script = Path(__file__).parents[2] / "scripts" / "checkpoint_kills.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "--random", "3", "--events", "4"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "3 runs killed at random moments" in done.stdout
+    assert "4 runs killed at one event" in done.stdout
