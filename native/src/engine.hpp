@@ -1,8 +1,9 @@
 // One batch through the network and back, by a team: the steps of core.passes on the buffers of a Plan.
 //
-// Rows of the batch are split over the threads; a row never needs another thread's, so the passes need no barrier but
-// where batch norm mixes the rows, or where a product is split over columns.  Gradients are split over the units of
-// all layers: every number of theta has one thread that computes its gradient and updates it.
+// Both passes are a list of operations, made once, cut into phases after which the team waits for all.  Most operations
+// work on a share of the batch's rows and need no other row, so one phase may be both passes whole; batch norm, which
+// mixes the rows, and products that are split over columns have phases of their own.  Gradients are split over the
+// units of all layers: every number of theta belongs to one share, which computes its gradient and updates it.
 #pragma once
 #include <cstring>
 
@@ -30,13 +31,15 @@ template <class T> struct Running {
 template <class T> class Network {
   public:
     Network(const Plan& plan, const Kernels<T>& kernels, Blas<T> blas, unsigned char* workspace)
-        : plan(plan), k(kernels), blas(blas), workspace(workspace), barrier(plan.threads) {}
+        : plan(plan), k(kernels), blas(blas), workspace(workspace), team(plan.threads) {
+        list_operations();
+    }
 
     const Plan& plan;
     const Kernels<T>& k;
     const Blas<T> blas;
     unsigned char* const workspace;
-    Barrier barrier;
+    Team team;
     const T* theta = nullptr;
     const Running<T>* running = nullptr;
 
@@ -74,33 +77,11 @@ template <class T> class Network {
         if (q.packed >= 0) k.pack_transposed(theta + q.W, q.n, q.n_in, first, last, at(q.packed));
     }
 
-    // core.passes.forward for the rows of thread t.  `scores`: leave u in place of a_L for a loss in short form.
-    void forward(const Batch<T>& batch, int t, bool scores) {
-        const Share r = rows(batch.m, t);
-        for (int l = 1; l <= L(); ++l) {
-            const LayerPlan& q = layer(l);
-            const i64 m = r.count(), n = q.n, from = r.first * n;
-            T *z = at(q.z) + from, *a = at(q.a) + from;
-            weighted_sums(l, batch, t);
-            const T* bias = q.own_forward ? nullptr : theta + q.b;  // our own product has added it
-            const bool keep_scores = scores && l == L();
-            const int phi = keep_scores ? 0 : q.phi;
-            if (q.norm) {
-                k.activate[0](z, z, bias, m, n, 0);
-                normalize(l, batch, t);
-                activate(phi, a, a, nullptr, m, n, q.alpha);
-            } else {
-                activate(phi, z, a, bias, m, n, q.alpha);  // [F2]
-            }
-            if (batch.dropout && q.kept >= 0) {  // [DO1]
-                unsigned char* kept = workspace + q.kept + from;
-                k.draw_mask(kept, batch.seed, batch.step, l, from, m * n, q.dropout);
-                k.apply_mask(a, kept, (T)(1 / (1 - q.dropout)), m * n);
-            }
-            if (q.skip_from >= 0)  // [SK1]
-                k.add_scaled(a, activation((int)q.skip_from, batch) + from, (T)q.skip_scale, true, m * n);
-        }
-    }
+    // core.passes.forward.  `scores`: leave u in place of a_L for a loss in short form.
+    void forward(const Batch<T>& batch, bool scores) { perform(batch.train ? training : predicting, batch, scores, nullptr); }
+
+    // core.passes.forward and backward, down to δ of layer 1; `grad` takes batch norm's gamma and beta.
+    void passes(const Batch<T>& batch, T* grad) { perform(both, batch, plan.short_form, grad); }
 
     // Slopes of the loss at the output, times each row's share, for the rows of thread t; returns Σ share_i ℓ_i.
     double output_slopes(const Batch<T>& batch, int t, bool* outside) {
@@ -114,33 +95,6 @@ template <class T> class Network {
         const double loss = k.losses[plan.loss](job);  // [BP1] [BP1S] [C1]
         *outside = job.outside;
         return loss;
-    }
-
-    // core.passes.backward down to δ of layer 1, for the rows of thread t; `grad` takes batch norm's gamma and beta.
-    void backward(const Batch<T>& batch, int t, T* grad) {
-        const Share r = rows(batch.m, t);
-        for (int l = L(); l >= 1; --l) {
-            const LayerPlan& q = layer(l);
-            const i64 n = q.n, from = r.first * n, count = r.count() * n;
-            T *z = at(q.z) + from, *delta = at(q.delta) + from;
-            const bool short_form = l == L() && plan.short_form;
-            T* g = short_form ? at(q.a) + from : grad_a(l, t, r.first);
-            if (!short_form) {
-                if (q.skip_from > 0)  // [SK2]
-                    k.add_scaled(at(layer((int)q.skip_from).grad_a) + from, g, (T)q.skip_scale, !q.first_skip, count);
-                if (q.kept >= 0 && batch.dropout)  // [DO2]
-                    k.apply_mask(g, workspace + q.kept + from, (T)(1 / (1 - q.dropout)), count);
-                const T* u = q.delta == q.z ? z : at(q.a) + from;  // one buffer for z and a: the slope is the same at a
-                if (q.norm) {
-                    T* again = scratch(plan.scratch_u, t);
-                    k.scale_and_shift(z, nullptr, nullptr, 0, theta + q.gamma, theta + q.beta, again, r.count(), n);
-                    u = again;
-                }
-                slope(q, q.norm ? g : delta, g, u, t, r.count());
-            }
-            if (q.norm) normalize_back(l, batch, t, g, grad);
-            if (l > 1) gradient_below(l, batch, t);
-        }
     }
 
     // core.passes [BP3] [BP4] for units first … last−1 of layer l, all rows of the batch, into `grad` (parameters,).
@@ -164,25 +118,142 @@ template <class T> class Network {
             }
     }
 
-    // Each row's share in C, for the rows of thread t.  Returns false where the weights of the batch sum to 0.
-    bool shares(const Batch<T>& batch, int t) {
-        const Share r = rows(batch.m, t);
-        T* share = at(plan.share);
-        if (!batch.weight) {
-            const T even = plan.mean ? (T)(1.0 / (double)batch.m) : (T)1;
-            for (i64 i = r.first; i < r.last; ++i) share[i] = even;
-            return true;
-        }
+    // Σ of the batch's weights; without weights their number.
+    static double total_weight(const Batch<T>& batch) {
+        if (!batch.weight) return (double)batch.m;
         double total = 0;
         for (i64 i = 0; i < batch.m; ++i) total += batch.weight[batch.order ? batch.order[i] : i];
-        for (i64 i = r.first; i < r.last; ++i) {
-            const double w = batch.weight[batch.order ? batch.order[i] : i];
-            share[i] = (T)(plan.mean ? w / total : w);
-        }
-        return total > 0;
+        return total;
     }
 
+    std::vector<double> loss;   // of each share: Σ share_i ℓ_i
+    std::vector<char> outside;  // of each share: whether an output lay outside the loss's domain
+
   private:
+    enum Kind { ROWS, PRODUCT, BIAS, MOMENTS, FINISH, OUTPUT, SLOPE, MOMENTS_BACK, BELOW };
+    struct Operation {
+        Kind kind;
+        int l;
+    };
+    using Phases = std::vector<std::vector<Operation>>;
+    Phases predicting, training, both;  // forward by running moments; forward by the batch's; forward and backward
+
+    void list_operations() {
+        loss.resize(plan.threads), outside.resize(plan.threads);
+        for (Phases* list : {&predicting, &training, &both}) {
+            list->emplace_back();
+            if (list == &both) add(*list, {ROWS, 0}, false);
+            for (int l = 1; l <= L(); ++l) {
+                const bool moments = layer(l).norm == BATCH_NORM && list != &predicting;
+                add(*list, {PRODUCT, l}, layer(l).columns);
+                if (layer(l).norm) add(*list, {BIAS, l}, false);
+                if (moments) add(*list, {MOMENTS, l}, true);
+                add(*list, {FINISH, l}, false);
+            }
+        }
+        add(both, {OUTPUT, L()}, false);
+        for (int l = L(); l >= 1; --l) {
+            add(both, {SLOPE, l}, false);
+            if (layer(l).norm == BATCH_NORM) add(both, {MOMENTS_BACK, l}, true);
+            if (l > 1) add(both, {BELOW, l}, layer(l).columns);
+        }
+    }
+
+    // `alone`: the operation reads what other shares wrote before it, and they read what it writes.
+    static void add(Phases& list, Operation operation, bool alone) {
+        if (alone && !list.back().empty()) list.emplace_back();
+        list.back().push_back(operation);
+        if (alone) list.emplace_back();
+    }
+
+    void perform(const Phases& list, const Batch<T>& batch, bool scores, T* grad) {
+        const double weight = grad ? total_weight(batch) : 1;
+        for (const auto& phase : list)
+            if (!phase.empty())
+                team.phase([&](int t) {
+                    for (Operation operation : phase) perform(operation, batch, t, scores, grad, weight);
+                });
+    }
+
+    void perform(Operation operation, const Batch<T>& batch, int t, bool scores, T* grad, double weight) {
+        const int l = operation.l;
+        switch (operation.kind) {
+        case ROWS: shares(batch, t, weight), gather(batch, rows(batch.m, t)); break;
+        case PRODUCT: weighted_sums(l, batch, t); break;
+        case BIAS: add_bias(l, batch, t); break;
+        case MOMENTS: batch_moments(l, batch, t); break;
+        case FINISH: finish(l, batch, t, scores && l == L()); break;
+        case OUTPUT: {
+            bool wrong;
+            loss[t] = output_slopes(batch, t, &wrong), outside[t] = wrong;
+            break;
+        }
+        case SLOPE: slopes(l, batch, t); break;
+        case MOMENTS_BACK: batch_moments_back(l, batch, t, grad); break;
+        case BELOW: gradient_below(l, batch, t); break;
+        }
+    }
+
+    // Each row's share in C.
+    void shares(const Batch<T>& batch, int t, double total) {
+        const Share r = rows(batch.m, t);
+        T* share = at(plan.share);
+        for (i64 i = r.first; i < r.last; ++i) {
+            const double w = batch.weight ? batch.weight[batch.order ? batch.order[i] : i] : 1;
+            share[i] = (T)(plan.mean ? w / total : w);
+        }
+    }
+
+    // From z (with its bias where our own product made it) to a: norm, activation [F2], dropout [DO1], skip [SK1].
+    void finish(int l, const Batch<T>& batch, int t, bool scores) {
+        const LayerPlan& q = layer(l);
+        const Share r = rows(batch.m, t);
+        const i64 m = r.count(), n = q.n, from = r.first * n;
+        T *z = at(q.z) + from, *a = at(q.a) + from;
+        const int phi = scores ? 0 : q.phi;
+        if (q.norm) {
+            normalize(l, batch, t);
+            activate(phi, a, a, nullptr, m, n, q.alpha);
+        } else {
+            activate(phi, z, a, q.own_forward ? nullptr : theta + q.b, m, n, q.alpha);
+        }
+        if (batch.dropout && q.kept >= 0) {
+            unsigned char* kept = workspace + q.kept + from;
+            k.draw_mask(kept, batch.seed, batch.step, l, from, m * n, q.dropout);
+            k.apply_mask(a, kept, (T)(1 / (1 - q.dropout)), m * n);
+        }
+        if (q.skip_from >= 0)
+            k.add_scaled(a, activation((int)q.skip_from, batch) + from, (T)q.skip_scale, true, m * n);
+    }
+
+    // From ∂C/∂a to δ, or where batch norm has yet to mix the rows to ∂C/∂u: skip [SK2], dropout [DO2], slope [BP2],
+    // layer norm.
+    void slopes(int l, const Batch<T>& batch, int t) {
+        const LayerPlan& q = layer(l);
+        const Share r = rows(batch.m, t);
+        const i64 n = q.n, from = r.first * n, count = r.count() * n;
+        T *z = at(q.z) + from, *delta = at(q.delta) + from, *g = slope_buffer(l, t, r);
+        if (!(l == L() && plan.short_form)) {
+            if (q.skip_from > 0)
+                k.add_scaled(at(layer((int)q.skip_from).grad_a) + from, g, (T)q.skip_scale, !q.first_skip, count);
+            if (q.kept >= 0 && batch.dropout)
+                k.apply_mask(g, workspace + q.kept + from, (T)(1 / (1 - q.dropout)), count);
+            const T* u = q.delta == q.z ? z : at(q.a) + from;  // one buffer for z and a: the slope is the same at a
+            if (q.norm) {
+                T* again = scratch(plan.scratch_u, t);
+                k.scale_and_shift(z, nullptr, nullptr, 0, theta + q.gamma, theta + q.beta, again, r.count(), n);
+                u = again;
+            }
+            slope(q, q.norm ? g : delta, g, u, t, r.count());
+        }
+        if (q.norm == LAYER_NORM) layer_norm_back(l, batch, t, g);
+    }
+
+    // Where ∂C/∂a_l, then ∂C/∂u_l, lies: in short form p − y stands in place of the scores.
+    T* slope_buffer(int l, int t, Share r) const {
+        return l == L() && plan.short_form ? at(layer(l).a) + r.first * layer(l).n : grad_a(l, t, r.first);
+    }
+
     void activate(int phi, T* u, T* a, const T* bias, i64 m, i64 n, double alpha) {
         if (phi == SOFTMAX) k.softmax(u, a, bias, m, n);
         else k.activate[phi](u, a, bias, m, n, (T)alpha);
@@ -202,10 +273,7 @@ template <class T> class Network {
         const T* a = activation(l - 1, batch);
         T* z = at(q.z);
         Share r = rows(batch.m, t), c(q.n, 0, 1);
-        if (q.columns) {
-            barrier.wait();
-            r = Share(batch.m, 0, 1), c = Share(q.n, t, plan.threads, k.panel);
-        }
+        if (q.columns) r = Share(batch.m, 0, 1), c = Share(q.n, t, plan.threads, k.panel);
         a += r.first * q.n_in, z += r.first * q.n + c.first;
         if (c.count() == 0) {
         } else if (q.own_forward)
@@ -215,7 +283,6 @@ template <class T> class Network {
         else
             blas.product(r.count(), c.count(), q.n_in, a, q.n_in, false, theta + q.W + c.first * q.n_in, q.n_in, true, z, q.n,
                          false);
-        if (q.columns) barrier.wait();
     }
 
     // [BP5] ∂C/∂a_{l−1} (m, n_in) = δ_l W, added to what the skips have brought.
@@ -224,7 +291,6 @@ template <class T> class Network {
         Share r = rows(batch.m, t), c(q.n_in, 0, 1);
         T* g = grad_a(l - 1, t, r.first);
         if (q.columns) {
-            barrier.wait();
             r = Share(batch.m, 0, 1), c = Share(q.n_in, t, plan.threads, k.panel);
             g = at(below.grad_a) + c.first;
         }
@@ -234,7 +300,31 @@ template <class T> class Network {
             k.product(r.count(), c.count(), q.n, delta, q.n, 1, W, q.n_in, below.skip_source, g, q.n_in, panel(t));
         else
             blas.product(r.count(), c.count(), q.n, delta, q.n, false, W, q.n_in, false, g, q.n_in, below.skip_source);
-        if (q.columns) barrier.wait();
+    }
+
+    // In front of a norm z must be whole.
+    void add_bias(int l, const Batch<T>& batch, int t) {
+        const LayerPlan& q = layer(l);
+        const Share r = rows(batch.m, t);
+        T* z = at(q.z) + r.first * q.n;
+        if (!q.own_forward) k.activate[0](z, z, theta + q.b, r.count(), q.n, 0);
+    }
+
+    // [BN1] [BN2] [BN3] for a share of the columns: x̂ in place of z.
+    void batch_moments(int l, const Batch<T>& batch, int t) {
+        const LayerPlan& q = layer(l);
+        const Share c(q.n, t, plan.threads, k.lanes);
+        T* moments = at(q.moments);
+        k.batch_norm(at(q.z), moments, moments + q.n, moments + 2 * q.n, (T)q.eps, batch.m, q.n, c.first, c.last);
+    }
+
+    // [BN8] for a share of the columns: δ in place of x̂, and the gradients of gamma and beta [BN9] [BN10].
+    void batch_moments_back(int l, const Batch<T>& batch, int t, T* grad) {
+        const LayerPlan& q = layer(l);
+        const Share c(q.n, t, plan.threads, k.lanes);
+        const T* g = l == L() && plan.short_form ? at(q.a) : at(q.grad_a);
+        k.batch_norm_back(at(q.z), g, at(q.moments) + 2 * q.n, theta + q.gamma, grad + q.gamma, grad + q.beta, batch.m, q.n,
+                          c.first, c.last);
     }
 
     // core.norms.normalize and scale_and_shift: x̂ stays in z, u goes into a.
@@ -243,35 +333,22 @@ template <class T> class Network {
         const Share r = rows(batch.m, t);
         const i64 from = r.first * q.n;
         const T *gamma = theta + q.gamma, *beta = theta + q.beta;
-        T *z = at(q.z) + from, *u = at(q.a) + from, *moments = at(q.moments);
+        T *z = at(q.z) + from, *u = at(q.a) + from;
         if (q.norm == LAYER_NORM)
-            return k.layer_norm(z, moments + r.first, gamma, beta, (T)q.eps, u, r.count(), q.n);
-        if (!batch.train)
-            return k.scale_and_shift(z, running->mean[l - 1], running->variance[l - 1], (T)q.eps, gamma, beta, u, r.count(),
-                                     q.n);
-        barrier.wait();
-        const Share c(q.n, t, plan.threads, k.lanes);
-        k.batch_norm(at(q.z), moments, moments + q.n, moments + 2 * q.n, (T)q.eps, batch.m, q.n, c.first, c.last);
-        barrier.wait();
-        k.scale_and_shift(z, nullptr, nullptr, 0, gamma, beta, u, r.count(), q.n);
+            return k.layer_norm(z, at(q.moments) + r.first, gamma, beta, (T)q.eps, u, r.count(), q.n);
+        const T* mean = batch.train ? nullptr : running->mean[l - 1];
+        const T* variance = batch.train ? nullptr : running->variance[l - 1];
+        k.scale_and_shift(z, mean, variance, (T)q.eps, gamma, beta, u, r.count(), q.n);
     }
 
-    // core.norms.pull_back: δ in place of x̂, from grad_u in g.
-    void normalize_back(int l, const Batch<T>& batch, int t, const T* g, T* grad) {
+    // core.norms.pull_back by rows: δ in place of x̂, from grad_u in g; sums for gamma and beta [LN7] [LN8].
+    void layer_norm_back(int l, const Batch<T>& batch, int t, const T* g) {
         const LayerPlan& q = layer(l);
         const Share r = rows(batch.m, t);
-        T *x = at(q.z), *moments = at(q.moments);
-        if (q.norm == LAYER_NORM) {
-            T *sums = at(q.norm_sums) + 2 * t * q.n, *mine = x + r.first * q.n;
-            k.column_sums(g, mine, sums, r.count(), q.n, 0, q.n);
-            k.column_sums(g, nullptr, sums + q.n, r.count(), q.n, 0, q.n);
-            return k.layer_norm_back(mine, g, mine, moments + r.first, theta + q.gamma, r.count(), q.n);
-        }
-        barrier.wait();
-        const Share c(q.n, t, plan.threads, k.lanes);
-        k.batch_norm_back(x, g - r.first * q.n, moments + 2 * q.n, theta + q.gamma, grad + q.gamma, grad + q.beta, batch.m, q.n,
-                          c.first, c.last);
-        barrier.wait();
+        T *x = at(q.z) + r.first * q.n, *sums = at(q.norm_sums) + 2 * t * q.n;
+        k.column_sums(g, x, sums, r.count(), q.n, 0, q.n);
+        k.column_sums(g, nullptr, sums + q.n, r.count(), q.n, 0, q.n);
+        k.layer_norm_back(x, g, x, at(q.moments) + r.first, theta + q.gamma, r.count(), q.n);
     }
 };
 

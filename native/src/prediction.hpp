@@ -4,19 +4,20 @@
 
 namespace backlit {
 
-// Runs each(batch, t) for every chunk after its forward pass.
+// Calls each(batch, first row, share) for every chunk, after its forward pass.
 template <class T, class F> void each_chunk(Network<T>& net, const T* X, i64 rows, bool scores, F each) {
-    run_team(net.plan.threads, [&](int t) {
-        for (int l = 1; l <= net.L(); ++l) {
-            const Share units(net.layer(l).n, t, net.plan.threads, net.k.lanes);
-            net.pack(l, units.first, units.last);
-        }
+    net.team.run([&] {
+        net.team.phase([&](int t) {
+            for (int l = 1; l <= net.L(); ++l) {
+                const Share units(net.layer(l).n, t, net.plan.threads, net.k.lanes);
+                net.pack(l, units.first, units.last);
+            }
+        });
         for (i64 first = 0; first < rows; first += net.plan.m) {
-            net.barrier.wait();
             const i64 m = rows - first < net.plan.m ? rows - first : net.plan.m;
             const Batch<T> batch{X + first * net.plan.n_0, nullptr, nullptr, nullptr, m, false};
-            net.forward(batch, t, scores);
-            each(batch, first, t);
+            net.forward(batch, scores);
+            net.team.phase([&](int t) { each(batch, first, t); });
         }
     });
 }

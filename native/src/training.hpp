@@ -43,11 +43,11 @@ struct Range {
 
 // What one thread found out in a step; on cache lines of its own.
 template <class T> struct alignas(128) Findings {
-    double loss = 0, squares_W = 0;
+    double squares_W = 0;
     std::vector<long double> squares;  // (L,) Σ of g² over its part of W_l
     long double squares_all = 0;
-    T largest_g = 0, largest_state[2] = {0, 0};  // the state's before even and before odd steps
-    bool outside = false, finite = true;
+    T largest_g = 0, largest_state = 0;
+    bool finite = true;
 };
 
 // Σ g² for gradients whose squares leave T's range.
@@ -67,16 +67,12 @@ template <class T> class Trainer {
     // C and ∂C/∂theta over rows 0 … m−1 as one batch, without dropout.
     Status gradient(const Data<T>& data, T* grad, double* loss) {
         const Batch<T> batch{data.X, data.Y, data.weight, nullptr, data.examples, true};
-        run_team(net.plan.threads, [&](int t) {
-            pack_all(t);
-            net.barrier.wait();
-            passes(batch, t, grad);
-            net.barrier.wait();
+        net.team.run([&] {
+            net.team.phase([&](int t) { pack_all(t); });
+            gradients(batch, grad);
         });
         *loss = cost();
-        for (auto& part : parts)
-            if (part.outside) return OUTSIDE;
-        return FINISHED;
+        return outside() ? OUTSIDE : FINISHED;
     }
 
     // One pass over the rows `order`; poll() is asked every few milliseconds, true means stop at the batch's edge.
@@ -84,9 +80,8 @@ template <class T> class Trainer {
               const std::function<bool()>& poll) {
         Epoch epoch;
         epoch.norms.resize(net.L());
-        bool stop = poll();
-        if (stop) epoch.status = INTERRUPTED;
-        else run_team(net.plan.threads, [&](int t) { work(t, state, data, order, rows, rates, seed, poll, stop, epoch); });
+        if (poll()) epoch.status = INTERRUPTED;
+        else net.team.run([&] { work(state, data, order, rows, rates, seed, poll, epoch); });
         return epoch;
     }
 
@@ -138,25 +133,31 @@ template <class T> class Trainer {
         for (auto& task : tasks[t]) net.pack(task.l, task.first, task.last);
     }
 
-    // The two passes and the gradient of thread t's part of theta.  False: the batch's weights sum to 0.
-    bool passes(const Batch<T>& batch, int t, T* grad) {
-        Findings<T>& mine = parts[t];
-        if (!net.shares(batch, t)) return false;
-        net.gather(batch, net.rows(batch.m, t));
-        net.forward(batch, t, net.plan.short_form);
-        mine.outside = false;
-        mine.loss = net.output_slopes(batch, t, &mine.outside);
-        net.backward(batch, t, grad);
-        net.barrier.wait();
-        mine.squares_all = 0, mine.squares_W = 0, mine.largest_g = 0;
-        for (auto& s : mine.squares) s = 0;
-        for (auto& task : tasks[t]) {
-            const LayerPlan& q = net.layer(task.l);
-            const i64 block = q.own_gradient ? task.last - task.first : 256;  // BLAS's is measured while it is in cache
-            for (i64 first = task.first; first < task.last; first += block)
-                part_gradient(batch, t, task.l, first, first + block < task.last ? first + block : task.last, grad);
-        }
-        return true;
+    // The two passes, and the gradients of all parts of theta.
+    void gradients(const Batch<T>& batch, T* grad) {
+        net.passes(batch, grad);
+        net.team.phase([&](int t) {
+            Findings<T>& mine = parts[t];
+            mine.squares_all = 0, mine.squares_W = 0, mine.largest_g = 0;
+            for (auto& s : mine.squares) s = 0;
+            for (auto& task : tasks[t]) {
+                const i64 block = block_of(task);
+                for (i64 first = task.first; first < task.last; first += block)
+                    part_gradient(batch, t, task.l, first, first + block < task.last ? first + block : task.last, grad);
+            }
+        });
+    }
+
+    // Units at once: what was computed is measured while it is in the cache.
+    i64 block_of(const Task& task) const {
+        const i64 few = (1 << 18) / net.layer(task.l).n_in / net.k.panel * net.k.panel;
+        return few < 4 * net.k.panel ? 4 * net.k.panel : few;
+    }
+
+    bool outside() const {
+        for (char wrong : net.outside)
+            if (wrong) return true;
+        return false;
     }
 
     void part_gradient(const Batch<T>& batch, int t, int l, i64 first, i64 last, T* grad) {
@@ -192,15 +193,16 @@ template <class T> class Trainer {
 
     double cost() const {
         double loss = 0, squares = 0;
-        for (auto& part : parts) loss += part.loss, squares += part.squares_W;
+        for (double part : net.loss) loss += part;
+        for (auto& part : parts) squares += part.squares_W;
         return net.plan.l2 ? loss + net.plan.l2 / 2 * squares : loss;
     }
 
     // Whether everything is so small that no update can overflow.
-    bool is_safe(T largest_g, double rate, std::uint64_t step, const UpdateJob<T>& job) const {
+    bool is_safe(T largest_g, double rate, const UpdateJob<T>& job) const {
         T top = largest_g;
         for (auto& part : parts)
-            if (!(part.largest_state[step % 2] <= top)) top = part.largest_state[step % 2];
+            if (!(part.largest_state <= top)) top = part.largest_state;
         return top <= safe && std::abs(rate) * job.unbias1 <= 1e3 && (optimizer.kind < 2 || job.eps >= (T)1e-12);
     }
 
@@ -218,7 +220,7 @@ template <class T> class Trainer {
     }
 
     // Thread t's part of the update.  `dry`: only look.
-    void update(State<T>& state, int t, std::uint64_t step, UpdateJob<T> job, const T* grad, bool dry) {
+    void update(State<T>& state, int t, UpdateJob<T> job, const T* grad, bool dry) {
         Findings<T>& mine = parts[t];
         bool finite = true;
         T top = 0;
@@ -230,7 +232,7 @@ template <class T> class Trainer {
             if (!(job.largest <= top)) top = job.largest;
         }
         if (dry) mine.finite = finite;
-        else mine.largest_state[(step + 1) % 2] = top;
+        else mine.largest_state = top;
     }
 
     // core.norms.Statistics.update [BN5] [BN6] for thread t's units.
@@ -260,63 +262,55 @@ template <class T> class Trainer {
                 if (!(largest <= top)) top = largest;
             }
         }
-        parts[t].largest_state[state.step % 2] = top;
+        parts[t].largest_state = top;
     }
 
-    void work(int t, State<T>& state, const Data<T>& data, const i64* order, i64 rows, const double* rates, std::uint64_t seed,
-              const std::function<bool()>& poll, bool& stop, Epoch& epoch) {
+    void work(State<T>& state, const Data<T>& data, const i64* order, i64 rows, const double* rates, std::uint64_t seed,
+              const std::function<bool()>& poll, Epoch& epoch) {
         T* grad = net.at(net.plan.gradient);
         auto asked = std::chrono::steady_clock::now();
-        std::uint64_t step = state.step;
-        pack_all(t);
-        largest_now(state, t);
-        net.barrier.wait();
+        net.team.phase([&](int t) { pack_all(t), largest_now(state, t); });
         for (i64 first = 0, index = 0; first < rows; first += net.plan.m, ++index) {
-            if (index && stop) break;  // written by thread 0 before the last barrier
             const i64 m = rows - first < net.plan.m ? rows - first : net.plan.m;
-            const Batch<T> batch{data.X, data.Y, data.weight, order + first, m, true, true, seed, step};
-            if (!passes(batch, t, grad)) continue;
-            net.barrier.wait();
-            const Status status = update_step(state, t, step, rates[index], grad);
-            if (t == 0) {
-                if (status != FINISHED) epoch.status = status, epoch.batch = index;
-                else account(epoch, m);
-                const auto now = std::chrono::steady_clock::now();
-                if (now - asked > std::chrono::milliseconds(5)) {
-                    asked = now;
-                    if (poll()) stop = true;
-                }
+            const Batch<T> batch{data.X, data.Y, data.weight, order + first, m, true, true, seed, state.step};
+            if (net.total_weight(batch) == 0) continue;
+            gradients(batch, grad);
+            epoch.status = step(state, rates[index], grad, m);
+            epoch.batch = index;
+            if (epoch.status != FINISHED) return;
+            account(epoch, m);
+            const auto now = std::chrono::steady_clock::now();
+            if (now - asked < std::chrono::milliseconds(5)) continue;
+            asked = now;
+            if (poll()) {
+                epoch.status = INTERRUPTED;
+                return;
             }
-            if (status != FINISHED) break;
-            follow_moments(state, t, m);
-            ++step;
-            net.barrier.wait();
-        }
-        if (t == 0) {
-            state.step = step;
-            if (stop && epoch.status == FINISHED) epoch.status = INTERRUPTED;
         }
     }
 
-    // All threads decide alike, on what all have found; then each updates its part, or none does.
-    Status update_step(State<T>& state, int t, std::uint64_t step, double rate, const T* grad) {
+    // Clipping and update, or none where something is not finite.
+    Status step(State<T>& state, double rate, const T* grad, i64 m) {
+        if (outside()) return OUTSIDE;
         long double squares = 0;
         T top = 0;
         for (auto& part : parts) {
-            if (part.outside) return OUTSIDE;
             squares += part.squares_all;
             if (!(part.largest_g <= top)) top = part.largest_g;
         }
         if (!std::isfinite(cost()) || !std::isfinite(top)) return NOT_FINITE;
-        const UpdateJob<T> job = job_for(rate, step + 1, squares);
-        if (!is_safe(top, rate, step, job)) {
-            update(state, t, step, job, grad, true);
-            net.barrier.wait();
+        const UpdateJob<T> job = job_for(rate, state.step + 1, squares);
+        if (!is_safe(top, rate, job)) {
+            net.team.phase([&](int t) { update(state, t, job, grad, true); });
             for (auto& part : parts)
                 if (!part.finite) return NOT_FINITE;
         }
-        update(state, t, step, job, grad, false);
-        for (auto& task : tasks[t]) net.pack(task.l, task.first, task.last);
+        net.team.phase([&](int t) {
+            update(state, t, job, grad, false);
+            pack_all(t);
+            follow_moments(state, t, m);
+        });
+        ++state.step;
         return FINISHED;
     }
 

@@ -85,19 +85,13 @@ def test_a_stop_is_heard_within_a_batch():
 def test_ctrl_c_reaches_python():
     net = Network(64, [Dense(64, "tanh") for _ in range(4)] + [Dense(1)])
     engine, state, data = start(net, n=20_000, batch_size=20)
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     order, rates = np.tile(np.arange(20_000), 200), np.full(200_000, 1e-4)
-    began = time.monotonic()
-    timer = threading.Timer(0.2, signal.raise_signal, [signal.SIGINT])
-
-    def started():  # asked before the first batch: the signal cannot come before the run does
-        if not timer.is_alive():
-            timer.start()
-        return False
-
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with pytest.raises(KeyboardInterrupt):  # noqa: PT011  it carries no message
-            engine.run(state, data, order, rates, started)
+        threading.Timer(0.1, signal.raise_signal, [signal.SIGINT]).start()
+        began = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):  # noqa: PT011  it has no message
+            engine.run(state, data, order, rates, lambda: False)
     finally:
         signal.signal(signal.SIGINT, before)
     assert time.monotonic() - began < 30
