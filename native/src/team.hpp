@@ -1,0 +1,109 @@
+// A team of threads that lives for one call.  Thread 0, the caller, says what is done next; the work of a phase is cut
+// into one share a thread.  Thread t takes share t first, and then whatever no one has begun: a thread that the machine
+// has put aside holds nobody up unless it was in the middle of its share.  Which thread computes a share changes no bit.
+//
+// A thread that has nothing to do spins for a while, because the others are usually microseconds away, and then gives
+// its core up again and again.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <thread>
+#include <vector>
+
+namespace backlit {
+
+using i64 = std::int64_t;
+
+inline void relax() {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+}
+
+class Team {
+  public:
+    explicit Team(int threads) : threads_(threads), claimed_(new Claim[threads]) {}
+    ~Team() { delete[] claimed_; }
+    Team(const Team&) = delete;
+    Team& operator=(const Team&) = delete;
+
+    // Starts the other threads, calls lead() on this one, and lets the others go.
+    template <class F> void run(F lead) {
+        leave_.store(false, std::memory_order_relaxed);
+        std::vector<std::thread> others;
+        for (int t = 1; t < threads_; ++t) others.emplace_back([this, t, from = phase_.load()] { follow(t, from); });
+        lead();
+        leave_.store(true, std::memory_order_release);
+        for (auto& thread : others) thread.join();
+    }
+
+    // Calls work(share) for every share; returns when all are done, and what they wrote is seen here and by all.
+    template <class F> void phase(F work) {
+        if (threads_ == 1) return work(0);
+        call_ = [](void* w, int share) { (*static_cast<F*>(w))(share); };
+        work_ = &work;
+        done_.store(0, std::memory_order_relaxed);
+        const std::uint64_t now = phase_.load(std::memory_order_relaxed) + 1;
+        phase_.store(now, std::memory_order_release);
+        take(0, now);
+        wait([this] { return done_.load(std::memory_order_acquire) == threads_; });
+    }
+
+  private:
+    struct alignas(64) Claim {
+        std::atomic<std::uint64_t> phase{0};  // the last phase in which someone took this share
+    };
+    static constexpr int spin_limit = 4000;
+    const int threads_;
+    Claim* const claimed_;
+    void (*call_)(void*, int) = nullptr;
+    void* work_ = nullptr;
+    alignas(64) std::atomic<std::uint64_t> phase_{0};
+    alignas(64) std::atomic<int> done_{0};
+    std::atomic<bool> leave_{false};
+
+    // A share of phase `now` that is still free was last taken in the phase before, and as long as one is free, or in
+    // someone's hands, that phase goes on: so call_ and work_ are the right ones.
+    void take(int t, std::uint64_t now) {
+        for (int i = 0; i < threads_; ++i) {
+            const int share = (t + i) % threads_;
+            std::uint64_t before = now - 1;
+            if (!claimed_[share].phase.compare_exchange_strong(before, now, std::memory_order_acq_rel)) continue;
+            call_(work_, share);
+            done_.fetch_add(1, std::memory_order_acq_rel);
+        }
+    }
+
+    void follow(int t, std::uint64_t seen) {
+        while (true) {
+            wait([&] { return phase_.load(std::memory_order_acquire) != seen || leave_.load(std::memory_order_acquire); });
+            const std::uint64_t now = phase_.load(std::memory_order_acquire);
+            if (now == seen) return;
+            take(t, now);
+            seen = now;
+        }
+    }
+
+    template <class F> static void wait(F ready) {
+        for (int spins = 0; !ready();)
+            if (spins < spin_limit) ++spins, relax();
+            else std::this_thread::yield();
+    }
+};
+
+// Part t of n things over `threads`, each part but the last a multiple of `grain`: first, and one past the last.
+struct Share {
+    i64 first, last;
+    Share(i64 n, int t, int threads, i64 grain = 1) {
+        const i64 grains = (n + grain - 1) / grain;
+        first = grains * t / threads * grain;
+        last = grains * (t + 1) / threads * grain;
+        if (first > n) first = n;
+        if (last > n) last = n;
+    }
+    i64 count() const { return last - first; }
+};
+
+}  // namespace backlit
