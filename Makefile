@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types interop coverage startup kills fuzz clean
+.PHONY: help demo test lint types interop coverage startup check-matrix kills fuzz clean
 
 help: ## Say what there is.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -51,11 +51,16 @@ coverage: $(VENV)/compared ## Say which lines no test runs.
 startup: $(VENV)/installed ## Measure how long importing and --help take.
 	$(BIN)/python benchmarks/startup.py
 
+check-matrix: $(VENV)/tested ## Measure how well check names planted mistakes.
+	$(BIN)/python scripts/check_matrix.py
+
 kills: $(VENV)/installed ## Kill 200 runs while they write checkpoints, and look at what is left.
 	$(BIN)/python scripts/checkpoint_kills.py
 
 fuzz: $(VENV)/installed ## Load 100,000 mutated model files.
 	$(BIN)/python scripts/fuzz_models.py
+
+include native/native.mk
 
 clean: ## Remove everything that was made here.
 	rm -rf $(VENV) demo build dist htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

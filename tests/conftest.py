@@ -13,8 +13,8 @@ if ROOT not in sys.path:  # so that `from tests.strategies import problems` work
     sys.path.insert(0, ROOT)
 
 # deadline=None: a shared machine may be slow at any moment, and no test here is about time
-settings.register_profile("dev", deadline=None, max_examples=100)
-settings.register_profile("ci", deadline=None, max_examples=100, derandomize=True, print_blob=True)
+settings.register_profile("dev", deadline=None, max_examples=60)
+settings.register_profile("ci", deadline=None, max_examples=60, derandomize=True, print_blob=True)
 settings.register_profile("long", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 

@@ -16,7 +16,7 @@ SOURCE = Path(backlit.errors.__file__).parent
 FLOORS = [
     ("__init__", "__main__"),
     ("cli",),
-    ("tabular",),
+    ("tabular", "verbs"),
     ("estimators",),
     ("render", "training", "costs"),
     ("verification", "derivation", "diagnosis", "engine", "io"),

@@ -11,18 +11,40 @@ from backlit._version import __version__
 if TYPE_CHECKING:
     from backlit.core import Dense, Gradients, Network, Parameters, Trace, backward, forward
     from backlit.core.problem import Problem
+    from backlit.costs import cost
     from backlit.estimators import MLPClassifier, MLPRegressor
     from backlit.io.models import Model, load_model, save_model
     from backlit.io.problems import read_problem
+    from backlit.render.explanation import explain
     from backlit.tabular import predict, train
+    from backlit.verbs import check
+    from backlit.verification import (
+        assert_gradients_match,
+        check_function,
+        check_network,
+        check_torch,
+        grade,
+        suggest_inputs,
+    )
 
 HOMES = {
     "backlit.core": ("Dense", "Gradients", "Network", "Parameters", "Trace", "backward", "forward"),
     "backlit.core.problem": ("Problem",),
+    "backlit.costs": ("cost",),
     "backlit.estimators": ("MLPClassifier", "MLPRegressor"),
     "backlit.io.models": ("Model", "load_model", "save_model"),
     "backlit.io.problems": ("read_problem",),
+    "backlit.render.explanation": ("explain",),
     "backlit.tabular": ("predict", "train"),
+    "backlit.verbs": ("check",),
+    "backlit.verification": (
+        "assert_gradients_match",
+        "check_function",
+        "check_network",
+        "check_torch",
+        "grade",
+        "suggest_inputs",
+    ),
 }
 HOME = {name: home for home, names in HOMES.items() for name in names}
 
@@ -37,12 +59,21 @@ __all__ = [
     "Problem",
     "Trace",
     "__version__",
+    "assert_gradients_match",
     "backward",
+    "check",
+    "check_function",
+    "check_network",
+    "check_torch",
+    "cost",
+    "explain",
     "forward",
+    "grade",
     "load_model",
     "predict",
     "read_problem",
     "save_model",
+    "suggest_inputs",
     "train",
 ]
 

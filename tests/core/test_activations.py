@@ -103,6 +103,13 @@ def test_derivative_is_the_slope(phi, u_away_from_kinks):
     assert_allclose(phi.derivative(u_away_from_kinks), slope(phi.function, u_away_from_kinks), rtol=1e-12, atol=1e-15)
 
 
+@every_elementwise
+def test_derivative_is_the_slope_at_exactly_0(phi):
+    """Where formulas in |u| change sides: there, too, a complex step passes through, from the left where it matters."""
+    zeros = np.array([0.0, -0.0])
+    assert_allclose(phi.derivative(zeros), slope(phi.function, zeros), rtol=1e-15)
+
+
 @pytest.mark.parametrize("phi", [phi for phi in ALL if not phi.elementwise], ids=label)
 def test_pull_back_is_the_transposed_jacobian(phi, rng):
     for K in (1, 2, 7):

@@ -237,10 +237,14 @@ def test_warm_start_with_other_classes_is_refused(iris):
         model.fit(X, y + 1)
 
 
-def test_early_stopping_ends_with_the_best_epoch(iris):
+def test_early_stopping_ends_with_the_best_epoch(iris, monkeypatch):
     X, y = iris
-    model = MLPClassifier(**{**QUICK, "max_iter": 100}, early_stopping=True, validation_fraction=0.3).fit(X, y)
-    assert model.best_validation_score_ == max(model.validation_scores_)
+    held_out, hold_out = [], MLPClassifier._hold_out
+    monkeypatch.setattr(MLPClassifier, "_hold_out", lambda *args: held_out.extend(hold_out(*args)) or held_out)
+    told = {**QUICK, "max_iter": 100, "learning_rate_init": 0.5, "early_stopping": True, "validation_fraction": 0.3}
+    model = MLPClassifier(**told).fit(X, y)
+    assert model.validation_scores_[-1] < model.best_validation_score_ == max(model.validation_scores_)
+    assert model.score(held_out[1].X, held_out[1].Y.argmax(axis=1)) == model.best_validation_score_
     assert model.best_loss_ is None
     assert len(model.validation_scores_) == model.n_iter_ < 100
     assert model.t_ == model.n_iter_ * 105

@@ -43,7 +43,7 @@ def run_curve(callbacks: Any = (), data: Data | None = None, **options: Any) -> 
         key: options.pop(key) for key in ("validation", "score", "progress", "state", "history") if key in options
     }
     net = regressor()
-    settings = Settings(**{"epochs": 6, "batch_size": 16, "patience": None, **options})
+    settings = Settings(**{"epochs": 6, "batch_size": 16, "patience": None, "engine": "reference", **options})
     return fit(net, net.init(seed=0), data or curve(), settings, callbacks=callbacks, **to_fit)
 
 

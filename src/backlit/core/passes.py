@@ -63,7 +63,8 @@ class Gradients:
     """All quantities of a backward pass.
 
     loss : C.  flat : ∂C/∂theta with its views W, b, gamma, beta.  a[l], u[l], delta[l], each (m, n_l), are ∂ℓ_i/∂a_i,
-    ∂ℓ_i/∂u_i and ∂ℓ_i/∂z_i, one row an example and no 1/m in it (with batch norm, which couples examples: m ∂C/∂a_i).
+    ∂ℓ_i/∂u_i and ∂ℓ_i/∂z_i, one row an example and no 1/m in it (with batch norm, which couples examples: m ∂C/∂a_i,
+    or ∂C/∂a_i where the losses are summed).
     """
 
     loss: float

@@ -127,13 +127,15 @@ class NativeEngine:
         out = np.empty((len(X), self.net.outputs), params.theta.dtype)
         if len(X):
             with self.engine(min(ROWS_AT_ONCE, len(X)), params.theta.dtype, train=False) as engine:
-                engine.predict(params.theta, *moments(statistics), ready(X, params.theta.dtype), out)
+                engine.predict(params.theta, *moments(statistics, read_only=True), ready(X, params.theta.dtype), out)
         return out
 
     def loss(self, params: Parameters, statistics: Statistics, data: Data) -> float:
         """The mean of ℓ_i; see `protocol.Engine.loss`."""
         with self.engine(min(ROWS_AT_ONCE, len(data)), params.theta.dtype, train=False) as engine:
-            fine, loss = engine.loss(params.theta, *moments(statistics), *arrays(data, params.theta.dtype))
+            fine, loss = engine.loss(
+                params.theta, *moments(statistics, read_only=True), *arrays(data, params.theta.dtype)
+            )
         return loss if fine else ReferenceEngine(self.recipe).loss(params, statistics, data)
 
     def loss_and_gradient(self, params: Parameters, data: Data) -> tuple[float, Array]:
@@ -159,11 +161,15 @@ class NativeEngine:
             with one_blas_thread():
                 yield engine
 
-    def make(self, m: int, dtype: np.dtype, train: bool) -> tuple[Plan, Any]:
-        """A plan and the C++ engine that follows it."""
+    def plan(self, m: int, dtype: np.dtype, train: bool = True) -> Plan:
+        """The plan for batches of m rows on this processor."""
         tiles = Tiles(*self.module.widths(self.isa)[dtype != np.float32])
         threads, blas = useful_threads(self.net, m, self.threads), self.isa == "baseline"
-        plan = make_plan(self.net, m, dtype, threads=threads, tiles=tiles, blas=blas, train=train)
+        return make_plan(self.net, m, dtype, threads=threads, tiles=tiles, blas=blas, train=train)
+
+    def make(self, m: int, dtype: np.dtype, train: bool) -> tuple[Plan, Any]:
+        """A plan and the C++ engine that follows it."""
+        plan = self.plan(m, dtype, train)
         kind = self.module.Engine32 if dtype == np.float32 else self.module.Engine64
         pointer = gemm_pointer("sgemm" if dtype == np.float32 else "dgemm") if plan.uses_blas else 0
         return plan, kind(plan_for(self.module, plan), optimizer_for(self.module, self.recipe), self.isa, pointer)
@@ -189,9 +195,15 @@ def ready(array: Array, dtype: Any) -> Array:
     return np.require(array, dtype=dtype, requirements=["C", "A"])
 
 
-def moments(statistics: Statistics) -> tuple[list[Any], list[Any]]:
-    """Running means and variances by layer, from layer 1."""
-    return statistics.mean[1:], statistics.variance[1:]
+def moments(statistics: Statistics, read_only: bool = False) -> tuple[list[Any], list[Any]]:
+    """Running means and variances by layer, from layer 1; where they are only read, of read-only arrays too."""
+    if not read_only:
+        return statistics.mean[1:], statistics.variance[1:]
+    writable = [
+        [a if a is None else np.require(a, requirements="W") for a in m[1:]]
+        for m in (statistics.mean, statistics.variance)
+    ]
+    return writable[0], writable[1]
 
 
 def copied(net: Network, state: State) -> Statistics:

@@ -1,1 +1,42 @@
-"""Independent ways to find out whether a gradient is right."""
+"""Is this gradient right, and if not, which mistake made it wrong?
+
+Names are loaded when they are first used: PyTorch users don't wait for grading, nor the trainer for the catalogue.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from backlit.verification.asserting import assert_gradients_match
+    from backlit.verification.checking import check
+    from backlit.verification.functions import check_function
+    from backlit.verification.grading.grade import grade
+    from backlit.verification.students import check_network
+    from backlit.verification.suggest import suggest_inputs
+    from backlit.verification.torch_modules import check_torch
+
+HOME = {
+    "assert_gradients_match": "asserting",
+    "check": "checking",
+    "check_function": "functions",
+    "check_network": "students",
+    "check_torch": "torch_modules",
+    "grade": "grading.grade",
+    "suggest_inputs": "suggest",
+}
+
+__all__ = [
+    "assert_gradients_match",
+    "check",
+    "check_function",
+    "check_network",
+    "check_torch",
+    "grade",
+    "suggest_inputs",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in HOME:
+        raise AttributeError(f"module 'backlit.verification' has no attribute {name!r}")
+    return getattr(import_module(f"backlit.verification.{HOME[name]}"), name)

@@ -1,0 +1,48 @@
+"""`backlit explain`: a problem in, its worked derivation out."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from backlit.cli.formats import print_json
+
+
+class Shown(StrEnum):
+    """The formats of a derivation."""
+
+    text = "text"
+    markdown = "markdown"
+    latex = "latex"
+    typst = "typst"
+    html = "html"
+    pdf = "pdf"
+    json = "json"
+
+
+def command(
+    problem: Annotated[Path | None, Argument(help="A problem file: JSON, TOML or YAML.", show_default=False)] = None,
+    example: Annotated[
+        str | None,
+        Option(help="A built-in problem: worked, mazur, softmax, batch-norm, residual, deep-sigmoid."),
+    ] = None,
+    format: Annotated[Shown, Option(help="How to show the derivation.")] = Shown.text,
+    output: Annotated[
+        Path | None, Option("--output", "-o", help="Write here, else to standard output.", show_default=False)
+    ] = None,
+    steps: Annotated[int, Option(help="Optimizer steps to take.")] = 1,
+    digits: Annotated[int, Option(help="Significant digits that are printed.")] = 5,
+    entry: Annotated[str | None, Option(help="Work one entry alone, such as grad_W[2][0,1].")] = None,
+) -> int:
+    """Show where every number of a gradient comes from."""
+    from backlit.io.atomic import check_folder
+    from backlit.render.explanation import explain
+
+    check_folder(output)
+    made = explain(problem, example=example, steps=steps, digits=digits, entry=entry)
+    if format is Shown.json and output is None:
+        print_json(made.to_dict())
+    else:
+        made.write(format.value, output)
+    return 0

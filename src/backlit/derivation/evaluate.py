@@ -1,0 +1,167 @@
+"""Compute what a formula of numbers says, from the numbers that are printed: the proof-reader of every line.
+
+>>> from backlit.derivation.numbers import Numbers
+>>> from backlit.derivation.expressions import Add, Mul
+>>> num = Numbers(digits=3)
+>>> round(float(evaluate(Add(Mul(num(2 / 3), num(3)), num(-1)))), 6)
+1.001
+"""
+
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from backlit.core.activations import ACTIVATIONS, get_activation, normal_cdf, normal_pdf, softmax
+from backlit.derivation.expressions import (
+    Add,
+    Dots,
+    Expr,
+    Fn,
+    Frac,
+    Had,
+    Iverson,
+    Mat,
+    MatMul,
+    Mean,
+    Mul,
+    Nary,
+    Neg,
+    Num,
+    Pow,
+    Root,
+    Transpose,
+)
+from backlit.derivation.numbers import ROUNDING
+
+PLAIN: dict[str, Any] = {
+    "exp": np.exp,
+    "ln": np.log,
+    "abs": np.abs,
+    "sign": np.sign,
+    "max": np.maximum,
+    "min": np.minimum,
+    "Phi": lambda u: normal_cdf(np.asarray(u, float)),
+    "phi": lambda u: normal_pdf(np.asarray(u, float)),
+    "exp-of": np.exp,
+    "diag": lambda u: np.diag(np.ravel(u)),
+    "norm": lambda u: np.sqrt(np.sum(np.square(u))),
+}
+
+
+class NotNumeric(Exception):
+    """The formula holds a symbol, or something left out."""
+
+
+def function(name: str, args: list[Any]) -> Any:
+    """A named function of numbers or of columns."""
+    if name in PLAIN:
+        return PLAIN[name](*args)
+    base, slope = name.removesuffix("'"), name.endswith("'")
+    if base == "softmax":
+        return softmax(np.asarray(args[0], float).T).T
+    if base not in ACTIVATIONS:
+        raise NotNumeric
+    phi = get_activation(base if len(args) == 1 else {"name": base, "alpha": float(args[1])})
+    return (phi.derivative if slope else phi.function)(np.asarray(args[0], float))
+
+
+def evaluate(expr: Expr) -> Any:
+    """The value, a float or an array (n, m), of the printed numbers.  Raises NotNumeric."""
+    match expr:
+        case Num():
+            return np.float64(expr.text if np.isfinite(expr.value) else expr.value)  # divides by 0 without a raise
+        case Mat():
+            return np.array([[evaluate(cell) for cell in row] for row in expr.rows], float)
+        case Add():
+            return reduce(lambda a, b: a + b, map(evaluate, expr.items))
+        case Mul() | Had():
+            return reduce(lambda a, b: a * b, map(evaluate, expr.items))
+        case MatMul():
+            return reduce(product, map(evaluate, expr.items))
+        case Neg():
+            return -evaluate(expr.of)
+        case Frac():
+            return evaluate(expr.top) / evaluate(expr.bottom)
+        case Pow():
+            return evaluate(expr.base) ** evaluate(expr.exponent)
+        case Root():
+            return np.sqrt(evaluate(expr.of))
+        case Transpose():
+            return np.asarray(evaluate(expr.of)).T
+        case Fn():
+            return function(expr.name, [evaluate(arg) for arg in expr.args])
+        case Iverson():
+            left, right = evaluate(expr.left), evaluate(expr.right)
+            return float({"=": left == right, ">": left > right, "<": left < right, "≤": left <= right}[expr.relation])
+    raise NotNumeric
+
+
+def product(a: Any, b: Any) -> Any:
+    """A matrix product, or a scaling where one of the two is a number."""
+    return a * b if np.ndim(a) == 0 or np.ndim(b) == 0 else a @ b
+
+
+def has_dots(expr: Expr) -> bool:
+    """Whether something was left out of the formula."""
+    if isinstance(expr, Dots):
+        return True
+    return any(has_dots(child) for child in children(expr))
+
+
+def children(expr: Expr) -> tuple[Expr, ...]:
+    """The operands of a node."""
+    if isinstance(expr, Nary):
+        return expr.items
+    if isinstance(expr, Mat):
+        return tuple(cell for row in expr.rows for cell in row)
+    if isinstance(expr, Mean):
+        return (expr.of,)
+    found: list[Expr] = []
+    for name in getattr(expr, "__dataclass_fields__", {}):
+        value = getattr(expr, name)
+        for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(item, Expr):
+                found.append(item)
+    return tuple(found)
+
+
+def nodes(expr: Expr) -> list[Expr]:
+    """The node and all below it, in the order of printing."""
+    return [expr] + [node for child in children(expr) for node in nodes(child)]
+
+
+def relation(left: Expr, right: Expr) -> str:
+    """'=' where the printed left side, computed and rounded as the right side is, gives the printed right side."""
+    try:
+        with np.errstate(all="ignore"):
+            found = np.broadcast_to(evaluate(left), np.shape(evaluate(right)))
+    except NotNumeric:
+        return "=" if all(node.exact for node in nodes(right) if isinstance(node, Num)) else "≈"
+    cells = [cell for row in right.rows for cell in row] if isinstance(right, Mat) else [right]
+    same = all(agrees(float(v), cell) for v, cell in zip(found.ravel(), cells, strict=True))
+    return "=" if same else "≈"
+
+
+def agrees(found: float, cell: Expr) -> bool:
+    """Whether a computed value is the printed one, within half a unit in its last place where it is rounded."""
+    if not isinstance(cell, Num):
+        return bool(abs(found - evaluate(cell)) <= ROUNDING * abs(found))
+    if not np.isfinite(cell.value):
+        return bool(found == cell.value or (np.isnan(found) and np.isnan(cell.value)))
+    printed = float(cell.text)
+    slack = ROUNDING * max(abs(found), abs(printed), 1e-300)
+    if cell.exact:
+        return abs(found - printed) <= slack
+    return abs(found - printed) <= half_unit(cell.text) * (1 + 1e-9) + slack
+
+
+def half_unit(text: str) -> float:
+    """Half a unit in the last printed place.
+
+    >>> half_unit("1.25e-3")
+    5e-06
+    """
+    mantissa, _, exponent = text.partition("e")
+    places = len(mantissa.partition(".")[2])
+    return 0.5 * 10.0 ** (int(exponent or 0) - places)

@@ -1,0 +1,200 @@
+"""The tree that formulas are made of: small frozen nodes, which renderers write and `evaluate` computes.
+
+A matrix is a tuple of rows, a vector a matrix of one column (books put examples in columns).  Numbers carry the text
+that is printed, decided once in `numbers`, so that every format prints the same.
+
+>>> from backlit.derivation.numbers import Numbers
+>>> num = Numbers(digits=4)
+>>> Add(Mul(num(0.1), num(1)), Mul(num(-0.2), num(2)))
+Add(0.1 · 1, -0.2 · 2)
+"""
+
+from dataclasses import dataclass
+
+
+class Expr:
+    """A node; subclasses are frozen dataclasses."""
+
+
+@dataclass(frozen=True, repr=False)
+class Num(Expr):
+    """A number: its value, the text that is printed, and the id of the step that made it (None: it was given).
+
+    exact : whether the text is the whole value and not a rounding of it.
+    """
+
+    value: float
+    text: str
+    exact: bool
+    source: str | None = None
+
+    @property
+    def negative(self) -> bool:
+        """Whether it is printed with a minus."""
+        return self.text.startswith("-")
+
+    def __repr__(self):
+        return self.text
+
+
+@dataclass(frozen=True)
+class Sym(Expr):
+    """A named quantity: `name` is a key of the renderers' glyphs, `layer` its subscript, `example` its superscript.
+
+    bold : a batch of it, with one column an example.
+    """
+
+    name: str
+    layer: str = ""
+    example: str = ""
+    batch: bool = False
+
+
+@dataclass(frozen=True)
+class At(Expr):
+    """One entry of a vector or matrix, [W]_{j,k}, counted from 1 as books do."""
+
+    of: Expr
+    index: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Partial(Expr):
+    """∂of/∂by."""
+
+    of: Expr
+    by: Expr
+
+
+@dataclass(frozen=True)
+class Dots(Expr):
+    """What was left out of a long sum or a large matrix; `count` says how much."""
+
+    count: int = 0
+
+
+@dataclass(frozen=True)
+class Mat(Expr):
+    """A matrix by rows; elided ones hold `Dots`.  name : what it is, for screen readers and shapes."""
+
+    rows: tuple[tuple[Expr, ...], ...]
+    shape: tuple[int, int]
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Nary(Expr):
+    """A node with any number of operands."""
+
+    items: tuple[Expr, ...]
+
+    def __init__(self, *items: Expr):
+        object.__setattr__(self, "items", items)
+
+    def __repr__(self):
+        return f"{type(self).__name__}({', '.join(map(repr, self.items))})"
+
+
+class Add(Nary):
+    """A sum; a term that is a `Neg` or a negative number is taken off."""
+
+
+class Mul(Nary):
+    """A product of numbers, written with a dot."""
+
+    def __repr__(self):
+        return " · ".join(map(repr, self.items))
+
+
+class MatMul(Nary):
+    """A product of matrices or symbols, written side by side."""
+
+
+class Had(Nary):
+    """An entry-by-entry product, ⊙."""
+
+
+@dataclass(frozen=True)
+class Neg(Expr):
+    """A minus in front."""
+
+    of: Expr
+
+
+@dataclass(frozen=True)
+class Frac(Expr):
+    """A fraction; of matrices it divides entry by entry."""
+
+    top: Expr
+    bottom: Expr
+
+
+@dataclass(frozen=True)
+class Pow(Expr):
+    """A power; of a matrix it is taken of each entry."""
+
+    base: Expr
+    exponent: Expr
+
+
+@dataclass(frozen=True)
+class Root(Expr):
+    """A square root."""
+
+    of: Expr
+
+
+@dataclass(frozen=True)
+class Transpose(Expr):
+    """A matrix with rows and columns swapped."""
+
+    of: Expr
+
+
+@dataclass(frozen=True)
+class Fn(Expr):
+    """A function by name: an activation (`sigmoid`), its slope (`sigmoid'`), `exp`, `ln`, `abs`, `max`, `diag`, …."""
+
+    name: str
+    args: tuple[Expr, ...]
+
+
+@dataclass(frozen=True)
+class BigSum(Expr):
+    """Σ over an index."""
+
+    index: str
+    body: Expr
+    upper: str = ""
+
+
+@dataclass(frozen=True)
+class BigProd(Expr):
+    """∏ over an index, from `lower` to `upper`."""
+
+    index: str
+    body: Expr
+    upper: str = ""
+
+
+@dataclass(frozen=True)
+class Mean(Expr):
+    """A bar: the mean over the batch or over the units."""
+
+    of: Expr
+
+
+@dataclass(frozen=True)
+class Iverson(Expr):
+    """[k = j]: 1 where the statement holds, else 0."""
+
+    left: Expr
+    relation: str
+    right: Expr
+
+
+@dataclass(frozen=True)
+class Chain(Expr):
+    """An equation chain, parts[0] rel[0] parts[1] rel[1] …, with "=" or "≈" (or "←") between its parts."""
+
+    parts: tuple[Expr, ...]
+    relations: tuple[str, ...]

@@ -1,0 +1,425 @@
+"""The worked numbers on the way up: z, norm, activation, dropout, skip of every layer, and the loss."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from backlit.derivation.document import Line, Section, Step
+from backlit.derivation.expressions import Add, At, BigSum, Expr, Fn, Frac, Had, Mat, MatMul, Mul, Num, Pow, Root, Sym
+from backlit.derivation.functions import ONE, TWO, applied, fn, known, loss_of, minus, value_of
+from backlit.derivation.scene import Cols, Scene, at, constant, entry_id, entry_indices, hidden, line
+
+AXIS_WORDS = {"batch": "over the batch", "layer": "over the units of each example"}
+
+
+def section(s: Scene) -> Section:
+    """Forward, layer by layer."""
+    return Section("forward", "Forward: from the inputs to the loss", (*layer_steps(s), *losses(s)))
+
+
+def layer_steps(s: Scene) -> list[Step]:
+    """The steps of every layer, up to the output."""
+    return [step for l in range(1, s.net.L + 1) for step in one_layer(s, l)]
+
+
+def one_layer(s: Scene, l: int) -> list[Step]:
+    """The steps of one layer."""
+    layer = s.layer(l)
+    steps = [pre_activation(s, l)]
+    if layer.norm:
+        steps += normalization(s, l)
+    steps.append(activation(s, l))
+    if s.trace.mask[l] is not None:
+        steps.append(dropout(s, l))
+    if layer.skip_from is not None:
+        steps.append(skip(s, l))
+    return steps
+
+
+def lines(s: Scene, build: Callable[[Cols], tuple[list[Expr], list[Expr]]]) -> tuple[Line, ...]:
+    """A worked line for each choice of examples."""
+    return tuple(line(s.label(cols), *build(cols)) for cols in s.choices)
+
+
+def entries(s: Scene, id: str, shape: tuple[int, ...], entry: Callable[..., Line]) -> tuple[Line, ...]:
+    """The first entries of a quantity, worked."""
+    return tuple(entry(s, *index) for index in entry_indices(s, shape))
+
+
+def below(l: int) -> str:
+    """The id of the step that made a[l]."""
+    return f"a[{l}]" if l else "given-x"
+
+
+def after_activation(s: Scene, l: int) -> str:
+    """What φ's result is called: h where dropout or a skip follows, a where it is the layer's output."""
+    return "h" if s.trace.mask[l] is not None or s.layer(l).skip_from is not None else "a"
+
+
+def before_activation(s: Scene, l: int) -> str:
+    """What φ is applied to: u after a norm, z without one."""
+    return "u" if s.layer(l).norm else "z"
+
+
+# --- z = W a + b ------------------------------------------------------------------------------------------------------
+
+
+def pre_activation(s: Scene, l: int) -> Step:
+    """[F1]."""
+
+    def build(cols: Cols) -> tuple[list[Expr], list[Expr]]:
+        W, a, b = Sym("W", str(l)), s.sym("a", l - 1, cols), Sym("b", str(l))
+        bias: Expr = s.vector(s.params.b[l], f"given-b[{l}]")
+        bias_symbol: Expr = b
+        if len(cols) > 1:
+            bias, bias_symbol = MatMul(bias, ones_row(s, len(cols))), MatMul(b, Sym("ones-row"))
+        symbols = [s.sym("z", l, cols), Add(MatMul(W, a), bias_symbol)]
+        product = MatMul(s.mat(s.params.W[l], f"given-W[{l}]"), s.columns(s.trace.a[l - 1], cols, below(l - 1)))
+        return symbols, [Add(product, bias), s.columns(s.trace.z[l], cols, f"z[{l}]")]
+
+    n, n_in = s.net.n[l], s.net.n[l - 1]
+    return Step(
+        f"z[{l}]",
+        "F1",
+        f"Weighted sums of layer {l}",
+        Add(MatMul(Sym("W", str(l)), Sym("a", str(l - 1))), Sym("b", str(l))),
+        f"Each unit of layer {l} weighs the {n_in} numbers below it and adds its bias.",
+        "forward",
+        lines(s, build),
+        entries(s, f"z[{l}]", (s.m, n), lambda s, i, j: entry_z(s, l, i, j)),
+        (
+            (Sym("z", str(l)), f"{n}×1"),
+            (Sym("W", str(l)), f"{n}×{n_in}"),
+            (Sym("a", str(l - 1)), f"{n_in}×1"),
+            (Sym("b", str(l)), f"{n}×1"),
+        ),
+        value=s.trace.z[l],
+        hidden=hidden((s.m, n), f"z[{l}]"),
+    )
+
+
+def ones_row(s: Scene, m: int) -> Mat:
+    """1ᵀ, which hands b to every column."""
+    return s.mat(np.ones((1, m)))
+
+
+def entry_z(s: Scene, l: int, i: int, j: int) -> Line:
+    """One weighted sum."""
+    W, a, b = Sym("W", str(l)), s.sym("a", l - 1, [i]), Sym("b", str(l))
+    symbols: list[Expr] = [
+        at(s.sym("z", l, [i]), j),
+        Add(BigSum("k", Mul(index_k(W, j), index_k(a))), at(b, j)),
+    ]
+    terms: list[Expr] = [
+        Mul(s.num(s.params.W[l][j, k], f"given-W[{l}]"), s.num(s.trace.a[l - 1][i, k], below(l - 1)))
+        for k in range(s.net.n[l - 1])
+    ]
+    bias = s.num(s.params.b[l][j], f"given-b[{l}]")
+    numbers: list[Expr] = [Add(*s.terms(terms), bias), s.num(s.trace.z[l][i, j], f"z[{l}]")]
+    return line(s.label([i]), symbols, numbers, entry_id(f"z[{l}]", (i, j)))
+
+
+def index_k(of: Expr, *first: int) -> Expr:
+    """An entry whose last index is the k that is summed over."""
+    return At(of, (*(str(i + 1) for i in first), "k"))
+
+
+# --- u = norm(z) ------------------------------------------------------------------------------------------------------
+
+
+def normalization(s: Scene, l: int) -> list[Step]:
+    """[BN1] to [BN4], or [LN1] to [LN4]."""
+    layer, norm = s.layer(l), s.trace.norm[l]
+    kind = str(layer.norm)
+    number = {"batch": "BN", "layer": "LN"}[kind]
+    over = AXIS_WORDS[kind]
+    return [
+        moment(s, l, "mu", f"{number}1", norm.mean, f"The mean of z, {over}."),
+        moment(s, l, "sigma2", f"{number}2", norm.variance, f"The variance of z, {over} (divided by the count)."),
+        normalized(s, l, f"{number}3", over),
+        scaled(s, l, f"{number}4"),
+    ]
+
+
+def group(s: Scene, l: int, g: int) -> list[tuple[int, int]]:
+    """The (example, unit) pairs that share the g-th moment."""
+    if s.layer(l).norm == "batch":
+        return [(i, g) for i in range(s.m)]
+    return [(g, j) for j in range(s.net.n[l])]
+
+
+def moment(s: Scene, l: int, name: str, equation: str, value: Any, sentence: str) -> Step:
+    """A mean or a variance, group by group."""
+    id, symbol = f"{name}[{l}]", Sym(name, str(l))
+    flat = value.ravel()
+    made = []
+    for g in range(min(len(flat), 6)):
+        cells = [s.num(s.trace.z[l][i, j], f"z[{l}]") for i, j in group(s, l, g)]
+        terms: list[Expr] = list(cells)
+        if name == "sigma2":
+            mean = s.num(s.trace.norm[l].mean.ravel()[g], f"mu[{l}]")
+            terms = [Pow(minus(cell, mean), TWO) for cell in cells]
+        average = Frac(Add(*s.terms(terms)), constant(len(cells)))
+        made.append(line("", [at(symbol, g)], [average, s.num(flat[g], id)], entry_id(id, (g,))))
+    index = "i" if s.layer(l).norm == "batch" else "j"
+    body: Expr = Sym("z", str(l))
+    body = body if name == "mu" else Pow(minus(body, Sym("mu", str(l))), TWO)
+    count = Sym("m" if index == "i" else "n", "" if index == "i" else str(l))
+    return Step(
+        id,
+        equation,
+        "Mean of z" if name == "mu" else "Variance of z",
+        Mul(Frac(ONE, count), BigSum(index, body)),
+        sentence,
+        "forward",
+        tuple(made),
+        notes=() if len(flat) <= 6 else ((f"{len(flat) - 6} more of them are left out here.",),),
+        value=value,
+    )
+
+
+def normalized(s: Scene, l: int, equation: str, over: str) -> Step:
+    """x̂."""
+    norm, id = s.trace.norm[l], f"x_hat[{l}]"
+    root = Root(Add(Sym("sigma2", str(l)), Sym("eps")))
+
+    def entry(s: Scene, i: int, j: int) -> Line:
+        g = j if s.layer(l).norm == "batch" else i
+        top = minus(s.num(s.trace.z[l][i, j], f"z[{l}]"), s.num(norm.mean.ravel()[g], f"mu[{l}]"))
+        bottom = Root(Add(s.num(norm.variance.ravel()[g], f"sigma2[{l}]"), constant(s.layer(l).eps)))
+        return line(
+            s.label([i]),
+            [at(s.sym("x_hat", l, [i]), j)],
+            [Frac(top, bottom), s.num(norm.x_hat[i, j], id)],
+            entry_id(id, (i, j)),
+        )
+
+    def build(cols: Cols) -> tuple[list[Expr], list[Expr]]:
+        return [s.sym("x_hat", l, cols)], [s.columns(norm.x_hat, cols, id)]
+
+    return Step(
+        id,
+        equation,
+        "Normalized sums",
+        Frac(minus(Sym("z", str(l)), Sym("mu", str(l))), root),
+        f"Mean 0 and variance 1, {over}; ε = {s.layer(l).eps:g} keeps the root away from 0.",
+        "forward",
+        lines(s, build),
+        entries(s, id, norm.x_hat.shape, entry),
+        value=norm.x_hat,
+    )
+
+
+def scaled(s: Scene, l: int, equation: str) -> Step:
+    """u = γ x̂ + β."""
+    id = f"u[{l}]"
+
+    def entry(s: Scene, i: int, j: int) -> Line:
+        return line(
+            s.label([i]),
+            [at(s.sym("u", l, [i]), j)],
+            [
+                Add(
+                    Mul(
+                        s.num(s.params.gamma[l][j], f"given-gamma[{l}]"),
+                        s.num(s.trace.norm[l].x_hat[i, j], f"x_hat[{l}]"),
+                    ),
+                    s.num(s.params.beta[l][j], f"given-beta[{l}]"),
+                ),
+                s.num(s.trace.u[l][i, j], id),
+            ],
+            entry_id(id, (i, j)),
+        )
+
+    def build(cols: Cols) -> tuple[list[Expr], list[Expr]]:
+        return [s.sym("u", l, cols)], [s.columns(s.trace.u[l], cols, id)]
+
+    return Step(
+        id,
+        equation,
+        "Scaled and shifted",
+        Add(Had(Sym("gamma", str(l)), Sym("x_hat", str(l))), Sym("beta", str(l))),
+        "A scale γ and a shift β for each unit, which are learned.",
+        "forward",
+        lines(s, build),
+        entries(s, id, s.trace.u[l].shape, entry),
+        value=s.trace.u[l],
+    )
+
+
+# --- h = φ(u), dropout, skip ------------------------------------------------------------------------------------------
+
+
+def activation(s: Scene, l: int) -> Step:
+    """[F2]."""
+    phi, out, under = s.layer(l).activation, after_activation(s, l), before_activation(s, l)
+    id = f"{out}[{l}]"
+
+    def build(cols: Cols) -> tuple[list[Expr], list[Expr]]:
+        symbols = [s.sym(out, l, cols), applied(phi, s.sym(under, l, cols))]
+        return symbols, [
+            applied(phi, s.columns(s.trace.u[l], cols, f"{under}[{l}]")),
+            s.columns(s.trace.h[l], cols, id),
+        ]
+
+    words = {"identity": "The identity hands the sums on as they are."}
+    return Step(
+        id,
+        "F2",
+        f"Activation of layer {l}",
+        applied(phi, Sym(under, str(l))),
+        words.get(
+            phi.name, f"{phi.name} is applied " + ("to each unit." if phi.elementwise else "to all units at once.")
+        ),
+        "forward",
+        lines(s, build),
+        entries(s, id, s.trace.h[l].shape, lambda s, i, j: entry_activation(s, l, i, j)),
+        ((Sym(out, str(l)), f"{s.net.n[l]}×1"), (Sym(under, str(l)), f"{s.net.n[l]}×1")),
+        value=s.trace.h[l],
+        hidden=hidden(s.trace.h[l].shape, id),
+    )
+
+
+def entry_activation(s: Scene, l: int, i: int, j: int) -> Line:
+    """φ of one unit, written out."""
+    phi, out, under = s.layer(l).activation, after_activation(s, l), before_activation(s, l)
+    id, u = f"{out}[{l}]", s.num(s.trace.u[l][i, j], f"{under}[{l}]")
+    symbols: list[Expr] = [at(s.sym(out, l, [i]), j)]
+    result = s.num(s.trace.h[l][i, j], id)
+    if known(phi):
+        numbers = [value_of(phi, u)] if phi.name != "identity" else []
+        return line(s.label([i]), symbols, [*numbers, result], entry_id(id, (i, j)))
+    scores = [fn("exp", s.num(v, f"{under}[{l}]")) for v in s.trace.u[l][i]]
+    share = Frac(fn("exp", u), Add(*s.terms(scores)) if len(scores) > 1 else scores[0])
+    return line(s.label([i]), symbols, [share, result], entry_id(id, (i, j)))
+
+
+def dropout(s: Scene, l: int) -> Step:
+    """[DO1]."""
+    p, out = s.layer(l).dropout, "r" if s.layer(l).skip_from is not None else "a"
+    id, value = f"{out}[{l}]", s.trace.h[l] * s.trace.mask[l]
+
+    def build(cols: Cols) -> tuple[list[Expr], list[Expr]]:
+        h, mask = s.columns(s.trace.h[l], cols, f"h[{l}]"), s.columns(s.trace.mask[l], cols, id)
+        symbols = [s.sym(out, l, cols), Had(s.sym("h", l, cols), s.sym("mask", l, cols))]
+        return symbols, [Had(h, mask), s.columns(value, cols, id)]
+
+    return Step(
+        id,
+        "DO1",
+        f"Dropout after layer {l}",
+        Had(Sym("h", str(l)), Sym("mask", str(l))),
+        f"Each unit is set to 0 with probability {p:g}; those that stay are scaled by 1/(1 − {p:g}). "
+        f"The mask is the draw of seed {s.problem.seed}, step 0.",
+        "forward",
+        lines(s, build),
+        value=value,
+    )
+
+
+def skip(s: Scene, l: int) -> Step:
+    """[SK1]."""
+    layer = s.layer(l)
+    k, scale, id = int(layer.skip_from or 0), constant(layer.skip_scale), f"a[{l}]"
+    inner = "r" if s.trace.mask[l] is not None else "h"
+    before = s.trace.h[l] if s.trace.mask[l] is None else s.trace.h[l] * s.trace.mask[l]
+
+    def build(cols: Cols) -> tuple[list[Expr], list[Expr]]:
+        symbols = [s.sym("a", l, cols), Add(s.sym(inner, l, cols), times(scale, s.sym("a", k, cols)))]
+        added = Add(s.columns(before, cols, f"{inner}[{l}]"), times(scale, s.columns(s.trace.a[k], cols, below(k))))
+        return symbols, [added, s.columns(s.trace.a[l], cols, id)]
+
+    return Step(
+        id,
+        "SK1",
+        f"Skip from layer {k} to layer {l}",
+        Add(Sym(inner, str(l)), times(scale, Sym("a", str(k)))),
+        f"The activation of layer {k} is added, so that layer {l} learns a change of it.",
+        "forward",
+        lines(s, build),
+        value=s.trace.a[l],
+    )
+
+
+def times(scale: Num, of: Expr) -> Expr:
+    """scale · of, where the scale is not 1."""
+    return of if scale.value == 1 else MatMul(scale, of)
+
+
+# --- ℓ and C ----------------------------------------------------------------------------------------------------------
+
+
+def losses(s: Scene) -> list[Step]:
+    """ℓ of each example and, from them, C."""
+    return [example_loss(s), cost(s)]
+
+
+def example_loss(s: Scene) -> Step:
+    """ℓ, example by example."""
+    L, loss = s.net.L, s.net.loss
+    made = []
+    for i in range(min(s.m, 6)):
+        a = [s.num(v, below(L)) for v in s.trace.a[L][i]]
+        y = [s.num(v, "given-y") for v in s.y[i]]
+        symbol = Sym("ell", "", example=str(i + 1) if s.m > 1 else "")
+        numbers: list[Expr] = [loss_of(loss, a, y), s.num(s.losses[i], "ell")]
+        if len(a) > 10:
+            numbers = numbers[1:]
+        made.append(line(s.label([i]), [symbol], numbers, entry_id("ell", (i,))))
+    n = s.net.n[L]
+    a_L, y_ = Sym("a", str(L)), Sym("y")
+    symbolic = loss_of(loss, [at(a_L, k) for k in range(n)], [at(y_, k) for k in range(n)])
+    if n > 4:
+        one = loss_of(loss, [index_k(a_L)], [index_k(y_)])
+        symbolic = BigSum("k", one)
+    return Step(
+        "ell",
+        "",
+        "Loss of each example",
+        symbolic,
+        f"How far each output is from its target, by {loss.name.replace('_', ' ')}.",
+        "forward",
+        tuple(made),
+        notes=() if s.m <= 6 else ((f"{s.m - 6} more examples are left out here; C below counts them.",),),
+        value=s.losses,
+    )
+
+
+def cost(s: Scene) -> Step:
+    """[C1] and [L2]."""
+    ells: list[Expr] = [s.num(v, "ell") for v in s.losses]
+    share = s.cost_shares
+    even = s.problem.sample_weight is None
+    symbol: Expr
+    if even and s.net.reduction == "mean":
+        symbol = MatMul(Frac(ONE, Sym("m")), BigSum("i", Sym("ell", "", example="i")))
+        total: Expr = Frac(Add(*s.terms(ells)), constant(s.m)) if s.m > 1 else ells[0]
+    elif even:
+        symbol = BigSum("i", Sym("ell", "", example="i"))
+        total = Add(*s.terms(ells)) if s.m > 1 else ells[0]
+    else:
+        symbol = BigSum("i", MatMul(Sym("omega", "i"), Sym("ell", "", example="i")))
+        products = [Mul(s.num(w, "given-weight"), ell) for w, ell in zip(share, ells, strict=True)]
+        total = Add(*s.terms(products)) if s.m > 1 else products[0]
+    notes = []
+    if s.net.l2:
+        lengths = [(W**2).sum() for W in s.params.W[1:]]
+        lam = constant(s.net.l2)
+        symbol = Add(symbol, MatMul(Frac(Sym("lambda"), TWO), BigSum("l", Pow(Fn("norm", (Sym("W", "l"),)), TWO))))
+        squares: list[Expr] = [s.num(v) for v in lengths]
+        inner = Add(*s.terms(squares)) if len(squares) > 1 else squares[0]
+        total = Add(total, Mul(Frac(lam, TWO), inner))
+        notes.append(("The last numbers are the squared lengths of the weight matrices; biases are not counted.",))
+    numbers = [total, s.num(s.grad.loss, "loss")] if s.m > 1 or s.net.l2 or not even else [s.num(s.grad.loss, "loss")]
+    return Step(
+        "loss",
+        "C1",
+        "Cost",
+        symbol,
+        "The number whose gradient is sought.",
+        "forward",
+        (line("", [Sym("C")], numbers),),
+        notes=tuple(notes),
+        value=s.grad.loss,
+    )

@@ -1,0 +1,172 @@
+"""Setup and notation: this network's layers, its drawing, the numbers that are given, and what is sought."""
+
+import numpy as np
+
+from backlit.core.network import Dense
+from backlit.derivation.document import Block, Diagram, Edge, Formula, Node, Paragraph, Section, Table, Text
+from backlit.derivation.expressions import BigSum, Chain, Expr, Partial, Sym, Transpose
+from backlit.derivation.functions import applied, loss_of
+from backlit.derivation.scene import Scene, at
+from backlit.derivation.sections.forward import index_k
+
+MANY = 6  # units of a layer, and layers, that are drawn
+
+
+def setup(s: Scene) -> Section:
+    """The network as it is."""
+    blocks: list[Block] = [
+        Paragraph(notation(s)),
+        layers(s),
+        *([network(s)] if s.net.L <= 8 else []),
+        Paragraph(("The numbers that are given:",)),
+        *given(s),
+    ]
+    return Section("setup", "The network and its notation", tuple(blocks))
+
+
+def introduction(s: Scene) -> str:
+    """One sentence about this network."""
+    sizes = "-".join(map(str, s.net.n))
+    examples = "one example" if s.m == 1 else f"{s.m} examples"
+    return (
+        f"A {sizes} network with {s.net.n_parameters:,} parameters, the loss {s.net.loss.name.replace('_', ' ')} "
+        f"({'mean' if s.net.reduction == 'mean' else 'sum'} over the examples) and {examples}."
+    )
+
+
+def notation(s: Scene) -> Text:
+    """How to read the formulas."""
+    example: Text = ()
+    if s.m > 1:
+        example = ("A raised ", Sym("z", "1", "2"), " is that of example 2; capitals, ", Sym("z", "1", batch=True))
+        example += (", hold all examples, one a column. ",)
+    return (
+        "Layer l makes ",
+        Sym("z", "l"),
+        " (weighted sums) and ",
+        Sym("a", "l"),
+        " (activations); ",
+        Sym("a", "0"),
+        " is the input. Examples stand in columns, as in books; in code each is a row. ",
+        *example,
+        Sym("delta", "l"),
+        " is the slope of one example's loss at ",
+        Sym("z", "l"),
+        ", with no 1/m in it. Formulas count entries from 1, ids such as grad_W[2][0,1] from 0, as NumPy does. "
+        "= means that the printed figures give the printed result, ≈ that they do up to the last places.",
+    )
+
+
+def layers(s: Scene) -> Table:
+    """A row for each layer."""
+    rows: list[tuple[Text, ...]] = []
+    for l, layer in s.net.numbered():
+        rows.append(
+            (
+                (str(l),),
+                (str(layer.units),),
+                (applied(layer.activation, Sym("u" if layer.norm else "z", str(l))),),
+                (Sym("W", str(l)), f" {s.net.n[l]}×{s.net.n[l - 1]}, ", Sym("b", str(l)), f" {s.net.n[l]}×1"),
+                (extras(layer),),
+            )
+        )
+    return Table("Layers", (("Layer",), ("Units",), ("Activation",), ("Parameters",), ("More",)), tuple(rows))
+
+
+def extras(layer: Dense) -> str:
+    """What a layer has besides its weights and its activation."""
+    found = [f"{layer.norm} norm"] if layer.norm else []
+    found += [f"dropout {layer.dropout:g}"] if layer.dropout else []
+    found += [f"skip from layer {layer.skip_from} × {layer.skip_scale:g}"] if layer.skip_from is not None else []
+    found += [] if layer.train_bias else ["bias stays as it is"]
+    return ", ".join(found) or "none"
+
+
+def shown_units(n: int) -> list[int]:
+    """The units of a layer that are drawn."""
+    return list(range(n)) if n <= MANY else [*range(MANY - 1), n - 1]
+
+
+def network(s: Scene) -> Diagram:
+    """Units with a of the first example in them and δ below, weights on the lines."""
+    tallest = max(min(n, MANY) for n in s.net.n)
+    nodes, edges = [], []
+    for l, n in enumerate(s.net.n):
+        shown = shown_units(n)
+        for row, j in enumerate(shown):
+            value = s.num(s.trace.a[l][0, j]).text.replace("-", "−")
+            slope = "" if l == 0 else "δ " + s.num(s.grad.delta[l][0, j]).text.replace("-", "−")
+            nodes.append(
+                Node(f"{l}.{j}", l, row + (tallest - len(shown)) / 2, value, slope, "input" if l == 0 else "unit")
+            )
+    small = max(s.net.n) <= 3
+    for l in range(1, s.net.L + 1):
+        W = s.params.W[l]
+        largest = float(np.abs(W).max()) or 1.0
+        for j in shown_units(s.net.n[l]):
+            for k in shown_units(s.net.n[l - 1]):
+                label = s.num(W[j, k]).text.replace("-", "−") if small else ""
+                edges.append(Edge(f"{l - 1}.{k}", f"{l}.{j}", label, float(W[j, k]) / largest))
+    left_out = "" if max(s.net.n) <= MANY else " Large layers are drawn in part."
+    return Diagram(
+        "The network: activations of the first example in the units, δ below them, weights on the lines; negative "
+        "weights are dashed." + left_out,
+        f"{s.net.L + 1} columns of units, from {s.net.n[0]} inputs to {s.net.n[-1]} outputs.",
+        tuple(nodes),
+        tuple(edges),
+    )
+
+
+def given(s: Scene) -> list[Block]:
+    """The parameters and the data, where every link of a given number leads."""
+    found: list[Block] = []
+    for l in range(1, s.net.L + 1):
+        for name in ("W", "b", "gamma", "beta"):
+            array = getattr(s.params, name)[l]
+            if array is not None:
+                matrix = s.mat(array) if name == "W" else s.vector(array)
+                found.append(Formula(Chain((Sym(name, str(l)), matrix), ("=",)), "", f"given-{name}[{l}]"))
+    cols = range(s.m)
+    found.append(Formula(Chain((s.sym("a", 0, list(cols)), s.columns(s.trace.a[0], cols)), ("=",)), "", "given-x"))
+    found.append(Formula(Chain((s.sym("y", None, list(cols)), s.columns(s.y, cols)), ("=",)), "", "given-y"))
+    if s.problem.sample_weight is not None:
+        shares = s.mat(s.cost_shares[None, :])
+        found.append(Formula(Chain((Transpose(Sym("omega")), shares), ("=",)), "", "given-weight"))
+    return found
+
+
+def sought(s: Scene) -> Section:
+    """The quantities that are sought."""
+    L = str(s.net.L)
+    a, y = Sym("a", L), Sym("y")
+    n = s.net.n[-1]
+    ell: Expr = loss_of(s.net.loss, [at(a, k) for k in range(n)], [at(y, k) for k in range(n)])
+    if n > 4:
+        ell = BigSum("k", loss_of(s.net.loss, [index_k(a)], [index_k(y)]))
+    wanted: list[Expr] = [s.cost_slope("W", 1), s.cost_slope("b", 1)]
+    blocks: tuple[Block, ...] = (
+        Paragraph(("The loss of one example is",)),
+        Formula(Chain((Sym("ell"), ell), ("=",))),
+        Paragraph(
+            (
+                "Sought is how fast the cost C grows with every parameter: ",
+                wanted[0],
+                " and ",
+                wanted[1],
+                f", and so on up to layer {L}. With them an optimizer can lower C. On the way come ",
+                Sym("delta", "l"),
+                " and ",
+                s.slope("a", 0),
+                ", the slope at the inputs.",
+            )
+        ),
+        Formula(Chain((Sym("delta", "l"), Partial(Sym("ell"), Sym("z", "l"))), ("=",))),
+    )
+    return Section("sought", "What is sought", blocks)
+
+
+def Fn_partial(s: Scene) -> Expr:
+    """∂ℓ/∂z_l."""
+    from backlit.derivation.expressions import Partial
+
+    return Partial(Sym("ell"), Sym("z", "l"))

@@ -1,0 +1,38 @@
+"""A check as one page that fetches nothing."""
+
+from typing import Any
+
+from backlit.render.pages import page
+from backlit.verification.comparison import Compared
+from backlit.verification.result import CheckResult
+
+HEADLINES = {
+    "pass": "Pass: all claims are right.",
+    "fail": "Fail: something is wrong.",
+    "unresolved": "Unresolved: nothing is certified.",
+}
+
+
+def check_page(result: CheckResult, *, title: str) -> str:
+    """The page of a check."""
+    wrong = result.quantities[result.first_wrong] if result.first_wrong and result.verdict == "fail" else None
+    return page(
+        "check.html.j2",
+        title=title,
+        result=result,
+        headline=HEADLINES[result.verdict],
+        first=None if wrong is None else first(wrong),
+    )
+
+
+def first(one: Compared) -> dict[str, Any]:
+    """The first wrong quantity in words and digits."""
+    at = f"entry [{', '.join(map(str, one.worst.index))}]" if one.worst.index else "its only number"
+    return {
+        "name": one.name,
+        "wrong_entries": one.wrong_entries,
+        "entries": one.entries,
+        "at": at,
+        "claimed": f"{one.worst.claimed:.10g}",
+        "right": f"{one.worst.right:.10g}",
+    }

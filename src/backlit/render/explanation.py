@@ -1,0 +1,190 @@
+"""The verb `explain`: a problem in, its derivation out, which shows itself in every format."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from backlit.core.problem import Problem
+from backlit.derivation import Derivation, derive
+from backlit.derivation.document import Line, Step
+from backlit.derivation.entry import derive_entry
+from backlit.derivation.examples import EXAMPLES, read_example
+from backlit.derivation.expressions import Chain
+from backlit.errors import ProblemError
+from backlit.io.atomic import atomic_write
+from backlit.io.problems import read_problem
+from backlit.render.inline import inline
+
+FORMATS = ("text", "markdown", "latex", "typst", "html", "pdf", "json")
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A derivation that can be written in every format; in a notebook it shows itself as a page."""
+
+    derivation: Derivation
+
+    def to_text(self) -> str:
+        """Plain text, Unicode."""
+        from backlit.render.derivation_text import to_text
+
+        return to_text(self.derivation)
+
+    def to_markdown(self) -> str:
+        """Markdown with LaTeX between dollars."""
+        from backlit.render.derivation_markdown import to_markdown
+
+        return to_markdown(self.derivation)
+
+    def to_latex(self) -> str:
+        """A LaTeX document that compiles as it is."""
+        from backlit.render.derivation_latex import to_latex
+
+        return to_latex(self.derivation)
+
+    def to_typst(self) -> str:
+        """A Typst document."""
+        from backlit.render.derivation_typst import to_typst
+
+        return to_typst(self.derivation)
+
+    def to_pdf(self) -> bytes:
+        """The Typst document as PDF; BacklitError where the extra `pdf` is not installed."""
+        from backlit.render.derivation_typst import to_pdf
+
+        return to_pdf(self.derivation)
+
+    def to_html(self) -> str:
+        """One self-contained page."""
+        from backlit.render.derivation_html import to_html
+
+        return to_html(self.derivation)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The quantities by name, and every step, as `--format json` prints them."""
+        steps = [described for step in self.derivation.steps() for described in described_steps(step)]
+        stopped = {"stopped": self.derivation.stopped} if self.derivation.stopped else {}
+        return {**self.derivation.quantities, **stopped, "steps": steps}
+
+    def to_json(self) -> str:
+        """`to_dict` as one JSON object; what is not finite becomes null."""
+        import json
+
+        return json.dumps(finite(self.to_dict()), ensure_ascii=False) + "\n"
+
+    def render(self, format: str) -> str | bytes:
+        """The document in a format by name: text, markdown, latex, typst, html, pdf (bytes) or json."""
+        writers = {name: getattr(self, f"to_{name}", None) for name in FORMATS}
+        writer = writers.get(format)
+        if writer is None:
+            raise ProblemError(f"no format is called {format!r}: choose one of {', '.join(FORMATS)}")
+        made: str | bytes = writer()
+        return made
+
+    def write(self, format: str = "text", path: str | Path | None = None) -> None:
+        """Write the document to a file, whole or not at all, or to standard output."""
+        import sys
+
+        made = self.render(format)
+        content = made if isinstance(made, bytes) else made.encode()
+        if path is None:
+            sys.stdout.flush()
+            sys.stdout.buffer.write(content)
+            return
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(content)
+
+    def _repr_html_(self) -> str:
+        from backlit.render.derivation_html import to_frame
+
+        return to_frame(self.derivation)
+
+    def _repr_markdown_(self) -> str:
+        return self.to_markdown()
+
+    def _repr_latex_(self) -> str:
+        """The cost's gradients as one display; a whole document is no formula that a notebook could show."""
+        from backlit.render.latex import aligned
+
+        chains = [step.lines[-1].chain for step in self.derivation.steps() if step.id.startswith("grad_W")]
+        return "".join(f"$$\n{aligned(chain)}\n$$\n" for chain in chains if isinstance(chain, Chain))
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+
+def described_steps(step: Step) -> list[dict[str, Any]]:
+    """A step and its entries as plain values."""
+    from backlit.render.latex import latex
+
+    value = step.value.tolist() if hasattr(step.value, "tolist") else step.value
+    whole = {
+        "id": step.id,
+        "equation": step.equation,
+        "latex": r" \\ ".join(latex(line.chain) for line in step.lines),
+        "text": "; ".join(spoken(line) for line in step.lines),
+        "value": value,
+        "title": step.title,
+        "sentence": step.sentence,
+        "formula": inline(step.formula),
+        "checks": [{"method": c.kind, "relative_error": c.error, "ok": c.ok} for c in step.checks],
+    }
+    entries = [
+        {
+            "id": line.id,
+            "equation": step.equation,
+            "latex": latex(line.chain),
+            "text": inline(line.chain),
+            "value": last_value(line),
+        }
+        for line in step.entries
+    ]
+    return [whole, *entries]
+
+
+def spoken(line: Line) -> str:
+    """A line with its label in front."""
+    return f"{line.label}: {inline(line.chain)}" if line.label else inline(line.chain)
+
+
+def last_value(line: Line) -> float | None:
+    """The number at the end of a chain, at full precision."""
+    last = getattr(line.chain, "parts", (None,))[-1]
+    return getattr(last, "value", None)
+
+
+def explain(
+    problem: str | Path | Mapping[str, Any] | Problem | None = None,
+    *,
+    example: str | None = None,
+    steps: int = 1,
+    digits: int = 5,
+    entry: str | None = None,
+) -> Explanation:
+    """Work out where every number of a problem's gradient comes from.
+
+    problem : a file, a mapping or a Problem; or `example`, one of `EXAMPLES`.  steps : optimizer steps to take.
+    digits : significant digits that are printed.  entry : work this one alone, as `grad_W[2][0,1]`.
+    Raises ProblemError where both or neither are given.
+
+    >>> explain(example="worked").derivation.quantities["delta"]["2"]
+    [[-1.29001855615989...]]
+    """
+    if (problem is None) == (example is None):
+        raise ProblemError(f"give a problem or the name of an example, one of {', '.join(EXAMPLES)}")
+    found = read_problem(read_example(example) if example else problem)  # type: ignore[arg-type]
+    name = f"the example “{example}”" if example else Path(found.name).name
+    if entry is not None:
+        return Explanation(derive_entry(found, entry, digits=digits, title=f"{entry} of {name}"))
+    return Explanation(derive(found, steps=steps, digits=digits, title=f"Backpropagation, worked: {name}"))
+
+
+def finite(value: Any) -> Any:
+    """The same with None where a number is NaN or infinite, for which JSON has no word."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not isfinite(value) else value

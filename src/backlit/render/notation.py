@@ -1,0 +1,294 @@
+"""What every format shares: how symbols look, and where parentheses and signs go.  A format fills in the marks.
+
+`Writer` walks the tree and asks its subclass for a fraction, a subscript, a matrix; T is what the format is made of
+(text, or boxes of text for a terminal).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from backlit.derivation import expressions as tree
+from backlit.derivation.expressions import Expr, Num
+
+T = TypeVar("T")
+SUM, PRODUCT, POWER, ATOM = range(4)
+
+
+@dataclass(frozen=True)
+class Glyph:
+    """A symbol in Unicode, LaTeX and Typst."""
+
+    text: str
+    latex: str
+    typst: str
+
+
+def glyph(text: str, latex: str = "", typst: str = "") -> Glyph:
+    """A glyph that is a plain letter in the formats not named."""
+    return Glyph(text, latex or text, typst or text)
+
+
+GLYPHS = {
+    "W": glyph("W"),
+    "b": glyph("b"),
+    "a": glyph("a"),
+    "z": glyph("z"),
+    "u": glyph("u"),
+    "h": glyph("h"),
+    "r": glyph("r"),
+    "p": glyph("p"),
+    "x": glyph("x"),
+    "y": glyph("y"),
+    "m": glyph("m"),
+    "n": glyph("n"),
+    "c": glyph("c"),
+    "s": glyph("s"),
+    "g": glyph("g"),
+    "i": glyph("i"),
+    "j-index": glyph("j"),
+    "j": glyph("j"),
+    "k": glyph("k"),
+    "l": glyph("l"),
+    "L": glyph("L"),
+    "J": glyph("J"),
+    "C": glyph("C"),
+    "ell": glyph("ℓ", r"\ell", "ell"),
+    "delta": glyph("δ", r"\delta", "delta"),
+    "gamma": glyph("γ", r"\gamma", "gamma"),
+    "beta": glyph("β", r"\beta", "beta"),
+    "mu": glyph("μ", r"\mu", "mu"),
+    "sigma2": glyph("σ²", r"\sigma^2", "sigma^2"),
+    "x_hat": glyph("x̂", r"\hat x", "hat(x)"),
+    "eps": glyph("ε", r"\varepsilon", "epsilon"),
+    "eta": glyph("η", r"\eta", "eta"),
+    "theta": glyph("θ", r"\theta", "theta"),
+    "lambda": glyph("λ", r"\lambda", "lambda"),
+    "omega": glyph("ω", r"\omega", "omega"),
+    "phi_l": glyph("φ", r"\varphi", "phi.alt"),
+    "mask": glyph("mask", r"\mathrm{mask}", '"mask"'),
+    "step": glyph("Δθ", r"\Delta\theta", "Delta theta"),
+    "ones-row": glyph("1ᵀ", r"\mathbf{1}^{\mathsf T}", "bold(1)^top"),
+    "diag-omega": glyph("diag(ω)", r"\operatorname{diag}(\omega)", 'op("diag")(omega)'),
+}
+BATCHES = {
+    "a": glyph("A"),
+    "z": glyph("Z"),
+    "u": glyph("U"),
+    "h": glyph("H"),
+    "r": glyph("R"),
+    "y": glyph("Y"),
+    "delta": glyph("Δ", r"\Delta", "Delta"),
+    "x_hat": glyph("X̂", r"\hat X", "hat(X)"),
+    "mask": glyph("Mask", r"\mathrm{Mask}", '"Mask"'),
+    "omega": glyph("Ω", r"\Omega", "Omega"),
+}
+FUNCTIONS = {
+    "sigmoid": glyph("σ", r"\sigma", "sigma"),
+    "Phi": glyph("Φ", r"\Phi", "Phi"),
+    "phi": glyph("ϕ", r"\phi", "phi"),
+    "phi_l": glyph("φ", r"\varphi", "phi.alt"),
+    "identity": glyph("id", r"\operatorname{id}", '"id"'),
+    "tanh": glyph("tanh", r"\tanh", "tanh"),
+    "ln": glyph("ln", r"\ln", "ln"),
+    "max": glyph("max", r"\max", "max"),
+    "min": glyph("min", r"\min", "min"),
+    "exp": glyph("exp", r"\exp", "exp"),
+}
+
+
+def symbol(sym: tree.Sym) -> Glyph:
+    """How a symbol looks, of one example or of a batch."""
+    table = BATCHES if sym.batch and sym.name in BATCHES else GLYPHS
+    return table[sym.name]
+
+
+def function(name: str) -> tuple[Glyph, bool]:
+    """How a function looks, and whether it is a slope (′)."""
+    base, prime = name.removesuffix("'"), name.endswith("'")
+    word = base.replace("_", " ")
+    upright = Glyph(word, rf"\operatorname{{{base.replace('_', chr(92) + '_')}}}", f'op("{word}")')
+    return FUNCTIONS.get(base, upright), prime
+
+
+def has_matrix(expr: Expr) -> bool:
+    """Whether a matrix of numbers stands anywhere in it."""
+    from backlit.derivation.evaluate import nodes
+
+    return any(isinstance(node, tree.Mat) for node in nodes(expr))
+
+
+class Writer(ABC, Generic[T]):
+    """Walks a formula; subclasses say what each mark is."""
+
+    def write(self, expr: Expr) -> T:
+        """The formula in this format."""
+        match expr:
+            case tree.Num():
+                return self.number(expr)
+            case tree.Sym():
+                return self.sym(expr)
+            case tree.At():
+                return self.at(expr)
+            case tree.Partial():
+                return self.partial(expr)
+            case tree.Dots():
+                return self.mark("⋯")
+            case tree.Mat():
+                return self.matrix(expr)
+            case tree.Add():
+                return self.add(expr.items)
+            case tree.Mul():
+                return self.joined(expr.items, "·")
+            case tree.MatMul():
+                return self.joined(expr.items, "")
+            case tree.Had():
+                return self.joined(expr.items, "⊙")
+            case tree.Neg():
+                return self.row([self.mark("−", prefix=True), self.operand(expr.of, PRODUCT)])
+            case tree.Frac():
+                return self.fraction(expr.top, expr.bottom)
+            case tree.Pow():
+                return self.power(expr.base, expr.exponent)
+            case tree.Root():
+                return self.root(expr.of)
+            case tree.Transpose():
+                return self.transpose(expr.of)
+            case tree.Fn():
+                return self.fn(expr)
+            case tree.BigSum():
+                return self.big("∑", expr.index, expr.upper, expr.body)
+            case tree.BigProd():
+                return self.big("∏", expr.index, expr.upper, expr.body)
+            case tree.Mean():
+                return self.mean(expr.of)
+            case tree.Iverson():
+                return self.bracket([self.write(expr.left), self.mark(expr.relation), self.write(expr.right)])
+            case tree.Chain():
+                return self.chain(expr)
+        raise TypeError(f"no way to write {type(expr).__name__}")
+
+    # --- signs and parentheses ------------------------------------------------------------------------------------
+
+    def add(self, terms: Sequence[Expr]) -> T:
+        """a + b − c."""
+        made: list[T] = []
+        for n, term in enumerate(terms):
+            minus, shown = split_sign(term)
+            if n == 0:
+                made += [self.write(term)]
+                continue
+            made += [self.mark("−" if minus else "+"), self.operand(shown, PRODUCT if minus else SUM + 0)]
+        return self.row(made)
+
+    def joined(self, factors: Sequence[Expr], sign: str) -> T:
+        """Factors with a sign between them; sums and negative numbers in parentheses."""
+        made: list[T] = []
+        for n, factor in enumerate(factors):
+            between = sign
+            if not sign and isinstance(factor, Num) and n and isinstance(factors[n - 1], Num):
+                between = "·"
+            if n:
+                made.append(self.mark(between) if between else self.thin())
+            made.append(self.operand(factor, PRODUCT, product=True))
+        return self.row(made)
+
+    def operand(self, expr: Expr, floor: int, *, product: bool = False) -> T:
+        """The formula, in parentheses where it binds less tightly than `floor` asks."""
+        loose = level(expr) < floor or (product and isinstance(expr, tree.Had | tree.Neg))
+        if isinstance(expr, Num) and expr.negative and floor >= PRODUCT:
+            loose = True
+        if isinstance(expr, Num) and "e" in expr.text and floor >= POWER:
+            loose = True
+        return self.parenthesized(self.write(expr)) if loose else self.write(expr)
+
+    def parenthesized(self, inner: T) -> T:
+        """(inner)."""
+        return self.fence("(", [inner], ")")
+
+    def bracket(self, inner: list[T]) -> T:
+        """[inner], Iverson's."""
+        return self.fence("[", inner, "]")
+
+    def fn(self, expr: tree.Fn) -> T:
+        """f(x, y), |x|, ‖x‖, e^x."""
+        if expr.name == "abs":
+            return self.fence("|", [self.write(expr.args[0])], "|")
+        if expr.name == "norm":
+            return self.fence("‖", [self.write(expr.args[0])], "‖")
+        if expr.name == "exp" and not has_matrix(expr):
+            return self.exponential(expr.args[0])
+        inner: list[T] = []
+        for n, arg in enumerate(expr.args):
+            inner += [self.mark(","), self.write(arg)] if n else [self.write(arg)]
+        return self.row([self.function(expr.name), self.fence("(", inner, ")")])
+
+    def chain(self, expr: tree.Chain) -> T:
+        """a = b ≈ c."""
+        made = [self.write(expr.parts[0])]
+        for sign, part in zip(expr.relations, expr.parts[1:], strict=True):
+            made += [self.mark(sign), self.write(part)]
+        return self.row(made)
+
+    # --- what a format says ---------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def row(self, parts: list[T]) -> T: ...  # noqa: D102
+    @abstractmethod
+    def number(self, num: Num) -> T: ...  # noqa: D102
+    @abstractmethod
+    def sym(self, sym: tree.Sym) -> T: ...  # noqa: D102
+    @abstractmethod
+    def at(self, at: tree.At) -> T: ...  # noqa: D102
+    @abstractmethod
+    def partial(self, partial: tree.Partial) -> T: ...  # noqa: D102
+    @abstractmethod
+    def mark(self, sign: str, *, prefix: bool = False) -> T: ...  # noqa: D102
+    @abstractmethod
+    def thin(self) -> T: ...  # noqa: D102
+    @abstractmethod
+    def matrix(self, mat: tree.Mat) -> T: ...  # noqa: D102
+    @abstractmethod
+    def fence(self, left: str, inner: list[T], right: str) -> T: ...  # noqa: D102
+    @abstractmethod
+    def fraction(self, top: Expr, bottom: Expr) -> T: ...  # noqa: D102
+    @abstractmethod
+    def power(self, base: Expr, exponent: Expr) -> T: ...  # noqa: D102
+    @abstractmethod
+    def exponential(self, exponent: Expr) -> T: ...  # noqa: D102
+    @abstractmethod
+    def root(self, of: Expr) -> T: ...  # noqa: D102
+    @abstractmethod
+    def transpose(self, of: Expr) -> T: ...  # noqa: D102
+    @abstractmethod
+    def function(self, name: str) -> T: ...  # noqa: D102
+    @abstractmethod
+    def big(self, sign: str, index: str, upper: str, body: Expr) -> T: ...  # noqa: D102
+    @abstractmethod
+    def mean(self, of: Expr) -> T: ...  # noqa: D102
+
+
+def level(expr: Expr) -> int:
+    """How tightly a formula binds."""
+    match expr:
+        case tree.Add() | tree.Neg() | tree.Chain():
+            return SUM
+        case tree.Mul() | tree.MatMul() | tree.Had() | tree.BigSum() | tree.BigProd():
+            return PRODUCT
+        case tree.Frac() | tree.Partial():
+            return POWER - 1
+        case tree.Fn() if expr.name == "exp":
+            return POWER
+        case tree.Pow() | tree.Transpose():
+            return POWER
+    return ATOM
+
+
+def split_sign(term: Expr) -> tuple[bool, Expr]:
+    """Whether a term of a sum is taken off, and what is printed after the minus."""
+    if isinstance(term, tree.Neg):
+        return True, term.of
+    if isinstance(term, Num) and term.negative:
+        return True, Num(-term.value, term.text[1:], term.exact, term.source)
+    return False, term

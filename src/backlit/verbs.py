@@ -1,0 +1,33 @@
+"""Verbs that take a problem from wherever it is: a file, a mapping, or a Problem."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backlit.core.problem import Problem
+from backlit.io.problems import read_problem
+from backlit.verification.checking import check as check_problem
+
+if TYPE_CHECKING:
+    from backlit.verification.result import CheckResult
+
+
+def check(
+    problem: str | Path | Mapping[str, Any] | Problem,
+    claims: str | Path | Mapping[str, Any],
+    *,
+    steps: int = 1,
+    pairs: bool = True,
+) -> "CheckResult":
+    """Say whether claimed numbers of a problem are right, and which mistake made them wrong.
+
+    problem : a problem file, its content, or a Problem.  The rest is as in `backlit.verification.check`.
+    Raises BacklitError in one line for a problem or a claim that cannot be used.
+
+    >>> problem = {"inputs": 1, "layers": [{"units": 1, "W": [[2.0]], "b": [0.0]}], "x": [[3.0]], "y": [[5.0]]}
+    >>> check(problem, {"grad_W": {"1": [[3.0]]}}).verdict
+    'pass'
+    >>> check(problem, {"grad_W": {"1": [[-3.0]]}}).verdict
+    'fail'
+    """
+    return check_problem(read_problem(problem), claims, steps=steps, pairs=pairs)

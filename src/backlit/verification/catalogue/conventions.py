@@ -1,0 +1,98 @@
+"""Not mistakes: the same mathematics under other definitions.  They are told apart where the claims show it."""
+
+from collections.abc import Iterable
+
+from backlit.verification.catalogue.base import Bug, Instance, Instances, is_mean, layers_of, only_if
+from backlit.verification.replay import Setting, Turn
+
+
+def with_loss(factor: str) -> Instances:
+    """The loss and all gradients by the same factor, with δ or without."""
+
+    def instances(s: Setting) -> Iterable[Instance]:
+        layers = tuple(layers_of(s))
+        for turn in (Turn("delta", factor, s.net.L), Turn("gradients", factor), Turn("all", factor)):
+            yield Instance((Turn("loss", factor), turn), layers)
+
+    return instances
+
+
+def shown_by(factor: str) -> Instances:
+    """δ and ∂ℓ/∂a by a factor that is not in the gradients."""
+    return lambda s: [Instance((Turn("shown", factor),), tuple(layers_of(s)))]
+
+
+CONVENTIONS = (
+    Bug(
+        "convention_sum",
+        "The loss is the sum over the batch, not its mean; the gradients belong to that loss.",
+        "C = Σ_i ℓ_i",
+        "C = (1/m) Σ_i ℓ_i",
+        "C1",
+        'Nothing is wrong in the backward pass. Set "reduction": "sum" in the problem, or divide by m.',
+        only_if(is_mean, with_loss("m")),
+        "where the loss is claimed",
+        kind="convention",
+    ),
+    Bug(
+        "convention_mean",
+        "The loss is the mean over the batch, not its sum; the gradients belong to that loss.",
+        "C = (1/m) Σ_i ℓ_i",
+        "C = Σ_i ℓ_i",
+        "C1",
+        'Nothing is wrong in the backward pass. Set "reduction": "mean" in the problem, or multiply by m.',
+        only_if(lambda s: s.net.reduction == "sum" and s.trace.m > 1, with_loss("1/m")),
+        "where the loss is claimed",
+        kind="convention",
+    ),
+    Bug(
+        "convention_half",
+        "The loss has a ½ where the problem's has none, or none where it has one; the gradients belong to that loss.",
+        "ℓ = Σ (a − y)²",
+        "ℓ = ½ Σ (a − y)²",
+        "C1",
+        "Nothing is wrong in the backward pass. Choose squared_error or half_squared_error as the problem's loss.",
+        only_if(
+            lambda s: "squared" in s.net.loss.name,
+            lambda s: [*with_loss("2")(s), *with_loss("0.5")(s)],
+        ),
+        "where the loss is claimed",
+        kind="convention",
+    ),
+    Bug(
+        "convention_mean_over_outputs",
+        "The loss is a mean over the outputs too; the gradients belong to that loss.",
+        "ℓ = (1/n_L) Σ_k …",
+        "ℓ = Σ_k …",
+        "C1",
+        "Nothing is wrong in the backward pass. Choose mean_squared_error as the problem's loss.",
+        only_if(
+            lambda s: s.net.outputs > 1,
+            lambda s: with_loss("n_L" if s.net.loss.name == "mean_squared_error" else "1/n_L")(s),
+        ),
+        "where the loss is claimed",
+        kind="convention",
+    ),
+    Bug(
+        "convention_mean_in_delta",
+        "δ and ∂ℓ/∂a have the 1/m of the batch in them, here they have not; the gradients are right.",
+        "δ = ∂C/∂z",
+        "δ = ∂ℓ_i/∂z_i, without 1/m",
+        "BP2",
+        "Nothing is wrong in the backward pass. Multiply your δ by m to compare.",
+        only_if(is_mean, shown_by("1/m")),
+        "where δ is claimed, with more than one example",
+        kind="convention",
+    ),
+    Bug(
+        "convention_loss_without_penalty",
+        "The loss is shown without its L2 term; the gradients have it.",
+        "C = (1/m) Σ_i ℓ_i",
+        "C = (1/m) Σ_i ℓ_i + (λ/2) Σ ‖W‖²",
+        "L2",
+        "Add the L2 term to the loss that you print.",
+        only_if(lambda s: s.net.l2 > 0, lambda s: [Instance((Turn("loss_penalty", "missing"),), tuple(layers_of(s)))]),
+        "where the loss is claimed, with λ > 0",
+        kind="convention",
+    ),
+)

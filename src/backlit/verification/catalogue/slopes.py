@@ -1,0 +1,179 @@
+"""Mistakes in φ', the factor by which the gradient passes an activation."""
+
+from collections.abc import Iterable
+
+from backlit.verification.catalogue.base import (
+    Bug,
+    Holds,
+    Instance,
+    at_layers,
+    curved,
+    elementwise,
+    general,
+    hidden,
+    turned,
+)
+from backlit.verification.replay import Setting, Turn
+from backlit.verification.replay_parts import OUTPUT_FORMS
+
+LEAKY = ("leaky_relu", "elu", "selu")
+RECTIFIED = ("relu", *LEAKY)
+
+
+def below_output(s: Setting, l: int) -> bool:
+    """Whether l is hidden and curved."""
+    return l < s.net.L and curved(s, l)
+
+
+def named(*names: str) -> Holds:
+    """Whether φ at l is one of these and φ' is applied there."""
+    return lambda s, l: general(s, l) and s.net.layer(l).activation.name in names
+
+
+def missing_everywhere(s: Setting) -> Iterable[Instance]:
+    """All hidden layers, where there are at least two."""
+    layers = tuple(l for l in hidden(s) if curved(s, l))
+    if len(layers) > 1:
+        yield Instance(tuple(Turn("slope", "missing", l) for l in layers), layers)
+
+
+def missing_at_one(s: Setting) -> Iterable[Instance]:
+    """Each hidden layer by itself."""
+    return (turned("slope", "missing", l) for l in hidden(s) if curved(s, l))
+
+
+def of_another_layer(s: Setting) -> Iterable[Instance]:
+    """φ' of every other layer that is as wide."""
+    for l in range(1, s.net.L + 1):
+        others = [k for k in range(1, s.net.L + 1) if k != l and s.net.n[k] == s.net.n[l]]
+        yield from (turned("slope", f"layer {k}", l) for k in others if general(s, l))
+
+
+SLOPES = (
+    Bug(
+        "activation_slope_missing",
+        "φ' is left out: the gradient passes the activation as if it were linear.",
+        "δ_l = δ_{l+1} W_{l+1}",
+        "δ_l = (δ_{l+1} W_{l+1}) ⊙ φ'(z_l)",
+        "BP2",
+        "Multiply by φ'(z_l), entry by entry, after going down through W.",
+        missing_at_one,
+        "with a curved activation",
+        number=8,
+    ),
+    Bug(
+        "activation_slope_missing_everywhere",
+        "φ' is left out at every hidden layer: these are the gradients of a linear network.",
+        "δ_l = δ_{l+1} W_{l+1}",
+        "δ_l = (δ_{l+1} W_{l+1}) ⊙ φ'(z_l)",
+        "BP2",
+        "Multiply by φ'(z_l) at every hidden layer.",
+        missing_everywhere,
+        "with at least two curved hidden layers",
+        number=9,
+    ),
+    Bug(
+        "slope_at_activation",
+        "φ' is evaluated at a, not at z: the activation goes through twice.",
+        "φ'(a_l)",
+        "φ'(z_l)",
+        "BP2",
+        "Keep z from the forward pass and take the slope there; of a use the form in a, e.g. a (1 − a).",
+        at_layers("slope", "of_a", where=general),
+        "not with ReLU, whose slope is the same at z and at a",
+        number=10,
+    ),
+    Bug(
+        "output_form_fed_with_z",
+        "The form of φ' in terms of a is fed with z: z (1 − z) in place of a (1 − a).",
+        "z_l (1 − z_l) for sigmoid, 1 − z_l² for tanh",
+        "a_l (1 − a_l) for sigmoid, 1 − a_l² for tanh",
+        "BP2",
+        "Either compute φ' from z, or hand the form in a the activation a.",
+        at_layers("slope", "fed_z", where=named(*OUTPUT_FORMS)),
+        "with sigmoid, tanh, softplus, softsign or exp",
+        number=11,
+    ),
+    Bug(
+        "activation_in_place_of_slope",
+        "The activation itself is multiplied in where its slope belongs.",
+        "δ_l = (δ_{l+1} W_{l+1}) ⊙ φ(z_l)",
+        "δ_l = (δ_{l+1} W_{l+1}) ⊙ φ'(z_l)",
+        "BP2",
+        "Use the derivative of the activation.",
+        at_layers("slope", "value", where=general),
+        "with a curved activation",
+    ),
+    Bug(
+        "slope_twice",
+        "φ' is multiplied in twice.",
+        "… ⊙ φ'(z_l) ⊙ φ'(z_l)",
+        "… ⊙ φ'(z_l)",
+        "BP2",
+        "Apply φ' once on the way down, either when δ_l is formed or when it is handed on.",
+        at_layers("slope", "twice", where=general),
+        "not where slopes are 0 or 1 only (ReLU)",
+    ),
+    Bug(
+        "mask_from_upstream",
+        "ReLU's mask is taken from the gradient that comes down, not from z.",
+        "g ⊙ [g > 0]",
+        "g ⊙ [z_l > 0]",
+        "BP2",
+        "The mask is where z was positive in the forward pass; the sign of the gradient does not matter.",
+        at_layers("slope", "upstream", "upstream_too", where=named(*RECTIFIED)),
+        "with ReLU and its kin",
+        number=29,
+    ),
+    Bug(
+        "leaky_slope_missing",
+        "The slope below 0 is left out: the gradient is that of a plain ReLU.",
+        "φ'(z) = [z > 0]",
+        "φ'(z) = [z > 0] + α [z ≤ 0]",
+        "BP2",
+        "Multiply by the slope of the lower branch where z ≤ 0.",
+        at_layers("slope", "no_leak", where=named(*LEAKY)),
+        "where some z is negative",
+        number=30,
+    ),
+    Bug(
+        "slope_of_another_layer",
+        "φ' is evaluated at another layer's z: an index is off.",
+        "φ'(z_k), k ≠ l",
+        "φ'(z_l)",
+        "BP2",
+        "Check the index: δ_l takes φ' at z_l, and goes through W_{l+1}.",
+        of_another_layer,
+        "where two layers are equally wide",
+        number=17,
+    ),
+    Bug(
+        "slope_before_norm",
+        "φ' is evaluated at z, before the normalization, not at u, which the activation was given.",
+        "φ'(z_l)",
+        "φ'(u_l), u = norm(z)",
+        "BP2",
+        "Keep u and take the slope there.",
+        at_layers("slope", "of_z", where=lambda s, l: bool(s.net.layer(l).norm) and general(s, l)),
+        "with a norm",
+    ),
+    Bug(
+        "slope_after_dropout_or_skip",
+        "φ' is evaluated at the layer's output, after dropout or skip changed it (a cache overwritten in place).",
+        "φ'(a_l)",
+        "φ'(z_l)",
+        "BP2",
+        "Keep z, or a copy of φ(z) from before it was changed in place.",
+        at_layers(
+            "slope",
+            "of_output",
+            where=lambda s, l: (
+                elementwise(s, l)
+                and general(s, l)
+                and (s.trace.mask[l] is not None or s.net.layer(l).skip_from is not None)
+            ),
+        ),
+        "with dropout or a skip",
+        number=36,
+    ),
+)

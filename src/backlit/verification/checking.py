@@ -1,0 +1,99 @@
+"""`check`: compare claimed numbers of a problem with the right ones, and name the mistake that made them wrong."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from backlit.core.problem import Problem
+from backlit.errors import DomainError
+from backlit.verification.claims import named_claims
+from backlit.verification.comparison import Compared, Yardstick, compare_all, first_wrong
+from backlit.verification.diagnosis import Search
+from backlit.verification.hypotheses import Predictor, hypotheses, invisible
+from backlit.verification.identify import identify
+from backlit.verification.kinks import off_loss_kinks, points_at_kinks
+from backlit.verification.oracles.agreement import Agreement, agreement
+from backlit.verification.quantities import FORWARD, Values, key_of
+from backlit.verification.result import CheckResult, Verdict
+
+
+def check(
+    problem: Problem, claims: str | Path | Mapping[str, Any], *, steps: int = 1, pairs: bool = True
+) -> CheckResult:
+    """Say whether claimed numbers are right, and which mistake made them wrong.
+
+    problem : a network with its numbers and examples.  claims : a JSON file or a mapping with any of z, u, a, loss,
+    grad_a, delta, grad_gamma, grad_beta, grad_b, grad_W and update, each a table by layer; rows are examples.
+    steps : how many optimizer steps `update` is after.  pairs : whether two mistakes at once are looked for.
+
+    Claims may be rounded: the tolerance follows from the digits that they show, 1e-8 for full float64.
+    Raises ProblemError, ShapeError or DomainError for a claim that can't be compared.
+
+    >>> from backlit.core import Dense, Network
+    >>> import numpy as np
+    >>> net = Network(2, [Dense(2, "sigmoid"), Dense(1)])
+    >>> X, y = np.array([[1.0, 2.0], [0.5, -1.0], [2.0, 0.0]]), np.array([[1.0], [0.0], [2.0]])
+    >>> problem = Problem(net, net.init(seed=0), X, y)
+    >>> grad = problem.passes()[1]
+    >>> check(problem, {"grad_W": grad.W}).verdict
+    'pass'
+    >>> result = check(problem, {"grad_W": [None, grad.W[1] * 3, grad.W[2] * 3], "loss": grad.loss})
+    >>> result.verdict, result.first_wrong, result.diagnoses[0].name
+    ('fail', 'grad_W[2]', 'missing_batch_mean')
+    """
+    if steps < 1:
+        raise DomainError(f"steps must be at least 1, not {steps}")
+    named = named_claims(problem, claims)
+    refuse_non_finite(problem)
+    yardstick = Yardstick.of(problem, named, steps)
+    agreed = agreed_on(problem)
+    compared = compare_all(yardstick, named)
+    predictor, singles = Predictor.of(problem, named, yardstick, steps), hypotheses(problem)
+    wrong = first_wrong(compared)
+    search = identify(predictor, compared, singles, pairs=pairs) if wrong and agreed.agree else Search()
+    verdict, notes = judge(yardstick, named, compared, agreed)
+    tolerance = max(p.relative for p in yardstick.precision.values())
+    hidden = invisible(predictor, singles)
+    return CheckResult(verdict, tolerance, compared, wrong, search.diagnoses, hidden, agreed, (*notes, *search.notes))
+
+
+def agreed_on(problem: Problem) -> Agreement:
+    """Hold the oracles against each other, beside a kink of the loss where an output lies on one."""
+    trace, _ = problem.passes()
+    at_kink = any(what == "u" for what, *_ in points_at_kinks(problem, trace, 0.0))
+    return agreement(off_loss_kinks(problem, trace), at_kink=at_kink)
+
+
+def refuse_non_finite(problem: Problem) -> None:
+    """Raise DomainError where the problem's own quantities overflow: nothing can be compared with them."""
+    trace, grad = problem.passes()
+    name = trace.first_non_finite()
+    if name is None and not (abs(grad.loss) < float("inf")):
+        name = "the loss"
+    if name is not None:
+        raise DomainError(f"{problem.name}: {name} is not finite: use smaller weights or inputs")
+
+
+def judge(
+    yardstick: Yardstick, claims: Values, compared: Mapping[str, Compared], agreed: Agreement
+) -> tuple[Verdict, tuple[str, ...]]:
+    """The verdict, and what must be said with it."""
+    if not agreed.agree:
+        return "unresolved", (f"the oracles disagree, so nothing is judged: {agreed.reason}",)
+    wrong = first_wrong(compared)
+    if wrong is not None and key_of(wrong) in (*FORWARD, "loss"):
+        return "fail", (
+            f"{wrong} belongs to the forward pass: what comes after it is wrong because of it, or beside it",
+        )
+    if wrong is not None:
+        return "fail", ()
+    vague = [
+        name
+        for name, one in compared.items()
+        if not yardstick.precision[name].certifies and one.max_relative_error > 1e-8
+    ]
+    if vague:
+        digits = yardstick.precision[vague[0]].digits.significant
+        return "unresolved", (f"{vague[0]} is claimed with {digits} digit(s), too few to certify it: give more",)
+    kinks = [name for name, one in compared.items() if one.at_kink]
+    return "pass", (f"at a kink either slope is right: {', '.join(kinks)}",) if kinks else ()

@@ -1,0 +1,241 @@
+"""`check_function`: is this the gradient of that function?  Any NumPy code of a flat vector.
+
+Foreign code is asked in several ways, and the ways are held against each other first: a complex step, which `abs` and
+`linalg.norm` spoil without a word, and the tape, which knows no loops over numbers, count only where differences agree.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+
+from backlit.errors import DomainError, ShapeError
+
+Array = np.ndarray
+Function = Callable[[Array], Any]
+
+CERTIFIED = 1e-8
+AGREED = 1e-5  # how near to differences an exact way must be to count
+STEPS = (1e-3, 1e-4, 1e-5, 1e-6)
+ONE_BY_ONE = 2000  # entries beyond which a random choice is looked at where only differences work
+CHOSEN = 300
+
+
+@dataclass(frozen=True)
+class FunctionCheck:
+    """The outcome of `check_function`.
+
+    verdict : "pass", "fail", or "unresolved" where no way to the slope is sure enough.  method : whose slope was used.
+    max_relative_error : of the gradient, relative to its largest entry.  worst : (index, claimed, right).
+    by_name : the largest relative error of each named part.  certain : what the method knows of its error, relative.
+    note : what was recognized, such as a constant factor.
+    """
+
+    verdict: Literal["pass", "fail", "unresolved"]
+    method: str
+    max_relative_error: float
+    worst: tuple[int, float, float]
+    by_name: Mapping[str, float]
+    certain: float
+    note: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the gradient is right."""
+        return self.verdict == "pass"
+
+    @property
+    def worst_name(self) -> str:
+        """The part with the largest error."""
+        return max(self.by_name, key=self.by_name.__getitem__)
+
+    def __str__(self) -> str:
+        index, claimed, right = self.worst
+        where = f"entry {index}: claimed {claimed:.10g}, right {right:.10g} (by {self.method})"
+        return f"{self.verdict}: relative error {self.max_relative_error:.1e}, worst {where}" + (
+            f"; {self.note}" if self.note else ""
+        )
+
+
+@dataclass(frozen=True)
+class Slope:
+    """∂f/∂theta at some entries by one method, with what it knows of its error."""
+
+    method: str
+    entries: Array
+    values: Array
+    certain: Array
+
+
+def check_function(
+    loss: Function,
+    grad: Function | Any,
+    theta: Any,
+    *,
+    names: Mapping[str, slice] | None = None,
+    tolerance: float = CERTIFIED,
+    exact: bool = True,
+) -> FunctionCheck:
+    """Say whether `grad` is the gradient of `loss` at theta.
+
+    loss : flat vector (n,) ↦ number.  grad : the function that claims to be its gradient, or the claimed numbers (n,).
+    names : slices of theta by name, for the report.  exact : whether complex step and tape are tried.
+    Raises ShapeError or DomainError where what is handed in can't be compared.
+
+    >>> check_function(lambda t: (t**2).sum(), lambda t: 2 * t, [1.0, 2.0]).verdict
+    'pass'
+    >>> str(check_function(lambda t: (t**2).sum(), lambda t: t, [1.0, 2.0]))[:25]
+    'fail: relative error 5.0e'
+    """
+    theta = np.array(theta, dtype=np.float64).ravel()
+    claimed = np.asarray(grad(theta.copy()) if callable(grad) else grad, dtype=np.float64).ravel()
+    refuse(loss, theta, claimed)
+    slope = best_slope(loss, theta, exact)
+    gap = np.abs(claimed[slope.entries] - slope.values)
+    scale = max(float(np.abs(slope.values).max(initial=0.0)), float(np.finfo(float).tiny))
+    allowed = tolerance * np.maximum(np.abs(slope.values), 1e-4 * scale) + slope.certain
+    gap = forgive_kinks(loss, theta, claimed, slope, gap, allowed)
+    worst = int(np.argmax(gap / allowed))
+    certain = float(slope.certain.max(initial=0.0)) / scale
+    verdict: Literal["pass", "fail", "unresolved"] = "fail" if (gap > allowed).any() else "pass"
+    verdict = "unresolved" if verdict == "pass" and certain > 1e-4 else verdict
+    return FunctionCheck(
+        verdict,
+        slope.method,
+        float(gap.max(initial=0.0)) / scale,
+        (int(slope.entries[worst]), float(claimed[slope.entries[worst]]), float(slope.values[worst])),
+        by_name(names or {"theta": slice(0, len(theta))}, slope.entries, gap, scale),
+        certain,
+        recognized(claimed[slope.entries], slope.values, allowed) if verdict == "fail" else "",
+    )
+
+
+def refuse(loss: Function, theta: Array, claimed: Array) -> None:
+    """Raise for what can't be compared."""
+    if claimed.shape != theta.shape:
+        raise ShapeError(f"the gradient must have {len(theta)} numbers like theta, not {claimed.size}")
+    if not np.isfinite(claimed).all():
+        raise DomainError(f"the gradient holds {claimed[~np.isfinite(claimed)][0]}: give finite numbers")
+    value = np.asarray(loss(theta.copy()))
+    if value.size != 1 or not np.isfinite(np.real(value)).all():
+        raise DomainError(f"the loss must be one finite number, but it is {value}: sum or average it to one number")
+
+
+def by_name(names: Mapping[str, slice], entries: Array, gap: Array, scale: float) -> dict[str, float]:
+    """The largest relative error of each named part."""
+    found = {}
+    for name, part in names.items():
+        inside = (entries >= (part.start or 0)) & (entries < part.stop)
+        found[name] = float(gap[inside].max(initial=0.0)) / scale
+    return found
+
+
+# --- ways to the slope ----------------------------------------------------------------------------------------------
+
+
+def best_slope(loss: Function, theta: Array, exact: bool) -> Slope:
+    """The most exact way that differences agree with."""
+    differences = by_differences(loss, theta)
+    size = float(np.abs(differences.values).max(initial=0.0)) + float(np.finfo(float).tiny)
+    for way in (by_complex_step, by_tape) if exact else ():
+        try:
+            with np.errstate(all="ignore"):
+                found = way(loss, theta)
+        except Exception:  # foreign code that does not take complex numbers or Vars may raise anything
+            continue
+        gap = np.abs(found[differences.entries] - differences.values)
+        if (gap <= AGREED * size + 10 * differences.certain).all():
+            everything = np.arange(len(theta))
+            return Slope(way.__name__[3:], everything, found, np.full(len(theta), 1e-13 * size))
+    return differences
+
+
+def by_complex_step(loss: Function, theta: Array) -> Array:
+    """Im f(theta + i h e_j)/h for each j."""
+    h, slopes = 1e-30, np.empty(len(theta))
+    for j in range(len(theta)):
+        moved = theta.astype(np.complex128)
+        moved[j] += 1j * h
+        slopes[j] = complex(np.asarray(loss(moved)).item()).imag / h
+    return slopes
+
+
+def by_tape(loss: Function, theta: Array) -> Array:
+    """Reverse mode over the foreign code."""
+    from backlit.autodiff import gradient
+
+    return np.asarray(gradient(loss, theta))
+
+
+def by_differences(loss: Function, theta: Array) -> Slope:
+    """Central differences at several steps with Richardson's extrapolation; the steadiest step is kept."""
+    n = len(theta)
+    entries = np.arange(n) if n <= ONE_BY_ONE else np.sort(np.random.default_rng(0).choice(n, CHOSEN, replace=False))
+    values, certain = np.empty(len(entries)), np.empty(len(entries))
+    rounding = 1e-15 * abs(value(loss, theta))
+    for i, j in enumerate(entries):
+        tries = [richardson(loss, theta, int(j), h * max(1.0, abs(theta[j]))) for h in STEPS]
+        moves = [abs(a - b) for a, b in pairwise(tries)]
+        best = int(np.argmin(moves))
+        values[i], certain[i] = tries[best + 1], 4 * moves[best] + rounding / STEPS[best + 1]
+    return Slope("differences", entries, values, certain)
+
+
+def richardson(loss: Function, theta: Array, j: int, h: float) -> float:
+    """(4 D(h/2) − D(h))/3 with central differences D."""
+    coarse, fine = (central(loss, theta, j, t) for t in (h, h / 2))
+    return (4 * fine - coarse) / 3
+
+
+def central(loss: Function, theta: Array, j: int, h: float) -> float:
+    """(f(theta + h e_j) − f(theta − h e_j)) / 2h."""
+    return (value(loss, shifted(theta, j, h)) - value(loss, shifted(theta, j, -h))) / (2 * h)
+
+
+def shifted(theta: Array, j: int, h: float) -> Array:
+    """theta + h e_j."""
+    moved = theta.copy()
+    moved[j] += h
+    return moved
+
+
+def value(loss: Function, theta: Array) -> float:
+    """f(theta) as a number."""
+    return float(np.asarray(loss(theta)).item())
+
+
+# --- kinks, and what is easily recognized ---------------------------------------------------------------------------
+
+
+def forgive_kinks(loss: Function, theta: Array, claimed: Array, slope: Slope, gap: Array, allowed: Array) -> Array:
+    """At a kink any value between the one-sided slopes is right: the gap to that range takes the place of the gap."""
+    forgiven = gap.copy()
+    for i in np.flatnonzero(gap > allowed)[:CHOSEN]:
+        j = int(slope.entries[i])
+        sides = [one_sided(loss, theta, j, h) for h in (1e-6, -1e-6)]
+        finer = [one_sided(loss, theta, j, h) for h in (1e-7, -1e-7)]
+        jump, wobble = abs(sides[0] - sides[1]), max(abs(a - b) for a, b in zip(sides, finer, strict=True))
+        if jump > 1e-4 * (abs(sides[0]) + abs(sides[1])) and jump > 10 * wobble:
+            low, high = sorted(sides)
+            outside = abs(float(np.clip(claimed[j], low, high)) - claimed[j])
+            forgiven[i] = max(outside - 1e-5 * jump - wobble, 0.0)
+    return forgiven
+
+
+def one_sided(loss: Function, theta: Array, j: int, h: float) -> float:
+    """The slope from one side, to second order."""
+    near, far = (value(loss, shifted(theta, j, t)) for t in (h / 2, h))
+    return (4 * near - far - 3 * value(loss, theta)) / h
+
+
+def recognized(claimed: Array, right: Array, allowed: Array) -> str:
+    """A constant factor, where there is one."""
+    below = float(right @ right)
+    factor = float(claimed @ right) / below if below else 0.0
+    if len(right) > 1 and factor and (np.abs(claimed - factor * right) <= abs(factor) * allowed + allowed).all():
+        return f"the claimed gradient is {factor:.6g} times the right one"
+    if not claimed.any():
+        return "the claimed gradient is 0"
+    return ""

@@ -1,0 +1,114 @@
+"""`grade`: run every submission, check its numbers, and say for each the first wrong equation."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backlit.core.targets import as_targets
+from backlit.errors import BacklitError, ProblemError
+from backlit.verification.checking import check
+from backlit.verification.grading.rubric import Rubric
+from backlit.verification.grading.sandbox import Run, run_submission
+from backlit.verification.quantities import key_of
+from backlit.verification.result import CheckResult
+from backlit.verification.students import View
+
+
+@dataclass(frozen=True)
+class Grade:
+    """What one submission got.
+
+    verdict : "pass", "fail", "unresolved" or "error".  first_wrong : the first wrong quantity.  equation : the book's
+    number of the formula to look at.  bug, explanation : what the mistake was, where it was recognized.  error : what
+    went wrong before anything could be checked.  result : the check of the first network that is not right.
+    """
+
+    file: str
+    verdict: str
+    points: float
+    out_of: float
+    first_wrong: str | None
+    equation: str | None
+    bug: str | None
+    explanation: str
+    error: str | None
+    seconds: float
+    network_cut: bool
+    result: CheckResult | None = None
+
+    def row(self) -> dict[str, Any]:
+        """Plain values, a row of the table."""
+        return {name: getattr(self, name) for name in COLUMNS}
+
+
+COLUMNS = (
+    *("file", "verdict", "points", "out_of", "first_wrong", "equation", "bug", "explanation", "error"),
+    *("seconds", "network_cut"),
+)
+EQUATION_OF = {"z": "F1", "u": "F1", "a": "F2", "loss": "C1", "grad_a": "BP5", "delta": "BP2"} | {
+    "grad_b": "BP3",
+    "grad_W": "BP4",
+}
+
+
+def grade(files: Sequence[str | Path], rubric: Rubric) -> Iterator[Grade]:
+    """Grade submissions one after the other, each in its own process; yields as they are done."""
+    for file in files:  # before any is run
+        if not Path(file).is_file():
+            raise ProblemError(f"{file}: cannot be read: no such file")
+    inputs = [inputs_of(view) for view in rubric.views]
+    for file in files:
+        run = run_submission(Path(file), rubric.function, inputs, seconds=rubric.seconds, memory_mb=rubric.memory_mb)
+        yield graded(Path(file), run, rubric)
+
+
+def inputs_of(view: View) -> dict[str, Any]:
+    """What a submission is given of one network, as plain lists."""
+    X, y = view.problem.data()
+    y = as_targets(view.problem.net, y, len(X))
+    params = view.problem.params
+    return {
+        "W": [(W.T if view.transposed else W).tolist() for W in params.W[1:]],
+        "b": [(b[:, None] if view.columns else b).tolist() for b in params.b[1:]],
+        "X": (X.T if view.columns else X).tolist(),
+        "y": (y.T if view.columns else y).tolist(),
+    }
+
+
+def graded(file: Path, run: Run, rubric: Rubric) -> Grade:
+    """Check what came back."""
+    results: list[CheckResult] = []
+    error = run.error
+    if error is None and len(run.answers) != len(rubric.views):
+        error = "it did not answer for every network"
+    for view, answer in zip(rubric.views, run.answers, strict=False):
+        try:
+            results.append(check(view.problem, view.claims(view.read(answer))))
+        except (BacklitError, TypeError, ValueError, ArithmeticError, AttributeError, KeyError) as fault:
+            error = error or " ".join(str(fault).split())
+            break
+    wrong = next((result for result in results if not result.ok), None)
+    points = 0.0 if error else sum(rubric.points[key] for key in rubric.points if right_everywhere(key, results))
+    verdict = "error" if error else "pass" if wrong is None else wrong.verdict
+    return Grade(
+        str(file), verdict, points, rubric.out_of, *said(wrong), error, round(run.seconds, 3), run.network_cut, wrong
+    )
+
+
+def right_everywhere(key: str, results: Sequence[CheckResult]) -> bool:
+    """Whether a quantity was handed in and is right in every layer and on every network."""
+    found: list[Mapping[str, Any]] = [
+        {name: one for name, one in result.quantities.items() if key_of(name) == key} for result in results
+    ]
+    return bool(found) and all(part and all(one.ok for one in part.values()) for part in found)
+
+
+def said(wrong: CheckResult | None) -> tuple[str | None, str | None, str | None, str]:
+    """(first wrong quantity, equation, bug, explanation) of a check that failed."""
+    if wrong is None or wrong.first_wrong is None:
+        return None, None, None, ""
+    if not wrong.diagnoses:
+        return wrong.first_wrong, EQUATION_OF.get(key_of(wrong.first_wrong)), None, "an unknown mistake"
+    best = wrong.diagnoses[0]
+    return wrong.first_wrong, best.bugs[0].equation, best.name, " ".join(bug.words for bug in best.bugs)

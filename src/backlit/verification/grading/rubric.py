@@ -1,0 +1,123 @@
+"""The rubric: which function to call, on which networks, for how many points, within which limits.  A TOML file.
+
+title = "Backpropagation"
+function = "backprop"          # f(W, b, X, y) -> {"loss": ..., "grad_W": [...], "grad_b": [...]}
+weights = "out_in"             # or "in_out": W is (n_in, n_out)
+examples = "rows"              # or "columns"
+seconds = 10
+memory_mb = 1024
+
+[points]                       # given for each quantity that is right in every layer and on every network
+loss = 1
+grad_b = 2
+grad_W = 3
+
+[[networks]]
+shapes = [4, 5, 3]
+activations = ["sigmoid", "softmax"]
+loss = "cross_entropy"
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from backlit.core.specs import near
+from backlit.errors import BacklitError, ProblemError
+from backlit.verification.students import RETURNED, View, telling_problem
+
+CHOICES = {"weights": ("out_in", "in_out"), "examples": ("rows", "columns")}
+NETWORK_KEYS = ("shapes", "activations", "loss", "l2", "seed")
+
+
+@dataclass(frozen=True)
+class Rubric:
+    """A rubric, read and checked."""
+
+    views: tuple[View, ...]
+    title: str = "Submissions"
+    function: str = "backprop"
+    points: Mapping[str, float] = field(default_factory=lambda: {"loss": 1.0, "grad_b": 1.0, "grad_W": 1.0})
+    seconds: float = 10.0
+    memory_mb: float = 1024
+
+    @property
+    def out_of(self) -> float:
+        """All points."""
+        return sum(self.points.values())
+
+
+def read_rubric(path: str | Path) -> Rubric:
+    """Read a rubric; ProblemError in one line where it says something impossible."""
+    try:
+        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ProblemError(f"{path}: no such file: check the name and the folder") from None
+    except OSError as error:
+        raise ProblemError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise ProblemError(f"{path}: not valid TOML: {' '.join(str(error).split())}") from None
+    try:
+        return rubric_of(content)
+    except BacklitError as error:
+        raise ProblemError(f"{path}: {error}") from None
+
+
+def rubric_of(content: Mapping[str, Any]) -> Rubric:
+    """A rubric from a mapping."""
+    known = ("title", "function", "weights", "examples", "seconds", "memory_mb", "points", "networks")
+    refuse_unknown(content, known, "")
+    for key, choices in CHOICES.items():
+        if content.get(key, choices[0]) not in choices:
+            raise ProblemError(f"{key} must be {' or '.join(choices)}, not {content[key]!r}")
+    options: dict[str, Any] = {key: content[key] for key in ("title", "function") if key in content}
+    options |= {key: positive(content[key], key) for key in ("seconds", "memory_mb") if key in content}
+    if "points" in content:
+        refuse_unknown(content["points"], RETURNED, "points.")
+        options["points"] = {key: positive(value, f"points.{key}") for key, value in content["points"].items()}
+    return Rubric(tuple(view_of(content, i, one) for i, one in enumerate(networks_of(content))), **options)
+
+
+def networks_of(content: Mapping[str, Any]) -> list[Any]:
+    """The networks, of which there must be one."""
+    networks = content.get("networks")
+    if not isinstance(networks, list) or not networks:
+        raise ProblemError("give at least one network: [[networks]] with shapes = [4, 5, 3]")
+    return networks
+
+
+def view_of(content: Mapping[str, Any], i: int, one: Any) -> View:
+    """One network, drawn so that mistakes show, as the submissions hold it."""
+    where = f"networks[{i}]"
+    if not isinstance(one, Mapping) or not isinstance(one.get("shapes"), list):
+        raise ProblemError(f"{where}: give shapes, units a layer with the inputs first, such as [4, 5, 3]")
+    refuse_unknown(one, NETWORK_KEYS, f"{where}.")
+    try:
+        problem = telling_problem(
+            one["shapes"],
+            one.get("activations"),
+            one.get("loss", "half_squared_error"),
+            one.get("l2", 0.0),
+            one.get("seed", i),
+        )
+    except BacklitError as error:
+        raise ProblemError(f"{where}: {error}") from None
+    return View(problem, content.get("weights") == "in_out", content.get("examples") == "columns")
+
+
+def refuse_unknown(table: Any, known: tuple[str, ...], where: str) -> None:
+    """Raise for a key that is not known."""
+    if not isinstance(table, Mapping):
+        raise ProblemError(f"{where.rstrip('.')} must be a table")
+    for key in table:
+        if key not in known:
+            raise ProblemError(f"{where}{key}: unknown key: {near(key, known)}")
+
+
+def positive(value: Any, what: str) -> float:
+    """A number above 0."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise ProblemError(f"{what} must be a number above 0, not {value!r}")
+    return float(value)

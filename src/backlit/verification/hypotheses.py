@@ -1,0 +1,148 @@
+"""Hypotheses: every way in which a row of the catalogue can be made in one problem, and what each would claim."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from backlit.core.problem import Problem
+from backlit.verification.catalogue import CATALOGUE, Bug, Instance
+from backlit.verification.comparison import Yardstick
+from backlit.verification.quantities import Array, Named, Values, key_of
+from backlit.verification.replay import Setting, Turn, replay, replay_whole
+
+quiet = np.errstate(all="ignore")  # a mistaken formula may overflow; what it gives then fits nothing
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One instance of a bug."""
+
+    bug: Bug
+    instance: Instance
+    rank: int
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """The knobs that replay it."""
+        return self.instance.turns
+
+
+def hypotheses(problem: Problem) -> list[Hypothesis]:
+    """Every single mistake that can be made in a problem, in the catalogue's order."""
+    setting, found, seen = Setting.of(problem), [], set()
+    for rank, bug in enumerate(CATALOGUE.values()):
+        for instance in bug.instances(setting):
+            if (bug.name, instance.turns) not in seen:
+                seen.add((bug.name, instance.turns))
+                found.append(Hypothesis(bug, instance, rank))
+    return found
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """Replays hypotheses and holds what they give against the claims."""
+
+    problem: Problem
+    claims: Values
+    yardstick: Yardstick
+    setting: Setting
+    steps: int | None
+
+    @classmethod
+    def of(cls, problem: Problem, claims: Values, yardstick: Yardstick, steps: int) -> "Predictor":
+        """Prepare for the claims given."""
+        updates = any(name.startswith("update") for name in claims)
+        return cls(problem, claims, yardstick, Setting.of(problem), steps if updates else None)
+
+    def predicted(self, turns: Sequence[Turn]) -> Named:
+        """The claimed quantities as these mistakes give them, in the order of computation."""
+        whole = self.steps is not None or any(turn.knob == "returned" for turn in turns)
+        values = iter(replay_whole(self.problem, turns, self.steps).items()) if whole else replay(self.setting, turns)
+        wanted = len(self.claims)
+        for name, value in values:
+            if name in self.claims:
+                yield name, value
+                wanted -= 1
+                if not wanted:
+                    return
+
+    @quiet
+    def residual(self, turns: Sequence[Turn]) -> float | None:
+        """The largest relative difference from the claims, None at the first quantity outside its rounding."""
+        worst = 0.0
+        for name, value in self.predicted(turns):
+            error = self.misfit(name, value)
+            if error is None:
+                return None
+            worst = max(worst, error)
+        return worst
+
+    def misfit(self, name: str, value: Array) -> float | None:
+        """How far a claim is from one predicted quantity, relative to its largest entry; None if outside rounding."""
+        gap = np.abs(self.claims[name] - value)
+        if not (gap <= self.yardstick.allowed(name, value)).all():
+            return None
+        size = self.yardstick.sizes.get(name, value)
+        largest = float(np.maximum(np.abs(value), 1e-4 * np.abs(size)).max(initial=0.0))
+        return float(gap.max(initial=0.0)) / largest if largest else 0.0
+
+    @quiet
+    def fingerprint(self, turns: Sequence[Turn], probes: dict[str, Array]) -> Array:
+        """The predicted claims along a few random directions: equal for bugs that give the same numbers."""
+        return np.concatenate([probes[name] @ value.ravel() for name, value in self.predicted(turns)])
+
+
+def classes(predictor: Predictor, singles: Sequence[Hypothesis]) -> Iterator[list[Hypothesis]]:
+    """Group hypotheses that predict the same claims, best rank first; what predicts the right values is left out."""
+    rng = np.random.default_rng(0)
+    probes = {name: rng.standard_normal((2, value.size)) for name, value in predictor.claims.items()}
+    right = predictor.fingerprint((), probes)
+    groups: list[tuple[Array, list[Hypothesis]]] = [(right, [])]
+    for hypothesis in singles:
+        print_ = predictor.fingerprint(hypothesis.turns, probes)
+        if not np.isfinite(print_).all():
+            continue
+        for known, members in groups:
+            if np.allclose(known, print_, rtol=1e-9, atol=1e-13 * float(np.abs(known).max(initial=0.0))):
+                members.append(hypothesis)
+                break
+        else:
+            groups.append((print_, [hypothesis]))
+    yield from (members for _, members in groups[1:])
+
+
+def invisible(predictor: Predictor, singles: Sequence[Hypothesis]) -> dict[str, str]:
+    """Bugs that the claimed quantities can't reveal on these inputs, and why: {name: reason}."""
+    shown: set[str] = set()
+    possible: dict[str, Bug] = {}
+    for hypothesis in singles:
+        name = hypothesis.bug.name
+        if predictor.steps is None and any(turn.knob == "step" for turn in hypothesis.turns):
+            continue  # a mistake in the step, and no step is claimed
+        possible[name] = hypothesis.bug
+        if name not in shown and differs(predictor, hypothesis.turns):
+            shown.add(name)
+    claimed = {key_of(name) for name in predictor.claims}
+    hidden = {name: bug for name, bug in possible.items() if name not in shown and bug.kind == "bug"}
+    return {name: needs(bug, singles, claimed) for name, bug in hidden.items()}
+
+
+MOVES = {"b": "grad_b", "scale_b": "grad_b", "W": "grad_W", "scale_W": "grad_W", "whole_W": "grad_W"}
+
+
+def needs(bug: Bug, singles: Sequence[Hypothesis], claimed: set[str]) -> str:
+    """On which inputs, or with which claims, a bug would show."""
+    moved = {MOVES.get(turn.knob, "") for h in singles if h.bug.name == bug.name for turn in h.turns}
+    key = moved.pop() if len(moved) == 1 else ""
+    return f"where {key} is claimed" if key and key not in claimed else bug.visible
+
+
+@quiet
+def differs(predictor: Predictor, turns: Sequence[Turn]) -> bool:
+    """Whether a mistake moves any claimed quantity beyond rounding."""
+    for name, value in predictor.predicted(turns):
+        right = predictor.yardstick.right[name]
+        if not (np.abs(value - right) <= predictor.yardstick.allowed(name, right)).all():
+            return True
+    return False

@@ -1,0 +1,1 @@
+"""Independent ways to one gradient, and their agreement."""

@@ -1,0 +1,72 @@
+"""`check_torch`: are the gradients of a PyTorch module right, hand-written `autograd.Function`s and all?
+
+The module is copied in float64; what autograd gives for each parameter and for the input is held against differences of
+the module's own loss, so that nothing of the backward pass is trusted.
+"""
+
+import copy
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backlit.errors import ProblemError
+from backlit.verification.functions import CERTIFIED, FunctionCheck, check_function
+
+if TYPE_CHECKING:
+    import torch
+
+
+def check_torch(
+    module: "torch.nn.Module",
+    loss: "Callable[[torch.Tensor, torch.Tensor], torch.Tensor]",
+    X: Any,
+    y: Any,
+    *,
+    tolerance: float = CERTIFIED,
+) -> FunctionCheck:
+    """Check ∂loss/∂(each parameter, and the input where it is floating point) by differences.
+
+    module : in its present mode; random parts such as dropout must be switched off, `module.eval()`.
+    loss : (module's output, y) ↦ one number.  X, y : tensors or arrays.
+    Returns a FunctionCheck whose `by_name` has the module's own parameter names and "input".
+    Raises ProblemError where two runs on the same numbers differ.
+    """
+    import torch
+
+    twin = copy.deepcopy(module).to(torch.float64)
+    X = torch.as_tensor(X)
+    X = X.to(torch.float64) if X.is_floating_point() else X
+    y = torch.as_tensor(y)
+    y = y.to(torch.float64) if y.is_floating_point() else y
+    parts = {name: p for name, p in twin.named_parameters() if p.requires_grad}
+    sizes = [p.numel() for p in parts.values()] + ([X.numel()] if X.is_floating_point() else [])
+    ends = np.cumsum(sizes)
+    labels = [*parts, *(["input"] if X.is_floating_point() else [])]
+    names = {label: slice(int(end - size), int(end)) for label, size, end in zip(labels, sizes, ends, strict=True)}
+    start = [p.detach().numpy().ravel() for p in parts.values()]
+    theta = np.concatenate([*start, X.numpy().ravel()] if X.is_floating_point() else start)
+
+    def run(vector: np.ndarray) -> tuple[Any, Any]:
+        inputs = X
+        with torch.no_grad():
+            for name, p in parts.items():
+                p.copy_(torch.from_numpy(vector[names[name]]).reshape(p.shape))
+        if "input" in names:
+            inputs = torch.from_numpy(vector[names["input"]].copy()).reshape(X.shape).requires_grad_()
+        return loss(twin(inputs), y), inputs
+
+    def value(vector: np.ndarray) -> float:
+        with torch.no_grad():
+            return float(run(vector)[0])
+
+    def autograd(vector: np.ndarray) -> np.ndarray:
+        cost, inputs = run(vector)
+        wrt = [*parts.values(), *([inputs] if "input" in names else [])]
+        slopes = torch.autograd.grad(cost, wrt, allow_unused=True)
+        zeros = (torch.zeros_like(p) if g is None else g for p, g in zip(wrt, slopes, strict=True))
+        return np.concatenate([g.detach().numpy().ravel() for g in zeros])
+
+    if value(theta) != value(theta):
+        raise ProblemError("the module gives two values for the same input: switch dropout off with module.eval()")
+    return check_function(value, autograd(theta), theta, names=names, tolerance=tolerance, exact=False)

@@ -1,0 +1,115 @@
+"""All formats show the same numbers; LaTeX and Typst compile where the tool is; the page fetches nothing."""
+
+import re
+import shutil
+import subprocess
+from collections import Counter
+
+import pytest
+
+from backlit.derivation.evaluate import nodes
+from backlit.derivation.examples import EXAMPLES
+from backlit.derivation.expressions import Num
+from backlit.render.explanation import explain
+from backlit.render.inline import inline
+from backlit.render.latex import latex
+from backlit.render.mathml import pieces
+from backlit.render.typst import typst
+
+DIGITS = r"\d+(?:\.\d+)?"
+SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+
+
+@pytest.fixture(scope="module", params=EXAMPLES)
+def made(request):
+    return explain(example=request.param)
+
+
+def magnitudes(text):
+    return Counter(re.findall(DIGITS + r"(?:e-?\d+)?", text))
+
+
+def from_inline(text):
+    return re.sub(r"×10([⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)", lambda m: "e" + m[1].translate(SUPERSCRIPT), text)
+
+
+def from_latex(text):
+    text = re.sub(r" \\times 10\^\{(-?\d+)\}", r"e\1", text)
+    return re.sub(r"[_^]\{\(?[\dijklmn,+\-]*\)?\}", "", text)
+
+
+def from_typst(text):
+    text = re.sub(r" times 10\^\((-?\d+)\)", r"e\1", text)
+    return re.sub(r"[_^]\(\(?[\dijklmn,+\-]*\)?\)", "", text)
+
+
+def from_mathml(text):
+    power = r"<mo>×</mo><msup><mn>10</mn><mrow>(<mo form=\"prefix\">−</mo>)?<mn>(\d+)</mn></mrow></msup>"
+    text = re.sub(r"</mn>" + power, lambda m: f"e{'-' if m[1] else ''}{m[2]}</mn>", text)
+    return " ".join(re.findall(r"<mn>([^<]+)</mn>", re.sub(r' href="[^"]*"', "", text)))
+
+
+def test_same_numbers_in_every_format(made):
+    """The numbers of each worked chain, subscripts aside, are those of the tree, in every format."""
+    compared = 0
+    for step in made.derivation.steps():
+        for line in (*step.lines, *step.entries):
+            result = line.chain.parts[-1]
+            expected = Counter(node.text.lstrip("-") for node in nodes(result) if isinstance(node, Num))
+            for text in (
+                from_inline(inline(result)),
+                from_latex(latex(result)),
+                from_typst(typst(result)),
+                from_mathml(pieces(result)),
+            ):
+                assert magnitudes(text) == expected, (step.id, text)
+            compared += 1
+    assert compared > 20
+
+
+def test_negative_factors_stand_in_parentheses(made):
+    for step in made.derivation.steps():
+        for line in (*step.lines, *step.entries):
+            assert not re.search(r"·\s*−", inline(line.chain)), inline(line.chain)
+
+
+def test_every_link_leads_somewhere(made):
+    page = made.to_html()
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    targets = set(re.findall(r'href="#([^"]+)"', page))
+    assert targets <= set(ids), sorted(targets - set(ids))
+    assert {"z[1]", "grad_W[1]", "loss"} <= targets
+
+
+def test_the_page_fetches_nothing(made):
+    page = made.to_html()
+    assert not re.search(r'(?:src|href)="(?!#|data:,)', page)
+    assert "http" not in page
+    assert "@import" not in page
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex here")
+def test_latex_compiles(made, tmp_path):
+    (tmp_path / "it.tex").write_text(made.to_latex(), encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "it.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout[-600:]
+    assert b"Missing character" not in (tmp_path / "it.log").read_bytes()
+
+
+def test_typst_compiles(made):
+    pytest.importorskip("typst")
+    assert made.to_pdf().startswith(b"%PDF")
+
+
+def test_markdown_has_every_step(made):
+    text = made.to_markdown()
+    assert all(f"`{step.id}`" in text for step in made.derivation.steps())
+    assert text.count("$$") % 2 == 0
+
+
+def test_notebook_forms(made):
+    assert made._repr_html_().startswith("<iframe srcdoc=")
+    assert "\\begin{aligned}" in made._repr_latex_()
+    assert made._repr_markdown_() == made.to_markdown()

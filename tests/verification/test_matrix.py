@@ -1,0 +1,102 @@
+"""A short form of scripts/check_matrix.py, and mistakes in the identification that it would notice."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.verification.drawn import draw_problem
+from tests.verification.planted import MISTAKES, Planted, planted_claims
+
+from backlit.verification import suggest_inputs
+from backlit.verification.checking import check
+from backlit.verification.suggest import hidden_in
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "check_matrix.py"
+SPEC = importlib.util.spec_from_file_location("check_matrix", SCRIPT)
+matrix = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(matrix)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(11)
+
+
+def test_singles_are_named(rng):
+    rows = matrix.confusion(1, rng)
+    assert sum(row.shown for row in rows.values()) == len(MISTAKES)
+    assert sum(row.named for row in rows.values()) >= 0.98 * len(MISTAKES)
+
+
+def test_pairs_are_named(rng):
+    row = matrix.pairs(10, rng)
+    assert row.named >= 8
+    assert not [name for name in row.others if name.startswith("false: ") and row.others[name] > 2]
+
+
+def test_correct_gradients_in_float32_raise_no_alarm(rng):
+    assert matrix.rounded(300, rng) == 0
+
+
+def test_noise_gets_no_name(rng):
+    assert not matrix.noise(5, rng)
+
+
+def test_half_of_a_mistake_gets_no_name(rng):
+    named = []
+    for _ in range(4):
+        problem = draw_problem(rng)
+        claims = planted_claims(problem, Planted("sign"))
+        l = int(rng.integers(1, problem.net.L + 1))
+        claims["grad_W"][l] = claims["grad_W"][l] + 0.01 * rng.standard_normal(claims["grad_W"][l].shape)
+        named += matrix.names_of(check(problem, {key: claims[key] for key in ("grad_W", "grad_b")}))
+    assert not named
+
+
+def test_bugs_that_cannot_be_seen_are_listed(rng):
+    while True:
+        problem = draw_problem(rng)
+        if all(layer.activation.name == "relu" for layer in problem.net.layers[:-1]) and problem.net.has_short_form:
+            break
+    problem.params.b[1][:] = 0
+    grad = problem.passes()[1]
+    result = check(problem, {"grad_W": grad.W, "grad_b": grad.b})
+    assert "slope_at_activation" in result.not_detectable
+    assert "slope_twice" in result.not_detectable
+    assert "activation_slope_missing" not in result.not_detectable
+
+
+def test_what_is_listed_as_hidden_gives_the_right_numbers(rng):
+    """A row that can be seen is never listed: each planted mistake that shows is not among the hidden."""
+    for name, mistake in MISTAKES.items():
+        problem = draw_problem(rng)
+        for l in mistake.layers(problem)[:1]:
+            claims = {k: v for k, v in planted_claims(problem, Planted(name, l)).items() if k.startswith("grad")}
+            result = check(problem, claims, pairs=False)
+            assert result.ok or not set(mistake.rows) & set(result.not_detectable), (name, l)
+
+
+def test_suggested_inputs_reveal_more(rng):
+    from dataclasses import replace
+
+    from backlit.core import Dense, Network
+    from backlit.core.problem import Problem
+
+    net = Network(2, [Dense(2, "sigmoid"), Dense(2, "softmax")], loss="cross_entropy")
+    poor = Problem(net, net.init(), np.ones((1, 2)), np.array([[0.0, 1.0]]))
+    suggestion = suggest_inputs(poor)
+    assert {"missing_batch_mean", "one_example_only", "penalty_on_biases"} <= set(suggestion.revealed)
+    assert len(hidden_in(suggestion.problem)) <= len(hidden_in(poor))
+    right = suggestion.problem.passes()[1]
+    assert check(suggestion.problem, {"grad_W": right.W, "grad_b": right.b}).ok
+    assert suggest_inputs(replace(poor, X=None, y=None)).problem.X.shape == (7, 2)
+
+
+def test_a_suggested_problem_is_a_problem_file(rng):
+    from backlit.io.problems import read_problem
+
+    for _ in range(10):
+        suggestion = suggest_inputs(draw_problem(rng))
+        again = read_problem(suggestion.problem.to_dict())
+        np.testing.assert_array_equal(again.params.theta, suggestion.problem.params.theta)

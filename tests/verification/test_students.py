@@ -1,0 +1,169 @@
+"""check_network on students' code in both layouts, the template, and grading in processes of their own."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backlit.errors import ProblemError, ShapeError
+from backlit.verification import check_network, grade
+from backlit.verification.grading.rubric import read_rubric, rubric_of
+from backlit.verification.grading.sandbox import run_submission
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+SOFTMAX = {"activations": ("sigmoid", "softmax"), "loss": "cross_entropy"}
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def in_columns(W, b, X, y):
+    """(n, m) columns, W (n_in, n_out), identity output, half squared error."""
+    m = X.shape[1]
+    z = W[0].T @ X + b[0]
+    a = 1 / (1 + np.exp(-z))
+    out = W[1].T @ a + b[1]
+    d2 = (out - y) / m
+    d1 = (W[1] @ d2) * a * (1 - a)
+    return {
+        "loss": 0.5 * ((out - y) ** 2).sum() / m,
+        "grad_W": [X @ d1.T, a @ d2.T],
+        "grad_b": [d1.sum(axis=1, keepdims=True), d2.sum(axis=1, keepdims=True)],
+        "delta": [d1 * m, d2 * m],
+        "a": [X, a, out],
+    }
+
+
+def test_the_template_passes():
+    assert check_network(load("student_template").backprop, (4, 5, 3), **SOFTMAX).verdict == "pass"
+
+
+def test_columns_and_the_other_layout_of_W_pass():
+    assert check_network(in_columns, (4, 5, 3), weights="in_out", examples="columns").verdict == "pass"
+
+
+def test_a_wrong_backward_pass_is_told_from_another_loss():
+    right = load("student_template").backprop
+
+    def doubled(W, b, X, y):
+        out = right(W, b, X, y)
+        return {"loss": out["loss"], "grad_W": [2 * W for W in out["grad_W"]], "grad_b": [2 * b for b in out["grad_b"]]}
+
+    def summed(W, b, X, y):
+        out, m = right(W, b, X, y), len(X)
+        return {
+            "loss": m * out["loss"],
+            "grad_W": [m * W for W in out["grad_W"]],
+            "grad_b": [m * b for b in out["grad_b"]],
+        }
+
+    assert check_network(doubled, (4, 5, 3), **SOFTMAX).verdict == "fail"
+    found = check_network(summed, (4, 5, 3), **SOFTMAX)
+    assert found.verdict == "convention"
+    assert found.against.diagnoses[0].name == "convention_sum"
+
+
+def test_what_cannot_be_read_is_refused():
+    with pytest.raises(ProblemError, match="must return a mapping"):
+        check_network(lambda W, b, X, y: None, (2, 1))
+    with pytest.raises(ProblemError, match="returns 'gradW'"):
+        check_network(lambda W, b, X, y: {"loss": 1, "grad_W": W, "grad_b": b, "gradW": W}, (2, 1))
+    with pytest.raises(ShapeError, match="a list of 1 arrays"):
+        check_network(lambda W, b, X, y: (1.0, [], b), (2, 1))
+    with pytest.raises(ProblemError, match="2 activations, not 1"):
+        check_network(lambda W, b, X, y: None, (2, 3, 1), activations=("tanh",))
+
+
+# --- grading --------------------------------------------------------------------------------------------------------
+
+SUBMISSIONS = {
+    "endless": "def backprop(W, b, X, y):\n    while True: pass\n",
+    "memory": "import numpy as np\ndef backprop(W, b, X, y):\n    return np.ones((60000, 60000))\n",
+    "syntax": "def backprop(W, b, X, y) return 1\n",
+    "raises": "def backprop(W, b, X, y):\n    return 1 / 0\n",
+    "leaves": "import os\nos._exit(3)\n",
+    "nothing": "x = 1\n",
+    "none": "def backprop(W, b, X, y):\n    return None\n",
+    "huge": "def backprop(W, b, X, y):\n    open('big', 'wb').write(b'0' * 100_000_000)\n",
+    "reads": "import os, json\ndef backprop(W, b, X, y):\n    return os.environ['BACKLIT_SECRET']\n",
+    "prints": "def backprop(W, b, X, y):\n    print('x' * 10_000_000)\n",
+}
+WORDS = {
+    "endless": "longer than 1 s",
+    "memory": "MemoryError",
+    "syntax": r"SyntaxError: .*\(line 1\)",
+    "raises": r"ZeroDivisionError: .*\(line 2\)",
+    "leaves": "crashed without an answer",
+    "nothing": "there is no function backprop",
+    "none": "must return a mapping",
+    "huge": "File too large|crashed",
+    "reads": "KeyError",
+    "prints": "must return a mapping",
+}
+RUBRIC = {"seconds": 1, "memory_mb": 1024, "networks": [{"shapes": [2, 2, 1]}]}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limits for a process")
+@pytest.mark.parametrize("name", SUBMISSIONS)
+def test_a_submission_that_misbehaves_is_one_line(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("BACKLIT_SECRET", "secret")
+    file = tmp_path / f"{name}.py"
+    file.write_text(SUBMISSIONS[name], encoding="utf-8")
+    (one,) = grade([file], rubric_of(RUBRIC))
+    assert one.verdict == "error"
+    assert one.points == 0
+    assert one.error is not None
+    assert "\n" not in one.error
+    import re
+
+    assert re.search(WORDS[name], one.error), one.error
+
+
+def test_submissions_get_points_and_their_first_wrong_equation():
+    right, broken = grade([EXAMPLES / "student_template.py", EXAMPLES / "broken_backprop.py"], two_layers())
+    assert (right.verdict, right.points, right.out_of) == ("pass", 6, 6)
+    assert (broken.verdict, broken.points) == ("fail", 1)
+    assert broken.equation is not None
+    assert set(broken.bug.split(" + ")) == {"output_form_fed_with_z", "bias_averaged_twice"}
+
+
+def two_layers():
+    rubric = read_rubric(EXAMPLES / "rubric.toml")
+    return type(rubric)(rubric.views[:1], points=rubric.points)
+
+
+def test_a_submission_sees_no_network(tmp_path):
+    file = tmp_path / "net.py"
+    file.write_text(
+        "import socket\ndef backprop(W, b, X, y):\n    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+        "    s.connect(('192.0.2.1', 9))\n",  # sends nothing; fails where there is no route out
+        encoding="utf-8",
+    )
+    run = run_submission(file, "backprop", [{"W": [], "b": [], "X": [], "y": []}])
+    if not run.network_cut:
+        pytest.skip("this system doesn't let a process leave the network")
+    assert "unreachable" in str(run.error)
+
+
+BAD_RUBRICS = [
+    ({}, "at least one network"),
+    ({"networks": [{"shapes": [2, 1]}], "point": {}}, "point: unknown key"),
+    ({"networks": [{"shape": [2, 1]}]}, "give shapes"),
+    ({"networks": [{"shapes": [2, 1], "activations": ["sigmod"]}]}, "networks.0.*sigmod"),
+    ({"networks": [{"shapes": [2, 1]}], "seconds": 0}, "seconds must be a number above 0"),
+    ({"networks": [{"shapes": [2, 1]}], "weights": "io"}, "weights must be"),
+    ({"networks": [{"shapes": [2, 1]}], "points": {"grad_w": 1}}, "points.grad_w: unknown key"),
+]
+
+
+@pytest.mark.parametrize(("content", "words"), BAD_RUBRICS, ids=[words for _, words in BAD_RUBRICS])
+def test_a_bad_rubric_is_refused_in_one_line(content, words):
+    with pytest.raises(ProblemError, match=words) as caught:
+        rubric_of(content)
+    assert "\n" not in str(caught.value)
