@@ -1,0 +1,1 @@
+"""Diagnosis: why gradients vanish or explode: measured flow beside mean-field prediction, findings, remedies."""
