@@ -125,8 +125,8 @@ def predict_flow(net: Network, scales: Scales, X: np.ndarray | None = None) -> P
     Softmax at the output is taken as short form: δ_L = p − y.
     """
     way = forward_moments(net, scales, X)
-    weight, slope = [None] * (net.L + 1), [None] * (net.L + 1)
-    delta: ByLayer = [None] * (net.L + 1)
+    weight: ByLayer = [None] * (net.L + 1)
+    slope, delta = list(weight), list(weight)
     grad_a: list[float] = [0.0] * net.L + [1.0]
     for l in range(net.L, 0, -1):
         layer = net.layer(l)
@@ -141,9 +141,8 @@ def predict_flow(net: Network, scales: Scales, X: np.ndarray | None = None) -> P
             grad_a[layer.skip_from] += layer.skip_scale**2 * grad_a[l]
     ratio = [None, *(divide(delta[l], delta[l + 1]) for l in range(1, net.L)), None]
     q_band, ratio_band = bands(net, scales, way)
-    return PredictedFlow(
-        way.q, way.u, ratio, weight, slope, q_band, ratio_band, divide(delta[1], delta[net.L])
-    )  # fmt: skip
+    total = divide(delta[1], delta[net.L])
+    return PredictedFlow(way.q, way.u, ratio, weight, slope, q_band, ratio_band, total)
 
 
 def divide(a: float, b: float) -> float:
@@ -170,9 +169,9 @@ def forward_moments(net: Network, scales: Scales, X: np.ndarray | None) -> Forwa
             norm = 1 / (v + layer.eps)
             shared_part = o if layer.norm == "layer" else 0.0  # a batch's mean is taken out of z
             u, o_u = (scales.gamma[l] * norm * part + scales.beta[l] for part in (v, shared_part))
-        way.q.append(q), way.u.append(u), way.norm.append(norm)
+        for row, value in ((way.q, q), (way.u, u), (way.norm, norm)):
+            row.append(value)
         if layer.activation.pull_back:  # softmax ends the network
-            square.append(math.nan), level.append(math.nan), shared.append(math.nan)
             break
         phi, s, k = layer.activation, layer.skip_scale, layer.skip_from
         mean = E.mean(phi, u)
@@ -180,7 +179,9 @@ def forward_moments(net: Network, scales: Scales, X: np.ndarray | None) -> Forwa
         if k is not None:
             cross = 2 * s * mean * level[k]
             a2, o_a = a2 + s * s * square[k] + cross, o_a + s * s * shared[k] + cross
-        square.append(a2), level.append(mean + (s * level[k] if k is not None else 0.0)), shared.append(o_a)
+            mean += s * level[k]
+        for row, value in ((square, a2), (level, mean), (shared, o_a)):
+            row.append(value)
     return way
 
 
@@ -192,27 +193,30 @@ def pair(net: Network, phi: Any, u: float, o_u: float) -> float:
 def bands(net: Network, scales: Scales, way: Forward) -> tuple[ByLayer, ByLayer]:
     """One standard deviation of ln q_l and of ln of layer l's gradient ratio over draws of W, to first order in 1/n.
 
-    A mean over n independent units of x has relative variance (E x²/(E x)² − 1)/n; for φ² of ReLU that is 5/n, and for
-    (g φ')² too (Hanin & Rolnick 2018).  A deviation of q is handed on by the length map's own slope.
+    A mean over n independent x has relative variance (E x²/(E x)² − 1)/n: 2/n for z² itself, 5/n for φ² of ReLU and
+    for its (g φ')² (Hanin & Rolnick 2018).  `variance`, that of E a²_{l−1}, is handed on by the length map's slope.
     """
-    q_band, ratio_band, variance = [None, 0.0], [None], 0.0
+    q_band: ByLayer = [None]
+    ratio_band: ByLayer = [None]
     variance = 2 / net.n[0]
-    q_band[1] = math.sqrt(variance)
-    for l in range(1, net.L):
-        layer, u, n = net.layer(l), way.u[l], net.n[l]
-        phi = layer.activation
+    for l, layer in net.numbered():
+        n, u, phi = net.n[l], way.u[l], layer.activation
+        share = scales.weight[l] * way.square[l - 1] / way.q[l] if way.q[l] else 0.0  # of q; the rest is the bias's
+        variance *= share**2
+        q_band.append(math.sqrt(variance + 2 / n))
+        if phi.pull_back:
+            break
         second, slope2 = E.second_moment(phi, u), E.slope_moment(phi, u)
-        share = scales.weight[l + 1] * second / way.q[l + 1] if way.q[l + 1] else 0.0  # the rest is bias and skip
-        handed = 0.0 if layer.norm else elasticity(E.growth(phi, u) * u, second)
         lean = 0.0 if layer.norm else slope_elasticity(phi, u, slope2)
-        spread = 3 * excess(E.slope_moment(phi, u, 4), slope2) + 2
-        passed = 0.0 if layer.norm == "batch" else lean**2 * variance
-        ratio_band.append(math.sqrt(max(spread, 0.0) / n + passed))
+        spread = 3 * (excess(E.slope_moment(phi, u, 4), slope2) + 1) - 1
+        ratio_band.append(math.sqrt(spread / n + lean**2 * variance))
+        handed = 0.0 if layer.norm else elasticity(E.growth(phi, u) * u, second)
+        branch = second / (1 - layer.dropout) / way.square[l] if way.square[l] else 0.0  # the skip's share moves alike
         fresh = max(excess(E.fourth_moment(phi, u), second), 0.0) / n
-        rest = (1 - share) ** 2 * variance if layer.skip_from is not None else 0.0
-        variance = share**2 * (handed**2 * variance + fresh) + rest
-        q_band.append(math.sqrt(variance))
-    return q_band, [*ratio_band, None]
+        variance = (branch * handed + max(1 - branch, 0.0)) ** 2 * variance + branch**2 * fresh
+    ratio_band += [None] * (net.L + 1 - len(ratio_band))
+    ratio_band[net.L] = None
+    return q_band, ratio_band
 
 
 def excess(fourth: float, second: float) -> float:
