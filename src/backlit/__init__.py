@@ -11,6 +11,7 @@ from backlit._version import __version__
 if TYPE_CHECKING:
     from backlit.core import Dense, Gradients, Network, Parameters, Trace, backward, forward
     from backlit.core.problem import Problem
+    from backlit.costs import cost
     from backlit.estimators import MLPClassifier, MLPRegressor
     from backlit.io.models import Model, load_model, save_model
     from backlit.io.problems import read_problem
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 HOMES = {
     "backlit.core": ("Dense", "Gradients", "Network", "Parameters", "Trace", "backward", "forward"),
     "backlit.core.problem": ("Problem",),
+    "backlit.costs": ("cost",),
     "backlit.estimators": ("MLPClassifier", "MLPRegressor"),
     "backlit.io.models": ("Model", "load_model", "save_model"),
     "backlit.io.problems": ("read_problem",),
@@ -38,6 +40,7 @@ __all__ = [
     "Trace",
     "__version__",
     "backward",
+    "cost",
     "forward",
     "load_model",
     "predict",

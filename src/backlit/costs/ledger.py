@@ -21,7 +21,7 @@ from backlit.optim import Optimizer
 
 @dataclass(frozen=True)
 class Entry:
-    """Operations of one equation in one layer; `matmul` of them are in matrix products, `layer` 0 is the whole."""
+    """Operations of one equation in a layer (0: the whole); `matmul` of them are in the products with W, δ and a."""
 
     phase: str  # "forward", "backward" or "optimizer"
     layer: int
@@ -41,7 +41,7 @@ class Ledger:
         return sum(e.operations for e in self.entries if e.phase == phase and layer in (None, e.layer))
 
     def matmul(self, phase: str, layer: int | None = None) -> int:
-        """Those in matrix products."""
+        """Those in matrix products (F1, BP4, BP5), which is what PyTorch's FlopCounterMode counts."""
         return sum(e.matmul for e in self.entries if e.phase == phase and layer in (None, e.layer))
 
 
@@ -70,7 +70,7 @@ def forward_entries(net: Network, m: int, dropout: bool) -> Iterator[Entry]:
             yield Entry("forward", l, "DO1", m * n)
         if layer.skip_from is not None:
             yield Entry("forward", l, "SK1", 2 * m * n)
-    yield Entry("forward", net.L, "C1", loss_operations(net, m) + 2 * m, matmul=2 * m)
+    yield Entry("forward", net.L, "C1", loss_operations(net, m) + 2 * m)
     if net.l2:
         weights = sum(n * k for n, k in zip(net.n[1:], net.n[:-1], strict=True))
         yield Entry("forward", 0, "L2", 2 * weights)
@@ -102,7 +102,7 @@ def backward_entries(net: Network, m: int, input_gradient: bool, dropout: bool) 
         yield Entry("backward", l, "BP1S" if short else "BP2", m * (2 * n if short else slope_operations(layer, n)))
         if layer.norm:
             yield from norm_backward(layer, l, m)
-        yield Entry("backward", l, "BP3", 2 * m * n, matmul=2 * m * n)
+        yield Entry("backward", l, "BP3", 2 * m * n)
         yield Entry("backward", l, "BP4", 2 * m * n * k + m * k, matmul=2 * m * n * k)
         if net.l2:
             yield Entry("backward", l, "L2G", 2 * n * k)
@@ -116,8 +116,8 @@ def norm_backward(layer: Dense, l: int, m: int) -> Iterator[Entry]:
     tag, size = ("BN" if layer.norm == "batch" else "LN"), m * layer.units
     groups = layer.units if layer.norm == "batch" else m
     first = {"BN": 9, "LN": 7}[tag]
-    yield Entry("backward", l, f"{tag}{first}", 3 * size, matmul=2 * size)
-    yield Entry("backward", l, f"{tag}{first + 1}", 2 * size, matmul=2 * size)
+    yield Entry("backward", l, f"{tag}{first}", 3 * size)
+    yield Entry("backward", l, f"{tag}{first + 1}", 2 * size)
     yield Entry("backward", l, f"{tag}{first - 2}", size)
     yield Entry("backward", l, f"{tag}{first - 1}", 7 * size + 2 * groups)
 

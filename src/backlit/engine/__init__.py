@@ -1,17 +1,41 @@
-"""Engines: the textbook's numbers, run over batches and epochs."""
+"""Engines: the textbook's numbers, run over batches and epochs.
+
+"native" is compiled and fast, "reference" is the textbook itself; "auto" takes the native one wherever it can.
+"""
+
+import logging
+from functools import lru_cache
 
 from backlit.engine.protocol import Data, Engine, EpochResult, Recipe, State
 from backlit.engine.reference import ReferenceEngine
-from backlit.errors import ProblemError
+from backlit.errors import ProblemError, near
 
 __all__ = ["Data", "Engine", "EpochResult", "Recipe", "ReferenceEngine", "State", "get_engine"]
 
+ENGINES = ("auto", "native", "reference")
+
 
 def get_engine(name: str, recipe: Recipe) -> Engine:
-    """Make the engine of that name for a recipe: "auto" takes the fastest there is.
+    """Make the engine of that name for a recipe: "auto" takes the native one, or says once why it can't.
 
-    Raises ProblemError for an unknown name.
+    Raises ProblemError for an unknown name, and for "native" where it cannot run the recipe.
     """
-    if name not in ("auto", "reference"):
-        raise ProblemError(f"unknown engine {name!r}: one of auto, reference")
+    from backlit.engine.native import NativeEngine, why_not
+
+    if name not in ENGINES:
+        raise ProblemError(f"unknown engine {name!r}: {near(name, ENGINES)}")
+    if name == "reference":
+        return ReferenceEngine(recipe)
+    reason = why_not(recipe)
+    if reason is None:
+        return NativeEngine(recipe)
+    if name == "native":
+        raise ProblemError(f'the native engine cannot run this: {reason}: use engine="reference" or "auto"')
+    say_once(f"training with the reference engine, which is slower: {reason}")
     return ReferenceEngine(recipe)
+
+
+@lru_cache(maxsize=32)
+def say_once(message: str) -> None:
+    """Log a warning; the same message only the first time."""
+    logging.getLogger("backlit").warning(message)

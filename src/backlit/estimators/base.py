@@ -100,7 +100,7 @@ class BaseMLP(BaseEstimator):
         """
         self._validate_params()
         go_on = self.warm_start and hasattr(self, "network_")
-        data = self._read(X, y, sample_weight, first=not go_on)
+        data = self._read(X, y, sample_weight, first=not go_on, new_targets=not go_on)
         if not go_on:
             self._start(data)
         self._check_shapes(data)
@@ -116,13 +116,13 @@ class BaseMLP(BaseEstimator):
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True: it sees no held-out examples")
         self._validate_params()
-        data = self._read(X, y, sample_weight, first=first)
+        data = self._read(X, y, sample_weight, first=first, new_targets=False)  # the caller named the classes
         if first:
             self._start(data)
         self._check_shapes(data)
         return self._fit_stochastic(data, None, epochs=1)
 
-    def _read(self, X: Any, y: Any, sample_weight: Any, *, first: bool) -> Data:
+    def _read(self, X: Any, y: Any, sample_weight: Any, *, first: bool, new_targets: bool) -> Data:
         X, y = validate_data(
             self,
             X,
@@ -137,7 +137,7 @@ class BaseMLP(BaseEstimator):
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, X, ensure_non_negative=True)
         if weight is not None and not weight.any():
             raise ValueError("sample_weight is zero everywhere: give at least one example a weight above 0")
-        Y = np.ascontiguousarray(self._read_targets(y, first), dtype=X.dtype)
+        Y = np.ascontiguousarray(self._read_targets(y, new_targets), dtype=X.dtype)
         return Data(X, Y, None if weight is None else weight.astype(X.dtype))
 
     _numeric = False

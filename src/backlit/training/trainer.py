@@ -92,6 +92,7 @@ def fit(
         checkpoint=None if checkpoint is None else Path(checkpoint),
         checkpoint_every=checkpoint_every if checkpoint is not None else None,
     )
+    run.history.stopped = ""
     last, divergence = len(run.history) + settings.epochs, None
     if run.checkpoint is not None and (run.checkpoint / FILE).exists():
         load_checkpoint(run.checkpoint, run)

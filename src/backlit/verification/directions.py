@@ -14,6 +14,7 @@ from backlit.core.dropout import DropoutKey
 from backlit.core.network import Network
 from backlit.core.parameters import Parameters, Slot, layout
 from backlit.core.passes import Trace, backward, forward, total_loss
+from backlit.core.targets import as_targets
 
 Array = np.ndarray
 STEP = 1e-4
@@ -58,8 +59,10 @@ def check_directions(
     params, rng = params.astype(np.float64), np.random.default_rng(seed)
     trace = forward(net, params, X, dropout=dropout)
     grad = backward(net, params, trace, y, sample_weight)
-    # rounding of C limits what a difference can see: a tensor below this part of the whole is measured against it
-    floor = 1e-3 * float(np.linalg.norm(grad.theta)) + float(np.finfo(float).tiny)
+    # rounding limits what a difference of C can see, 2e-12 |C| after division by the step and more behind a norm: a
+    # tensor that is too small for it is measured against the whole gradient, or against C
+    floor = max(1e-3 * float(np.linalg.norm(grad.theta)), 1e-2 * abs(grad.loss), float(np.finfo(float).tiny))
+    kinks = kinks_of(net, y)
 
     def cost_along(v: Array, t: float) -> tuple[float, Trace]:
         moved = Parameters(net, params.theta + t * v)
@@ -73,7 +76,7 @@ def check_directions(
         worst = 0.0
         for _ in range(directions):
             v = signs(rng, net, slot)
-            error = abs(float(grad.theta @ v) - slope(cost_along, v, kinks_of(net)))
+            error = abs(float(grad.theta @ v) - slope(cost_along, v, kinks, enough=1e-8 * size))
             worst = max(worst, error / size)
         errors[str(slot)] = worst
     return GradientCheck(errors, directions)
@@ -86,27 +89,37 @@ def signs(rng: np.random.Generator, net: Network, slot: Slot) -> Array:
     return v
 
 
-def slope(cost_along: Any, v: Array, kinks: Any) -> float:
+def slope(cost_along: Any, v: Array, kinks: Any, *, step: float = STEP, enough: float = 0.0) -> float:
     """Differentiate C(theta + t v) at t = 0 by central differences of two steps, extrapolated (error O(h⁴)).
 
-    Where a unit crosses a kink between theta − h v and theta + h v the step is shrunk, down to h = 1e-8.
+    The step h shrinks, down to 1e-8, while a unit crosses a kink between theta − h v and theta + h v, and then for as
+    long as the two differences come closer to each other, or until they agree to `enough` or a millionth.
     """
-    h = STEP
+    h, best, doubt = step, 0.0, np.inf
     while True:
         pairs = [(cost_along(v, t), cost_along(v, -t)) for t in (h, h / 2)]
         sides = [kinks(trace) for pair in pairs for _, trace in pair]
-        if h <= 1e-8 or all((s == sides[0]).all() for s in sides):
-            break
+        crossed = not all((s == sides[0]).all() for s in sides)
+        coarse, fine = ((up[0] - down[0]) / (2 * t) for (up, down), t in zip(pairs, (h, h / 2), strict=True))
+        apart = abs(fine - coarse)
+        if not crossed and apart >= doubt:
+            return best  # rounding has begun to grow
+        best = (4 * fine - coarse) / 3
+        doubt = np.inf if crossed else apart
+        if doubt <= max(1e-6 * abs(fine), enough) or h <= 1e-8:
+            return best
         h /= 10
-    coarse, fine = ((up[0] - down[0]) / (2 * t) for (up, down), t in zip(pairs, (h, h / 2), strict=True))
-    return (4 * fine - coarse) / 3
 
 
-def kinks_of(net: Network) -> Any:
-    """A function of a trace: on which side of each kink of its activation each unit lies, flat."""
+def kinks_of(net: Network, y: Any = None) -> Any:
+    """A function of a trace: on which side of each kink of its activation, or of the loss, each unit lies, flat.
+
+    y : the targets, for a loss that has a kink where an output meets its target; None leaves these out.
+    """
 
     def sides(trace: Trace) -> Array:
         parts = [trace.u[l] > kink for l, layer in net.numbered() for kink in layer.activation.kinks]
+        parts += [trace.a[-1] > as_targets(net, y, trace.m)] if net.loss.kinked and y is not None else []
         return np.concatenate([part.ravel() for part in parts]) if parts else np.zeros(0, bool)
 
     return sides

@@ -1,0 +1,1 @@
+"""Backlit beside its peers."""

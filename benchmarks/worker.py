@@ -1,0 +1,65 @@
+"""A peer in a process of its own: reads commands (JSON lines), answers with times, losses and peak memory."""
+
+import importlib
+import json
+import resource
+import sys
+import time
+
+import numpy as np
+
+from benchmarks.sizes import SIZES, Size, data, parameters
+
+PEERS = {
+    "backlit": ("backlit", {}),
+    "scikit-learn": ("sklearn", {}),
+    "torch eager": ("torch", {}),
+    "torch compiled": ("torch", {"compiled": True}),
+    "jax step": ("jax", {}),
+    "jax scan": ("jax", {"scan": True}),
+}
+IMPORTS = {
+    "backlit": "backlit.engine.native",
+    "sklearn": "sklearn.neural_network",
+    "torch": "torch",
+    "jax": "jax.numpy",
+}
+
+
+def peak() -> int:
+    """The largest resident size so far, in kB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def main(name: str, size: Size, threads: int) -> None:
+    """Serve until the input ends."""
+    module, options = PEERS[name]
+    importlib.import_module(IMPORTS[module])
+    X, labels = data(size)
+    start = parameters(size)
+    imported = peak()
+    peer = importlib.import_module(f"benchmarks.peers.{module}").Peer(size, start, threads, **options)
+    peer.prepare(X, labels)
+    answer(ready=True)
+    for line in sys.stdin:
+        command = json.loads(line)
+        if command["do"] == "epoch":
+            order = np.random.default_rng(command["seed"]).permutation(size.rows)
+            began = time.perf_counter()
+            loss = peer.epoch(order)
+            answer(seconds=time.perf_counter() - began, loss=loss)
+        else:
+            began = time.perf_counter()
+            peer.predict(X)
+            answer(seconds=time.perf_counter() - began, memory=peak() - imported)
+
+
+def answer(**values) -> None:
+    """One line back."""
+    print(json.dumps(values), flush=True)
+
+
+if __name__ == "__main__":
+    described = json.loads(sys.argv[2])
+    chosen = SIZES[described] if isinstance(described, str) else Size("sweep", tuple(described[0]), *described[1:])
+    main(sys.argv[1], chosen, int(sys.argv[3]))

@@ -1,0 +1,81 @@
+// The kernels of one instruction set: CMake compiles this file once for each, with its flags and BACKLIT_ISA.
+#include "kernels.hpp"
+
+#include "activations.hpp"
+#include "losses.hpp"
+#include "rows.hpp"
+#include "small_gemm.hpp"
+#include "updates.hpp"
+
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+
+namespace backlit {
+namespace BACKLIT_ISA {
+
+template <class T, V<T> (*g)(V<T>)> void apply(const T* x, T* y, i64 count) {
+    each_vector<T>(count, [&](i64 i, int k) INLINE_LAMBDA { store_n<T>(y + i, g(load_n<T>(x + i, k)), k); });
+}
+
+template <class T, int... phi> void fill_activations(Kernels<T>& t, std::integer_sequence<int, phi...>) {
+    ((t.activate[phi] = activate<T, phi>), ...);
+    ((t.pull_back[phi] = pull_back<T, phi>), ...);
+}
+template <class T, int... kind> void fill_losses(Kernels<T>& t, std::integer_sequence<int, kind...>) {
+    ((t.losses[kind] = losses<T, kind>), ...);
+}
+template <class T, int... kind> void fill_updates(Kernels<T>& t, std::integer_sequence<int, kind...>) {
+    ((t.update[kind] = update<T, kind>), ...);
+}
+
+#define TEXT_(x) #x
+#define TEXT(x) TEXT_(x)
+
+template <class T> Kernels<T> table() {
+    Kernels<T> t{};
+    t.name = TEXT(BACKLIT_ISA);
+    t.panel = panel<T>;
+    t.lanes = N<T>;
+    t.panel_rows = longest_panel;
+    t.copied_step = copied_step;
+    fill_activations(t, std::make_integer_sequence<int, n_phi>{});
+    fill_losses(t, std::make_integer_sequence<int, n_losses>{});
+    fill_updates(t, std::make_integer_sequence<int, n_optimizers>{});
+    t.softmax = softmax<T>;
+    t.softmax_pull_back = softmax_pull_back<T>;
+    t.product_transposed = product_transposed<T>;
+    t.product = product<T>;
+    t.pack_transposed = pack_transposed<T>;
+    t.layer_norm = layer_norm<T>;
+    t.layer_norm_back = layer_norm_back<T>;
+    t.batch_norm = batch_norm<T>;
+    t.batch_norm_back = batch_norm_back<T>;
+    t.scale_and_shift = scale_and_shift<T>;
+    t.column_sums = column_sums<T>;
+    t.apply_mask = apply_mask<T>;
+    t.add_scaled = add_scaled<T>;
+    t.draw_mask = draw_mask<T>;
+    t.measure = measure<T>;
+    t.add_l2 = add_l2<T>;
+    t.function[0] = apply<T, exp<T>>;
+    t.function[1] = apply<T, expm1<T>>;
+    t.function[2] = apply<T, log<T>>;
+    t.function[3] = apply<T, log1p<T>>;
+    t.function[4] = apply<T, tanh<T>>;
+    t.function[5] = apply<T, erf<T>>;
+    t.function[6] = apply<T, erfc<T>>;
+    return t;
+}
+
+}  // namespace BACKLIT_ISA
+
+template <> const Kernels<float>& JOIN(kernels_, BACKLIT_ISA)<float>() {
+    static const Kernels<float> t = BACKLIT_ISA::table<float>();
+    return t;
+}
+template <> const Kernels<double>& JOIN(kernels_, BACKLIT_ISA)<double>() {
+    static const Kernels<double> t = BACKLIT_ISA::table<double>();
+    return t;
+}
+
+}  // namespace backlit

@@ -1,0 +1,145 @@
+// Vectors of the width that this translation unit is compiled for, on the compilers' own vector types.
+//
+// Included by kernels.cpp only, once an instruction set: everything lies in a namespace named after the set, so that
+// no function compiled for AVX-512 can be linked into the baseline.  For the same reason nothing of <algorithm>,
+// <cmath> or <vector> is used here.
+#pragma once
+#include <cstdint>
+#include <utility>
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+#if !defined(BACKLIT_ISA)
+#error "compile kernels.cpp with -DBACKLIT_ISA=baseline, avx2 or avx512"
+#endif
+#if defined(__AVX512F__)
+#define BACKLIT_BYTES 64
+#elif defined(__AVX2__)
+#define BACKLIT_BYTES 32
+#else
+#define BACKLIT_BYTES 16
+#endif
+#define INLINE inline __attribute__((always_inline))
+#define INLINE_LAMBDA __attribute__((always_inline))
+
+namespace backlit::BACKLIT_ISA {
+
+using i64 = std::int64_t;
+
+template <class T> struct simd;
+template <> struct simd<float> {
+    typedef float V __attribute__((vector_size(BACKLIT_BYTES)));
+    typedef std::int32_t I __attribute__((vector_size(BACKLIT_BYTES)));
+    using S = std::int32_t;
+    static constexpr int N = BACKLIT_BYTES / 4, mantissa = 23, bias = 127;
+    static constexpr float tiny = 1.17549435e-38f;
+};
+template <> struct simd<double> {
+    typedef double V __attribute__((vector_size(BACKLIT_BYTES)));
+    typedef std::int64_t I __attribute__((vector_size(BACKLIT_BYTES)));
+    using S = std::int64_t;
+    static constexpr int N = BACKLIT_BYTES / 8, mantissa = 52, bias = 1023;
+    static constexpr double tiny = 2.2250738585072014e-308;
+};
+template <class T> using V = typename simd<T>::V;
+template <class T> using I = typename simd<T>::I;
+template <class T> constexpr int N = simd<T>::N;
+
+template <class T> INLINE V<T> all(T x) { return x - V<T>{}; }  // x − 0 keeps the sign of −0
+template <class T> INLINE V<T> load(const T* p) {
+    V<T> v;
+    __builtin_memcpy(&v, p, sizeof v);
+    return v;
+}
+template <class T> INLINE void store(T* p, V<T> v) { __builtin_memcpy(p, &v, sizeof v); }
+template <class T> INLINE I<T> bits(V<T> v) { return (I<T>)v; }
+template <class T> INLINE V<T> number(I<T> i) { return (V<T>)i; }
+template <class T> INLINE I<T> all_bits(typename simd<T>::S x) { return x - I<T>{}; }
+
+// The first n < N numbers at p; the other lanes are 0, and memory beyond p + n is not touched.
+template <class T> INLINE V<T> load_part(const T* p, int n) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) return (V<T>)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+    else return (V<T>)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
+#else
+    V<T> v{};
+    for (int i = 0; i < n; ++i) v[i] = p[i];
+    return v;
+#endif
+}
+template <class T> INLINE void store_part(T* p, V<T> v, int n) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+    else _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);
+#else
+    for (int i = 0; i < n; ++i) p[i] = v[i];
+#endif
+}
+
+// Sum and maximum over the lanes, by halves: the same order on every call.
+template <class T> INLINE T sum(V<T> v) {
+    T part[N<T>];
+    store<T>(part, v);
+    for (int half = N<T> / 2; half; half /= 2)
+        for (int i = 0; i < half; ++i) part[i] += part[i + half];
+    return part[0];
+}
+template <class T> INLINE double sum_double(V<T> v) {
+    double s = 0;
+    for (int i = 0; i < N<T>; ++i) s += v[i];
+    return s;
+}
+template <class T> INLINE T largest(V<T> v) {
+    T part[N<T>];
+    store<T>(part, v);
+    for (int half = N<T> / 2; half; half /= 2)
+        for (int i = 0; i < half; ++i)
+            if (!(part[i] >= part[i + half])) part[i] = part[i + half];
+    return part[0];
+}
+template <class T> INLINE bool any(I<T> mask) {
+    typename simd<T>::S s = 0;
+    for (int i = 0; i < N<T>; ++i) s |= mask[i];
+    return s != 0;
+}
+template <class T> INLINE V<T> max(V<T> a, V<T> b) { return a > b ? a : b; }
+template <class T> INLINE V<T> min(V<T> a, V<T> b) { return a < b ? a : b; }
+template <class T> INLINE I<T> sign_bits() { return all_bits<T>((typename simd<T>::S)1 << (8 * sizeof(T) - 1)); }
+template <class T> INLINE V<T> abs(V<T> v) { return number<T>(bits<T>(v) & ~sign_bits<T>()); }
+template <class T> INLINE V<T> with_sign_of(V<T> size, V<T> sign) {
+    return number<T>((bits<T>(size) & ~sign_bits<T>()) | (bits<T>(sign) & sign_bits<T>()));
+}
+template <class T> INLINE V<T> sqrt(V<T> v) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) return (V<T>)_mm512_sqrt_ps((__m512)v);
+    else return (V<T>)_mm512_sqrt_pd((__m512d)v);
+#elif defined(__AVX2__)
+    if constexpr (sizeof(T) == 4) return (V<T>)_mm256_sqrt_ps((__m256)v);
+    else return (V<T>)_mm256_sqrt_pd((__m256d)v);
+#else
+    for (int i = 0; i < N<T>; ++i)
+        if constexpr (sizeof(T) == 4) v[i] = __builtin_sqrtf(v[i]);
+        else v[i] = __builtin_sqrt(v[i]);
+    return v;
+#endif
+}
+
+// Calls f(index, lanes) for each vector of n numbers: lanes is N but for a shorter last one.
+template <class T, class F> INLINE void each_vector(i64 n, F f) {
+    i64 i = 0;
+    for (; i + N<T> <= n; i += N<T>) f(i, N<T>);
+    if (i < n) f(i, (int)(n - i));
+}
+template <class T> INLINE V<T> load_n(const T* p, int n) { return n == N<T> ? load<T>(p) : load_part<T>(p, n); }
+template <class T> INLINE void store_n(T* p, V<T> v, int n) {
+    if (n == N<T>) store<T>(p, v);
+    else store_part<T>(p, v, n);
+}
+template <class T> INLINE I<T> lanes_below(int n) {
+    I<T> mask;
+    for (int i = 0; i < N<T>; ++i) mask[i] = i < n ? -1 : 0;
+    return mask;
+}
+
+}  // namespace backlit::BACKLIT_ISA

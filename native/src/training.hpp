@@ -1,0 +1,333 @@
+// Epochs: batches, gradients, clipping and updates, by a team (backlit.engine.reference.ReferenceEngine.run).
+#pragma once
+#include <cfloat>
+#include <chrono>
+#include <cmath>
+#include <functional>
+#include <limits>
+
+#include "engine.hpp"
+
+namespace backlit {
+
+template <class T> struct Data {
+    const T *X, *Y, *weight;  // weight may be null
+    i64 examples;
+};
+
+template <class T> struct State {
+    T *theta, *slot[3];
+    Running<T> running;
+    std::uint64_t step;
+};
+
+enum Status { FINISHED, INTERRUPTED, NOT_FINITE, OUTSIDE };
+
+struct Epoch {
+    Status status = FINISHED;
+    double loss = 0;              // Σ over the batches of C times the rows
+    i64 seen = 0, steps = 0, batch = 0;  // batch: the index of the one that failed
+    std::vector<double> norms;    // (L,) sums over the batches of ‖∂C/∂W_l‖
+};
+
+// Units first … last−1 of layer l: whose gradients and updates are one thread's.
+struct Task {
+    int l;
+    i64 first, last;
+};
+
+// A run of theta that one thread updates.
+struct Range {
+    i64 first, last;
+};
+
+// What one thread found out in a step; on cache lines of its own.
+template <class T> struct alignas(128) Findings {
+    double loss = 0, squares_W = 0;
+    std::vector<long double> squares;  // (L,) Σ of g² over its part of W_l
+    long double squares_all = 0;
+    T largest_g = 0, largest_state[2] = {0, 0};  // the state's before even and before odd steps
+    bool outside = false, finite = true;
+};
+
+// Σ g² for gradients whose squares leave T's range.
+template <class T> long double far_squares(const T* g, i64 count) {
+    long double total = 0;
+    for (i64 i = 0; i < count; ++i) total += (long double)g[i] * g[i];
+    return total;
+}
+
+template <class T> class Trainer {
+  public:
+    Trainer(Network<T>& net, const OptimizerPlan& optimizer) : net(net), optimizer(optimizer), parts(net.plan.threads) {
+        for (auto& part : parts) part.squares.resize(net.L());
+        share_out();
+    }
+
+    // C and ∂C/∂theta over rows 0 … m−1 as one batch, without dropout.
+    Status gradient(const Data<T>& data, T* grad, double* loss) {
+        const Batch<T> batch{data.X, data.Y, data.weight, nullptr, data.examples, true};
+        run_team(net.plan.threads, [&](int t) {
+            pack_all(t);
+            net.barrier.wait();
+            passes(batch, t, grad);
+            net.barrier.wait();
+        });
+        *loss = cost();
+        for (auto& part : parts)
+            if (part.outside) return OUTSIDE;
+        return FINISHED;
+    }
+
+    // One pass over the rows `order`; poll() is asked every few milliseconds, true means stop at the batch's edge.
+    Epoch run(State<T>& state, const Data<T>& data, const i64* order, i64 rows, const double* rates, std::uint64_t seed,
+              const std::function<bool()>& poll) {
+        Epoch epoch;
+        epoch.norms.resize(net.L());
+        bool stop = poll();
+        if (stop) epoch.status = INTERRUPTED;
+        else run_team(net.plan.threads, [&](int t) { work(t, state, data, order, rows, rates, seed, poll, stop, epoch); });
+        return epoch;
+    }
+
+  private:
+    Network<T>& net;
+    const OptimizerPlan optimizer;
+    std::vector<Findings<T>> parts;
+    std::vector<std::vector<Task>> tasks;
+    std::vector<std::vector<Range>> ranges;
+
+    static constexpr T safe = (T)1e15;  // below it no square, and no quotient by an eps ≥ 1e-12, leaves float's range
+
+    // Cut the units of all layers into equal work, each cut at a multiple of a vector; and theta accordingly.
+    void share_out() {
+        const int threads = net.plan.threads;
+        double total = 0, done = 0;
+        for (auto& q : net.plan.layers) total += (double)q.n * q.n_in;
+        tasks.resize(threads), ranges.resize(threads);
+        int t = 0;
+        for (int l = 1; l <= net.L(); ++l) {
+            const LayerPlan& q = net.layer(l);
+            for (i64 first = 0; first < q.n;) {
+                const double room = total * (t + 1) / threads - done;
+                i64 units = (i64)(room / q.n_in / net.k.panel + 0.5) * net.k.panel;
+                if (t == threads - 1 || units > q.n - first) units = q.n - first;
+                if (units > 0) {
+                    tasks[t].push_back({l, first, first + units});
+                    add_ranges(t, q, first, first + units);
+                }
+                first += units, done += (double)units * q.n_in;
+                if (first < q.n && t < threads - 1) ++t;
+            }
+            if (t < threads - 1 && done >= total * (t + 1) / threads * 0.999) ++t;
+        }
+    }
+
+    void add_ranges(int t, const LayerPlan& q, i64 first, i64 last) {
+        auto add = [&](i64 from, i64 to) {
+            auto& mine = ranges[t];
+            if (!mine.empty() && mine.back().last == from) mine.back().last = to;
+            else mine.push_back({from, to});
+        };
+        add(q.W + first * q.n_in, q.W + last * q.n_in);
+        if (q.train_bias) add(q.b + first, q.b + last);
+        if (q.norm) add(q.gamma + first, q.gamma + last), add(q.beta + first, q.beta + last);
+    }
+
+    void pack_all(int t) {
+        for (auto& task : tasks[t]) net.pack(task.l, task.first, task.last);
+    }
+
+    // The two passes and the gradient of thread t's part of theta.  False: the batch's weights sum to 0.
+    bool passes(const Batch<T>& batch, int t, T* grad) {
+        Findings<T>& mine = parts[t];
+        if (!net.shares(batch, t)) return false;
+        net.gather(batch, net.rows(batch.m, t));
+        net.forward(batch, t, net.plan.short_form);
+        mine.outside = false;
+        mine.loss = net.output_slopes(batch, t, &mine.outside);
+        net.backward(batch, t, grad);
+        net.barrier.wait();
+        mine.squares_all = 0, mine.squares_W = 0, mine.largest_g = 0;
+        for (auto& s : mine.squares) s = 0;
+        for (auto& task : tasks[t]) {
+            const LayerPlan& q = net.layer(task.l);
+            const i64 block = q.own_gradient ? task.last - task.first : 256;  // BLAS's is measured while it is in cache
+            for (i64 first = task.first; first < task.last; first += block)
+                part_gradient(batch, t, task.l, first, first + block < task.last ? first + block : task.last, grad);
+        }
+        return true;
+    }
+
+    void part_gradient(const Batch<T>& batch, int t, int l, i64 first, i64 last, T* grad) {
+        const LayerPlan& q = net.layer(l);
+        Findings<T>& mine = parts[t];
+        net.gradient(l, batch, t, first, last, grad);
+        T* W = grad + q.W + first * q.n_in;
+        const i64 count = (last - first) * q.n_in;
+        if (net.plan.l2) {
+            double squares;
+            net.k.add_l2(W, net.theta + q.W + first * q.n_in, (T)net.plan.l2, count, &squares);
+            mine.squares_W += squares;
+        }
+        mine.squares[l - 1] += measured(W, count, mine);
+        measured(grad + q.b + first, last - first, mine);
+        if (q.norm) {
+            measured(grad + q.gamma + first, last - first, mine);
+            measured(grad + q.beta + first, last - first, mine);
+        }
+    }
+
+    long double measured(const T* g, i64 count, Findings<T>& mine) {
+        double squares;
+        T top;
+        net.k.measure(g, count, &squares, &top);
+        long double s = squares;
+        const bool far = top > (sizeof(T) == 4 ? (T)1e15 : (T)1e150) || (top > 0 && top < (sizeof(T) == 4 ? (T)1e-12 : (T)1e-140));
+        if (far && top <= std::numeric_limits<T>::max()) s = far_squares(g, count);
+        if (top != top || top > mine.largest_g || mine.largest_g != mine.largest_g) mine.largest_g = top + mine.largest_g * 0;
+        mine.squares_all += s;
+        return s;
+    }
+
+    double cost() const {
+        double loss = 0, squares = 0;
+        for (auto& part : parts) loss += part.loss, squares += part.squares_W;
+        return net.plan.l2 ? loss + net.plan.l2 / 2 * squares : loss;
+    }
+
+    // Whether everything is so small that no update can overflow.
+    bool is_safe(T largest_g, double rate, std::uint64_t step, const UpdateJob<T>& job) const {
+        T top = largest_g;
+        for (auto& part : parts)
+            if (!(part.largest_state[step % 2] <= top)) top = part.largest_state[step % 2];
+        return top <= safe && std::abs(rate) * job.unbias1 <= 1e3 && (optimizer.kind < 2 || job.eps >= (T)1e-12);
+    }
+
+    UpdateJob<T> job_for(double rate, std::uint64_t t, long double squares) const {
+        UpdateJob<T> job{};
+        job.lr = (T)rate, job.momentum = (T)optimizer.momentum, job.eps = (T)optimizer.eps, job.nesterov = optimizer.option;
+        job.beta1 = (T)optimizer.beta1, job.beta2 = (T)optimizer.beta2;
+        job.unbias1 = (T)(1 / (1 - std::pow(optimizer.beta1, (double)t)));
+        job.unbias2 = (T)(1 / (1 - std::pow(optimizer.beta2, (double)t)));
+        job.decay = (T)(1 - rate * optimizer.weight_decay);
+        const double norm = (double)std::sqrt(squares);
+        job.scale = optimizer.clip_norm >= 0 && norm > optimizer.clip_norm ? (T)(optimizer.clip_norm / norm) : (T)1;
+        job.limit = optimizer.clip_value >= 0 ? (T)optimizer.clip_value : std::numeric_limits<T>::infinity();
+        return job;
+    }
+
+    // Thread t's part of the update.  `dry`: only look.
+    void update(State<T>& state, int t, std::uint64_t step, UpdateJob<T> job, const T* grad, bool dry) {
+        Findings<T>& mine = parts[t];
+        bool finite = true;
+        T top = 0;
+        for (const Range& r : ranges[t]) {
+            job.theta = state.theta + r.first, job.g = grad + r.first, job.count = r.last - r.first, job.dry = dry;
+            for (int s = 0; s < 3; ++s) job.slot[s] = state.slot[s] ? state.slot[s] + r.first : nullptr;
+            net.k.update[optimizer.kind](job);
+            finite &= job.finite;
+            if (!(job.largest <= top)) top = job.largest;
+        }
+        if (dry) mine.finite = finite;
+        else mine.largest_state[(step + 1) % 2] = top;
+    }
+
+    // core.norms.Statistics.update [BN5] [BN6] for thread t's units.
+    void follow_moments(State<T>& state, int t, i64 m) {
+        for (auto& task : tasks[t]) {
+            const LayerPlan& q = net.layer(task.l);
+            if (q.norm != BATCH_NORM) continue;
+            const T *mean = net.at(q.moments), *variance = mean + q.n;
+            const T unbias = (T)((double)m / (double)(m > 1 ? m - 1 : 1));
+            T *kept_mean = state.running.mean[task.l - 1], *kept_variance = state.running.variance[task.l - 1];
+            for (i64 j = task.first; j < task.last; ++j) {
+                kept_mean[j] += (T)0.1 * (mean[j] - kept_mean[j]);
+                kept_variance[j] += (T)0.1 * (variance[j] * unbias - kept_variance[j]);
+            }
+        }
+    }
+
+    void largest_now(const State<T>& state, int t) {
+        T top = 0;
+        for (const Range& r : ranges[t]) {
+            const T* vectors[4] = {state.theta, state.slot[0], state.slot[1], state.slot[2]};
+            for (const T* v : vectors) {
+                double squares;
+                T largest;
+                if (!v) continue;
+                net.k.measure(v + r.first, r.last - r.first, &squares, &largest);
+                if (!(largest <= top)) top = largest;
+            }
+        }
+        parts[t].largest_state[state.step % 2] = top;
+    }
+
+    void work(int t, State<T>& state, const Data<T>& data, const i64* order, i64 rows, const double* rates, std::uint64_t seed,
+              const std::function<bool()>& poll, bool& stop, Epoch& epoch) {
+        T* grad = net.at(net.plan.gradient);
+        auto asked = std::chrono::steady_clock::now();
+        std::uint64_t step = state.step;
+        pack_all(t);
+        largest_now(state, t);
+        net.barrier.wait();
+        for (i64 first = 0, index = 0; first < rows; first += net.plan.m, ++index) {
+            if (index && stop) break;  // written by thread 0 before the last barrier
+            const i64 m = rows - first < net.plan.m ? rows - first : net.plan.m;
+            const Batch<T> batch{data.X, data.Y, data.weight, order + first, m, true, true, seed, step};
+            if (!passes(batch, t, grad)) continue;
+            net.barrier.wait();
+            const Status status = update_step(state, t, step, rates[index], grad);
+            if (t == 0) {
+                if (status != FINISHED) epoch.status = status, epoch.batch = index;
+                else account(epoch, m);
+                const auto now = std::chrono::steady_clock::now();
+                if (now - asked > std::chrono::milliseconds(5)) {
+                    asked = now;
+                    if (poll()) stop = true;
+                }
+            }
+            if (status != FINISHED) break;
+            follow_moments(state, t, m);
+            ++step;
+            net.barrier.wait();
+        }
+        if (t == 0) {
+            state.step = step;
+            if (stop && epoch.status == FINISHED) epoch.status = INTERRUPTED;
+        }
+    }
+
+    // All threads decide alike, on what all have found; then each updates its part, or none does.
+    Status update_step(State<T>& state, int t, std::uint64_t step, double rate, const T* grad) {
+        long double squares = 0;
+        T top = 0;
+        for (auto& part : parts) {
+            if (part.outside) return OUTSIDE;
+            squares += part.squares_all;
+            if (!(part.largest_g <= top)) top = part.largest_g;
+        }
+        if (!std::isfinite(cost()) || !std::isfinite(top)) return NOT_FINITE;
+        const UpdateJob<T> job = job_for(rate, step + 1, squares);
+        if (!is_safe(top, rate, step, job)) {
+            update(state, t, step, job, grad, true);
+            net.barrier.wait();
+            for (auto& part : parts)
+                if (!part.finite) return NOT_FINITE;
+        }
+        update(state, t, step, job, grad, false);
+        for (auto& task : tasks[t]) net.pack(task.l, task.first, task.last);
+        return FINISHED;
+    }
+
+    void account(Epoch& epoch, i64 m) {
+        epoch.loss += cost() * (double)m, epoch.seen += m, ++epoch.steps;
+        for (int l = 0; l < net.L(); ++l) {
+            long double squares = 0;
+            for (auto& part : parts) squares += part.squares[l];
+            epoch.norms[l] += (double)std::sqrt(squares);
+        }
+    }
+};
+
+}  // namespace backlit

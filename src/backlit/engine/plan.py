@@ -1,0 +1,203 @@
+"""The plan of a run: every buffer that the native engine will use, with name, shape and bytes, before the first step.
+
+>>> from backlit.core import Dense, Network
+>>> plan = make_plan(Network(2, [Dense(16, "relu"), Dense(2, "softmax")], loss="cross_entropy"), 32, np.float32)
+>>> print(plan.buffers[1])
+a[1] (32, 16) float32: 2048 bytes
+>>> plan.bytes == plan.buffers[-1].stop
+True
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from backlit.core.network import Dense, Network
+
+ALIGNMENT = 64  # bytes: a cache line, and the widest vector
+THREAD_WORK = 1_500_000  # multiply-adds a step from which a second thread pays for its barriers
+BLAS_WORK = 2_000_000  # multiply-adds a product from which BLAS is called, where our kernels have no AVX
+KEPT_PACKED = 1 << 20  # weights up to which Wᵀ is kept packed; larger ones are packed anew, which takes no memory
+FEW_ROWS = 24  # rows a thread below which a large product is split over columns instead
+SAME_SLOPE = ("identity", "relu", "leaky_relu", "hard_tanh")  # φ'(a) = φ'(u), so u and a may share a buffer
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """One array of the workspace, `start` in bytes from its beginning."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    start: int
+
+    @property
+    def bytes(self) -> int:
+        """Its size."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def stop(self) -> int:
+        """One past its last byte, up to the alignment."""
+        return self.start + -(-self.bytes // ALIGNMENT) * ALIGNMENT
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.shape} {self.dtype}: {self.bytes} bytes"
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Sizes of an instruction set's products: columns of a packed panel, lanes of a vector, scratch of a thread."""
+
+    panel: int = 32
+    lanes: int = 16
+    panel_rows: int = 1024
+    copied_step: int = 528
+
+
+@dataclass(frozen=True)
+class Products:
+    """Who does layer l's three products, True for our own kernels and False for BLAS, and whether by columns."""
+
+    forward: bool
+    backward: bool
+    gradient: bool
+    columns: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Buffers and products of a network at a batch size, for a dtype and a number of threads."""
+
+    net: Network
+    m: int
+    dtype: np.dtype
+    threads: int
+    buffers: tuple[Buffer, ...]
+    products: tuple[Products, ...]  # of layer l at l − 1
+    names: dict[str, str]  # a quantity that shares another's buffer: delta[2] → a[2]
+    panel_numbers: int  # length of one thread's packed panel
+
+    @property
+    def bytes(self) -> int:
+        """The size of the workspace."""
+        return self.buffers[-1].stop
+
+    def start(self, name: str) -> int:
+        """Where a quantity lies, in bytes; −1 where it has no buffer."""
+        name = self.names.get(name, name)
+        return next((buffer.start for buffer in self.buffers if buffer.name == name), -1)
+
+    @property
+    def uses_blas(self) -> bool:
+        """Whether a product is left to BLAS."""
+        return not all(p.forward and p.backward and p.gradient for p in self.products)
+
+
+def make_plan(
+    net: Network,
+    m: int,
+    dtype: Any,
+    *,
+    threads: int = 1,
+    tiles: Tiles = Tiles(),
+    blas: bool = False,
+    train: bool = True,
+) -> Plan:
+    """Lay out the workspace for batches of at most m rows.
+
+    tiles : of the instruction set.  blas : leave large products to BLAS.  train : False leaves out what only gradients
+    need.
+    """
+    products = tuple(choose_products(net, l, m, threads, blas) for l in range(1, net.L + 1))
+    names: dict[str, str] = {}
+    buffers: list[Buffer] = []
+    dtype = np.dtype(dtype)
+
+    def add(name: str, *shape: int, of: Any = dtype) -> None:
+        buffers.append(Buffer(name, shape, np.dtype(of), buffers[-1].stop if buffers else 0))
+
+    add("a[0]", m if train else 0, net.inputs)
+    for l, layer in net.numbered():
+        for name, shape, of in layer_buffers(net, l, layer, m, products, names, train):
+            add(name, *shape, of=of or dtype)
+        if layer.norm == "layer" and train:
+            add(f"norm_sums[{l}]", threads, 2, layer.units)
+        if products[l - 1].forward and layer.units * net.n[l - 1] <= KEPT_PACKED:
+            add(f"packed[{l}]", -(-layer.units // tiles.panel), net.n[l - 1], tiles.panel)
+    rows, split = -(-m // threads), any(p.columns for p in products)
+    panel_numbers = tiles.panel_rows * tiles.panel + (m if split else rows) * tiles.copied_step * may_copy(net)
+    add("share", m)
+    if train:
+        add("gradient", net.n_parameters)
+        add("scratch_g", threads, rows, max(net.n[1:]))
+        add("scratch_u", threads, rows, max(net.n[1:]))
+    else:
+        add("scratch_g", threads, rows, max(net.n[1:]))
+    add("panel", threads, panel_numbers)
+    return Plan(net, m, dtype, threads, tuple(buffers), products, names, panel_numbers)
+
+
+def may_copy(net: Network) -> bool:
+    """Whether a product may copy its left factor's rows (native/src/small_gemm.hpp): only rows of 4 KiB or more."""
+    return max(net.n) >= 512
+
+
+def layer_buffers(
+    net: Network, l: int, layer: Dense, m: int, products: tuple[Products, ...], names: dict[str, str], train: bool
+) -> Iterator[tuple[str, tuple[int, ...], Any]]:
+    """Name layer l's buffers (name, shape, dtype or None for the plan's), and in `names` which of them are one."""
+    shape = (m, layer.units)
+    plain = not (layer.norm or layer.dropout or layer.skip_from is not None)
+    short_output = l == net.L and net.has_short_form
+    yield f"a[{l}]", shape, None
+    if short_output and plain:
+        names |= {f"z[{l}]": f"a[{l}]", f"delta[{l}]": f"a[{l}]"}  # u, then in its place p − y
+    elif plain and same_slope(layer):
+        names[f"z[{l}]"] = f"a[{l}]"
+        if train:
+            yield f"delta[{l}]", shape, None
+    else:
+        yield f"z[{l}]", shape, None
+        names[f"delta[{l}]"] = f"z[{l}]"
+    if not train:
+        if layer.norm:
+            yield f"moments[{l}]", (3, layer.units) if layer.norm == "batch" else (m,), None
+        return
+    shared = f"delta[{l}]" not in names and plain  # the product may write ∂ℓ/∂a where δ will be
+    if is_skip_source(net, l) or layer.norm == "batch" or (l < net.L and products[l].columns and not shared):
+        yield f"grad_a[{l}]", shape, None
+    elif shared:
+        names[f"grad_a[{l}]"] = f"delta[{l}]"
+    if layer.dropout:
+        yield f"kept[{l}]", shape, np.uint8
+    if layer.norm:
+        yield f"moments[{l}]", (3, layer.units) if layer.norm == "batch" else (m,), None
+
+
+def same_slope(layer: Dense) -> bool:
+    """Whether φ' at a is φ' at u."""
+    alpha = layer.activation.parameters.get("alpha", 0.0)
+    return layer.activation.name in SAME_SLOPE and alpha >= 0
+
+
+def is_skip_source(net: Network, l: int) -> bool:
+    """Whether a later layer skips from layer l."""
+    return any(layer.skip_from == l for layer in net.layers)
+
+
+def choose_products(net: Network, l: int, m: int, threads: int, blas: bool) -> Products:
+    """BLAS for large products where it is asked for; columns where each thread would have few rows."""
+    n, n_in = net.n[l], net.n[l - 1]
+    own = not blas or m * n * n_in < BLAS_WORK * threads
+    columns = threads > 1 and m / threads < FEW_ROWS and n * n_in >= 128 * 128 and min(n, n_in) >= 64 * threads
+    return Products(own, own, own, columns)
+
+
+def useful_threads(net: Network, m: int, allowed: int) -> int:
+    """As many threads as a step has work for, at most `allowed`."""
+    work = 3 * m * sum(n * n_in for n, n_in in zip(net.n[1:], net.n[:-1], strict=True))
+    return max(1, min(allowed, work // THREAD_WORK, m if work < 2**24 else allowed))

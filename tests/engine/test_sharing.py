@@ -1,0 +1,84 @@
+"""Threads: how many, and BLAS held to one while the engine's own are at work."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from backlit.core import Dense, Network
+from backlit.engine import Data, Recipe
+from backlit.engine import threads as module
+from backlit.engine.native import NativeEngine
+from backlit.engine.plan import make_plan, useful_threads
+from backlit.engine.threads import allowed_threads, blas_libraries, one_blas_thread, quota
+from backlit.errors import ProblemError
+from backlit.optim import get_optimizer
+
+
+def test_the_argument_comes_first(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert allowed_threads(3) == 3
+    assert allowed_threads(None) == 1
+
+
+@pytest.mark.parametrize("value", ["", "none", "0", "64,2"])
+def test_the_environment_never_asks_for_more_than_there_is(monkeypatch, value):
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
+    assert allowed_threads(None) == module.available_processors()
+
+
+@pytest.mark.parametrize("asked", [0, -1, 1.5])
+def test_a_number_of_threads_that_cannot_be(asked):
+    with pytest.raises(ProblemError, match="n_threads"):
+        allowed_threads(asked)
+
+
+def test_quota_of_both_kinds_of_control_group(tmp_path):
+    assert quota(tmp_path) == math.inf
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("150000\n")
+    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
+    assert quota(tmp_path) == 1.5
+    (tmp_path / "cpu.max").write_text("max 100000\n")
+    assert quota(tmp_path) == math.inf
+    (tmp_path / "cpu.max").write_text("50000 100000\n")
+    assert quota(tmp_path) == 0.5
+
+
+def test_blas_has_one_thread_inside_and_its_own_number_after():
+    libraries = blas_libraries()
+    before = [library.get_num_threads() for library in libraries]
+    with one_blas_thread(), one_blas_thread():
+        assert {library.get_num_threads() for library in libraries} <= {1}
+    assert [library.get_num_threads() for library in libraries] == before
+
+
+def test_small_work_has_one_thread_and_large_work_all():
+    assert useful_threads(Network(2, [Dense(16), Dense(16), Dense(2)]), 32, 8) == 1
+    assert useful_threads(Network(784, [Dense(256), Dense(10)]), 128, 8) == 8
+
+
+def test_an_engine_may_be_used_from_several_threads(rng):
+    from concurrent.futures import ThreadPoolExecutor
+
+    net = Network(5, [Dense(7, "tanh"), Dense(2)])
+    engine, params = NativeEngine(Recipe(net, get_optimizer("adam"), 4)), net.init(seed=0)
+    data = [Data(rng.standard_normal((9, 5)), rng.standard_normal((9, 2))) for _ in range(30)]
+    expected = [engine.loss_and_gradient(params, d)[1] for d in data]
+    with ThreadPoolExecutor(4) as pool:
+        got = list(pool.map(lambda d: engine.loss_and_gradient(params, d)[1], data))
+    assert all((a == b).all() for a, b in zip(got, expected, strict=True))
+
+
+def test_the_plan_knows_its_bytes():
+    net = Network(3, [Dense(5, "tanh", norm="layer", dropout=0.5), Dense(5, "relu", skip_from=1), Dense(2)])
+    plan = make_plan(net, 8, np.float64, threads=2)
+    at = {buffer.name: buffer for buffer in plan.buffers}
+    assert at["a[1]"].bytes == 8 * 5 * 8
+    assert at["kept[1]"].bytes == 8 * 5
+    assert plan.start("delta[1]") == plan.start("z[1]")
+    assert plan.start("kept[2]") == -1
+    ends = sorted((buffer.start, buffer.start + buffer.bytes) for buffer in plan.buffers)
+    assert all(stop <= start for (_, stop), (start, _) in pairwise(ends))
+    assert plan.bytes >= sum(buffer.bytes for buffer in plan.buffers)
