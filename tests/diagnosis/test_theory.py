@@ -27,9 +27,7 @@ def test_moments_of_leaky_relu_are_the_closed_forms(q, alpha):
 @pytest.mark.parametrize("c", [-0.7, 0.1, 0.9, 0.999, 1 - 1e-7])
 def test_overlap_of_relu_is_the_arc_cosine_kernel(c):
     q, angle = 2.3, math.acos(c)
-    assert_allclose(
-        overlap(RELU, q, c * q), q / (2 * math.pi) * (math.sin(angle) + (math.pi - angle) * c), rtol=1e-11
-    )
+    assert_allclose(overlap(RELU, q, c * q), q / (2 * math.pi) * (math.sin(angle) + (math.pi - angle) * c), rtol=1e-11)
     assert_allclose(slope_overlap(RELU, q, c * q), (math.pi - angle) / (2 * math.pi), rtol=1e-11)
 
 

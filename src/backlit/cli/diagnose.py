@@ -9,7 +9,6 @@ from typer import Argument, Option
 from backlit.cli.formats import Format, plain, print_json
 
 
-
 def command(
     problem: Annotated[Path | None, Argument(help="A problem file.", show_default=False)] = None,
     model: Annotated[Path | None, Option(help="A model file.", show_default=False)] = None,

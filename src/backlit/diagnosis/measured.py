@@ -1,7 +1,7 @@
 """Measured flow: what one pass up and down leaves in each layer, read from Trace and Gradients.
 
-The ratio E‖δ_l‖²/E‖δ_{l+1}‖² is the product of two terms, exactly: the weight term E‖∂ℓ/∂a_l‖²/E‖δ_{l+1}‖² (what W_{l+1},
-and skips, do) and the derivative term E‖δ_l‖²/E‖∂ℓ/∂a_l‖² (what φ', the norm and dropout do).
+The ratio E‖δ_l‖²/E‖δ_{l+1}‖² is the product of two terms, exactly: the weight term E‖∂ℓ/∂a_l‖²/E‖δ_{l+1}‖² (what
+W_{l+1}, and skips, do) and the derivative term E‖δ_l‖²/E‖∂ℓ/∂a_l‖² (what φ', the norm and dropout do).
 """
 
 import math

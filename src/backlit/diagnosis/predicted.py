@@ -88,7 +88,7 @@ def gaussian_scales(net: Network, sigma_w: float = 1.0, sigma_b: float = 0.0) ->
 
 def scheme_scales(net: Network, scheme: Any) -> Scales:
     """The scales of an initializer, exactly: fan-in, Glorot's mean of the fans, orthogonal, with its gain."""
-    options = {"scheme": scheme} if isinstance(scheme, str) else dict(scheme)
+    options: dict[str, Any] = {"scheme": scheme} if isinstance(scheme, str) else dict(scheme)
     name, gain = options["scheme"], options.get("gain", 1.0)
     if name == "gaussian":
         return gaussian_scales(net, options.get("sigma_w", 1.0), options.get("sigma_b", 0.0))

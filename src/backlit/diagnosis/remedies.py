@@ -4,7 +4,7 @@ Ranked by |ln(E‖δ_1‖²/E‖δ_L‖²)| as measured: 0 is a network whose to
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -65,7 +65,7 @@ def candidates(net: Network, kind: Kind, theory: FixedPoint) -> Iterator[tuple[s
         yield f"init critical {describe(point)}", net, gaussian(point)
     for norm in ("batch", "layer"):
         if kind.norm != norm:
-            yield f"{norm} norm", changed(net, lambda layer, l, norm=norm: replaced(layer, norm=norm)), None
+            yield f"{norm} norm", changed(net, norm=norm), None
     if kind.skip is None:
         yield "skips with scale 1", with_skips(net, 1.0), None
         if 0 < theory.chi_1 < 1:
@@ -73,7 +73,7 @@ def candidates(net: Network, kind: Kind, theory: FixedPoint) -> Iterator[tuple[s
             yield f"skips with scale √(1 − χ₁) = {s:.4g}", with_skips(net, s), None
     for phi in ("relu", "leaky_relu", "selu", "tanh"):
         if phi != kind.phi.name and kind.norm is None:
-            other = changed(net, lambda layer, l, phi=phi: replaced(layer, activation=phi))
+            other = changed(net, activation=phi)
             point = critical_init(replace(kind, phi=other.layers[0].activation))
             if point is not None:
                 yield f"{phi} with critical init {describe(point)}", other, gaussian(point)
@@ -97,10 +97,14 @@ def critical_init(kind: Kind) -> Critical | None:
     return critical_point(kind.phi, 0.0)
 
 
-def changed(net: Network, change: Callable[[Dense, int], Dense]) -> Network:
-    """The network with its hidden layers changed; the output layer stays."""
-    layers = [change(layer, l) if l < net.L else layer for l, layer in net.numbered()]
-    return Network(net.inputs, layers, loss=net.loss, reduction=net.reduction, l2=net.l2)
+def changed(net: Network, **changes: Any) -> Network:
+    """The network with these fields of its hidden layers changed; the output layer stays."""
+    return rebuilt(net, [replaced(layer, **changes) for layer in net.layers[:-1]])
+
+
+def rebuilt(net: Network, hidden: list[Dense]) -> Network:
+    """The network with other hidden layers."""
+    return Network(net.inputs, [*hidden, net.layers[-1]], loss=net.loss, reduction=net.reduction, l2=net.l2)
 
 
 def replaced(layer: Dense, **changes: Any) -> Dense:
@@ -111,11 +115,10 @@ def replaced(layer: Dense, **changes: Any) -> Dense:
 
 def with_skips(net: Network, scale: float) -> Network:
     """Skips by one layer wherever the widths are equal."""
-
-    def change(layer: Dense, l: int) -> Dense:
-        return replaced(layer, skip_from=l - 1, skip_scale=scale) if net.n[l - 1] == layer.units else layer
-
-    return changed(net, change)
+    return rebuilt(net, [
+        replaced(layer, skip_from=l - 1, skip_scale=scale) if net.n[l - 1] == layer.units else layer
+        for l, layer in net.numbered() if l < net.L
+    ])  # fmt: skip
 
 
 def attempt(subject: Subject, name: str, net: Network, scheme: Any, seeds: int) -> Remedy:

@@ -2,9 +2,9 @@
 
 import math
 
+from backlit.diagnosis.expectations import second_moment, slope_moment
 from backlit.diagnosis.findings import Finding
 from backlit.diagnosis.fixed_points import FixedPoint, Kind
-from backlit.diagnosis.expectations import second_moment, slope_moment
 
 NEAR = 0.02  # W's variance is measured, so it is a little off
 
@@ -22,7 +22,12 @@ def near(value: float, target: float) -> bool:
 
 def he_with_gelu(kind: Kind, theory: FixedPoint, depth: int) -> Finding | None:
     """He's 2 is made for ReLU: under it GELU, SiLU and mish shrink every length."""
-    if kind.norm or kind.skip is not None or kind.phi.name not in ("gelu", "silu", "mish") or not near(kind.sigma_w2, 2):
+    if (
+        kind.norm
+        or kind.skip is not None
+        or kind.phi.name not in ("gelu", "silu", "mish")
+        or not near(kind.sigma_w2, 2)
+    ):
         return None
     factor = 2 * second_moment(kind.phi, 1.0)
     text = f"He initialization with {kind.phi.name} lets lengths collapse: a layer makes q = 1 into {factor:.4g}"
@@ -49,7 +54,9 @@ def deep_batch_norm(kind: Kind, theory: FixedPoint, depth: int) -> Finding | Non
     """Batch norm makes gradients grow going down by E φ'²/Var φ, at initialization."""
     if kind.norm != "batch" or kind.skip is not None or theory.chi_1**depth < 1e3:
         return None
-    text = f"batch norm makes gradients grow by {theory.chi_1:.4g} a layer: {theory.chi_1**depth:.2g} over {depth} layers"
+    text = (
+        f"batch norm makes gradients grow by {theory.chi_1:.4g} a layer: {theory.chi_1**depth:.2g} over {depth} layers"
+    )
     return Finding("trap_batch_norm_depth", text, theory.chi_1)
 
 
