@@ -1,0 +1,237 @@
+"""Predicted flow, layer by layer, of any network: lengths up, gradients down, and how far a finite width may stray.
+
+Forward:  q_l = σ_w² E a_{l−1}² + σ_b²; the norm; E φ²; dropout's 1/(1 − p); the skip's s² E a_k² + 2 s E φ E a_k.
+Backward: E‖δ_l‖² = E φ'² · 1/(1 − p) · norm · E‖∂ℓ/∂a_l‖², E‖∂ℓ/∂a_{l−1}‖² = σ_w² E‖δ_l‖² + what skips bring.
+σ_w² is the variance of W times its fan-in, measured on W itself, so every initializer and every width is covered.
+Sources: Poole et al. 2016; Schoenholz et al. 2017; Yang & Schoenholz 2017; Yang et al. 2019; Hanin & Rolnick 2018.
+
+>>> from backlit.core import Dense, Network
+>>> net = Network(64, [Dense(64, "relu") for _ in range(3)])
+>>> flow = predict_flow(net, gaussian_scales(net, sigma_w=2**0.5))
+>>> [round(q, 6) for q in flow.q[1:]], [round(r, 6) for r in flow.grad_ratio[1:3]]
+([2.0, 2.0, 2.0], [1.0, 1.0])
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from backlit.core.network import Dense, Network
+from backlit.core.parameters import Parameters
+from backlit.diagnosis import expectations as E
+
+ByLayer = list[Any]
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Second moments of the parameters by layer (index 0 None): σ_w² = n_in E W², σ_b² = E b², E γ², E β²."""
+
+    weight: ByLayer
+    bias: ByLayer
+    gamma: ByLayer
+    beta: ByLayer
+
+
+@dataclass(frozen=True)
+class PredictedFlow:
+    """By layer (index 0 None): q, the variance of z; u, that of u; grad_ratio = E‖δ_l‖²/E‖δ_{l+1}‖² (None at L) and
+    its two factors; q_band and ratio_band, one standard deviation of the natural logarithm between draws of a network
+    of this width, for one example.  top_to_bottom = E‖δ_1‖²/E‖δ_L‖².
+    """
+
+    q: ByLayer
+    u: ByLayer
+    grad_ratio: ByLayer
+    weight_term: ByLayer
+    derivative_term: ByLayer
+    q_band: ByLayer
+    ratio_band: ByLayer
+    top_to_bottom: float
+
+
+@dataclass
+class Forward:
+    """What the way up leaves by layer: E a², E a, E a a' of two inputs; z's and u's variance; 1/(v + ε) of the norm."""
+
+    square: ByLayer
+    level: ByLayer
+    shared: ByLayer
+    q: ByLayer
+    u: ByLayer
+    norm: ByLayer
+
+
+def measured_scales(net: Network, params: Parameters) -> Scales:
+    """The scales of given parameters."""
+    rows: list[ByLayer] = [[None], [None], [None], [None]]
+    for l, layer in net.numbered():
+        rows[0].append(net.n[l - 1] * square_mean(params.W[l]))
+        rows[1].append(square_mean(params.b[l]))
+        rows[2].append(square_mean(params.gamma[l]) if layer.norm else 1.0)
+        rows[3].append(square_mean(params.beta[l]) if layer.norm else 0.0)
+    return Scales(*rows)
+
+
+def square_mean(array: np.ndarray) -> float:
+    """The mean square."""
+    return float(np.mean(np.square(array, dtype=np.float64)))
+
+
+def gaussian_scales(net: Network, sigma_w: float = 1.0, sigma_b: float = 0.0) -> Scales:
+    """The scales of `--sigma-w`, `--sigma-b`: the same in every layer."""
+    L = net.L
+    return Scales([None] + [sigma_w**2] * L, [None] + [sigma_b**2] * L, [None] + [1.0] * L, [None] + [0.0] * L)
+
+
+def scheme_scales(net: Network, scheme: Any) -> Scales:
+    """The scales of an initializer, exactly: fan-in, Glorot's mean of the fans, orthogonal, with its gain."""
+    options: dict[str, Any] = {"scheme": scheme} if isinstance(scheme, str) else dict(scheme)
+    name, gain = options["scheme"], options.get("gain", 1.0)
+    if name == "gaussian":
+        return gaussian_scales(net, options.get("sigma_w", 1.0), options.get("sigma_b", 0.0))
+    weight = [None, *(gain**2 * scheme_variance(name, a, b) * a for a, b in zip(net.n, net.n[1:], strict=False))]
+    flat = gaussian_scales(net)
+    return Scales(weight, flat.bias, flat.gamma, flat.beta)
+
+
+def scheme_variance(name: str, n_in: int, n_out: int) -> float:
+    """The variance of one weight."""
+    from backlit.core.initializers import glorot, he, lecun
+
+    if name == "zeros":
+        return 0.0
+    if name.startswith("orthogonal"):
+        return 1 / max(n_in, n_out)  # orthonormal rows, or columns
+    return {"xavier": glorot, "he": he, "lecun": lecun}[name.split("_")[0]](n_in, n_out)
+
+
+def input_moments(X: np.ndarray | None) -> tuple[float, float, float]:
+    """E x², E x and E x x' of two different rows; those of standard normal inputs for None."""
+    if X is None:
+        return 1.0, 0.0, 0.0
+    X, m = np.asarray(X, dtype=np.float64), len(X)
+    square = square_mean(X)
+    center = X.mean(axis=0)
+    shared = square if m == 1 else float((m * np.mean(center**2) - square) / (m - 1))
+    return square, float(center.mean()), shared
+
+
+def predict_flow(net: Network, scales: Scales, X: np.ndarray | None = None) -> PredictedFlow:
+    """The flow of `net` with parameters of these scales, on inputs like X (standard normal for None).
+
+    Softmax at the output is taken as short form: δ_L = p − y.
+    """
+    way = forward_moments(net, scales, X)
+    weight: ByLayer = [None] * (net.L + 1)
+    slope, delta = list(weight), list(weight)
+    grad_a: list[float] = [0.0] * net.L + [1.0]
+    for l in range(net.L, 0, -1):
+        layer = net.layer(l)
+        factor = 1.0 if layer.activation.pull_back else local_slope(layer, scales, way, l)
+        short = l == net.L and (net.has_short_form or layer.activation.pull_back is not None)
+        delta[l] = 1.0 if short else grad_a[l] * factor
+        if l < net.L:
+            weight[l] = divide(grad_a[l], delta[l + 1])
+            slope[l] = factor
+        grad_a[l - 1] += scales.weight[l] * delta[l]
+        if layer.skip_from is not None:
+            grad_a[layer.skip_from] += layer.skip_scale**2 * grad_a[l]
+    ratio = [None, *(divide(delta[l], delta[l + 1]) for l in range(1, net.L)), None]
+    q_band, ratio_band = bands(net, scales, way)
+    total = divide(delta[1], delta[net.L])
+    return PredictedFlow(way.q, way.u, ratio, weight, slope, q_band, ratio_band, total)
+
+
+def divide(a: float, b: float) -> float:
+    """a/b, NaN where both have vanished."""
+    return a / b if b else math.nan
+
+
+def local_slope(layer: Dense, scales: Scales, way: Forward, l: int) -> float:
+    """E of (∂a/∂z)² of one unit: φ'², dropout's mask squared, the norm's γ²/(v + ε)."""
+    keep = 1 - layer.dropout
+    return E.slope_moment(layer.activation, way.u[l]) / keep * scales.gamma[l] * way.norm[l]
+
+
+def forward_moments(net: Network, scales: Scales, X: np.ndarray | None) -> Forward:
+    """Carry the three moments of a from the input up; that of two inputs only where batch norm needs it."""
+    square, level, shared = ([value] for value in input_moments(X))
+    way = Forward(square, level, shared, [None], [None], [None])
+    for l, layer in net.numbered():
+        q = scales.weight[l] * square[l - 1] + scales.bias[l]
+        o = scales.weight[l] * shared[l - 1] + scales.bias[l]
+        u, o_u, norm = q, o, 1.0
+        if layer.norm:
+            v = q if layer.norm == "layer" else max(q - o, 0.0)
+            norm = 1 / (v + layer.eps)
+            shared_part = o if layer.norm == "layer" else 0.0  # a batch's mean is taken out of z
+            u, o_u = (scales.gamma[l] * norm * part + scales.beta[l] for part in (v, shared_part))
+        for row, value in ((way.q, q), (way.u, u), (way.norm, norm)):
+            row.append(value)
+        if layer.activation.pull_back:  # softmax ends the network
+            break
+        phi, s, k = layer.activation, layer.skip_scale, layer.skip_from
+        mean = E.mean(phi, u)
+        a2, o_a = E.second_moment(phi, u) / (1 - layer.dropout), pair(net, phi, u, o_u)
+        if k is not None:
+            cross = 2 * s * mean * level[k]
+            a2, o_a = a2 + s * s * square[k] + cross, o_a + s * s * shared[k] + cross
+            mean += s * level[k]
+        for row, value in ((square, a2), (level, mean), (shared, o_a)):
+            row.append(value)
+    return way
+
+
+def pair(net: Network, phi: Any, u: float, o_u: float) -> float:
+    """E φ(u₁)φ(u₂), where a batch norm above will ask for it; else it costs and serves nothing."""
+    return E.overlap(phi, u, o_u) if net.couples_examples and math.isfinite(u) else 0.0
+
+
+def bands(net: Network, scales: Scales, way: Forward) -> tuple[ByLayer, ByLayer]:
+    """One standard deviation of ln q_l and of ln of layer l's gradient ratio over draws of W, to first order in 1/n.
+
+    A mean over n independent x has relative variance (E x²/(E x)² − 1)/n: 2/n for z² itself, 5/n for φ² of ReLU and
+    for its (g φ')² (Hanin & Rolnick 2018).  `variance`, that of E a²_{l−1}, is handed on by the length map's slope.
+    """
+    q_band: ByLayer = [None]
+    ratio_band: ByLayer = [None]
+    variance = 2 / net.n[0]
+    for l, layer in net.numbered():
+        n, u, phi = net.n[l], way.u[l], layer.activation
+        share = scales.weight[l] * way.square[l - 1] / way.q[l] if way.q[l] else 0.0  # of q; the rest is the bias's
+        variance *= share**2
+        q_band.append(math.sqrt(variance + 2 / n))
+        if phi.pull_back:
+            break
+        second, slope2 = E.second_moment(phi, u), E.slope_moment(phi, u)
+        lean = 0.0 if layer.norm else slope_elasticity(phi, u, slope2)
+        spread = 3 * (excess(E.slope_moment(phi, u, 4), slope2) + 1) - 1
+        ratio_band.append(math.sqrt(spread / n + lean**2 * variance))
+        handed = 0.0 if layer.norm else elasticity(E.growth(phi, u) * u, second)
+        branch = second / (1 - layer.dropout) / way.square[l] if way.square[l] else 0.0  # the skip's share moves alike
+        fresh = max(excess(E.fourth_moment(phi, u), second), 0.0) / n
+        variance = (branch * handed + max(1 - branch, 0.0)) ** 2 * variance + branch**2 * fresh
+    ratio_band += [None] * (net.L + 1 - len(ratio_band))
+    ratio_band[net.L] = None
+    return q_band, ratio_band
+
+
+def excess(fourth: float, second: float) -> float:
+    """E x⁴/(E x²)² − 1."""
+    return fourth / second**2 - 1 if second and math.isfinite(fourth) else 0.0
+
+
+def elasticity(slope_times_q: float, value: float) -> float:
+    """∂ ln E φ²/∂ ln q."""
+    return slope_times_q / value if value and math.isfinite(slope_times_q) else 1.0
+
+
+def slope_elasticity(phi: Any, u: float, slope2: float) -> float:
+    """∂ ln E φ'²/∂ ln q, by a small step."""
+    if not slope2 or not math.isfinite(u) or u == 0:
+        return 0.0
+    h = 1e-3
+    return (E.slope_moment(phi, u * (1 + h)) / E.slope_moment(phi, u * (1 - h)) - 1) / (2 * h)

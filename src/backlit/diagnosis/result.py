@@ -1,0 +1,92 @@
+"""What `diagnose` gives: the theory, the layers, the verdict, the findings and the remedies."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from backlit.core.problem import Problem
+from backlit.diagnosis.findings import Finding
+from backlit.diagnosis.fixed_points import FixedPoint, Kind
+from backlit.diagnosis.measured import MeasuredFlow
+from backlit.diagnosis.predicted import PredictedFlow
+from backlit.diagnosis.remedies import Remedy
+from backlit.diagnosis.subject import Subject
+from backlit.errors import ProblemError
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """A diagnosis.  `layer` is the one whose kind the theory is about; `seeds` the number of draws measured."""
+
+    subject: Subject
+    layer: int
+    kind: Kind
+    theory: FixedPoint
+    predicted: PredictedFlow
+    measured: MeasuredFlow
+    seeds: int
+    verdict: str
+    findings: list[Finding]
+    remedies: list[Remedy]
+
+    @property
+    def best(self) -> Remedy | None:
+        """The best remedy, None where none was tried."""
+        return self.remedies[0] if self.remedies else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """CONTRACT's JSON."""
+        return {
+            "name": self.subject.name,
+            "predicted": self.theory.to_dict() | {"layer": self.layer},
+            "layers": [self.row(l) for l in range(1, self.measured.L + 1)],
+            "top_to_bottom": {"predicted": self.predicted.top_to_bottom, "measured": self.measured.top_to_bottom},
+            "seeds": self.seeds,
+            "verdict": self.verdict,
+            "findings": [finding.to_dict() for finding in self.findings],
+            "remedies": [remedy.to_dict() for remedy in self.remedies],
+        }
+
+    def row(self, l: int) -> dict[str, Any]:
+        """One layer in CONTRACT's names."""
+        layer, flow, theory = self.measured.layers[l], self.measured, self.predicted
+        return {
+            "layer": l,
+            "q_predicted": theory.q[l],
+            "q_measured": layer.q,
+            "q_band": theory.q_band[l],
+            "grad_ratio_predicted": theory.grad_ratio[l],
+            "grad_ratio_measured": flow.grad_ratio(l),
+            "grad_ratio_band": theory.ratio_band[l],
+            "weight_term": flow.weight_term(l),
+            "derivative_term": flow.derivative_term(l),
+            "dead_fraction": layer.dead,
+            "saturated_fraction": layer.saturated,
+            "delta_norm": layer.delta**0.5,
+            "grad_to_weight": layer.grad_to_weight,
+            "correlation": layer.correlation,
+            "noise_scale": layer.noise_scale,
+        }
+
+    def fixed_problem(self) -> dict[str, Any]:
+        """The problem file with the best remedy in it, as a mapping.  Raises ProblemError where there is none."""
+        if self.best is None:
+            raise ProblemError("no remedy was tried, so there is none to write: leave --no-remedies out")
+        described = self.best.net.to_dict()
+        given: Problem | None = self.subject.problem
+        if given is not None:
+            whole = replace(given, net=self.best.net, params=self.kept(given)).to_dict()
+            layers = whole["layers"] if self.best.scheme is None else described["layers"]
+            described = whole | {"layers": layers}
+        if self.best.scheme is not None or given is None:
+            scheme = self.best.scheme if self.best.scheme is not None else self.subject.scheme
+            described["init"] = {"scheme": scheme, "seed": 0} if isinstance(scheme, str) else {**scheme, "seed": 0}
+        return described
+
+    def kept(self, given: Problem) -> Any:
+        """The given W and b in the remedy's network."""
+        from backlit.core.parameters import Parameters
+
+        assert self.best is not None
+        params = Parameters.zeros(self.best.net)
+        params.fill({"W": given.params.W, "b": given.params.b})
+        return params

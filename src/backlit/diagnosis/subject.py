@@ -1,0 +1,129 @@
+"""What is diagnosed: a network with parameters and data, from a problem, a model, or sizes alone."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from backlit.core.initializers import initialize
+from backlit.core.network import Dense, Network
+from backlit.core.parameters import Parameters
+from backlit.core.passes import backward, forward
+from backlit.core.problem import Problem
+from backlit.core.specs import finite_number
+from backlit.diagnosis.fixed_points import Kind
+from backlit.diagnosis.measured import MeasuredFlow, measure_flow
+from backlit.diagnosis.predicted import Scales, measured_scales, scheme_scales
+from backlit.errors import ProblemError
+
+EXAMPLES = 64
+MOST_EXAMPLES = 512  # of a problem's rows; a flow is a mean, which more would not change
+
+
+@dataclass(frozen=True)
+class Subject:
+    """params, X, y : as given; None where they are drawn by `scheme` and as standard normal inputs."""
+
+    net: Network
+    name: str
+    scheme: Any = None
+    params: Parameters | None = None
+    X: np.ndarray | None = None
+    y: np.ndarray | None = None
+    problem: Problem | None = None
+
+    def scales(self) -> Scales:
+        """The second moments of its parameters: of the scheme, exactly, or of the arrays."""
+        return scheme_scales(self.net, self.scheme) if self.params is None else measured_scales(self.net, self.params)
+
+    def draw(self, seed: int) -> Parameters:
+        """Its parameters; where a scheme draws them, those of this seed."""
+        return self.params if self.params is not None else initialize(self.net, self.scheme, seed=seed)
+
+    def inputs(self, seed: int) -> np.ndarray:
+        """Its X, or standard normal rows."""
+        return normal_inputs(self.net, seed) if self.X is None else self.X[:MOST_EXAMPLES]
+
+    def flow(self, seed: int) -> MeasuredFlow:
+        """Measure one pass."""
+        return flow_of(self.net, self.draw(seed), self.inputs(seed), self.y, seed)
+
+
+def normal_inputs(net: Network, seed: int) -> np.ndarray:
+    """EXAMPLES standard normal rows; more where batch norm's statistics are to be those of a large batch."""
+    m = 2 * EXAMPLES if net.couples_examples else EXAMPLES
+    return np.random.default_rng([seed, 1]).standard_normal((m, net.inputs))
+
+
+def flow_of(net: Network, params: Parameters, X: np.ndarray, y: Any, seed: int) -> MeasuredFlow:
+    """One pass up and down; y None for targets that make the error at the top independent of the weights."""
+    with np.errstate(all="ignore"):
+        trace = forward(net, params, X)
+        targets = y[: len(X)] if y is not None else noise_targets(net, trace.a[-1], seed)
+        return measure_flow(net, params, trace, backward(net, params, trace, targets))
+
+
+def noise_targets(net: Network, a: np.ndarray, seed: int) -> np.ndarray:
+    """Targets of the right kind: classes or counts at random where the loss takes those, else output plus noise."""
+    rng = np.random.default_rng([seed, 2])
+    if net.loss.name == "cross_entropy":
+        return np.eye(net.outputs)[rng.integers(net.outputs, size=len(a))] if net.outputs > 1 else np.ones_like(a)
+    if net.loss.name == "binary_cross_entropy":
+        return rng.integers(2, size=a.shape).astype(float)
+    if net.loss.name == "poisson":
+        return rng.poisson(1.0, a.shape).astype(float)
+    return np.where(np.isfinite(a), a, 0.0) + rng.standard_normal(a.shape)
+
+
+def from_sizes(
+    depth: int,
+    width: int,
+    activation: Any = "tanh",
+    init: Any = None,
+    sigma_w: float | None = None,
+    sigma_b: float | None = None,
+    norm: str | None = None,
+    skip: float | None = None,
+    dropout: float = 0.0,
+) -> Subject:
+    """`depth` equal layers on `width` inputs.  Raises ProblemError for what is impossible.
+
+    init : a scheme (xavier_uniform unless told); sigma_w, sigma_b : W of variance σ_w²/n_in and b of σ_b², in place of
+    it.  skip : the scale of a skip from the layer below.
+    """
+    if init is not None and (sigma_w is not None or sigma_b is not None):
+        raise ProblemError("init and sigma_w or sigma_b both say how W and b are drawn: give one of them")
+    sigma = {k: v for k, v in (("sigma_w", sigma_w), ("sigma_b", sigma_b)) if v is not None}
+    for name, value in sigma.items():
+        finite_number(value, name, low=0.0)
+    scheme = {"scheme": "gaussian", **sigma} if sigma else (init or "xavier_uniform")
+    if (scheme if isinstance(scheme, str) else scheme["scheme"]) == "lsuv":
+        raise ProblemError("init lsuv is scaled by data: give a problem file with x, or another scheme")
+    layer = {"norm": norm, "dropout": dropout}
+    if skip is not None:
+        layer["skip_scale"] = finite_number(skip, "skip")
+    if not isinstance(depth, int) or depth < 1:
+        raise ProblemError(f"depth must be a whole number of at least 1, not {depth!r}")
+    layers = [
+        Dense(width, activation, **layer, skip_from=None if skip is None else l)  # type: ignore[arg-type]
+        for l in range(depth)
+    ]
+    net = Network(width, layers)
+    initialize(Network(1, [Dense(1)]), scheme)  # raises for an unknown scheme
+    return Subject(net, f"{depth} layers of {width} {net.layers[0].activation.name}", scheme)
+
+
+def from_problem(problem: Problem) -> Subject:
+    """A problem, with its data where it has them."""
+    return Subject(problem.net, problem.name, None, problem.params, problem.X, problem.y, problem)
+
+
+def typical(net: Network, scales: Scales) -> tuple[int, Kind]:
+    """The layer in the middle of the hidden ones, and its kind: what the theory of one repeated layer is about."""
+    l = max((net.L + 1) // 2, 1)
+    layer = net.layer(l)
+    if layer.activation.pull_back:
+        raise ProblemError("the only layer is softmax, which has no flow through it: give a network with hidden layers")
+    skip = layer.skip_scale if layer.skip_from is not None else None
+    weight, bias = scales.weight[l], scales.bias[l]
+    return l, Kind(layer.activation, weight, bias, layer.norm, layer.eps, layer.dropout, skip)

@@ -1,0 +1,73 @@
+"""`diagnose`: measured flow beside predicted flow, what is wrong, and what helps.
+
+>>> diagnosis = diagnose(depth=20, width=64, activation="sigmoid", remedies=False)
+>>> diagnosis.verdict, diagnosis.findings[2].term
+('vanishing', 'derivative')
+"""
+
+from typing import Any
+
+from backlit.core.network import positive_integer
+from backlit.core.problem import Problem
+from backlit.diagnosis.expectations import quiet
+from backlit.diagnosis.findings import findings_of, verdict_of
+from backlit.diagnosis.fixed_points import fixed_point
+from backlit.diagnosis.measured import average
+from backlit.diagnosis.predicted import predict_flow
+from backlit.diagnosis.remedies import try_remedies
+from backlit.diagnosis.result import Diagnosis
+from backlit.diagnosis.subject import Subject, from_problem, from_sizes, typical
+from backlit.diagnosis.traps import traps_of
+from backlit.errors import ProblemError
+
+
+def diagnose(
+    problem: Problem | None = None,
+    *,
+    model: Any = None,
+    depth: int | None = None,
+    width: int | None = None,
+    activation: Any = "tanh",
+    init: Any = None,
+    sigma_w: float | None = None,
+    sigma_b: float | None = None,
+    norm: str | None = None,
+    skip: float | None = None,
+    dropout: float = 0.0,
+    seeds: int = 5,
+    remedies: bool = True,
+) -> Diagnosis:
+    """Diagnose a problem, a model (an object with `params`), or `depth` equal layers of `width` units.
+
+    init, sigma_w, sigma_b, norm, skip, dropout : of the network of equal layers.  seeds : how many draws of it are
+    measured.  remedies : whether remedies are tried.  Where there are no data, inputs are standard normal and targets
+    of the loss's kind at random.  Raises ProblemError for what is impossible or says two things at once.
+    """
+    sizes = depth is not None or width is not None
+    if (problem is not None) + (model is not None) + sizes != 1:
+        raise ProblemError("give one of: a problem, a model, or depth and width")
+    positive_integer(seeds, "seeds")
+    if sizes:
+        if depth is None or width is None:
+            raise ProblemError("depth and width go together: give both")
+        subject = from_sizes(depth, width, activation, init, sigma_w, sigma_b, norm, skip, dropout)
+    elif problem is not None:
+        subject = from_problem(problem)
+    else:
+        subject = Subject(model.params.net, "model", None, model.params)
+    return examine(subject, seeds, remedies)
+
+
+@quiet
+def examine(subject: Subject, seeds: int, remedies: bool) -> Diagnosis:
+    """Predict, measure, compare, try."""
+    scales = subject.scales()
+    layer, kind = typical(subject.net, scales)
+    theory = fixed_point(kind)
+    predicted = predict_flow(subject.net, scales, subject.X)
+    draws = seeds if subject.params is None else 1
+    measured = average([subject.flow(seed) for seed in range(draws)])
+    verdict = verdict_of(measured)
+    findings = findings_of(measured, theory, kind, verdict) + traps_of(kind, theory, subject.net.L)
+    tried = try_remedies(subject, kind, theory) if remedies else []
+    return Diagnosis(subject, layer, kind, theory, predicted, measured, draws, verdict, findings, tried)
