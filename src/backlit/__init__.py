@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from backlit.io.problems import read_problem
     from backlit.render.explanation import explain
     from backlit.tabular import predict, train
-    from backlit.verbs import check
+    from backlit.verbs import check, diagnose
     from backlit.verification import (
         assert_gradients_match,
         check_function,
@@ -36,7 +36,7 @@ HOMES = {
     "backlit.io.problems": ("read_problem",),
     "backlit.render.explanation": ("explain",),
     "backlit.tabular": ("predict", "train"),
-    "backlit.verbs": ("check",),
+    "backlit.verbs": ("check", "diagnose"),
     "backlit.verification": (
         "assert_gradients_match",
         "check_function",
@@ -66,6 +66,7 @@ __all__ = [
     "check_network",
     "check_torch",
     "cost",
+    "diagnose",
     "explain",
     "forward",
     "grade",

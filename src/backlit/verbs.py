@@ -5,6 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backlit.core.problem import Problem
+from backlit.diagnosis import Diagnosis
+from backlit.diagnosis import diagnose as diagnose_subject
+from backlit.io.models import load_model
 from backlit.io.problems import read_problem
 from backlit.verification.checking import check as check_problem
 
@@ -31,3 +34,20 @@ def check(
     'fail'
     """
     return check_problem(read_problem(problem), claims, steps=steps, pairs=pairs)
+
+
+def diagnose(
+    problem: str | Path | Mapping[str, Any] | Problem | None = None, *, model: Any = None, **options: Any
+) -> Diagnosis:
+    """Say whether gradients vanish or explode, why, and which remedy works.
+
+    problem : a problem file, its content, or a Problem; or model : a Model or a model file; or depth and width.  The
+    rest is as in `backlit.diagnosis.diagnose`.
+    Raises BacklitError in one line for what cannot be used.
+
+    >>> diagnose(depth=10, width=32, activation="sigmoid", seeds=1, remedies=False).verdict
+    'vanishing'
+    """
+    given = None if problem is None else read_problem(problem)
+    loaded = load_model(model) if isinstance(model, str | Path) else model
+    return diagnose_subject(given, model=loaded, **options)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from backlit.core.dropout import DropoutKey
 from backlit.core.initializers import initialize
 from backlit.core.network import Dense, Network
 from backlit.core.parameters import Parameters
@@ -58,7 +59,7 @@ def normal_inputs(net: Network, seed: int) -> np.ndarray:
 def flow_of(net: Network, params: Parameters, X: np.ndarray, y: Any, seed: int) -> MeasuredFlow:
     """One pass up and down; y None for targets that make the error at the top independent of the weights."""
     with np.errstate(all="ignore"):
-        trace = forward(net, params, X)
+        trace = forward(net, params, X, dropout=DropoutKey(seed))  # masks are part of what is predicted
         targets = y[: len(X)] if y is not None else noise_targets(net, trace.a[-1], seed)
         return measure_flow(net, params, trace, backward(net, params, trace, targets))
 
