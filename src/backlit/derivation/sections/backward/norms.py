@@ -1,0 +1,140 @@
+"""Back through a normalization, and the gradients of its scale and shift."""
+
+from backlit.derivation.document import Line, Step
+from backlit.derivation.expressions import (
+    Add,
+    Expr,
+    Frac,
+    Had,
+    Mean,
+    Mul,
+    Neg,
+    Partial,
+    Root,
+    Sym,
+)
+from backlit.derivation.scene import Cols, Scene, at, constant, entry_id, hidden, line
+from backlit.derivation.sections.backward.parts import share_symbol, shared_sum, total
+from backlit.derivation.sections.forward import entries, group, lines
+
+
+def through_norm(s: Scene, l: int) -> list[Step]:
+    """[BN7] to [BN10], or [LN5] to [LN8]."""
+    batch = s.layer(l).norm == "batch"
+    numbers = ("BN7", "BN8", "BN9", "BN10") if batch else ("LN5", "LN6", "LN7", "LN8")
+    return [
+        norm_parameter(s, l, "gamma", numbers[2]),
+        norm_parameter(s, l, "beta", numbers[3]),
+        through_scale(s, l, numbers[0]),
+        through_moments(s, l, numbers[1], batch),
+    ]
+
+
+def through_scale(s: Scene, l: int, equation: str) -> Step:
+    """∂ℓ/∂x̂ = γ ⊙ ∂ℓ/∂u."""
+    id, value = f"grad_x_hat[{l}]", s.params.gamma[l] * s.grad.u[l]
+
+    def entry(s: Scene, i: int, j: int) -> Line:
+        made = Mul(s.num(s.params.gamma[l][j], f"given-gamma[{l}]"), s.num(s.grad.u[l][i, j], f"grad_u[{l}]"))
+        symbol = Partial(s.slope("x_hat", l, [i]).of, at(s.sym("x_hat", l, [i]), j))
+        return line(s.label([i]), [symbol], [made, s.num(value[i, j], id)], entry_id(id, (i, j)))
+
+    def build(cols: Cols) -> tuple[list[Expr], list[Expr]]:
+        return [s.slope("x_hat", l, cols)], [s.columns(value, cols, id)]
+
+    return Step(
+        id,
+        equation,
+        "Back through the scale",
+        Had(Sym("gamma", str(l)), s.slope("u", l)),
+        "The scale γ multiplies on the way down as on the way up.",
+        "backward",
+        lines(s, build),
+        entries(s, id, value.shape, entry),
+        value=value,
+    )
+
+
+def through_moments(s: Scene, l: int, equation: str, batch: bool) -> Step:
+    """δ = (g − mean g − x̂ mean(x̂ g)) / √(σ² + ε)."""
+    id, norm = f"delta[{l}]", s.trace.norm[l]
+    g = s.params.gamma[l] * s.grad.u[l]
+    mean, along = g.mean(norm.axis, keepdims=True), (norm.x_hat * g).mean(norm.axis, keepdims=True)
+    eps = constant(s.layer(l).eps)
+
+    def entry(s: Scene, i: int, j: int) -> Line:
+        k = j if batch else i
+        cells = group(s, l, k)
+        terms: list[Expr] = [Mul(s.num(norm.x_hat[c], f"x_hat[{l}]"), s.num(g[c], f"grad_x_hat[{l}]")) for c in cells]
+        plain: list[Expr] = [s.num(g[c], f"grad_x_hat[{l}]") for c in cells]
+        top = Add(
+            s.num(g[i, j], f"grad_x_hat[{l}]"),
+            Neg(Frac(total(s.terms(plain)), constant(len(cells)))),
+            Neg(Mul(s.num(norm.x_hat[i, j], f"x_hat[{l}]"), Frac(total(s.terms(terms)), constant(len(cells))))),
+        )
+        means = Add(
+            s.num(g[i, j], f"grad_x_hat[{l}]"),
+            Neg(s.num(mean.ravel()[k])),
+            Neg(Mul(s.num(norm.x_hat[i, j], f"x_hat[{l}]"), s.num(along.ravel()[k]))),
+        )
+        root = Root(Add(s.num(norm.variance.ravel()[k], f"sigma2[{l}]"), eps))
+        numbers = [Frac(top, root), Frac(means, root), s.num(s.grad.delta[l][i, j], id)]
+        return line(s.label([i]), [at(s.sym("delta", l, [i]), j)], numbers, entry_id(id, (i, j)))
+
+    def build(cols: Cols) -> tuple[list[Expr], list[Expr]]:
+        return [s.sym("delta", l, cols)], [s.columns(s.grad.delta[l], cols, id)]
+
+    x, slope_x = Sym("x_hat", str(l)), s.slope("x_hat", l)
+    over = "the batch" if batch else "the units of its example"
+    return Step(
+        id,
+        equation,
+        f"Error of layer {l}",
+        Frac(
+            Add(slope_x, Neg(Mean(slope_x)), Neg(Had(x, Mean(Had(x, slope_x))))),
+            Root(Add(Sym("sigma2", str(l)), Sym("eps"))),
+        ),
+        f"Each z moves its own x̂ and, through μ and σ, the others: two means over {over} (the bars) are taken off, "
+        "so the δ of a group sum to 0.",
+        "backward",
+        lines(s, build),
+        entries(s, id, s.grad.delta[l].shape, entry),
+        ((Sym("delta", str(l)), f"{s.net.n[l]}×1"),),
+        value=s.grad.delta[l],
+        checks=s.checked(id),
+        hidden=hidden(s.grad.delta[l].shape, id),
+    )
+
+
+def norm_parameter(s: Scene, l: int, name: str, equation: str) -> Step:
+    """∂C/∂γ or ∂C/∂β."""
+    id = f"grad_{name}[{l}]"
+    value = getattr(s.grad, name)[l]
+    shown = range(min(len(value), 8))
+    made = []
+    for j in shown:
+        factors: list[list[Expr]] = [[s.num(v, f"grad_u[{l}]")] for v in s.grad.u[l][:, j]]
+        if name == "gamma":
+            factors = [[*f, s.num(x, f"x_hat[{l}]")] for f, x in zip(factors, s.trace.norm[l].x_hat[:, j], strict=True)]
+        made.append(
+            line(
+                "",
+                [at(s.cost_slope(name, l), j)],
+                [shared_sum(s, factors), s.num(value[j], id)],
+                entry_id(id, (j,)),
+            )
+        )
+    x = s.slope("u", l)
+    body: Expr = Had(x, Sym("x_hat", str(l))) if name == "gamma" else x
+    return Step(
+        id,
+        equation,
+        f"Gradient of {'the scale' if name == 'gamma' else 'the shift'}",
+        share_symbol(s, body),
+        "Summed over the examples, each with its share.",
+        "backward",
+        tuple(made),
+        value=value,
+        checks=s.checked(id),
+        hidden="" if len(value) <= 8 else f"{len(value) - 8} more units are left out here.",
+    )
