@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Column:
+class Column(ABC):
     """One column of the table that was learned from, and how its values become features.
 
     name : the column's.  kind : its type in a word.  missing : rows of the training table without a value.
@@ -35,13 +36,13 @@ class Column:
         return ()
 
     @property
+    @abstractmethod
     def treatment(self) -> str:
         """What is done to a value, for a report."""
-        raise NotImplementedError
 
+    @abstractmethod
     def encode(self, column: pl.Series, out: NDArray[np.floating]) -> None:
         """Write the features of a settled column into `out` (m, len(features)), which holds zeros."""
-        raise NotImplementedError
 
     def problem(self) -> str | None:
         """What makes these data impossible, where they come from a file; None where they are in order."""
