@@ -85,3 +85,9 @@ def test_what_a_format_cannot_hold_leaves_the_old_file(tmp_path):
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(BacklitError, match=r"the folder \S+none does not exist: make it"):
         write_table(pl.DataFrame({"a": [1]}), tmp_path / "none" / "t.csv")
+
+
+def test_a_tsv_has_tabs_though_its_words_hold_another_delimiter(tmp_path):
+    table = pl.DataFrame({"day": [dt.date(2000, 1, 1), None], "w;w": ["w;w", "w;w"]})
+    write_table(table, tmp_path / "t.tsv")
+    assert read_table(tmp_path / "t.tsv").equals(table)

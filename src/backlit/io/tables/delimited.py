@@ -33,7 +33,7 @@ def read_delimited(data: bytes, path: object, text: Collection[str]) -> pl.DataF
 
     body = text_bytes(data, path)
     stated = stated_dialect(body)
-    dialect = stated or find_dialect(body)
+    dialect = stated or find_dialect(body, path)
     records = without_blank(body, scan(body, dialect.delimiter, quoted=dialect.quoted))
     if stated:
         records = records.take(slice(1, None))  # the line `sep=;`

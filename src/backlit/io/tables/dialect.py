@@ -64,8 +64,10 @@ def stated_dialect(data: bytes) -> Dialect | None:
     return Dialect(delimiter, has_quoted_fields(data[found.end() :], delimiter))
 
 
-def find_dialect(data: bytes) -> Dialect:
+def find_dialect(data: bytes, name: object = "") -> Dialect:
     """Find the dialect of a text that begins with its header; one without any delimiter has one column.
+
+    name : of the file; one that ends in .tsv has tabs wherever all its lines agree on them.
 
     >>> find_dialect(b"price;weight\\n1,5;2,5\\n").name
     'semicolon'
@@ -77,6 +79,8 @@ def find_dialect(data: bytes) -> Dialect:
     for delimiter in DELIMITERS:
         dialect = Dialect(delimiter, has_quoted_fields(sample, delimiter))
         score = _score(sample, dialect)
+        if delimiter == "\t" and score[0] == 1 and str(name).lower().endswith(".tsv"):
+            return dialect
         if score > most:
             best, most = dialect, score
     return best
