@@ -116,11 +116,15 @@ def scale_to_unit_variance(net: Network, params: Parameters, X: Array, tolerance
     from backlit.core.passes import forward
 
     for l in range(1, net.L + 1):
+        below = Network(net.inputs, net.layers[:l])  # z[l] needs no layer above it
+        upto = Parameters(below, params.theta[: below.n_parameters])
         for _ in range(max_rounds):
-            variance = forward(net, params, X).z[l].var()
+            variance = forward(below, upto, X).z[l].var()
             if not np.isfinite(variance) or variance < 1e-30 or abs(variance - 1) < tolerance:
                 break  # a layer that gives a constant cannot be scaled
             params.W[l] /= np.sqrt(variance)
+            if not params.b[l].any():
+                break  # without a bias z is linear in W, so its variance is now 1
 
 
 def checked_seed(seed: object) -> int:
