@@ -9,7 +9,11 @@ BIN := $(VENV)/bin
 help: ## Say what there is.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-$(VENV)/installed: pyproject.toml $(wildcard native/CMakeLists.txt native/src/*)
+# An editable install knows the modules that there were when it was made: it is made again when their list changes.
+MODULES := build/modules
+$(shell mkdir -p build; find src -name '*.py' | LC_ALL=C sort > $(MODULES).new; cmp -s $(MODULES).new $(MODULES) || cp $(MODULES).new $(MODULES))
+
+$(VENV)/installed: pyproject.toml $(MODULES) $(wildcard native/CMakeLists.txt native/src/*)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Backlit needs Python 3.11 or newer: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
