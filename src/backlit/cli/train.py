@@ -34,7 +34,7 @@ def command(
     l2: Annotated[float, Option(help="λ of the (λ/2) Σ ‖W‖² added to the loss.")] = 0.005,
     clip_norm: Annotated[float | None, Option(help="Longest gradient.", show_default=False)] = None,
     epochs: Annotated[int, Option(help="Passes over the training rows, at most.")] = 200,
-    batch_size: Annotated[int, Option(help="Rows a step.")] = 64,
+    batch_size: Annotated[int, Option(help="Rows a step.")] = 32,
     patience: Annotated[int, Option(help="Epochs without a lower validation loss before it stops.")] = 20,
     test_size: Annotated[float, Option(help="Share of the rows held out for the score.")] = 0.2,
     seed: Annotated[int, Option(help="Of the split, the initial weights, the shuffling and the dropout.")] = 0,

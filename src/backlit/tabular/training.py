@@ -50,7 +50,7 @@ def train(
     l2: float = 0.005,
     clip_norm: float | None = None,
     epochs: int = 200,
-    batch_size: int = 64,
+    batch_size: int = 32,
     patience: int = 20,
     test_size: float = 0.2,
     seed: int = 0,
