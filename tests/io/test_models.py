@@ -43,7 +43,7 @@ def edited(path, change, arrays=None):
     """Write the file again with its description changed."""
     with safe_open(path, framework="numpy") as file:
         described = json.loads(file.metadata()["backlit"])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  safe_open is no mapping
     change(described)
     save_file(arrays(tensors) if arrays else tensors, path, metadata={"backlit": json.dumps(described)})
     return path

@@ -101,7 +101,10 @@ def test_lines_come_every_few_seconds_and_at_the_end(capsys, monkeypatch):
     ({}, "loss 0.25000"),
     ({"validation_loss": 0.5}, "loss 0.25000  validation loss 0.50000"),
     ({"validation_score": 0.0}, "loss 0.25000  validation score 0.0000"),
-    ({"validation_loss": 0.0, "validation_score": 1.0}, "loss 0.25000  validation loss 0.0000  validation score 1.0000"),  # noqa: E501
+    (
+        {"validation_loss": 0.0, "validation_score": 1.0},
+        "loss 0.25000  validation loss 0.0000  validation score 1.0000",
+    ),
 ])  # fmt: skip
 def test_what_is_said_of_an_epoch(options, text):
     assert describe(Epoch(1, 0.25, 0.1, (1.0,), 0.5, **options)) == text

@@ -106,7 +106,7 @@ def read_file(path: Path) -> tuple[dict[str, np.ndarray], str]:
             metadata = file.metadata() or {}
             if "backlit" not in metadata:
                 raise ModelError(f"{path}: a safetensors file, but not a model of Backlit's")
-            return {name: file.get_tensor(name) for name in file.keys()}, metadata["backlit"]  # noqa: SIM118
+            return {name: file.get_tensor(name) for name in file.keys()}, metadata["backlit"]  # noqa: SIM118  safe_open is no mapping
     except FileNotFoundError:
         raise ModelError(f"{path}: no such file: check the name and the folder") from None
     except IsADirectoryError:

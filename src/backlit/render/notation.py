@@ -234,39 +234,72 @@ class Writer(ABC, Generic[T]):
     # --- what a format says ---------------------------------------------------------------------------------------
 
     @abstractmethod
-    def row(self, parts: list[T]) -> T: ...  # noqa: D102
+    def row(self, parts: list[T]) -> T:
+        """Parts side by side."""
+
     @abstractmethod
-    def number(self, num: Num) -> T: ...  # noqa: D102
+    def number(self, num: Num) -> T:
+        """A number, rounded as it says."""
+
     @abstractmethod
-    def sym(self, sym: tree.Sym) -> T: ...  # noqa: D102
+    def sym(self, sym: tree.Sym) -> T:
+        """A symbol with its index."""
+
     @abstractmethod
-    def at(self, at: tree.At) -> T: ...  # noqa: D102
+    def at(self, at: tree.At) -> T:
+        """An entry of a symbol."""
+
     @abstractmethod
-    def partial(self, partial: tree.Partial) -> T: ...  # noqa: D102
+    def partial(self, partial: tree.Partial) -> T:
+        """A partial derivative."""
+
     @abstractmethod
-    def mark(self, sign: str, *, prefix: bool = False) -> T: ...  # noqa: D102
+    def mark(self, sign: str, *, prefix: bool = False) -> T:
+        """A sign between two parts, or before one."""
+
     @abstractmethod
-    def thin(self) -> T: ...  # noqa: D102
+    def thin(self) -> T:
+        """A thin space."""
+
     @abstractmethod
-    def matrix(self, mat: tree.Mat) -> T: ...  # noqa: D102
+    def matrix(self, mat: tree.Mat) -> T:
+        """A matrix in brackets."""
+
     @abstractmethod
-    def fence(self, left: str, inner: list[T], right: str) -> T: ...  # noqa: D102
+    def fence(self, left: str, inner: list[T], right: str) -> T:
+        """Something between two delimiters."""
+
     @abstractmethod
-    def fraction(self, top: Expr, bottom: Expr) -> T: ...  # noqa: D102
+    def fraction(self, top: Expr, bottom: Expr) -> T:
+        """One over the other."""
+
     @abstractmethod
-    def power(self, base: Expr, exponent: Expr) -> T: ...  # noqa: D102
+    def power(self, base: Expr, exponent: Expr) -> T:
+        """A base with its exponent."""
+
     @abstractmethod
-    def exponential(self, exponent: Expr) -> T: ...  # noqa: D102
+    def exponential(self, exponent: Expr) -> T:
+        """e to a power."""
+
     @abstractmethod
-    def root(self, of: Expr) -> T: ...  # noqa: D102
+    def root(self, of: Expr) -> T:
+        """A square root."""
+
     @abstractmethod
-    def transpose(self, of: Expr) -> T: ...  # noqa: D102
+    def transpose(self, of: Expr) -> T:
+        """Something transposed."""
+
     @abstractmethod
-    def function(self, name: str) -> T: ...  # noqa: D102
+    def function(self, name: str) -> T:
+        """The name of a function."""
+
     @abstractmethod
-    def big(self, sign: str, index: str, upper: str, body: Expr) -> T: ...  # noqa: D102
+    def big(self, sign: str, index: str, upper: str, body: Expr) -> T:
+        """A sum or another large sign with its bounds."""
+
     @abstractmethod
-    def mean(self, of: Expr) -> T: ...  # noqa: D102
+    def mean(self, of: Expr) -> T:
+        """Something under a bar."""
 
 
 def level(expr: Expr) -> int:

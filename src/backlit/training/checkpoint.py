@@ -93,7 +93,7 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
         with safe_open(str(path), framework="numpy") as file:
             described = json.loads((file.metadata() or {})["backlit_checkpoint"])
-            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  safe_open is no mapping
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise ModelError(f"{path}: damaged, or not a checkpoint ({error}): remove it to start anew") from None
     if described.get("version") != VERSION:
