@@ -22,6 +22,7 @@ template <class T> struct Batch {
     bool train;                  // batch norm by the batch's own moments, not by the running ones
     bool dropout = false;
     std::uint64_t seed = 0, step = 0;
+    i64 next = 0;                // rows of the batch after this one, which `order` goes on with
 };
 
 template <class T> struct Running {
@@ -66,9 +67,10 @@ template <class T> class Network {
 
     void gather(const Batch<T>& batch, Share r) const {
         if (!batch.order) return;
-        T* to = at(plan.input) + r.first * plan.n_0;
-        for (i64 i = r.first; i < r.last; ++i, to += plan.n_0)
-            std::memcpy(to, batch.X + batch.order[i] * plan.n_0, sizeof(T) * plan.n_0);
+        const i64 from = batch.m + (r.first < batch.next ? r.first : batch.next);
+        const i64 to = batch.m + (r.last < batch.next ? r.last : batch.next);
+        k.gather(batch.X, batch.Y, batch.order + r.first, r.count(), plan.n_0, layer(L()).n, batch.order + from, to - from,
+                 at(plan.input) + r.first * plan.n_0);
     }
 
     // Wᵀ of units first … last−1 of layer l into panels.

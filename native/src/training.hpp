@@ -272,7 +272,8 @@ template <class T> class Trainer {
         net.team.phase([&](int t) { pack_all(t), largest_now(state, t); });
         for (i64 first = 0, index = 0; first < rows; first += net.plan.m, ++index) {
             const i64 m = rows - first < net.plan.m ? rows - first : net.plan.m;
-            const Batch<T> batch{data.X, data.Y, data.weight, order + first, m, true, true, seed, state.step};
+            const Batch<T> batch{data.X, data.Y, data.weight, order + first, m, true, true, seed, state.step,
+                                 rows - first - m < net.plan.m ? rows - first - m : net.plan.m};
             if (net.total_weight(batch) == 0) continue;
             gradients(batch, grad);
             epoch.status = step(state, rates[index], grad, m);
