@@ -99,11 +99,11 @@ template <class T> class Network {
         return loss;
     }
 
-    // core.passes [BP3] [BP4] for units first … last−1 of layer l, all rows of the batch, into `grad` (parameters,).
-    void gradient(int l, const Batch<T>& batch, int t, i64 first, i64 last, T* grad) {
+    // core.passes [BP3] [BP4] for units first … last−1 of layer l, all rows of the batch: ∂C/∂W into `to`
+    // (last − first, n_in), the others into `grad` (parameters,).
+    void gradient(int l, const Batch<T>& batch, int t, i64 first, i64 last, T* to, T* grad) {
         const LayerPlan& q = layer(l);
         const T *delta = at(q.delta), *below = activation(l - 1, batch);
-        T* to = grad + q.W + first * q.n_in;
         if (q.own_gradient)
             k.product(last - first, q.n_in, batch.m, delta + first, 1, q.n, below, q.n_in, false, to, q.n_in, panel(t));
         else
