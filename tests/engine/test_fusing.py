@@ -49,6 +49,18 @@ def test_what_might_overflow_waits_for_the_whole_gradient(size, norm, rng):
     assert trained(recipe, problem, True, 2) == trained(recipe, problem, False, 2)
 
 
+def test_a_square_that_overflows_is_found_before_anything_is_written(rng):
+    """The loss and the gradient are finite, the gradient's square, which Adam keeps, is not."""
+    net = Network(30, [Dense(200), Dense(3)], loss="half_squared_error")
+    params = net.init(seed=2)
+    params.W[2][:] *= 1e-24
+    problem = Problem(net, params, 1e24 * rng.standard_normal((70, 30)), rng.standard_normal((70, 3)))
+    recipe = Recipe(net, get_optimizer("adam"), 32)
+    told = trained(recipe, problem, True, 2)
+    assert told == trained(recipe, problem, False, 2)
+    assert "step 1" in told
+
+
 def test_only_large_steps_are_fused():
     net = Network(1100, [Dense(1100, "relu"), Dense(1)])
     plans = {
