@@ -62,6 +62,7 @@ template <class T> class Trainer {
     Trainer(Network<T>& net, const OptimizerPlan& optimizer) : net(net), optimizer(optimizer), parts(net.plan.threads) {
         for (auto& part : parts) part.squares.resize(net.L());
         share_out();
+        net.layer_gradient = [this](int l, const Batch<T>& batch, int t, T* grad) { early_gradient(l, batch, t, grad); };
     }
 
     // C and ∂C/∂theta over rows 0 … m−1 as one batch, without dropout.
@@ -148,6 +149,19 @@ template <class T> class Trainer {
         });
     }
 
+    // Under a schedule: layer l's gradient, in the blocks that it is computed in without one, dealt out to the shares.
+    void early_gradient(int l, const Batch<T>& batch, int t, T* grad) {
+        int dealt = 0;
+        for (const auto& list : tasks)
+            for (const Task& task : list) {
+                if (task.l != l) continue;
+                const i64 block = block_of(task);
+                for (i64 first = task.first; first < task.last; first += block, ++dealt)
+                    if (dealt % net.plan.threads == t)
+                        net.gradient(l, batch, t, first, first + block < task.last ? first + block : task.last, grad);
+            }
+    }
+
     // Units at once: what was computed is measured while it is in the cache.
     i64 block_of(const Task& task) const {
         const i64 few = (1 << 18) / net.layer(task.l).n_in / net.k.panel * net.k.panel;
@@ -163,7 +177,7 @@ template <class T> class Trainer {
     void part_gradient(const Batch<T>& batch, int t, int l, i64 first, i64 last, T* grad) {
         const LayerPlan& q = net.layer(l);
         Findings<T>& mine = parts[t];
-        net.gradient(l, batch, t, first, last, grad);
+        if (net.plan.schedule.empty()) net.gradient(l, batch, t, first, last, grad);  // else early_gradient did
         T* W = grad + q.W + first * q.n_in;
         const i64 count = (last - first) * q.n_in;
         if (net.plan.l2) {
