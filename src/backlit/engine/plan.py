@@ -16,13 +16,12 @@ from typing import Any
 import numpy as np
 
 from backlit.core.network import Dense, Network
+from backlit.engine.chain import ALIGNMENT, same_slope
 
-ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 THREAD_WORK = 1_500_000  # multiply-adds a step from which a second thread pays for its barriers
 BLAS_WORK = 2_000_000  # multiply-adds a product from which BLAS is called, where our kernels have no AVX
 KEPT_PACKED = 1 << 20  # weights up to which Wᵀ is kept packed; larger ones are packed anew, which takes no memory
 FEW_ROWS = 24  # rows a thread below which a large product is split over columns instead
-SAME_SLOPE = ("identity", "relu", "leaky_relu", "hard_tanh")  # φ'(a) = φ'(u), so u and a may share a buffer
 
 
 @dataclass(frozen=True)
@@ -69,8 +68,26 @@ class Products:
 
 
 @dataclass(frozen=True)
+class Step:
+    """Layer l forward, its z, a and mask at these bytes of the workspace (−1: no mask), or `back`ward.
+
+    passing : it goes as soon as the layer after it is there.
+    """
+
+    l: int
+    back: bool = False
+    z: int = -1
+    a: int = -1
+    kept: int = -1
+    passing: bool = False
+
+
+@dataclass(frozen=True)
 class Plan:
-    """Buffers and products of a network at a batch size, for a dtype and a number of threads."""
+    """Buffers and products of a network at a batch size, for a dtype and a number of threads.
+
+    schedule : under a memory limit, the order in which layers take turns in the pool; else empty.
+    """
 
     net: Network
     m: int
@@ -80,6 +97,7 @@ class Plan:
     products: tuple[Products, ...]  # of layer l at l − 1
     names: dict[str, str]  # a quantity that shares another's buffer: delta[2] → a[2]
     panel_numbers: int  # length of one thread's packed panel
+    schedule: tuple[Step, ...] = ()
 
     @property
     def bytes(self) -> int:
@@ -90,6 +108,14 @@ class Plan:
         """Where a quantity lies, in bytes; −1 where it has no buffer."""
         name = self.names.get(name, name)
         return next((buffer.start for buffer in self.buffers if buffer.name == name), -1)
+
+    @property
+    def forwards(self) -> tuple[int, ...]:
+        """How often a step computes each layer forward, layer l at l − 1."""
+        runs = [0] * self.net.L
+        for step in self.schedule:
+            runs[step.l - 1] += not step.back
+        return tuple(runs) if self.schedule else (1,) * self.net.L
 
     @property
     def uses_blas(self) -> bool:
@@ -176,12 +202,6 @@ def layer_buffers(
         yield f"kept[{l}]", shape, np.uint8
     if layer.norm:
         yield f"moments[{l}]", (3, layer.units) if layer.norm == "batch" else (m,), None
-
-
-def same_slope(layer: Dense) -> bool:
-    """Whether φ' at a is φ' at u."""
-    alpha = layer.activation.parameters.get("alpha", 0.0)
-    return layer.activation.name in SAME_SLOPE and alpha >= 0
 
 
 def is_skip_source(net: Network, l: int) -> bool:
