@@ -251,7 +251,7 @@ def test_two_hundred_layers_train_in_the_limit(activation, threads, monkeypatch)
 
 
 @needs_native
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     networks(rows=5, depths=(2, 4, 6), activation_names=("relu", "tanh", "gelu", "identity", "softmax", "sigmoid")),
     st.sampled_from([1, 2]),
@@ -276,9 +276,8 @@ def test_every_kind_of_layer(net, threads, share):
         assert plan.schedule
         params, statistics = net.init(), State.start(net, net.init(), get_optimizer("adam")).statistics
         free = NativeEngine(Recipe(net, get_optimizer("adam"), m, n_threads=threads))
-        np.testing.assert_array_equal(
-            engine.predict(params, statistics, data.X), free.predict(params, statistics, data.X)
-        )
+        expected = free.predict(params, statistics, data.X)  # in other chunks of rows, so to roundings
+        np.testing.assert_allclose(engine.predict(params, statistics, data.X), expected, rtol=1e-12, atol=1e-14)
         assert engine.loss(params, statistics, data) == pytest.approx(free.loss(params, statistics, data), rel=1e-12)
         np.testing.assert_array_equal(
             engine.loss_and_gradient(params, data)[1], free.loss_and_gradient(params, data)[1]
@@ -319,7 +318,9 @@ def follows(schedule, step):
     """Whether the step before this one was only on its way here: its layer is computed again before it goes backward."""
     at = next(i for i, other in enumerate(schedule) if other is step)
     again = next(other for other in schedule[at:] if other.l == step.l - 1)
-    return not again.back and not any(other.back and other.l == step.l for other in schedule[at : schedule.index(again)])
+    return not again.back and not any(
+        other.back and other.l == step.l for other in schedule[at : schedule.index(again)]
+    )
 
 
 @needs_native

@@ -68,11 +68,9 @@ class Pooled:
     def outside(self) -> Iterator[tuple[str, tuple[int, ...], Any]]:
         """(name, shape, dtype) of what has a place of its own: no packed W, and no more than one mask at a time."""
         dtype, net, m = self.plain.dtype, self.net, self.m
-        always = ["a[0]", "moments", "norm_sums", "share", "gradient", "panel"]
+        always = ["a[0]", "moments", "norm_sums", "share", "gradient", "scratch_u", "panel"]
         if not self.train:
             always.append("scratch_g")
-        elif any(layer.norm for layer in net.layers) or not net.has_short_form:  # u, or softmax's p, once more
-            always.append("scratch_u")
         for buffer in self.plain.buffers:
             if buffer.name in always or buffer.name.split("[")[0] in always:
                 yield buffer.name, buffer.shape, buffer.dtype

@@ -21,6 +21,7 @@ from backlit.engine.chain import ALIGNMENT, same_slope
 THREAD_WORK = 1_500_000  # multiply-adds a step from which a second thread pays for its barriers
 BLAS_WORK = 2_000_000  # multiply-adds a product from which BLAS is called, where our kernels have no AVX
 KEPT_PACKED = 1 << 20  # weights up to which Wᵀ is kept packed; larger ones are packed anew, which takes no memory
+LONG_ROW = 1024  # numbers: native/src/small_gemm.hpp, longest_panel
 FEW_ROWS = 24  # rows a thread below which a large product is split over columns instead
 
 
@@ -155,21 +156,29 @@ def make_plan(
         if products[l - 1].forward and layer.units * net.n[l - 1] <= KEPT_PACKED:
             add(f"packed[{l}]", -(-layer.units // tiles.panel), net.n[l - 1], tiles.panel)
     rows, split = -(-m // threads), any(p.columns for p in products)
-    panel_numbers = tiles.panel_rows * tiles.panel + (m if split else rows) * tiles.copied_step * may_copy(net)
+    panel_numbers = (
+        tiles.panel_rows * tiles.panel + copied_rows(net, m, m if split else rows, dtype) * tiles.copied_step
+    )
     add("share", m)
     if train:
         add("gradient", net.n_parameters)
+    named = names.keys() | {buffer.name for buffer in buffers}
+    if not all(f"grad_a[{l}]" in named for l in range(1, net.L + (not net.has_short_form))):
         add("scratch_g", threads, rows, max(net.n[1:]))
+    if train and (any(layer.norm for layer in net.layers) or not net.has_short_form):  # u, or softmax's p, once more
         add("scratch_u", threads, rows, max(net.n[1:]))
-    else:
-        add("scratch_g", threads, rows, max(net.n[1:]))
     add("panel", threads, panel_numbers)
     return Plan(net, m, dtype, threads, tuple(buffers), products, names, panel_numbers)
 
 
-def may_copy(net: Network) -> bool:
-    """Whether a product may copy its left factor's rows (native/src/small_gemm.hpp): only rows of 4 KiB or more."""
-    return max(net.n) >= 512
+def copied_rows(net: Network, m: int, rows: int, dtype: np.dtype) -> int:
+    """How many of its left factor's rows a product may copy (native/src/small_gemm.hpp: rows_collide).
+
+    Those of a and δ, where they are long or a multiple of 4 KiB apart; and δᵀ's only one where a layer has one unit.
+    """
+    if any(n > LONG_ROW or n * dtype.itemsize % 4096 == 0 for n in net.n):
+        return rows
+    return 1 if m > LONG_ROW and 1 in net.n[1:] else 0
 
 
 def layer_buffers(
