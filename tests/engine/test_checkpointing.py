@@ -3,7 +3,7 @@
 import heapq
 import itertools
 import random
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import pytest
@@ -83,7 +83,7 @@ def cheapest_by_force(links: tuple[Link, ...], limit: int) -> float:
 def cheapest_stack(links: tuple[Link, ...], limit: int) -> float:
     """The least cost of all orders that keep what they keep on a stack, by plain recursion in bytes."""
 
-    @lru_cache(maxsize=None)
+    @cache
     def stretch(s: int, t: int, at_hand: bool, room: int) -> float:
         if s == t:
             return 0 if at_hand else links[s].cost if links[s].full <= room else INFINITE
@@ -267,7 +267,7 @@ def test_every_kind_of_layer(net, threads, share):
         patch.setattr("backlit.engine.native.useful_threads", lambda net, m, allowed: allowed)
         engine = NativeEngine(Recipe(net, get_optimizer("adam"), m, n_threads=threads))
         plain = engine.plan(m, np.dtype(dtype))
-        with pytest.raises(LimitError) as caught:
+        with pytest.raises(LimitError, match="at least") as caught:
             under_limit(plain, 0)
         limit = int(caught.value.smallest + share * (plain.bytes - 1 - caught.value.smallest))
         if caught.value.smallest >= plain.bytes:
@@ -290,7 +290,7 @@ def test_what_lives_at_once_lies_apart():
     net = Network(9, [Dense(n, "tanh", norm="layer", dropout=0.2) for n in (9, 30, 5, 17, 64, 9, 9, 33)] + [Dense(2)])
     engine = NativeEngine(Recipe(net, get_optimizer("sgd"), 11, n_threads=1))
     plain = engine.plan(11, np.dtype("f4"))
-    with pytest.raises(LimitError) as caught:
+    with pytest.raises(LimitError, match="at least") as caught:
         under_limit(plain, 0)
     for limit in np.linspace(caught.value.smallest, plain.bytes - 1, 7).astype(int):
         plan = under_limit(plain, int(limit))
@@ -315,7 +315,7 @@ def test_what_lives_at_once_lies_apart():
 
 
 def follows(schedule, step):
-    """Whether the step before this one was only on its way here: its layer is computed again before it goes backward."""
+    """Whether the step before this one was only on its way here: its layer is computed again before that is needed."""
     at = next(i for i, other in enumerate(schedule) if other is step)
     again = next(other for other in schedule[at:] if other.l == step.l - 1)
     return not again.back and not any(
@@ -328,7 +328,7 @@ def follows(schedule, step):
 def test_a_limit_that_cannot_be_met_names_the_smallest(dtype):
     net = Network(8, [*(Dense(32, "tanh") for _ in range(20)), Dense(1)])
     data, params = Data(np.zeros((64, 8), dtype), np.zeros((64, 1), dtype)), net.init(dtype=dtype)
-    with pytest.raises(BacklitError, match="smallest possible is [0-9]+ bytes") as caught:
+    with pytest.raises(BacklitError, match=r"smallest possible is [0-9]+ bytes") as caught:
         trained(net, data, params, 64, 1000)
     smallest = int(str(caught.value).split("possible is ")[1].split()[0])
     trained(net, data, params, 64, smallest)

@@ -8,7 +8,7 @@ import importlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from backlit.core.network import Network
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters, layout
 from backlit.engine.limited import LimitError, under_limit
-from backlit.engine.plan import Plan, Tiles, is_skip_source, make_plan, useful_threads
+from backlit.engine.plan import Plan, Tiles, fuses, is_skip_source, make_plan, useful_threads
 from backlit.engine.protocol import Array, Data, EpochResult, Recipe, State
 from backlit.engine.reference import ReferenceEngine
 from backlit.engine.threads import allowed_threads, one_blas_thread
@@ -175,19 +175,27 @@ class NativeEngine:
         """
         tiles = Tiles(*self.module.widths(self.isa)[dtype != np.float32])
         threads, blas = useful_threads(self.net, m, self.threads), self.isa == "baseline"
-        plain = make_plan(self.net, m, dtype, threads=threads, tiles=tiles, blas=blas, train=train)
+        lay_out = partial(make_plan, self.net, m, dtype, threads=threads, tiles=tiles, blas=blas, train=train)
+        plain = lay_out(fused=fuses(self.net, m, self.recipe.clip_norm))
         if self.recipe.memory_limit is None:
             return plain
-        limit, held = self.recipe.memory_limit, held_bytes(self.recipe, dtype)
+        return self.limited(plain, lay_out(fused=False), self.recipe.memory_limit, train)
+
+    def limited(self, plain: Plan, whole: Plan, limit: int, train: bool) -> Plan:
+        """`plain` where it fits the limit, else what `under_limit` makes of `whole`, which holds the whole gradient."""
+        held = held_bytes(self.recipe, plain.dtype)
+        if plain.bytes + held <= limit:
+            return plain
         try:
-            return under_limit(plain, limit - held, train=train)
+            return under_limit(whole, limit - held, train=train)
         except LimitError as error:
-            if train and m <= self.recipe.batch_size:
+            smallest = min(error.smallest, plain.bytes)
+            if train and plain.m <= self.recipe.batch_size:
                 raise ProblemError(
-                    f"memory_limit {limit} is too small for batches of {m}: the smallest possible is "
-                    f"{error.smallest + held} bytes: allow that many, or make the batches smaller"
+                    f"memory_limit {limit} is too small for batches of {plain.m}: the smallest possible is "
+                    f"{smallest + held} bytes: allow that many, or make the batches smaller"
                 ) from None
-            return under_limit(plain, error.smallest, train=train)
+            return plain if plain.bytes == smallest else under_limit(whole, smallest, train=train)
 
     def make(self, m: int, dtype: np.dtype, train: bool) -> tuple[Plan, Any]:
         """A plan and the C++ engine that follows it."""
@@ -258,8 +266,9 @@ def plan_for(module: Any, plan: Plan) -> Any:
         l2=net.l2,
         input=plan.start("a[0]"),
         panel_numbers=plan.panel_numbers,
+        block_numbers=plan.block_numbers,
         bytes=plan.bytes,
-        **{name: plan.start(name) for name in ("share", "gradient", "scratch_g", "scratch_u", "panel")},
+        **{name: plan.start(name) for name in ("share", "gradient", "block", "scratch_g", "scratch_u", "panel")},
     )
     for l in range(1, net.L + 1):
         there.add(layer_for(module, plan, l))
@@ -296,6 +305,7 @@ def layer_for(module: Any, plan: Plan, l: int) -> Any:
         own_backward=own.backward,
         own_gradient=own.gradient,
         columns=own.columns,
+        units_at_once=plan.units_at_once[l - 1],
         **{slot.name: slot.start for slot in layout(net) if slot.l == l},
         **{
             name: plan.start(f"{name}[{l}]")
