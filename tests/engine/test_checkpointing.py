@@ -286,7 +286,7 @@ def test_every_kind_of_layer(net, threads, share):
 
 @needs_native
 def test_what_lives_at_once_lies_apart():
-    """Walk the steps and look: no layer is written over before its last reader."""
+    """Look at each step who is still to be read: no two of them, and not what is written, overlap."""
     net = Network(9, [Dense(n, "tanh", norm="layer", dropout=0.2) for n in (9, 30, 5, 17, 64, 9, 9, 33)] + [Dense(2)])
     engine = NativeEngine(Recipe(net, get_optimizer("sgd"), 11, n_threads=1))
     plain = engine.plan(11, np.dtype("f4"))
@@ -294,33 +294,28 @@ def test_what_lives_at_once_lies_apart():
         under_limit(plain, 0)
     for limit in np.linspace(caught.value.smallest, plain.bytes - 1, 7).astype(int):
         plan = under_limit(plain, int(limit))
-        places: dict[int, list[tuple[int, int]]] = {}
-        passing = None
-        for step in plan.schedule:
-            if step.back:
-                assert step.l in places
-                del places[step.l]
-                continue
-            size = 4 * 11 * net.n[step.l]
-            mine = [(step.a, step.a + size)] + ([(step.z, step.z + size)] if step.z != step.a else [])
-            if not step.passing:
-                mine.append((step.kept, step.kept + 11 * net.n[step.l]))
-            assert step.l == 1 or step.l - 1 in places
-            for start, stop in mine:
-                assert 0 <= start < stop <= plan.bytes
-                assert all(stop <= a or b <= start for l, others in places.items() if l != step.l for a, b in others)
-            if passing is not None and passing == step.l - 1 and follows(plan.schedule, step):
-                del places[passing]
-            places[step.l], passing = mine, step.l if step.passing else None
+        lives = [(i, last_reader(plan.schedule, i), step) for i, step in enumerate(plan.schedule) if not step.back]
+        assert len(lives) >= net.L
+        for now in range(len(plan.schedule)):
+            alive = [span for i, last, step in lives if i <= now <= last for span in places(step, net, plan.m)]
+            alive.sort()
+            assert all(0 <= start < stop <= plan.bytes for start, stop in alive)
+            assert all(one[1] <= other[0] for one, other in itertools.pairwise(alive))
 
 
-def follows(schedule, step):
-    """Whether the step before this one was only on its way here: its layer is computed again before that is needed."""
-    at = next(i for i, other in enumerate(schedule) if other is step)
-    again = next(other for other in schedule[at:] if other.l == step.l - 1)
-    return not again.back and not any(
-        other.back and other.l == step.l for other in schedule[at : schedule.index(again)]
-    )
+def last_reader(schedule, i):
+    """The last step that reads what step i has computed, before the layer is computed again."""
+    l = schedule[i].l
+    again = next((j for j in range(i + 1, len(schedule)) if schedule[j].l == l and not schedule[j].back), len(schedule))
+    readers = [j for j in range(i, again) if j == i or schedule[j].l == l + 1 or (schedule[j].l == l)]
+    return max(readers)
+
+
+def places(step, net, m):
+    """(first, one past the last) byte of each array of a forward step; the passing mask is shared by all."""
+    size = 4 * m * net.n[step.l]
+    starts = {step.a: size, step.z: size} | ({} if step.passing or step.kept < 0 else {step.kept: size // 4})
+    return [(start, start + count) for start, count in starts.items()]
 
 
 @needs_native
