@@ -179,23 +179,7 @@ class NativeEngine:
         plain = lay_out(fused=fuses(self.net, m, self.recipe.clip_norm))
         if self.recipe.memory_limit is None:
             return plain
-        return self.limited(plain, lay_out(fused=False), self.recipe.memory_limit, train)
-
-    def limited(self, plain: Plan, whole: Plan, limit: int, train: bool) -> Plan:
-        """`plain` where it fits the limit, else what `under_limit` makes of `whole`, which holds the whole gradient."""
-        held = held_bytes(self.recipe, plain.dtype)
-        if plain.bytes + held <= limit:
-            return plain
-        try:
-            return under_limit(whole, limit - held, train=train)
-        except LimitError as error:
-            smallest = min(error.smallest, plain.bytes)
-            if train and plain.m <= self.recipe.batch_size:
-                raise ProblemError(
-                    f"memory_limit {limit} is too small for batches of {plain.m}: the smallest possible is "
-                    f"{smallest + held} bytes: allow that many, or make the batches smaller"
-                ) from None
-            return plain if plain.bytes == smallest else under_limit(whole, smallest, train=train)
+        return within(self.recipe, plain, lay_out(fused=False), train=train)
 
     def make(self, m: int, dtype: np.dtype, train: bool) -> tuple[Plan, Any]:
         """A plan and the C++ engine that follows it."""
@@ -275,6 +259,23 @@ def plan_for(module: Any, plan: Plan) -> Any:
     for step in plan.schedule:
         there.add_step(step.back, step.l, step.z, step.a, step.kept)
     return there
+
+
+def within(recipe: Recipe, plain: Plan, whole: Plan, *, train: bool = True) -> Plan:
+    """`plain` where it fits the limit, else what `under_limit` makes of `whole`, which holds its gradient."""
+    limit, held = recipe.memory_limit or 0, held_bytes(recipe, plain.dtype)
+    if plain.bytes + held <= limit:
+        return plain
+    try:
+        return under_limit(whole, limit - held, train=train)
+    except LimitError as error:
+        smallest = min(error.smallest, plain.bytes)
+        if train and plain.m <= recipe.batch_size:
+            raise ProblemError(
+                f"memory_limit {limit} is too small for batches of {plain.m}: the smallest possible is "
+                f"{smallest + held} bytes: allow that many, or make the batches smaller"
+            ) from None
+        return plain if plain.bytes == smallest else under_limit(whole, smallest, train=train)
 
 
 def held_bytes(recipe: Recipe, dtype: Any) -> int:
