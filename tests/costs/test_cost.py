@@ -113,7 +113,7 @@ def test_a_fault_is_one_line(capsys, arguments, says):
 
 
 @pytest.mark.skipif(extension() is None, reason="the native engine was not built")
-@pytest.mark.parametrize(("sizes", "batch", "limit"), [([800, 1500, 1500, 10], 300, None), ([256] * 20, 1200, "20MB")])
+@pytest.mark.parametrize(("sizes", "batch", "limit"), [([800, 1500, 1500, 10], 300, None), ([256] * 20, 1200, "30MB")])
 def test_a_process_that_trains_grows_by_what_is_predicted(sizes, batch, limit):
     result = cost(sizes=sizes, batch=batch, peak=True, memory_limit=limit, n_threads=1)
     assert result.measured_peak == pytest.approx(result.memory.peak, rel=0.02)

@@ -17,7 +17,11 @@ from backlit.engine.plan import useful_threads
 from backlit.engine.threads import allowed_threads, one_blas_thread
 
 LARGE = 64 * 2**20  # bytes that no cache holds
-STREAMS_OF_G = 3  # the gradient is written, read for its norm, and read by the update
+SHORT = 0.002  # seconds of a round where that is possible: less than a turn that the system gives a process
+BUDGET = 0.2  # seconds of all rounds, from which five are enough
+STREAMS = 5  # times that a vector of theta's size goes by: W is packed (2) and multiplied; the gradient is written, and
+# read by the update.  And theta and each slot twice.
+CALL = 200_000  # multiply-adds below which a call of BLAS measures the call
 
 
 @dataclass(frozen=True)
@@ -26,8 +30,9 @@ class Timing:
 
     matmul_rate : operations a second of a product of the shape in which most of the step's operations are, with the
     threads that training uses.  memory_rate : bytes a second of adding one vector to another, which reads two and
-    writes one, at the size of theta.  elementwise_rate : operations a second of the same on vectors in the cache.
-    products_seconds, elementwise_seconds, update_seconds : the parts of the prediction.
+    writes one, at the size of theta and its slots.  elementwise_rate : operations a second of the same in the cache.
+    products_seconds, elementwise_seconds, update_seconds : the parts of the prediction; the last is all that goes
+    through vectors of theta's size, the packing of W among it.
     """
 
     predicted_seconds: float
@@ -44,18 +49,20 @@ class Timing:
 def measure(recipe: Recipe, dtype: Any, ledger: Ledger, memory: Memory) -> Timing:
     """Time a step of the fastest engine on random examples, and say what the ledger predicts.
 
-    predicted = products / matmul_rate + other operations / elementwise_rate + bytes of the update / memory_rate
+    predicted = products / matmul_rate + other operations / elementwise_rate + bytes of theta's size / memory_rate
     """
     net, m, optimizer = recipe.net, recipe.batch_size, recipe.optimizer
     threads = useful_threads(net, m, allowed_threads(recipe.n_threads))
     matmul_rate = product_rate(dtype, *typical_product(net.n, m)) * threads
     elementwise_rate = vector_rate(dtype, 2**14) / (3 * dtype.itemsize) * threads
-    memory_rate = vector_rate(dtype, min(LARGE, max(memory.parameters, 2**12)))
+    vectors = 2 + len(optimizer.slots)
+    memory_rate = vector_rate(dtype, min(LARGE, max(vectors * memory.parameters // 2, 2**12)))
     again, again_products = extra_forward(net, ledger, memory.forwards)
     products = sum(ledger.matmul(phase) for phase in ("forward", "backward")) + again_products
     others = sum(ledger.total(phase) for phase in ("forward", "backward")) + again - products
-    streams = STREAMS_OF_G + 2 * (1 + len(optimizer.slots))
-    parts = (products / matmul_rate, others / elementwise_rate, streams * memory.parameters / memory_rate)
+    streams = STREAMS + 2 * (1 + len(optimizer.slots))
+    update = streams * memory.parameters / memory_rate + ledger.total("optimizer") / elementwise_rate
+    parts = (products / matmul_rate, others / elementwise_rate, update)
     seconds, name = step_seconds(recipe, dtype)
     return Timing(sum(parts), seconds, *parts, matmul_rate, elementwise_rate, memory_rate, name)
 
@@ -75,14 +82,14 @@ def step_seconds(recipe: Recipe, dtype: Any) -> tuple[float, str]:
     run(1)
     started = time.perf_counter()
     run(1)
-    steps = max(1, min(20, int(0.1 / (time.perf_counter() - started + 1e-9))))
+    steps = max(1, min(50, int(SHORT / (time.perf_counter() - started + 1e-9))))
     return fastest(lambda: run(steps)) / steps, engine.name
 
 
 def typical_product(n: tuple[int, ...], m: int) -> tuple[int, int, int]:
-    """(m, n_l, n_{l−1}) of the layer whose product is largest."""
+    """(m, n_l, n_{l−1}) of the layer whose product is largest; with more rows where that is a small one."""
     _, n_out, n_in = max((a * b, a, b) for a, b in zip(n[1:], n[:-1], strict=True))
-    return m, n_out, n_in
+    return max(m, CALL // (n_out * n_in)), n_out, n_in
 
 
 def product_rate(dtype: Any, m: int, n: int, k: int) -> float:
@@ -103,11 +110,11 @@ def vector_rate(dtype: Any, bytes: int) -> float:
     return repeats * 3 * x.nbytes / fastest(lambda: [np.add(x, y, out=x) for _ in range(repeats)])
 
 
-def fastest(run: Callable[[], Any], rounds: int = 5) -> float:
-    """The least seconds of a few rounds, after one that fills caches."""
+def fastest(run: Callable[[], Any]) -> float:
+    """The least seconds of some rounds, after one that fills caches: short ones often, so that some run undisturbed."""
     run()
-    times = []
-    for _ in range(rounds):
+    times: list[float] = []
+    while len(times) < 5 or (sum(times) < BUDGET and len(times) < 60):
         started = time.perf_counter()
         run()
         times.append(time.perf_counter() - started)
