@@ -16,6 +16,7 @@ from backlit.engine import Data, Recipe, State, get_engine
 from backlit.engine.plan import useful_threads
 from backlit.engine.threads import allowed_threads, one_blas_thread
 
+Clock = Callable[[], float]
 LARGE = 64 * 2**20  # bytes that no cache holds
 SHORT = 0.002  # seconds of a round where that is possible: less than a turn that the system gives a process
 BUDGET = 0.2  # seconds of all rounds, from which five are enough
@@ -67,7 +68,7 @@ def measure(recipe: Recipe, dtype: Any, ledger: Ledger, memory: Memory) -> Timin
     return Timing(sum(parts), seconds, *parts, matmul_rate, elementwise_rate, memory_rate, name)
 
 
-def step_seconds(recipe: Recipe, dtype: Any) -> tuple[float, str]:
+def step_seconds(recipe: Recipe, dtype: Any, clock: Clock = time.perf_counter) -> tuple[float, str]:
     """(seconds of a step, the engine's name): the fastest of a few runs of some steps."""
     net, m = recipe.net, recipe.batch_size
     engine = get_engine("auto", recipe)
@@ -83,7 +84,7 @@ def step_seconds(recipe: Recipe, dtype: Any) -> tuple[float, str]:
     started = time.perf_counter()
     run(1)
     steps = max(1, min(50, int(SHORT / (time.perf_counter() - started + 1e-9))))
-    return fastest(lambda: run(steps)) / steps, engine.name
+    return fastest(lambda: run(steps), clock) / steps, engine.name
 
 
 def typical_product(n: tuple[int, ...], m: int) -> tuple[int, int, int]:
@@ -110,12 +111,12 @@ def vector_rate(dtype: Any, bytes: int) -> float:
     return repeats * 3 * x.nbytes / fastest(lambda: [np.add(x, y, out=x) for _ in range(repeats)])
 
 
-def fastest(run: Callable[[], Any]) -> float:
+def fastest(run: Callable[[], Any], clock: Clock = time.perf_counter) -> float:
     """The least seconds of some rounds, after one that fills caches: short ones often, so that some run undisturbed."""
     run()
     times: list[float] = []
     while len(times) < 5 or (sum(times) < BUDGET and len(times) < 60):
-        started = time.perf_counter()
+        started = clock()
         run()
-        times.append(time.perf_counter() - started)
+        times.append(clock() - started)
     return min(times)
