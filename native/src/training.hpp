@@ -66,6 +66,7 @@ template <class T> class Trainer {
     Trainer(Network<T>& net, const OptimizerPlan& optimizer) : net(net), optimizer(optimizer), parts(net.plan.threads) {
         for (auto& part : parts) part.squares.resize(net.L()), part.delta.resize(net.L() + 1), part.a.resize(net.L() + 1);
         share_out();
+        net.layer_gradient = [this](int l, const Batch<T>& batch, int t, T* grad) { early_gradient(l, batch, t, grad); };
         if (net.plan.block >= 0) apart.reset(static_cast<T*>(std::malloc(sizeof(T) * net.plan.parameters)));
         if (net.plan.block >= 0 && !apart) throw std::bad_alloc();
     }
@@ -152,6 +153,17 @@ template <class T> class Trainer {
         });
     }
 
+    // Under a schedule: layer l's gradient, in the blocks that it is computed in without one, dealt out to the shares.
+    void early_gradient(int l, const Batch<T>& batch, int t, T* grad) {
+        const LayerPlan& q = net.layer(l);
+        int dealt = 0;
+        for (int s = 0; s < net.plan.threads; ++s)
+            each_block(s, [&](int of, i64 first, i64 last) {
+                if (of == l && dealt++ % net.plan.threads == t)
+                    net.gradient(l, batch, t, first, last, grad + q.W + first * q.n_in, grad);
+            });
+    }
+
     static void forget(Findings<T>& mine) {
         mine.squares_all = 0, mine.squares_W = 0, mine.largest_g = 0;
         for (auto& s : mine.squares) s = 0;
@@ -176,7 +188,7 @@ template <class T> class Trainer {
     void part_gradient(const Batch<T>& batch, int t, int l, i64 first, i64 last, T* W, T* grad) {
         const LayerPlan& q = net.layer(l);
         Findings<T>& mine = parts[t];
-        net.gradient(l, batch, t, first, last, W, grad);
+        if (net.plan.schedule.empty()) net.gradient(l, batch, t, first, last, W, grad);  // else early_gradient did
         const i64 count = (last - first) * q.n_in;
         if (net.plan.l2) {
             double squares;

@@ -34,7 +34,11 @@ class Data:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What stays the same from the first step to the last."""
+    """What stays the same from the first step to the last.
+
+    memory_limit : bytes that a step may take, parameters, optimizer and workspace together; activations are computed
+    again where they would not fit.  The numbers stay the same, to the bit.  The reference engine has no such limit.
+    """
 
     net: Network
     optimizer: Optimizer
@@ -45,6 +49,7 @@ class Recipe:
     n_threads: int | None = (
         None  # None: what the machine and OMP_NUM_THREADS allow; the reference engine has no use for it
     )
+    memory_limit: int | None = None
 
 
 @dataclass
