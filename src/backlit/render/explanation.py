@@ -6,6 +6,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from backlit.core.problem import Problem
 from backlit.derivation import Derivation, derive
 from backlit.derivation.document import Line, Step
@@ -119,7 +121,7 @@ def described_steps(step: Step) -> list[dict[str, Any]]:
     """A step and its entries as plain values."""
     from backlit.render.latex import latex
 
-    value = step.value.tolist() if hasattr(step.value, "tolist") else step.value
+    value = None if step.value is None else np.asarray(step.value, float).tolist()
     whole = {
         "id": step.id,
         "equation": step.equation,
@@ -162,6 +164,7 @@ def explain(
     steps: int = 1,
     digits: int = 5,
     entry: str | None = None,
+    fractions: bool = False,
 ) -> Explanation:
     """Work out where every number of a problem's gradient comes from.
 
@@ -178,7 +181,9 @@ def explain(
     name = f"the example “{example}”" if example else Path(found.name).name
     if entry is not None:
         return Explanation(derive_entry(found, entry, digits=digits, title=f"{entry} of {name}"))
-    return Explanation(derive(found, steps=steps, digits=digits, title=f"Backpropagation, worked: {name}"))
+    return Explanation(
+        derive(found, steps=steps, digits=digits, fractions=fractions, title=f"Backpropagation, worked: {name}")
+    )
 
 
 def finite(value: Any) -> Any:

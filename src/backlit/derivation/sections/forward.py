@@ -187,7 +187,7 @@ def normalized(s: Scene, l: int, equation: str, over: str) -> Step:
     def entry(s: Scene, i: int, j: int) -> Line:
         g = j if s.layer(l).norm == "batch" else i
         top = minus(s.num(s.trace.z[l][i, j], f"z[{l}]"), s.num(norm.mean.ravel()[g], f"mu[{l}]"))
-        bottom = Root(Add(s.num(norm.variance.ravel()[g], f"sigma2[{l}]"), constant(s.layer(l).eps)))
+        bottom = Root(Add(s.num(norm.variance.ravel()[g], f"sigma2[{l}]"), s.setting(s.layer(l).eps)))
         return line(
             s.label([i]),
             [at(s.sym("x_hat", l, [i]), j)],
@@ -321,7 +321,7 @@ def dropout(s: Scene, l: int) -> Step:
 def skip(s: Scene, l: int) -> Step:
     """[SK1]."""
     layer = s.layer(l)
-    k, scale, id = int(layer.skip_from or 0), constant(layer.skip_scale), f"a[{l}]"
+    k, scale, id = int(layer.skip_from or 0), s.setting(layer.skip_scale), f"a[{l}]"
     inner = "r" if s.trace.mask[l] is not None else "h"
     before = s.trace.h[l] if s.trace.mask[l] is None else s.trace.h[l] * s.trace.mask[l]
 
@@ -405,7 +405,7 @@ def cost(s: Scene) -> Step:
     notes = []
     if s.net.l2:
         lengths = [(W**2).sum() for W in s.params.W[1:]]
-        lam = constant(s.net.l2)
+        lam = s.setting(s.net.l2)
         symbol = Add(symbol, MatMul(Frac(Sym("lambda"), TWO), BigSum("l", Pow(Fn("norm", (Sym("W", "l"),)), TWO))))
         squares: list[Expr] = [s.num(v) for v in lengths]
         inner = Add(*s.terms(squares)) if len(squares) > 1 else squares[0]

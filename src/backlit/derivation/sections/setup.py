@@ -12,12 +12,12 @@ from backlit.derivation.sections.forward import index_k
 MANY = 6  # units of a layer, and layers, that are drawn
 
 
-def setup(s: Scene) -> Section:
-    """The network as it is."""
+def setup(s: Scene, *, drawn: bool = True) -> Section:
+    """The network as it is.  drawn : with its picture, which needs the numbers of both passes."""
     blocks: list[Block] = [
         Paragraph(notation(s)),
         layers(s),
-        *([network(s)] if s.net.L <= 8 else []),
+        *([network(s)] if drawn and s.net.L <= 8 else []),
         Paragraph(("The numbers that are given:",)),
         *given(s),
     ]
@@ -163,10 +163,3 @@ def sought(s: Scene) -> Section:
         Formula(Chain((Sym("delta", "l"), Partial(Sym("ell"), Sym("z", "l"))), ("=",))),
     )
     return Section("sought", "What is sought", blocks)
-
-
-def Fn_partial(s: Scene) -> Expr:
-    """∂ℓ/∂z_l."""
-    from backlit.derivation.expressions import Partial
-
-    return Partial(Sym("ell"), Sym("z", "l"))

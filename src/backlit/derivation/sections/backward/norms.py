@@ -60,7 +60,7 @@ def through_moments(s: Scene, l: int, equation: str, batch: bool) -> Step:
     id, norm = f"delta[{l}]", s.trace.norm[l]
     g = s.params.gamma[l] * s.grad.u[l]
     mean, along = g.mean(norm.axis, keepdims=True), (norm.x_hat * g).mean(norm.axis, keepdims=True)
-    eps = constant(s.layer(l).eps)
+    eps = s.setting(s.layer(l).eps)
 
     def entry(s: Scene, i: int, j: int) -> Line:
         k = j if batch else i
