@@ -4,8 +4,8 @@ import numpy as np
 
 from backlit.core.network import Dense
 from backlit.derivation.document import Block, Diagram, Edge, Formula, Node, Paragraph, Section, Table, Text
-from backlit.derivation.expressions import BigSum, Chain, Expr, Partial, Sym, Transpose
-from backlit.derivation.functions import applied, loss_of
+from backlit.derivation.expressions import Chain, Expr, Partial, Sym, Transpose
+from backlit.derivation.functions import applied, loss_of, loss_over
 from backlit.derivation.scene import Scene, at
 from backlit.derivation.sections.forward import index_k
 
@@ -142,7 +142,7 @@ def sought(s: Scene) -> Section:
     n = s.net.n[-1]
     ell: Expr = loss_of(s.net.loss, [at(a, k) for k in range(n)], [at(y, k) for k in range(n)])
     if n > 4:
-        ell = BigSum("k", loss_of(s.net.loss, [index_k(a)], [index_k(y)]))
+        ell = loss_over(s.net.loss, [index_k(a)], [index_k(y)], n)
     wanted: list[Expr] = [s.cost_slope("W", 1), s.cost_slope("b", 1)]
     blocks: tuple[Block, ...] = (
         Paragraph(("The loss of one example is",)),

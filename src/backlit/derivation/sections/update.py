@@ -149,9 +149,9 @@ def parameter_step(s: Scene, u: Updated, slot: Slot) -> Step:
         else "Each parameter moves by its step; the entries show how its state and its step are made.",
         "update",
         tuple(frozen_lines(s, u, slot, id) if frozen else tensor_lines(s, u, slot, id)),
-        () if frozen else tuple(x for i in entry_indices(s, shape, FEW) for x in entry_lines(s, u, slot, i, id)),
+        tuple(x for i in entry_indices(s, shape, FEW) for x in entry_lines(s, u, slot, i, id)),
         value=u.after[slot],
-        hidden="" if frozen else hidden(shape, f"update_{slot}", FEW),
+        hidden=hidden(shape, f"update_{slot}", FEW),
     )
 
 
@@ -224,6 +224,9 @@ def entry_lines(s: Scene, u: Updated, slot: Slot, index: tuple[int, ...], id: st
     own = f"{entry_id(f'update_{slot}', index)}{tag(u)}"
     old, new = s.num(u.before.theta[e], before(s, u, slot)), s.num(u.after.theta[e], id)
     symbol, g = at(Sym(slot.name, str(slot.l)), *index), s.num(u.gradient.theta[e], upstream(u, slot))
+    if slot.name == "b" and not s.layer(slot.l).train_bias:
+        yield line("", [symbol], [old], own)
+        return
     if clips(s):
         clipped = s.num(u.clipped.theta[e])
         symbols = [at(Sym("g", str(slot.l)), *index)]

@@ -9,6 +9,7 @@ from backlit.derivation.expressions import (
     Had,
     MatMul,
     Mul,
+    Partial,
     Sym,
     Transpose,
 )
@@ -27,6 +28,11 @@ def through_dropout(s: Scene, l: int) -> Step:
         made = Had(s.columns(s.grad.a[l], cols, f"grad_a[{l}]"), s.columns(s.trace.mask[l], cols, f"a[{l}]"))
         return symbols, [made, s.columns(value, cols, id)]
 
+    def entry(s: Scene, i: int, j: int) -> Line:
+        made = Mul(s.num(s.grad.a[l][i, j], f"grad_a[{l}]"), s.num(s.trace.mask[l][i, j], f"a[{l}]"))
+        symbol = Partial(s.slope("h", l, [i]).of, at(s.sym("h", l, [i]), j))
+        return line(s.label([i]), [symbol], [made, s.num(value[i, j], id)], entry_id(id, (i, j)))
+
     return Step(
         id,
         "DO2",
@@ -35,7 +41,9 @@ def through_dropout(s: Scene, l: int) -> Step:
         "What was dropped gets no gradient; the rest is scaled as on the way up.",
         "backward",
         lines(s, build),
+        entries(s, id, value.shape, entry),
         value=value,
+        hidden=hidden(value.shape, id),
     )
 
 
