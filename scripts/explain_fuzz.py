@@ -158,7 +158,13 @@ def seeded(number, batch, tally, options):
     """Check a batch of documents."""
 
     @seed(number)
-    @settings(max_examples=batch, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=batch,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
     @given(cases(**options))
     def one(case):
         problem, printed = case

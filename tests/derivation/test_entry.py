@@ -1,5 +1,7 @@
 """`--entry`: every entry of every quantity by itself, with what each example adds to it."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -18,7 +20,7 @@ NET = Network(2, [Dense(2, "tanh"), Dense(1)])
 SMALL = Problem(NET, NET.init(seed=0), X=[[0.5, 1.0], [2.0, -1.0]], y=[[1.0], [0.0]])
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(problems(running=False, depths=(1, 2, 3), widths=(1, 2, 3), rows=(1, 2, 3)))
 def test_every_quantity_has_its_entries(drawn):
     seed = None if drawn.dropout is None else drawn.dropout.seed
@@ -89,9 +91,8 @@ def test_many_examples_are_summed_in_one_row():
     ("mu[1][0]", "there is no mu[1] here: that layer has z[1], a[1]"),
 ])  # fmt: skip
 def test_a_bad_id_is_one_line_with_the_remedy(id, said):
-    with pytest.raises(ProblemError) as raised:
+    with pytest.raises(ProblemError, match=re.escape(said)) as raised:
         derive_entry(SMALL, id)
-    assert said in str(raised.value)
     assert "\n" not in str(raised.value)
 
 

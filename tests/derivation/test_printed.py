@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from tests.derivation.reading import latex, text
 from tests.derivation.reading.judge import Untrue, judge
 from tests.derivation.reading.meaning import Unreadable, nodes, value
-from tests.render.test_derivation_formats import from_mathml, from_typst
+from tests.render.test_derivation_formats import from_mathml
 
 from backlit.derivation import derive
 from backlit.derivation.evaluate import nodes as tree_nodes
@@ -37,7 +37,7 @@ sys.modules["explain_fuzz"] = fuzz  # its dataclass looks its module up
 SPEC.loader.exec_module(fuzz)
 
 
-@settings(max_examples=16)
+@settings(max_examples=8)
 @given(fuzz.cases(depths=(1, 2, 3), widths=(1, 2, 3), rows=(1, 2, 3)))
 def test_every_line_reads_back_and_holds(case):
     problem, printed = case
@@ -75,7 +75,7 @@ def same_numbers(derivation):
         found["tree"] += tokens(node.text for node in tree_nodes(expr) if isinstance(node, Num))
         found["text"] += tokens(node[1] for node in nodes(text.read(text_lines(expr))) if node[0] == "num")
         found["latex"] += tokens(node[1] for node in nodes(latex.read(aligned(expr))) if node[0] == "num")
-        found["typst"] += spelled(without_symbols(from_typst(typst_aligned(expr))))
+        found["typst"] += spelled(from_typst(typst_aligned(expr)))
         found["html"] += spelled(from_mathml(without_symbols_html(pieces(expr))))
     counts = {name: {key: n for key, n in counter.items() if n} for name, counter in found.items()}
     for name in counts:
@@ -86,9 +86,10 @@ def spelled(made):
     return Counter(re.findall(r"\d+(?:\.\d+)?(?:e-?\d+)?|∞|NaN", made))
 
 
-def without_symbols(made):
-    """Typst without the numbers that are part of a symbol: σ², β₁, 1ᵀ."""
-    return re.sub(r"sigma\^2|bold\(1\)\^top|beta_[12](?!\d)", "", made)
+def from_typst(made):
+    """Typst without indices, and without the numbers that are part of a symbol: σ², β₁, 1ᵀ."""
+    made = re.sub(r" times 10\^\((-?\d+)\)", r"e\1", made)
+    return re.sub(r"sigma\^2|bold\(1\)\^top|beta_[12](?!\d)|_\([^()]*\)|\^\(\([^()]*\)\)", "", made)
 
 
 def without_symbols_html(made):
@@ -96,7 +97,7 @@ def without_symbols_html(made):
     made = re.sub(r"<msup><mi>σ</mi><mn>2</mn></msup>|<msup><mn>1</mn><mo>⊤</mo></msup>", "<mi>x</mi>", made)
     accent = r'(?:<mover accent="true"><mi>\w</mi><mo>\^</mo></mover>|<mi>[^<]+</mi>)'
     made = re.sub(rf"(<msub(?:sup)?>{accent})<mn>\d+</mn>", r"\1", made)
-    return re.sub(r'<munder>.*?</munder>|<munderover>.*?</munderover>', "", made)
+    return re.sub(r"<munder>.*?</munder>|<munderover>.*?</munderover>", "", made)
 
 
 def same_documents(made: Explanation):
@@ -150,13 +151,13 @@ def test_matrices_are_read_from_their_drawing():
     "1 + = 2", "2 · = 3", "(1 + 2 = 3", "max(1, = 2", "1 2) = 3", "σ 3 = 4", "§ = 1", "1 = 2 =", "", "[1  2; 3 = 4"
 ])  # fmt: skip
 def test_what_no_one_can_read_is_an_error(line):
-    with pytest.raises(Unreadable):
+    with pytest.raises(Unreadable, match=r"."):
         text.read([line])
 
 
 @pytest.mark.parametrize("source", [r"1 + = 2", r"\frac{1} = 2", r"\left(1 = 2", r"\foo = 1", r"2 \times 3 = 6", "1 }"])
 def test_latex_that_no_one_can_read_is_an_error(source):
-    with pytest.raises(Unreadable):
+    with pytest.raises(Unreadable, match=r"."):
         latex.read(source)
 
 
@@ -170,10 +171,12 @@ def test_latex_that_no_one_can_read_is_an_error(source):
     "1/3 + 1/3 = 3/4",
 ])  # fmt: skip
 def test_an_untrue_line_is_found(line):
-    with pytest.raises(Untrue):
+    with pytest.raises(Untrue, match="chain"):
         judge(text.read([line]), 5)
 
 
-@pytest.mark.parametrize("line", ["0.33333·3 ≈ 1.0000", "1.23457·2 = 2.4691", "1/3 + 1/3 = 2/3", "−0.5·(−2) = 1"])
+@pytest.mark.parametrize(
+    "line", ["(1.2346 − 1.2345)·10000 ≈ 1.2345", "1.23457·2 = 2.4691", "1/3 + 1/3 = 2/3", "−0.5·(−2) = 1"]
+)
 def test_a_true_line_is_not(line):
     assert judge(text.read([line]), 5) == 1

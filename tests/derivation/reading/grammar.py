@@ -1,7 +1,7 @@
 """The grammar that every format shares, over tokens (kind, text); a format turns its lines into tokens.
 
-Kinds: num, sym, fn, op (+ − · ⊙ / ^), rel (= ≈ ← → : > < ≤), open ( ( [ | ‖ ), close, sub, sup, big, root, exp, T, dots, comma,
-row (matrix: next row), cell (matrix: next cell), frac (its two groups follow), end.
+Kinds: num, sym, fn, op (+ − · ⊙ /), rel (= ≈ ← → : > < ≤), open and close, sub, sup, T, comma, dots, big, end; and
+with tokens of their own inside: group, frac (two), root, exp, mean, sup, mat (rows of cells).
 """
 
 from tests.derivation.reading.meaning import Unreadable

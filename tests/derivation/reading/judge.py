@@ -6,7 +6,6 @@ may stand for, and not by themselves.
 """
 
 import numpy as np
-
 from tests.derivation.reading.meaning import Symbolic, nodes, value
 
 TRIES = 12

@@ -7,12 +7,24 @@ from tests.derivation.reading.meaning import FUNCTIONS, Unreadable
 
 RELATIONS = {r"\approx": "≈", r"\leftarrow": "←", r"\to": "→", r"\le": "≤"}
 OPERATORS = {r"\cdot": "·", r"\odot": "⊙"}
-LETTERS = {"ell", "delta", "gamma", "beta", "mu", "varepsilon", "eta", "theta", "lambda", "omega", "rho", "Delta", "Omega"}
+LETTERS = {
+    "ell",
+    "delta",
+    "gamma",
+    "beta",
+    "mu",
+    "varepsilon",
+    "eta",
+    "theta",
+    "lambda",
+    "omega",
+    "rho",
+    "Delta",
+    "Omega",
+}
 FUNCTION = {r"\sigma": "σ", r"\Phi": "Φ", r"\phi": "ϕ", r"\varphi": "φ", r"\tanh": "tanh", r"\ln": "ln"}
 FUNCTION |= {r"\max": "max", r"\min": "min", r"\exp": "exp"}
-TOKEN = re.compile(
-    r"\s+|\\[,;]|\\[a-zA-Z]+\*?|\\\\|\\ |\d+(?:\.\d+)?|[a-zA-Z]|[-+=<>:(){}\[\]|,^_&'/]|.", re.DOTALL
-)
+TOKEN = re.compile(r"\s+|\\[,;]|\\[a-zA-Z]+\*?|\\\\|\\ |\d+(?:\.\d+)?|[a-zA-Z]|[-+=<>:(){}\[\]|,^_&'/]|.", re.DOTALL)
 
 
 def read(source):
@@ -135,7 +147,12 @@ class Source:
             word = self.next()
             if word not in (*"()[]", r"\lvert", r"\rvert", r"\lVert", r"\rVert"):
                 raise Unreadable(f"a delimiter {word}")
-        sides = {r"\lvert": ("open", "|"), r"\rvert": ("close", "|"), r"\lVert": ("open", "‖"), r"\rVert": ("close", "‖")}
+        sides = {
+            r"\lvert": ("open", "|"),
+            r"\rvert": ("close", "|"),
+            r"\lVert": ("open", "‖"),
+            r"\rVert": ("close", "‖"),
+        }
         return sides.get(word) or ("open" if word in "([" else "close", word)
 
     def exponent(self, before):
@@ -198,7 +215,7 @@ class Source:
             self.at += 4
             return [("sym", "vmax" + self.scripts(example_only=True))]
         letter = word.removeprefix("\\")
-        if (word.startswith("\\") and letter in LETTERS | {"sigma", "varphi"}) or len(word) == 1 and word.isalpha():
+        if (word.startswith("\\") and letter in LETTERS | {"sigma", "varphi"}) or (len(word) == 1 and word.isalpha()):
             if word == "e":
                 return [("sym", "e")]
             return [("sym", letter + self.scripts(example_only=True))]

@@ -27,7 +27,7 @@ def normal_cdf(u):
 
 
 def normal_pdf(u):
-    return np.exp(-np.asarray(u, float) ** 2 / 2) / math.sqrt(2 * math.pi)
+    return np.exp(-(np.asarray(u, float) ** 2) / 2) / math.sqrt(2 * math.pi)
 
 
 def softplus(u):

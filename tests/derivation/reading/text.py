@@ -5,17 +5,15 @@ import re
 from tests.derivation.reading.grammar import Reader
 from tests.derivation.reading.meaning import FUNCTIONS, Unreadable
 
-TOP, MID, LOW = "⎡⎢⎣", "⎤⎥⎦", ""
 SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 LETTERS = "WbazuhrpxymncsgvdtijklLJCℓδγβμεηθλωφρAZUHRYΔΩ"
-NAMES = sorted(FUNCTIONS.keys() - {"abs", "norm", "sqrt"}, key=len, reverse=True) + ["mean", "huber", "loss", "φ"]
+NAMES = [*sorted(FUNCTIONS.keys() - {"abs", "norm", "sqrt"}, key=len, reverse=True), "mean", "huber", "loss", "φ"]
 NUMBER = r"\d+(?:\.\d+)?(?:×10⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)?|∞|NaN"
 BELOW, ABOVE = "₀₁₂₃₄₅₆₇₈₉ₗ₋₊ᵢⱼₖₘₙ₌", r"(?:⁽[ⁱʲᵏ⁰¹²³⁴⁵⁶⁷⁸⁹]+⁾)"
-SYMBOL = (
-    rf"(?:1ᵀ(?![\d.])|diag\(ω\)|mask|Mask|Δθ|β[₁₂](?![₀-₉])|vᵐᵃˣ|σ²(?!\()|[xX]̂|[{LETTERS}])[{BELOW}]*{ABOVE}?"
-)
+SYMBOL = rf"(?:diag\(ω\)|mask|Mask|Δθ|β[₁₂](?![₀-₉])|vᵐᵃˣ|σ²(?!\()|[xX]̂|[{LETTERS}])[{BELOW}]*{ABOVE}?"
 ENTRY = rf"\[{SYMBOL}\][{BELOW},]+"
 TOKENS = [
+    ("sym", "1ᵀ"),
     ("num", NUMBER),
     ("sym", rf"∂(?:{ENTRY}|{SYMBOL})/∂(?:{ENTRY}|{SYMBOL})"),
     ("fn", rf"(?:{'|'.join(map(re.escape, NAMES))})′?(?=\()"),
@@ -63,9 +61,9 @@ def rows_of(lines):
     """Group lines that belong to one row of boxes: a line joins the one above it where a bracket goes on."""
     groups = []
     for line in lines:
-        if groups and set("⎢⎣⎜⎝") & set(line) and open_above(groups[-1], columns(line)):
-            groups[-1].append(line)
-        elif groups and not set("⎡⎢⎣⎛⎜⎝") & set(line) and not line.strip():
+        if (groups and set("⎢⎣⎜⎝") & set(line) and open_above(groups[-1], columns(line))) or (
+            groups and not set("⎡⎢⎣⎛⎜⎝") & set(line) and not line.strip()
+        ):
             groups[-1].append(line)
         else:
             groups.append([line])
