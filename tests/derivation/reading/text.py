@@ -107,7 +107,7 @@ def fold_row(lines):
         if column[middle] == "[":
             end = next((e for e in range(k, width) if grid[middle][e] == "]"), width)
             text = "".join(grid[middle][k : end + 1])
-            if "  " in text or not re.match(r"[₀-₉]", "".join(grid[middle][end + 1 : end + 2])):
+            if "  " in text or not re.match(rf"[{BELOW}]", "".join(grid[middle][end + 1 : end + 2])):
                 folded += single(grid[middle][k : end + 1])
                 k = end + 1
                 continue

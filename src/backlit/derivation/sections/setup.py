@@ -53,7 +53,8 @@ def notation(s: Scene) -> Text:
         " is the slope of one example's loss at ",
         Sym("z", "l"),
         ", with no 1/m in it. Formulas count entries from 1, ids such as grad_W[2][0,1] from 0, as NumPy does. "
-        "= means that the printed figures give the printed result, ≈ that they do up to the last places.",
+        "= means that the printed figures give the printed result; where it takes that, the factors of a line have "
+        "more digits than its result. ≈ means that the figures agree up to their last places.",
     )
 
 
@@ -111,7 +112,7 @@ def network(s: Scene) -> Diagram:
     return Diagram(
         "The network: activations of the first example in the units, δ below them, weights on the lines; negative "
         "weights are dashed." + left_out,
-        f"{s.net.L + 1} columns of units, from {s.net.n[0]} inputs to {s.net.n[-1]} outputs.",
+        f"{s.net.L + 1} columns of units, from the inputs ({s.net.n[0]}) on the left to the outputs ({s.net.n[-1]}).",
         tuple(nodes),
         tuple(edges),
     )
