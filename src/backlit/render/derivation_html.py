@@ -17,10 +17,11 @@ from backlit.derivation.document import (
     Table,
     Text,
 )
-from backlit.render.drawings import diagram_svg, plot_svg
+from backlit.render.drawings import drawn
 from backlit.render.inline import inline
 from backlit.render.mathml import mathml, pieces
 from backlit.render.pages import page
+from backlit.render.picture_svg import svg
 
 WAYS = {"forward": ("▲", "forward"), "backward": ("▼", "backward"), "update": ("●", "update")}
 
@@ -64,12 +65,11 @@ def block_html(block: Block, id: str) -> str:
             return f"<{kind}>{''.join(f'<li>{words(item)}</li>' for item in block.items)}</{kind}>"
         case Diagram():
             around = f'class="scroll" tabindex="0" role="group" aria-label="{escape(block.caption)}"'
-            drawn = f"<div {around}>{diagram_svg(block, id)}</div>"
-            return f"<figure>{drawn}<figcaption>{escape(block.caption)}</figcaption></figure>"
+            made = f"<div {around}>{svg(drawn(block), id)}</div>"
+            return f"<figure>{made}<figcaption>{escape(block.caption)}</figcaption></figure>"
         case Plot():
-            return (
-                f'<figure class="small">{plot_svg(block, id)}<figcaption>{escape(block.caption)}</figcaption></figure>'
-            )
+            caption = f"<figcaption>{escape(block.caption)}</figcaption>"
+            return f'<figure class="small">{svg(drawn(block), id)}{caption}</figure>'
 
 
 def words(parts: Text) -> str:

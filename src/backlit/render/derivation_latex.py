@@ -17,11 +17,14 @@ from backlit.derivation.document import (
     Text,
 )
 from backlit.derivation.expressions import Chain, Expr
+from backlit.render.drawings import drawn
 from backlit.render.latex import aligned, latex
+from backlit.render.picture_tikz import PREAMBLE as COLORS
+from backlit.render.picture_tikz import tikz
 
 PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
 \usepackage[utf8]{inputenc}
-\usepackage{amsmath,amssymb,graphicx}
+\usepackage{amsmath,amssymb,graphicx,tikz}
 \usepackage[margin=2.2cm]{geometry}
 \setcounter{MaxMatrixCols}{20}
 \setlength{\parindent}{0pt}
@@ -70,6 +73,12 @@ MARKS = {
     "φ": r"$\varphi$",
     "ω": r"$\omega$",
     "Σ": r"$\Sigma$",
+    "▲": r"$\blacktriangle$",
+    "▼": r"$\blacktriangledown$",
+    "⋮": r"$\vdots$",
+    **{c: f"$_{n}$" for n, c in enumerate("₀₁₂₃₄₅₆₇₈₉")},
+    **{c: f"$^{n}$" for n, c in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹") if n not in (2,)},
+    "⁻": "$^-$",
 }
 ESCAPES = {c: "\\" + c for c in "#$%&_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"} | {"^": r"\^{}"}
 
@@ -78,7 +87,7 @@ def to_latex(derivation: Derivation) -> str:
     """The whole document."""
     body = [line for section in derivation.sections for line in section_lines(section)]
     head = [rf"\section*{{{escaped(derivation.title)}}}", escaped(derivation.subtitle), ""]
-    return "\n".join([PREAMBLE, r"\begin{document}", *head, *body, r"\end{document}", ""])
+    return "\n".join([PREAMBLE + COLORS, r"\begin{document}", *head, *body, r"\end{document}", ""])
 
 
 def escaped(text: str) -> str:
@@ -132,7 +141,7 @@ def block_lines(block: Block) -> list[str]:
             kind = "enumerate" if block.numbered else "itemize"
             return [rf"\begin{{{kind}}}", *(rf"\item {words(item)}" for item in block.items), rf"\end{{{kind}}}"]
         case Plot() | Diagram():
-            return [rf"\emph{{{escaped(block.caption)}}} {escaped(block.description)}"]
+            return [tikz(drawn(block), escaped), "", rf"\emph{{{escaped(block.caption)}}}"]
 
 
 def step_lines(step: Step) -> list[str]:
