@@ -6,8 +6,8 @@ A character holds 2 × 4 dots; dots are counted from the upper left.
 >>> canvas.line((0, 0), (11, 7))
 >>> canvas.put(4, 0, "up")
 >>> print("\\n".join(canvas.rows()))
-⠑⢄   up
-   ⠑⠢⢄
+⠑⠢⣀ up
+   ⠉⠢⢄
 """
 
 from backlit.render.boxes import width_of

@@ -22,8 +22,7 @@ from backlit.render.inline import inline
 from backlit.render.mathml import mathml, pieces
 from backlit.render.pages import page
 from backlit.render.picture_svg import svg
-
-WAYS = {"forward": ("▲", "forward"), "backward": ("▼", "backward"), "update": ("●", "update")}
+from backlit.render.ways import SIGNS
 
 
 def to_html(derivation: Derivation) -> str:
@@ -79,10 +78,9 @@ def words(parts: Text) -> str:
 
 def step_values(step: Step) -> dict[str, Any]:
     """What the template of a step shows."""
-    arrow, way = WAYS[step.way]
     return {
-        "arrow": arrow,
-        "way": way,
+        "arrow": SIGNS[step.way],
+        "way": step.way,
         "formula": mathml(step.formula),
         "spoken": inline(step.formula),
         "shapes": [(mathml(of), size) for of, size in step.shapes],

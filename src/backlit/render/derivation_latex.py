@@ -21,6 +21,7 @@ from backlit.render.drawings import drawn
 from backlit.render.latex import aligned, latex
 from backlit.render.picture_tikz import PREAMBLE as COLORS
 from backlit.render.picture_tikz import tikz
+from backlit.render.ways import SIGNS
 
 PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
 \usepackage[utf8]{inputenc}
@@ -75,6 +76,7 @@ MARKS = {
     "Σ": r"$\Sigma$",
     "▲": r"$\blacktriangle$",
     "▼": r"$\blacktriangledown$",
+    "●": r"$\bullet$",
     "⋮": r"$\vdots$",
     **{c: f"$_{n}$" for n, c in enumerate("₀₁₂₃₄₅₆₇₈₉")},
     **{c: f"$^{n}$" for n, c in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹") if n not in (2,)},
@@ -148,7 +150,7 @@ def step_lines(step: Step) -> list[str]:
     """One step."""
     equation = f" ({step.equation})" if step.equation else ""
     made = [
-        rf"\paragraph{{{escaped(step.title)}{equation}}} \texttt{{{escaped(step.id)}}}\quad ${latex(step.formula)}$",
+        rf"\paragraph{{\textcolor{{{step.way}}}{{{escaped(SIGNS[step.way])}}} {escaped(step.title)}{equation}}} \texttt{{{escaped(step.id)}}}\quad ${latex(step.formula)}$",
         "",
     ]
     made.append(escaped(step.sentence))

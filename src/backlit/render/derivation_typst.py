@@ -17,8 +17,10 @@ from backlit.derivation.document import (
 from backlit.derivation.expressions import Chain, Expr
 from backlit.errors import BacklitError
 from backlit.render.drawings import drawn
+from backlit.render.picture import HUES
 from backlit.render.picture_typst import PREAMBLE as MARKS
 from backlit.render.picture_typst import picture_typst
+from backlit.render.ways import SIGNS
 from backlit.render.typst import aligned, typst
 
 PREAMBLE = """#set page(paper: "a4", margin: 2.2cm, numbering: "1")
@@ -98,7 +100,8 @@ def block_lines(block: Block) -> list[str]:
 def step_lines(step: Step) -> list[str]:
     """One step."""
     equation = f" ({step.equation})" if step.equation else ""
-    made = [f"=== {escaped(step.title + equation)}", "", f"`{step.id}` #h(1em) ${typst(step.formula)}$", ""]
+    sign = f'#text(fill: rgb("{HUES[step.way]}"))[{SIGNS[step.way]}]'
+    made = [f"=== {sign} {escaped(step.title + equation)}", "", f"`{step.id}` #h(1em) ${typst(step.formula)}$", ""]
     made.append(escaped(step.sentence))
     if step.shapes:
         made += ["", "Shapes: " + ", ".join(f"${typst(of)}$ is {size}" for of, size in step.shapes) + "."]

@@ -86,4 +86,3 @@ class Picture:
     def fitted(self, width: float, height: float, most: float = 0.75) -> float:
         """Points of paper for a px, so that it fits into `width` × `height` pt."""
         return min(most, width / self.width, height / self.height)
-

@@ -62,10 +62,7 @@ def stroke_typst(mark: Stroke, pt: float) -> str:
 def tip_typst(mark: Stroke, pt: float) -> str:
     """An arrow's head, turned as the stroke ends."""
     (x1, y1), (x2, y2) = mark.points[-2:]
-    return (
-        f"#tip({length(x2 * pt)}, {length(y2 * pt)}, calc.atan2({x2 - x1:.1f}, {y2 - y1:.1f}), "
-        f'"{HUES[mark.hue]}")'
-    )
+    return f'#tip({length(x2 * pt)}, {length(y2 * pt)}, calc.atan2({x2 - x1:.1f}, {y2 - y1:.1f}), "{HUES[mark.hue]}")'
 
 
 def shape_typst(mark: Shape, pt: float) -> str:

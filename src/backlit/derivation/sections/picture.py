@@ -47,7 +47,9 @@ def network(s: Scene) -> Diagram:
             nodes.append(unit(s, l, j, column, row + (tallest - len(units)) / 2))
         if column and columns[column - 1] is not None:
             edges += weights(s, l)
-    left_out = " Large layers and deep networks are drawn in part." if any(node.kind == "dots" for node in nodes) else ""
+    left_out = (
+        " Large layers and deep networks are drawn in part." if any(node.kind == "dots" for node in nodes) else ""
+    )
     return Diagram(
         "The network: activations of the first example in the units, δ below them, weights on the lines; negative "
         "weights are dashed." + left_out,
