@@ -41,6 +41,7 @@ template <class T> Kernels<T> table() {
     fill_activations(t, std::make_integer_sequence<int, n_phi>{});
     fill_losses(t, std::make_integer_sequence<int, n_losses>{});
     fill_updates(t, std::make_integer_sequence<int, n_optimizers>{});
+    t.gather = gather<T>;
     t.softmax = softmax<T>;
     t.softmax_pull_back = softmax_pull_back<T>;
     t.product_transposed = product_transposed<T>;

@@ -38,6 +38,7 @@ template <class T> struct Kernels {
 
     void (*activate[14])(T* u, T* a, const T* bias, i64 m, i64 n, T alpha);
     void (*pull_back[14])(T* grad_u, const T* grad_h, const T* u, i64 count, T alpha);
+    void (*gather)(const T* X, const T* Y, const i64* order, i64 count, i64 n, i64 n_y, const i64* next, i64 ahead, T* to);
     void (*softmax)(const T* u, T* p, const T* bias, i64 m, i64 n);
     void (*softmax_pull_back)(T* g, const T* p, i64 m, i64 n);
     double (*losses[13])(LossJob<T>& job);
