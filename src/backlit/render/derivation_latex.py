@@ -33,7 +33,7 @@ PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
 \newsavebox{\wide}
 % a formula as it is, or scaled down to the width of the text
 \newcommand{\fit}[1]{\savebox{\wide}{$\displaystyle #1$}%
-  \ifdim\wd\wide>\linewidth\par\noindent\resizebox{\linewidth}{!}{\usebox{\wide}}\par
+  \ifdim\dimexpr\wd\wide+1em\relax>\linewidth\par\noindent\resizebox{\linewidth}{!}{\usebox{\wide}}\par
   \else\par\noindent\hspace*{1em}\usebox{\wide}\par\fi}
 """
 MARKS = {
@@ -149,11 +149,9 @@ def block_lines(block: Block) -> list[str]:
 def step_lines(step: Step) -> list[str]:
     """One step."""
     equation = f" ({step.equation})" if step.equation else ""
-    made = [
-        rf"\paragraph{{\textcolor{{{step.way}}}{{{escaped(SIGNS[step.way])}}} {escaped(step.title)}{equation}}} \texttt{{{escaped(step.id)}}}\quad ${latex(step.formula)}$",
-        "",
-    ]
-    made.append(escaped(step.sentence))
+    sign = rf"\textcolor{{{step.way}}}{{{escaped(SIGNS[step.way])}}}"
+    name = rf"\texttt{{{escaped(step.id)}}}\quad ${latex(step.formula)}$"
+    made = [rf"\paragraph{{{sign} {escaped(step.title)}{equation}}} {name}", "", escaped(step.sentence)]
     if step.shapes:
         made.append("Shapes: " + ", ".join(f"${latex(of)}$ is {escaped(size)}" for of, size in step.shapes) + ".")
     made += [words(note) for note in step.notes]

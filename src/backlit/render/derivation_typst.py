@@ -20,8 +20,8 @@ from backlit.render.drawings import drawn
 from backlit.render.picture import HUES
 from backlit.render.picture_typst import PREAMBLE as MARKS
 from backlit.render.picture_typst import picture_typst
-from backlit.render.ways import SIGNS
 from backlit.render.typst import aligned, typst
+from backlit.render.ways import SIGNS
 
 PREAMBLE = """#set page(paper: "a4", margin: 2.2cm, numbering: "1")
 #set text(size: 10pt)

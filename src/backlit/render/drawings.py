@@ -1,4 +1,4 @@
-"""Where the marks of a derivation's drawings stand: the network, the computational graph, an activation with its slope."""
+"""Where the marks of a derivation's drawings stand: the network, the computational graph, an activation."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ def drawn(block: Diagram | Plot) -> Picture:
     return network(block) if block.shape == "circle" else graph(block)
 
 
-# --- the network: columns of circles from left to right -----------------------------------------------------------------
+# --- the network: columns of circles from left to right ---------------------------------------------------------------
 
 
 def network(diagram: Diagram) -> Picture:
@@ -65,7 +65,7 @@ def linked(node: Node, marks: tuple[Shape | Word, ...]) -> Group:
     return Group(marks, node.link, f"{node.label}; {said}" if said else node.label)
 
 
-# --- the graph: boxes from the inputs at the foot up to the loss ----------------------------------------------------------
+# --- the graph: boxes from the inputs at the foot up to the loss ------------------------------------------------------
 
 
 def graph(diagram: Diagram) -> Picture:
@@ -124,7 +124,7 @@ def side(line: str) -> str:
     return {"▲": "forward", "▼": "backward"}.get(line[:1], "soft")
 
 
-# --- a plot ---------------------------------------------------------------------------------------------------------------
+# --- a plot -----------------------------------------------------------------------------------------------------------
 
 
 def plot(block: Plot) -> Picture:

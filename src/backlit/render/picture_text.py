@@ -1,5 +1,7 @@
 """The drawings of a derivation in characters, for a terminal, a text file and Markdown."""
 
+from itertools import pairwise
+
 from backlit.derivation.document import Diagram, Edge, Node, Plot
 from backlit.render.boxes import width_of
 from backlit.render.canvas import Canvas
@@ -19,7 +21,7 @@ def drawn_text(block: Diagram | Plot, width: int) -> list[str]:
     return network(block, width) if block.shape == "circle" else graph(block, width)
 
 
-# --- the network ------------------------------------------------------------------------------------------------------
+# --- the network ----------------------------------------------------------------------------
 
 
 def network(diagram: Diagram, width: int) -> list[str]:
@@ -70,13 +72,13 @@ def unit(canvas: Canvas, node: Node, at: tuple[int, int], wide: int) -> None:
     canvas.center(x + wide // 2, y + 3, node.below)
 
 
-# --- the graph --------------------------------------------------------------------------------------------------------
+# --- the graph ----------------------------------------------------------------------------
 
 
 def graph(diagram: Diagram, width: int) -> list[str]:
     """Boxes from the inputs at the foot up to the loss; parameters come in from the sides."""
     tops, height = levels(diagram)
-    side = SIDE if 3 * BOX + 2 * SIDE + 2 <= width else 1
+    side = SIDE if width >= 3 * BOX + 2 * SIDE + 2 else 1
     canvas = Canvas(3 * BOX + 2 * side + 4, height)
     place = {n.id: (n.row * (BOX + side), tops[n.column]) for n in diagram.nodes}
     for edge in diagram.edges:
@@ -139,7 +141,7 @@ def skip(canvas: Canvas, x: int, low: int, high: int) -> None:
     canvas.put(x, high, "◀╮")
 
 
-# --- a plot -----------------------------------------------------------------------------------------------------------
+# --- a plot ----------------------------------------------------------------------------
 
 
 def plot(block: Plot) -> list[str]:
@@ -155,7 +157,7 @@ def plot(block: Plot) -> list[str]:
     canvas.line(at(x0, 0), at(x1, 0), dashed=True)
     for k, (_, curve) in enumerate(block.curves):
         points = [at(x, y) for x, y in zip(block.x, curve, strict=True)]
-        for n, (a, b) in enumerate(zip(points, points[1:], strict=False)):
+        for n, (a, b) in enumerate(pairwise(points)):
             if k == 0 or n % 2:
                 canvas.line(a, b)
     for point in block.points:

@@ -1,6 +1,5 @@
 """Styled text on a terminal: Rich gives the colors, and leaves them out where it should (a pipe, NO_COLOR)."""
 
-import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 

@@ -1,5 +1,6 @@
 """The computational graph that automatic differentiation would build, with the same numbers on it."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -43,10 +44,12 @@ def packed(texts: list[str]) -> list[str]:
     return lines
 
 
-def node(s: Scene, id: str, at: tuple[int, int], label: str, value: Any, slope: Any, **more: str) -> Node:
+def node(
+    s: Scene, id: str, at: tuple[int, int], label: str, value: Any, slope: Any, link: str, kind: str = "op"
+) -> Node:
     """A box with its value and its slope, at a column (how far up) and a row (0 left, 1 middle, 2 right)."""
     under = signed("▲", written(s, value)) + (signed("▼", written(s, slope)) if slope is not None else [])
-    return Node(id, *at, label.translate(SUB), "\n".join(under), **{"kind": "op", **more})
+    return Node(id, *at, label.translate(SUB), "\n".join(under), kind, link)
 
 
 def signed(sign: str, lines: list[str]) -> list[str]:
@@ -80,7 +83,7 @@ def drawing(s: Scene) -> Diagram:
         sides = [n.id for n in made if n.kind == "input"]
         way = [n.id for n in made if n.kind == "op"]
         edges += [Edge(start, way[0]) for start in (lower, *sides)]
-        edges += [Edge(a, b) for a, b in zip(way, way[1:], strict=False)]
+        edges += [Edge(a, b) for a, b in pairwise(way)]
         skip = s.layer(l).skip_from
         if skip is not None:
             edges.append(Edge(previous.get(skip, "dots"), way[-1], "skip", 0.5, "skip"))
