@@ -1,5 +1,6 @@
 """A derivation as one self-contained page: MathML, SVG, a little script; nothing is fetched."""
 
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -17,6 +18,7 @@ from backlit.derivation.document import (
     Table,
     Text,
 )
+from backlit.render.cells import with_entries
 from backlit.render.drawings import drawn
 from backlit.render.inline import inline
 from backlit.render.mathml import mathml, pieces
@@ -77,7 +79,8 @@ def words(parts: Text) -> str:
 
 
 def step_values(step: Step) -> dict[str, Any]:
-    """What the template of a step shows."""
+    """What the template of a step shows; the entries of its results lead to their own lines."""
+    shown = [with_entries(step, line) for line in step.lines]
     return {
         "arrow": SIGNS[step.way],
         "way": step.way,
@@ -85,7 +88,8 @@ def step_values(step: Step) -> dict[str, Any]:
         "spoken": inline(step.formula),
         "shapes": [(mathml(of), size) for of, size in step.shapes],
         "notes": [words(note) for note in step.notes],
-        "lines": [line_values(line) for line in step.lines],
+        "lines": [line_values(replace(line, chain=chain)) for line, chain in zip(step.lines, shown, strict=True)],
+        "chosen": any(shown[k] is not line.chain for k, line in enumerate(step.lines)),
         "entries": [line_values(line) for line in step.entries],
     }
 

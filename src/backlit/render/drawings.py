@@ -53,16 +53,10 @@ def unit_marks(node: Node, at: Point) -> Mark:
         for k, line in enumerate(node.below.splitlines())
     )
     if node.kind == "dots":
-        return Group((Word((x, y + 6), node.label, size=18), *below), "", "")
+        return Group((Word((x, y + 6), node.label, size=18), *below), "")
     size = min(11.0, (2 * RADIUS - 6) / (SMALL * len(node.label)))
     shape = Shape(at, (2 * RADIUS, 2 * RADIUS), round=True, dashed=node.kind == "input")
-    return linked(node, (shape, Word((x, y + 4), node.label, size=size), *below))
-
-
-def linked(node: Node, marks: tuple[Shape | Word, ...]) -> Group:
-    """Marks that lead to the node's step."""
-    said = ", ".join(line.replace("▲ ", "value ").replace("▼ ", "slope ") for line in node.below.splitlines())
-    return Group(marks, node.link, f"{node.label}; {said}" if said else node.label)
+    return Group((shape, Word((x, y + 4), node.label, size=size), *below), node.link)
 
 
 # --- the graph: boxes from the inputs at the foot up to the loss ------------------------------------------------------
@@ -115,8 +109,8 @@ def box_marks(node: Node, at: Point, height: float) -> Mark:
     words = [Word((x, first), node.label, size=12)]
     words += [Word((x, first + LINE * k), line, side(line)) for k, line in enumerate(lines, start=1)]
     if node.kind == "dots":
-        return Group(tuple(words), "", "")
-    return linked(node, (Shape(at, (BOX, height), dashed=node.kind == "input"), *words))
+        return Group(tuple(words), "")
+    return Group((Shape(at, (BOX, height), dashed=node.kind == "input"), *words), node.link)
 
 
 def side(line: str) -> str:

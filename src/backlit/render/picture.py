@@ -60,7 +60,6 @@ class Group:
 
     marks: tuple["Shape | Word", ...]
     link: str
-    spoken: str
 
 
 Mark = Stroke | Shape | Word | Group

@@ -23,8 +23,7 @@ def mark_svg(mark: Mark, id: str) -> str:
     match mark:
         case Group():
             inner = "".join(mark_svg(m, id) for m in mark.marks)
-            link = f'<a href="#{escape(mark.link)}" aria-label="{escape(mark.spoken)}">{inner}</a>'
-            return link if mark.link else inner
+            return f'<a href="#{escape(mark.link)}">{inner}</a>' if mark.link else inner
         case Stroke():
             return stroke_svg(mark, id)
         case Shape():
