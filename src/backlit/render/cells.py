@@ -1,4 +1,4 @@
-"""The entries of a result: which cell of a printed matrix is which entry of the quantity, though the middle is left out.
+"""Which cell of a printed matrix is which entry of the quantity, though the middle of a large one is left out.
 
 Quantities of examples have one row an example in code and one column an example in print; parameters stand alike.
 """

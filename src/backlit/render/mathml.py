@@ -38,6 +38,8 @@ class MathmlWriter(Writer[str]):
         """−1.5×10⁻⁷."""
         mantissa, _, exponent = num.text.partition("e")
         sign, mantissa = ('<mo form="prefix">−</mo>', mantissa[1:]) if num.negative else ("", mantissa)
+        if num.over:
+            return sign + "<mfrac>" + "".join(f"<mn>{part}</mn>" for part in num.over) + "</mfrac>"
         made = f"{sign}<mn>{mantissa}</mn>"
         if exponent:
             minus = exponent.startswith("-")

@@ -10,7 +10,8 @@ def svg(picture: Picture, id: str) -> str:
     w, h = f"{picture.width:.0f}", f"{picture.height:.0f}"
     role = "group" if any(isinstance(m, Group) and m.link for m in picture.marks) else "img"
     head = (
-        f'<svg viewBox="0 0 {w} {h}" width="{w}" role="{role}" aria-labelledby="{id}-t {id}-d" class="drawing">'
+        f'<svg viewBox="0 0 {w} {h}" style="max-width:{w}px" class="drawing" role="{role}" '
+        f'aria-labelledby="{id}-t {id}-d">'
         f'<title id="{id}-t">{escape(picture.title)}</title><desc id="{id}-d">{escape(picture.description)}</desc>'
         f'<defs><marker id="{id}-tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
         'orient="auto" markerUnits="userSpaceOnUse"><path d="M0 0L8 4L0 8z" class="f-soft"/></marker></defs>'

@@ -2,19 +2,19 @@
 
 from backlit.core.network import Dense
 from backlit.derivation.document import Block, Formula, Paragraph, Section, Table, Text
-from backlit.derivation.expressions import BigSum, Chain, Expr, Partial, Sym, Transpose
-from backlit.derivation.functions import applied, loss_of
+from backlit.derivation.expressions import Chain, Expr, Partial, Sym, Transpose
+from backlit.derivation.functions import applied, loss_of, loss_over
 from backlit.derivation.scene import Scene, at
 from backlit.derivation.sections.forward import index_k
 from backlit.derivation.sections.picture import network
 
 
-def setup(s: Scene) -> Section:
-    """The network as it is."""
+def setup(s: Scene, *, drawn: bool = True) -> Section:
+    """The network as it is.  drawn : with its picture, which needs the numbers of both passes."""
     blocks: list[Block] = [
         Paragraph(notation(s)),
         layers(s),
-        network(s),
+        *([network(s)] if drawn else []),
         Paragraph(("The numbers that are given:",)),
         *given(s),
     ]
@@ -104,7 +104,7 @@ def sought(s: Scene) -> Section:
     n = s.net.n[-1]
     ell: Expr = loss_of(s.net.loss, [at(a, k) for k in range(n)], [at(y, k) for k in range(n)])
     if n > 4:
-        ell = BigSum("k", loss_of(s.net.loss, [index_k(a)], [index_k(y)]))
+        ell = loss_over(s.net.loss, [index_k(a)], [index_k(y)], n)
     wanted: list[Expr] = [s.cost_slope("W", 1), s.cost_slope("b", 1)]
     blocks: tuple[Block, ...] = (
         Paragraph(("The loss of one example is",)),
@@ -125,10 +125,3 @@ def sought(s: Scene) -> Section:
         Formula(Chain((Sym("delta", "l"), Partial(Sym("ell"), Sym("z", "l"))), ("=",))),
     )
     return Section("sought", "What is sought", blocks)
-
-
-def Fn_partial(s: Scene) -> Expr:
-    """∂ℓ/∂z_l."""
-    from backlit.derivation.expressions import Partial
-
-    return Partial(Sym("ell"), Sym("z", "l"))

@@ -6,7 +6,7 @@ from backlit.core.activations import Activation
 from backlit.derivation.document import Block, Formula, Paragraph, Plot, Section
 from backlit.derivation.expressions import At, Chain, Iverson, MatMul, Partial, Sym
 from backlit.derivation.functions import applied, known, minus, slope_of, value_of
-from backlit.derivation.scene import Scene
+from backlit.derivation.scene import Scene, as_float
 
 
 def section(s: Scene) -> Section:
@@ -46,14 +46,14 @@ def at_letter(of: Sym, index: str) -> At:
 
 def plot(s: Scene, phi: Activation, layers: list[int]) -> Plot:
     """φ and φ' over the range that is visited, and φ' at up to 40 of the visited places."""
-    visited = np.concatenate([s.trace.u[l].ravel() for l in layers])[:40]
+    visited = as_float(np.concatenate([s.trace.u[l].ravel() for l in layers])[:40])
     reach = float(np.clip(np.abs(visited).max() * 1.2, 3, 8))
     x = np.linspace(-reach, reach, 81)
     inside = visited[np.abs(visited) <= reach]
-    slope = phi.derivative(inside)
+    slope, slopes = phi.derivative(inside), phi.derivative(visited)
     return Plot(
         f"{phi.name.replace('_', ' ')}, its slope (dashed), and the slope at the sums of this network (dots)",
-        f"Slopes visited lie between {phi.derivative(visited).min():.3g} and {phi.derivative(visited).max():.3g}.",
+        f"Slopes visited lie between {s.words(slopes.min())} and {s.words(slopes.max())}.",
         tuple(map(float, x)),
         (("φ", tuple(map(float, phi.function(x)))), ("φ′", tuple(map(float, phi.derivative(x))))),
         tuple((float(a), float(b)) for a, b in zip(inside, slope, strict=True)),
