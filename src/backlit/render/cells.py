@@ -51,7 +51,7 @@ def entry(step: Step, line: Line, row: int, column: int) -> str:
     one = ONE.fullmatch(line.label)
     shape = getattr(step.value, "shape", ())
     if len(shape) == 1:
-        return "" if one else f"{step.id}[{row}]"
+        return "" if one else f"{step.id}[{max(row, column)}]"  # a column, or a row of losses
     if step.id.startswith(TRANSPOSED):
         return "" if one else f"{step.id}[{row},{column}]"
     example = int(one[1]) - 1 if one else column
