@@ -94,6 +94,11 @@ class Explanation:
         """Write the document to a file, whole or not at all, or to standard output."""
         import sys
 
+        if format == "text" and path is None and sys.stdout.isatty():
+            from backlit.render.derivation_text import to_terminal
+
+            to_terminal(self.derivation)
+            return
         made = self.render(format)
         content = made if isinstance(made, bytes) else made.encode()
         if path is None:

@@ -74,7 +74,7 @@ class Reader:
         """A product without ⊙."""
         made = self.power()
         while True:
-            if self.kind == "op" and self.text == "·":
+            if self.kind == "op" and self.text in "·×":
                 self.take("op")
                 made = ("mul", [made, self.power()])
             elif self.kind == "op" and self.text == "/":

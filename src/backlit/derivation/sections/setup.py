@@ -1,15 +1,12 @@
 """Setup and notation: this network's layers, its drawing, the numbers that are given, and what is sought."""
 
-import numpy as np
-
 from backlit.core.network import Dense
-from backlit.derivation.document import Block, Diagram, Edge, Formula, Node, Paragraph, Section, Table, Text
+from backlit.derivation.document import Block, Formula, Paragraph, Section, Table, Text
 from backlit.derivation.expressions import Chain, Expr, Partial, Sym, Transpose
 from backlit.derivation.functions import applied, loss_of, loss_over
 from backlit.derivation.scene import Scene, at
 from backlit.derivation.sections.forward import index_k
-
-MANY = 6  # units of a layer, and layers, that are drawn
+from backlit.derivation.sections.picture import network
 
 
 def setup(s: Scene, *, drawn: bool = True) -> Section:
@@ -17,7 +14,7 @@ def setup(s: Scene, *, drawn: bool = True) -> Section:
     blocks: list[Block] = [
         Paragraph(notation(s)),
         layers(s),
-        *([network(s)] if drawn and s.net.L <= 8 else []),
+        *([network(s)] if drawn else []),
         Paragraph(("The numbers that are given:",)),
         *given(s),
     ]
@@ -81,41 +78,6 @@ def extras(layer: Dense) -> str:
     found += [f"skip from layer {layer.skip_from} × {layer.skip_scale:g}"] if layer.skip_from is not None else []
     found += [] if layer.train_bias else ["bias stays as it is"]
     return ", ".join(found) or "none"
-
-
-def shown_units(n: int) -> list[int]:
-    """The units of a layer that are drawn."""
-    return list(range(n)) if n <= MANY else [*range(MANY - 1), n - 1]
-
-
-def network(s: Scene) -> Diagram:
-    """Units with a of the first example in them and δ below, weights on the lines."""
-    tallest = max(min(n, MANY) for n in s.net.n)
-    nodes, edges = [], []
-    for l, n in enumerate(s.net.n):
-        shown = shown_units(n)
-        for row, j in enumerate(shown):
-            value = s.num(s.trace.a[l][0, j]).text.replace("-", "−")
-            slope = "" if l == 0 else "δ " + s.num(s.grad.delta[l][0, j]).text.replace("-", "−")
-            nodes.append(
-                Node(f"{l}.{j}", l, row + (tallest - len(shown)) / 2, value, slope, "input" if l == 0 else "unit")
-            )
-    small = max(s.net.n) <= 3
-    for l in range(1, s.net.L + 1):
-        W = s.params.W[l]
-        largest = float(np.abs(W).max()) or 1.0
-        for j in shown_units(s.net.n[l]):
-            for k in shown_units(s.net.n[l - 1]):
-                label = s.num(W[j, k]).text.replace("-", "−") if small else ""
-                edges.append(Edge(f"{l - 1}.{k}", f"{l}.{j}", label, float(W[j, k]) / largest))
-    left_out = "" if max(s.net.n) <= MANY else " Large layers are drawn in part."
-    return Diagram(
-        "The network: activations of the first example in the units, δ below them, weights on the lines; negative "
-        "weights are dashed." + left_out,
-        f"{s.net.L + 1} columns of units, from the inputs ({s.net.n[0]}) on the left to the outputs ({s.net.n[-1]}).",
-        tuple(nodes),
-        tuple(edges),
-    )
 
 
 def given(s: Scene) -> list[Block]:
