@@ -7,11 +7,11 @@ import subprocess
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
+from tests.strategies import Dense, Network, problems
 
 from backlit.core.problem import Problem
 from backlit.derivation import derive
 from backlit.render.explanation import Explanation
-from tests.strategies import Dense, Network, problems
 
 FEW = settings(
     max_examples=3, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
