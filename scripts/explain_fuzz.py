@@ -30,8 +30,6 @@ from backlit.derivation.document import Formula, Step
 from backlit.derivation.expressions import Chain
 from backlit.optim import get_optimizer
 from backlit.render.boxes import chain as text_lines
-from backlit.render.derivation_latex import to_latex
-from backlit.render.derivation_text import to_text
 from backlit.render.latex import aligned
 
 OPTIMIZERS = [
@@ -127,21 +125,6 @@ def same_value(one, two):
     if found[0] is None or found[1] is None:
         return found[0] is found[1]
     return np.allclose(found[0], found[1], rtol=1e-9, atol=1e-300, equal_nan=True)
-
-
-def check_whole(derivation):
-    """Whether the documents hold each line that was read, in order."""
-    for whole, made in (
-        (to_text(derivation), text_lines),
-        (to_latex(derivation), lambda expr: [aligned(expr)]),
-    ):
-        at = 0
-        for id, expr in chains(derivation):
-            first = made(expr)[0].strip()
-            found = whole.find(first, at)
-            if found < 0:
-                raise Untrue(f"{id}: not in the document, or out of order: {first!r}")
-            at = found
 
 
 def run(seconds, tally, batch=10, **options):

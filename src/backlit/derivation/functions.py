@@ -85,6 +85,11 @@ VALUES: dict[str, Callable[..., Expr]] = {
     "exp": lambda u: fn("exp", u),
 }
 
+# what the names in VALUES stand for
+MEANINGS: dict[str, Callable[[Expr], Expr]] = {
+    "tanh": lambda u: Frac(minus(fn("exp", u), fn("exp", Neg(u))), Add(fn("exp", u), fn("exp", Neg(u)))),
+}
+
 SLOPES: dict[str, Callable[..., Expr]] = {
     "identity": lambda u: ONE,
     "sigmoid": lambda u: Mul(fn("sigmoid", u), minus(ONE, fn("sigmoid", u))),

@@ -203,6 +203,15 @@ def as_floats(trace: Trace) -> Trace:
     return Trace(z, u, h, a, [None] * len(a), mask)
 
 
+def counted(n: int, word: str) -> str:
+    """`the 3 numbers`, `the one number`.
+
+    >>> counted(1, "unit"), counted(3, "unit")
+    ('the one unit', 'the 3 units')
+    """
+    return f"the one {word}" if n == 1 else f"the {n:,} {word}s"
+
+
 def pick(n: int) -> list[int | None]:
     """The indices that are printed of n; None for the dots."""
     return list(range(n)) if n <= SHOWN else [*range(HEAD), None, n - 1]

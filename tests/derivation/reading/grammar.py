@@ -27,7 +27,7 @@ class Reader:
     def take(self, kind, text=None):
         """The text of the next token, which must be of that kind."""
         if self.kind != kind or (text is not None and self.text != text):
-            near = " ".join(t for _, t in self.tokens[max(0, self.at - 8) : self.at + 4])
+            near = " ".join(str(t) for _, t in self.tokens[max(0, self.at - 8) : self.at + 4])
             raise Unreadable(f"expected {text or kind}, found {self.text!r} at token {self.at}, near {near!r}")
         self.at += 1
         return self.tokens[self.at - 1][1]
@@ -74,7 +74,7 @@ class Reader:
         """A product without ⊙."""
         made = self.power()
         while True:
-            if self.kind == "op" and self.text == "·":
+            if self.kind == "op" and self.text in "·×":
                 self.take("op")
                 made = ("mul", [made, self.power()])
             elif self.kind == "op" and self.text == "/":

@@ -25,7 +25,7 @@ TOKENS = [
     ("sup", r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+|\^\("),
     ("sub", rf"[{BELOW}](?:[{BELOW},]*[{BELOW}])?"),
     ("dots", "⋯"),
-    ("op", r"[+−·⊙/]"),
+    ("op", r"[+−·×⊙/]"),
     ("rel", r"[=≈←→:><≤]"),
     ("comma", ","),
     ("open", r"[(\[|‖]"),
@@ -34,8 +34,13 @@ TOKENS = [
 
 
 def read(lines):
-    """The chain that some printed lines show."""
-    return Reader(tokens(fold(lines))).whole()
+    """The chain that some printed lines show; marks of a style, which take no room, are left out."""
+    return Reader(tokens(fold([plain(line) for line in lines]))).whole()
+
+
+def plain(line):
+    """A line without the marks of a style, which are characters of private use."""
+    return re.sub("[\ue000-\uf8ff]", "", line)
 
 
 # --- from two dimensions to one ---------------------------------------------------------------------------------------
@@ -95,7 +100,7 @@ def fold_row(lines):
             if grid[low][end] != "⎦":
                 raise Unreadable(f"a matrix is not closed: {lines}")
             inner = ["".join(row[k + 1 : end]) for row in grid[top : low + 1]]
-            folded += "{" + ";".join(",".join(re.split(r" {2,}", cells.strip())) for cells in inner) + "}"
+            folded += "{" + ";".join(",".join(re.split(r" +", cells.strip())) for cells in inner) + "}"
             k = end + 1
             continue
         if set(column) & set("⎛⎞"):
@@ -107,7 +112,7 @@ def fold_row(lines):
         if column[middle] == "[":
             end = next((e for e in range(k, width) if grid[middle][e] == "]"), width)
             text = "".join(grid[middle][k : end + 1])
-            if "  " in text or not re.match(r"[₀-₉]", "".join(grid[middle][end + 1 : end + 2])):
+            if "  " in text or not re.match(rf"[{BELOW}]", "".join(grid[middle][end + 1 : end + 2])):
                 folded += single(grid[middle][k : end + 1])
                 k = end + 1
                 continue
@@ -138,7 +143,7 @@ def single(cells):
         cells = found[1].strip()
         if re.search(r"[><≤=]", cells) or cells.startswith("∂"):
             return found[0]
-        return "{" + ",".join(re.split(r" {2,}", cells)) + "}"
+        return "{" + ",".join(re.split(r" +", cells)) + "}"
 
     return re.sub(rf"\[([^\[\]]*)\](?![{BELOW}])", matrix, text)
 

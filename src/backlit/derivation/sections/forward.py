@@ -24,7 +24,7 @@ from backlit.derivation.expressions import (
     Sym,
 )
 from backlit.derivation.functions import ONE, TWO, applied, fn, known, loss_of, loss_over, minus, value_of
-from backlit.derivation.scene import Cols, Scene, at, constant, entry_id, entry_indices, hidden, line
+from backlit.derivation.scene import Cols, Scene, at, constant, counted, entry_id, entry_indices, hidden, line
 
 LOSSES = 6  # examples whose loss is worked
 AXIS_WORDS = {"batch": "over the batch", "layer": "over the units of each example"}
@@ -101,7 +101,7 @@ def pre_activation(s: Scene, l: int) -> Step:
         "F1",
         f"Weighted sums of layer {l}",
         Add(MatMul(Sym("W", str(l)), Sym("a", str(l - 1))), Sym("b", str(l))),
-        f"Each unit of layer {l} weighs the {n_in} numbers below it and adds its bias.",
+        f"Each unit of layer {l} weighs {counted(n_in, 'number')} below it and adds its bias.",
         "forward",
         lines(s, build),
         entries(s, f"z[{l}]", (s.m, n), lambda s, i, j: entry_z(s, l, i, j)),
@@ -172,8 +172,8 @@ def moment(s: Scene, l: int, name: str, equation: str, value: Any, sentence: str
     if s.trace.norm[l].axis is None:
         sentence = "A running moment, as training left it: it does not depend on this row."
     index = "i" if s.layer(l).norm == "batch" else "j"
-    body: Expr = Sym("z", str(l))
-    body = body if name == "mu" else Pow(minus(body, Sym("mu", str(l))), TWO)
+    z: Expr = Sym("z", str(l), "i") if index == "i" else At(Sym("z", str(l)), ("j",))
+    body = z if name == "mu" else Pow(minus(z, Sym("mu", str(l))), TWO)
     count = Sym("m" if index == "i" else "n", "" if index == "i" else str(l))
     average = Mul(Frac(ONE, count), BigSum(index, body))
     given = s.trace.norm[l].axis is None
@@ -221,14 +221,17 @@ def normalized(s: Scene, l: int, equation: str, over: str) -> Step:
         )
 
     def build(cols: Cols) -> tuple[list[Expr], list[Expr]]:
-        return [s.sym("x_hat", l, cols)], [s.columns(norm.x_hat, cols, id)]
+        top = minus(s.sym("z", l, cols), Sym("mu", str(l)))
+        return [s.sym("x_hat", l, cols), *([Frac(top, root)] if len(cols) == 1 else [])], [
+            s.columns(norm.x_hat, cols, id)
+        ]
 
     return Step(
         id,
         equation,
         "Normalized sums",
         Frac(minus(Sym("z", str(l)), Sym("mu", str(l))), root),
-        f"Mean 0 and variance 1, {over}; ε = {s.layer(l).eps:g} keeps the root away from 0.",
+        f"Mean 0 and variance 1, {over}; ε = {constant(s.layer(l).eps).text} keeps the root away from 0.",
         "forward",
         lines(s, build),
         entries(s, id, norm.x_hat.shape, entry),
@@ -259,7 +262,13 @@ def scaled(s: Scene, l: int, equation: str) -> Step:
         )
 
     def build(cols: Cols) -> tuple[list[Expr], list[Expr]]:
-        return [s.sym("u", l, cols)], [s.columns(s.trace.u[l], cols, id)]
+        result = s.columns(s.trace.u[l], cols, id)
+        if len(cols) > 1:
+            return [s.sym("u", l, cols)], [result]
+        gamma, beta = (s.vector(getattr(s.params, name)[l], f"given-{name}[{l}]") for name in ("gamma", "beta"))
+        made = Add(Had(gamma, s.columns(s.trace.norm[l].x_hat, cols, f"x_hat[{l}]")), beta)
+        symbols = [s.sym("u", l, cols), Add(Had(Sym("gamma", str(l)), s.sym("x_hat", l, cols)), Sym("beta", str(l)))]
+        return symbols, [made, result]
 
     return Step(
         id,
@@ -317,6 +326,9 @@ def entry_activation(s: Scene, l: int, i: int, j: int) -> Line:
     if known(phi):
         numbers = [value_of(phi, u)] if phi.name != "identity" else []
         return line(s.label([i]), symbols, [*numbers, result], entry_id(id, (i, j)))
+    if phi.name != "softmax":
+        made = [applied(phi, u)] if phi.elementwise else []
+        return line(s.label([i]), symbols, [*made, result], entry_id(id, (i, j)))
     scores = [fn("exp", s.num(v, f"{under}[{l}]")) for v in s.trace.u[l][i]]
     share = Frac(fn("exp", u), Add(*s.terms(scores)) if len(scores) > 1 else scores[0])
     return line(s.label([i]), symbols, [share, result], entry_id(id, (i, j)))

@@ -34,7 +34,11 @@ def section(s: Scene) -> Section:
     if plain(s):
         blocks += [Paragraph(("For the first example, down to the inputs:",)), Formula(numbers(s))]
     else:
-        blocks.append(Paragraph(("Here a norm, a mask, a skip or a softmax adds its own factor or path.",)))
+        blocks.append(
+            Paragraph(
+                ("Here a norm, a mask, a skip or an activation that mixes its units adds its own factor or path.",)
+            )
+        )
     return Section("jacobian", "Does the gradient shrink or grow?", (*blocks, *lengths(s)))
 
 

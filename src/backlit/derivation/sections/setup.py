@@ -50,7 +50,8 @@ def notation(s: Scene) -> Text:
         " is the slope of one example's loss at ",
         Sym("z", "l"),
         ", with no 1/m in it. Formulas count entries from 1, ids such as grad_W[2][0,1] from 0, as NumPy does. "
-        "= means that the printed figures give the printed result, ≈ that they do up to the last places.",
+        "= means that the printed figures give the printed result; where it takes that, the factors of a line have "
+        "more digits than its result. ≈ means that the figures agree up to their last places.",
     )
 
 

@@ -127,7 +127,7 @@ def through_activation(s: Scene, l: int) -> Step:
 
 def through_softmax(s: Scene, l: int) -> Step:
     """[BP2S], by the product p ⊙ (g − pᵀg), never the K × K matrix."""
-    id = delta_id(s, l)
+    id, softmax = delta_id(s, l), s.layer(l).activation.name == "softmax"
     source, name, upstream = hidden_slope(s, l)
     h_id = below(l) if s.trace.mask[l] is None and s.layer(l).skip_from is None else f"h[{l}]"
 
@@ -138,18 +138,21 @@ def through_softmax(s: Scene, l: int) -> Step:
         p, g = s.trace.h[l][i], upstream[i]
         terms: list[Expr] = [Mul(s.num(a, source), s.num(b, h_id)) for a, b in zip(g, p, strict=True)]
         dot = Add(*s.terms(terms)) if len(terms) > 1 else terms[0]
-        made = Mul(s.num(p[j], h_id), minus(s.num(g[j], source), dot))
+        made = [Mul(s.num(p[j], h_id), minus(s.num(g[j], source), dot))] if softmax else []
         return line(
-            s.label([i]), [entry_symbol(s, l, i, j)], [made, s.num(s.grad.u[l][i, j], id)], entry_id(id, (i, j))
+            s.label([i]), [entry_symbol(s, l, i, j)], [*made, s.num(s.grad.u[l][i, j], id)], entry_id(id, (i, j))
         )
 
     p, g = Sym("p"), s.slope(name, l)
+    said = "Softmax mixes the units: the transposed Jacobian diag(p) − p pᵀ times the slope, with p the softmax."
+    if not softmax:
+        said = f"{s.layer(l).activation.name} mixes the units: its own pull-back takes the slope through it."
     return Step(
         id,
-        "BP2S",
-        "Error at the output",
-        Had(p, minus(g, MatMul(Transpose(p), g))),
-        "Softmax mixes the units: the transposed Jacobian diag(p) − p pᵀ times the slope, with p the softmax.",
+        "BP2S" if softmax else "",
+        "Error at the output" if l == s.net.L else f"Error of layer {l}",
+        Had(p, minus(g, MatMul(Transpose(p), g))) if softmax else delta_symbol(s, l),
+        said,
         "backward",
         lines(s, build),
         entries(s, id, s.grad.u[l].shape, entry),

@@ -13,7 +13,7 @@ from backlit.derivation.expressions import (
     Sym,
     Transpose,
 )
-from backlit.derivation.scene import Cols, Scene, at, entry_id, hidden, line
+from backlit.derivation.scene import Cols, Scene, at, counted, entry_id, hidden, line
 from backlit.derivation.sections.backward.activation import slope, through_activation, through_dropout, through_softmax
 from backlit.derivation.sections.backward.gradients import bias_gradient, weight_gradient
 from backlit.derivation.sections.backward.norms import through_norm
@@ -105,8 +105,8 @@ def down(s: Scene, l: int) -> Step:
         (
             *notes,
             (
-                f"W is {n}×{n_in} and sums over {n_in} numbers on the way up; its transpose, {n_in}×{n}, sums over the "
-                f"{n} units above.",
+                f"W is {n}×{n_in} and sums over {counted(n_in, 'number')} below on the way up; its transpose, "
+                f"{n_in}×{n}, sums over {counted(n, 'unit')} above.",
             ),
         ),
         s.grad.a[k],

@@ -47,6 +47,13 @@ def bias_gradient(s: Scene, l: int) -> Step:
     notes: list[Text] = []
     if not s.layer(l).train_bias:
         notes.append(("This layer's bias stays as it is (train_bias is false): the gradient is shown, not used.",))
+    if s.layer(l).norm == "batch" and s.trace.norm[l].axis == 0:
+        notes.append(
+            (
+                "Batch norm takes the mean off again, so a bias in front of it does nothing: the terms cancel, and "
+                "what may be left is rounding.",
+            )
+        )
     return Step(
         id,
         "BP3",
