@@ -25,6 +25,7 @@ from backlit.render.explanation import explain
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
          "--disable-sync", "--no-first-run"]  # fmt: skip
+TALLEST = 30_000  # px of a screenshot
 LARGEST, SLOWEST = 5e6, 5.0  # bytes and seconds of the elided network's page
 
 
@@ -66,14 +67,19 @@ def faults(browser: Any, path: Path, axe: Path | None = None, shots: Path | None
         page.goto(path.as_uri())
         found += look(page, scheme, axe)
         if shots:
-            page.screenshot(path=shots / f"{path.stem}-{scheme}.png", full_page=True)
+            picture(page, shots / f"{path.stem}-{scheme}.png")
     found += phone(page, path, shots)
     if shots:
         page.emulate_media(media="print", color_scheme="light")
         page.set_viewport_size({"width": 760, "height": 1000})
-        page.screenshot(path=shots / f"{path.stem}-print.png", full_page=True)
+        picture(page, shots / f"{path.stem}-print.png")
     context.close()
     return found
+
+
+def picture(page: Any, path: Path) -> None:
+    """A screenshot of the whole page, or of its beginning where it is too long for one."""
+    page.screenshot(path=path, full_page=page.evaluate("document.documentElement.scrollHeight") < TALLEST)
 
 
 def keyboard(page: Any) -> list[str]:
@@ -175,7 +181,7 @@ def phone(page: Any, path: Path, shots: Path | None) -> list[str]:
     page.click("#open-all")
     wide = page.evaluate("document.documentElement.scrollWidth")
     if shots:
-        page.screenshot(path=shots / f"{path.stem}-phone.png", full_page=True)
+        picture(page, shots / f"{path.stem}-phone.png")
     return [] if wide <= 360 else [f"{wide} px wide on a phone of 360"]
 
 

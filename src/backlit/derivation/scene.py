@@ -6,6 +6,7 @@ Cols is a choice of examples: one of them gives a column vector, several a matri
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
@@ -234,19 +235,29 @@ def line(label: str, symbols: Sequence[Expr], numbers: Sequence[Expr], id: str =
 
 
 def entry_indices(s: Scene, shape: tuple[int, ...], most: int = ENTRIES) -> list[tuple[int, ...]]:
-    """The entries of an array that are worked, the first ones in C order, or the one that was asked for."""
+    """The entries of an array that are worked, or the one that was asked for."""
     if s.only is not None:
         inside = len(s.only) == len(shape) and all(i < n for i, n in zip(s.only, shape, strict=True))
         return [s.only] if inside else []
-    total = int(np.prod(shape))
-    return [tuple(int(i) for i in np.unravel_index(e, shape)) for e in range(min(total, most))]
+    return worked_entries(shape, most)
+
+
+def worked_entries(shape: tuple[int, ...], most: int) -> list[tuple[int, ...]]:
+    """All entries where they are few; of more, those that the matrix prints, or the first ones where `most` is small.
+
+    >>> worked_entries((2, 2), 24), worked_entries((40,), 2), len(worked_entries((784, 256), 24))
+    ([(0, 0), (0, 1), (1, 0), (1, 1)], [(0,), (1,)], 36)
+    """
+    if int(np.prod(shape)) > most >= ENTRIES:
+        return list(product(*([k for k in pick(n) if k is not None] for n in shape)))
+    return list(islice(np.ndindex(*shape), most))
 
 
 def hidden(shape: tuple[int, ...], id: str, most: int = ENTRIES) -> str:
     """Say how many entries are not shown, and how to reach them."""
-    total = int(np.prod(shape))
+    more = int(np.prod(shape)) - len(worked_entries(shape, most))
     last = ",".join(str(n - 1) for n in shape)
-    return "" if total <= most else f'{total - most:,} more entries; any one of them: --entry "{id}[{last}]"'
+    return "" if more == 0 else f'{more:,} more entries; any one of them: --entry "{id}[{last}]"'
 
 
 def entry_id(id: str, index: Sequence[int]) -> str:

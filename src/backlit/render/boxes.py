@@ -9,7 +9,7 @@ from backlit.derivation import expressions as tree
 from backlit.derivation.expressions import Expr, Num
 from backlit.render.inline import InlineWriter
 from backlit.render.notation import has_matrix
-from backlit.render.ways import MARKS, styled, way_of
+from backlit.render.ways import MARKS, plain, styled, way_of
 
 WIDTH = 110
 
@@ -151,18 +151,25 @@ def matrix(mat: tree.Mat, gap: int = 2) -> Box:
 
 
 def chain(expr: tree.Chain, width: int = WIDTH) -> list[str]:
-    """An equation chain, broken before a relation, and where one part alone is too long, between its operands."""
+    """An equation chain without marks, broken before a relation where the line would be longer than `width`."""
+    return [plain(line) for line in marked_chain(expr, width)]
+
+
+def marked_chain(expr: tree.Chain, width: int = WIDTH, *, tight: bool = False) -> list[str]:
+    """An equation chain with marks; `tight` breaks a part too, between its operands, where it alone is too long."""
     first = box(expr.parts[0])
     for indent in (first.width if first.width < width // 3 else 4, 4):
-        parts = [fitted(part, width - indent - 3) for part in expr.parts[1:]]
+        parts = [fitted(part, width - indent - 3) if tight else [box(part)] for part in expr.parts[1:]]
         if max((b.width for pieces in parts for b in pieces), default=0) + indent + 3 <= width:
+            break
+        if not tight:
             break
     rows = [[first]]
     for sign, pieces in zip(expr.relations, parts, strict=True):
         for n, piece in enumerate(pieces):
             made = [text(f" {sign} "), piece] if n == 0 else [piece]
             used = sum(b.width for b in rows[-1])
-            if used + sum(b.width for b in made) > width and (len(rows[-1]) > 1 or used > indent):
+            if used + sum(b.width for b in made) > width and (len(rows[-1]) > 1 or (tight and used > indent)):
                 lead = "" if n == 0 else "   × " if bare(piece) else " "
                 rows.append([text(" " * indent + lead), *made])
             else:

@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 
 from backlit.derivation.document import Line, Step
+from backlit.derivation.evaluate import nodes
 from backlit.derivation.expressions import Chain, Dots, Expr, Mat, Num
 
 TRANSPOSED = ("grad_W", "update_W")  # not these
@@ -29,7 +30,7 @@ def with_entries(step: Step, line: Line) -> Expr:
     """The line's chain, the numbers of its result leading to the entries that the step works out."""
     chain = line.chain
     last = chain.parts[-1] if isinstance(chain, Chain) else None
-    known = {entry.id for entry in step.entries}
+    known = {entry.id: {n.text for n in nodes(entry.chain) if isinstance(n, Num)} for entry in step.entries}
     if not (isinstance(chain, Chain) and isinstance(last, Mat) and known):
         return chain
     rows = places([row[0] for row in last.rows], last.shape[0])
@@ -41,9 +42,9 @@ def with_entries(step: Step, line: Line) -> Expr:
     return replace(chain, parts=(*chain.parts[:-1], replace(last, rows=made))) if made != last.rows else chain
 
 
-def led(cell: Expr, id: str, known: set[str]) -> Expr:
-    """The number with its entry's id as its source, where that entry is worked out."""
-    return replace(cell, source=id) if isinstance(cell, Num) and id in known else cell
+def led(cell: Expr, id: str, known: dict[str, set[str]]) -> Expr:
+    """The number with its entry's id as its source, where that entry is worked out and gives this number."""
+    return replace(cell, source=id) if isinstance(cell, Num) and cell.text in known.get(id, ()) else cell
 
 
 def entry(step: Step, line: Line, row: int, column: int) -> str:

@@ -58,7 +58,8 @@ def block_html(block: Block, id: str) -> str:
         case Formula():
             anchor = f' id="{escape(block.id)}"' if block.id else ""
             tag = f'<span class="tag">({escape(block.equation)})</span>' if block.equation else ""
-            return f'<div class="line shown"{anchor} role="group" tabindex="-1">{pieces(block.chain)}{tag}</div>'
+            row = pieces(block.chain)
+            return f'<div class="line shown"{anchor} role="group" tabindex="{tab(row)}">{row}{tag}</div>'
         case Table():
             return table_html(block)
         case Points():
@@ -96,7 +97,13 @@ def step_values(step: Step) -> dict[str, Any]:
 
 def line_values(line: Line) -> dict[str, str]:
     """One worked line."""
-    return {"id": line.id, "label": line.label, "row": pieces(line.chain)}
+    row = pieces(line.chain)
+    return {"id": line.id, "label": line.label, "row": row, "tab": tab(row)}
+
+
+def tab(row: str) -> str:
+    """The tabindex of a line: it can be scrolled by keyboard, from a link in it or from itself."""
+    return "-1" if "<a " in row else "0"
 
 
 def heading(cell: Text) -> str:

@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backlit.derivation.document import (
     Block,
@@ -20,7 +20,7 @@ from backlit.derivation.document import (
     Text,
 )
 from backlit.derivation.expressions import Chain, Expr
-from backlit.render.boxes import WIDTH, chain, line_of, width_of
+from backlit.render.boxes import WIDTH, line_of, marked_chain, width_of
 from backlit.render.inline import inline
 from backlit.render.picture_text import drawn_text
 from backlit.render.ways import SIGNS, plain, styled
@@ -35,7 +35,7 @@ def to_terminal(derivation: Derivation) -> None:
     """The whole document on this terminal, in color, as wide as it is."""
     from backlit.render.terminal import show, width
 
-    show(Writer(width(WIDTH)).lines(derivation))
+    show(Writer(width(WIDTH), tight=True).lines(derivation))
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Writer:
     """Writes lines of at most `width` columns, marked with styles."""
 
     width: int
+    tight: bool = False  # whether long parts of formulas are broken too
 
     def lines(self, derivation: Derivation) -> Iterator[str]:
         """Title, then the sections."""
@@ -81,7 +82,8 @@ class Writer:
 
     def formula(self, expr: Expr, indent: str) -> list[str]:
         """A formula, broken to the width."""
-        made = chain(expr, self.width - len(indent)) if isinstance(expr, Chain) else [line_of(expr)]
+        width = self.width - len(indent) if self.tight else self.width
+        made = marked_chain(expr, width, tight=self.tight) if isinstance(expr, Chain) else [line_of(expr)]
         return [indent + line for line in made]
 
     def points(self, block: Points) -> list[str]:
@@ -132,9 +134,9 @@ class Writer:
         """A worked line with its label above it, or before it where the line has an id of its own."""
         if line.label and line.id:
             room = width_of(line.label) + 2
-            made = Writer(self.width - room).formula(line.chain, indent)
+            made = replace(self, width=self.width - room * self.tight).formula(line.chain, indent)
             first = f"{indent}{styled(line.label + ':', 'faint')} {made[0][len(indent) :]}"
-            return [first, *(" " * room + other for other in made[1:])]
+            return [first, *(" " * room * self.tight + other for other in made[1:])]
         label = [styled(f"{indent}{line.label}:", "faint")] if line.label else []
         return label + self.formula(line.chain, indent + ("  " if label else ""))
 

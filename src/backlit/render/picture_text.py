@@ -7,7 +7,7 @@ from backlit.render.boxes import width_of
 from backlit.render.canvas import Canvas
 from backlit.render.drawings import reach, short
 
-NARROW = 4  # characters between two columns of units at least
+NARROW = 3  # characters between two columns of units at least
 MOST = 12  # lines between two columns; of more, the largest are drawn
 LABELED = 14  # characters between them from which on lines carry their weights
 BOX, SIDE = 25, 3  # a box of the graph, and the room beside it

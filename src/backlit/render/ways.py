@@ -19,7 +19,7 @@ def way_of(source: str | None) -> str:
     """
     if not source or source.startswith("given"):
         return ""
-    if source.startswith("update"):
+    if source.startswith(("update", "clip")):
         return "update"
     return "backward" if source.startswith(BACKWARD) else "forward"
 
