@@ -287,8 +287,8 @@ ACTIVATIONS: dict[str, Activation] = {
 FAMILIES = {"leaky_relu": leaky_relu, "elu": elu}
 
 
-def get_activation(spec: str | Mapping[str, Any] | Activation) -> Activation:
-    """Look an activation up by name, by `{"name": ..., "alpha": ...}`, or take one as it is.
+def get_activation(spec: str | Mapping[str, Any] | Activation | Callable[[Array], Array]) -> Activation:
+    """Look an activation up by name or `{"name": ..., "alpha": ...}`, or take one as it is, or a plain NumPy function.
 
     Raises ProblemError for an unknown name or parameter, with the nearest names.
 
@@ -297,5 +297,9 @@ def get_activation(spec: str | Mapping[str, Any] | Activation) -> Activation:
     """
     if isinstance(spec, Activation):
         return spec
+    if callable(spec):
+        from backlit.core.custom import activation_of
+
+        return activation_of(spec)
     name, parameters = read_spec(spec, "activation", ACTIVATIONS, dict.fromkeys(FAMILIES, ("alpha",)))
     return FAMILIES[name](**parameters) if parameters else ACTIVATIONS[name]

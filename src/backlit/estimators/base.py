@@ -40,7 +40,7 @@ class BaseMLP(BaseEstimator):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden_layer_sizes": ["array-like", COUNT],
-        "activation": [str, dict, list, tuple],
+        "activation": [str, dict, list, tuple, callable],
         "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
         "alpha": [NOT_NEGATIVE],
         "batch_size": [StrOptions({"auto"}), COUNT],

@@ -2,9 +2,9 @@
 
 Every parameter and input is moved by one unit in its last place, up or down by chance.  The gradient then moves by
 what the problem makes of rounding: about eps where nothing cancels, much more behind a norm, and by all of itself where
-it is 0 in exact arithmetic, such as a bias before a batch norm.  A wrong formula trembles as little as the right one, so this
-tells rounding from mistakes.  It is an estimate: `SAFETY` times the largest of a few.  Source: Monte Carlo arithmetic,
-Parker 1997; Higham 2002, §1.
+it is 0 in exact arithmetic, such as a bias before a batch norm.  A wrong formula trembles as little as the right one,
+so this tells rounding from mistakes.  It is an estimate: `SAFETY` times the largest of a few.  Source: Monte Carlo
+arithmetic, Parker 1997; Higham 2002, §1.
 """
 
 from dataclasses import replace
