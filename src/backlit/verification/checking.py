@@ -9,6 +9,7 @@ from backlit.errors import DomainError
 from backlit.verification.claims import named_claims
 from backlit.verification.comparison import Compared, Yardstick, compare_all, first_wrong
 from backlit.verification.diagnosis import Search
+from backlit.verification.facts import facts_of_claims
 from backlit.verification.hypotheses import Predictor, hypotheses, invisible
 from backlit.verification.identify import identify
 from backlit.verification.kinks import off_loss_kinks, points_at_kinks
@@ -60,7 +61,9 @@ def check(
     verdict, notes = judge(yardstick, named, compared, agreed)
     tolerance = max(p.relative for p in yardstick.precision.values())
     hidden = {} if long else invisible(predictor, singles)
-    return CheckResult(verdict, tolerance, compared, wrong, search.diagnoses, hidden, agreed, (*notes, *search.notes))
+    facts = facts_of_claims(problem, named, {name: p.relative for name, p in yardstick.precision.items()})
+    said = (*notes, *search.notes)
+    return CheckResult(verdict, tolerance, compared, wrong, search.diagnoses, hidden, agreed, said, facts)
 
 
 def agreed_on(problem: Problem) -> Agreement:

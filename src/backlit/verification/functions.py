@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from backlit.errors import DomainError, ShapeError
+from backlit.verification.facts import Fact
 
 Array = np.ndarray
 Function = Callable[[Array], Any]
@@ -30,7 +31,7 @@ class FunctionCheck:
     verdict : "pass", "fail", or "unresolved" where no way to the slope is sure enough.  method : whose slope was used.
     max_relative_error : of the gradient, relative to its largest entry.  worst : (index, claimed, right).
     by_name : the largest relative error of each named part.  certain : what the method knows of its error, relative.
-    note : what was recognized, such as a constant factor.
+    note : what was recognized, such as a constant factor.  facts : what must hold whatever the numbers are.
     """
 
     verdict: Literal["pass", "fail", "unresolved"]
@@ -40,6 +41,7 @@ class FunctionCheck:
     by_name: Mapping[str, float]
     certain: float
     note: str = ""
+    facts: tuple[Fact, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -54,8 +56,8 @@ class FunctionCheck:
     def __str__(self) -> str:
         index, claimed, right = self.worst
         where = f"entry {index}: claimed {claimed:.10g}, right {right:.10g} (by {self.method})"
-        return f"{self.verdict}: relative error {self.max_relative_error:.1e}, worst {where}" + (
-            f"; {self.note}" if self.note else ""
+        return f"{self.verdict}: relative error {self.max_relative_error:.1e}, worst {where}" + "".join(
+            f"; {more}" for more in (self.note, *(fact for fact in self.facts if not fact.ok)) if more
         )
 
 
