@@ -8,12 +8,13 @@ from backlit.verification.comparison import Compared
 from backlit.verification.diagnosis import Diagnosis
 from backlit.verification.facts import Fact
 from backlit.verification.oracles.agreement import Agreement
+from backlit.verification.shown import Shown
 
 Verdict = Literal["pass", "fail", "unresolved"]
 
 
 @dataclass(frozen=True)
-class CheckResult:
+class CheckResult(Shown):
     """The outcome of `check`.
 
     verdict : "pass", "fail", or "unresolved" where the oracles disagree or the claims have too few digits; `notes` say
