@@ -1,16 +1,21 @@
 """Measure how well `check` names mistakes: a confusion matrix over random networks, pairs, rounding and noise.
 
     python scripts/check_matrix.py [--networks 20] [--pairs 100] [--rounded 10000] [--noise 1000] [--seed 0]
+        [--workers 2]
 
 Mistakes are planted in a student's backpropagation that shares no code with Backlit (tests/verification/planted.py).
 Exits with 1 where a target is missed.
 """
 
 import argparse
+import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +34,7 @@ from backlit.verification.result import CheckResult
 
 PARAMETERS = ("grad_W", "grad_b", "grad_gamma", "grad_beta")
 CHOICES = (PARAMETERS, ("delta", *PARAMETERS), ("loss", "delta", *PARAMETERS))
+Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]  # `map`, or that of a pool of processes
 TRIES = 60  # problems drawn for one on which a mistake can be made and shows
 
 
@@ -59,21 +65,27 @@ def chosen(claims: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
     return {key: claims[key] for key in keys if key in claims}
 
 
-def confusion(networks: int, rng: np.random.Generator) -> dict[str, Row]:
-    """Plant each mistake in `networks` random networks on which it shows."""
-    rows = {}
-    for name, mistake in MISTAKES.items():
-        row = rows[name] = Row()
-        for _ in range(networks * TRIES):
-            if row.shown == networks:
-                break
-            problem = draw_problem(rng)
-            layers = mistake.layers(problem)
-            if not layers:
-                continue
-            planted = Planted(name, int(rng.choice(layers)))
-            record(row, check(problem, chosen(planted_claims(problem, planted), rng)), mistake.rows, planted.at)
-    return rows
+def confusion(networks: int, seed: int, each: Map = map) -> Iterator[tuple[str, Row]]:
+    """Plant each mistake in `networks` random networks on which it shows; yields as they are done.
+
+    A row has random numbers of its own, so that the matrix is the same however many processes make it.
+    """
+    yield from each(partial(row_of, networks, seed), MISTAKES)
+
+
+def row_of(networks: int, seed: int, name: str) -> tuple[str, Row]:
+    """One row of the matrix."""
+    mistake, row, rng = MISTAKES[name], Row(), np.random.default_rng([seed, list(MISTAKES).index(name)])
+    for _ in range(networks * TRIES):
+        if row.shown == networks:
+            break
+        problem = draw_problem(rng)
+        layers = mistake.layers(problem)
+        if not layers:
+            continue
+        planted = Planted(name, int(rng.choice(layers)))
+        record(row, check(problem, chosen(planted_claims(problem, planted), rng)), mistake.rows, planted.at)
+    return name, row
 
 
 def record(row: Row, result: CheckResult, right: tuple[str, ...], layer: int) -> None:
@@ -166,15 +178,44 @@ def noise(count: int, rng: np.random.Generator) -> Counter[str]:
     return given
 
 
-def report(rows: dict[str, Row]) -> tuple[int, int]:
-    """Print the matrix; returns (named, shown)."""
-    print(f"{'planted':28s} named / shown  first  layer  invisible  said instead")
-    for name, row in rows.items():
-        others = ", ".join(f"{other} × {n}" for other, n in row.others.items())
-        print(
-            f"{name:28s} {row.named:5d} / {row.shown:<5d}  {row.first:5d}  {row.layer:5d}  {row.invisible:9d}  {others}"
-        )
-    return sum(row.named for row in rows.values()), sum(row.shown for row in rows.values())
+# --- the run ----------------------------------------------------------------------------------------------------------
+
+
+def portions(count: int, seed: int, size: int) -> Iterator[tuple[int, np.random.Generator]]:
+    """`count` cases in portions of `size`, each with random numbers of its own."""
+    for i, start in enumerate(range(0, count, size)):
+        yield min(size, count - start), np.random.default_rng([seed, i])
+
+
+def starred(count: Callable[[int, np.random.Generator], Any], portion: tuple[int, np.random.Generator]) -> Any:
+    """One portion."""
+    return count(*portion)
+
+
+def summed(count: Any, total: int, seed: int, size: int, each: Map, label: str) -> Iterator[Any]:
+    """Count portion by portion, and say how far it is."""
+    done = 0
+    for found in each(partial(starred, count), portions(total, seed, size)):
+        done = min(done + size, total)
+        print(f"\r{label}: {done} of {total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+        yield found
+
+
+def line(name: str, row: Row) -> str:
+    """A row of the matrix, printed."""
+    others = ", ".join(f"{other} × {n}" for other, n in row.others.items())
+    return f"{name:28s} {row.named:5d} / {row.shown:<5d}  {row.first:5d}  {row.layer:5d}  {row.invisible:9d}  {others}"
+
+
+def singles(options: argparse.Namespace, each: Map) -> bool:
+    """The confusion matrix, row by row."""
+    print(f"{'planted':28s} named / shown  first  layer  invisible  said instead", flush=True)
+    named = shown = 0
+    for name, row in confusion(options.networks, options.seed, each):
+        named, shown = named + row.named, shown + row.shown
+        print(line(name, row), flush=True)
+    print(f"singles: {named} of {shown} named ({named / max(shown, 1):.2%}; target 98 %)", flush=True)
+    return named >= 0.98 * shown
 
 
 def main() -> int:
@@ -182,29 +223,39 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for option, default in (("networks", 20), ("pairs", 100), ("rounded", 10_000), ("noise", 1000), ("seed", 0)):
         parser.add_argument(f"--{option}", type=int, default=default)
-    options, missed = parser.parse_args(), []
-    rng, start = np.random.default_rng(options.seed), time.perf_counter()
-
-    named, shown = report(confusion(options.networks, rng))
-    print(f"singles: {named} of {shown} named ({named / max(shown, 1):.2%}; target 98 %)")
-    missed += ["singles"] if named < 0.98 * shown else []
-
-    row = pairs(options.pairs, rng)
-    print(
-        f"pairs: {row.named} of {row.shown} named, {row.first} first of their class (target 80 %); {dict(row.others)}"
-    )
-    missed += ["pairs"] if row.named < 0.8 * row.shown else []
-
-    alarms = rounded(options.rounded, rng)
-    print(f"correct gradients rounded to float32: {alarms} false alarms in {options.rounded} (target 0)")
-    missed += ["rounded"] if alarms else []
-
-    false = noise(options.noise, rng)
-    print(f"noise: {sum(false.values())} false names in {options.noise} (target 0) {dict(false) or ''}")
-    missed += ["noise"] if false else []
-
+    parser.add_argument("--workers", type=int, default=2, help="processes")
+    options, start = parser.parse_args(), time.perf_counter()
+    for blas in ("OMP", "OPENBLAS", "MKL", "VECLIB"):  # small matrices: threads would only wait for each other
+        os.environ.setdefault(f"{blas}_NUM_THREADS", "1")
+    with get_context("spawn").Pool(options.workers) as pool:
+        met = measured(options, pool.imap)
+    missed = [what for what, ok in met.items() if not ok]
     print(f"{time.perf_counter() - start:.0f} s; missed: {', '.join(missed) or 'nothing'}")
     return 1 if missed else 0
+
+
+def measured(options: argparse.Namespace, each: Map) -> dict[str, bool]:
+    """{what: whether its target is met}, each printed as soon as it is known."""
+    met, seed = {"singles": singles(options, each)}, options.seed
+
+    row = Row()
+    for part in summed(pairs, options.pairs, seed, 2, each, "pairs"):
+        row.shown, row.named, row.first = row.shown + part.shown, row.named + part.named, row.first + part.first
+        row.others.update(part.others)
+    print(
+        f"pairs: {row.named} of {row.shown} named, {row.first} first of their class (target 80 %); {dict(row.others)}",
+        flush=True,
+    )
+    met["pairs"] = row.named >= 0.8 * row.shown
+
+    alarms = sum(summed(rounded, options.rounded, seed, 100, each, "rounded"))
+    print(f"correct gradients rounded to float32: {alarms} false alarms in {options.rounded} (target 0)", flush=True)
+    met["rounded"] = not alarms
+
+    false: Counter[str] = sum(summed(noise, options.noise, seed, 10, each, "noise"), Counter())
+    print(f"noise: {sum(false.values())} false names in {options.noise} (target 0) {dict(false) or ''}", flush=True)
+    met["noise"] = not false
+    return met
 
 
 if __name__ == "__main__":

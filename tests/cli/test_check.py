@@ -115,6 +115,11 @@ def test_a_page_is_written_and_escaped(files, capsys, tmp_path):
         ({"gradW": {}}, "unknown key"),
         ('{"loss": NaN}', "holds nan"),
         ("{", "not valid JSON"),
+        ("", "not valid JSON"),
+        ("[" * 100_000, "too deep"),
+        ('{"loss": true}', "loss must be one number"),
+        ({"grad_W": {"7": [[1.0]]}}, "no layer 7: it has 1, 2"),
+        ({"grad_b": {"1": [[0.1, 0.2]] * 2}}, "sum over the examples"),
     ],
 )
 def test_bad_claims_are_one_line(files, capsys, claims, words):
@@ -180,6 +185,32 @@ def test_a_missing_rubric_or_submission_is_one_line(capsys, tmp_path):
     code, _, err = run(capsys, "grade", str(tmp_path / "no.py"), "--rubric", str(EXAMPLES / "rubric.toml"))
     assert code == 2
     assert "cannot be read" in err
+
+
+@pytest.mark.parametrize(
+    ("rubric", "words"),
+    [
+        ("title = 3", "title must be a text"),
+        ("[[networks]]\nshapes = [2, 2]\nseed = -1", "seed must be a whole number"),
+        ('[[networks]]\nshapes = [2, 2]\nseed = "x"', "seed must be a whole number"),
+        ('[[networks]]\nshapes = [2, 2]\nactivations = "tanh"', "must be a list"),
+    ],
+)
+def test_a_bad_rubric_is_one_line(files, capsys, rubric, words):
+    whole = rubric if "networks" in rubric else f"{rubric}\n[[networks]]\nshapes = [2, 2]"
+    code, out, err = run(capsys, "grade", str(EXAMPLES / "student_template.py"), "--rubric", files("r.toml", whole))
+    assert (code, out) == (2, "")
+    assert words in err
+    assert err.count("\n") == 1
+
+
+def test_many_steps_are_compared_though_not_every_mistake_is_replayed(files, capsys, monkeypatch):
+    from backlit.verification import checking
+
+    monkeypatch.setattr(checking, "MOST_SECONDS", 1e-6)
+    code, out, _ = run(capsys, "check", files("p.json", WORKED), files("c.json", {"update": {"loss": 1.0}}))
+    assert code == 1
+    assert "claim fewer steps" in " ".join(out.split())
 
 
 def test_dropout_without_a_seed_is_one_line(files, capsys):

@@ -71,3 +71,26 @@ def test_a_module_with_random_dropout_is_refused():
     with pytest.raises(ProblemError, match="switch dropout off"):
         check_torch(module, loss, X, y)
     assert check_torch(module.eval(), loss, X, y).ok
+
+
+def test_a_backward_that_forgets_grad_output_is_noticed():
+    """With the loss itself as output grad_output is 1, so its own gradient is right; a loss times c shows it."""
+
+    class Loss(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, a, y):
+            ctx.save_for_backward(a, y)
+            return 0.5 * ((a - y) ** 2).sum()
+
+        @staticmethod
+        def backward(ctx, grad_output):
+            a, y = ctx.saved_tensors
+            return a - y, None
+
+    torch.manual_seed(0)
+    X, y = torch.randn(5, 3), torch.randn(5, 2)
+    found = check_torch(torch.nn.Linear(3, 2), Loss.apply, X, y)
+    assert found.max_relative_error < 1e-8
+    assert found.verdict == "fail"
+    assert "grad_output" in str(found)
+    assert check_torch(torch.nn.Linear(3, 2), torch.nn.functional.mse_loss, X, y).ok

@@ -287,8 +287,8 @@ ACTIVATIONS: dict[str, Activation] = {
 FAMILIES = {"leaky_relu": leaky_relu, "elu": elu}
 
 
-def get_activation(spec: str | Mapping[str, Any] | Activation) -> Activation:
-    """Look an activation up by name, by `{"name": ..., "alpha": ...}`, or take one as it is.
+def get_activation(spec: str | Mapping[str, Any] | Activation | Callable[[Array], Array]) -> Activation:
+    """Look an activation up by name or `{"name": ..., "alpha": ...}`, or take one as it is, or a plain NumPy function.
 
     "softmax[3,2]" is softmax by groups, see `backlit.core.groups`.
 
@@ -305,5 +305,9 @@ def get_activation(spec: str | Mapping[str, Any] | Activation) -> Activation:
         grouped = read_groups(spec)
         if grouped is not None:
             return grouped
+    if callable(spec):
+        from backlit.core.custom import activation_of
+
+        return activation_of(spec)
     name, parameters = read_spec(spec, "activation", ACTIVATIONS, dict.fromkeys(FAMILIES, ("alpha",)))
     return FAMILIES[name](**parameters) if parameters else ACTIVATIONS[name]

@@ -182,13 +182,17 @@ LOSSES: dict[str, Loss] = {
 FAMILIES = {"huber": huber, "quantile": quantile}
 
 
-def get_loss(spec: str | Mapping[str, Any] | Loss) -> Loss:
-    """Look a loss up by name, by `{"name": "huber", "delta": ...}`, or take one as it is.
+def get_loss(spec: str | Mapping[str, Any] | Loss | Callable[[Array, Array], Array]) -> Loss:
+    """Look a loss up by name or `{"name": "huber", "delta": ...}`, or take one as it is, or a plain NumPy function.
 
     Raises ProblemError for an unknown name or parameter, with the nearest names.
     """
     if isinstance(spec, Loss):
         return spec
+    if callable(spec):
+        from backlit.core.custom import loss_of
+
+        return loss_of(spec)
     name, parameters = read_spec(spec, "loss", LOSSES, {"huber": ("delta",), "quantile": ("quantile",)})
     return FAMILIES[name](**parameters) if parameters else LOSSES[name]
 

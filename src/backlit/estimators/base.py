@@ -228,7 +228,7 @@ class BaseMLP(BaseEstimator):
         return int(self._random.randint(2**31 - 1))
 
     def _weight_of_batch(self, data: Data) -> float:
-        """The mean weight of a batch: `network_.l2` is alpha over it, though each batch has its own (`Recipe.alpha`)."""
+        """A batch's mean weight; `network_.l2` is alpha over it, though each batch has its own (`Recipe.alpha`)."""
         share = 1.0 if self.solver == "lbfgs" else batch_size_of(self, len(data)) / len(data)
         return share * data.weight()
 

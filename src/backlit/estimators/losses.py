@@ -1,12 +1,9 @@
 """The output's activation and the loss, from `loss` and the task; a user's plain NumPy function among them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from backlit.autodiff import derivative, value_and_slope
 from backlit.core.activations import Activation, get_activation
 from backlit.core.groups import softmax_by_groups
 from backlit.core.losses import Loss, get_loss
@@ -30,51 +27,8 @@ NUMBER_LOSSES = (
 TAKES = {"huber": ("delta",), "quantile": ("quantile",)}
 
 
-@dataclass(frozen=True)
-class Slope:
-    """∂ℓ/∂a of a loss that a user wrote; the function has to be one that pickle finds, for a fit that is stored."""
-
-    loss: Callable[[Any, Any], Any]
-
-    def __call__(self, a: Array, y: Array) -> Array:
-        """(a (m, n), y (m, n)) ↦ (m, n)."""
-        return value_and_slope(self.loss)(a, y)[1].astype(a.dtype, copy=False)
-
-
-@dataclass(frozen=True)
-class Derivative:
-    """φ' of an activation that a user wrote."""
-
-    function: Callable[[Any], Any]
-
-    def __call__(self, u: Array) -> Array:
-        """φ'(u), elementwise."""
-        return derivative(self.function)(u)
-
-
-def own_loss(function: Callable[[Any, Any], Any]) -> Loss:
-    """A loss from a plain NumPy function loss(a, y) of outputs and targets, one number an example.
-
-    >>> log_cosh = own_loss(lambda a, y: np.log(np.cosh(a - y)).sum(axis=1))
-    >>> log_cosh.gradient(np.array([[1.0, 2.0]]), np.array([[1.0, 1.0]]))
-    array([[0.        , 0.76159416]])
-    """
-    name = getattr(function, "__name__", type(function).__name__)
-    return Loss(name, function, Slope(function), latex=r"\ell(a, y)", gradient_latex=r"\partial\ell/\partial a")
-
-
-def own_activation(function: Callable[[Any], Any]) -> Activation:
-    """An activation from a plain NumPy function of u that acts on each number by itself."""
-    name = getattr(function, "__name__", type(function).__name__)
-    return Activation(
-        name, function, Derivative(function), latex=r"\varphi(u)", derivative_latex=r"\varphi'(u)", range=(-INF, INF)
-    )
-
-
 def activation_of(spec: Any) -> Activation:
     """A hidden layer's activation: a name, scikit-learn's "logistic" too, a spec, an object, or a user's function."""
-    if callable(spec) and not isinstance(spec, Activation):
-        return own_activation(spec)
     return get_activation(NAMES.get(spec, spec) if isinstance(spec, str) else spec)
 
 
@@ -104,7 +58,7 @@ def class_output(loss: Any, kind: str, groups: tuple[int, ...]) -> tuple[str, Ac
         loss = "binary_cross_entropy" if sigmoid else "cross_entropy"
     word = "logistic" if sigmoid else "softmax"
     phi = softmax_by_groups(groups) if several else get_activation(NAMES.get(word, word))
-    return word, phi, as_loss(loss)
+    return word, phi, get_loss(loss)
 
 
 def number_output(loss: Any) -> tuple[str, Activation, Loss]:
@@ -113,12 +67,7 @@ def number_output(loss: Any) -> tuple[str, Activation, Loss]:
     if name == "squared_error":  # scikit-learn halves it, and does not say so
         loss = "half_squared_error"
     word = "exp" if name == "poisson" else "identity"
-    return word, get_activation(word), as_loss(loss)
-
-
-def as_loss(loss: Any) -> Loss:
-    """A loss by name, by spec, or a user's."""
-    return own_loss(loss) if callable(loss) else get_loss(loss)
+    return word, get_activation(word), get_loss(loss)
 
 
 def check_targets(loss: Loss, Y: Array) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from backlit._version import __version__
+from backlit.core.custom import own_of
 from backlit.core.network import Network
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters, layout
@@ -57,6 +58,9 @@ def save_model(model: Model, path: str | Path) -> None:
     """Write a model file beside `path` and rename it.  Raises BacklitError where it cannot be written."""
     from safetensors.numpy import save
 
+    own = own_of(model.net)
+    if own is not None:
+        raise ModelError(f"{path}: {own} is your own function, which a model file cannot hold: keep it in code")
     described = {
         "version": FORMAT_VERSION,
         "backlit": __version__,

@@ -101,6 +101,8 @@ def load(path: Path) -> Any:
         raise ProblemError(f"{path}: not UTF-8 text (byte {error.start}): save it as UTF-8") from None
     except OSError as error:
         raise ProblemError(f"{path}: cannot be read: {error.strerror}") from None
+    except RecursionError:
+        raise ProblemError(f"{path}: tables inside tables, too deep to be a problem") from None
     except ValueError as error:  # what all three parsers raise or are turned into
         raise ProblemError(f"{path}: not valid {path.suffix[1:].upper()}: {' '.join(str(error).split())}") from None
 

@@ -1,6 +1,6 @@
 """A check in the terminal: the verdict, the first wrong quantity, the wrong formula beside the right one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -35,6 +35,9 @@ def check_text(result: CheckResult) -> RenderableType:
     if result.first_wrong is not None and result.verdict == "fail":
         parts += [where_it_starts(result.quantities[result.first_wrong]), *explanations(result)]
     parts.append(quantities(result.quantities.values()))
+    parts += [Text(str(fact), style="dim" if fact.ok else "red") for fact in result.facts]
+    if result.oracles.excused:
+        parts.append(excused(result.oracles.excused))
     if result.not_detectable:
         parts.append(hidden(list(result.not_detectable)))
     return Group(*parts)
@@ -103,6 +106,11 @@ def quantities(compared: Iterable[Compared]) -> Table:
         mark: Any = Text("ok", style="green") if one.ok else Text("wrong", style="red")
         table.add_row(Text(one.name), mark, f"{one.max_relative_error:.1e}")
     return table
+
+
+def excused(tensors: Mapping[str, float]) -> Text:
+    """Where the oracles agree only up to rounding."""
+    return Text(f"Nothing but rounding is left of part of ∂C/∂ {', '.join(tensors)}: compared up to that.", "dim")
 
 
 def hidden(names: list[str]) -> Text:

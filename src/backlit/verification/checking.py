@@ -9,12 +9,15 @@ from backlit.errors import DomainError
 from backlit.verification.claims import named_claims
 from backlit.verification.comparison import Compared, Yardstick, compare_all, first_wrong
 from backlit.verification.diagnosis import Search
+from backlit.verification.facts import facts_of_claims
 from backlit.verification.hypotheses import Predictor, hypotheses, invisible
 from backlit.verification.identify import identify
 from backlit.verification.kinks import off_loss_kinks, points_at_kinks
 from backlit.verification.oracles.agreement import Agreement, agreement
 from backlit.verification.quantities import FORWARD, Values, key_of
 from backlit.verification.result import CheckResult, Verdict
+
+MOST_SECONDS = 60.0  # as reckoned by `Predictor.seconds`; many steps on a large network take longer
 
 
 def check(
@@ -50,11 +53,17 @@ def check(
     compared = compare_all(yardstick, named)
     predictor, singles = Predictor.of(problem, named, yardstick, steps), hypotheses(problem)
     wrong = first_wrong(compared)
-    search = identify(predictor, compared, singles, pairs=pairs) if wrong and agreed.agree else Search()
+    long = predictor.seconds * len(singles) > MOST_SECONDS
+    if long:
+        search = Search(notes=(f"replaying every mistake over {steps} steps would take too long: claim fewer steps",))
+    else:
+        search = identify(predictor, compared, singles, pairs=pairs) if wrong and agreed.agree else Search()
     verdict, notes = judge(yardstick, named, compared, agreed)
     tolerance = max(p.relative for p in yardstick.precision.values())
-    hidden = invisible(predictor, singles)
-    return CheckResult(verdict, tolerance, compared, wrong, search.diagnoses, hidden, agreed, (*notes, *search.notes))
+    hidden = {} if long else invisible(predictor, singles)
+    facts = facts_of_claims(problem, named, {name: p.relative for name, p in yardstick.precision.items()})
+    said = (*notes, *search.notes)
+    return CheckResult(verdict, tolerance, compared, wrong, search.diagnoses, hidden, agreed, said, facts)
 
 
 def agreed_on(problem: Problem) -> Agreement:

@@ -16,6 +16,7 @@ from backlit.errors import DomainError, ProblemError, ShapeError
 from backlit.verification.quantities import KEYS, LAYERED, Array, Values, shapes
 
 IGNORED = ("steps",)  # explain's own output is a claim too: its list of steps is no number
+LAYOUT = 'give {"loss": number, "grad_W": {"1": rows}}'
 UPDATED = ("W", "b", "gamma", "beta")
 
 
@@ -30,10 +31,12 @@ def read_claims(source: str | Path | Mapping[str, Any]) -> tuple[str, Mapping[st
         raise ProblemError(f"{path}: no such file: check the name and the folder") from None
     except OSError as error:
         raise ProblemError(f"{path}: cannot be read: {error.strerror}") from None
+    except RecursionError:
+        raise ProblemError(f"{path}: tables inside tables, too deep to be claims: {LAYOUT}") from None
     except ValueError as error:  # bad JSON, bad UTF-8
         raise ProblemError(f"{path}: not valid JSON: {' '.join(str(error).split())}") from None
     if not isinstance(content, Mapping):
-        raise ProblemError(f'{path}: claims are a table of quantities such as "grad_W" and "loss"')
+        raise ProblemError(f"{path}: claims are a table of quantities: {LAYOUT}")
     return str(path), content
 
 
@@ -106,16 +109,15 @@ def as_claim(where: str, value: Any, shape: tuple[int, ...], name: str) -> Array
             raise TypeError
         array = raw.astype(np.float64)
     except (TypeError, ValueError, OverflowError):
-        raise ShapeError(
-            f"{where} must be numbers in shape {shape}: rows differ in length or hold no numbers"
-        ) from None
+        what = f"numbers in shape {shape}: rows differ in length or hold no numbers" if shape else "one number"
+        raise ShapeError(f"{where} must be {what}") from None
     if array.shape != shape:
         if array.ndim == len(shape) or squeezed(array.shape) != squeezed(shape):
             raise ShapeError(f"{where} must have shape {shape}, not {array.shape}: {shape_hint(name, array, shape)}")
         array = array.reshape(shape)
     if not np.isfinite(array).all():
         at = [int(i) for i in np.argwhere(~np.isfinite(array))[0]]
-        raise DomainError(f"{where} holds {array[tuple(at)]} at {at}: give finite numbers")
+        raise DomainError(f"{where} holds {array[tuple(at)]}{f' at {at}' if at else ''}: give finite numbers")
     return array
 
 

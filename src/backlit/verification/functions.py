@@ -6,31 +6,33 @@ Foreign code is asked in several ways, and the ways are held against each other 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 
 from backlit.errors import DomainError, ShapeError
+from backlit.verification.facts import Fact
+from backlit.verification.oracles.stepping import derivative
+from backlit.verification.shown import Shown
 
 Array = np.ndarray
 Function = Callable[[Array], Any]
 
 CERTIFIED = 1e-8
 AGREED = 1e-5  # how near to differences an exact way must be to count
-STEPS = (1e-3, 1e-4, 1e-5, 1e-6)
+STEP = 0.03  # the longest of differences, in units of an entry or of 1; the shortest is a thousand times shorter
 ONE_BY_ONE = 2000  # entries beyond which a random choice is looked at where only differences work
 CHOSEN = 300
 
 
 @dataclass(frozen=True)
-class FunctionCheck:
+class FunctionCheck(Shown):
     """The outcome of `check_function`.
 
     verdict : "pass", "fail", or "unresolved" where no way to the slope is sure enough.  method : whose slope was used.
     max_relative_error : of the gradient, relative to its largest entry.  worst : (index, claimed, right).
     by_name : the largest relative error of each named part.  certain : what the method knows of its error, relative.
-    note : what was recognized, such as a constant factor.
+    note : what was recognized, such as a constant factor.  facts : what must hold whatever the numbers are.
     """
 
     verdict: Literal["pass", "fail", "unresolved"]
@@ -40,6 +42,7 @@ class FunctionCheck:
     by_name: Mapping[str, float]
     certain: float
     note: str = ""
+    facts: tuple[Fact, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -54,8 +57,8 @@ class FunctionCheck:
     def __str__(self) -> str:
         index, claimed, right = self.worst
         where = f"entry {index}: claimed {claimed:.10g}, right {right:.10g} (by {self.method})"
-        return f"{self.verdict}: relative error {self.max_relative_error:.1e}, worst {where}" + (
-            f"; {self.note}" if self.note else ""
+        return f"{self.verdict}: relative error {self.max_relative_error:.1e}, worst {where}" + "".join(
+            f"; {more}" for more in (self.note, *(fact for fact in self.facts if not fact.ok)) if more
         )
 
 
@@ -170,28 +173,17 @@ def by_tape(loss: Function, theta: Array) -> Array:
 
 
 def by_differences(loss: Function, theta: Array) -> Slope:
-    """Central differences at several steps with Richardson's extrapolation; the steadiest step is kept."""
+    """Central differences at several steps, extrapolated; each entry knows its error, see `oracles.stepping`."""
     n = len(theta)
     entries = np.arange(n) if n <= ONE_BY_ONE else np.sort(np.random.default_rng(0).choice(n, CHOSEN, replace=False))
-    values, certain = np.empty(len(entries)), np.empty(len(entries))
-    rounding = 1e-15 * abs(value(loss, theta))
-    for i, j in enumerate(entries):
-        tries = [richardson(loss, theta, int(j), h * max(1.0, abs(theta[j]))) for h in STEPS]
-        moves = [abs(a - b) for a, b in pairwise(tries)]
-        best = int(np.argmin(moves))
-        values[i], certain[i] = tries[best + 1], 4 * moves[best] + rounding / STEPS[best + 1]
+    found = [derivative(along(loss, theta, int(j)), STEP * max(1.0, abs(theta[j]))) for j in entries]
+    values, certain = np.array(found).reshape(-1, 2).T
     return Slope("differences", entries, values, certain)
 
 
-def richardson(loss: Function, theta: Array, j: int, h: float) -> float:
-    """(4 D(h/2) − D(h))/3 with central differences D."""
-    coarse, fine = (central(loss, theta, j, t) for t in (h, h / 2))
-    return (4 * fine - coarse) / 3
-
-
-def central(loss: Function, theta: Array, j: int, h: float) -> float:
-    """(f(theta + h e_j) − f(theta − h e_j)) / 2h."""
-    return (value(loss, shifted(theta, j, h)) - value(loss, shifted(theta, j, -h))) / (2 * h)
+def along(loss: Function, theta: Array, j: int) -> Callable[[float], float]:
+    """t ↦ f(theta + t e_j)."""
+    return lambda t: value(loss, shifted(theta, j, t))
 
 
 def shifted(theta: Array, j: int, h: float) -> Array:

@@ -67,6 +67,12 @@ class Predictor:
                 if not wanted:
                     return
 
+    @property
+    def seconds(self) -> float:
+        """What one replay costs, reckoned from the problem's size, so that a search ends at the same point anywhere."""
+        net, m = self.problem.net, self.setting.trace.m
+        return (60e-6 * net.L + 2e-9 * m * net.n_parameters) * (4 * self.steps if self.steps else 1)
+
     @quiet
     def residual(self, turns: Sequence[Turn]) -> float | None:
         """The largest relative difference from the claims, None at the first quantity outside its rounding."""

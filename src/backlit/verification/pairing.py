@@ -95,10 +95,8 @@ def roles_at(predictor: Predictor, wrong: str, pool: Sequence[Hypothesis]) -> Ro
 
 
 def affordable(predictor: Predictor) -> int:
-    """How many replays the search for pairs may take, from the problem's size, so that it is the same anywhere."""
-    net, m = predictor.problem.net, predictor.setting.trace.m
-    one = 60e-6 * net.L + 2e-9 * m * net.n_parameters
-    return max(200, int(SECONDS / (one * (4 * predictor.steps if predictor.steps else 1))))
+    """How many replays the search for pairs may take."""
+    return max(200, int(SECONDS / predictor.seconds))
 
 
 def matching(predictor: Predictor, pairs: Iterator[Pair]) -> list[tuple[Pair, float]]:

@@ -6,19 +6,22 @@ from typing import Any, Literal
 
 from backlit.verification.comparison import Compared
 from backlit.verification.diagnosis import Diagnosis
+from backlit.verification.facts import Fact
 from backlit.verification.oracles.agreement import Agreement
+from backlit.verification.shown import Shown
 
 Verdict = Literal["pass", "fail", "unresolved"]
 
 
 @dataclass(frozen=True)
-class CheckResult:
+class CheckResult(Shown):
     """The outcome of `check`.
 
     verdict : "pass", "fail", or "unresolved" where the oracles disagree or the claims have too few digits; `notes` say
     why.  tolerance : relative, as the claims' digits allow.  quantities : by name, in the order of computation.
     diagnoses : best first, empty where the mistake is none of the catalogue's.  not_detectable : {bug: on which inputs
     it would show} for those that these claims and inputs can't reveal.  oracles : how the right values were agreed on.
+    facts : what must hold whatever the numbers are.
     """
 
     verdict: Verdict
@@ -29,6 +32,7 @@ class CheckResult:
     not_detectable: Mapping[str, str]
     oracles: Agreement
     notes: tuple[str, ...] = field(default=())
+    facts: tuple[Fact, ...] = field(default=())
 
     @property
     def ok(self) -> bool:
@@ -52,6 +56,7 @@ class CheckResult:
             "not_detectable_needs": dict(self.not_detectable),
             "oracles": self.oracles.to_dict(),
             "notes": list(self.notes),
+            "facts": [fact.to_dict() for fact in self.facts],
         }
 
     def __str__(self) -> str:

@@ -16,9 +16,11 @@ from backlit.core.problem import Problem
 from backlit.core.targets import as_targets
 from backlit.errors import ProblemError, ShapeError
 from backlit.verification.checking import check
+from backlit.verification.facts import Fact, facts_of_code
 from backlit.verification.functions import FunctionCheck, check_function
 from backlit.verification.quantities import Array
 from backlit.verification.result import CheckResult
+from backlit.verification.shown import Shown
 from backlit.verification.suggest import with_telling_numbers
 
 Step = Callable[[list[Array], list[Array], Array, Array], Any]
@@ -26,10 +28,11 @@ RETURNED = ("loss", "grad_W", "grad_b", "z", "a", "delta")
 
 
 @dataclass(frozen=True)
-class NetworkCheck:
+class NetworkCheck(Shown):
     """Both answers.
 
     own : the gradient against differences of the student's own loss.  against : every number against the textbook's.
+    facts : what must hold whatever the numbers are, tried by calling the code again.
     verdict : "pass" where both are right, "fail" where the backward pass is wrong, "convention" where the gradient
     belongs to the student's loss, but that is not the one that was asked for.
     """
@@ -37,12 +40,13 @@ class NetworkCheck:
     own: FunctionCheck
     against: CheckResult
     problem: Problem
+    facts: tuple[Fact, ...] = ()
 
     @property
     def verdict(self) -> Literal["pass", "fail", "convention", "unresolved"]:
         """One word for both."""
         if self.against.ok and self.own.ok:
-            return "pass"
+            return "pass" if all(fact.ok for fact in self.facts) else "fail"
         if "unresolved" in (self.against.verdict, self.own.verdict):
             return "unresolved"
         return "convention" if self.own.ok else "fail"
@@ -50,7 +54,8 @@ class NetworkCheck:
     def __str__(self) -> str:
         if self.verdict == "convention":
             return f"convention: the gradient belongs to your loss, but your loss is another one; {self.against}"
-        return f"{self.verdict}: {self.against}"
+        broken = next((fact for fact in self.facts if not fact.ok), None)
+        return f"{self.verdict}: {self.against}" + (f"; {broken}" if broken else "")
 
 
 def check_network(
@@ -89,7 +94,12 @@ def check_network(
         lambda theta: view.run(step, Parameters(problem.net, theta))["loss"], view.flat(returned), problem.params.theta,
         exact=False,
     )  # fmt: skip
-    return NetworkCheck(own, against, problem)
+
+    def gradients(varied: Problem) -> Parameters:
+        there = View(varied, view.transposed, view.columns)
+        return Parameters(varied.net, there.flat(there.run(step, varied.params)))
+
+    return NetworkCheck(own, against, problem, facts_of_code(problem, gradients))
 
 
 def telling_problem(

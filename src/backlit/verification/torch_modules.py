@@ -6,15 +6,19 @@ the module's own loss, so that nothing of the backward pass is trusted.
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from backlit.errors import ProblemError
+from backlit.verification.facts import apart, each_fact
 from backlit.verification.functions import CERTIFIED, FunctionCheck, check_function
 
 if TYPE_CHECKING:
     import torch
+
+TIMES = -2.5  # with a sign: a backward that looks at the sign of what comes from above shows
 
 
 def check_torch(
@@ -60,8 +64,9 @@ def check_torch(
         with torch.no_grad():
             return float(run(vector)[0])
 
-    def autograd(vector: np.ndarray) -> np.ndarray:
+    def autograd(vector: np.ndarray, times: float = 1.0) -> np.ndarray:
         cost, inputs = run(vector)
+        cost = times * cost
         wrt = [*parts.values(), *([inputs] if "input" in names else [])]
         slopes = torch.autograd.grad(cost, wrt, allow_unused=True)
         zeros = (torch.zeros_like(p) if g is None else g for p, g in zip(wrt, slopes, strict=True))
@@ -69,4 +74,9 @@ def check_torch(
 
     if value(theta) != value(theta):
         raise ProblemError("the module gives two values for the same input: switch dropout off with module.eval()")
-    return check_function(value, autograd(theta), theta, names=names, tolerance=tolerance, exact=False)
+    g = autograd(theta)
+    found = check_function(value, g, theta, names=names, tolerance=tolerance, exact=False)
+    words = "the loss times c has c times the gradient: each backward multiplies by its grad_output"
+    facts = tuple(each_fact([("loss_times_c", words, lambda: apart(autograd(theta, TIMES), TIMES * g))]))
+    broken = found.verdict == "pass" and not all(fact.ok for fact in facts)
+    return replace(found, facts=facts, verdict="fail" if broken else found.verdict)

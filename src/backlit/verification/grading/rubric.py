@@ -72,7 +72,7 @@ def rubric_of(content: Mapping[str, Any]) -> Rubric:
     for key, choices in CHOICES.items():
         if content.get(key, choices[0]) not in choices:
             raise ProblemError(f"{key} must be {' or '.join(choices)}, not {content[key]!r}")
-    options: dict[str, Any] = {key: content[key] for key in ("title", "function") if key in content}
+    options: dict[str, Any] = {key: text(content[key], key) for key in ("title", "function") if key in content}
     options |= {key: positive(content[key], key) for key in ("seconds", "memory_mb") if key in content}
     if "points" in content:
         refuse_unknown(content["points"], RETURNED, "points.")
@@ -94,13 +94,18 @@ def view_of(content: Mapping[str, Any], i: int, one: Any) -> View:
     if not isinstance(one, Mapping) or not isinstance(one.get("shapes"), list):
         raise ProblemError(f"{where}: give shapes, units a layer with the inputs first, such as [4, 5, 3]")
     refuse_unknown(one, NETWORK_KEYS, f"{where}.")
+    seed, activations = one.get("seed", i), one.get("activations")
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ProblemError(f"{where}.seed must be a whole number, 0 or more, not {seed!r}")
+    if activations is not None and not isinstance(activations, list):
+        raise ProblemError(f'{where}.activations must be a list, one a layer, such as ["sigmoid"], not {activations!r}')
     try:
         problem = telling_problem(
             one["shapes"],
-            one.get("activations"),
+            activations,
             one.get("loss", "half_squared_error"),
             one.get("l2", 0.0),
-            one.get("seed", i),
+            seed,
         )
     except BacklitError as error:
         raise ProblemError(f"{where}: {error}") from None
@@ -114,6 +119,13 @@ def refuse_unknown(table: Any, known: tuple[str, ...], where: str) -> None:
     for key in table:
         if key not in known:
             raise ProblemError(f"{where}{key}: unknown key: {near(key, known)}")
+
+
+def text(value: Any, what: str) -> str:
+    """Some words."""
+    if not isinstance(value, str) or not value:
+        raise ProblemError(f"{what} must be a text, not {value!r}")
+    return value
 
 
 def positive(value: Any, what: str) -> float:

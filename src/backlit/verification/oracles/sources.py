@@ -10,29 +10,34 @@ from typing import Any
 
 import numpy as np
 
+from backlit.core.network import Network
 from backlit.core.parameters import Parameters, layout
-from backlit.core.passes import forward, total_loss
+from backlit.core.passes import Trace, forward, total_loss
 from backlit.core.problem import Problem
-from backlit.verification.directions import STEP, kinks_of, signs, slope
+from backlit.core.targets import as_targets
+from backlit.verification.directions import kinks_of, signs
 from backlit.verification.oracles.plain import plain_cost
+from backlit.verification.oracles.stepping import derivative, open_step
 
 Array = np.ndarray
 ONE_BY_ONE = 60  # parameters up to which each is moved by itself
 DIRECTIONS = 3  # a tensor, beyond that
 MANY = 20_000  # parameters beyond which there is one direction a tensor
 COMPLEX_STEP = 1e-30
+LONGEST, SHORTEST = 0.125, 1e-7  # steps of differences
+CREASES = {"softsign": (0.0,), "elu": (0.0,), "selu": (0.0,)}  # where extrapolation would be misled
 
 
 @dataclass(frozen=True)
 class Slopes:
     """The cost's slope along some directions.
 
-    directions : (k, n_parameters).  values : (k,).  certain : what the method itself knows of its error, absolute.
+    directions : (k, n_parameters).  values : (k,).  certain : what the method itself knows of its errors, (k,) or 0.
     """
 
     directions: Array
     values: Array
-    certain: float = 0.0
+    certain: Array | float = 0.0
 
 
 def directions_of(problem: Problem, most: int = ONE_BY_ONE) -> Array:
@@ -77,30 +82,52 @@ def complex_step(problem: Problem, directions: Array) -> Slopes:
 
 
 def central_differences(problem: Problem, directions: Array) -> Slopes:
-    """Central differences with Richardson's extrapolation, h shrunk where a kink is crossed."""
-    X, y = problem.data()
-    net, key, sides = problem.net, problem.dropout_key(), kinks_of(problem.net, y)
-
-    def along(v: Array, t: float):  # type: ignore[no-untyped-def]
-        params = Parameters(net, problem.params.theta + t * v)
-        trace = forward(net, params, X, dropout=key)
-        return float(total_loss(net, params, trace, y, problem.sample_weight)), trace
-
-    coarse, fine = (np.array([slope(along, v, sides, step=h) for v in directions]) for h in (STEP, STEP / 5))
-    rounding = 1e-16 / STEP * abs(along(directions[0], 0.0)[0])
-    return Slopes(directions, fine, certain=float(np.abs(coarse - fine).max(initial=0.0)) + 10 * rounding)
+    """Central differences, extrapolated, with steps that cross no kink; see `stepping`."""
+    cost = core_cost(problem)
+    return extrapolated(problem, directions, cost, np.float64, LONGEST)
 
 
 def extended_precision(problem: Problem, directions: Array) -> Slopes:
-    """Differences of the second cost in long double, five points at two steps, which tell their own error."""
-    cost, theta = plain_cost(problem, np.longdouble), problem.params.theta.astype(np.longdouble)
+    """The same of the second cost in long double, whose rounding is 2000 times smaller."""
+    cost = plain_cost(problem, np.longdouble)
+    return extrapolated(problem, directions, cost, np.longdouble, LONGEST / 4)
 
-    def five_points(v: Array, h: Any) -> float:
-        near, far = (cost(theta + t * v) - cost(theta - t * v) for t in (h, 2 * h))
-        return float((8 * near - far) / (12 * h))
 
-    coarse, fine = (np.array([five_points(v, np.longdouble(h)) for v in directions]) for h in (1e-4, 2.5e-5))
-    return Slopes(directions, fine, certain=float(np.abs(coarse - fine).max(initial=0.0)) + 1e-13)
+def extrapolated(problem: Problem, directions: Array, cost: Callable[[Array], Any], kind: Any, h: float) -> Slopes:
+    """The slope of a cost along each direction, in numbers of one kind, from steps of at most h."""
+    theta, net, key = problem.params.theta, problem.net, problem.dropout_key()
+    X, y = problem.data()
+    sides = sides_of(net, y)
+
+    def sides_at(moved: Array) -> Array:
+        return sides(forward(net, Parameters(net, moved), X, dropout=key))
+
+    here, start, found = sides_at(theta), theta.astype(kind), []
+    for v in directions:
+
+        def crosses(t: float, v: Array = v) -> bool:
+            return any((sides_at(theta + s * t * v) != here).any() for s in (1, -1))
+
+        def along(t: Any, v: Array = v) -> Any:
+            return np.real(cost(start + t * v))
+
+        found.append(derivative(along, kind(open_step(crosses, h, SHORTEST))))
+    values, errors = np.array(found).T
+    return Slopes(directions, values, errors)
+
+
+def sides_of(net: Network, y: Any) -> Callable[[Trace], Array]:
+    """On which side of each kink, and of each crease (a jump of the second derivative), every unit of a trace lies."""
+    kinks = kinks_of(net, y)
+
+    def sides(trace: Trace) -> Array:
+        creases = [trace.u[l] > at for l, layer in net.numbered() for at in CREASES.get(layer.activation.name, ())]
+        if net.loss.name == "huber":
+            residual, delta = trace.a[-1] - as_targets(net, y, trace.m), net.loss.parameters["delta"]
+            creases += [residual > delta, residual > -delta]
+        return np.concatenate([kinks(trace), *(crease.ravel() for crease in creases)])
+
+    return sides
 
 
 def has_extended_precision() -> bool:
