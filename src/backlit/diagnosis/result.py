@@ -9,6 +9,7 @@ from backlit.diagnosis.fixed_points import FixedPoint, Kind
 from backlit.diagnosis.measured import MeasuredFlow
 from backlit.diagnosis.predicted import PredictedFlow
 from backlit.diagnosis.remedies import Remedy
+from backlit.diagnosis.spectrum import Spectrum
 from backlit.diagnosis.subject import Subject
 from backlit.errors import ProblemError
 
@@ -27,6 +28,7 @@ class Diagnosis:
     verdict: str
     findings: list[Finding]
     remedies: list[Remedy]
+    spectrum: Spectrum
 
     @property
     def best(self) -> Remedy | None:
@@ -39,7 +41,12 @@ class Diagnosis:
             "name": self.subject.name,
             "predicted": self.theory.to_dict() | {"layer": self.layer},
             "layers": [self.row(l) for l in range(1, self.measured.L + 1)],
-            "top_to_bottom": {"predicted": self.predicted.top_to_bottom, "measured": self.measured.top_to_bottom},
+            "top_to_bottom": {
+                "predicted": self.predicted.top_to_bottom,
+                "measured": self.measured.top_to_bottom,
+                "band": self.predicted.total_band,
+            },
+            "spectrum": self.spectrum.to_dict(),
             "seeds": self.seeds,
             "verdict": self.verdict,
             "findings": [finding.to_dict() for finding in self.findings],

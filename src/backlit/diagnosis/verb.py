@@ -16,6 +16,7 @@ from backlit.diagnosis.measured import average
 from backlit.diagnosis.predicted import predict_flow
 from backlit.diagnosis.remedies import try_remedies
 from backlit.diagnosis.result import Diagnosis
+from backlit.diagnosis.spectrum import spectrum_of
 from backlit.diagnosis.subject import Subject, from_problem, from_sizes, typical
 from backlit.diagnosis.traps import traps_of
 from backlit.errors import ProblemError
@@ -70,4 +71,5 @@ def examine(subject: Subject, seeds: int, remedies: bool) -> Diagnosis:
     verdict = verdict_of(measured)
     findings = findings_of(measured, theory, kind, verdict) + traps_of(kind, theory, subject.net.L)
     tried = try_remedies(subject, kind, theory) if remedies else []
-    return Diagnosis(subject, layer, kind, theory, predicted, measured, draws, verdict, findings, tried)
+    spectrum = spectrum_of(subject, scales, predicted)
+    return Diagnosis(subject, layer, kind, theory, predicted, measured, draws, verdict, findings, tried, spectrum)
