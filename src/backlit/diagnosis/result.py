@@ -8,15 +8,20 @@ from backlit.diagnosis.findings import Finding
 from backlit.diagnosis.fixed_points import FixedPoint, Kind
 from backlit.diagnosis.measured import MeasuredFlow
 from backlit.diagnosis.predicted import PredictedFlow
-from backlit.diagnosis.remedies import Remedy
+from backlit.diagnosis.remedies import Remedy, Trial
 from backlit.diagnosis.spectrum import Spectrum
 from backlit.diagnosis.subject import Subject
+from backlit.diagnosis.updates import optimizer_of
 from backlit.errors import ProblemError
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A diagnosis.  `layer` is the one whose kind the theory is about; `seeds` the number of draws measured."""
+    """A diagnosis.  `layer` is the one whose kind the theory is about; `seeds` the number of draws measured.
+
+    updates : ‖ΔW_l‖/‖W_l‖ of the first step by l.  trial : the short training of the network as it is, where one was
+    asked for; the remedies then have theirs, and are ranked by them.
+    """
 
     subject: Subject
     layer: int
@@ -29,6 +34,8 @@ class Diagnosis:
     findings: list[Finding]
     remedies: list[Remedy]
     spectrum: Spectrum
+    updates: list[Any]
+    trial: Trial | None = None
 
     @property
     def best(self) -> Remedy | None:
@@ -50,6 +57,8 @@ class Diagnosis:
             "seeds": self.seeds,
             "verdict": self.verdict,
             "findings": [finding.to_dict() for finding in self.findings],
+            "ranked_by": "gradient ratio" if self.trial is None else "training loss",
+            "training": None if self.trial is None else self.trial.to_dict(),
             "remedies": [remedy.to_dict() for remedy in self.remedies],
         }
 
@@ -70,6 +79,7 @@ class Diagnosis:
             "saturated_fraction": layer.saturated,
             "delta_norm": layer.delta**0.5,
             "grad_to_weight": layer.grad_to_weight,
+            "update_to_weight": self.updates[l],
             "correlation": layer.correlation,
             "noise_scale": layer.noise_scale,
         }
@@ -87,6 +97,10 @@ class Diagnosis:
         if self.best.scheme is not None or given is None:
             scheme = self.best.scheme if self.best.scheme is not None else self.subject.scheme
             described["init"] = {"scheme": scheme, "seed": 0} if isinstance(scheme, str) else {**scheme, "seed": 0}
+        described |= {k: v for k, v in self.best.recipe.items() if k != "learning_rate"}
+        if "learning_rate" in self.best.recipe:
+            optimizer = described.get("optimizer") or optimizer_of(self.subject).to_dict()
+            described["optimizer"] = {**optimizer, "learning_rate": self.best.recipe["learning_rate"]}
         return described
 
     def kept(self, given: Problem) -> Any:
@@ -95,5 +109,10 @@ class Diagnosis:
 
         assert self.best is not None
         params = Parameters.zeros(self.best.net)
-        params.fill({"W": given.params.W, "b": given.params.b})
+        shallow = slice(0, self.best.net.L)
+        if self.best.net.n == given.net.n:
+            params.fill({"W": given.params.W, "b": given.params.b})
+        else:  # fewer layers: those that stay, and the output's
+            W, b = given.params.W, given.params.b
+            params.fill({"W": [*W[shallow], W[-1]], "b": [*b[shallow], b[-1]]})
         return params
