@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from backlit.core.activations import get_activation
 from backlit.core.network import Dense, Network
 from backlit.diagnosis.criticality import Critical, bias_variance, critical_point
 from backlit.diagnosis.expectations import slope_moment
@@ -12,6 +13,8 @@ from backlit.diagnosis.findings import BOUND
 from backlit.diagnosis.fixed_points import FixedPoint, Kind
 from backlit.diagnosis.subject import Subject
 from backlit.diagnosis.updates import optimizer_of
+
+VARIANTS: tuple[Any, ...] = ("relu", {"name": "leaky_relu", "alpha": 0.01}, "elu", "selu", "tanh")
 
 
 def candidates(net: Network, kind: Kind, theory: FixedPoint) -> Iterator[tuple[str, Network, Any]]:
@@ -29,12 +32,12 @@ def candidates(net: Network, kind: Kind, theory: FixedPoint) -> Iterator[tuple[s
         if 0 < theory.chi_1 < 1:
             s = math.sqrt(1 - theory.chi_1)
             yield f"skips with scale √(1 − χ₁) = {s:.4g}", with_skips(net, s), None
-    for phi in ("relu", "leaky_relu", "selu", "tanh"):
-        if phi != kind.phi.name and kind.norm is None:
+    for phi in [get_activation(spec) for spec in VARIANTS]:
+        if phi.name != kind.phi.name and kind.norm is None:
             other = changed(net, activation=phi)
             point = critical_init(replace(kind, phi=other.layers[0].activation))
             if point is not None:
-                yield f"{phi} with critical init {describe(point)}", other, gaussian(point)
+                yield f"{phi.name} with critical init {describe(point)}", other, gaussian(point)
     yield from shallower(net, theory)
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from backlit.core.problem import Problem
+from backlit.diagnosis.estimator import estimator_arguments
 from backlit.diagnosis.findings import Finding
 from backlit.diagnosis.fixed_points import FixedPoint, Kind
 from backlit.diagnosis.measured import MeasuredFlow
@@ -102,6 +103,27 @@ class Diagnosis:
             optimizer = described.get("optimizer") or optimizer_of(self.subject).to_dict()
             described["optimizer"] = {**optimizer, "learning_rate": self.best.recipe["learning_rate"]}
         return described
+
+    def estimator_parameters(self) -> dict[str, Any]:
+        """The best remedy that MLPClassifier and MLPRegressor can say, as their keyword arguments.
+
+        Raises ProblemError where there is none.
+        """
+        optimizer = optimizer_of(self.subject).to_dict()
+        for remedy in self.remedies:
+            scheme = remedy.scheme if remedy.scheme is not None else self.subject.scheme
+            arguments = estimator_arguments(remedy.net, optimizer, scheme, remedy.recipe)
+            if arguments is not None:
+                return arguments
+        raise ProblemError("no remedy that was tried fits an estimator's arguments: write the problem file with --fix")
+
+    def _repr_html_(self) -> str:
+        """Its page in a notebook, in a frame of its own so that neither styles the other."""
+        from html import escape
+        from importlib import import_module
+
+        page = import_module("backlit.render.diagnosis_html").diagnosis_page(self)  # render stands above diagnosis
+        return f'<iframe srcdoc="{escape(page)}" width="100%" height="720" style="border:0"></iframe>'
 
     def kept(self, given: Problem) -> Any:
         """The given W and b in the remedy's network."""

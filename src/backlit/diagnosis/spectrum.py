@@ -109,8 +109,8 @@ def lanczos(J: Linearized, rounds: int) -> np.ndarray:
     The largest is right to many digits; the smallest is an upper bound of the true one.
     """
     v = np.random.default_rng(1).standard_normal(J.n_in)
-    right, left = [v / np.linalg.norm(v)], []
-    alphas, betas = [], []
+    right, left = [v / np.linalg.norm(v)], list[np.ndarray]()
+    alphas, betas = list[float](), list[float]()
     for _ in range(min(rounds, J.n_in, J.n_out)):
         u = orthogonal_to(left, J.push(right[-1]))
         alphas.append(float(np.linalg.norm(u)))
@@ -172,4 +172,3 @@ def shape_of(W: np.ndarray) -> float:
     small = W @ W.T if W.shape[0] <= W.shape[1] else W.T @ W
     trace = float(np.trace(small))
     return float((small**2).sum()) / trace**2 - 1 / W.shape[1] if trace else 0.0
-

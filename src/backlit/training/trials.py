@@ -17,7 +17,7 @@ from backlit.core.problem import Problem
 from backlit.core.targets import as_inputs, as_targets
 from backlit.diagnosis import Diagnosis
 from backlit.diagnosis.remedies import Remedy, Trial, drawn
-from backlit.diagnosis.subject import Subject, normal_inputs
+from backlit.diagnosis.subject import Subject
 from backlit.diagnosis.updates import optimizer_of
 from backlit.engine import Data
 from backlit.training.settings import Settings
@@ -85,7 +85,7 @@ def data_of(subject: Subject) -> Data:
         X, y = subject.X, subject.y
     else:
         weight = None
-        X = np.concatenate([normal_inputs(net, seed) for seed in range(ROWS)])[:ROWS] if subject.X is None else subject.X
+        X = np.random.default_rng(2).standard_normal((ROWS, net.inputs)) if subject.X is None else subject.X
         y = made_up_targets(net, X)
     X = as_inputs(net, X, np.float32)
     return Data(np.ascontiguousarray(X), np.ascontiguousarray(as_targets(net, y, len(X), np.float32)), weight)
@@ -94,7 +94,9 @@ def data_of(subject: Subject) -> Data:
 def made_up_targets(net: Network, X: np.ndarray) -> np.ndarray:
     """A smooth function of X drawn at random, of the loss's kind and within what the output can give."""
     rng = np.random.default_rng(3)
-    f = np.tanh(X @ rng.standard_normal((net.inputs, 8)) / math.sqrt(net.inputs)) @ rng.standard_normal((8, net.outputs))
+    f = np.tanh(X @ rng.standard_normal((net.inputs, 8)) / math.sqrt(net.inputs)) @ rng.standard_normal(
+        (8, net.outputs)
+    )
     f = (f - f.mean(axis=0)) / f.std(axis=0)
     if net.loss.name == "cross_entropy":
         return np.eye(net.outputs)[f.argmax(axis=1)]
