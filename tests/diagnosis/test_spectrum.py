@@ -82,3 +82,9 @@ def test_a_diagnosis_holds_its_spectrum():
     assert len(spectrum["singular_values"]) == 16
     assert spectrum["largest"] == max(spectrum["singular_values"])
     assert 0.3 < spectrum["mean_square"] / spectrum["mean_square_predicted"] < 3
+
+
+def test_a_spectrum_of_vanishing_numbers_keeps_its_shape():
+    spectrum = diagnose(depth=40, width=12, activation="sigmoid", sigma_w=1e-4, seeds=1, remedies=False).spectrum
+    assert spectrum.mean < 1e-300
+    assert np.isfinite(spectrum.variance)

@@ -225,7 +225,8 @@ def bands(net: Network, scales: Scales, way: Forward) -> tuple[ByLayer, ByLayer]
 
 def excess(fourth: float, second: float) -> float:
     """E x⁴/(E x²)² − 1."""
-    return fourth / second**2 - 1 if second and math.isfinite(fourth) else 0.0
+    square = second**2  # 0 where it underflows
+    return fourth / square - 1 if square and math.isfinite(fourth) else 0.0
 
 
 def elasticity(slope_times_q: float, value: float) -> float:

@@ -89,18 +89,19 @@ def whole(J: Linearized) -> Spectrum:
     if not np.isfinite(matrix).all():
         return Spectrum(np.array([math.inf]), False, math.inf, math.nan)
     values = np.linalg.svd(matrix, compute_uv=False)
-    n = matrix.shape[1]
-    mean, fourth = float((values**2).sum() / n), float((values**4).sum() / n)
-    return Spectrum(values, True, mean, fourth / mean**2 - 1 if mean else math.nan)
+    n, share = matrix.shape[1], values / (values[0] or 1.0)  # the fourth powers of small numbers would vanish
+    mean, fourth = float((share**2).sum() / n), float((share**4).sum() / n)
+    return Spectrum(values, True, mean * float(values[0]) ** 2, fourth / mean**2 - 1 if mean else math.nan)
 
 
 def ends(J: Linearized) -> Spectrum:
     """By Golub-Kahan-Lanczos; the moments by random probes: E‖J v‖² = n · mean, E‖JᵀJ v‖² = n · mean of squares²."""
     values = lanczos(J, ROUNDS)
     v = np.random.default_rng(0).standard_normal((J.n_in, PROBES))
-    up = J.push(v)
-    mean, fourth = float((up**2).sum() / v.size), float((J.pull(up) ** 2).sum() / v.size)
-    return Spectrum(values, False, mean, fourth / mean**2 - 1 if mean else math.nan)
+    largest = float(values[0]) or 1.0
+    up = J.push(v) / largest
+    mean, fourth = float((up**2).sum() / v.size), float(((J.pull(up) / largest) ** 2).sum() / v.size)
+    return Spectrum(values, False, mean * largest**2, fourth / mean**2 - 1 if mean else math.nan)
 
 
 def lanczos(J: Linearized, rounds: int) -> np.ndarray:
@@ -164,11 +165,12 @@ def slopes(net: Network, scales: Scales, theory: PredictedFlow, l: int) -> tuple
     second = E.slope_moment(layer.activation, theory.u[l])
     fourth = E.slope_moment(layer.activation, theory.u[l], 4) / keep**3
     chi = scales.weight[l] * second / keep * scales.gamma[l] * theory.norm[l]
-    return chi, fourth / (second / keep) ** 2 if second else 1.0
+    square = (second / keep) ** 2
+    return chi, fourth / square if square else 1.0
 
 
 def shape_of(W: np.ndarray) -> float:
     """g = ‖WᵀW‖²/‖W‖⁴ − 1/n_in: the variance of W's squared singular values over their mean² and n_in."""
     small = W @ W.T if W.shape[0] <= W.shape[1] else W.T @ W
     trace = float(np.trace(small))
-    return float((small**2).sum()) / trace**2 - 1 / W.shape[1] if trace else 0.0
+    return float(((small / trace) ** 2).sum()) - 1 / W.shape[1] if trace else 0.0

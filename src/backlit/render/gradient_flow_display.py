@@ -3,7 +3,9 @@
 import math
 from typing import Any
 
-from backlit.core.network import Network
+import numpy as np
+
+from backlit.core.parameters import Parameters
 from backlit.diagnosis.subject import Subject
 from backlit.errors import ProblemError
 
@@ -33,10 +35,10 @@ class GradientFlowDisplay:
 
         y : as the network takes it, (m, n_L) or class indices.  Raises ProblemError for an estimator without a network.
         """
-        params = getattr(estimator, "params_", None)
-        if params is None or not isinstance(params.net, Network):
-            raise ProblemError("this estimator has no params_: fit an MLPClassifier or MLPRegressor of Backlit's first")
-        flow = Subject(params.net, "estimator", None, params.astype("float64"), X, y).flow(0)
+        params = getattr(estimator, "_params", None)
+        if not isinstance(params, Parameters):
+            raise ProblemError("this estimator has no network yet: fit an MLPClassifier or MLPRegressor of Backlit's")
+        flow = Subject(params.net, "estimator", None, params.astype("float64"), np.asarray(X, dtype=float), y).flow(0)
         return cls(epochs=[int(getattr(estimator, "n_iter_", 0))], ratios=[shares(flow)]).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> "GradientFlowDisplay":
