@@ -14,7 +14,13 @@ from backlit.diagnosis.fixed_points import FixedPoint, Kind
 from backlit.diagnosis.subject import Subject
 from backlit.diagnosis.updates import optimizer_of
 
-VARIANTS: tuple[Any, ...] = ("relu", {"name": "leaky_relu", "alpha": 0.01}, "elu", "selu", "tanh")
+VARIANTS: tuple[Any, ...] = (
+    "relu",
+    {"name": "leaky_relu", "alpha": 0.01},
+    {"name": "elu", "alpha": 1.0},
+    "selu",
+    "tanh",
+)
 
 
 def candidates(net: Network, kind: Kind, theory: FixedPoint) -> Iterator[tuple[str, Network, Any]]:

@@ -5,6 +5,7 @@ from typing import Any
 
 COLORS = {"healthy": "green", "vanishing": "red", "exploding": "red"}
 MOST_ROWS = 24
+WIDE = 100  # columns of a terminal that has room for bars
 
 
 def show_diagnosis(diagnosis: Any) -> None:
@@ -17,7 +18,7 @@ def show_diagnosis(diagnosis: Any) -> None:
     for finding in diagnosis.findings:
         console.print(f"  • {finding.message}", highlight=False)
     console.print(f"\nTheory of layer {diagnosis.layer} repeated: {theory_line(diagnosis.theory)}", highlight=False)
-    console.print(layer_table(diagnosis))
+    console.print(layer_table(diagnosis, bars=console.width >= WIDE))
     console.print(f"Jacobian ∂a_L/∂a_0: {spectrum_line(diagnosis.spectrum)}\n", highlight=False)
     if diagnosis.remedies:
         console.print(remedy_table(diagnosis))
@@ -82,22 +83,23 @@ def shown_rows(L: int) -> list[int]:
     return [round(1 + k * step) for k in range(min(L, MOST_ROWS))]
 
 
-def layer_table(diagnosis: Any) -> Any:
+def layer_table(diagnosis: Any, *, bars: bool) -> Any:
     """Measured beside predicted, layer by layer."""
     from rich.table import Table
 
     table = Table(title="Flow: q is the mean of z², ratio is E‖δ_l‖²/E‖δ_{l+1}‖² = weight term × derivative term")
     for heading in ("l", "q", "predicted", "ratio", "predicted", "weight", "derivative", "dead", "saturated"):
         table.add_column(heading, justify="right")
-    table.add_column("‖δ‖²", justify="left", no_wrap=True)
+    if bars:
+        table.add_column("‖δ‖²", justify="left", no_wrap=True)
     deltas = [layer.delta for layer in diagnosis.measured.layers[1:] if 0 < layer.delta < math.inf]
     low, high = min(deltas, default=1.0) / 2, max(deltas, default=1.0)
     names = ("q_measured", "q_predicted", "grad_ratio_measured", "grad_ratio_predicted", "weight_term")
     for l in shown_rows(diagnosis.measured.L):
         row = diagnosis.row(l)
         shares = (f"{row['dead_fraction']:.0%}", f"{row['saturated_fraction']:.0%}")
-        table.add_row(str(l), *(number(row[name]) for name in (*names, "derivative_term")), *shares,
-                      bar(row["delta_norm"] ** 2, low, high))  # fmt: skip
+        cells = [str(l), *(number(row[name]) for name in (*names, "derivative_term")), *shares]
+        table.add_row(*cells, *((bar(row["delta_norm"] ** 2, low, high),) if bars else ()))
     return table
 
 
