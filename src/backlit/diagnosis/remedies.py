@@ -20,6 +20,8 @@ from backlit.diagnosis.measured import average
 from backlit.diagnosis.predicted import measured_scales, predict_flow, scheme_scales
 from backlit.diagnosis.subject import Subject, flow_of, normal_inputs
 
+LARGE = 1_000_000  # parameters
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -70,8 +72,9 @@ class Remedy:
         }
 
 
-def try_remedies(subject: Subject, kind: Kind, theory: FixedPoint, seeds: int = 2) -> list[Remedy]:
-    """Every remedy that applies, best first."""
+def try_remedies(subject: Subject, kind: Kind, theory: FixedPoint) -> list[Remedy]:
+    """Every remedy that applies, best first; of a LARGE network one draw is measured, which strays little."""
+    seeds = 1 if subject.net.n_parameters > LARGE else 2
     tried = [attempt(subject, *candidate, seeds) for candidate in candidates(subject.net, kind, theory)]
     own = attempt(subject, "", subject.net, None, seeds)
     steady = [replace(own, remedy=name, recipe=recipe) for name, recipe in recipes(subject)]

@@ -151,7 +151,8 @@ def predict_spectrum(
         if layer.skip_from is not None:  # |s I + D W|²: moments s² + x₁ and s⁴ + 4 s² x₁ + x₂, D W being R-diagonal
             s2 = layer.skip_scale**2
             x2, n0 = x1**2 * (1 + spread * n / net.inputs), net.inputs
-            x1, spread = s2 + x1, ((s2**2 + 4 * s2 * x1 + x2) / (s2 + x1) ** 2 - 1) * n0 / n
+            square = (s2 + x1) ** 2
+            x1, spread = s2 + x1, ((s2**2 + 4 * s2 * x1 + x2) / square - 1) * n0 / n if square else 0.0
         mean, variance = mean * x1, variance + spread
     return mean, variance
 
