@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from backlit.io.models import Model, load_model, save_model
     from backlit.io.problems import read_problem
     from backlit.render.explanation import explain
+    from backlit.render.gradient_flow_display import GradientFlowDisplay
     from backlit.tabular import predict, train
+    from backlit.training.gradient_flow import GradientFlow
     from backlit.verbs import check, diagnose
     from backlit.verification import (
         assert_gradients_match,
@@ -36,6 +38,8 @@ HOMES = {
     "backlit.io.problems": ("read_problem",),
     "backlit.render.explanation": ("explain",),
     "backlit.tabular": ("predict", "train"),
+    "backlit.render.gradient_flow_display": ("GradientFlowDisplay",),
+    "backlit.training.gradient_flow": ("GradientFlow",),
     "backlit.verbs": ("check", "diagnose"),
     "backlit.verification": (
         "assert_gradients_match",
@@ -50,6 +54,8 @@ HOME = {name: home for home, names in HOMES.items() for name in names}
 
 __all__ = [
     "Dense",
+    "GradientFlow",
+    "GradientFlowDisplay",
     "Gradients",
     "MLPClassifier",
     "MLPRegressor",

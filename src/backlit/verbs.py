@@ -1,14 +1,16 @@
 """Verbs that take a problem from wherever it is: a file, a mapping, or a Problem."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backlit.core.network import positive_integer
 from backlit.core.problem import Problem
 from backlit.diagnosis import Diagnosis
 from backlit.diagnosis import diagnose as diagnose_subject
 from backlit.io.models import load_model
 from backlit.io.problems import read_problem
+from backlit.training.trials import try_training
 from backlit.verification.checking import check as check_problem
 
 if TYPE_CHECKING:
@@ -37,12 +39,18 @@ def check(
 
 
 def diagnose(
-    problem: str | Path | Mapping[str, Any] | Problem | None = None, *, model: Any = None, **options: Any
+    problem: str | Path | Mapping[str, Any] | Problem | None = None,
+    *,
+    model: Any = None,
+    train: int | None = None,
+    show: Callable[[int, int], None] = lambda done, of: None,
+    **options: Any,
 ) -> Diagnosis:
     """Say whether gradients vanish or explode, why, and which remedy works.
 
-    problem : a problem file, its content, or a Problem; or model : a Model or a model file; or depth and width.  The
-    rest is as in `backlit.diagnosis.diagnose`.
+    problem : a problem file, its content, or a Problem; or model : a Model or a model file; or depth and width.
+    train : epochs of a short training of the network and of each remedy, which then are ranked by the loss; `show` is
+    called after each.  The rest is as in `backlit.diagnosis.diagnose`.
     Raises BacklitError in one line for what cannot be used.
 
     >>> diagnose(depth=10, width=32, activation="sigmoid", seeds=1, remedies=False).verdict
@@ -50,4 +58,7 @@ def diagnose(
     """
     given = None if problem is None else read_problem(problem)
     loaded = load_model(model) if isinstance(model, str | Path) else model
-    return diagnose_subject(given, model=loaded, **options)
+    if train is not None:
+        positive_integer(train, "train")
+    diagnosis = diagnose_subject(given, model=loaded, **options)
+    return diagnosis if train is None else try_training(diagnosis, train, show=show)

@@ -1,10 +1,16 @@
 """`backlit diagnose` as a person or a program meets it."""
 
 import json
+import re
 
+import numpy as np
 import pytest
 
 from backlit.cli import main
+from backlit.core import Dense, Network
+from backlit.core.norms import Statistics
+from backlit.estimators import MLPRegressor
+from backlit.io.models import Model, save_model
 from backlit.io.problems import read_problem
 
 SIZES = ["diagnose", "--depth", "12", "--width", "16", "--activation", "sigmoid", "--seeds", "2"]
@@ -27,12 +33,107 @@ def test_text_says_the_verdict(capsys):
     assert "vanishing" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [
-    ["--depth", "0", "--width", "4"], ["--depth", "3"], [], ["none.json"], ["--model", "none.safetensors"],
-    ["--depth", "3", "--width", "4", "--sigma-w", "inf"], ["--depth", "3", "--width", "4", "--norm", "group"],
-])  # fmt: skip
-def test_a_fault_is_one_line_and_exit_2(capsys, arguments):
-    assert main(["diagnose", *arguments]) == 2
+PROBLEM = {
+    "inputs": 3, "layers": [{"units": 8, "activation": "sigmoid"}] * 8 + [{"units": 1}],
+    "x": np.random.default_rng(0).standard_normal((24, 3)).tolist(), "y": [[k % 5 / 5] for k in range(24)],
+    "optimizer": {"name": "sgd", "learning_rate": 0.05},
+}  # fmt: skip
+
+
+@pytest.fixture
+def problem(tmp_path):
+    path = tmp_path / "problem.json"
+    path.write_text(json.dumps(PROBLEM))
+    return path
+
+
+def test_page_stands_alone(capsys, problem, tmp_path):
+    page = tmp_path / "page.html"
+    assert main(["diagnose", str(problem), "--train", "2", "--format", "html", "-o", str(page)]) == 0
+    text = page.read_text()
+    assert text.count("<svg") >= 4
+    assert not re.search(r"(?:src|href)=\"(?!data:|#)", text)  # nothing is fetched; #… are parts of a drawing
+    assert "Vanishing" in text
+    assert "Loss left" in text
+    assert capsys.readouterr().out == ""
+
+
+def test_training_ranks_by_loss(capsys, problem):
+    assert main(["diagnose", str(problem), "--train", "3", "--format", "json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    left = [remedy["training"]["loss_left"] for remedy in result["remedies"]]
+    finite = [value for value in left if value is not None]
+    assert left == sorted(finite) + [None] * (len(left) - len(finite))
+    assert len(result["training"]["losses"]) == 3
+    assert result["ranked_by"] == "training loss"
+    assert {"spectrum", "findings"} <= set(result)
+    assert all(layer["update_to_weight"] > 0 for layer in result["layers"])
+
+
+def test_text_shows_the_trainings(capsys, problem, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+    assert main(["diagnose", str(problem), "--train", "2"]) == 0
+    shown = capsys.readouterr().out
+    assert "as it is" in shown
+    assert "━" in shown
+    assert "singular values" in shown
+
+
+def test_fix_estimator_writes_arguments_that_fit(problem, tmp_path, capsys):
+    path = tmp_path / "arguments.json"
+    assert main(["diagnose", str(problem), "--fix-estimator", str(path)]) == 0
+    arguments = json.loads(path.read_text())
+    estimator = MLPRegressor(**arguments, tol=1e9, n_iter_no_change=1, random_state=0)
+    estimator.fit(np.array(PROBLEM["x"]), np.array(PROBLEM["y"]).ravel())
+    widths = [layer.units for layer in estimator.network_.layers[:-1]]
+    assert widths == arguments["hidden_layer_sizes"]
+    assert arguments["solver"] == "sgd"
+
+
+def test_a_trained_model_is_diagnosed(capsys, tmp_path):
+    table, model = tmp_path / "t.csv", tmp_path / "m.safetensors"
+    rows = np.random.default_rng(1).standard_normal((60, 2))
+    table.write_text("a,b,y\n" + "".join(f"{a},{b},{a * b}\n" for a, b in rows))
+    train = ["train", str(table), "--target", "y", "--hidden", "8,8,8", "--epochs", "3", "--out", str(model)]
+    assert main(train) == 0
+    capsys.readouterr()
+    assert main(["diagnose", "--model", str(model), "--format", "json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert [layer["layer"] for layer in result["layers"]] == [1, 2, 3, 4]
+    assert result["verdict"] == "healthy"
+
+
+def test_a_model_whose_layers_are_unknown_is_one_line(capsys, tmp_path):
+    net = Network(2, [Dense(2, "tanh")])
+    path = tmp_path / "m.safetensors"
+    save_model(Model(net.init(), Statistics(net)), path)
+    path.write_bytes(path.read_bytes().replace(b"tanh", b"tahn"))
+    assert main(["diagnose", "--model", str(path)]) == 2
+    assert "tahn" in one_line(capsys)
+
+
+def test_an_activation_without_fixed_point_says_its_rate(capsys):
+    sizes = ["--depth", "9", "--width", "8", "--activation", "relu", "--sigma-w", "2"]
+    assert main(["diagnose", *sizes, "--no-remedies"]) == 0
+    assert "no fixed point of the length here: q grows by 2 a layer" in " ".join(capsys.readouterr().out.split())
+
+
+def one_line(capsys):
     captured = capsys.readouterr()
     assert captured.out == ""
     assert len(captured.err.strip().splitlines()) == 1
+    return captured.err
+
+
+SIZED = ["--depth", "3", "--width", "4"]
+
+
+@pytest.mark.parametrize("arguments", [
+    ["--depth", "0", "--width", "4"], ["--depth", "4", "--width", "0"], ["--depth", "3"], [], ["none.json"],
+    ["--model", "none.safetensors"], [*SIZED, "--sigma-w", "inf"], [*SIZED, "--sigma-b", "nan"],
+    [*SIZED, "--norm", "group"], [*SIZED, "-o", "x.html"], [*SIZED, "--train", "0"],
+    [*SIZED, "--no-remedies", "--fix-estimator", "x.json"],
+])  # fmt: skip
+def test_a_fault_is_one_line_and_exit_2(capsys, arguments):
+    assert main(["diagnose", *arguments]) == 2
+    one_line(capsys)

@@ -1,12 +1,26 @@
 """`backlit diagnose`: why gradients vanish or explode, and what helps."""
 
 import json
+import sys
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
-from backlit.cli.formats import Format, plain, print_json
+from backlit.cli.formats import plain, print_json
+from backlit.errors import ProblemError
+
+if TYPE_CHECKING:
+    from backlit.diagnosis import Diagnosis
+
+
+class Shown(StrEnum):
+    """The formats of a diagnosis."""
+
+    text = "text"
+    html = "html"
+    json = "json"
 
 
 def command(
@@ -23,21 +37,32 @@ def command(
     dropout: Annotated[float, Option(help="Probability that a unit is dropped.")] = 0.0,
     seeds: Annotated[int, Option(help="How many draws are measured.")] = 5,
     remedies: Annotated[bool, Option(help="Try remedies.")] = True,
+    train: Annotated[
+        int | None, Option(help="Train it and each remedy for so many epochs, and rank by loss.", show_default=False)
+    ] = None,
     fix: Annotated[
         Path | None, Option(help="Write the problem with the best remedy here (.json).", show_default=False)
     ] = None,
-    format: Annotated[Format, Option(help="How to show the result.")] = Format.text,
+    fix_estimator: Annotated[
+        Path | None,
+        Option(help="Write the best remedy as MLPClassifier or MLPRegressor arguments (.json).", show_default=False),
+    ] = None,
+    format: Annotated[Shown, Option(help="How to show the result.")] = Shown.text,
+    output: Annotated[
+        Path | None, Option("--output", "-o", help="Write the page or the JSON here.", show_default=False)
+    ] = None,
 ) -> int:
     """Say whether gradients vanish or explode, why, and which remedy works."""
-    from backlit.diagnosis import diagnose
-    from backlit.io.atomic import atomic_write, check_folder
-    from backlit.io.models import load_model
-    from backlit.io.problems import read_problem
+    from backlit.io.atomic import check_folder
+    from backlit.verbs import diagnose
 
-    check_folder(fix)
+    for path in (fix, fix_estimator, output):
+        check_folder(path)
+    if output is not None and format is Shown.text:
+        raise ProblemError("-o writes a page or JSON: add --format html or --format json")
     diagnosis = diagnose(
-        None if problem is None else read_problem(problem),
-        model=None if model is None else load_model(model),
+        problem,
+        model=None if model is None else str(model),
         depth=depth,
         width=width,
         activation=activation,
@@ -49,14 +74,50 @@ def command(
         dropout=dropout,
         seeds=seeds,
         remedies=remedies,
+        train=train,
+        show=show_trainings,
     )
     if fix is not None:
-        with atomic_write(fix) as temporary:
-            temporary.write_text(json.dumps(plain(diagnosis.fixed_problem()), indent=1), encoding="utf-8")
-    if format is Format.json:
-        print_json(diagnosis.to_dict())
-        return 0
-    from backlit.render.diagnosis_text import show_diagnosis
-
-    show_diagnosis(diagnosis)
+        write(fix, as_json(diagnosis.fixed_problem()))
+    if fix_estimator is not None:
+        write(fix_estimator, as_json(diagnosis.estimator_parameters()))
+    show(diagnosis, format, output)
     return 0
+
+
+def show(diagnosis: "Diagnosis", format: Shown, output: Path | None) -> None:
+    """Print it, or write it to a file."""
+    if format is Shown.text:
+        from backlit.render.diagnosis_text import show_diagnosis
+
+        show_diagnosis(diagnosis)
+    elif format is Shown.html:
+        from backlit.render.diagnosis_html import diagnosis_page
+
+        text = diagnosis_page(diagnosis)
+        print(text) if output is None else write(output, text)
+    elif output is None:
+        print_json(diagnosis.to_dict())
+    else:
+        write(output, as_json(diagnosis.to_dict()))
+
+
+def as_json(value: object) -> str:
+    """JSON that a person can read, without what JSON has no word for."""
+    return json.dumps(plain(value), indent=1, ensure_ascii=False)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file beside and rename it."""
+    from backlit.io.atomic import atomic_write
+
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def show_trainings(done: int, of: int) -> None:
+    """One line on standard error that rewrites itself on a terminal, and the last one elsewhere."""
+    if sys.stderr.isatty():
+        print(f"\rtrained {done} of {of}", end="\n" if done == of else "", file=sys.stderr, flush=True)
+    elif done == of:
+        print(f"trained {of} networks", file=sys.stderr)

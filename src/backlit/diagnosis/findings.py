@@ -6,8 +6,16 @@ from typing import Any
 
 from backlit.diagnosis.fixed_points import FixedPoint, Kind
 from backlit.diagnosis.measured import MeasuredFlow
+from backlit.diagnosis.updates import FROZEN
 
-BOUND = 1e3  # E‖δ_1‖²/E‖δ_L‖² outside [1/BOUND, BOUND] is sick: step sizes then differ thirtyfold
+BOUND = 1e3
+"""E‖δ_1‖²/E‖δ_L‖² outside [1/BOUND, BOUND] is called sick.
+
+One learning rate serves all layers, and a layer's plain gradient step goes with ‖δ‖: at BOUND the steps of top and
+bottom differ by √1000 ≈ 32.  The learning rates that train one layer well span about a factor 10 to either side of the
+best one, so at 32 none is right for both ends.  It is a bound on the ratio alone, for every dtype and optimizer, so
+that verdicts can be compared; what rounding does to a real step is the separate finding "frozen".
+"""
 DEAD_SHARE, SATURATED_SHARE = 0.2, 0.5
 
 
@@ -56,6 +64,16 @@ def evidence(flow: MeasuredFlow, verdict: str) -> list[Finding]:
         Finding("cause", f"the {term} term does most of it", total(flow, term), None, term),
         Finding("depth", f"{deep} layers of this kind stay within a factor {BOUND:g}", per_layer),
     ]
+
+
+def frozen(updates: list[Any]) -> list[Finding]:
+    """Layers whose first step float32 would round away."""
+    still = [l for l, ratio in enumerate(updates) if ratio is not None and ratio < FROZEN]
+    if not still:
+        return []
+    l = min(still, key=lambda l: updates[l])
+    text = f"the first step moves {len(still)} layers by less than float32 can hold: ‖ΔW‖/‖W‖ = {updates[l]:.2g} at {l}"
+    return [Finding("frozen", text, updates[l], l)]
 
 
 def first_layer(flow: MeasuredFlow, verdict: str) -> int:

@@ -39,7 +39,8 @@ class Scales:
 class PredictedFlow:
     """By layer (index 0 None): q, the variance of z; u, that of u; grad_ratio = E‖δ_l‖²/E‖δ_{l+1}‖² (None at L) and
     its two factors; q_band and ratio_band, one standard deviation of the natural logarithm between draws of a network
-    of this width, for one example.  top_to_bottom = E‖δ_1‖²/E‖δ_L‖².
+    of this width, for one example.  norm : 1/(v + ε) of the layer's norm, 1 without one.  top_to_bottom =
+    E‖δ_1‖²/E‖δ_L‖², and total_band, one standard deviation of its logarithm.
     """
 
     q: ByLayer
@@ -49,7 +50,9 @@ class PredictedFlow:
     derivative_term: ByLayer
     q_band: ByLayer
     ratio_band: ByLayer
+    norm: ByLayer
     top_to_bottom: float
+    total_band: float
 
 
 @dataclass
@@ -142,7 +145,8 @@ def predict_flow(net: Network, scales: Scales, X: np.ndarray | None = None) -> P
     ratio = [None, *(divide(delta[l], delta[l + 1]) for l in range(1, net.L)), None]
     q_band, ratio_band = bands(net, scales, way)
     total = divide(delta[1], delta[net.L])
-    return PredictedFlow(way.q, way.u, ratio, weight, slope, q_band, ratio_band, total)
+    band = math.sqrt(sum(b**2 for b in ratio_band[1 : net.L]))  # the layers' W are drawn apart
+    return PredictedFlow(way.q, way.u, ratio, weight, slope, q_band, ratio_band, way.norm, total, band)
 
 
 def divide(a: float, b: float) -> float:
@@ -221,7 +225,8 @@ def bands(net: Network, scales: Scales, way: Forward) -> tuple[ByLayer, ByLayer]
 
 def excess(fourth: float, second: float) -> float:
     """E x⁴/(E x²)² − 1."""
-    return fourth / second**2 - 1 if second and math.isfinite(fourth) else 0.0
+    square = second**2  # 0 where it underflows
+    return fourth / square - 1 if square and math.isfinite(fourth) else 0.0
 
 
 def elasticity(slope_times_q: float, value: float) -> float:

@@ -1,31 +1,49 @@
 """Remedies, each tried: the network is rebuilt with it, its flow predicted and measured, and all are ranked.
 
-Ranked by |ln(E‖δ_1‖²/E‖δ_L‖²)| as measured: 0 is a network whose top and bottom learn alike.
+Ranked by |ln(E‖δ_1‖²/E‖δ_L‖²)| as measured: 0 is a network whose top and bottom learn alike.  That is a quick guess.
+What is best is what trains best, so where `backlit.training.trials` has trained them, the loss ranks them.
 """
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from backlit.core.initializers import initialize
-from backlit.core.network import Dense, Network
+from backlit.core.network import Network
 from backlit.core.parameters import Parameters
-from backlit.diagnosis.criticality import Critical, bias_variance, critical_point
-from backlit.diagnosis.expectations import slope_moment
+from backlit.diagnosis.candidates import candidates, recipes
 from backlit.diagnosis.fixed_points import FixedPoint, Kind
 from backlit.diagnosis.measured import average
 from backlit.diagnosis.predicted import measured_scales, predict_flow, scheme_scales
 from backlit.diagnosis.subject import Subject, flow_of, normal_inputs
+
+LARGE = 1_000_000  # parameters
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A short training: the loss of each epoch, and `left`, the last ones' share of a constant prediction's loss.
+
+    left is a mean over seeds; infinite where one of them diverged.  1 : nothing was learned; 0 : all was.
+    """
+
+    losses: list[float]
+    left: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain names and numbers."""
+        return {"losses": self.losses, "loss_left": self.left}
 
 
 @dataclass(frozen=True)
 class Remedy:
     """A remedy and what it does.  net, scheme : the network with it, and how it is drawn (None: W and b are kept).
 
-    predicted_ratio, measured_ratio : E‖δ_1‖²/E‖δ_L‖² with it.
+    predicted_ratio, measured_ratio : E‖δ_1‖²/E‖δ_L‖² with it.  recipe : what it changes in the training (clip_norm,
+    clip_value, learning_rate).  trial : its short training, where one was asked for.
     """
 
     remedy: str
@@ -33,6 +51,8 @@ class Remedy:
     measured_ratio: float
     net: Network
     scheme: Any = None
+    recipe: Mapping[str, float] = field(default_factory=dict)
+    trial: Trial | None = None
 
     @property
     def distance(self) -> float:
@@ -47,78 +67,18 @@ class Remedy:
             "predicted_ratio": self.predicted_ratio,
             "measured_ratio": self.measured_ratio,
             "init": self.scheme,
+            "recipe": dict(self.recipe),
+            "training": None if self.trial is None else self.trial.to_dict(),
         }
 
 
-def try_remedies(subject: Subject, kind: Kind, theory: FixedPoint, seeds: int = 2) -> list[Remedy]:
-    """Every remedy that applies, best first."""
+def try_remedies(subject: Subject, kind: Kind, theory: FixedPoint) -> list[Remedy]:
+    """Every remedy that applies, best first; of a LARGE network one draw is measured, which strays little."""
+    seeds = 1 if subject.net.n_parameters > LARGE else 2
     tried = [attempt(subject, *candidate, seeds) for candidate in candidates(subject.net, kind, theory)]
-    return sorted(tried, key=lambda remedy: remedy.distance)
-
-
-def candidates(net: Network, kind: Kind, theory: FixedPoint) -> Iterator[tuple[str, Network, Any]]:
-    """(name, network, scheme) of each remedy; scheme None keeps W and b."""
-    for scheme in ("xavier_normal", "he_normal", "lecun_normal", "orthogonal", "lsuv"):
-        yield f"init {scheme}", net, scheme
-    point = critical_init(kind)
-    if point is not None and kind.norm is None and kind.skip is None:
-        yield f"init critical {describe(point)}", net, gaussian(point)
-    for norm in ("batch", "layer"):
-        if kind.norm != norm:
-            yield f"{norm} norm", changed(net, norm=norm), None
-    if kind.skip is None:
-        yield "skips with scale 1", with_skips(net, 1.0), None
-        if 0 < theory.chi_1 < 1:
-            s = math.sqrt(1 - theory.chi_1)
-            yield f"skips with scale √(1 − χ₁) = {s:.4g}", with_skips(net, s), None
-    for phi in ("relu", "leaky_relu", "selu", "tanh"):
-        if phi != kind.phi.name and kind.norm is None:
-            other = changed(net, activation=phi)
-            point = critical_init(replace(kind, phi=other.layers[0].activation))
-            if point is not None:
-                yield f"{phi} with critical init {describe(point)}", other, gaussian(point)
-
-
-def describe(point: Critical) -> str:
-    """σ_w and σ_b in a few digits."""
-    return f"σ_w = {point.sigma_w2**0.5:.4g}, σ_b = {point.sigma_b2**0.5:.4g}"
-
-
-def gaussian(point: Critical) -> dict[str, Any]:
-    """The scheme that draws a critical network."""
-    return {"scheme": "gaussian", "sigma_w": point.sigma_w2**0.5, "sigma_b": point.sigma_b2**0.5}
-
-
-def critical_init(kind: Kind) -> Critical | None:
-    """χ₁ = 1 with the length held at 1 where a bias can hold it, else without bias, as far as the line goes."""
-    excess = bias_variance(kind.phi, 1.0)
-    if excess >= -1e-12:
-        return Critical(1 / slope_moment(kind.phi, 1.0), max(excess, 0.0), 1.0)
-    return critical_point(kind.phi, 0.0)
-
-
-def changed(net: Network, **changes: Any) -> Network:
-    """The network with these fields of its hidden layers changed; the output layer stays."""
-    return rebuilt(net, [replaced(layer, **changes) for layer in net.layers[:-1]])
-
-
-def rebuilt(net: Network, hidden: list[Dense]) -> Network:
-    """The network with other hidden layers."""
-    return Network(net.inputs, [*hidden, net.layers[-1]], loss=net.loss, reduction=net.reduction, l2=net.l2)
-
-
-def replaced(layer: Dense, **changes: Any) -> Dense:
-    """The layer with some of its fields changed."""
-    fields = {name: getattr(layer, name) for name in vars(layer)} | changes
-    return Dense(fields.pop("units"), fields.pop("activation"), **fields)
-
-
-def with_skips(net: Network, scale: float) -> Network:
-    """Skips by one layer wherever the widths are equal."""
-    return rebuilt(net, [
-        replaced(layer, skip_from=l - 1, skip_scale=scale) if net.n[l - 1] == layer.units else layer
-        for l, layer in net.numbered() if l < net.L
-    ])  # fmt: skip
+    own = attempt(subject, "", subject.net, None, seeds)
+    steady = [replace(own, remedy=name, recipe=recipe) for name, recipe in recipes(subject)]
+    return sorted([*tried, *steady], key=lambda remedy: remedy.distance)
 
 
 def attempt(subject: Subject, name: str, net: Network, scheme: Any, seeds: int) -> Remedy:
@@ -143,5 +103,5 @@ def drawn(subject: Subject, net: Network, scheme: Any, seed: int, X: np.ndarray)
         return initialize(net, scheme, seed=seed, X=X)
     old = subject.draw(seed)
     params = Parameters.zeros(net)
-    params.fill({"W": old.W, "b": old.b})
+    params.fill({"W": [*old.W[: net.L], old.W[-1]], "b": [*old.b[: net.L], old.b[-1]]})  # fewer layers: the lower ones
     return params

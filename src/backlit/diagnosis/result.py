@@ -4,18 +4,25 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from backlit.core.problem import Problem
+from backlit.diagnosis.estimator import estimator_arguments
 from backlit.diagnosis.findings import Finding
 from backlit.diagnosis.fixed_points import FixedPoint, Kind
 from backlit.diagnosis.measured import MeasuredFlow
 from backlit.diagnosis.predicted import PredictedFlow
-from backlit.diagnosis.remedies import Remedy
+from backlit.diagnosis.remedies import Remedy, Trial
+from backlit.diagnosis.spectrum import Spectrum
 from backlit.diagnosis.subject import Subject
+from backlit.diagnosis.updates import optimizer_of
 from backlit.errors import ProblemError
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A diagnosis.  `layer` is the one whose kind the theory is about; `seeds` the number of draws measured."""
+    """A diagnosis.  `layer` is the one whose kind the theory is about; `seeds` the number of draws measured.
+
+    updates : ‖ΔW_l‖/‖W_l‖ of the first step by l.  trial : the short training of the network as it is, where one was
+    asked for; the remedies then have theirs, and are ranked by them.
+    """
 
     subject: Subject
     layer: int
@@ -27,6 +34,9 @@ class Diagnosis:
     verdict: str
     findings: list[Finding]
     remedies: list[Remedy]
+    spectrum: Spectrum
+    updates: list[Any]
+    trial: Trial | None = None
 
     @property
     def best(self) -> Remedy | None:
@@ -39,10 +49,17 @@ class Diagnosis:
             "name": self.subject.name,
             "predicted": self.theory.to_dict() | {"layer": self.layer},
             "layers": [self.row(l) for l in range(1, self.measured.L + 1)],
-            "top_to_bottom": {"predicted": self.predicted.top_to_bottom, "measured": self.measured.top_to_bottom},
+            "top_to_bottom": {
+                "predicted": self.predicted.top_to_bottom,
+                "measured": self.measured.top_to_bottom,
+                "band": self.predicted.total_band,
+            },
+            "spectrum": self.spectrum.to_dict(),
             "seeds": self.seeds,
             "verdict": self.verdict,
             "findings": [finding.to_dict() for finding in self.findings],
+            "ranked_by": "gradient ratio" if self.trial is None else "training loss",
+            "training": None if self.trial is None else self.trial.to_dict(),
             "remedies": [remedy.to_dict() for remedy in self.remedies],
         }
 
@@ -63,6 +80,7 @@ class Diagnosis:
             "saturated_fraction": layer.saturated,
             "delta_norm": layer.delta**0.5,
             "grad_to_weight": layer.grad_to_weight,
+            "update_to_weight": self.updates[l],
             "correlation": layer.correlation,
             "noise_scale": layer.noise_scale,
         }
@@ -80,7 +98,32 @@ class Diagnosis:
         if self.best.scheme is not None or given is None:
             scheme = self.best.scheme if self.best.scheme is not None else self.subject.scheme
             described["init"] = {"scheme": scheme, "seed": 0} if isinstance(scheme, str) else {**scheme, "seed": 0}
+        described |= {k: v for k, v in self.best.recipe.items() if k != "learning_rate"}
+        if "learning_rate" in self.best.recipe:
+            optimizer = described.get("optimizer") or optimizer_of(self.subject).to_dict()
+            described["optimizer"] = {**optimizer, "learning_rate": self.best.recipe["learning_rate"]}
         return described
+
+    def estimator_parameters(self) -> dict[str, Any]:
+        """The best remedy that MLPClassifier and MLPRegressor can say, as their keyword arguments.
+
+        Raises ProblemError where there is none.
+        """
+        optimizer = optimizer_of(self.subject).to_dict()
+        for remedy in self.remedies:
+            scheme = remedy.scheme if remedy.scheme is not None else self.subject.scheme
+            arguments = estimator_arguments(remedy.net, optimizer, scheme, remedy.recipe)
+            if arguments is not None:
+                return arguments
+        raise ProblemError("no remedy that was tried fits an estimator's arguments: write the problem file with --fix")
+
+    def _repr_html_(self) -> str:
+        """Its page in a notebook, in a frame of its own so that neither styles the other."""
+        from html import escape
+        from importlib import import_module
+
+        page = import_module("backlit.render.diagnosis_html").diagnosis_page(self)  # render stands above diagnosis
+        return f'<iframe srcdoc="{escape(page)}" width="100%" height="720" style="border:0"></iframe>'
 
     def kept(self, given: Problem) -> Any:
         """The given W and b in the remedy's network."""
@@ -88,5 +131,10 @@ class Diagnosis:
 
         assert self.best is not None
         params = Parameters.zeros(self.best.net)
-        params.fill({"W": given.params.W, "b": given.params.b})
+        shallow = slice(0, self.best.net.L)
+        if self.best.net.n == given.net.n:
+            params.fill({"W": given.params.W, "b": given.params.b})
+        else:  # fewer layers: those that stay, and the output's
+            W, b = given.params.W, given.params.b
+            params.fill({"W": [*W[shallow], W[-1]], "b": [*b[shallow], b[-1]]})
         return params

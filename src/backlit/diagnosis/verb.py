@@ -10,14 +10,16 @@ from typing import Any
 from backlit.core.network import positive_integer
 from backlit.core.problem import Problem
 from backlit.diagnosis.expectations import quiet
-from backlit.diagnosis.findings import findings_of, verdict_of
+from backlit.diagnosis.findings import findings_of, frozen, verdict_of
 from backlit.diagnosis.fixed_points import fixed_point
 from backlit.diagnosis.measured import average
 from backlit.diagnosis.predicted import predict_flow
 from backlit.diagnosis.remedies import try_remedies
 from backlit.diagnosis.result import Diagnosis
+from backlit.diagnosis.spectrum import spectrum_of
 from backlit.diagnosis.subject import Subject, from_problem, from_sizes, typical
 from backlit.diagnosis.traps import traps_of
+from backlit.diagnosis.updates import update_ratios
 from backlit.errors import ProblemError
 
 
@@ -69,5 +71,10 @@ def examine(subject: Subject, seeds: int, remedies: bool) -> Diagnosis:
     measured = average([subject.flow(seed) for seed in range(draws)])
     verdict = verdict_of(measured)
     findings = findings_of(measured, theory, kind, verdict) + traps_of(kind, theory, subject.net.L)
+    updates = update_ratios(subject)
+    findings += frozen(updates)
     tried = try_remedies(subject, kind, theory) if remedies else []
-    return Diagnosis(subject, layer, kind, theory, predicted, measured, draws, verdict, findings, tried)
+    spectrum = spectrum_of(subject, scales, predicted)
+    return Diagnosis(
+        subject, layer, kind, theory, predicted, measured, draws, verdict, findings, tried, spectrum, updates
+    )

@@ -5,6 +5,7 @@ from typing import Any
 
 COLORS = {"healthy": "green", "vanishing": "red", "exploding": "red"}
 MOST_ROWS = 24
+WIDE = 100  # columns of a terminal that has room for bars
 
 
 def show_diagnosis(diagnosis: Any) -> None:
@@ -17,7 +18,8 @@ def show_diagnosis(diagnosis: Any) -> None:
     for finding in diagnosis.findings:
         console.print(f"  • {finding.message}", highlight=False)
     console.print(f"\nTheory of layer {diagnosis.layer} repeated: {theory_line(diagnosis.theory)}", highlight=False)
-    console.print(layer_table(diagnosis))
+    console.print(layer_table(diagnosis, bars=console.width >= WIDE))
+    console.print(f"Jacobian ∂a_L/∂a_0: {spectrum_line(diagnosis.spectrum)}\n", highlight=False)
     if diagnosis.remedies:
         console.print(remedy_table(diagnosis))
 
@@ -33,11 +35,46 @@ def number(value: float | None) -> str:
     return f"{value:.4g}".replace("inf", "∞")
 
 
-def theory_line(theory: Any) -> str:
-    """The fixed point in one line."""
+def theory_rows(theory: Any) -> list[tuple[str, str]]:
+    """The fixed point: what, how much."""
     named = {"q*": theory.q_star, "χ₁": theory.chi_1, "c*": theory.c_star}
     named |= {"ξ_q": theory.xi_q, "ξ_c": theory.xi_c, "ξ_∇": theory.xi_grad}
-    return ", ".join(f"{name} = {number(value)}" for name, value in named.items())
+    return [(name, number(value)) for name, value in named.items()]
+
+
+def theory_line(theory: Any) -> str:
+    """The fixed point in one line."""
+    return ", ".join(f"{name} = {value}" for name, value in theory_rows(theory))
+
+
+def spectrum_line(spectrum: Any) -> str:
+    """The singular values in one line."""
+    low, high = number(float(spectrum.values[-1])), number(float(spectrum.values[0]))
+    said = f"singular values {low} … {high}, mean square {number(spectrum.mean)}"
+    said += f" (predicted {number(spectrum.predicted_mean)}), variance/mean² {number(spectrum.variance)}"
+    return said + f" (predicted {number(spectrum.predicted_variance)})"
+
+
+def bar(value: float | None, low: float, high: float, width: int = 12) -> str:
+    """A bar as long as log `value` lies between log `low` and log `high`; nothing for what has no logarithm.
+
+    >>> bar(1e-2, 1e-4, 1.0, width=8), bar(0.0, 1e-4, 1.0)
+    ('━━━━', '')
+    """
+    if value is None or not math.isfinite(value) or value <= 0 or not 0 < low < high:
+        return ""
+    return "━" * round(width * min(max(math.log(value / low) / math.log(high / low), 0), 1))
+
+
+def sparkline(losses: list[float]) -> str:
+    """A loss curve in eight heights; × where it diverged.
+
+    >>> sparkline([8.0, 4.0, 1.0, float("inf")])
+    '█▄▁×'
+    """
+    finite = [v for v in losses if math.isfinite(v)]
+    low, span = min(finite, default=0.0), max(finite, default=0.0) - min(finite, default=0.0)
+    return "".join("▁▂▃▄▅▆▇█"[int(7 * (v - low) / (span or 1))] if math.isfinite(v) else "×" for v in losses)
 
 
 def shown_rows(L: int) -> list[int]:
@@ -46,18 +83,23 @@ def shown_rows(L: int) -> list[int]:
     return [round(1 + k * step) for k in range(min(L, MOST_ROWS))]
 
 
-def layer_table(diagnosis: Any) -> Any:
+def layer_table(diagnosis: Any, *, bars: bool) -> Any:
     """Measured beside predicted, layer by layer."""
     from rich.table import Table
 
     table = Table(title="Flow: q is the mean of z², ratio is E‖δ_l‖²/E‖δ_{l+1}‖² = weight term × derivative term")
     for heading in ("l", "q", "predicted", "ratio", "predicted", "weight", "derivative", "dead", "saturated"):
         table.add_column(heading, justify="right")
+    if bars:
+        table.add_column("‖δ‖²", justify="left", no_wrap=True)
+    deltas = [layer.delta for layer in diagnosis.measured.layers[1:] if 0 < layer.delta < math.inf]
+    low, high = min(deltas, default=1.0) / 2, max(deltas, default=1.0)
     names = ("q_measured", "q_predicted", "grad_ratio_measured", "grad_ratio_predicted", "weight_term")
     for l in shown_rows(diagnosis.measured.L):
         row = diagnosis.row(l)
         shares = (f"{row['dead_fraction']:.0%}", f"{row['saturated_fraction']:.0%}")
-        table.add_row(str(l), *(number(row[name]) for name in (*names, "derivative_term")), *shares)
+        cells = [str(l), *(number(row[name]) for name in (*names, "derivative_term")), *shares]
+        table.add_row(*cells, *((bar(row["delta_norm"] ** 2, low, high),) if bars else ()))
     return table
 
 
@@ -65,10 +107,21 @@ def remedy_table(diagnosis: Any) -> Any:
     """The remedies, best first."""
     from rich.table import Table
 
-    table = Table(title="Remedies by E‖δ_1‖²/E‖δ_L‖², best first")
+    trained = diagnosis.trial is not None
+    by = (
+        "the loss that a short training leaves" if trained else "E‖δ_1‖²/E‖δ_L‖² (--train N ranks by a training's loss)"
+    )
+    table = Table(title=f"Remedies by {by}, best first")
     table.add_column("remedy")
-    table.add_column("predicted", justify="right")
-    table.add_column("measured", justify="right")
+    for heading in ("predicted", "measured", *(("loss left",) if trained else ())):
+        table.add_column(heading, justify="right")
+    if trained:
+        table.add_column("loss by epoch", no_wrap=True)
+        own = diagnosis.trial
+        ratios = number(diagnosis.predicted.top_to_bottom), number(diagnosis.measured.top_to_bottom)
+        table.add_row("as it is", *ratios, number(own.left), sparkline(own.losses[:40]))
     for remedy in diagnosis.remedies:
-        table.add_row(remedy.remedy, number(remedy.predicted_ratio), number(remedy.measured_ratio))
+        cells = [remedy.remedy, number(remedy.predicted_ratio), number(remedy.measured_ratio)]
+        cells += [number(remedy.trial.left), sparkline(remedy.trial.losses[:40])] if trained else []
+        table.add_row(*cells)
     return table

@@ -1,0 +1,177 @@
+"""Singular values of the Jacobian ∂a_L/∂a_0 of one example, the product of all diag(φ') W: what a whole network does
+to a small change.
+
+Predicted: the mean of their squares is the product of every layer's σ_w² E φ'² n_l/n_{l−1}, χ^L where all are alike;
+their variance over mean² is n_0 Σ_l [(μ₂/μ₁² − 1)/n_l + g_l], where μ_k = E φ'^{2k} and g_l, measured on W_l, is 1/n_l
+for Gaussian and max(0, 1/n_l − 1/n_{l−1}) for orthogonal draws.  For square layers that is L(μ₂/μ₁² − 1 − s₁).
+Source: Pennington, Schoenholz & Ganguli 2017, carried over to unequal widths by free compression.
+
+>>> from backlit.core import Dense, Network, forward
+>>> net = Network(32, [Dense(32)] * 50)
+>>> params = net.init("orthogonal", seed=0)
+>>> spectrum = jacobian_spectrum(net, params, forward(net, params, np.ones((1, 32))))
+>>> bool(abs(spectrum.values - 1).max() < 1e-13), spectrum.complete
+(True, True)
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from backlit.core.dropout import DropoutKey
+from backlit.core.network import Network
+from backlit.core.parameters import Parameters
+from backlit.core.passes import Trace, forward
+from backlit.diagnosis import expectations as E
+from backlit.diagnosis.linear import Linearized
+from backlit.diagnosis.predicted import PredictedFlow, Scales
+from backlit.diagnosis.subject import Subject
+
+WHOLE = 6e9  # multiply-adds up to which the Jacobian is formed; above, its ends are found by Lanczos
+PROBES, ROUNDS = 32, 40
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Measured and predicted.
+
+    values : singular values, descending; all min(n_0, n_L) of them where `complete`, else the largest and smallest that
+    were found.  mean, variance : of the squares of all n_0 (zeros included); the variance in units of mean².
+    predicted_* : their mean-field values, None where there is no theory (skips over several layers).
+    """
+
+    values: np.ndarray
+    complete: bool
+    mean: float
+    variance: float
+    predicted_mean: float | None = None
+    predicted_variance: float | None = None
+
+    @property
+    def condition(self) -> float:
+        """The largest over the smallest; infinite where the smallest is 0."""
+        return float(self.values[0] / self.values[-1]) if self.values[-1] else math.inf
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain names and numbers."""
+        return {
+            "singular_values": self.values.tolist(),
+            "complete": self.complete,
+            "largest": float(self.values[0]),
+            "smallest": float(self.values[-1]),
+            "mean_square": self.mean,
+            "variance_over_mean2": self.variance,
+            "mean_square_predicted": self.predicted_mean,
+            "variance_over_mean2_predicted": self.predicted_variance,
+        }
+
+
+def jacobian_spectrum(net: Network, params: Parameters, trace: Trace, example: int = 0) -> Spectrum:
+    """Measure the spectrum at one example of a trace: whole where forming J costs little, else its ends."""
+    J = Linearized(net, params, trace, example)
+    cost = net.inputs * sum(a * b for a, b in zip(net.n, net.n[1:], strict=False))
+    return whole(J) if cost <= WHOLE else ends(J)
+
+
+def spectrum_of(subject: Subject, scales: Scales, theory: PredictedFlow) -> Spectrum:
+    """The spectrum at a subject's first draw and example, with what is predicted."""
+    net, params = subject.net, subject.draw(0)
+    trace = forward(net, params, subject.inputs(0), dropout=DropoutKey(0))
+    mean, variance = predict_spectrum(net, params, scales, theory)
+    return replace(jacobian_spectrum(net, params, trace), predicted_mean=mean, predicted_variance=variance)
+
+
+def whole(J: Linearized) -> Spectrum:
+    """By a dense decomposition."""
+    matrix = J.matrix()
+    if not np.isfinite(matrix).all():
+        return Spectrum(np.array([math.inf]), False, math.inf, math.nan)
+    values = np.linalg.svd(matrix, compute_uv=False)
+    n, share = matrix.shape[1], values / (values[0] or 1.0)  # the fourth powers of small numbers would vanish
+    mean, fourth = float((share**2).sum() / n), float((share**4).sum() / n)
+    return Spectrum(values, True, mean * float(values[0]) ** 2, fourth / mean**2 - 1 if mean else math.nan)
+
+
+def ends(J: Linearized) -> Spectrum:
+    """By Golub-Kahan-Lanczos; the moments by random probes: E‖J v‖² = n · mean, E‖JᵀJ v‖² = n · mean of squares²."""
+    values = lanczos(J, ROUNDS)
+    v = np.random.default_rng(0).standard_normal((J.n_in, PROBES))
+    largest = float(values[0]) or 1.0
+    up = J.push(v) / largest
+    mean, fourth = float((up**2).sum() / v.size), float(((J.pull(up) / largest) ** 2).sum() / v.size)
+    return Spectrum(values, False, mean * largest**2, fourth / mean**2 - 1 if mean else math.nan)
+
+
+def lanczos(J: Linearized, rounds: int) -> np.ndarray:
+    """Singular values of the bidiagonal matrix that `rounds` steps give, each basis kept orthogonal.
+
+    The largest is right to many digits; the smallest is an upper bound of the true one.
+    """
+    v = np.random.default_rng(1).standard_normal(J.n_in)
+    right, left = [v / np.linalg.norm(v)], list[np.ndarray]()
+    alphas, betas = list[float](), list[float]()
+    for _ in range(min(rounds, J.n_in, J.n_out)):
+        u = orthogonal_to(left, J.push(right[-1]))
+        alphas.append(float(np.linalg.norm(u)))
+        if alphas[-1] == 0 or not math.isfinite(alphas[-1]):
+            break
+        left.append(u / alphas[-1])
+        v = orthogonal_to(right, J.pull(left[-1]))
+        betas.append(float(np.linalg.norm(v)))
+        if betas[-1] <= 1e-14 * alphas[0]:
+            break
+        right.append(v / betas[-1])
+    k = len(alphas)
+    return np.linalg.svd(np.diag(alphas) + np.diag(betas[: k - 1], 1), compute_uv=False)
+
+
+def orthogonal_to(basis: list[np.ndarray], v: np.ndarray) -> np.ndarray:
+    """V less its part in the span of an orthonormal basis, taken out twice for rounding's sake."""
+    if basis:
+        B = np.array(basis)
+        for _ in range(2):
+            v = v - B.T @ (B @ v)
+    return v
+
+
+def predict_spectrum(
+    net: Network, params: Parameters, scales: Scales, theory: PredictedFlow
+) -> tuple[float | None, float | None]:
+    """(mean, variance over mean²) of the squared singular values; (None, None) where there is no theory."""
+    mean, variance = 1.0, 0.0
+    for l, layer in net.numbered():
+        if layer.skip_from not in (None, l - 1):
+            return None, None
+        n, n_in = net.n[l], net.n[l - 1]
+        chi, fourth = slopes(net, scales, theory, l)
+        x1 = chi * n / n_in
+        spread = net.inputs * ((fourth - 1) / n + shape_of(params.W[l]))
+        if layer.skip_from is not None:  # |s I + D W|²: moments s² + x₁ and s⁴ + 4 s² x₁ + x₂, D W being R-diagonal
+            s2 = layer.skip_scale**2
+            x2, n0 = x1**2 * (1 + spread * n / net.inputs), net.inputs
+            square = (s2 + x1) ** 2
+            x1, spread = s2 + x1, ((s2**2 + 4 * s2 * x1 + x2) / square - 1) * n0 / n if square else 0.0
+        mean, variance = mean * x1, variance + spread
+    return mean, variance
+
+
+def slopes(net: Network, scales: Scales, theory: PredictedFlow, l: int) -> tuple[float, float]:
+    """(χ = σ_w² E d², E d⁴/(E d²)²) of layer l, d being φ' with dropout's mask and the norm's factor."""
+    layer = net.layer(l)
+    if layer.activation.pull_back:
+        return scales.weight[l], 1.0
+    keep = 1 - layer.dropout
+    second = E.slope_moment(layer.activation, theory.u[l])
+    fourth = E.slope_moment(layer.activation, theory.u[l], 4) / keep**3
+    chi = scales.weight[l] * second / keep * scales.gamma[l] * theory.norm[l]
+    square = (second / keep) ** 2
+    return chi, fourth / square if square else 1.0
+
+
+def shape_of(W: np.ndarray) -> float:
+    """g = ‖WᵀW‖²/‖W‖⁴ − 1/n_in: the variance of W's squared singular values over their mean² and n_in."""
+    small = W @ W.T if W.shape[0] <= W.shape[1] else W.T @ W
+    trace = float(np.trace(small))
+    return float(((small / trace) ** 2).sum()) - 1 / W.shape[1] if trace else 0.0

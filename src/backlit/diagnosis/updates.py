@@ -1,0 +1,34 @@
+"""What the first optimizer step does to each layer: ‖ΔW‖/‖W‖, with the problem's own optimizer and clipping."""
+
+from typing import Any
+
+import numpy as np
+
+from backlit.core.dropout import DropoutKey
+from backlit.core.parameters import Parameters
+from backlit.core.passes import backward, forward
+from backlit.diagnosis.subject import Subject, noise_targets
+from backlit.optim import Optimizer, clip_by_norm, clip_by_value, get_optimizer
+
+FROZEN = 2.0**-24  # a step this small against its weight is lost when float32 rounds the sum
+
+
+def optimizer_of(subject: Subject) -> Optimizer:
+    """The problem's optimizer; Adam with its usual settings where none is named."""
+    given = None if subject.problem is None else subject.problem.optimizer
+    return given if given is not None else get_optimizer("adam")
+
+
+def update_ratios(subject: Subject) -> list[Any]:
+    """‖ΔW_l‖/‖W_l‖ of the first step by l (index 0 None); NaN where W is 0 or the gradient is not finite."""
+    net, params, optimizer = subject.net, subject.draw(0), optimizer_of(subject)
+    X = subject.inputs(0)
+    trace = forward(net, params, X, dropout=DropoutKey(0))
+    y = subject.y[: len(X)] if subject.y is not None else noise_targets(net, trace.a[-1], 0)
+    g = backward(net, params, trace, y).theta
+    if subject.problem is not None:
+        g = clip_by_value(clip_by_norm(g, subject.problem.clip_norm), subject.problem.clip_value)
+    step, _ = optimizer.update(g, optimizer.init(params.theta), 1, lr=optimizer.learning_rate, theta=params.theta)
+    moved = Parameters(net, step)
+    lengths = [(np.linalg.norm(moved.W[l]), np.linalg.norm(params.W[l])) for l in range(1, net.L + 1)]
+    return [None, *(float(a / b) if b else float("nan") for a, b in lengths)]

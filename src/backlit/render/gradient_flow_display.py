@@ -1,0 +1,66 @@
+"""`GradientFlowDisplay`: a training's gradient flow as a Matplotlib plot, by scikit-learn's Display convention."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from backlit.core.parameters import Parameters
+from backlit.diagnosis.subject import Subject
+from backlit.errors import ProblemError
+
+
+class GradientFlowDisplay:
+    """‖δ_l‖² of each layer over the top's, one line an epoch that was measured.
+
+    epochs : their numbers.  ratios : one row an epoch, one number a layer, layer 1 first.
+    ax_, figure_, lines_ : set by `plot`.
+    """
+
+    def __init__(self, *, epochs: list[int], ratios: list[list[float]]):
+        self.epochs, self.ratios = epochs, ratios
+
+    @classmethod
+    def from_history(cls, flow: Any, *, ax: Any = None) -> "GradientFlowDisplay":
+        """From a `GradientFlow` callback that a training has called.  Raises ProblemError where it has no record."""
+        if not flow.records:
+            raise ProblemError("this GradientFlow has no records: give it to a training as a callback first")
+        return cls(
+            epochs=[record.epoch for record in flow.records], ratios=[shares(record.flow) for record in flow.records]
+        ).plot(ax=ax)
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, X: Any, y: Any = None, *, ax: Any = None) -> "GradientFlowDisplay":
+        """From a fitted MLPClassifier or MLPRegressor at rows X (m, n_0), with random targets where y is None.
+
+        y : as the network takes it, (m, n_L) or class indices.  Raises ProblemError for an estimator without a network.
+        """
+        params = getattr(estimator, "_params", None)
+        if not isinstance(params, Parameters):
+            raise ProblemError("this estimator has no network yet: fit an MLPClassifier or MLPRegressor of Backlit's")
+        flow = Subject(params.net, "estimator", None, params.astype("float64"), np.asarray(X, dtype=float), y).flow(0)
+        return cls(epochs=[int(getattr(estimator, "n_iter_", 0))], ratios=[shares(flow)]).plot(ax=ax)
+
+    def plot(self, *, ax: Any = None) -> "GradientFlowDisplay":
+        """Draw on `ax`, or on a new figure."""
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            _, ax = plt.subplots()
+        L = len(self.ratios[0])
+        self.lines_ = []
+        for k, (epoch, row) in enumerate(zip(self.epochs, self.ratios, strict=True)):
+            fade = 0.25 + 0.75 * (k + 1) / len(self.epochs)  # later epochs are stronger
+            values = [v if v > 0 and math.isfinite(v) else math.nan for v in row]
+            self.lines_ += ax.plot(range(1, L + 1), values, color="C0", alpha=fade, marker=".", label=f"epoch {epoch}")
+        ax.set(yscale="log", xlabel="layer", ylabel="‖δ_l‖² / ‖δ_L‖²")
+        if len(self.epochs) <= 6:
+            ax.legend()
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+def shares(flow: Any) -> list[float]:
+    """E‖δ_l‖² of each layer over the top's."""
+    top = flow.layers[-1].delta or math.nan
+    return [layer.delta / top for layer in flow.layers[1:]]

@@ -1,0 +1,113 @@
+"""`GradientFlow`: the diagnosis of a network while it trains, cheap enough to leave on.
+
+>>> import numpy as np
+>>> from backlit.core import Dense, Network
+>>> from backlit.engine import Data
+>>> from backlit.training import Settings, fit
+>>> X = np.random.default_rng(0).standard_normal((64, 8))
+>>> net, flow = Network(8, [Dense(8, "tanh")] * 3 + [Dense(1)]), GradientFlow(warn=False)
+>>> outcome = fit(net, net.init(seed=0), Data(X, X[:, :1]), Settings(epochs=9, patience=None), callbacks=[flow])
+>>> flow.records[0].epoch, flow.records[0].verdict, len(flow.records[0].flow.layers) - 1
+(1, 'healthy', 4)
+"""
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from backlit.core.dropout import DropoutKey
+from backlit.core.network import positive_integer
+from backlit.core.parameters import Parameters
+from backlit.core.passes import backward, forward
+from backlit.core.specs import finite_number
+from backlit.diagnosis.findings import Finding, evidence, units, verdict_of
+from backlit.diagnosis.measured import MeasuredFlow, measure_flow
+from backlit.training.run import Run
+
+
+@dataclass(frozen=True)
+class FlowRecord:
+    """The flow after one epoch, its verdict and findings, and the seconds that measuring it took."""
+
+    epoch: int
+    flow: MeasuredFlow
+    verdict: str
+    findings: list[Finding]
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain names and numbers."""
+        layers = [
+            {"layer": l, **vars(layer), "grad_ratio": self.flow.grad_ratio(l)}
+            for l, layer in enumerate(self.flow.layers[1:], start=1)
+        ]
+        findings = [finding.to_dict() for finding in self.findings]
+        return {"epoch": self.epoch, "verdict": self.verdict, "findings": findings, "layers": layers}
+
+
+class GradientFlow:
+    """A callback of `fit` that measures the flow as `diagnose` does, records it and warns once of each fault.
+
+    every : epochs between two measurements; None measures after the first epoch and from then on whenever all that was
+    spent on it stays within `share` of the run's time.  rows : examples that it looks at, the first of the data.
+    warn : log each verdict other than healthy to "backlit", once.
+    records : what was measured, oldest first.  verdict : the last one, None before the first.
+    """
+
+    def __init__(self, *, every: int | None = None, share: float = 0.03, rows: int = 64, warn: bool = True):
+        self.every = None if every is None else positive_integer(every, "every")
+        self.share = finite_number(share, "share", low=0.0, high=1.0)
+        self.rows, self.warn = positive_integer(rows, "rows"), warn
+        self.records: list[FlowRecord] = []
+        self.warned: set[str] = set()
+        self.spent = 0.0
+
+    def __call__(self, run: Run) -> None:
+        """Measure, where it is time to."""
+        if self.is_due(run):
+            started = time.perf_counter()
+            record = self.measure(run, started)
+            self.spent += time.perf_counter() - started
+            self.records.append(record)
+            self.tell(record)
+
+    @property
+    def verdict(self) -> str | None:
+        """The last verdict."""
+        return self.records[-1].verdict if self.records else None
+
+    def is_due(self, run: Run) -> bool:
+        """Whether this epoch is one to measure after: the next measurement is taken to last as the last one did."""
+        if not self.records:
+            return True
+        if self.every is not None:
+            return len(run.history) - self.records[-1].epoch >= self.every
+        return self.spent + self.records[-1].seconds <= self.share * run.history.seconds
+
+    def measure(self, run: Run, started: float) -> FlowRecord:
+        """One pass of the textbook's on the first rows, in float64, so that what float32 loses is still seen."""
+        net, rows = run.net, slice(0, self.rows)
+        params = Parameters(net, run.state.params.theta.astype(np.float64))
+        weight = None if run.data.sample_weight is None else run.data.sample_weight[rows]
+        weight = weight if weight is None or weight.any() else None  # none of these rows counts: look at all alike
+        with np.errstate(all="ignore"):
+            trace = forward(net, params, run.data.X[rows], dropout=DropoutKey(run.settings.seed, run.state.step))
+            grad = backward(net, params, trace, run.data.Y[rows], weight)
+            flow = measure_flow(net, params, trace, grad)
+        verdict = verdict_of(flow)
+        findings = [*evidence(flow, verdict), *units(flow)]
+        return FlowRecord(len(run.history), flow, verdict, findings, time.perf_counter() - started)
+
+    def tell(self, record: FlowRecord) -> None:
+        """Log a verdict that is new and not healthy."""
+        if self.warn and record.verdict != "healthy" and record.verdict not in self.warned:
+            self.warned.add(record.verdict)
+            said = "; ".join(finding.message for finding in record.findings)
+            logging.getLogger("backlit").warning("epoch %d: gradients are %s: %s", record.epoch, record.verdict, said)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All records in plain names and numbers."""
+        return {"records": [record.to_dict() for record in self.records]}

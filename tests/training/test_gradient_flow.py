@@ -1,0 +1,83 @@
+"""`GradientFlow` during training, and its display."""
+
+import logging
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from backlit import GradientFlow, GradientFlowDisplay, MLPRegressor
+from backlit.core import Dense, Network, backward, forward
+from backlit.engine import Data
+from backlit.errors import ProblemError
+from backlit.training import Settings, fit
+
+
+def trained(net, flow, epochs=4, m=96):
+    X = np.random.default_rng(0).standard_normal((m, net.inputs)).astype(np.float32)
+    data = Data(X, X[:, :1].copy())
+    settings = Settings(epochs=epochs, batch_size=32, patience=None)
+    return data, fit(net, net.init("xavier_normal", seed=0, dtype=np.float32), data, settings, callbacks=[flow])
+
+
+def deep(phi, L):
+    return Network(6, [Dense(12, phi)] * L + [Dense(1)])
+
+
+def test_a_record_is_the_textbook_s_pass_at_that_epoch():
+    net, flow = deep("tanh", 3), GradientFlow(every=1, rows=50)
+    data, outcome = trained(net, flow)
+    assert [record.epoch for record in flow.records] == [1, 2, 3, 4]
+    params = outcome.params.astype(np.float64)
+    grad = backward(net, params, forward(net, params, data.X[:50]), data.Y[:50])
+    for l in range(1, net.L + 1):
+        assert_allclose(flow.records[-1].flow.layers[l].delta, (grad.delta[l] ** 2).sum(axis=1).mean(), rtol=1e-12)
+    assert flow.verdict == "healthy"
+
+
+def test_it_warns_once(caplog):
+    with caplog.at_level(logging.WARNING, "backlit"):
+        trained(deep("sigmoid", 12), flow := GradientFlow(every=1))
+    said = [record.message for record in caplog.records if "gradients are vanishing" in record.message]
+    assert len(said) == 1
+    assert len(flow.records) == 4
+    assert {"vanishing", "start", "cause", "depth"} <= {finding.kind for finding in flow.records[0].findings}
+
+
+def test_by_default_it_keeps_to_its_share_of_the_time():
+    """A ratio within one run; the one measurement after the first epoch is made in any case."""
+    _, outcome = trained(deep("relu", 4), flow := GradientFlow(), epochs=150, m=2000)
+    assert len(flow.records) > 1
+    assert flow.spent <= 0.03 * outcome.history.seconds + max(record.seconds for record in flow.records)
+
+
+def test_training_is_the_same_with_it():
+    _, with_flow = trained(deep("tanh", 3), GradientFlow(every=1))
+    _, without = trained(deep("tanh", 3), lambda run: None)
+    assert (with_flow.params.theta == without.params.theta).all()
+
+
+@pytest.mark.parametrize(("name", "value"), [("every", 0), ("share", 2.0), ("rows", 0)])
+def test_options_that_cannot_be(name, value):
+    with pytest.raises(ProblemError, match=name):
+        GradientFlow(**{name: value})
+
+
+def test_display_shows_what_was_recorded():
+    plt = pytest.importorskip("matplotlib.pyplot")
+    trained(deep("sigmoid", 5), flow := GradientFlow(every=2))
+    display = GradientFlowDisplay.from_history(flow)
+    assert [line.get_label() for line in display.lines_] == ["epoch 1", "epoch 3"]
+    deltas = [layer.delta for layer in flow.records[0].flow.layers[1:]]
+    assert_allclose(display.lines_[0].get_ydata(), np.array(deltas) / deltas[-1])
+    _, ax = plt.subplots()
+    X = np.random.default_rng(0).standard_normal((40, 3))
+    estimator = MLPRegressor(hidden_layer_sizes=(5, 5), tol=1e9, n_iter_no_change=1, random_state=0).fit(X, X[:, 0])
+    shown = GradientFlowDisplay.from_estimator(estimator, X, ax=ax)
+    assert shown.ax_ is ax
+    assert len(shown.lines_[0].get_ydata()) == 3
+    plt.close("all")
+    with pytest.raises(ProblemError, match="no records"):
+        GradientFlowDisplay.from_history(GradientFlow())
+    with pytest.raises(ProblemError, match="no network yet"):
+        GradientFlowDisplay.from_estimator(MLPRegressor(), X)
