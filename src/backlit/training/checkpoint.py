@@ -21,6 +21,7 @@ from backlit.optim import PlateauState
 from backlit.training.history import Epoch
 from backlit.training.patience import Watch, learned
 from backlit.training.run import Position, Run
+from backlit.training.streaming import Stream
 
 VERSION = 1
 FILE = "checkpoint.safetensors"
@@ -121,8 +122,10 @@ def fingerprint(run: Run) -> dict[str, Any]:
     }
 
 
-def digest(data: Data) -> list[Any]:
+def digest(data: Data | Stream) -> list[Any]:
     """Rows, type and a checksum of the examples."""
+    if not isinstance(data, Data):
+        return data.digest()
     check = 0
     for array in (data.X, data.Y, data.sample_weight):
         check = zlib.crc32(np.ascontiguousarray(array).data, check) if array is not None else check

@@ -29,6 +29,7 @@ from backlit.training.patience import Watch
 from backlit.training.progress import show_progress
 from backlit.training.run import Callback, Run, Score
 from backlit.training.settings import Settings
+from backlit.training.streaming import Stream
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Outcome:
 def fit(
     net: Network,
     params: Parameters,
-    data: Data,
+    data: Data | Stream,
     settings: Settings,
     *,
     validation: Data | None = None,
@@ -60,7 +61,8 @@ def fit(
 ) -> Outcome:
     """Train until the epochs are over, patience has run out, a callback returns True, or Ctrl-C.
 
-    data, validation : checked examples in the parameters' dtype.  score : higher is better, for the monitor
+    data, validation : checked examples in the parameters' dtype; data may be a stream (`training.streaming`), read anew
+    in each epoch.  score : higher is better, for the monitor
     "validation_score".  state, history : go on from there, with `epochs` more; else from `params`, which are not
     written to.  What is drawn depends on the seed and the epoch's number, so 5 epochs and 5 more are 10.
     checkpoint : a folder; where it holds a checkpoint of this same run, training goes on from there and ends with the
