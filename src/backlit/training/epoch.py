@@ -6,7 +6,7 @@ from contextlib import closing
 
 import numpy as np
 
-from backlit.engine import Data
+from backlit.engine import Data, EpochResult
 from backlit.optim import Schedule
 from backlit.training.checkpoint import save_checkpoint
 from backlit.training.history import Epoch

@@ -11,8 +11,9 @@
 True
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from backlit.core.network import Network, positive_integer
@@ -23,10 +24,10 @@ from backlit.errors import Divergence, ProblemError
 from backlit.optim.schedules import Plateau
 from backlit.training.checkpoint import FILE, load_checkpoint, save_checkpoint
 from backlit.training.epoch import lower_is_better, run_epoch
-from backlit.training.history import Epoch, History
+from backlit.training.history import History
 from backlit.training.interrupt import Stop, stop_on_interrupt
 from backlit.training.patience import Watch
-from backlit.training.progress import show_progress
+from backlit.training.progress import Show, show_progress
 from backlit.training.run import Callback, Run, Score
 from backlit.training.settings import Settings
 from backlit.training.streaming import Stream
@@ -108,14 +109,14 @@ def fit(
     return Outcome(run.state.params, run.state.statistics, run.history, run.state, run.engine, divergence)
 
 
-def loop(run: Run, last: int, callbacks: Sequence[Callback], stop: Stop, show: Callable[[Epoch], None]) -> str:
+def loop(run: Run, last: int, callbacks: Sequence[Callback], stop: Stop, show: Show) -> str:
     """Epoch after epoch up to the last; the reason for stopping."""
     schedule = run.settings.schedule.bind(epochs=last, steps=last * run.n_batches)
     while not run.history.stopped:
         number = len(run.history) + 1
         if number > last:
             return "epochs"
-        epoch, interrupted = run_epoch(run, schedule, number, stop)
+        epoch, interrupted = run_epoch(run, schedule, number, stop, partial(show.part, number))
         if epoch is None:
             return "interrupted"
         run.history.epochs.append(epoch)
