@@ -11,7 +11,9 @@ from backlit.errors import Divergence, ProblemError
 
 
 def command(
-    table: Annotated[Path | None, Argument(help="CSV, Parquet or JSON lines; or a folder of Parquet files.", show_default=False)] = None,
+    table: Annotated[
+        Path | None, Argument(help="CSV, Parquet or JSON lines; or a folder of Parquet files.", show_default=False)
+    ] = None,
     target: Annotated[str | None, Option(help="The column to predict.", show_default=False)] = None,
     dataset: Annotated[
         str | None, Option(help="digits, iris, wine, breast_cancer or diabetes, in place of TABLE.", show_default=False)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from backlit.core.network import positive_integer
 from backlit.core.targets import as_targets
 from backlit.engine import Data
 from backlit.errors import ProblemError
@@ -65,7 +64,9 @@ def train_streamed(
 
     stream = TableStream(found, max(budget // (4 * (features + net.outputs)), 1), as_Y, net.outputs)
     settings = replace(settings, batch_size=min(settings.batch_size, len(stream)))
-    validation = Data(found.encoder.transform(found.validation, np.float32), as_Y(targets(found.codec, found.validation[target])))
+    validation = Data(
+        found.encoder.transform(found.validation, np.float32), as_Y(targets(found.codec, found.validation[target]))
+    )
     first = stream.load(stream.chunks[:1], found.training_rows(stream.chunks[0]), 0)
     params = net.init(init, seed=settings.seed, dtype=np.float32, X=first.X)
     params.W[1][:, found.encoder.silent_features] = 0
@@ -158,7 +159,9 @@ def summarize(
 def notes_on(found: Survey, stream: TableStream, scores: dict[str, Scores]) -> list[str]:
     """What streaming did that a table in memory would not have had."""
     buffers = len(stream.sizes(0, 1, shuffle=True))
-    shuffled = f"shuffled in {buffers} buffers of up to {stream.buffer_rows:,} rows" if buffers > 1 else "shuffled whole"
+    shuffled = (
+        f"shuffled in {buffers} buffers of up to {stream.buffer_rows:,} rows" if buffers > 1 else "shuffled whole"
+    )
     notes = [f"streamed: {len(found.table):,} rows of {len(found.table.files)} files, {shuffled} in each epoch"]
     large = [name for name, each in scores.items() if each.n > SAMPLE]
     if large and found.codec.task == "classification":

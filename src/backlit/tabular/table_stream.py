@@ -22,7 +22,8 @@ CHUNKS_IN_A_BUFFER = 16
 class TableStream:
     """See `training.Stream`.
 
-    An epoch shuffles the chunks of the table, fills a buffer with as many as `buffer_rows` allow, and shuffles its rows.
+    An epoch shuffles the chunks of the table, fills a buffer with as many as `buffer_rows`
+    allow, and shuffles its rows.
     as_Y : from class indices or numbers (m,) to Y (m, n_L).
     """
 
@@ -42,7 +43,9 @@ class TableStream:
 
     def buffers(self, seed: int, epoch: int, shuffle: bool) -> list[list[Chunk]]:
         """The chunks of each buffer of an epoch, in its order."""
-        order = np.random.default_rng((seed, epoch)).permutation(len(self.chunks)) if shuffle else range(len(self.chunks))
+        order = (
+            np.random.default_rng((seed, epoch)).permutation(len(self.chunks)) if shuffle else range(len(self.chunks))
+        )
         buffers: list[list[Chunk]] = []
         filled = self.buffer_rows
         for k in order:
@@ -78,7 +81,10 @@ class TableStream:
     def digest(self) -> list[Any]:
         """Rows, type and a checksum of what was learned of the table, its files and its target."""
         survey = self.survey
-        files = [(file.name, rows, file.stat().st_size) for file, rows in zip(survey.table.files, survey.table.rows, strict=True)]
+        files = [
+            (file.name, rows, file.stat().st_size)
+            for file, rows in zip(survey.table.files, survey.table.rows, strict=True)
+        ]
         described = json.dumps([survey.encoder.to_dict(), survey.codec.to_dict(), files, self.buffer_rows])
         return [len(self), "float32", zlib.crc32(described.encode(), survey.checksum)]
 
@@ -104,5 +110,3 @@ def columns_of(survey: Survey) -> list[str]:
 def has_value(column: Any) -> Array:
     """Which rows (m,) are neither null nor NaN."""
     return (column.is_not_nan().fill_null(False) if column.dtype.is_float() else column.is_not_null()).to_numpy()
-
-

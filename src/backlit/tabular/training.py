@@ -74,7 +74,7 @@ def train(
     checkpoint : a folder; a run that was stopped goes on from there, with the bits of an unbroken one.  It is written
     after each epoch, and each `checkpoint_every` batches (streamed: by default as often as a buffer is learned).
 
-    A folder of Parquet files is streamed: its rows stay on the disk, and each epoch reads them in a seeded order through
+    A folder of Parquet files is streamed: its rows stay on the disk, and each epoch reads them in a seeded order by
     a buffer of `buffer_mb` MB, so that memory does not grow with the table.  A single Parquet file is, with `stream`.
     Everything else is held in memory.
 

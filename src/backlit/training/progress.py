@@ -73,7 +73,7 @@ def bar(last: int) -> Iterator[Show]:
 
 def lines(last: int) -> Show:
     """A line for the first epoch that is seen, for one or a part of one every few seconds, and for the last."""
-    printed, seen = -math.inf, time.monotonic()
+    printed, seen = -math.inf, math.inf
 
     def show(epoch: Epoch) -> None:
         nonlocal printed, seen
@@ -85,7 +85,8 @@ def lines(last: int) -> Show:
     def part(number: int, share: float) -> None:
         nonlocal seen
         now = time.monotonic()
-        if now - seen >= SECONDS_BETWEEN_LINES:
+        seen = min(seen, now)  # the first part starts the clock
+        if share < 1 and now - seen >= SECONDS_BETWEEN_LINES:
             seen = now
             print(f"epoch {number}/{last}  {share:4.0%} of it", file=sys.stderr, flush=True)
 

@@ -175,9 +175,7 @@ def readable(file: Path) -> Iterator[None]:
         raise TableError(f"{file}: is a damaged Parquet file ({reason}): copy or write it anew") from error
 
 
-def _same_columns(
-    file: Path, found: dict[str, pl.DataType], first: Path, schema: dict[str, pl.DataType]
-) -> None:
+def _same_columns(file: Path, found: dict[str, pl.DataType], first: Path, schema: dict[str, pl.DataType]) -> None:
     """Raise TableError where a file has other columns than the first; a column of nulls only fits every type."""
     import polars as pl
 

@@ -1,4 +1,4 @@
-"""Hold rows out for an honest score: at random, and by class where there are classes; or by a hash of the row number."""
+"""Hold rows out for an honest score: at random, by class where there are classes, or by a hash of the row number."""
 
 from __future__ import annotations
 

@@ -113,7 +113,8 @@ def survey(
         n += np.bincount(part[has], minlength=3)
         np.add.at(cells[chunk.file], (chunk.start + np.flatnonzero(has & (part == TRAINING))) // CELL, 1)
         held.append(frame.filter(has & (part == VALIDATION)))
-        checksum = zlib.crc32(frame[target].cast(pl.String).str.join("\n").item().encode(), checksum)
+        values = frame[target].cast(pl.String).fill_null("").str.join("\n").item()
+        checksum = zlib.crc32(f"{values}\n".encode(), checksum)
         if kept[target].dtype.is_numeric():
             moments.add(kept[target].cast(pl.Float64).to_numpy())
         show((chunk.first + chunk.rows) / len(table))
