@@ -1,8 +1,8 @@
 """Train on Parquet folders of growing size and print the memory that it took: it must not grow with the data.
 
 `--gb 1 2 4` are sizes of the folders.  `train` and `predict` run on each in a process of its own, whose private memory
-the kernel holds below `--limit-mb` (RLIMIT_DATA): a run that holds the table dies of it.  Prints peak memory for each size, and leaves with 1 where a run fails or the
-largest took more than 1.25 times the smallest.
+the kernel holds below `--limit-mb` (RLIMIT_DATA): a run that holds the table dies of it.  Prints peak memory for each
+size, and leaves with 1 where a run fails or the largest took more than 1.25 times the smallest.
 """
 
 import argparse
