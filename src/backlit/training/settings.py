@@ -19,6 +19,7 @@ class Settings:
     epochs : passes over the data at most.  batch_size : examples a step.  patience : epochs without an improvement of
     the monitored number by `tol` after which training stops, None for never.  restore_best : end with the parameters
     of the best epoch.  seed : of the shuffling and of the dropout masks.  engine : "auto", or an engine's name.
+    memory_limit : bytes that a step may take, alpha : L2 that a batch shares; see `engine.Recipe`; None for neither.
     optimizer, schedule : as they are, or what `get_optimizer` and `get_schedule` read.
     Raises ProblemError for a value that cannot be.
     """
@@ -29,6 +30,7 @@ class Settings:
     schedule: Schedule = field(default_factory=lambda: get_schedule("constant"))
     clip_norm: float | None = None
     clip_value: float | None = None
+    alpha: float | None = None
     shuffle: bool = True
     monitor: Monitor = "loss"
     patience: int | None = 10
@@ -37,6 +39,7 @@ class Settings:
     seed: int = 0
     engine: str = "auto"
     n_threads: int | None = None
+    memory_limit: int | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "optimizer", get_optimizer(self.optimizer))
@@ -47,11 +50,15 @@ class Settings:
             positive_integer(self.patience, "patience")
         if self.n_threads is not None:
             positive_integer(self.n_threads, "n_threads")
+        if self.memory_limit is not None:
+            positive_integer(self.memory_limit, "memory_limit")
         if not 0 <= whole_number(self.seed, "seed") < 2**64:
             raise ProblemError(f"seed must lie in [0, 2^64), not {self.seed}")
         if self.monitor not in MONITORS:
             raise ProblemError(f"unknown monitor {self.monitor!r}: {near(self.monitor, MONITORS)}")
         finite_number(self.tol, "tol", low=0.0)
+        if self.alpha is not None:
+            finite_number(self.alpha, "alpha", low=0.0)
         for name in ("clip_norm", "clip_value"):
             if getattr(self, name) is not None and finite_number(getattr(self, name), name, low=0.0) == 0:
                 raise ProblemError(f"{name} must be above 0, or None for no clipping")
