@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Argument, Option
 
@@ -11,7 +11,7 @@ from backlit.cli.formats import Format, print_json
 
 def command(
     model: Annotated[Path, Argument(help="A model file that `backlit train` wrote.")],
-    table: Annotated[Path, Argument(help="CSV, Parquet or JSON lines with the columns of the training table.")],
+    table: Annotated[Path, Argument(help="CSV, Parquet, JSON lines or a Parquet folder with the training columns.")],
     output: Annotated[
         Path | None,
         Option(
@@ -21,6 +21,7 @@ def command(
             show_default=False,
         ),
     ] = None,
+    stream: Annotated[bool, Option("--stream", help="Leave a Parquet file on the disk; a folder always is.")] = False,
     format: Annotated[Format, Option(help="How to show the result.")] = Format.text,
 ) -> int:
     """Predict every row of a table by a trained model."""
@@ -31,6 +32,8 @@ def command(
     if output is not None:
         check_suffix(output)
         check_folder(output)
+    if stream or table.is_dir():
+        return streamed(model, table, output, format)
     predictions = predict(model, table)
     if output is not None:
         write_table(predictions.table, output)
@@ -41,7 +44,34 @@ def command(
         sys.stdout.write(predictions.table.write_csv())
     else:
         print(f"{predictions.table.height:,} predictions: {output}")
-    if predictions.metrics:
-        scores = ", ".join(f"{name} {value:.4g}" for name, value in predictions.metrics.items() if value is not None)
-        print(f"the table holds true values: {scores}", file=sys.stderr)
+    show_metrics(predictions.metrics)
     return 0
+
+
+def streamed(model: Path, table: Path, output: Path | None, format: Format) -> int:
+    """Predict a table that stays on the disk, into a file, or as CSV on standard output."""
+    from backlit.errors import ProblemError
+    from backlit.tabular.predicting_streamed import open_pass, predict_streamed
+
+    if output is not None:
+        result = predict_streamed(model, table, output)
+        if format is Format.json:
+            print_json(result.to_dict())
+            return 0
+        print(f"{result.n:,} predictions: {output}")
+        show_metrics(result.metrics)
+        return 0
+    if format is Format.json:
+        raise ProblemError("predictions of a streamed table do not fit one JSON object: give -o FILE.jsonl")
+    done = open_pass(model, table)
+    for number, part in enumerate(done):
+        sys.stdout.write(part.write_csv(include_header=not number))
+    show_metrics(done.result().metrics)
+    return 0
+
+
+def show_metrics(metrics: dict[str, Any] | None) -> None:
+    """Say how right the predictions were, where the table knows."""
+    if metrics:
+        scores = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items() if value is not None)
+        print(f"the table holds true values: {scores}", file=sys.stderr)

@@ -11,7 +11,9 @@ from backlit.errors import Divergence, ProblemError
 
 
 def command(
-    table: Annotated[Path | None, Argument(help="CSV, Parquet or JSON lines.", show_default=False)] = None,
+    table: Annotated[
+        Path | None, Argument(help="CSV, Parquet or JSON lines; or a folder of Parquet files.", show_default=False)
+    ] = None,
     target: Annotated[str | None, Option(help="The column to predict.", show_default=False)] = None,
     dataset: Annotated[
         str | None, Option(help="digits, iris, wine, breast_cancer or diabetes, in place of TABLE.", show_default=False)
@@ -44,6 +46,11 @@ def command(
     checkpoint: Annotated[
         Path | None, Option(help="Keep the run in this folder, and go on from there if it is.", show_default=False)
     ] = None,
+    checkpoint_every: Annotated[
+        int | None, Option(help="Batches between two checkpoints; else one an epoch, or a buffer.", show_default=False)
+    ] = None,
+    stream: Annotated[bool, Option("--stream", help="Leave a Parquet file on the disk; a folder always is.")] = False,
+    buffer_mb: Annotated[float, Option(help="MB of rows that a streamed epoch shuffles at a time.")] = 64.0,
     format: Annotated[Format, Option(help="How to show the result.")] = Format.text,
 ) -> int:
     """Train a network on a table and score it on rows that it never saw."""
@@ -73,6 +80,9 @@ def command(
             out=out,
             report=report,
             checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
+            stream=stream,
+            buffer_mb=buffer_mb,
             progress=True,
         )
     except Divergence as error:

@@ -25,12 +25,13 @@ from backlit.estimators.options import monitor_of, optimizer_of
 from backlit.estimators.parameters import CONSTRAINTS
 from backlit.estimators.scoring import check_scorer
 from backlit.estimators.stopping import Stopping
+from backlit.estimators.streaming import ChunkedFit
 from backlit.training import History
 
 Array = np.ndarray
 
 
-class BaseMLP(BaseEstimator):
+class BaseMLP(ChunkedFit, BaseEstimator):
     """The fit, and the attributes that it leaves; the subclasses say what the outputs and the loss are."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS

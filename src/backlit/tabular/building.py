@@ -7,7 +7,7 @@ import numpy as np
 
 from backlit.core.network import Dense, Network
 from backlit.core.parameters import Parameters
-from backlit.io.tables import TableEncoder, Target
+from backlit.io.tables import TableEncoder, Target, TargetCodec
 
 Array = np.ndarray
 
@@ -34,7 +34,7 @@ def unscale(params: Parameters, shift: float, scale: float) -> None:
 
 def build_network(
     encoder: TableEncoder,
-    target: Target,
+    target: Target | TargetCodec,
     hidden: Sequence[int],
     activation: str,
     *,

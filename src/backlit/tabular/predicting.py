@@ -8,7 +8,7 @@ import numpy as np
 
 from backlit.errors import ModelError, TableError
 from backlit.io.models import Model, load_model
-from backlit.io.tables import TargetCodec, read_table
+from backlit.io.tables import TableEncoder, TargetCodec, read_table
 from backlit.tabular.metrics import score
 from backlit.tabular.outputs import outputs_of
 
@@ -46,20 +46,26 @@ def predict(model: str | Path | Model, table: "str | Path | pl.DataFrame") -> Pr
     """
     name = "the model" if isinstance(model, Model) else str(model)
     model = model if isinstance(model, Model) else load_model(model)
-    if model.encoder is None or model.target is None:
-        raise ModelError(
-            f"{name} does not say how a table becomes its inputs: use a model that train made from a table"
-        )
-    frame = read_table(table, text=model.encoder.text_columns) if isinstance(table, str | Path) else table
+    encoder, codec = known_model(model, name)
+    frame = read_table(table, text=encoder.text_columns) if isinstance(table, str | Path) else table
     where = f"{table}: " if isinstance(table, str | Path) else ""
     if not frame.height:
         raise TableError(f"{where}the table has no rows to predict: give it some")
     try:
-        X = model.encoder.transform(frame, np.float32)
+        X = encoder.transform(frame, np.float32)
     except TableError as error:
         raise TableError(f"{where}{error}") from None
     outputs = outputs_of(model, X)
-    return Predictions(as_table(model.target, outputs), model.target.task, score_if_known(model.target, frame, outputs))
+    return Predictions(as_table(codec, outputs), codec.task, score_if_known(codec, frame, outputs))
+
+
+def known_model(model: Model, name: str) -> tuple[TableEncoder, TargetCodec]:
+    """Encoder and target of a model; raises ModelError where it has none."""
+    if model.encoder is None or model.target is None:
+        raise ModelError(
+            f"{name} does not say how a table becomes its inputs: use a model that train made from a table"
+        )
+    return model.encoder, model.target
 
 
 def as_table(target: TargetCodec, outputs: np.ndarray) -> "pl.DataFrame":
@@ -76,6 +82,12 @@ def as_table(target: TargetCodec, outputs: np.ndarray) -> "pl.DataFrame":
 
 def score_if_known(target: TargetCodec, frame: "pl.DataFrame", outputs: np.ndarray) -> dict[str, Any] | None:
     """Metrics on the rows whose true value the table holds; None where it holds none, or values of another kind."""
+    found = truth_of(target, frame)
+    return None if found is None else score(target.task, found[1], outputs[found[0]])
+
+
+def truth_of(target: TargetCodec, frame: "pl.DataFrame") -> tuple[np.ndarray, np.ndarray] | None:
+    """The rows (k,) whose true value the table holds, and these values (k,) as class indices or numbers."""
     if target.name not in frame.columns:
         return None
     truth, decoded = frame[target.name], target.decode(np.zeros(1))
@@ -90,4 +102,4 @@ def score_if_known(target: TargetCodec, frame: "pl.DataFrame", outputs: np.ndarr
             [index.get(label, -1) for label in truth.cast(decoded.dtype, strict=False).gather(known).to_list()]
         )
         known, y = known[y >= 0], y[y >= 0]
-    return score(target.task, y, outputs[known]) if known.size else None
+    return (known, y) if known.size else None

@@ -22,6 +22,7 @@ from backlit.tabular.datasets import load_dataset
 from backlit.tabular.metrics import score
 from backlit.tabular.outputs import outputs_of
 from backlit.tabular.result import TrainResult, versions
+from backlit.tabular.streamed import train_streamed
 from backlit.training import Outcome, Settings, fit
 from backlit.verification.directions import GradientCheck, check_directions
 
@@ -58,6 +59,9 @@ def train(
     out: str | Path | None = None,
     report: str | Path | None = None,
     checkpoint: str | Path | None = None,
+    checkpoint_every: int | None = None,
+    stream: bool = False,
+    buffer_mb: float = 64.0,
     progress: bool = False,
 ) -> TrainResult:
     """Train a network on a table and score it on rows that it never saw.
@@ -67,7 +71,12 @@ def train(
     drop : columns to leave out.  hidden : units of the hidden layers.  l2 : λ in (λ/2) Σ ‖W‖².  epochs : at most;
     training stops after `patience` epochs in which the loss on a tenth of the training rows did not fall, and ends with
     the best.  test_size : share of the rows to score on.  out, report : files to write.
-    checkpoint : a folder; a run that was stopped goes on from there, with the bits of an unbroken one.
+    checkpoint : a folder; a run that was stopped goes on from there, with the bits of an unbroken one.  It is written
+    after each epoch, and each `checkpoint_every` batches (streamed: by default as often as a buffer is learned).
+
+    A folder of Parquet files is streamed: its rows stay on the disk, and each epoch reads them in a seeded order by
+    a buffer of `buffer_mb` MB, so that memory does not grow with the table.  A single Parquet file is, with `stream`.
+    Everything else is held in memory.
 
     Raises BacklitError for anything that cannot be used, Divergence where training leaves the finite numbers.
 
@@ -78,21 +87,6 @@ def train(
     seed = checked_seed(seed)
     for path in (out, report):
         check_folder(path)
-    source, frame, column = find_table(table, target, dataset)
-    read = read_target(frame, column, task)  # type: ignore[arg-type]
-    if len(read.rows) < FEWEST_ROWS:
-        raise TableError(f"{source}: {len(read.rows)} rows with a target, and at least {FEWEST_ROWS} are needed")
-    kept, held_out = split(rows_to_split(read), test_size=test_size, seed=seed)
-    encoder = TableEncoder.fit(frame[read.rows[kept]], drop=[column, *drop])
-    X = encoder.transform(frame[read.rows], np.float32)
-
-    batch_size = min(batch_size, len(kept))
-    net = build_network(encoder, read, hidden, activation, norm=norm, dropout=dropout, l2=l2)
-    params = net.init(init, seed=seed, dtype=np.float32, X=X[kept])
-    params.W[1][:, encoder.silent_features] = 0
-    shift, scale = target_scale(read, kept)
-    Y = as_targets(net, (read.y - shift) / scale if read.task == "regression" else read.y, len(X), np.float32)
-    fitting, validating = (kept[rows] for rows in split(rows_to_split(read, kept), test_size=0.1, seed=seed + 1))
     settings = Settings(
         epochs=epochs,
         batch_size=batch_size,
@@ -106,15 +100,68 @@ def train(
         seed=seed,
         engine=engine,
     )
+    if streams(table, target, dataset, stream):
+        result = train_streamed(
+            table,  # type: ignore[arg-type]  # streams() let a path through, and a target
+            target,  # type: ignore[arg-type]
+            settings,
+            network={"hidden": hidden, "activation": activation, "norm": norm, "dropout": dropout, "l2": l2},
+            init=init,
+            task=task,  # type: ignore[arg-type]
+            drop=drop,
+            test_size=test_size,
+            buffer_mb=buffer_mb,
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
+            progress=progress,
+            rows_checked=ROWS_CHECKED,
+        )
+        return write_files(result, out, report)
+    source, frame, column = find_table(table, target, dataset)
+    read = read_target(frame, column, task)  # type: ignore[arg-type]
+    if len(read.rows) < FEWEST_ROWS:
+        raise TableError(f"{source}: {len(read.rows)} rows with a target, and at least {FEWEST_ROWS} are needed")
+    kept, held_out = split(rows_to_split(read), test_size=test_size, seed=seed)
+    encoder = TableEncoder.fit(frame[read.rows[kept]], drop=[column, *drop])
+    X = encoder.transform(frame[read.rows], np.float32)
+
+    net = build_network(encoder, read, hidden, activation, norm=norm, dropout=dropout, l2=l2)
+    params = net.init(init, seed=seed, dtype=np.float32, X=X[kept])
+    params.W[1][:, encoder.silent_features] = 0
+    shift, scale = target_scale(read, kept)
+    Y = as_targets(net, (read.y - shift) / scale if read.task == "regression" else read.y, len(X), np.float32)
+    fitting, validating = (kept[rows] for rows in split(rows_to_split(read, kept), test_size=0.1, seed=seed + 1))
+    settings = replace(settings, batch_size=min(batch_size, len(kept)))
     checked = check_directions(net, params, X[fitting[:ROWS_CHECKED]], Y[fitting[:ROWS_CHECKED]])
     data, validation = Data(X[fitting], Y[fitting]), Data(X[validating], Y[validating])
-    outcome = fit(net, params, data, settings, validation=validation, progress=progress, checkpoint=checkpoint)
+    outcome = fit(
+        net,
+        params,
+        data,
+        settings,
+        validation=validation,
+        progress=progress,
+        checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
+    )
     if outcome.divergence is not None:
         raise outcome.divergence
     if read.task == "regression":
         unscale(outcome.params, shift, scale)
     result = summarize(source, read, encoder, X, kept, held_out, len(validating), outcome, checked, settings)
     return write_files(result, out, report)
+
+
+def streams(table: Any, target: str | None, dataset: str | None, asked: bool) -> bool:
+    """Whether a table is streamed: a folder always, a file where it is asked for."""
+    folder = isinstance(table, str | Path) and Path(table).is_dir()
+    if not (folder or asked):
+        return False
+    if not isinstance(table, str | Path) or dataset is not None:
+        raise ProblemError("stream reads a Parquet file or a folder of them: give its path, and no dataset")
+    if target is None:
+        raise ProblemError("a table needs the name of its target column: give --target COLUMN")
+    return True
 
 
 def find_table(table: Any, target: str | None, dataset: str | None) -> tuple[str, "pl.DataFrame", str]:

@@ -21,6 +21,7 @@ from backlit.optim import PlateauState
 from backlit.training.history import Epoch
 from backlit.training.patience import Watch, learned
 from backlit.training.run import Position, Run
+from backlit.training.streaming import Stream
 
 VERSION = 1
 FILE = "checkpoint.safetensors"
@@ -122,8 +123,10 @@ def fingerprint(run: Run) -> dict[str, Any]:
     }
 
 
-def digest(data: Data) -> list[Any]:
+def digest(data: Data | Stream) -> list[Any]:
     """Rows, type and a checksum of the examples."""
+    if not isinstance(data, Data):
+        return data.digest()
     check = 0
     X = (data.X.data, data.X.indices, data.X.indptr) if data.is_sparse else (data.X,)
     for array in (*X, data.Y, data.sample_weight):

@@ -1,46 +1,63 @@
 """One epoch: its order, its learning rates, its parts, and the record of what came out."""
 
 import time
+from collections.abc import Callable
+from contextlib import closing
 
 import numpy as np
 
-from backlit.engine import EpochResult
+from backlit.engine import Data, EpochResult
 from backlit.optim import Schedule
 from backlit.training.checkpoint import save_checkpoint
 from backlit.training.history import Epoch
 from backlit.training.interrupt import Stop
 from backlit.training.run import Position, Run
 from backlit.training.settings import Settings
+from backlit.training.streaming import blocks
 
 
-def run_epoch(run: Run, schedule: Schedule, number: int, stop: Stop) -> tuple[Epoch | None, bool]:
+def run_epoch(
+    run: Run, schedule: Schedule, number: int, stop: Stop, show: Callable[[float], None] = lambda share: None
+) -> tuple[Epoch | None, bool]:
     """Go through the data once, or through what a resumed epoch has left; (its record, whether it was interrupted).
 
-    With checkpoints the epoch runs in parts of `checkpoint_every` batches, and one is written after each but the last
-    (the trainer writes that one, when early stopping has seen the epoch).
+    The epoch runs block by block (`streaming.blocks`; data in memory are one block), with checkpoints in parts of
+    `checkpoint_every` batches; one is written after each part but the last (the trainer writes that one, when early
+    stopping has seen the epoch).  show : is told the share of the epoch that is done.
     """
     started = time.perf_counter()
-    order, rates = order_of(run, number), learning_rates(run, schedule, number - 1)
+    rates, settings = learning_rates(run, schedule, number - 1), run.settings
+    left = blocks(run.data, settings.seed, number, run.batch_size, run.position.batches, settings.shuffle)
+    interrupted = False
+    with closing(left):
+        while not interrupted and (block := next(left, None)) is not None:
+            interrupted = run_block(run, *block, rates, stop, show)
+            del block  # a stream is about to make the next
+    whole, run.position = run.position.result(interrupted), Position()
+    record = measure(run, whole, number, float(rates[-1]), started) if whole.steps or not interrupted else None
+    return record, interrupted
+
+
+def run_block(
+    run: Run, data: Data, order: np.ndarray, rates: np.ndarray, stop: Stop, show: Callable[[float], None]
+) -> bool:
+    """Learn the rows `order` of some examples, the next of the epoch; whether it was interrupted."""
     size, part = run.batch_size, run.checkpoint_every or run.n_batches
-    result = EpochResult(0.0, np.zeros(run.net.L), 0, interrupted=False)
-    while run.position.batches < run.n_batches and not result.interrupted:
+    start = run.position.batches
+    end = start + -(-len(order) // size)
+    while run.position.batches < end:
         first = run.position.batches
-        last = min(first + part, run.n_batches)
-        rows = order[first * size : last * size]
-        result = run.engine.run(run.state, run.data, rows, rates[first:last], stop)
+        last = min((first // part + 1) * part, end)
+        rows = order[(first - start) * size : (last - start) * size]
+        result = run.engine.run(run.state, data, rows, rates[first:last], stop)
         done = min(result.steps, last - first) if result.interrupted else last - first
         run.position.add(result, done, min(done * size, len(rows)))
-        if run.checkpoint is not None and run.position.batches < run.n_batches and not result.interrupted:
+        show(run.position.batches / run.n_batches)
+        if result.interrupted:
+            return True
+        if run.checkpoint is not None and last % part == 0 and last < run.n_batches:
             save_checkpoint(run.checkpoint, run)
-    whole, run.position = run.position.result(result.interrupted), Position()
-    record = measure(run, whole, number, float(rates[-1]), started) if whole.steps or not result.interrupted else None
-    return record, result.interrupted
-
-
-def order_of(run: Run, number: int) -> np.ndarray:
-    """The rows in the order in which epoch `number` sees them, (n,): a pure function of the seed and the number."""
-    rows = np.arange(len(run.data))
-    return np.random.default_rng((run.settings.seed, number)).permutation(rows) if run.settings.shuffle else rows
+    return False
 
 
 def learning_rates(run: Run, schedule: Schedule, epochs_done: int) -> np.ndarray:

@@ -5,18 +5,30 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from backlit.training.history import Epoch
 
-Show = Callable[[Epoch], None]
 SECONDS_BETWEEN_LINES = 2.0
+
+
+@dataclass(frozen=True)
+class Show:
+    """Two functions: one is called with each finished epoch, one with an epoch's number and the share that is done."""
+
+    epoch: Callable[[Epoch], None]
+    part: Callable[[int, float], None] = lambda number, share: None
+
+    def __call__(self, epoch: Epoch) -> None:
+        """Show a finished epoch."""
+        self.epoch(epoch)
 
 
 @contextmanager
 def show_progress(last: int, wanted: bool) -> Iterator[Show]:
     """Give a function to be called with each finished epoch; `last` is the number of the last one."""
     if not wanted:
-        yield lambda epoch: None
+        yield Show(lambda epoch: None)
     elif sys.stderr.isatty():
         with bar(last) as show:
             yield show
@@ -53,18 +65,44 @@ def bar(last: int) -> Iterator[Show]:
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("", total=last)
-        yield lambda epoch: progress.update(task, completed=epoch.number, description=describe(epoch))
+        yield Show(
+            lambda epoch: progress.update(task, completed=epoch.number, description=describe(epoch)),
+            lambda number, share: progress.update(task, completed=number - 1 + share),
+        )
 
 
 def lines(last: int) -> Show:
-    """A line for the first epoch that is seen, for one every few seconds, and for the last."""
-    printed = -math.inf
+    """A line for the first epoch that is seen, for one or a part of one every few seconds, and for the last."""
+    printed, seen = -math.inf, math.inf
 
     def show(epoch: Epoch) -> None:
-        nonlocal printed
-        now = time.monotonic()
+        nonlocal printed, seen
+        now = seen = time.monotonic()
         if epoch.number == last or now - printed >= SECONDS_BETWEEN_LINES:
             printed = now
             print(f"epoch {epoch.number}/{last}  {describe(epoch)}", file=sys.stderr, flush=True)
 
-    return show
+    def part(number: int, share: float) -> None:
+        nonlocal seen
+        now = time.monotonic()
+        seen = min(seen, now)  # the first part starts the clock
+        if share < 1 and now - seen >= SECONDS_BETWEEN_LINES:
+            seen = now
+            print(f"epoch {number}/{last}  {share:4.0%} of it", file=sys.stderr, flush=True)
+
+    return Show(show, part)
+
+
+@contextmanager
+def show_passes(name: str, wanted: bool) -> Iterator[Callable[[float], None]]:
+    """Give a function to be called with the share of a pass over the data that is done."""
+    shown = time.monotonic()
+
+    def show(share: float) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if now - shown >= SECONDS_BETWEEN_LINES:
+            shown = now
+            print(f"{name}  {share:4.0%}", end="\r" if sys.stderr.isatty() else "\n", file=sys.stderr, flush=True)
+
+    yield show if wanted else lambda share: None

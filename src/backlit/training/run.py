@@ -15,6 +15,7 @@ from backlit.optim import PlateauState
 from backlit.training.history import History
 from backlit.training.patience import Watch
 from backlit.training.settings import Settings
+from backlit.training.streaming import Stream
 
 Score = Callable[[Engine, Parameters, Statistics], float]
 Callback = Callable[["Run"], Any]
@@ -52,7 +53,7 @@ class Run:
     engine: Engine
     state: State
     history: History
-    data: Data
+    data: Data | Stream
     validation: Data | None
     score: Score | None
     watch: Watch

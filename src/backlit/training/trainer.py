@@ -11,8 +11,9 @@
 True
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from backlit.core.network import Network, positive_integer
@@ -23,12 +24,13 @@ from backlit.errors import Divergence, ProblemError
 from backlit.optim.schedules import Plateau
 from backlit.training.checkpoint import FILE, load_checkpoint, save_checkpoint
 from backlit.training.epoch import lower_is_better, run_epoch
-from backlit.training.history import Epoch, History
+from backlit.training.history import History
 from backlit.training.interrupt import Stop, stop_on_interrupt
 from backlit.training.patience import Watch
-from backlit.training.progress import show_progress
+from backlit.training.progress import Show, show_progress
 from backlit.training.run import Callback, Run, Score
 from backlit.training.settings import Settings
+from backlit.training.streaming import Stream
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Outcome:
 def fit(
     net: Network,
     params: Parameters,
-    data: Data,
+    data: Data | Stream,
     settings: Settings,
     *,
     validation: Data | None = None,
@@ -60,7 +62,8 @@ def fit(
 ) -> Outcome:
     """Train until the epochs are over, patience has run out, a callback returns True, or Ctrl-C.
 
-    data, validation : checked examples in the parameters' dtype.  score : higher is better, for the monitor
+    data, validation : checked examples in the parameters' dtype; data may be a stream (`training.streaming`), read anew
+    in each epoch.  score : higher is better, for the monitor
     "validation_score".  state, history : go on from there, with `epochs` more; else from `params`, which are not
     written to.  What is drawn depends on the seed and the epoch's number, so 5 epochs and 5 more are 10.
     checkpoint : a folder; where it holds a checkpoint of this same run, training goes on from there and ends with the
@@ -111,14 +114,14 @@ def fit(
     return Outcome(run.state.params, run.state.statistics, run.history, run.state, run.engine, divergence)
 
 
-def loop(run: Run, last: int, callbacks: Sequence[Callback], stop: Stop, show: Callable[[Epoch], None]) -> str:
+def loop(run: Run, last: int, callbacks: Sequence[Callback], stop: Stop, show: Show) -> str:
     """Epoch after epoch up to the last; the reason for stopping."""
     schedule = run.settings.schedule.bind(epochs=last, steps=last * run.n_batches)
     while not run.history.stopped:
         number = len(run.history) + 1
         if number > last:
             return "epochs"
-        epoch, interrupted = run_epoch(run, schedule, number, stop)
+        epoch, interrupted = run_epoch(run, schedule, number, stop, partial(show.part, number))
         if epoch is None:
             return "interrupted"
         run.history.epochs.append(epoch)

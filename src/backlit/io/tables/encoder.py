@@ -75,21 +75,19 @@ class TableEncoder:
         Raises TableError that names the column for lists, structs, infinite values, an identifier, numbers spoiled by
         words, and where no column is left.
         """
-        drop = list(drop)
         if max_categories < 1:
             raise DomainError(f"max_categories is {max_categories}: give 1 or more, {MAX_CATEGORIES} unless told")
-        for name in drop:
-            if name not in table.columns:
-                raise TableError(
-                    f"column {shown(name)} cannot be left out, as it is not there: {near(name, table.columns)}"
-                )
+        names = names_kept(table.columns, drop)
         if not table.height:
             raise TableError("the table has no rows to learn from: give it some")
-        names = [name for name in table.columns if name not in drop]
-        columns = tuple(fit_column(settle(table[name]), max_categories) for name in names)
-        encoder = cls(columns, table.height)
+        return cls.of([fit_column(settle(table[name]), max_categories) for name in names], table.height)
+
+    @classmethod
+    def of(cls, columns: Iterable[Column], rows: int) -> TableEncoder:
+        """Put learned columns together; raises TableError where all of them are left out."""
+        encoder = cls(tuple(columns), rows)
         if not encoder.feature_names_out:
-            left = "; ".join(f"{shown(column.name)}: {column.note}" for column in columns[:4])
+            left = "; ".join(f"{shown(column.name)}: {column.note}" for column in encoder.columns[:4])
             raise TableError(
                 f"no column is left to learn from ({left or 'there are none'}): give columns whose values differ"
             )
@@ -164,3 +162,12 @@ class TableEncoder:
     def __repr__(self) -> str:
         names = listed((c.name for c in self.columns), most=4)
         return f"TableEncoder({names}: {len(self.feature_names_out)} features from {self.rows:,} rows)"
+
+
+def names_kept(columns: Iterable[str], drop: Iterable[str]) -> list[str]:
+    """The columns but for those to leave out, each of which has to be there."""
+    columns, drop = list(columns), list(drop)
+    for name in drop:
+        if name not in columns:
+            raise TableError(f"column {shown(name)} cannot be left out, as it is not there: {near(name, columns)}")
+    return [name for name in columns if name not in drop]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -68,12 +69,7 @@ def read_target(table: pl.DataFrame, column: str, task: Task | None = None) -> T
     >>> target.task, target.classes, target.y, target.rows
     ('classification', (0, 1), array([1, 0, 1, 0]), array([0, 1, 3, 4]))
     """
-    if task not in (None, "classification", "regression"):
-        raise ProblemError(
-            f"task is {task!r}: give 'classification' or 'regression', or nothing to let the target decide"
-        )
-    if column not in table.columns:
-        raise TableError(f"target {shown(column)} is not a column of the table: {near(column, table.columns)}")
+    check_column(table.columns, column, task)
     whole = settle(table[column])
     rows = np.flatnonzero(whole.is_not_null().to_numpy())
     if not rows.size:
@@ -81,7 +77,7 @@ def read_target(table: pl.DataFrame, column: str, task: Task | None = None) -> T
             f"target {shown(column)} has no value in any of {count(len(whole), 'row')}: name another column"
         )
     given = whole.drop_nulls()
-    _check_type(given, rows)
+    check_type(given, rows)
     different = given.n_unique()
     if different == 1:
         alone = f"target {shown(column)} has one value only, {shown(given[0])}, in {count(len(given), 'row')}"
@@ -91,7 +87,8 @@ def read_target(table: pl.DataFrame, column: str, task: Task | None = None) -> T
     read = _classes if decided == "classification" else _values
     codec, y, more = read(given, rows)
     if task is None:
-        more += _doubts(given, decided, different)
+        whole_numbers = given.dtype.is_float() and bool((given == given.round()).all())
+        more += doubts(given.dtype, decided, different, len(given), whole_numbers)
     return Target(codec, y, rows, tuple(notes + more))
 
 
@@ -102,14 +99,29 @@ def decide_task(given: pl.Series) -> Task:
     >>> decide_task(pl.Series([3, 3, 5, 5])), decide_task(pl.Series([3, 4, 5, 6]))
     ('classification', 'regression')
     """
-    different = given.n_unique()
-    if given.dtype.is_integer():
-        few = different <= MOST_INTEGER_CLASSES and 2 * different <= len(given)
+    return decide(given.dtype, given.n_unique(), len(given))
+
+
+def decide(dtype: pl.DataType, different: int, rows: int) -> Task:
+    """The same by type, number of different values and number of rows."""
+    if dtype.is_integer():
+        few = different <= MOST_INTEGER_CLASSES and 2 * different <= rows
         return "classification" if few else "regression"
-    return "regression" if given.dtype.is_numeric() else "classification"
+    return "regression" if dtype.is_numeric() else "classification"
 
 
-def _check_type(given: pl.Series, rows: NDArray[np.int64]) -> None:
+def check_column(columns: Collection[str], column: str, task: Task | None) -> None:
+    """Raise where the task is none, or the column is not there."""
+    if task not in (None, "classification", "regression"):
+        raise ProblemError(
+            f"task is {task!r}: give 'classification' or 'regression', or nothing to let the target decide"
+        )
+    if column not in columns:
+        raise TableError(f"target {shown(column)} is not a column of the table: {near(column, columns)}")
+
+
+def check_type(given: pl.Series, rows: NDArray[np.int64]) -> None:
+    """Raise TableError for moments and infinite numbers; rows (m,) says where each value stands."""
     import polars as pl
 
     if given.dtype.is_temporal():
@@ -129,39 +141,51 @@ def _check_type(given: pl.Series, rows: NDArray[np.int64]) -> None:
 def _classes(given: pl.Series, rows: NDArray[np.int64]) -> tuple[TargetCodec, NDArray[np.int64], list[str]]:
     import polars as pl
 
-    name, different = shown(given.name), given.n_unique()
-    if 2 * different > len(given):
-        raise TableError(
-            f"target {name} has {count(different, 'different value')} in {count(len(given), 'row')}, too many for "
-            f"classes, which need two rows each on average: {_too_many(given)}"
-        )
-    what = f"target {name}: the scores of {different:,} classes in {count(len(given), 'row')}"
-    check_memory(8 * different * len(given), what, "join rare classes, or give fewer rows")
     frequency = dict(given.value_counts().iter_rows())
+    codec, notes = codec_of(given.name, given.dtype, frequency)
+    what = f"target {shown(given.name)}: the scores of {len(frequency):,} classes in {count(len(given), 'row')}"
+    check_memory(8 * len(frequency) * len(given), what, "join rare classes, or give fewer rows")
+    classes = list(codec.classes)
+    return codec, given.replace_strict(classes, list(range(len(classes))), return_dtype=pl.Int64).to_numpy(), notes
+
+
+def codec_of(name: str, dtype: Any, frequency: dict[Label, int]) -> tuple[TargetCodec, list[str]]:
+    """Classes in order, and a note on those of a single row.  Raises TableError where there are too many."""
+    rows, different = sum(frequency.values()), len(frequency)
+    if 2 * different > rows:
+        raise TableError(
+            f"target {shown(name)} has {count(different, 'different value')} in {count(rows, 'row')}, too many for "
+            f"classes, which need two rows each on average: {too_many(dtype, list(frequency))}"
+        )
     classes = sorted(frequency)
-    y = given.replace_strict(classes, list(range(different)), return_dtype=pl.Int64).to_numpy()
     single = [label for label in classes if frequency[label] == 1]
     notes = []
     if single:
         verb = "has" if len(single) == 1 else "have"
         notes.append(f"{listed(single, most=5)} {verb} a single row: kept for training, never tested")
-    return TargetCodec(given.name, "classification", tuple(classes)), y, notes
+    return TargetCodec(name, "classification", tuple(classes)), notes
 
 
-def _too_many(given: pl.Series) -> str:
+def too_many(dtype: Any, values: list[Label]) -> str:
     """The remedy for too many classes, which depends on the type."""
     import polars as pl
 
-    if given.dtype.is_numeric():
+    if dtype.is_numeric():
         return "use the task regression"
-    read = given.cast(pl.Float64, strict=False)
-    if given.dtype == pl.String and 2 * read.null_count() < len(given):
-        row = int(read.is_null().arg_max() or 0)
-        return f"it is numbers but for {shown(given[row])} and the like; mend or empty these values to use regression"
+    texts = pl.Series(values, dtype=dtype)
+    read = texts.cast(pl.Float64, strict=False)
+    if dtype == pl.String and 2 * read.null_count() < len(values):
+        word = shown(texts.filter(read.is_null()).min())
+        return f"it is numbers but for {word} and the like; mend or empty these values to use regression"
     return "join rare values, or name another column"
 
 
 def _values(given: pl.Series, rows: NDArray[np.int64]) -> tuple[TargetCodec, NDArray[np.float64], list[str]]:
+    return TargetCodec(given.name, "regression"), numbers_of(given, rows).copy(), []
+
+
+def numbers_of(given: pl.Series, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The values of a target for regression; raises TableError where one is a word."""
     import polars as pl
 
     if not given.dtype.is_numeric():
@@ -171,15 +195,14 @@ def _values(given: pl.Series, rows: NDArray[np.int64]) -> tuple[TargetCodec, NDA
             f"target {shown(given.name)} holds {shown(str(given[row]))} in row {rows[row] + 1}, and "
             f"regression needs numbers: mend or empty such values, or use the task classification"
         )
-    return TargetCodec(given.name, "regression"), given.cast(pl.Float64).to_numpy().copy(), []
+    return given.cast(pl.Float64).to_numpy()
 
 
-def _doubts(given: pl.Series, task: Task, different: int) -> list[str]:
+def doubts(dtype: Any, task: Task, different: int, rows: int, whole_numbers: bool) -> list[str]:
     """Notes where the rule may have decided otherwise than the reader would."""
-    if given.dtype.is_integer() and task == "classification":
+    if dtype.is_integer() and task == "classification":
         return [f"{different} whole numbers taken as classes; use the task regression where they are amounts"]
-    whole = given.dtype.is_float() and different <= MOST_INTEGER_CLASSES and bool((given == given.round()).all())
-    if whole and 2 * different <= len(given):
+    if dtype.is_float() and whole_numbers and different <= MOST_INTEGER_CLASSES and 2 * different <= rows:
         return [
             f"{different} whole numbers written with decimals taken as amounts; use the task classification for classes"
         ]

@@ -1,0 +1,175 @@
+"""`train` on a table that stays on the disk: a survey, epochs of buffers, and a pass that scores."""
+
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backlit.core.targets import as_targets
+from backlit.engine import Data
+from backlit.errors import ProblemError
+from backlit.io.models import Model
+from backlit.io.tables.folder import ParquetTable
+from backlit.io.tables.labels import Task
+from backlit.io.tables.surveying import TEST, TRAINING, VALIDATION, Parts, Survey, rows_at_once, survey, targets
+from backlit.tabular.building import build_network, unscale
+from backlit.tabular.outputs import outputs_of
+from backlit.tabular.result import TrainResult, versions
+from backlit.tabular.scoring import SAMPLE, Scores
+from backlit.tabular.table_stream import TableStream, read_part
+from backlit.training import Outcome, Settings, fit
+from backlit.training.progress import show_passes
+from backlit.verification.directions import check_directions
+
+Array = np.ndarray
+MEGABYTE = 2**20
+MOST_VALIDATION = 100_000  # rows that are held in memory to measure each epoch by
+WIDEST_WORD = 102  # features of a text column at most
+
+
+def train_streamed(
+    path: str | Path,
+    target: str,
+    settings: Settings,
+    *,
+    network: dict[str, Any],
+    init: str,
+    task: Task | None,
+    drop: Any,
+    test_size: float,
+    buffer_mb: float,
+    checkpoint: str | Path | None,
+    checkpoint_every: int | None,
+    progress: bool,
+    rows_checked: int,
+) -> TrainResult:
+    """See `train`; the memory it takes depends on `buffer_mb` and on the width of the table, not on its rows."""
+    if not buffer_mb > 0:
+        raise ProblemError(f"buffer_mb is {buffer_mb}: give a size above 0, 64 unless told")
+    table = ParquetTable.open(path)
+    say(progress, f"{path}: {len(table):,} rows in {len(table.files)} Parquet files, streamed from the disk")
+    budget = int(buffer_mb * MEGABYTE)
+    parts = Parts(settings.seed, test_size, validation_share(table, test_size, budget))
+    with show_passes("survey", progress) as show:
+        found = survey(table, target, task, parts, drop=drop, show=show)
+    features = len(found.encoder.feature_names_out)
+    net = build_network(found.encoder, found.codec, network.pop("hidden"), network.pop("activation"), **network)
+
+    def as_Y(y: Array) -> Array:
+        scaled = (y - found.shift) / found.scale if found.codec.task == "regression" else y
+        return as_targets(net, scaled, len(y), np.float32)
+
+    stream = TableStream(found, max(budget // (4 * (features + net.outputs)), 1), as_Y, net.outputs)
+    settings = replace(settings, batch_size=min(settings.batch_size, len(stream)))
+    validation = Data(
+        found.encoder.transform(found.validation, np.float32), as_Y(targets(found.codec, found.validation[target]))
+    )
+    first = stream.load(stream.chunks[:1], found.training_rows(stream.chunks[0]), 0)
+    params = net.init(init, seed=settings.seed, dtype=np.float32, X=first.X)
+    params.W[1][:, found.encoder.silent_features] = 0
+    checked = check_directions(net, params, first.X[:rows_checked], first.Y[:rows_checked])
+    n_checked = len(first.X[:rows_checked])
+    del first
+    outcome = fit(
+        net,
+        params,
+        stream,
+        settings,
+        validation=validation,
+        progress=progress,
+        checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every or max(stream.buffer_rows // settings.batch_size, 1),
+    )
+    if outcome.divergence is not None:
+        raise outcome.divergence
+    unscale(outcome.params, found.shift, found.scale)
+    model = Model(outcome.params, outcome.statistics, found.encoder, found.codec)
+    with show_passes("scores", progress) as show:
+        scores = score_table(found, model, show)
+    return summarize(found, model, scores, outcome, stream, checked, n_checked, settings)
+
+
+def validation_share(table: ParquetTable, test_size: float, budget: int) -> float:
+    """A tenth of the rows that are not held out, or as many as the budget holds at the widest encoding."""
+    widths = [1 if dtype.is_numeric() else WIDEST_WORD for dtype in table.schema.values()]
+    most = max(min(MOST_VALIDATION, budget // (4 * sum(widths))), 10)
+    return min(0.1 * (1 - test_size), most / len(table))
+
+
+def score_table(found: Survey, model: Model, show: Any) -> dict[str, Scores]:
+    """Predict every row that has a target, in one more pass, and score the two parts."""
+    n_test, n_kept = found.n[TEST], found.n[TRAINING] + found.n[VALIDATION]
+    K, task = len(found.codec.classes), found.codec.task
+    share = {"train": SAMPLE / n_kept, "test": SAMPLE / n_test}
+    scores = {name: Scores(task, K, share[name]) for name in share}
+    columns = len(found.table.schema) + len(found.encoder.feature_names_out)
+    for chunk in found.table.chunks(rows_at_once(columns)):
+        for name, parts in (("train", (TRAINING, VALIDATION)), ("test", (TEST,))):
+            X, y = read_part(found, chunk, *parts)
+            scores[name].add(y, outputs_of(model, X))
+        show((chunk.first + chunk.rows) / len(found.table))
+    return scores
+
+
+def summarize(
+    found: Survey,
+    model: Model,
+    scores: dict[str, Scores],
+    outcome: Outcome,
+    stream: TableStream,
+    checked: Any,
+    n_checked: int,
+    settings: Settings,
+) -> TrainResult:
+    """Put everything together."""
+    metrics = {name: each.metrics() for name, each in scores.items()}
+    source = str(found.table.path)
+    training = {
+        "source": source,
+        "seed": settings.seed,
+        "epochs": len(outcome.history),
+        "metrics": metrics,
+        "made": time.strftime("%Y-%m-%d"),
+        **versions(),
+    }
+    y_test, test_outputs = scores["test"].sampled()
+    return TrainResult(
+        task=found.codec.task,
+        source=source,
+        model=replace(model, training=training),
+        metrics=metrics,
+        history=outcome.history,
+        gradient_check=checked,
+        engine=outcome.engine.name,
+        seconds=outcome.history.seconds,
+        n_train=found.n[TRAINING] + found.n[VALIDATION],
+        n_validation=found.n[VALIDATION],
+        n_test=found.n[TEST],
+        rows_checked=n_checked,
+        y_test=y_test,
+        test_outputs=test_outputs,
+        notes=(*found.notes, *notes_on(found, stream, scores)),
+        settings=settings,
+    )
+
+
+def notes_on(found: Survey, stream: TableStream, scores: dict[str, Scores]) -> list[str]:
+    """What streaming did that a table in memory would not have had."""
+    buffers = len(stream.sizes(0, 1, shuffle=True))
+    shuffled = (
+        f"shuffled in {buffers} buffers of up to {stream.buffer_rows:,} rows" if buffers > 1 else "shuffled whole"
+    )
+    notes = [f"streamed: {len(found.table):,} rows of {len(found.table.files)} files, {shuffled} in each epoch"]
+    large = [name for name, each in scores.items() if each.n > SAMPLE]
+    if large and found.codec.task == "classification":
+        notes.append(f"ROC AUC of {' and '.join(large)} rows from a random sample of about {SAMPLE:,}")
+    return notes
+
+
+def say(wanted: bool, message: str) -> None:
+    """Tell the user once, on standard error."""
+    if wanted:
+        print(message, file=sys.stderr, flush=True)

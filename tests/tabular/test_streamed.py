@@ -1,0 +1,131 @@
+"""train and predict on folders: as good as in memory, the same again when resumed, one line for each fault."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+from tests.tabular.test_train_predict import mixed
+
+from backlit import load_model, predict, train
+from backlit.cli import main
+from backlit.errors import BacklitError
+from backlit.tabular.metrics import score
+from backlit.tabular.scoring import Scores
+
+QUICK = {"hidden": (16,), "epochs": 12, "buffer_mb": 0.1}
+
+
+@pytest.fixture(scope="module")
+def table():
+    return mixed(12_000)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, table):
+    folder = tmp_path_factory.mktemp("tables") / "sales"
+    folder.mkdir()
+    for k in range(3):
+        table[k * 4500 : (k + 1) * 4500].write_parquet(folder / f"{k}.parquet", row_group_size=1500)
+    return folder
+
+
+@pytest.mark.parametrize(("target", "drop", "metric"), [("price", "grade", "r2"), ("grade", "price", "accuracy")])
+def test_a_folder_is_learned_as_well_as_the_table_in_memory(table, folder, target, drop, metric):
+    streamed = train(folder, target, drop=[drop], **QUICK)
+    memory = train(table, target, drop=[drop], **QUICK)
+    assert abs(streamed.metrics["test"][metric] - memory.metrics["test"][metric]) < 0.03
+    assert streamed.n_train + streamed.n_test == table.height
+    assert any("streamed: 12,000 rows of 3 files, shuffled in" in note for note in streamed.notes)
+    assert streamed.gradient_check.max_relative_error < 1e-7
+    assert set(streamed.to_dict()) == set(memory.to_dict())
+
+
+def test_one_file_and_a_folder_are_the_same_table(tmp_path, table, folder):
+    table.write_parquet(tmp_path / "one.parquet")
+    one = train(tmp_path / "one.parquet", "price", drop=["grade"], stream=True, hidden=(8,), epochs=1)
+    many = train(folder, "price", drop=["grade"], hidden=(8,), epochs=1)
+    assert one.model.encoder == many.model.encoder
+    assert (one.n_train, one.n_test) == (many.n_train, many.n_test)
+
+
+def test_a_resumed_run_ends_with_the_same_bits(monkeypatch, tmp_path, folder):
+    from backlit.training import epoch
+
+    save, count = epoch.save_checkpoint, 0
+
+    def dies(*arguments):
+        nonlocal count
+        save(*arguments)
+        count += 1
+        if count == 7:
+            raise KeyboardInterrupt("in the middle")
+
+    told = {"drop": ["grade"], "hidden": (8,), "epochs": 2, "buffer_mb": 0.1, "checkpoint_every": 50}
+    with monkeypatch.context() as patch:
+        patch.setattr(epoch, "save_checkpoint", dies)
+        with pytest.raises(KeyboardInterrupt, match="in the middle"):
+            train(folder, "price", checkpoint=tmp_path / "run", **told)
+    resumed = train(folder, "price", checkpoint=tmp_path / "run", **told)
+    whole = train(folder, "price", checkpoint=tmp_path / "whole", **told)
+    np.testing.assert_array_equal(resumed.model.params.theta, whole.model.params.theta)
+    assert resumed.history.column("loss") == whole.history.column("loss")
+
+
+def test_a_prediction_of_a_folder_is_that_of_the_table(capsys, tmp_path, table, folder):
+    model = tmp_path / "m.safetensors"
+    code = main(["train", str(folder), "--target", "grade", "--drop", "price", "--epochs", "3", "--hidden", "8",
+                 "--out", str(model), "--report", str(tmp_path / "r.html"), "--format", "json"])  # fmt: skip
+    result = json.loads(capsys.readouterr().out)
+    assert code == 0
+    assert result["task"] == "classification"
+    held = predict(load_model(model), table)
+    for suffix in ("csv", "parquet", "jsonl"):
+        assert main(["predict", str(model), str(folder), "-o", str(tmp_path / f"p.{suffix}")]) == 0
+        assert "12,000 predictions" in capsys.readouterr().out
+    written = pl.read_parquet(tmp_path / "p.parquet")
+    assert written["grade"].equals(held.table["grade"])
+    np.testing.assert_allclose(written[:, 1].to_numpy(), held.table[:, 1].to_numpy(), rtol=1e-5)
+    assert pl.read_csv(tmp_path / "p.csv").height == pl.read_ndjson(tmp_path / "p.jsonl").height == table.height
+    assert main(["predict", str(model), str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert out == (tmp_path / "p.csv").read_text()
+
+
+@pytest.mark.parametrize(("task", "K"), [("classification", 3), ("regression", 0)])
+def test_scores_of_chunks_are_those_of_all_rows(task, K):
+    draw = np.random.default_rng(0)
+    if K:
+        y, outputs = draw.integers(0, K, 999), draw.dirichlet(np.ones(K), 999)
+    else:
+        y = 1e6 + draw.standard_normal(999)
+        outputs = y + 0.1 * draw.standard_normal(999)
+    scores = Scores(task, K)
+    for rows in np.array_split(np.arange(999), 7):
+        scores.add(y[rows], outputs[rows])
+    assert scores.metrics() == pytest.approx(score(task, y, outputs), rel=1e-9)
+
+
+def test_faults_are_one_line_and_exit_code_2(capsys, tmp_path, folder):
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    assert main(["train", str(bad), "--target", "x"]) == 2
+    for path in folder.iterdir():
+        (bad / path.name).write_bytes(path.read_bytes())
+    (bad / "1.parquet").write_bytes(b"PAR1" + b"\0" * 100 + b"PAR1")
+    assert main(["train", str(bad), "--target", "price"]) == 2
+    assert main(["train", str(folder), "--target", "prize"]) == 2
+    assert main(["train", str(folder)]) == 2
+    errors = capsys.readouterr().err.strip().splitlines()
+    assert [line for line in errors if "holds no Parquet file" in line]
+    assert [line for line in errors if "1.parquet: is a damaged Parquet file" in line]
+    assert [line for line in errors if "did you mean 'price'" in line]
+    assert errors[-1].startswith("backlit: a table needs the name of its target column")
+
+
+def test_only_parquet_is_streamed(tmp_path, table):
+    table.write_csv(tmp_path / "t.csv")
+    with pytest.raises(BacklitError, match="only Parquet can be streamed"):
+        train(tmp_path / "t.csv", "price", stream=True)
+    with pytest.raises(BacklitError, match="give its path, and no dataset"):
+        train(table, "price", stream=True)
