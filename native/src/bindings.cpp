@@ -208,7 +208,7 @@ NB_MODULE(_native, m) {
         FIELD(LayerPlan, own_gradient) FIELD(LayerPlan, columns) FIELD(LayerPlan, units_at_once);
     nb::class_<Plan>(m, "Plan").def(nb::init<>())
         FIELD(Plan, m) FIELD(Plan, n_0) FIELD(Plan, parameters) FIELD(Plan, widest) FIELD(Plan, threads) FIELD(Plan, loss)
-        FIELD(Plan, short_form) FIELD(Plan, mean) FIELD(Plan, loss_parameter) FIELD(Plan, l2) FIELD(Plan, input)
+        FIELD(Plan, short_form) FIELD(Plan, mean) FIELD(Plan, loss_parameter) FIELD(Plan, l2) FIELD(Plan, alpha) FIELD(Plan, input)
         FIELD(Plan, share) FIELD(Plan, gradient) FIELD(Plan, scratch_g) FIELD(Plan, scratch_u) FIELD(Plan, panel)
         FIELD(Plan, panel_numbers) FIELD(Plan, block) FIELD(Plan, block_numbers) FIELD(Plan, bytes)
         .def("add", [](Plan& plan, const LayerPlan& layer) { plan.layers.push_back(layer); })

@@ -53,6 +53,7 @@ struct Plan {
     int loss = 0;
     bool short_form = false, mean = true;
     double loss_parameter = 0, l2 = 0;
+    double alpha = -1;                               // where ≥ 0, L2 is alpha over the weight of the batch
     i64 input = -1, share = -1, gradient = -1;      // (m, n_0), (m,), (parameters,)
     i64 scratch_g = -1, scratch_u = -1, panel = -1;  // one a thread: (⌈m/threads⌉, widest) twice, and a packed panel
     i64 panel_numbers = 0;                           // the length of one thread's panel

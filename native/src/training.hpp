@@ -76,7 +76,7 @@ template <class T> class Trainer {
         const Batch<T> batch{data.X, data.Y, data.weight, nullptr, data.examples, true};
         net.team.run([&] {
             net.team.phase([&](int t) { pack_all(t); });
-            net.passes(batch, grad);
+            begin(batch, grad);
             gradients(batch, grad);
         });
         *loss = cost();
@@ -97,6 +97,7 @@ template <class T> class Trainer {
     Network<T>& net;
     const OptimizerPlan optimizer;
     std::vector<Findings<T>> parts;
+    double l2 = 0;
     std::vector<std::vector<Task>> tasks;
     std::vector<std::vector<Range>> ranges;
     std::unique_ptr<T, Free> apart;  // the gradient where updates are fused: address space, of which biases are touched
@@ -140,6 +141,12 @@ template <class T> class Trainer {
 
     void pack_all(int t) {
         for (auto& task : tasks[t]) net.pack(task.l, task.first, task.last);
+    }
+
+    // The two passes; and the L2 of this batch.
+    void begin(const Batch<T>& batch, T* grad) {
+        l2 = net.plan.alpha >= 0 ? net.plan.alpha / net.total_weight(batch) : net.plan.l2;
+        net.passes(batch, grad);
     }
 
     // The gradients of all parts of theta, after the two passes.
@@ -190,9 +197,9 @@ template <class T> class Trainer {
         Findings<T>& mine = parts[t];
         if (net.plan.schedule.empty()) net.gradient(l, batch, t, first, last, W, grad);  // else early_gradient did
         const i64 count = (last - first) * q.n_in;
-        if (net.plan.l2) {
+        if (l2) {
             double squares;
-            net.k.add_l2(W, net.theta + q.W + first * q.n_in, (T)net.plan.l2, count, &squares);
+            net.k.add_l2(W, net.theta + q.W + first * q.n_in, (T)l2, count, &squares);
             mine.squares_W += squares;
         }
         mine.squares[l - 1] += measured(W, count, mine);
@@ -224,7 +231,7 @@ template <class T> class Trainer {
     double cost() const {
         double squares = 0;
         for (auto& part : parts) squares += part.squares_W;
-        return net.plan.l2 ? output_loss() + net.plan.l2 / 2 * squares : output_loss();
+        return l2 ? output_loss() + l2 / 2 * squares : output_loss();
     }
 
     // Whether everything is so small that no update can overflow.
@@ -305,7 +312,7 @@ template <class T> class Trainer {
         for (int l = 1; l <= net.L(); ++l) {
             T a = 1, delta = 0;
             for (auto& part : parts) take(a, part.a[l - 1]), take(delta, part.delta[l]);
-            take(top, (T)batch.m * delta * a + (T)net.plan.l2 * state);
+            take(top, (T)batch.m * delta * a + (T)l2 * state);
             const LayerPlan& q = net.layer(l);
             if (q.norm == BATCH_NORM) take(top, largest_of(grad + q.gamma, q.n)), take(top, largest_of(grad + q.beta, q.n));
             const i64 threads = net.plan.threads;
@@ -374,7 +381,7 @@ template <class T> class Trainer {
 
     // The two passes, clipping and update, or no update where something is not finite.
     Status step(State<T>& state, const Batch<T>& batch, double rate, T* grad) {
-        net.passes(batch, grad);
+        begin(batch, grad);
         if (outside()) return OUTSIDE;
         if (apart) {
             const UpdateJob<T> job = job_for(rate, state.step + 1, 0);

@@ -6,11 +6,12 @@
 import logging
 from functools import lru_cache
 
+from backlit.engine.dense_batches import DenseBatches
 from backlit.engine.protocol import Data, Engine, EpochResult, Recipe, State
 from backlit.engine.reference import ReferenceEngine
 from backlit.errors import ProblemError, near
 
-__all__ = ["Data", "Engine", "EpochResult", "Recipe", "ReferenceEngine", "State", "get_engine"]
+__all__ = ["Data", "DenseBatches", "Engine", "EpochResult", "Recipe", "ReferenceEngine", "State", "get_engine"]
 
 ENGINES = ("auto", "native", "reference")
 

@@ -188,7 +188,9 @@ class NativeEngine:
             self.made.clear()  # two workspaces would be more than the limit
         kind = self.module.Engine32 if dtype == np.float32 else self.module.Engine64
         pointer = gemm_pointer("sgemm" if dtype == np.float32 else "dgemm") if plan.uses_blas else 0
-        return plan, kind(plan_for(self.module, plan), optimizer_for(self.module, self.recipe), self.isa, pointer)
+        return plan, kind(
+            plan_for(self.module, plan, self.recipe.alpha), optimizer_for(self.module, self.recipe), self.isa, pointer
+        )
 
 
 @lru_cache(maxsize=2)
@@ -231,7 +233,7 @@ def copied(net: Network, state: State) -> Statistics:
     return copy
 
 
-def plan_for(module: Any, plan: Plan) -> Any:
+def plan_for(module: Any, plan: Plan, alpha: float | None) -> Any:
     """The plan as the C++ engine reads it."""
     net = plan.net
     short = SHORT[net.layers[-1].activation.name] if net.has_short_form else None
@@ -248,6 +250,7 @@ def plan_for(module: Any, plan: Plan) -> Any:
         mean=net.reduction == "mean",
         loss_parameter=next(iter(net.loss.parameters.values()), 0.0),
         l2=net.l2,
+        alpha=-1.0 if alpha is None else alpha,
         input=plan.start("a[0]"),
         panel_numbers=plan.panel_numbers,
         block_numbers=plan.block_numbers,

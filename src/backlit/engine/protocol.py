@@ -4,8 +4,8 @@ The trainer knows these few methods only, so one engine takes another's place wi
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -21,15 +21,34 @@ Array = np.ndarray
 class Data:
     """Examples as an engine takes them, checked and in the parameters' dtype.
 
-    X : (n, n_0), C-contiguous.  Y : (n, n_L), as `as_targets` makes it.  sample_weight : (n,) ≥ 0, or None.
+    X : (n, n_0), C-contiguous, or for `DenseBatches` a CSR matrix.  Y : (n, n_L), as `as_targets` makes it.
+    sample_weight : (n,) ≥ 0, or None.
     """
 
-    X: Array
+    X: Any
     Y: Array
     sample_weight: Array | None = None
 
     def __len__(self) -> int:
-        return len(self.X)
+        return self.X.shape[0]
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether X is a sparse matrix."""
+        return not isinstance(self.X, np.ndarray)
+
+    def rows(self, rows: Array) -> "Data":
+        """Some rows, dense."""
+        X = np.asarray(self.X[rows].toarray(), order="C") if self.is_sparse else self.X[rows]
+        return Data(X, self.Y[rows], None if self.sample_weight is None else self.sample_weight[rows])
+
+    def take(self, rows: Array) -> "Data":
+        """Some rows, sparse where X is."""
+        return Data(self.X[rows], self.Y[rows], None if self.sample_weight is None else self.sample_weight[rows])
+
+    def weight(self) -> float:
+        """The sum of the weights, of the examples where they have none."""
+        return float(len(self) if self.sample_weight is None else self.sample_weight.sum(dtype=np.float64))
 
 
 @dataclass(frozen=True)
@@ -38,6 +57,8 @@ class Recipe:
 
     memory_limit : bytes that a step may take, parameters, optimizer and workspace together; activations are computed
     again where they would not fit.  The numbers stay the same, to the bit.  The reference engine has no such limit.
+    alpha : where given, each batch has an L2 of its own in place of the network's: C = (Σ w_i ℓ_i + (α/2) Σ ‖W‖²) / Σ w_i,
+    which is how scikit-learn means `alpha`; the short last batch of an epoch is pulled the more.
     """
 
     net: Network
@@ -50,6 +71,11 @@ class Recipe:
         None  # None: what the machine and OMP_NUM_THREADS allow; the reference engine has no use for it
     )
     memory_limit: int | None = None
+    alpha: float | None = None
+
+    def network_for(self, weight: float) -> Network:
+        """The network as a batch of this weight sees it."""
+        return self.net if self.alpha is None else replace(self.net, l2=self.alpha / weight)
 
 
 @dataclass
