@@ -46,7 +46,7 @@ class Sweep:
 
     def slope(self, numbers: Sequence[float]) -> float:
         """The exponent: the slope of the logarithms."""
-        return float(np.polyfit(np.log(self.values), np.log(numbers), 1)[0])
+        return round(float(np.polyfit(np.log(self.values), np.log(numbers), 1)[0]), 9) + 0.0  # never −0
 
 
 def case(name: str, value: int) -> tuple[Network, int, int]:
@@ -134,6 +134,8 @@ def plot(sweeps: Sequence[Sweep], path: str) -> None:
             axis.loglog(one.values, numbers, "o", label=f"exponent {one.slope(numbers):.2f}")
             axis.loglog(one.values, line, "-", label=f"theory {one.slope(theory):.2f}")
             axis.set(xlabel=one.name, ylabel=unit)
+            axis.set_xticks(one.values, [str(value) for value in one.values])
+            axis.minorticks_off()
             axis.legend()
     with atomic_write(path) as file:
         figure.savefig(file)

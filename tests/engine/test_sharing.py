@@ -10,7 +10,7 @@ from backlit.core import Dense, Network
 from backlit.engine import Data, Recipe
 from backlit.engine import threads as module
 from backlit.engine.native import NativeEngine
-from backlit.engine.plan import make_plan, useful_threads
+from backlit.engine.plan import Tiles, make_plan, useful_threads
 from backlit.engine.threads import allowed_threads, blas_libraries, one_blas_thread, quota
 from backlit.errors import ProblemError
 from backlit.optim import get_optimizer
@@ -82,3 +82,11 @@ def test_the_plan_knows_its_bytes():
     ends = sorted((buffer.start, buffer.start + buffer.bytes) for buffer in plan.buffers)
     assert all(stop <= start for (_, stop), (start, _) in pairwise(ends))
     assert plan.bytes >= sum(buffer.bytes for buffer in plan.buffers)
+
+
+def test_a_batch_of_many_rows_and_a_layer_of_one_unit_have_room_for_the_row_that_is_copied():
+    """δᵀ of one unit is a row as long as the batch, and from 1024 numbers on a product copies it."""
+    net, tiles = Network(4, [Dense(8, "relu"), Dense(1)]), Tiles()
+    few, many = (make_plan(net, m, np.float64, tiles=tiles).panel_numbers for m in (1024, 1025))
+    assert few == tiles.panel_rows * tiles.panel
+    assert many == few + tiles.copied_step

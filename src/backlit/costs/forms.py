@@ -119,9 +119,14 @@ def plan_rows(plan: dict[str, Any], forward: int) -> Iterator[tuple[str, str]]:
         return
     again = {int(l): count for l, count in plan["recomputed"].items()}
     yield "kept", f"{len(plan['kept'])} layers: {brief(ranges(plan['kept']))}"
-    yield "again", f"{len(again)} layers: {brief(ranges(sorted(again)))}; at most {max(again.values())} times"
+    yield "again", f"{len(again)} layers: {brief(ranges(sorted(again)))}; {times(max(again.values()))}"
     extra = plan["extra_flops"]
     yield "extra", f"{amount(extra)} operations, {extra / forward:.0%} of a forward pass"
+
+
+def times(most: int) -> str:
+    """How often a layer is computed again."""
+    return "once more each" if most == 1 else f"up to {most} times more each"
 
 
 def brief(text: str, width: int = 40) -> str:

@@ -3,10 +3,12 @@
 Linux only: the growth is that of the resident pages' high-water mark (VmHWM), set back before the state is made.
 """
 
+import ctypes
 import gc
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,8 @@ def train(recipe: Recipe, dtype: np.dtype) -> int:
     engine = NativeEngine(recipe)
     engine.plan(m, dtype)  # so that what planning takes is given back before
     gc.collect()
+    with suppress(OSError, AttributeError):  # glibc keeps what was freed; then the state would take what planning left
+        ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")
     before = status("VmRSS")
     params = Parameters(net, np.full(net.n_parameters, 1e-3, dtype))
