@@ -64,7 +64,7 @@ class SharedL2:
         return self.engine.loss(params, statistics, data)
 
     def loss_and_gradient(self, params: Parameters, data: Data) -> tuple[float, Array]:
-        """See `protocol.Engine.loss_and_gradient`; the whole of the data is one batch."""
+        """See `protocol.Engine.loss_and_gradient`; all of the data is one batch, and must not come in parts."""
         return self.with_l2(self.alpha / data.weight()).loss_and_gradient(params, data)
 
 
@@ -72,7 +72,7 @@ def batch_weights(data: Data, order: Array, size: int) -> list[float]:
     """The weight of each batch, of examples counted where they have none of their own."""
     starts = np.arange(0, len(order), size)
     if data.sample_weight is None:
-        return [float(min(size, len(order) - start)) for start in starts]
+        return [float(min(size, len(order) - int(start))) for start in starts]
     return np.add.reduceat(data.sample_weight[order].astype(np.float64), starts).tolist() if len(starts) else []
 
 

@@ -15,7 +15,9 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, colu
 
 from backlit.core.activations import Activation
 from backlit.core.losses import Loss
+from backlit.core.network import Network
 from backlit.engine import Data, DenseBatches, Engine, Recipe, State, get_engine
+from backlit.engine.shared_l2 import with_l2
 from backlit.errors import ProblemError
 from backlit.estimators.building import build_network, draw_parameters
 from backlit.estimators.fitting import batch_size_of, record, run_training, settings_of, warn_of_end
@@ -64,6 +66,9 @@ class BaseMLP(BaseEstimator):
     def _class_weights(self, y: Any) -> Array | None:
         """What class_weight multiplies each example's weight by, (n,)."""
         return None
+
+    def _check_same_classes(self, y: Any) -> None:
+        """Raise ValueError where y has other classes than before, which warm_start cannot go on with."""
 
     def _to_learn(self, Y: Array) -> Array:
         """The targets as they are learned."""
@@ -174,6 +179,8 @@ class BaseMLP(BaseEstimator):
             order="C",
             reset=first,
         )
+        if not first and self.warm_start:
+            self._check_same_classes(y)
         return self._as_data(X, y, sample_weight, new_targets)
 
     def _as_data(self, X: Any, y: Any, sample_weight: Any, new_targets: bool, balanced: bool = True) -> Data:
@@ -238,7 +245,7 @@ class BaseMLP(BaseEstimator):
 
     def _fit_lbfgs(self, data: Data) -> Self:
         found = fit_lbfgs(
-            self._engine(len(data), data.is_sparse, alpha=float(self.alpha)),
+            self._engine(len(data), data.is_sparse, with_l2(self.network_, self.alpha / data.weight())),
             self._params,
             self._smooth(data),
             max_iter=self.max_iter,
@@ -257,8 +264,8 @@ class BaseMLP(BaseEstimator):
 
     # --- predict ---
 
-    def _engine(self, batch_size: int, sparse: bool, alpha: float | None = None) -> Engine:
-        recipe = Recipe(self.network_, optimizer_of(self), batch_size, n_threads=self.n_threads, alpha=alpha)
+    def _engine(self, batch_size: int, sparse: bool, net: Network | None = None) -> Engine:
+        recipe = Recipe(net or self.network_, optimizer_of(self), batch_size, n_threads=self.n_threads)
         engine = get_engine(self.engine, recipe)
         return DenseBatches(engine, batch_size) if sparse else engine
 

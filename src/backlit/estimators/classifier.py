@@ -93,6 +93,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self._labels = labels_of(y, self.loss)
         self.classes_ = self._labels.classes
 
+    def _check_same_classes(self, y: Any) -> None:
+        if len(self._labels.unknown(y)) or len(self._labels.missing(y)):
+            raise ValueError(
+                f"warm_start can only be used where `y` has the same classes as in the previous call to fit. "
+                f"Previously got {self.classes_}, `y` has {np.unique(y)}"
+            )
+
     def _output(self) -> tuple[str, Activation, Loss]:
         return class_output(self.loss, self._labels.kind, self._labels.groups)
 
@@ -164,7 +171,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self._labels = ManyLabels([Labels.of(np.asarray(own), two_columns=True) for own in classes])
             self.classes_ = self._labels.classes
             return
-        self._set_classes(np.asarray(classes) if np.ndim(classes) < 2 else classes)
+        several = type_of_target(y) == "multilabel-indicator"  # whose columns name themselves
+        self._set_classes(y if several else np.asarray(classes))
         if self._labels.kind == "binary" and len(self.classes_) > 2:
             raise ValueError(f"classes must be distinct, got {classes}")
 
