@@ -51,10 +51,6 @@ template <class T> using Matrix = nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::
 template <class T> using Weights = std::optional<Vector<const T>>;
 template <class T> using Moments = std::vector<std::optional<Vector<T>>>;
 
-struct Free {
-    void operator()(unsigned char* p) const { std::free(p); }
-};
-
 template <class T> class Engine {
   public:
     Engine(Plan plan, OptimizerPlan optimizer, const std::string& isa, std::uintptr_t gemm)
@@ -206,12 +202,12 @@ NB_MODULE(_native, m) {
         FIELD(LayerPlan, b) FIELD(LayerPlan, gamma) FIELD(LayerPlan, beta) FIELD(LayerPlan, z) FIELD(LayerPlan, a)
         FIELD(LayerPlan, delta) FIELD(LayerPlan, grad_a) FIELD(LayerPlan, kept) FIELD(LayerPlan, moments)
         FIELD(LayerPlan, norm_sums) FIELD(LayerPlan, packed) FIELD(LayerPlan, own_forward) FIELD(LayerPlan, own_backward)
-        FIELD(LayerPlan, own_gradient) FIELD(LayerPlan, columns);
+        FIELD(LayerPlan, own_gradient) FIELD(LayerPlan, columns) FIELD(LayerPlan, units_at_once);
     nb::class_<Plan>(m, "Plan").def(nb::init<>())
         FIELD(Plan, m) FIELD(Plan, n_0) FIELD(Plan, parameters) FIELD(Plan, widest) FIELD(Plan, threads) FIELD(Plan, loss)
         FIELD(Plan, short_form) FIELD(Plan, mean) FIELD(Plan, loss_parameter) FIELD(Plan, l2) FIELD(Plan, input)
         FIELD(Plan, share) FIELD(Plan, gradient) FIELD(Plan, scratch_g) FIELD(Plan, scratch_u) FIELD(Plan, panel)
-        FIELD(Plan, panel_numbers) FIELD(Plan, bytes)
+        FIELD(Plan, panel_numbers) FIELD(Plan, block) FIELD(Plan, block_numbers) FIELD(Plan, bytes)
         .def("add", [](Plan& plan, const LayerPlan& layer) { plan.layers.push_back(layer); });
     nb::class_<OptimizerPlan>(m, "OptimizerPlan").def(nb::init<>())
         FIELD(OptimizerPlan, kind) FIELD(OptimizerPlan, momentum) FIELD(OptimizerPlan, beta1) FIELD(OptimizerPlan, beta2)

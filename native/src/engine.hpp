@@ -22,6 +22,7 @@ template <class T> struct Batch {
     bool train;                  // batch norm by the batch's own moments, not by the running ones
     bool dropout = false;
     std::uint64_t seed = 0, step = 0;
+    i64 next = 0;                // rows of the batch after this one, which `order` goes on with
 };
 
 template <class T> struct Running {
@@ -66,9 +67,10 @@ template <class T> class Network {
 
     void gather(const Batch<T>& batch, Share r) const {
         if (!batch.order) return;
-        T* to = at(plan.input) + r.first * plan.n_0;
-        for (i64 i = r.first; i < r.last; ++i, to += plan.n_0)
-            std::memcpy(to, batch.X + batch.order[i] * plan.n_0, sizeof(T) * plan.n_0);
+        const i64 from = batch.m + (r.first < batch.next ? r.first : batch.next);
+        const i64 to = batch.m + (r.last < batch.next ? r.last : batch.next);
+        k.gather(batch.X, batch.Y, batch.order + r.first, r.count(), plan.n_0, layer(L()).n, batch.order + from, to - from,
+                 at(plan.input) + r.first * plan.n_0);
     }
 
     // Wᵀ of units first … last−1 of layer l into panels.
@@ -97,12 +99,14 @@ template <class T> class Network {
         return loss;
     }
 
-    // core.passes [BP3] [BP4] for units first … last−1 of layer l, all rows of the batch, into `grad` (parameters,).
-    void gradient(int l, const Batch<T>& batch, int t, i64 first, i64 last, T* grad) {
+    // core.passes [BP3] [BP4] for units first … last−1 of layer l, all rows of the batch: ∂C/∂W into `to`
+    // (last − first, n_in), the others into `grad` (parameters,).
+    void gradient(int l, const Batch<T>& batch, int t, i64 first, i64 last, T* to, T* grad) {
         const LayerPlan& q = layer(l);
         const T *delta = at(q.delta), *below = activation(l - 1, batch);
-        T* to = grad + q.W + first * q.n_in;
-        if (q.own_gradient)
+        if (q.own_gradient && q.n_in < k.lanes)
+            k.product_of_few_inputs(last - first, q.n_in, batch.m, delta + first, q.n, below, to, panel(t));
+        else if (q.own_gradient)
             k.product(last - first, q.n_in, batch.m, delta + first, 1, q.n, below, q.n_in, false, to, q.n_in, panel(t));
         else
             blas.product(last - first, q.n_in, batch.m, delta + first, q.n, true, below, q.n_in, false, to, q.n_in, false);

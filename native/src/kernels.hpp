@@ -38,6 +38,7 @@ template <class T> struct Kernels {
 
     void (*activate[14])(T* u, T* a, const T* bias, i64 m, i64 n, T alpha);
     void (*pull_back[14])(T* grad_u, const T* grad_h, const T* u, i64 count, T alpha);
+    void (*gather)(const T* X, const T* Y, const i64* order, i64 count, i64 n, i64 n_y, const i64* next, i64 ahead, T* to);
     void (*softmax)(const T* u, T* p, const T* bias, i64 m, i64 n);
     void (*softmax_pull_back)(T* g, const T* p, i64 m, i64 n);
     double (*losses[13])(LossJob<T>& job);
@@ -45,6 +46,7 @@ template <class T> struct Kernels {
     void (*product_transposed)(i64 m, i64 n, i64 k, const T* A, const T* W, const T* packed, const T* bias, T* C, i64 ldc,
                                T* scratch);
     void (*product)(i64 m, i64 n, i64 k, const T* A, i64 rs, i64 ks, const T* B, i64 ldb, bool add, T* C, i64 ldc, T* scratch);
+    void (*product_of_few_inputs)(i64 units, i64 n_in, i64 m, const T* D, i64 ld, const T* X, T* C, T* scratch);
     void (*pack_transposed)(const T* W, i64 n, i64 k, i64 first, i64 last, T* packed);
 
     void (*layer_norm)(T* z, T* inverse_std, const T* gamma, const T* beta, T eps, T* u, i64 m, i64 n);

@@ -10,6 +10,7 @@ enum LossKind {
     SHORT_SOFTMAX, SHORT_SIGMOID, SHORT_IDENTITY, SHORT_EXP
 };
 constexpr int n_losses = 13;
+constexpr int few_outputs = 16;
 
 template <class T> INLINE V<T> clipped(V<T> a) { return a < simd<T>::tiny ? all<T>(simd<T>::tiny) : a; }
 template <class T> INLINE V<T> log_slope(V<T> a) { return a < simd<T>::tiny ? V<T>{} : 1 / clipped<T>(a); }
@@ -60,11 +61,11 @@ template <class T, int kind> INLINE I<T> outside(V<T> a) {
     return I<T>{};
 }
 
-// N examples at once, one a lane: for few outputs.  Returns Σ share_i ℓ_i.
-template <class T, int kind> double losses_by_lane(LossJob<T>& job) {
-    constexpr int most = 16;
+// N examples at once, one a lane: for few outputs, `fixed` of them or, where that is 0, job.n.  Returns Σ share_i ℓ_i.
+template <class T, int kind, int fixed> double losses_by_lane(LossJob<T>& job) {
+    constexpr int most = fixed ? fixed : few_outputs;
     T a[most * N<T>], y[most * N<T>], w[N<T>];
-    const i64 n = job.n;
+    const i64 n = fixed ? fixed : job.n;
     double total = 0;
     I<T> wrong{};
     for (i64 first = 0; first < job.m; first += N<T>) {
@@ -156,7 +157,9 @@ template <class T, int kind> double losses_by_row(LossJob<T>& job) {
 }
 
 template <class T, int kind> double losses(LossJob<T>& job) {
-    return job.n <= 16 ? losses_by_lane<T, kind>(job) : losses_by_row<T, kind>(job);
+    if (job.n == 1) return losses_by_lane<T, kind, 1>(job);
+    if (job.n == 2) return losses_by_lane<T, kind, 2>(job);
+    return job.n <= few_outputs ? losses_by_lane<T, kind, 0>(job) : losses_by_row<T, kind>(job);
 }
 
 }  // namespace backlit::BACKLIT_ISA

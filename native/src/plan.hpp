@@ -1,11 +1,16 @@
 // The plan that src/backlit/engine/plan.py makes: where each layer's numbers lie, and how each product is done.
 #pragma once
 #include <cstdint>
+#include <cstdlib>
 #include <vector>
 
 namespace backlit {
 
 using i64 = std::int64_t;
+
+struct Free {
+    void operator()(void* p) const { std::free(p); }
+};
 
 enum Norm { NO_NORM, BATCH_NORM, LAYER_NORM };
 enum { SOFTMAX = 14 };  // the other activations are numbered in activations.hpp
@@ -18,6 +23,7 @@ struct LayerPlan {
     bool first_skip = false;   // the highest of the layers that skip from skip_from: it starts their gradient's sum
     bool skip_source = false;  // a later layer skips from this one
     bool train_bias = true;
+    i64 units_at_once = 1;     // whose ∂C/∂W is computed, and then measured, while it is in the cache
     i64 W = 0, b = 0, gamma = -1, beta = -1;  // offsets in theta, in numbers
 
     // Offsets in the workspace, in bytes; -1 where there is none.  (m, n) but where said.
@@ -43,6 +49,7 @@ struct Plan {
     i64 input = -1, share = -1, gradient = -1;      // (m, n_0), (m,), (parameters,)
     i64 scratch_g = -1, scratch_u = -1, panel = -1;  // one a thread: (⌈m/threads⌉, widest) twice, and a packed panel
     i64 panel_numbers = 0;                           // the length of one thread's panel
+    i64 block = -1, block_numbers = 0;               // where updates are fused: ∂C/∂W of some units, one a thread
     i64 bytes = 0;
     std::vector<LayerPlan> layers;  // layers[l − 1] is layer l
 };

@@ -5,6 +5,21 @@
 
 namespace backlit::BACKLIT_ISA {
 
+// Rows order[0 … count−1] of X (·, n) into `to` (count, n); then the first lines of the `ahead` rows that come `m` later
+// are asked for, so that they are in the cache when their batch comes.
+template <class T>
+void gather(const T* X, const T* Y, const i64* order, i64 count, i64 n, i64 n_y, const i64* next, i64 ahead, T* to) {
+    for (i64 row = 0; row < count; ++row, to += n) {
+        const T* from = X + order[row] * n;
+        if (n <= 4 * N<T>) each_vector<T>(n, [&](i64 j, int k) INLINE_LAMBDA { store_n<T>(to + j, load_n<T>(from + j, k), k); });
+        else __builtin_memcpy(to, from, sizeof(T) * n);
+    }
+    for (i64 row = 0; row < ahead; ++row) {
+        __builtin_prefetch(X + next[row] * n);
+        __builtin_prefetch(Y + next[row] * n_y);
+    }
+}
+
 // core.activations.softmax in place: p (m, n) from scores u (m, n), or from u = z + bias.
 template <class T> void softmax(const T* u, T* p, const T* bias, i64 m, i64 n) {
     for (i64 row = 0; row < m; ++row, u += n, p += n) {

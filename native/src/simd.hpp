@@ -77,31 +77,37 @@ template <class T> INLINE void store_part(T* p, V<T> v, int n) {
 #endif
 }
 
-// Sum and maximum over the lanes, by halves: the same order on every call.
-template <class T> INLINE T sum(V<T> v) {
-    T part[N<T>];
-    store<T>(part, v);
-    for (int half = N<T> / 2; half; half /= 2)
-        for (int i = 0; i < half; ++i) part[i] += part[i + half];
-    return part[0];
+// Lane i of the result is lane i + by, around the end.
+template <class T, int by, class Vector, int... i> INLINE Vector rotated(Vector v, std::integer_sequence<int, i...>) {
+    return __builtin_shufflevector(v, v, ((i + by) % N<T>)...);
 }
-template <class T> INLINE double sum_double(V<T> v) {
-    double s = 0;
-    for (int i = 0; i < N<T>; ++i) s += v[i];
-    return s;
+
+// Combines all lanes by halves, in the same order on every call; the result stands in lane 0.
+template <class T, int half = N<T> / 2, class Vector, class F> INLINE Vector folded(Vector v, F combine) {
+    if constexpr (half == 0) return v;
+    else return folded<T, half / 2>(combine(v, rotated<T, half>(v, std::make_integer_sequence<int, N<T>>{})), combine);
+}
+
+// Sum and maximum over the lanes; a NaN may be lost in the maximum.
+template <class T> INLINE T sum(V<T> v) {
+    return folded<T>(v, [](V<T> a, V<T> b) INLINE_LAMBDA { return a + b; })[0];
 }
 template <class T> INLINE T largest(V<T> v) {
-    T part[N<T>];
-    store<T>(part, v);
-    for (int half = N<T> / 2; half; half /= 2)
-        for (int i = 0; i < half; ++i)
-            if (!(part[i] >= part[i + half])) part[i] = part[i + half];
-    return part[0];
+    return folded<T>(v, [](V<T> a, V<T> b) INLINE_LAMBDA { return a >= b ? a : b; })[0];
 }
 template <class T> INLINE bool any(I<T> mask) {
-    typename simd<T>::S s = 0;
-    for (int i = 0; i < N<T>; ++i) s |= mask[i];
-    return s != 0;
+    return folded<T>(mask, [](I<T> a, I<T> b) INLINE_LAMBDA { return a | b; })[0] != 0;
+}
+template <int... i> INLINE V<double> wide_half(V<float> v, int first, std::integer_sequence<int, i...>) {
+    if (first) return __builtin_convertvector(__builtin_shufflevector(v, v, (i + N<double>)...), V<double>);
+    return __builtin_convertvector(__builtin_shufflevector(v, v, i...), V<double>);
+}
+template <class T> INLINE double sum_double(V<T> v) {
+    if constexpr (sizeof(T) == 8) return sum<double>(v);
+    else {
+        using lanes = std::make_integer_sequence<int, N<double>>;
+        return sum<double>(wide_half(v, 0, lanes{}) + wide_half(v, 1, lanes{}));
+    }
 }
 template <class T> INLINE V<T> max(V<T> a, V<T> b) { return a > b ? a : b; }
 template <class T> INLINE V<T> min(V<T> a, V<T> b) { return a < b ? a : b; }

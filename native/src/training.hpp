@@ -3,8 +3,11 @@
 #include <cfloat>
 #include <chrono>
 #include <cmath>
+#include <cstdlib>
 #include <functional>
 #include <limits>
+#include <memory>
+#include <new>
 
 #include "engine.hpp"
 
@@ -43,10 +46,11 @@ struct Range {
 
 // What one thread found out in a step; on cache lines of its own.
 template <class T> struct alignas(128) Findings {
+    std::vector<T> delta, a;  // (L + 1,) largest magnitudes of its rows of δ_l and of a_l
     double squares_W = 0;
     std::vector<long double> squares;  // (L,) Σ of g² over its part of W_l
     long double squares_all = 0;
-    T largest_g = 0, largest_state = 0;
+    T largest_g = 0, largest_state = 0, found = 0;
     bool finite = true;
 };
 
@@ -60,8 +64,10 @@ template <class T> long double far_squares(const T* g, i64 count) {
 template <class T> class Trainer {
   public:
     Trainer(Network<T>& net, const OptimizerPlan& optimizer) : net(net), optimizer(optimizer), parts(net.plan.threads) {
-        for (auto& part : parts) part.squares.resize(net.L());
+        for (auto& part : parts) part.squares.resize(net.L()), part.delta.resize(net.L() + 1), part.a.resize(net.L() + 1);
         share_out();
+        if (net.plan.block >= 0) apart.reset(static_cast<T*>(std::malloc(sizeof(T) * net.plan.parameters)));
+        if (net.plan.block >= 0 && !apart) throw std::bad_alloc();
     }
 
     // C and ∂C/∂theta over rows 0 … m−1 as one batch, without dropout.
@@ -69,6 +75,7 @@ template <class T> class Trainer {
         const Batch<T> batch{data.X, data.Y, data.weight, nullptr, data.examples, true};
         net.team.run([&] {
             net.team.phase([&](int t) { pack_all(t); });
+            net.passes(batch, grad);
             gradients(batch, grad);
         });
         *loss = cost();
@@ -91,6 +98,7 @@ template <class T> class Trainer {
     std::vector<Findings<T>> parts;
     std::vector<std::vector<Task>> tasks;
     std::vector<std::vector<Range>> ranges;
+    std::unique_ptr<T, Free> apart;  // the gradient where updates are fused: address space, of which biases are touched
 
     static constexpr T safe = (T)1e15;  // below it no square, and no quotient by an eps ≥ 1e-12, leaves float's range
 
@@ -133,25 +141,29 @@ template <class T> class Trainer {
         for (auto& task : tasks[t]) net.pack(task.l, task.first, task.last);
     }
 
-    // The two passes, and the gradients of all parts of theta.
+    // The gradients of all parts of theta, after the two passes.
     void gradients(const Batch<T>& batch, T* grad) {
-        net.passes(batch, grad);
         net.team.phase([&](int t) {
-            Findings<T>& mine = parts[t];
-            mine.squares_all = 0, mine.squares_W = 0, mine.largest_g = 0;
-            for (auto& s : mine.squares) s = 0;
-            for (auto& task : tasks[t]) {
-                const i64 block = block_of(task);
-                for (i64 first = task.first; first < task.last; first += block)
-                    part_gradient(batch, t, task.l, first, first + block < task.last ? first + block : task.last, grad);
-            }
+            forget(parts[t]);
+            each_block(t, [&](int l, i64 first, i64 last) {
+                const LayerPlan& q = net.layer(l);
+                part_gradient(batch, t, l, first, last, grad + q.W + first * q.n_in, grad);
+            });
         });
     }
 
-    // Units at once: what was computed is measured while it is in the cache.
-    i64 block_of(const Task& task) const {
-        const i64 few = (1 << 18) / net.layer(task.l).n_in / net.k.panel * net.k.panel;
-        return few < 4 * net.k.panel ? 4 * net.k.panel : few;
+    static void forget(Findings<T>& mine) {
+        mine.squares_all = 0, mine.squares_W = 0, mine.largest_g = 0;
+        for (auto& s : mine.squares) s = 0;
+    }
+
+    // Calls f(l, first, last) for thread t's units, so many at once that their gradient stays in the cache.
+    template <class F> void each_block(int t, F f) const {
+        for (auto& task : tasks[t]) {
+            const i64 block = net.layer(task.l).units_at_once;
+            for (i64 first = task.first; first < task.last; first += block)
+                f(task.l, first, first + block < task.last ? first + block : task.last);
+        }
     }
 
     bool outside() const {
@@ -160,11 +172,11 @@ template <class T> class Trainer {
         return false;
     }
 
-    void part_gradient(const Batch<T>& batch, int t, int l, i64 first, i64 last, T* grad) {
+    // Of units first … last−1 of layer l: ∂C/∂W (last − first, n_in) into W, the others into `grad`.
+    void part_gradient(const Batch<T>& batch, int t, int l, i64 first, i64 last, T* W, T* grad) {
         const LayerPlan& q = net.layer(l);
         Findings<T>& mine = parts[t];
-        net.gradient(l, batch, t, first, last, grad);
-        T* W = grad + q.W + first * q.n_in;
+        net.gradient(l, batch, t, first, last, W, grad);
         const i64 count = (last - first) * q.n_in;
         if (net.plan.l2) {
             double squares;
@@ -191,11 +203,16 @@ template <class T> class Trainer {
         return s;
     }
 
-    double cost() const {
-        double loss = 0, squares = 0;
+    double output_loss() const {
+        double loss = 0;
         for (double part : net.loss) loss += part;
+        return loss;
+    }
+
+    double cost() const {
+        double squares = 0;
         for (auto& part : parts) squares += part.squares_W;
-        return net.plan.l2 ? loss + net.plan.l2 / 2 * squares : loss;
+        return net.plan.l2 ? output_loss() + net.plan.l2 / 2 * squares : output_loss();
     }
 
     // Whether everything is so small that no update can overflow.
@@ -222,17 +239,74 @@ template <class T> class Trainer {
     // Thread t's part of the update.  `dry`: only look.
     void update(State<T>& state, int t, UpdateJob<T> job, const T* grad, bool dry) {
         Findings<T>& mine = parts[t];
-        bool finite = true;
-        T top = 0;
-        for (const Range& r : ranges[t]) {
-            job.theta = state.theta + r.first, job.g = grad + r.first, job.count = r.last - r.first, job.dry = dry;
-            for (int s = 0; s < 3; ++s) job.slot[s] = state.slot[s] ? state.slot[s] + r.first : nullptr;
-            net.k.update[optimizer.kind](job);
-            finite &= job.finite;
-            if (!(job.largest <= top)) top = job.largest;
+        job.dry = dry;
+        mine.finite = true, mine.found = 0;
+        for (const Range& r : ranges[t]) update_range(state, job, r.first, r.last - r.first, grad + r.first, mine);
+        if (!dry) mine.largest_state = mine.found;
+    }
+
+    void update_range(State<T>& state, UpdateJob<T> job, i64 first, i64 count, const T* g, Findings<T>& mine) const {
+        job.theta = state.theta + first, job.g = g, job.count = count;
+        for (int s = 0; s < 3; ++s) job.slot[s] = state.slot[s] ? state.slot[s] + first : nullptr;
+        net.k.update[optimizer.kind](job);
+        mine.finite &= job.finite;
+        if (!(job.largest <= mine.found)) mine.found = job.largest;
+    }
+
+    // Gradient and update block by block: ∂C/∂W need not go through memory.  Only where `bound` has shown that all will
+    // be finite, for then no step has to be taken back.
+    void fused_update(State<T>& state, const Batch<T>& batch, const UpdateJob<T>& job, T* grad) {
+        net.team.phase([&](int t) {
+            Findings<T>& mine = parts[t];
+            forget(mine);
+            mine.found = 0;
+            each_block(t, [&](int l, i64 first, i64 last) {
+                const LayerPlan& q = net.layer(l);
+                T* W = net.at(net.plan.block) + net.plan.block_numbers * t;
+                part_gradient(batch, t, l, first, last, W, grad);
+                update_range(state, job, q.W + first * q.n_in, (last - first) * q.n_in, W, mine);
+                net.pack(l, first, last);
+                if (q.train_bias) update_range(state, job, q.b + first, last - first, grad + q.b + first, mine);
+                if (!q.norm) return;
+                update_range(state, job, q.gamma + first, last - first, grad + q.gamma + first, mine);
+                update_range(state, job, q.beta + first, last - first, grad + q.beta + first, mine);
+            });
+            mine.largest_state = mine.found;
+            follow_moments(state, t, batch.m);
+        });
+    }
+
+    // What no gradient exceeds: ∂C/∂W_l stays below m max|δ_l| max|a_{l−1}|, ∂C/∂b_l below m max|δ_l|, and L2 adds at most
+    // λ max|W|; the gradients of gamma and beta, or the threads' sums for them, are there already.
+    T bound(const Batch<T>& batch, const T* grad) {
+        net.team.phase([&](int t) {
+            const Share r = net.rows(batch.m, t);
+            for (int l = 0; l <= net.L(); ++l) {
+                const i64 n = l ? net.layer(l).n : net.plan.n_0;
+                if (l < net.L()) parts[t].a[l] = largest_of(net.activation(l, batch) + r.first * n, r.count() * n);
+                if (l) parts[t].delta[l] = largest_of(net.at(net.layer(l).delta) + r.first * n, r.count() * n);
+            }
+        });
+        T top = 0, state = 0;
+        auto take = [](T& most, T x) { if (!(x <= most)) most = x; };
+        for (auto& part : parts) take(state, part.largest_state);
+        for (int l = 1; l <= net.L(); ++l) {
+            T a = 1, delta = 0;
+            for (auto& part : parts) take(a, part.a[l - 1]), take(delta, part.delta[l]);
+            take(top, (T)batch.m * delta * a + (T)net.plan.l2 * state);
+            const LayerPlan& q = net.layer(l);
+            if (q.norm == BATCH_NORM) take(top, largest_of(grad + q.gamma, q.n)), take(top, largest_of(grad + q.beta, q.n));
+            const i64 threads = net.plan.threads;
+            if (q.norm == LAYER_NORM) take(top, (T)threads * largest_of(net.at(q.norm_sums), 2 * threads * q.n));
         }
-        if (dry) mine.finite = finite;
-        else mine.largest_state = top;
+        return top;
+    }
+
+    T largest_of(const T* v, i64 count) const {
+        double squares;
+        T largest;
+        net.k.measure(v, count, &squares, &largest);
+        return largest;
     }
 
     // core.norms.Statistics.update [BN5] [BN6] for thread t's units.
@@ -255,10 +329,7 @@ template <class T> class Trainer {
         for (const Range& r : ranges[t]) {
             const T* vectors[4] = {state.theta, state.slot[0], state.slot[1], state.slot[2]};
             for (const T* v : vectors) {
-                double squares;
-                T largest;
-                if (!v) continue;
-                net.k.measure(v + r.first, r.last - r.first, &squares, &largest);
+                const T largest = v ? largest_of(v + r.first, r.last - r.first) : (T)0;
                 if (!(largest <= top)) top = largest;
             }
         }
@@ -267,15 +338,15 @@ template <class T> class Trainer {
 
     void work(State<T>& state, const Data<T>& data, const i64* order, i64 rows, const double* rates, std::uint64_t seed,
               const std::function<bool()>& poll, Epoch& epoch) {
-        T* grad = net.at(net.plan.gradient);
+        T* grad = apart ? apart.get() : net.at(net.plan.gradient);
         auto asked = std::chrono::steady_clock::now();
         net.team.phase([&](int t) { pack_all(t), largest_now(state, t); });
         for (i64 first = 0, index = 0; first < rows; first += net.plan.m, ++index) {
             const i64 m = rows - first < net.plan.m ? rows - first : net.plan.m;
-            const Batch<T> batch{data.X, data.Y, data.weight, order + first, m, true, true, seed, state.step};
+            const Batch<T> batch{data.X, data.Y, data.weight, order + first, m, true, true, seed, state.step,
+                                 rows - first - m < net.plan.m ? rows - first - m : net.plan.m};
             if (net.total_weight(batch) == 0) continue;
-            gradients(batch, grad);
-            epoch.status = step(state, rates[index], grad, m);
+            epoch.status = step(state, batch, rates[index], grad);
             epoch.batch = index;
             if (epoch.status != FINISHED) return;
             account(epoch, m);
@@ -289,9 +360,19 @@ template <class T> class Trainer {
         }
     }
 
-    // Clipping and update, or none where something is not finite.
-    Status step(State<T>& state, double rate, const T* grad, i64 m) {
+    // The two passes, clipping and update, or no update where something is not finite.
+    Status step(State<T>& state, const Batch<T>& batch, double rate, T* grad) {
+        net.passes(batch, grad);
         if (outside()) return OUTSIDE;
+        if (apart) {
+            const UpdateJob<T> job = job_for(rate, state.step + 1, 0);
+            if (std::isfinite(output_loss()) && is_safe(bound(batch, grad), rate, job)) {
+                fused_update(state, batch, job, grad);
+                ++state.step;
+                return FINISHED;
+            }
+        }
+        gradients(batch, grad);
         long double squares = 0;
         T top = 0;
         for (auto& part : parts) {
@@ -308,7 +389,7 @@ template <class T> class Trainer {
         net.team.phase([&](int t) {
             update(state, t, job, grad, false);
             pack_all(t);
-            follow_moments(state, t, m);
+            follow_moments(state, t, batch.m);
         });
         ++state.step;
         return FINISHED;

@@ -33,8 +33,8 @@ template <class T, int slots, class F> INLINE void update_all(UpdateJob<T>& job,
         for (int j = 0; j < slots; ++j) store_n<T>(job.slot[j] + i, s[j], k);
     });
     const T check = sum<T>(sane);
-    job.finite = check == check;
     job.largest = largest<T>(top);
+    job.finite = check == check && job.largest < (T)__builtin_inf();  // a slot may overflow where theta does not
 }
 
 template <class T, int kind, bool extra> INLINE void update_kind(UpdateJob<T>& job) {

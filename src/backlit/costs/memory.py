@@ -51,7 +51,7 @@ def memory(net: Network, m: int, dtype: Any, optimizer: Optimizer, *, n_threads:
     """Count the bytes of a training step on m examples, with the threads that training would use."""
     plan = plan_for(net, m, dtype, optimizer, n_threads)
     parameters = net.n_parameters * np.dtype(dtype).itemsize
-    gradients = sum(b.bytes for b in plan.buffers if b.name == "gradient")
+    gradients = sum(b.bytes for b in plan.buffers if b.name in ("gradient", "block"))
     activations = sum(b.bytes for b in plan.buffers if b.name.split("[")[0] in CACHED)
     slots = len(optimizer.slots) * parameters
     return Memory(parameters, gradients, slots, activations, plan.bytes - gradients - activations, plan.buffers)

@@ -18,7 +18,7 @@ from backlit.core.losses import LOSSES, get_loss
 from backlit.core.network import Network
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters, layout
-from backlit.engine.plan import Plan, Tiles, is_skip_source, make_plan, useful_threads
+from backlit.engine.plan import Plan, Tiles, fuses, is_skip_source, make_plan, useful_threads
 from backlit.engine.protocol import Array, Data, EpochResult, Recipe, State
 from backlit.engine.reference import ReferenceEngine
 from backlit.engine.threads import allowed_threads, one_blas_thread
@@ -165,7 +165,8 @@ class NativeEngine:
         """The plan for batches of m rows on this processor."""
         tiles = Tiles(*self.module.widths(self.isa)[dtype != np.float32])
         threads, blas = useful_threads(self.net, m, self.threads), self.isa == "baseline"
-        return make_plan(self.net, m, dtype, threads=threads, tiles=tiles, blas=blas, train=train)
+        fused = fuses(self.net, m, self.recipe.clip_norm)
+        return make_plan(self.net, m, dtype, threads=threads, tiles=tiles, blas=blas, train=train, fused=fused)
 
     def make(self, m: int, dtype: np.dtype, train: bool) -> tuple[Plan, Any]:
         """A plan and the C++ engine that follows it."""
@@ -234,8 +235,9 @@ def plan_for(module: Any, plan: Plan) -> Any:
         l2=net.l2,
         input=plan.start("a[0]"),
         panel_numbers=plan.panel_numbers,
+        block_numbers=plan.block_numbers,
         bytes=plan.bytes,
-        **{name: plan.start(name) for name in ("share", "gradient", "scratch_g", "scratch_u", "panel")},
+        **{name: plan.start(name) for name in ("share", "gradient", "block", "scratch_g", "scratch_u", "panel")},
     )
     for l in range(1, net.L + 1):
         there.add(layer_for(module, plan, l))
@@ -265,6 +267,7 @@ def layer_for(module: Any, plan: Plan, l: int) -> Any:
         own_backward=own.backward,
         own_gradient=own.gradient,
         columns=own.columns,
+        units_at_once=plan.units_at_once[l - 1],
         **{slot.name: slot.start for slot in layout(net) if slot.l == l},
         **{
             name: plan.start(f"{name}[{l}]")

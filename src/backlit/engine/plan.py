@@ -22,6 +22,9 @@ THREAD_WORK = 1_500_000  # multiply-adds a step from which a second thread pays 
 BLAS_WORK = 2_000_000  # multiply-adds a product from which BLAS is called, where our kernels have no AVX
 KEPT_PACKED = 1 << 20  # weights up to which Wᵀ is kept packed; larger ones are packed anew, which takes no memory
 FEW_ROWS = 24  # rows a thread below which a large product is split over columns instead
+FUSED_FROM = 1 << 20  # parameters from which a step's gradient would not stay in a core's cache until the update,
+FUSED_ROWS = 64  # and rows up to which the update is so large a part of a step that fusing it pays
+BLOCK = 1 << 18  # numbers of ∂C/∂W that are computed, and then read, while they are in the cache
 SAME_SLOPE = ("identity", "relu", "leaky_relu", "hard_tanh")  # φ'(a) = φ'(u), so u and a may share a buffer
 
 
@@ -80,6 +83,8 @@ class Plan:
     products: tuple[Products, ...]  # of layer l at l − 1
     names: dict[str, str]  # a quantity that shares another's buffer: delta[2] → a[2]
     panel_numbers: int  # length of one thread's packed panel
+    units_at_once: tuple[int, ...]  # of layer l at l − 1: whose ∂C/∂W one thread computes before it looks at it
+    block_numbers: int  # length of one thread's block of ∂C/∂W where updates are fused, else 0
 
     @property
     def bytes(self) -> int:
@@ -106,11 +111,12 @@ def make_plan(
     tiles: Tiles = Tiles(),
     blas: bool = False,
     train: bool = True,
+    fused: bool = False,
 ) -> Plan:
     """Lay out the workspace for batches of at most m rows.
 
     tiles : of the instruction set.  blas : leave large products to BLAS.  train : False leaves out what only gradients
-    need.
+    need.  fused : update W block by block as its gradient is computed, so that no buffer holds the whole gradient.
     """
     products = tuple(choose_products(net, l, m, threads, blas) for l in range(1, net.L + 1))
     names: dict[str, str] = {}
@@ -130,15 +136,30 @@ def make_plan(
             add(f"packed[{l}]", -(-layer.units // tiles.panel), net.n[l - 1], tiles.panel)
     rows, split = -(-m // threads), any(p.columns for p in products)
     panel_numbers = tiles.panel_rows * tiles.panel + (m if split else rows) * tiles.copied_step * may_copy(net)
+    at_once = tuple(units_at_once(n_in, tiles.panel) for n_in in net.n[:-1])
+    block = max(min(units, n) * n_in for units, n, n_in in zip(at_once, net.n[1:], net.n[:-1], strict=True)) * fused
     add("share", m)
     if train:
-        add("gradient", net.n_parameters)
+        if fused:
+            add("block", threads, block)
+        else:
+            add("gradient", net.n_parameters)
         add("scratch_g", threads, rows, max(net.n[1:]))
         add("scratch_u", threads, rows, max(net.n[1:]))
     else:
         add("scratch_g", threads, rows, max(net.n[1:]))
     add("panel", threads, panel_numbers)
-    return Plan(net, m, dtype, threads, tuple(buffers), products, names, panel_numbers)
+    return Plan(net, m, dtype, threads, tuple(buffers), products, names, panel_numbers, at_once, block)
+
+
+def units_at_once(n_in: int, panel: int) -> int:
+    """Units whose ∂C/∂W is computed before it is read: whole panels, and a few of them, for the product's sake."""
+    return max(BLOCK // n_in // panel, 4) * panel
+
+
+def fuses(net: Network, m: int, clip_norm: float | None) -> bool:
+    """Whether the update is fused with the gradient, which needs no norm of the whole gradient first."""
+    return clip_norm is None and net.n_parameters >= FUSED_FROM and m <= FUSED_ROWS
 
 
 def may_copy(net: Network) -> bool:
