@@ -25,8 +25,10 @@ from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
 from backlit.engine import Data, Engine, Recipe, State, get_engine
 from backlit.errors import ProblemError
+from backlit.estimators.inspection import Inspection
 from backlit.estimators.lbfgs import fit_lbfgs, take_moments
 from backlit.estimators.options import ACTIVATION_NAMES, optimizer_of, rate_is_spent, schedule_of
+from backlit.estimators.persistence import Persistence
 from backlit.training import History, Settings
 from backlit.training import fit as train
 
@@ -35,7 +37,7 @@ POSITIVE, NOT_NEGATIVE = Interval(Real, 0, None, closed="neither"), Interval(Rea
 COUNT, SHARE = Interval(Integral, 1, None, closed="left"), Interval(Real, 0, 1, closed="left")
 
 
-class BaseMLP(BaseEstimator):
+class BaseMLP(Inspection, Persistence, BaseEstimator):
     """The fit, and the attributes that it leaves; the subclasses say what the outputs and the loss are."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
