@@ -25,6 +25,7 @@ from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
 from backlit.engine import Data, Engine, Recipe, State, get_engine
 from backlit.errors import ProblemError
+from backlit.estimators.guard import refuse_no_numbers, unchanged_on_error
 from backlit.estimators.inspection import Inspection
 from backlit.estimators.lbfgs import fit_lbfgs, take_moments
 from backlit.estimators.options import ACTIVATION_NAMES, optimizer_of, rate_is_spent, schedule_of
@@ -94,6 +95,7 @@ class BaseMLP(Inspection, Persistence, BaseEstimator):
 
     # --- fit ---
 
+    @unchanged_on_error
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train on X (n, n_features) and y, with optional weights (n,).
 
@@ -125,6 +127,8 @@ class BaseMLP(Inspection, Persistence, BaseEstimator):
         return self._fit_stochastic(data, None, epochs=1)
 
     def _read(self, X: Any, y: Any, sample_weight: Any, *, first: bool, new_targets: bool) -> Data:
+        refuse_no_numbers(X, "X")
+        refuse_no_numbers(y, "y")
         X, y = validate_data(
             self,
             X,
@@ -148,7 +152,7 @@ class BaseMLP(Inspection, Persistence, BaseEstimator):
         """Make the network and draw its parameters."""
         self._random = check_random_state(self.random_state)
         self.network_ = self._build(data)
-        X = data.X if self._scheme()["scheme"] == "lsuv" else None
+        X = data.X if self._scheme().get("scheme") == "lsuv" else None
         self._params = self.network_.init(self._scheme(), seed=self._draw_seed(), X=X, dtype=data.X.dtype)
         self._statistics = Statistics(self.network_, data.X.dtype)
         self._state = None
@@ -188,7 +192,7 @@ class BaseMLP(Inspection, Persistence, BaseEstimator):
 
     def _batch(self, n: int) -> int:
         if self.batch_size != "auto" and self.batch_size > n:
-            warnings.warn("Got `batch_size` larger than the sample size. It is going to be clipped", stacklevel=4)
+            warnings.warn("Got `batch_size` larger than the sample size. It is going to be clipped", stacklevel=5)
         return min(200 if self.batch_size == "auto" else self.batch_size, n)
 
     def _check_shapes(self, data: Data) -> None:
@@ -258,10 +262,10 @@ class BaseMLP(Inspection, Persistence, BaseEstimator):
 
     def _warn(self, stopped: str, epochs: int | None) -> None:
         if stopped == "interrupted":
-            warnings.warn("Training interrupted by user.", stacklevel=4)
+            warnings.warn("Training interrupted by user.", stacklevel=5)
         if stopped == "epochs" and epochs is None:
             message = f"Maximum iterations ({self.max_iter}) reached and the optimization hasn't converged yet."
-            warnings.warn(f"Stochastic Optimizer: {message}", ConvergenceWarning, stacklevel=4)
+            warnings.warn(f"Stochastic Optimizer: {message}", ConvergenceWarning, stacklevel=5)
 
     def _record(self, epochs: int, n: int) -> None:
         """Leave scikit-learn's fitted attributes."""
@@ -297,7 +301,7 @@ class BaseMLP(Inspection, Persistence, BaseEstimator):
         take_moments(self._statistics, self._params, data.X)
         if found.status:
             message = f"lbfgs failed to converge after {self.n_iter_} iterations: {found.message}"
-            warnings.warn(message, ConvergenceWarning, stacklevel=3)
+            warnings.warn(message, ConvergenceWarning, stacklevel=4)
         return self
 
     # --- predict ---
@@ -305,6 +309,7 @@ class BaseMLP(Inspection, Persistence, BaseEstimator):
     def _outputs(self, X: Any) -> Array:
         """a_L (n, n_L)."""
         check_is_fitted(self)
+        refuse_no_numbers(X, "X")
         X = validate_data(self, X, dtype=(np.float64, np.float32), order="C", reset=False)
         engine = get_engine(self.engine, Recipe(self.network_, optimizer_of(self), 1, n_threads=self.n_threads))
         return engine.predict(self._params, self._statistics, X.astype(self._params.theta.dtype, copy=False))

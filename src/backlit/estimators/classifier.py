@@ -13,6 +13,7 @@ from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
 from backlit.engine import Data, Engine
 from backlit.estimators.base import Array, BaseMLP
+from backlit.estimators.guard import refuse_mixed_labels, unchanged_on_error
 
 
 def stochastic(estimator: Any) -> bool:
@@ -97,6 +98,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.n_threads = n_threads
 
     def _read_targets(self, y: Any, first: bool) -> Array:
+        refuse_mixed_labels(y)
         check_classification_targets(y)
         if first:
             self._set_classes(y)
@@ -142,6 +144,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return np.log(self.predict_proba(X))
 
     @available_if(stochastic)
+    @unchanged_on_error
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
         """One pass over these examples; the first call names all `classes` that will come."""
         first = not hasattr(self, "network_")

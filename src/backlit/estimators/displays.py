@@ -12,7 +12,8 @@ class LossCurveDisplay:
     """Loss by epoch: of training, of validation where there was any, and the validation score on an axis of its own.
 
     loss, validation_loss, validation_score : a number an epoch; an empty list is not drawn.  best_epoch : the one that
-    validation likes most, or None.  After `plot`: `ax_`, `figure_`, `lines_`, and `score_ax_` (None where no score is shown).
+    validation likes most, or None.
+    After `plot`: `ax_`, `figure_`, `lines_`, and `score_ax_` (None where no score is shown).
 
     >>> LossCurveDisplay([1.0, 0.5, 0.3]).loss
     [1.0, 0.5, 0.3]

@@ -109,7 +109,8 @@ class Inspection:
         Mueller 2022).  `cv` says how: the rows of each fold are judged by a clone that was fitted to the other folds.
         cv=None takes this very network, at no cost; do so for rows that it was not fitted to, since what a network has
         learned by heart it no longer suspects.  On digits with 5 % of the labels made wrong, 0.91 of the 89 most
-        suspect rows are wrong with cv=5, and by chance 0.05 would be.  A suspect row is one to look at: a rare example is suspect too.
+        suspect rows are wrong with cv=5, and by chance 0.05 would be.  A suspect row is one to look at: a rare example
+        is suspect too.
 
         Raises ValueError where cv needs more rows of a class than there are.
         """
@@ -131,7 +132,7 @@ def problem_of(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Problem:
     return Problem(
         estimator.network_,
         params,
-        data.X.astype(np.float64),
+        dense(data.X).astype(np.float64),
         data.Y.astype(np.float64),
         weight,
         optimizer=None if estimator.solver == "lbfgs" else optimizer_of(estimator),
@@ -147,8 +148,13 @@ def traces(estimator: Any, data: Data) -> Iterator[tuple[Trace, Array]]:
     size = max(1, SLICE_BYTES // (dtype.itemsize * sum(net.n)))
     for start in range(0, len(data), size):
         rows = slice(start, start + size)
-        X, Y = data.X[rows].astype(dtype, copy=False), data.Y[rows].astype(dtype, copy=False)
+        X, Y = dense(data.X[rows]).astype(dtype, copy=False), data.Y[rows].astype(dtype, copy=False)
         yield forward(net, estimator._params, X, statistics=estimator._statistics), Y
+
+
+def dense(X: Any) -> Array:
+    """Rows as an array, where they were sparse."""
+    return X.toarray() if hasattr(X, "toarray") else X
 
 
 def losses_of(estimator: Any, data: Data) -> Array:

@@ -12,6 +12,7 @@ from backlit.core.parameters import Parameters
 from backlit.engine import Data, Engine
 from backlit.estimators.base import Array, BaseMLP
 from backlit.estimators.classifier import stochastic
+from backlit.estimators.guard import unchanged_on_error
 
 OUTPUTS = {"squared_error": ("identity", "half_squared_error"), "poisson": ("exp", "poisson")}
 
@@ -114,6 +115,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return outputs.ravel() if outputs.shape[1] == 1 else outputs
 
     @available_if(stochastic)
+    @unchanged_on_error
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """One pass over these examples."""
         return self._partial_fit(X, y, sample_weight, not hasattr(self, "network_"))
