@@ -21,10 +21,13 @@ from backlit.engine.shared_l2 import with_l2
 from backlit.errors import ProblemError
 from backlit.estimators.building import build_network, draw_parameters
 from backlit.estimators.fitting import batch_size_of, record, run_training, settings_of, warn_of_end
+from backlit.estimators.guard import refuse_no_numbers, unchanged_on_error
 from backlit.estimators.holding_out import hold_out
+from backlit.estimators.inspection import Inspection
 from backlit.estimators.lbfgs import check_lbfgs, fit_lbfgs, take_moments
 from backlit.estimators.options import monitor_of, optimizer_of
 from backlit.estimators.parameters import CONSTRAINTS
+from backlit.estimators.persistence import Persistence
 from backlit.estimators.scoring import check_scorer
 from backlit.estimators.stopping import Stopping
 from backlit.training import History
@@ -32,7 +35,7 @@ from backlit.training import History
 Array = np.ndarray
 
 
-class BaseMLP(BaseEstimator):
+class BaseMLP(Inspection, Persistence, BaseEstimator):
     """The fit, and the attributes that it leaves; the subclasses say what the outputs and the loss are."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
@@ -76,6 +79,7 @@ class BaseMLP(BaseEstimator):
 
     # --- fit ---
 
+    @unchanged_on_error
     def fit(
         self,
         X: Any,
@@ -168,6 +172,8 @@ class BaseMLP(BaseEstimator):
     # --- examples ---
 
     def _read(self, X: Any, y: Any, sample_weight: Any, *, first: bool, new_targets: bool) -> Data:
+        refuse_no_numbers(X, "X")
+        refuse_no_numbers(y, "y")
         X, y = validate_data(
             self,
             X,
@@ -259,7 +265,7 @@ class BaseMLP(BaseEstimator):
         take_moments(self._statistics, self._params, data)
         if found.status:
             message = f"lbfgs failed to converge after {self.n_iter_} iterations: {found.message}"
-            warnings.warn(message, ConvergenceWarning, stacklevel=3)
+            warnings.warn(message, ConvergenceWarning, stacklevel=4)
         return self
 
     # --- predict ---
@@ -272,6 +278,7 @@ class BaseMLP(BaseEstimator):
     def _outputs(self, X: Any) -> Array:
         """a_L (n, n_L)."""
         check_is_fitted(self)
+        refuse_no_numbers(X, "X")
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), order="C", reset=False)
         engine = self._engine(1, not isinstance(X, np.ndarray))
         return engine.predict(self._params, self._statistics, X.astype(self._params.theta.dtype, copy=False))

@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from backlit.core.activations import Activation
 from backlit.core.losses import Loss
 from backlit.estimators.base import Array, BaseMLP
+from backlit.estimators.guard import refuse_mixed_labels, unchanged_on_error
 from backlit.estimators.labels import Labels, ManyLabels, labels_of, smoothed
 from backlit.estimators.losses import class_output
 from backlit.estimators.parameters import CLASSIFIER_CONSTRAINTS, keep
@@ -81,6 +82,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         keep(self, locals())
 
     def _read_targets(self, y: Any, first: bool) -> Array:
+        refuse_mixed_labels(y)
         check_classification_targets(y)
         if first:
             self._set_classes(y)
@@ -144,6 +146,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return accuracy(y, self.predict(X), sample_weight)
 
     @available_if(stochastic)
+    @unchanged_on_error
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None, *, validation_data: Any = None
     ) -> Self:
