@@ -173,7 +173,8 @@ class BaseMLP(Inspection, Persistence, BaseEstimator):
 
     def _read(self, X: Any, y: Any, sample_weight: Any, *, first: bool, new_targets: bool) -> Data:
         refuse_no_numbers(X, "X")
-        refuse_no_numbers(y, "y")
+        if y is not None:  # which scikit-learn names
+            refuse_no_numbers(y, "y")
         X, y = validate_data(
             self,
             X,
