@@ -1,5 +1,6 @@
 """Load mutated model files: each is an error in one line or a whole model, and nothing else happens.
 
+Half of the files are what `backlit train` wrote, read by `load_model`, half what estimators saved, read by `load`.
 Bits are flipped, bytes are cut, doubled, swapped and replaced, in the header, the description and the arrays; the
 description's JSON is also changed with its lengths kept right.  An audit hook watches for files, processes and sockets
 that a load has no business with; time and traced memory are bounded.  Prints what it did; exits with 1 at the first
@@ -13,6 +14,8 @@ import sys
 import tempfile
 import time
 import tracemalloc
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,8 @@ from safetensors.numpy import save
 
 from backlit import train
 from backlit.errors import ModelError
-from backlit.io.models import Model, load_model
+from backlit.estimators import MLPClassifier, MLPRegressor
+from backlit.io.models import load_model
 
 MOST_SECONDS, SPARE_BYTES = 5.0, 64 * 2**20
 VALUES: list[Any] = [None, True, -1, 0, 1, 2**31, 2**63, 1e308, "", "x", "os.system", [], {}, [[]], "é" * 50]
@@ -105,6 +109,40 @@ class Watch:
             self.touched.append((event, str(arguments)[:200]))
 
 
+Source = tuple[bytes, dict[str, np.ndarray], dict[str, Any], Any]
+
+
+def source(path: Path, load: Any) -> Source:
+    """A whole file: its bytes, arrays and description, and what reads it."""
+    load(path)  # imports everything that a load needs
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    described = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["backlit"])
+    arrays = {name: array.copy() for name, array in load_model(path).arrays().items()}
+    return content, arrays, described, load
+
+
+def trained(path: Path) -> Source:
+    train(dataset="iris", hidden=(8,), norm="batch", epochs=1, out=path)
+    return source(path, load_model)
+
+
+def saved(path: Path) -> Iterator[Source]:
+    """Estimators with parameters and classes of several kinds."""
+    X = np.random.default_rng(0).standard_normal((40, 3))
+    words, labels = np.array(["a", "b", "c"])[np.arange(40) % 3], (X > 0).astype(int)
+    options: dict[str, Any] = {"hidden_layer_sizes": (4, 4), "max_iter": 2, "random_state": 0}
+    warnings.simplefilter("ignore")  # two epochs do not converge
+    models = [
+        MLPClassifier(**options, activation=("tanh", {"name": "elu", "alpha": 0.5})).fit(X, words),
+        MLPClassifier(**options, early_stopping=True).fit(X.astype(np.float32), labels),
+        MLPRegressor(**options, norm="batch").fit(X, X[:, 0]),
+    ]
+    for model in models:
+        model.save(path)
+        yield source(path, type(model).load)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, default=100_000)
@@ -113,15 +151,11 @@ def main() -> None:
     draw = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.safetensors")
-        train(dataset="iris", hidden=(8,), norm="batch", epochs=1, out=path)
-        model: Model = load_model(path)  # imports everything that a load needs
-        content = path.read_bytes()
-        length = int.from_bytes(content[:8], "little")
-        described = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["backlit"])
-        arrays = {name: array.copy() for name, array in model.arrays().items()}
+        sources = [trained(path), *saved(path)]
         watch, errors, loaded, slowest, largest = Watch(path), 0, 0, 0.0, 0
         tracemalloc.start()
         for number in range(1, options.files + 1):
+            content, arrays, described, load = sources[0] if draw.random() < 0.5 else draw.choice(sources[1:])
             if draw.random() < 0.5:
                 changed = mutate_bytes(draw, content)
             else:
@@ -131,7 +165,7 @@ def main() -> None:
             before, started = tracemalloc.get_traced_memory()[0], time.perf_counter()
             watch.on = True
             try:
-                load_model(path)
+                load(path)
                 loaded += 1
                 message = ""
             except ModelError as error:

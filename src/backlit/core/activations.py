@@ -177,9 +177,14 @@ RELU = Activation(
 )
 
 
-@lru_cache
 def leaky_relu(alpha: float = 0.01) -> Activation:
     """Leaky ReLU with slope `alpha` below 0 (Maas et al. 2013)."""
+    return make_leaky_relu(float(alpha))
+
+
+@lru_cache  # one object a slope, however it is asked for: engines know the built-ins by identity
+def make_leaky_relu(alpha: float) -> Activation:
+    """Leaky ReLU of this slope."""
     return Activation(
         "leaky_relu",
         lambda u: np.where(u.real <= 0, alpha * u, u),
@@ -192,9 +197,14 @@ def leaky_relu(alpha: float = 0.01) -> Activation:
     )
 
 
-@lru_cache
 def elu(alpha: float = 1.0) -> Activation:
     """Exponential linear unit (Clevert et al. 2016)."""
+    return make_elu(float(alpha))
+
+
+@lru_cache
+def make_elu(alpha: float) -> Activation:
+    """ELU of this scale."""
     return Activation(
         "elu",
         lambda u: positive_part(u) + alpha * np.expm1(negative_part(u)),

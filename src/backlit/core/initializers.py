@@ -15,7 +15,7 @@ import numpy as np
 
 from backlit.core.network import Network, whole_number
 from backlit.core.parameters import Parameters
-from backlit.core.specs import read_spec
+from backlit.core.specs import finite_number, read_spec
 from backlit.errors import ProblemError
 
 Array = np.ndarray
@@ -93,9 +93,11 @@ def initialize(
     scheme : zeros; xavier_, he_ or lecun_ with uniform or normal; orthogonal; gaussian (W of variance sigma_w²/n_in, b
     of variance sigma_b²); lsuv, which needs X (m, n_0).  All but zeros, gaussian and lsuv take a `gain` that
     multiplies W.
-    Raises ProblemError for an unknown scheme or option.
+    Raises ProblemError for an unknown scheme or option, or a sigma below 0.
     """
     name, options = read_spec(scheme, "init scheme", DRAWS, TAKES, key="scheme")
+    for option in ("sigma_w", "sigma_b"):
+        finite_number(options.get(option, 0.0), f"init scheme {name}: {option}", low=0.0)
     rng = np.random.default_rng(checked_seed(seed))
     params = Parameters.zeros(net)
     sigma_b = options.get("sigma_b", 0.0)

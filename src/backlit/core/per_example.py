@@ -16,7 +16,8 @@ Array = np.ndarray
 def gradient_norms(net: Network, trace: Trace, grad: Gradients) -> Array:
     """‖∂ℓ_i/∂θ‖ of each example, (m,), over all W, b, gamma and beta; without weights and without the L2 term.
 
-    Raises ProblemError for a network with batch norm, where ℓ_i depends on the other examples.
+    Raises ProblemError where batch norm took the moments of the batch, so that ℓ_i depends on the other examples; with
+    running moments it does not.
 
     >>> from backlit.core.network import Dense
     >>> from backlit.core.passes import forward, backward
@@ -36,7 +37,7 @@ def gram_matrix(net: Network, trace: Trace, grad: Gradients) -> Array:
 
 def factors(net: Network, trace: Trace, grad: Gradients) -> list[tuple[Array, Array]]:
     """Pairs (d, a), (m, n) and (m, k), such that the gradients of ℓ_i are the outer products d_i a_iᵀ."""
-    if net.couples_examples:
+    if any(norm is not None and norm.axis == 0 for norm in trace.norm):
         raise ProblemError("batch norm couples the examples of a batch, so no example has a gradient of its own")
     ones = np.ones((trace.m, 1), trace.a[0].dtype)
     pairs = []

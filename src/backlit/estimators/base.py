@@ -19,10 +19,13 @@ from backlit.engine import Data, DenseBatches, Engine, Recipe, State, get_engine
 from backlit.errors import ProblemError
 from backlit.estimators.building import build_network, draw_parameters
 from backlit.estimators.fitting import batch_size_of, record, run_training, settings_of, warn_of_end
+from backlit.estimators.guard import refuse_no_numbers, unchanged_on_error
 from backlit.estimators.holding_out import hold_out
+from backlit.estimators.inspection import Inspection
 from backlit.estimators.lbfgs import check_lbfgs, fit_lbfgs, take_moments
 from backlit.estimators.options import monitor_of, optimizer_of
 from backlit.estimators.parameters import CONSTRAINTS
+from backlit.estimators.persistence import Persistence
 from backlit.estimators.scoring import check_scorer
 from backlit.estimators.stopping import Stopping
 from backlit.estimators.streaming import ChunkedFit
@@ -31,7 +34,7 @@ from backlit.training import History
 Array = np.ndarray
 
 
-class BaseMLP(ChunkedFit, BaseEstimator):
+class BaseMLP(Inspection, Persistence, ChunkedFit, BaseEstimator):
     """The fit, and the attributes that it leaves; the subclasses say what the outputs and the loss are."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
@@ -66,12 +69,16 @@ class BaseMLP(ChunkedFit, BaseEstimator):
         """What class_weight multiplies each example's weight by, (n,)."""
         return None
 
+    def _check_same_classes(self, y: Any) -> None:
+        """Raise ValueError where y has other classes than before, which warm_start cannot go on with."""
+
     def _to_learn(self, Y: Array) -> Array:
         """The targets as they are learned."""
         return Y
 
     # --- fit ---
 
+    @unchanged_on_error
     def fit(
         self,
         X: Any,
@@ -164,6 +171,9 @@ class BaseMLP(ChunkedFit, BaseEstimator):
     # --- examples ---
 
     def _read(self, X: Any, y: Any, sample_weight: Any, *, first: bool, new_targets: bool) -> Data:
+        refuse_no_numbers(X, "X")
+        if y is not None:  # which scikit-learn names
+            refuse_no_numbers(y, "y")
         X, y = validate_data(
             self,
             X,
@@ -175,6 +185,8 @@ class BaseMLP(ChunkedFit, BaseEstimator):
             order="C",
             reset=first,
         )
+        if not first and self.warm_start:
+            self._check_same_classes(y)
         return self._as_data(X, y, sample_weight, new_targets)
 
     def _as_data(self, X: Any, y: Any, sample_weight: Any, new_targets: bool, balanced: bool = True) -> Data:
@@ -254,7 +266,7 @@ class BaseMLP(ChunkedFit, BaseEstimator):
         take_moments(self._statistics, self._params, data)
         if found.status:
             message = f"lbfgs failed to converge after {self.n_iter_} iterations: {found.message}"
-            warnings.warn(message, ConvergenceWarning, stacklevel=3)
+            warnings.warn(message, ConvergenceWarning, stacklevel=4)
         return self
 
     # --- predict ---
@@ -267,6 +279,7 @@ class BaseMLP(ChunkedFit, BaseEstimator):
     def _outputs(self, X: Any) -> Array:
         """a_L (n, n_L)."""
         check_is_fitted(self)
+        refuse_no_numbers(X, "X")
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), order="C", reset=False)
         engine = self._engine(1, not isinstance(X, np.ndarray))
         return engine.predict(self._params, self._statistics, X.astype(self._params.theta.dtype, copy=False))

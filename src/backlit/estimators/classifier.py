@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from backlit.core.activations import Activation
 from backlit.core.losses import Loss
 from backlit.estimators.base import Array, BaseMLP
+from backlit.estimators.guard import refuse_mixed_labels, unchanged_on_error
 from backlit.estimators.labels import Labels, ManyLabels, labels_of, smoothed
 from backlit.estimators.losses import class_output
 from backlit.estimators.parameters import CLASSIFIER_CONSTRAINTS, keep
@@ -81,6 +82,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         keep(self, locals())
 
     def _read_targets(self, y: Any, first: bool) -> Array:
+        refuse_mixed_labels(y)
         check_classification_targets(y)
         if first:
             self._set_classes(y)
@@ -92,6 +94,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _set_classes(self, y: Any) -> None:
         self._labels = labels_of(y, self.loss)
         self.classes_ = self._labels.classes
+
+    def _check_same_classes(self, y: Any) -> None:
+        if len(self._labels.unknown(y)) or len(self._labels.missing(y)):
+            raise ValueError(
+                f"warm_start can only be used where `y` has the same classes as in the previous call to fit. "
+                f"Previously got {self.classes_}, `y` has {np.unique(y)}"
+            )
 
     def _output(self) -> tuple[str, Activation, Loss]:
         return class_output(self.loss, self._labels.kind, self._labels.groups)
@@ -137,6 +146,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return accuracy(y, self.predict(X), sample_weight)
 
     @available_if(stochastic)
+    @unchanged_on_error
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None, *, validation_data: Any = None
     ) -> Self:
@@ -164,7 +174,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self._labels = ManyLabels([Labels.of(np.asarray(own), two_columns=True) for own in classes])
             self.classes_ = self._labels.classes
             return
-        self._set_classes(np.asarray(classes) if np.ndim(classes) < 2 else classes)
+        several = type_of_target(y) == "multilabel-indicator"  # whose columns name themselves
+        self._set_classes(y if several else np.asarray(classes))
         if self._labels.kind == "binary" and len(self.classes_) > 2:
             raise ValueError(f"classes must be distinct, got {classes}")
 

@@ -23,16 +23,14 @@ from backlit.training import fit as train
 
 
 def batch_size_of(estimator: Any, n: int) -> int:
-    """Examples a step; all of them, with a warning, where there are fewer than `batch_size`."""
-    if estimator.batch_size == "auto":
-        return min(200, n)
-    if estimator.batch_size > n:
-        warnings.warn("Got `batch_size` larger than the sample size. It is going to be clipped", stacklevel=2)
-    return min(estimator.batch_size, n)
+    """Examples a step; all of them where there are fewer than `batch_size`."""
+    return min(200 if estimator.batch_size == "auto" else estimator.batch_size, n)
 
 
 def settings_of(estimator: Any, n: int, epochs: int) -> Settings:
-    """What the trainer is told, for n examples."""
+    """What the trainer is told, for n examples; a warning where they are fewer than a batch."""
+    if estimator.batch_size != "auto" and estimator.batch_size > n:
+        warnings.warn("Got `batch_size` larger than the sample size. It is going to be clipped", stacklevel=4)
     return Settings(
         epochs=epochs,
         batch_size=batch_size_of(estimator, n),
@@ -90,10 +88,10 @@ def explained(error: Divergence) -> Divergence:
 def warn_of_end(estimator: Any, stopped: str) -> None:
     """Warn where training ended before it was done."""
     if stopped == "interrupted":
-        warnings.warn("Training interrupted by user.", stacklevel=3)
+        warnings.warn("Training interrupted by user.", stacklevel=4)
     if stopped == "epochs":
         message = f"Maximum iterations ({estimator.max_iter}) reached and the optimization hasn't converged yet."
-        warnings.warn(f"Stochastic Optimizer: {message}", ConvergenceWarning, stacklevel=3)
+        warnings.warn(f"Stochastic Optimizer: {message}", ConvergenceWarning, stacklevel=4)
 
 
 def record(estimator: Any, epochs: int, n: int) -> None:

@@ -10,6 +10,7 @@ from backlit.core.activations import Activation
 from backlit.core.losses import Loss
 from backlit.estimators.base import Array, BaseMLP
 from backlit.estimators.classifier import stochastic
+from backlit.estimators.guard import unchanged_on_error
 from backlit.estimators.losses import check_targets, number_output
 from backlit.estimators.parameters import CONSTRAINTS, keep
 
@@ -88,6 +89,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return self._decode(self._outputs(X))
 
     @available_if(stochastic)
+    @unchanged_on_error
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: Any = None) -> Self:
         """One pass over these examples; with early_stopping as `MLPClassifier.partial_fit`."""
         return self._partial_fit(X, y, sample_weight, validation_data, not hasattr(self, "network_"))

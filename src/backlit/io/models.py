@@ -31,7 +31,8 @@ class Model:
     """What was learned, with what it takes to use it.
 
     encoder : from a table to X.  target : from outputs to the target's values; both None where no table was involved.
-    training : plain notes on how it was made (seed, versions, metrics).
+    training : plain notes on how it was made (seed, versions, metrics).  estimator : the record that
+    `backlit.estimators.persistence` writes and reads, None where no estimator was saved.
     """
 
     params: Parameters
@@ -39,6 +40,7 @@ class Model:
     encoder: TableEncoder | None = None
     target: TargetCodec | None = None
     training: dict[str, Any] = field(default_factory=dict)
+    estimator: dict[str, Any] | None = None
 
     @property
     def net(self) -> Network:
@@ -68,6 +70,7 @@ def save_model(model: Model, path: str | Path) -> None:
         "encoder": None if model.encoder is None else model.encoder.to_dict(),
         "target": None if model.target is None else model.target.to_dict(),
         "training": model.training,
+        **({} if model.estimator is None else {"estimator": model.estimator}),
     }
     arrays = {name: np.ascontiguousarray(array) for name, array in model.arrays().items()}
     content = save(arrays, metadata={"backlit": json.dumps(described, allow_nan=False)})
@@ -98,7 +101,8 @@ def load_model(path: str | Path, *, allow_non_finite: bool = False) -> Model:
     if table is not None and len(table.feature_names_out) != net.inputs:
         raise ModelError(f"{path}: its encoder makes {len(table.feature_names_out)} features for {net.inputs} inputs")
     training = described.get("training")
-    return Model(params, statistics, table, codec, training if isinstance(training, dict) else {})
+    notes = training if isinstance(training, dict) else {}
+    return Model(params, statistics, table, codec, notes, described.get("estimator"))
 
 
 def read_file(path: Path) -> tuple[dict[str, np.ndarray], str]:

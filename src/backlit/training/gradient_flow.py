@@ -25,7 +25,9 @@ from backlit.core.passes import backward, forward
 from backlit.core.specs import finite_number
 from backlit.diagnosis.findings import Finding, evidence, units, verdict_of
 from backlit.diagnosis.measured import MeasuredFlow, measure_flow
+from backlit.engine import Data
 from backlit.training.run import Run
+from backlit.training.streaming import Stream
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class GradientFlow:
         self.records: list[FlowRecord] = []
         self.warned: set[str] = set()
         self.spent = 0.0
+        self.sample: Data | None = None
+        self.sample_of: Data | Stream | None = None
 
     def __call__(self, run: Run) -> None:
         """Measure, where it is time to."""
@@ -89,13 +93,16 @@ class GradientFlow:
 
     def measure(self, run: Run, started: float) -> FlowRecord:
         """One pass of the textbook's on the first rows, in float64, so that what float32 loses is still seen."""
-        net, rows = run.net, slice(0, self.rows)
+        net = run.net
+        if self.sample is None or self.sample_of is not run.data:
+            self.sample, self.sample_of = first_rows(run.data, self.rows), run.data
+        sample = self.sample
         params = Parameters(net, run.state.params.theta.astype(np.float64))
-        weight = None if run.data.sample_weight is None else run.data.sample_weight[rows]
+        weight = sample.sample_weight
         weight = weight if weight is None or weight.any() else None  # none of these rows counts: look at all alike
         with np.errstate(all="ignore"):
-            trace = forward(net, params, run.data.X[rows], dropout=DropoutKey(run.settings.seed, run.state.step))
-            grad = backward(net, params, trace, run.data.Y[rows], weight)
+            trace = forward(net, params, sample.X, dropout=DropoutKey(run.settings.seed, run.state.step))
+            grad = backward(net, params, trace, sample.Y, weight)
             flow = measure_flow(net, params, trace, grad)
         verdict = verdict_of(flow)
         findings = [*evidence(flow, verdict), *units(flow)]
@@ -111,3 +118,11 @@ class GradientFlow:
     def to_dict(self) -> dict[str, Any]:
         """All records in plain names and numbers."""
         return {"records": [record.to_dict() for record in self.records]}
+
+
+def first_rows(data: Data | Stream, n: int) -> Data:
+    """The first n examples, dense; of a stream, of its first buffer."""
+    if not isinstance(data, Data):
+        buffers = len(data.sizes(0, 1, False))
+        data = next(data.loads(0, 1, False, 0, [0] * buffers))
+    return data.rows(np.arange(min(n, len(data))))

@@ -1,0 +1,26 @@
+"""The constructor parameters that describe a network which was made elsewhere, as far as they can."""
+
+from typing import Any
+
+from backlit.core.network import Network
+from backlit.errors import ModelError
+
+CLASSIFIER_LOSSES = ("cross_entropy", "binary_cross_entropy")
+SKLEARN_WORDS = {"sigmoid": "logistic"}
+
+
+def described_as(name: str, net: Network) -> dict[str, Any]:
+    """hidden_layer_sizes, activation, norm, dropout (of the first hidden layer, where they differ) and loss.
+
+    Raises ModelError where the loss belongs to the other class.
+    """
+    classifies = net.loss.name in CLASSIFIER_LOSSES
+    if classifies != (name == "MLPClassifier"):
+        raise ModelError(f"its loss is {net.loss.name}: load it by {'MLPClassifier' if classifies else 'MLPRegressor'}")
+    hidden = net.layers[:-1]
+    specs = [SKLEARN_WORDS.get(layer.activation.name, layer.activation.spec) for layer in hidden]
+    params: dict[str, Any] = {"hidden_layer_sizes": tuple(layer.units for layer in hidden)}
+    if hidden:
+        params["activation"] = specs[0] if all(spec == specs[0] for spec in specs) else tuple(specs)
+        params |= {"norm": hidden[0].norm, "dropout": hidden[0].dropout}
+    return params | ({"loss": "poisson"} if net.loss.name == "poisson" else {})

@@ -1,0 +1,129 @@
+"""Fitted estimators as model files, as ONNX, and from other programs' networks.
+
+A file is safetensors (`backlit.io.models`).  Its description has one entry more, "estimator": the class by its name,
+the constructor parameters and the fitted attributes in plain values, so that loading runs no code and imports nothing.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from backlit.core.parameters import Parameters
+from backlit.errors import BacklitError, ModelError
+from backlit.estimators.described import SKLEARN_WORDS, described_as
+from backlit.estimators.record import codec_of, install, record_of, restored, set_classes
+from backlit.io.models import Model, load_model, save_model
+
+
+class Persistence:
+    """`save`, `load` and exchange; mixed into the estimators."""
+
+    _state: Any
+
+    def save(self: Any, path: str | Path) -> None:
+        """Write the fitted estimator to a safetensors file, whole or not at all.
+
+        The optimizer's memory is not in it: `partial_fit` after `load` begins with a fresh one.  Raises ModelError in
+        one line for a constructor parameter that has no plain name (a function, a RandomState), BacklitError where the
+        file cannot be written.
+
+        >>> import tempfile
+        >>> from backlit.estimators import MLPRegressor
+        >>> X = np.linspace(-1, 1, 20)[:, None]
+        >>> model = MLPRegressor(hidden_layer_sizes=(4,), solver="lbfgs", random_state=0).fit(X, X[:, 0] ** 2)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save(f"{folder}/parabola.safetensors")
+        ...     again = MLPRegressor.load(f"{folder}/parabola.safetensors")
+        >>> bool((again.predict(X) == model.predict(X)).all())
+        True
+        """
+        save_model(self.to_model(estimator=record_of(self)), path)
+
+    @classmethod
+    def load(cls: Any, path: str | Path, *, allow_non_finite: bool = False) -> Any:
+        """The estimator of a file that `save` wrote; it predicts the same bits.
+
+        A file that `backlit train` wrote is loaded too: X then holds the features that its encoder makes of a table.
+        Raises ModelError in one line: missing, damaged, from the future, of the other class, or with weights that are
+        not finite (unless allowed).
+        """
+        model = load_model(path, allow_non_finite=allow_non_finite)
+        try:
+            return restored(cls, model) if model.estimator is not None else cls.from_model(model)
+        except RecursionError:
+            raise ModelError(f"{path}: its estimator's description is nested too deep: the file is damaged") from None
+        except BacklitError as error:
+            raise ModelError(f"{path}: {error}") from None
+
+    def to_model(self: Any, *, estimator: Any = None) -> Model:
+        """The fitted network as a `backlit.Model`, which shares its arrays; for the verbs, ONNX and state dicts."""
+        check_is_fitted(self)
+        return Model(self._params, self._statistics, target=codec_of(self), estimator=estimator)
+
+    def to_onnx(self: Any, path: str | Path) -> None:
+        """Write ONNX: `outputs`, and for one label an example `probabilities` and `label`; see `backlit export`."""
+        from backlit.io.exchange.onnx import export_onnx
+
+        export_onnx(self.to_model(), path)
+
+    def to_state_dict(self: Any) -> dict[str, np.ndarray]:
+        """The weights under the names that PyTorch's `nn.Sequential` of the same layers has for them."""
+        from backlit.io.exchange.state_dicts import to_state_dict
+
+        check_is_fitted(self)
+        return to_state_dict(self._params, self._statistics)
+
+    def load_state_dict(self: Any, state: Any) -> Any:
+        """Put the weights of an `nn.Sequential` of the same layers into this fitted estimator.
+
+        Raises ModelError, and changes nothing, where they do not fit or are not finite.
+        """
+        from backlit.io.exchange.state_dicts import from_state_dict
+
+        check_is_fitted(self)
+        params, statistics = from_state_dict(self.network_, state)
+        if not np.isfinite(params.theta).all():
+            raise ModelError("the state dict holds NaN or infinity: give weights that are finite")
+        self._params = Parameters(self.network_, params.theta.astype(self._params.theta.dtype))
+        self._statistics = statistics
+        self._state = None  # the optimizer's memory was of other weights
+        return self
+
+    @classmethod
+    def from_scikit_learn(cls: Any, fitted: Any) -> Any:
+        """This class's estimator that predicts what a fitted one of scikit-learn's predicts.
+
+        Constructor parameters are taken over.  Raises ModelError for what is no fitted network, or of the other kind.
+        """
+        from backlit.io.exchange.scikit_learn import from_scikit_learn
+
+        model = from_scikit_learn(fitted)
+        estimator = cls.from_model(model, getattr(fitted, "classes_", None))
+        known = set(estimator.get_params(deep=False)) & set(fitted.get_params(deep=False))
+        estimator.set_params(**{name: value for name, value in fitted.get_params(deep=False).items()
+                                if name in known and not (name == "loss" and value == "log_loss")})  # fmt: skip
+        for name in ("feature_names_in_", "n_iter_", "t_", "loss_", "loss_curve_", "best_loss_", "validation_scores_",
+                     "best_validation_score_"):  # fmt: skip
+            if hasattr(fitted, name):
+                setattr(estimator, name, getattr(fitted, name))
+        return estimator
+
+    @classmethod
+    def from_model(cls: Any, model: Model, classes: Any = None) -> Any:
+        """The estimator of a `backlit.Model`, as `load_model` gives it; X then holds its features.
+
+        classes : labels, where the model names none.  Raises ModelError where its loss is not this class's.
+        """
+        estimator: Any = cls(**described_as(cls.__name__, model.net))
+        install(estimator, model)
+        output = model.net.layers[-1].activation.name
+        estimator.out_activation_ = SKLEARN_WORDS.get(output, output)
+        if cls.__name__ == "MLPClassifier":
+            found = np.arange(max(model.net.outputs, 2)) if classes is None else np.asarray(classes)
+            found = np.array(model.target.classes) if model.target is not None else found
+            several = model.target is None and output == "sigmoid" and model.net.outputs > 1
+            kind = "multilabel-indicator" if several else "binary" if len(found) == 2 else "multiclass"
+            set_classes(estimator, kind, found)
+        return estimator

@@ -1,0 +1,175 @@
+"""A fitted estimator as the "estimator" entry of a model file, and back.
+
+>>> from backlit.estimators import MLPRegressor
+>>> model = MLPRegressor(hidden_layer_sizes=(2,), solver="lbfgs", random_state=0).fit([[0.0], [1.0]], [0.0, 1.0])
+>>> record_of(model)["class"]
+'MLPRegressor'
+"""
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from backlit.core.network import Network
+from backlit.errors import BacklitError, ModelError
+from backlit.estimators.plain import decode, encode
+from backlit.io.models import Model
+from backlit.io.tables import TargetCodec
+from backlit.training import History
+from backlit.training.history import Epoch
+
+VERSION = 1
+DERIVED = {"network_", "history_", "classes_"}  # stored in their own way
+
+
+def record_of(estimator: Any) -> dict[str, Any]:
+    """The "estimator" entry of a model file."""
+    check_is_fitted(estimator)
+    try:
+        Network.from_dict(estimator.network_.to_dict())
+    except BacklitError as error:
+        raise ModelError(f"the network cannot be stored: {error}") from None
+    fitted = {k: v for k, v in vars(estimator).items() if k.endswith("_") and not k.startswith("_")}
+    return {
+        "version": VERSION,
+        "class": type(estimator).__name__,
+        "params": {name: stored(name, value) for name, value in estimator.get_params(deep=False).items()},
+        "fitted": {name: stored(name, value) for name, value in fitted.items() if name not in DERIVED},
+        "classes": stored("classes_", getattr(estimator, "classes_", None)),
+        "kind": kind_of(estimator),
+        "history": encode(estimator.history_.to_dict()),
+    }
+
+
+def stored(name: str, value: Any) -> Any:
+    """One value in plain JSON; the error names whose it is."""
+    try:
+        return encode(value)
+    except ModelError as error:
+        raise ModelError(
+            f"{name}: {error}: set it to a name or a number before save, or pickle the estimator"
+        ) from None
+
+
+def restored(cls: Any, model: Model) -> Any:
+    """The estimator that a record describes.  Raises BacklitError for a record that is not whole."""
+    record: Any = model.estimator
+    version = record.get("version") if isinstance(record, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise ModelError("its estimator names no version: the file is damaged")
+    if version > VERSION:
+        raise ModelError(
+            f"its estimator is of version {version}, and this Backlit reads up to {VERSION}: install a newer one"
+        )
+    if record.get("class") != cls.__name__:
+        raise ModelError(f"holds {str(record.get('class'))[:40]!r}: load it by that class, not by {cls.__name__}")
+    params, fitted = plain_mapping(record, "params"), plain_mapping(record, "fitted")
+    known = cls._get_param_names()
+    odd = next((name for name in params if name not in known), None)
+    if odd is not None:
+        raise ModelError(f"its parameter {odd[:40]!r} is not one of {cls.__name__}'s: the file is damaged or newer")
+    estimator = cls(**params)
+    try:
+        estimator._validate_params()
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"its parameters cannot be: {' '.join(str(error).split())}") from None
+    install(estimator, model)
+    set_fitted(estimator, fitted)
+    estimator.history_ = history_of(decode(record.get("history")))
+    if cls.__name__ == "MLPClassifier":
+        set_classes(estimator, record.get("kind"), decode(record.get("classes")))
+    return estimator
+
+
+def set_fitted(estimator: Any, fitted: dict[str, Any]) -> None:
+    """Set the fitted attributes; n_features_in_ must be the network's."""
+    for name, value in fitted.items():
+        fits = name.isidentifier() and name.endswith("_") and not name.startswith("_")
+        if not fits or isinstance(getattr(type(estimator), name, None), property):
+            raise ModelError(f"{name[:40]!r} is no fitted attribute: the file is damaged")
+        setattr(estimator, name, value)
+    inputs = estimator.network_.inputs
+    if estimator.n_features_in_ != inputs:
+        raise ModelError(f"n_features_in_ is not the network's {inputs} inputs: the file is damaged")
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is not None and np.shape(names) != (inputs,):
+        raise ModelError(f"feature_names_in_ does not name {inputs} inputs: the file is damaged")
+
+
+def plain_mapping(record: dict[str, Any], key: str) -> dict[str, Any]:
+    """One part of the record, decoded."""
+    part = record.get(key)
+    if not isinstance(part, dict):
+        raise ModelError(f"its {key} are missing: the file is damaged")
+    return {name: decode(value) for name, value in part.items()}
+
+
+def install(estimator: Any, model: Model) -> None:
+    """Put a model's network and arrays into an estimator, as `fit` would leave them."""
+    estimator.network_, estimator._params, estimator._statistics = model.net, model.params, model.statistics
+    estimator._state, estimator.history_, estimator.t_ = None, History(), 0
+    estimator.n_features_in_ = model.net.inputs
+    try:
+        estimator._random = check_random_state(estimator.random_state)
+    except ValueError:
+        raise ModelError("random_state: cannot seed a generator: the file is damaged") from None
+
+
+def history_of(stored: Any) -> History:
+    """The history that `History.to_dict` gave."""
+    try:
+        epochs = [Epoch(**{**epoch, "gradient_norms": tuple(epoch["gradient_norms"])}) for epoch in stored["epochs"]]
+        return History(epochs, stored["best_epoch"], str(stored["stopped"]))
+    except (TypeError, KeyError) as error:
+        raise ModelError(f"its history is not whole ({type(error).__name__}): the file is damaged") from None
+
+
+def kind_of(estimator: Any) -> str | None:
+    """What scikit-learn's `type_of_target` calls the classes; None for a regressor."""
+    labels = getattr(estimator, "_labels", None)
+    return None if labels is None else getattr(labels, "kind", None) or labels.y_type_
+
+
+def set_classes(estimator: Any, kind: Any, classes: Any) -> None:
+    """Let the estimator learn its classes from targets that hold each of them."""
+    each = classes if isinstance(classes, list) else [classes]
+    if not each or not all(map(holds_classes, each)):
+        raise ModelError("its classes are missing: the file is damaged")
+    if kind == "multiclass-multioutput":
+        n = max(len(part) for part in each)
+        y = np.column_stack([part[np.arange(n) % len(part)] for part in each])
+    elif kind == "multilabel-indicator":
+        y = np.eye(estimator.network_.outputs, dtype=int)
+    else:
+        y = each[0]
+    try:
+        estimator._set_classes(y)
+        encode_labels = getattr(estimator._labels, "encode", None) or estimator._labels.transform
+        outputs = encode_labels(y).shape[1]
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"its classes cannot be: {' '.join(str(error).split())}") from None
+    same = all(map(np.array_equal, [estimator.classes_] if len(each) == 1 else estimator.classes_, each))
+    if outputs != estimator.network_.outputs or not same or kind_of(estimator) != kind:
+        raise ModelError(f"its classes do not fit {estimator.network_.outputs} outputs: the file is damaged")
+
+
+def holds_classes(part: Any) -> bool:
+    """Whether this is a vector of finite labels."""
+    if not isinstance(part, np.ndarray) or part.ndim != 1 or not part.size:
+        return False
+    return part.dtype.kind != "f" or bool(np.isfinite(part).all())
+
+
+def codec_of(estimator: Any) -> TargetCodec | None:
+    """What the outputs mean in plain labels; None where an example has several labels, or labels of no plain type."""
+    classes = getattr(estimator, "classes_", None)
+    if classes is None:
+        return TargetCodec("target", "regression") if estimator.network_.outputs == 1 else None
+    if kind_of(estimator) not in ("binary", "multiclass"):
+        return None
+    labels = tuple(np.asarray(classes).tolist())
+    kinds = {type(label) for label in labels}
+    plain = len(kinds) == 1 and kinds <= {bool, int, float, str}
+    return TargetCodec("target", "classification", labels) if plain else None

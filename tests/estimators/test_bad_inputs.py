@@ -1,0 +1,88 @@
+"""The table of scripts/bad_inputs.py: bad inputs are typed errors that name the argument, and change nothing."""
+
+import warnings
+
+import numpy as np
+import pytest
+from tests.scripts import load_script
+
+from backlit.errors import Divergence
+from backlit.estimators import MLPClassifier, MLPRegressor
+from backlit.estimators.guard import unchanged_on_error
+
+bad_inputs = load_script("bad_inputs")
+CASES = list(bad_inputs.cases())
+USABLE = list(bad_inputs.usable())
+
+
+def test_there_are_three_hundred_and_more():
+    assert len(CASES) >= 300
+    assert len({(case.kind, case.name) for case in CASES}) == len(CASES)
+
+
+@pytest.mark.parametrize("kind", ["classifier", "regressor"])
+def test_each_is_an_error_that_names_the_argument_and_changes_nothing(kind):
+    faults = [f"{case.name}: {said}" for case in CASES if case.kind == kind and (said := bad_inputs.fault(case))]
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize(("name", "value"), USABLE, ids=[name for name, _ in USABLE])
+def test_odd_inputs_work(name, value):
+    assert not bad_inputs.unusable(name, value)
+
+
+def test_the_table_sees_a_call_that_works_a_line_that_names_nothing_and_a_change():
+    """Test the tester."""
+    X, y = bad_inputs.X, bad_inputs.LABELS
+
+    def change(model):
+        model.t_ += 1
+        raise ValueError("X")
+
+    for call, said in [
+        (lambda m: m.predict(X), "no error"), (lambda m: m.predict(X[:, :2]), "does not name nothing"),
+        (change, "the fitted state changed"), (lambda m: m.nothing.more[1], "does not name"),
+        (lambda m: {}[1], "of the wrong kind"),
+    ]:  # fmt: skip
+        words = ("X",) if call is change else ("nothing at all",)
+        found = bad_inputs.fault(bad_inputs.Case("planted", "classifier", call, words))
+        assert said.removesuffix(" nothing") in found
+    assert bad_inputs.fault(bad_inputs.Case("good", "classifier", lambda m: m.fit(X[:, :0], y), ("feature",))) == ""
+
+
+def test_what_diverges_keeps_its_last_finite_parameters():
+    X = bad_inputs.X
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = MLPRegressor(hidden_layer_sizes=(4,), max_iter=2, random_state=0).fit(X, bad_inputs.NUMBERS)
+        with pytest.raises(Divergence, match="diverged"):
+            model.fit(X, np.full(24, 1e300))
+    assert np.isfinite(model.coefs_[0]).all()
+
+
+def test_a_warning_points_to_the_line_that_called(recwarn):
+    for call in (
+        lambda: MLPClassifier((2,), max_iter=1).fit(bad_inputs.X, bad_inputs.LABELS),
+        lambda: MLPClassifier((2,), solver="lbfgs", max_iter=1).fit(bad_inputs.X, bad_inputs.LABELS),
+    ):
+        warnings.simplefilter("always")
+        recwarn.clear()
+        call()
+        assert [each.filename for each in recwarn if "test_bad_inputs" not in each.filename] == []
+        assert len(recwarn)
+
+
+def test_the_generator_is_put_back():
+    class Draws:
+        def __init__(self):
+            self._random = np.random.RandomState(0)
+
+        @unchanged_on_error
+        def fit(self):
+            self._random.randint(9)
+            raise ValueError("drawn")
+
+    model = Draws()
+    with pytest.raises(ValueError, match="drawn"):
+        model.fit()
+    assert model._random.randint(10**6) == np.random.RandomState(0).randint(10**6)
