@@ -57,7 +57,7 @@ class Recipe:
 
     memory_limit : bytes that a step may take, parameters, optimizer and workspace together; activations are computed
     again where they would not fit.  The numbers stay the same, to the bit.  The reference engine has no such limit.
-    alpha : where given, each batch has an L2 of its own in place of the network's: C = (Σ w_i ℓ_i + (α/2) Σ ‖W‖²) / Σ w_i,
+    alpha : where given, each batch has an L2 of its own, not the network's: C = (Σ w_i ℓ_i + (α/2) Σ ‖W‖²) / Σ w_i,
     which is how scikit-learn means `alpha`; the short last batch of an epoch is pulled the more.
     """
 
