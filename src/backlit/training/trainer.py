@@ -85,7 +85,7 @@ def fit(
         settings.alpha,
     )
     engine = get_engine(settings.engine, recipe)
-    if data.is_sparse or (validation is not None and validation.is_sparse):
+    if (isinstance(data, Data) and data.is_sparse) or (validation is not None and validation.is_sparse):
         engine = DenseBatches(engine, settings.batch_size)
     run = Run(
         net,
