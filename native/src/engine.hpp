@@ -104,7 +104,9 @@ template <class T> class Network {
     void gradient(int l, const Batch<T>& batch, int t, i64 first, i64 last, T* to, T* grad) {
         const LayerPlan& q = layer(l);
         const T *delta = at(q.delta), *below = activation(l - 1, batch);
-        if (q.own_gradient)
+        if (q.own_gradient && q.n_in < k.lanes)
+            k.product_of_few_inputs(last - first, q.n_in, batch.m, delta + first, q.n, below, to, panel(t));
+        else if (q.own_gradient)
             k.product(last - first, q.n_in, batch.m, delta + first, 1, q.n, below, q.n_in, false, to, q.n_in, panel(t));
         else
             blas.product(last - first, q.n_in, batch.m, delta + first, q.n, true, below, q.n_in, false, to, q.n_in, false);

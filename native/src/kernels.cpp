@@ -46,6 +46,7 @@ template <class T> Kernels<T> table() {
     t.softmax_pull_back = softmax_pull_back<T>;
     t.product_transposed = product_transposed<T>;
     t.product = product<T>;
+    t.product_of_few_inputs = product_of_few_inputs<T>;
     t.pack_transposed = pack_transposed<T>;
     t.layer_norm = layer_norm<T>;
     t.layer_norm_back = layer_norm_back<T>;

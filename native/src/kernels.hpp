@@ -46,6 +46,7 @@ template <class T> struct Kernels {
     void (*product_transposed)(i64 m, i64 n, i64 k, const T* A, const T* W, const T* packed, const T* bias, T* C, i64 ldc,
                                T* scratch);
     void (*product)(i64 m, i64 n, i64 k, const T* A, i64 rs, i64 ks, const T* B, i64 ldb, bool add, T* C, i64 ldc, T* scratch);
+    void (*product_of_few_inputs)(i64 units, i64 n_in, i64 m, const T* D, i64 ld, const T* X, T* C, T* scratch);
     void (*pack_transposed)(const T* W, i64 n, i64 k, i64 first, i64 last, T* packed);
 
     void (*layer_norm)(T* z, T* inverse_std, const T* gamma, const T* beta, T eps, T* u, i64 m, i64 n);

@@ -117,6 +117,19 @@ void product(i64 m, i64 n, i64 k, const T* A, i64 rs, i64 ks, const T* B, i64 ld
                });
 }
 
+// core.passes [BP4] with few inputs: C (units, n_in) = Dᵀ X from D (m, ld) and X (m, n_in), computed as (Xᵀ D)ᵀ, so that
+// the lanes are units.
+template <class T>
+void product_of_few_inputs(i64 units, i64 n_in, i64 m, const T* D, i64 ld, const T* X, T* C, T* scratch) {
+    T transposed[N<T> * panel<T>];
+    for (i64 j = 0; j < units; j += panel<T>) {
+        const i64 columns = units - j < panel<T> ? units - j : panel<T>;
+        product<T>(n_in, columns, m, X, 1, n_in, D + j, ld, false, transposed, panel<T>, scratch);
+        for (i64 i = 0; i < columns; ++i)
+            for (i64 p = 0; p < n_in; ++p) C[(j + i) * n_in + p] = transposed[p * panel<T> + i];
+    }
+}
+
 template <class T, bool high, int... i> INLINE V<T> zip(V<T> a, V<T> b, std::integer_sequence<int, i...>) {
     return __builtin_shufflevector(a, b, ((i % 2) * N<T> + i / 2 + (high ? N<T> / 2 : 0))...);
 }

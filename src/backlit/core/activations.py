@@ -290,6 +290,8 @@ FAMILIES = {"leaky_relu": leaky_relu, "elu": elu}
 def get_activation(spec: str | Mapping[str, Any] | Activation) -> Activation:
     """Look an activation up by name, by `{"name": ..., "alpha": ...}`, or take one as it is.
 
+    "softmax[3,2]" is softmax by groups, see `backlit.core.groups`.
+
     Raises ProblemError for an unknown name or parameter, with the nearest names.
 
     >>> get_activation({"name": "leaky_relu", "alpha": 0.2}).derivative(np.array([-1.0]))
@@ -297,5 +299,11 @@ def get_activation(spec: str | Mapping[str, Any] | Activation) -> Activation:
     """
     if isinstance(spec, Activation):
         return spec
+    if isinstance(spec, str) and spec.startswith("softmax["):
+        from backlit.core.groups import read_groups  # which is made of this file's pieces
+
+        grouped = read_groups(spec)
+        if grouped is not None:
+            return grouped
     name, parameters = read_spec(spec, "activation", ACTIVATIONS, dict.fromkeys(FAMILIES, ("alpha",)))
     return FAMILIES[name](**parameters) if parameters else ACTIVATIONS[name]

@@ -134,7 +134,7 @@ class Network:
         object.__setattr__(self, "l2", finite_number(l2, "l2", low=0.0))
         for l, layer in self.numbered():
             self._check_skip(l, layer)
-            if layer.activation.name == "softmax" and l < self.L:
+            if layer.activation.name.startswith("softmax") and l < self.L:
                 raise ProblemError(f"layer {l} is softmax, which is for the output: use it in layer {self.L} only")
 
     def _check_skip(self, l: int, layer: Dense) -> None:

@@ -4,13 +4,15 @@
 """
 
 import logging
-from functools import lru_cache
+from functools import lru_cache, partial
 
+from backlit.engine.dense_batches import DenseBatches
 from backlit.engine.protocol import Data, Engine, EpochResult, Recipe, State
 from backlit.engine.reference import ReferenceEngine
+from backlit.engine.shared_l2 import SharedL2
 from backlit.errors import ProblemError, near
 
-__all__ = ["Data", "Engine", "EpochResult", "Recipe", "ReferenceEngine", "State", "get_engine"]
+__all__ = ["Data", "DenseBatches", "Engine", "EpochResult", "Recipe", "ReferenceEngine", "State", "get_engine"]
 
 ENGINES = ("auto", "native", "reference")
 
@@ -24,6 +26,8 @@ def get_engine(name: str, recipe: Recipe) -> Engine:
 
     if name not in ENGINES:
         raise ProblemError(f"unknown engine {name!r}: {near(name, ENGINES)}")
+    if recipe.alpha:
+        return SharedL2(recipe, partial(get_engine, name))
     if name == "reference":
         return ReferenceEngine(recipe)
     reason = why_not(recipe)

@@ -5,7 +5,7 @@ The trainer knows these few methods only, so one engine takes another's place wi
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -21,20 +21,42 @@ Array = np.ndarray
 class Data:
     """Examples as an engine takes them, checked and in the parameters' dtype.
 
-    X : (n, n_0), C-contiguous.  Y : (n, n_L), as `as_targets` makes it.  sample_weight : (n,) ≥ 0, or None.
+    X : (n, n_0), C-contiguous, or for `DenseBatches` a CSR matrix.  Y : (n, n_L), as `as_targets` makes it.
+    sample_weight : (n,) ≥ 0, or None.
     """
 
-    X: Array
+    X: Any
     Y: Array
     sample_weight: Array | None = None
 
     def __len__(self) -> int:
-        return len(self.X)
+        return self.X.shape[0]
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether X is a sparse matrix."""
+        return not isinstance(self.X, np.ndarray)
+
+    def rows(self, rows: Array) -> "Data":
+        """Some rows, dense."""
+        X = np.asarray(self.X[rows].toarray(), order="C") if self.is_sparse else self.X[rows]
+        return Data(X, self.Y[rows], None if self.sample_weight is None else self.sample_weight[rows])
+
+    def take(self, rows: Array) -> "Data":
+        """Some rows, sparse where X is."""
+        return Data(self.X[rows], self.Y[rows], None if self.sample_weight is None else self.sample_weight[rows])
+
+    def weight(self) -> float:
+        """The sum of the weights, of the examples where they have none."""
+        return float(len(self) if self.sample_weight is None else self.sample_weight.sum(dtype=np.float64))
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What stays the same from the first step to the last."""
+    """What stays the same from the first step to the last.
+
+    alpha : where given, each batch has an L2 of alpha over its weight in place of the network's, see `shared_l2`.
+    """
 
     net: Network
     optimizer: Optimizer
@@ -45,6 +67,7 @@ class Recipe:
     n_threads: int | None = (
         None  # None: what the machine and OMP_NUM_THREADS allow; the reference engine has no use for it
     )
+    alpha: float | None = None
 
 
 @dataclass

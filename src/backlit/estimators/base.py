@@ -1,79 +1,48 @@
-"""What the classifier and the regressor share: from constructor parameters to a network, settings and a fit.
+"""What the classifier and the regressor share: `fit`, `partial_fit`, and what a fit leaves.
 
-The constructor parameters of scikit-learn's `MLPClassifier` and `MLPRegressor` keep their names, defaults and meaning.
-Beyond them: `activation` takes every activation of Backlit and a tuple of one a hidden layer; `norm`, `dropout`,
-`init`, `clip_norm`, `engine` and `n_threads` are new.
+See `backlit.estimators.parameters` for the constructor's parameters.
 """
 
 import warnings
-from collections.abc import Iterable
-from functools import partial
-from math import ceil
-from numbers import Integral, Real
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
 
-from backlit.core.network import Dense, Network
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters
-from backlit.engine import Data, Engine, Recipe, State, get_engine
+from backlit.core.activations import Activation
+from backlit.core.losses import Loss
+from backlit.core.network import Network
+from backlit.engine import Data, DenseBatches, Engine, Recipe, State, get_engine
+from backlit.engine.shared_l2 import with_l2
 from backlit.errors import ProblemError
+from backlit.estimators.building import build_network, draw_parameters
+from backlit.estimators.fitting import batch_size_of, record, run_training, settings_of, warn_of_end
 from backlit.estimators.guard import refuse_no_numbers, unchanged_on_error
+from backlit.estimators.holding_out import hold_out
 from backlit.estimators.inspection import Inspection
-from backlit.estimators.lbfgs import fit_lbfgs, take_moments
-from backlit.estimators.options import ACTIVATION_NAMES, optimizer_of, rate_is_spent, schedule_of
+from backlit.estimators.lbfgs import check_lbfgs, fit_lbfgs, take_moments
+from backlit.estimators.options import monitor_of, optimizer_of
+from backlit.estimators.parameters import CONSTRAINTS
 from backlit.estimators.persistence import Persistence
-from backlit.training import History, Settings
-from backlit.training import fit as train
+from backlit.estimators.scoring import check_scorer
+from backlit.estimators.stopping import Stopping
+from backlit.training import History
 
 Array = np.ndarray
-POSITIVE, NOT_NEGATIVE = Interval(Real, 0, None, closed="neither"), Interval(Real, 0, None, closed="left")
-COUNT, SHARE = Interval(Integral, 1, None, closed="left"), Interval(Real, 0, 1, closed="left")
 
 
 class BaseMLP(Inspection, Persistence, BaseEstimator):
     """The fit, and the attributes that it leaves; the subclasses say what the outputs and the loss are."""
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "hidden_layer_sizes": ["array-like", COUNT],
-        "activation": [str, dict, list, tuple],
-        "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
-        "alpha": [NOT_NEGATIVE],
-        "batch_size": [StrOptions({"auto"}), COUNT],
-        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
-        "learning_rate_init": [POSITIVE],
-        "power_t": [NOT_NEGATIVE],
-        "max_iter": [COUNT],
-        "shuffle": ["boolean"],
-        "random_state": ["random_state"],
-        "tol": [NOT_NEGATIVE],
-        "verbose": ["verbose"],
-        "warm_start": ["boolean"],
-        "momentum": [Interval(Real, 0, 1, closed="both")],
-        "nesterovs_momentum": ["boolean"],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [SHARE],
-        "beta_1": [SHARE],
-        "beta_2": [SHARE],
-        "epsilon": [POSITIVE],
-        "n_iter_no_change": [COUNT],
-        "max_fun": [COUNT],
-        "norm": [StrOptions({"batch", "layer"}), None],
-        "dropout": [SHARE],
-        "init": [str, dict],
-        "clip_norm": [POSITIVE, None],
-        "engine": [str],
-        "n_threads": [COUNT, None],
-    }
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
+    _numeric = False
 
     _state: State | None  # of the stochastic solvers, kept from one partial_fit to the next
+    _stopping: Stopping | None  # of partial_fit with early stopping
 
     # --- what a subclass gives ---
 
@@ -81,24 +50,52 @@ class BaseMLP(Inspection, Persistence, BaseEstimator):
         """Y (n, n_L), from y as the caller gave it."""
         raise TypeError(f"{type(self).__name__} reads no targets")
 
-    def _output(self) -> tuple[str, Any]:
-        """Activation of the output, and loss."""
+    def _decode(self, outputs: Array) -> Any:
+        """Predictions, in the shape and type of y, from outputs (n, n_L)."""
+        raise TypeError(f"{type(self).__name__} decodes no outputs")
+
+    def _output(self) -> tuple[str, Activation, Loss]:
+        """scikit-learn's word for the output's activation, the activation, and the loss."""
         raise TypeError(f"{type(self).__name__} names no loss")
 
-    def _validation_score(self, held_out: Data, engine: Engine, params: Parameters, statistics: Statistics) -> float:
-        """Accuracy or R² on held-out examples."""
+    def _score_of(self, y: Any, predicted: Any, sample_weight: Array | None) -> float:
+        """Accuracy or R²."""
         raise TypeError(f"{type(self).__name__} has no score")
 
-    def _stratify(self, y: Any) -> Any:
-        """What to stratify the held-out examples by."""
+    def _strata(self, Y: Array) -> Array | None:
+        """A number for each class that the held-out examples are to hold by its share, (n,)."""
         return None
+
+    def _class_weights(self, y: Any) -> Array | None:
+        """What class_weight multiplies each example's weight by, (n,)."""
+        return None
+
+    def _check_same_classes(self, y: Any) -> None:
+        """Raise ValueError where y has other classes than before, which warm_start cannot go on with."""
+
+    def _to_learn(self, Y: Array) -> Array:
+        """The targets as they are learned."""
+        return Y
 
     # --- fit ---
 
     @unchanged_on_error
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Train on X (n, n_features) and y, with optional weights (n,).
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        validation_data: Any = None,
+        checkpoint: Any = None,
+        checkpoint_every: int | None = None,
+    ) -> Self:
+        """Train on X (n, n_features), dense or sparse, and y, with optional weights (n,).
 
+        validation_data : (X, y) or (X, y, sample_weight) to measure the validation loss and score on after each epoch;
+        with early_stopping in place of examples held out.  checkpoint : a folder; where it holds a checkpoint of this
+        same fit, training goes on from there.  checkpoint_every : batches from one checkpoint to the next, None: one
+        an epoch.
         Raises ValueError for what cannot be used; Divergence, a ValueError, where training leaves the finite numbers
         (the estimator then holds the last finite parameters).
         """
@@ -108,23 +105,71 @@ class BaseMLP(Inspection, Persistence, BaseEstimator):
         if not go_on:
             self._start(data)
         self._check_shapes(data)
-        self._state = None  # warm_start keeps what was learned, not the optimizer's memory
+        self._state, self._stopping = None, None  # warm_start keeps what was learned, not the optimizer's memory
         if self.solver == "lbfgs":
+            check_lbfgs(self, validation_data, checkpoint)
             return self._fit_lbfgs(data)
-        data, held_out = self._hold_out(data) if self.early_stopping else (data, None)
-        return self._fit_stochastic(data, held_out)
+        data, held_out = self._validation(data, validation_data)
+        settings = settings_of(self, len(data), self.max_iter)
+        outcome = run_training(self, self._smooth(data), held_out, settings, checkpoint, checkpoint_every)
+        warn_of_end(self, outcome.history.stopped)
+        return self
 
-    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, first: bool) -> Self:
+    def _validation(self, data: Data, given: Any) -> tuple[Data, Data | None]:
+        """Examples to learn from, and examples to measure on: those given, or with early stopping some held out."""
+        check_scorer(self)
+        if given is not None:
+            return data, self._read_validation(given)
+        if self.early_stopping:
+            kept, out = hold_out(data, self._strata(data.Y), self.validation_fraction, self._draw_seed())
+            return data.take(kept), data.take(out)
+        if monitor_of(self) != "loss":
+            raise ProblemError(
+                f"monitor={self.monitor!r} needs examples to measure on: set early_stopping=True, which holds some "
+                f"out, or give fit validation_data=(X, y)"
+            )
+        return data, None
+
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, validation_data: Any, first: bool) -> Self:
         if self.solver == "lbfgs":
             raise AttributeError("partial_fit is only available for stochastic optimizers: solver is lbfgs")
-        if self.early_stopping:
-            raise ValueError("partial_fit does not support early_stopping=True: it sees no held-out examples")
         self._validate_params()
         data = self._read(X, y, sample_weight, first=first, new_targets=False)  # the caller named the classes
         if first:
             self._start(data)
         self._check_shapes(data)
-        return self._fit_stochastic(data, None, epochs=1)
+        held_out = None if validation_data is None else self._read_validation(validation_data)
+        if self.early_stopping:
+            return self._partial_fit_until_tired(data, held_out)
+        if held_out is None and monitor_of(self) != "loss":
+            raise ProblemError(f"monitor={self.monitor!r} needs validation_data=(X, y), or early_stopping=True")
+        run_training(self, self._smooth(data), held_out, settings_of(self, len(data), 1))
+        return self
+
+    def _partial_fit_until_tired(self, data: Data, held_out: Data | None) -> Self:
+        """A pass, and a look at the held-out sample; nothing at all once patience has been spent."""
+        if self._stopping is None:
+            settings = settings_of(self, len(data), 1)
+            self._stopping = Stopping.start(settings, self.validation_fraction, self._draw_seed())
+            self.stopped_ = ""
+        if self.stopped_ == "patience":
+            return self
+        if held_out is None:
+            data = self._stopping.split(data)
+            held_out = self._stopping.sample
+        if not len(data):  # all of a small call was held out
+            record(self, 0, 0)
+            return self
+        settings = settings_of(self, len(data), 1)
+        told = replace(settings, monitor="loss", patience=None, restore_best=False)  # the trainer's end with the call
+        run_training(self, self._smooth(data), held_out, told)
+        if self._state is not None and self._stopping.see(self.history_.epochs[-1], self._state):
+            self.history_.stopped = self.stopped_ = "patience"
+        elif self.stopped_ == "epochs":
+            self.stopped_ = ""
+        return self
+
+    # --- examples ---
 
     def _read(self, X: Any, y: Any, sample_weight: Any, *, first: bool, new_targets: bool) -> Data:
         refuse_no_numbers(X, "X")
@@ -135,161 +180,82 @@ class BaseMLP(Inspection, Persistence, BaseEstimator):
             y,
             multi_output=True,
             y_numeric=self._numeric,
+            accept_sparse="csr",
             dtype=(np.float64, np.float32),
             order="C",
             reset=first,
         )
+        if not first and self.warm_start:
+            self._check_same_classes(y)
+        return self._as_data(X, y, sample_weight, new_targets)
+
+    def _as_data(self, X: Any, y: Any, sample_weight: Any, new_targets: bool, balanced: bool = True) -> Data:
         y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, X, ensure_non_negative=True)
         if weight is not None and not weight.any():
             raise ValueError("sample_weight is zero everywhere: give at least one example a weight above 0")
         Y = np.ascontiguousarray(self._read_targets(y, new_targets), dtype=X.dtype)
+        by_class = self._class_weights(y) if balanced else None
+        if by_class is not None:
+            weight = by_class if weight is None else weight * by_class
         return Data(X, Y, None if weight is None else weight.astype(X.dtype))
 
-    _numeric = False
+    def _read_validation(self, given: Any) -> Data:
+        """Data from (X, y) or (X, y, sample_weight), in the dtype of the parameters."""
+        if not isinstance(given, tuple | list) or len(given) not in (2, 3):
+            raise ProblemError(
+                f"validation_data must be (X, y) or (X, y, sample_weight), not {type(given).__name__} of "
+                f"{len(given) if hasattr(given, '__len__') else 'no'} parts"
+            )
+        refuse_no_numbers(given[0], "validation_data: X")
+        refuse_no_numbers(given[1], "validation_data: y")
+        X, y = validate_data(
+            self,
+            *given[:2],
+            multi_output=True,
+            y_numeric=self._numeric,
+            accept_sparse="csr",
+            dtype=self._params.theta.dtype,
+            order="C",
+            reset=False,
+        )
+        data = self._as_data(X, y, given[2] if len(given) == 3 else None, False, balanced=False)
+        self._check_shapes(data)
+        return data
+
+    def _smooth(self, data: Data) -> Data:
+        return Data(data.X, self._to_learn(data.Y), data.sample_weight)
+
+    # --- the network ---
 
     def _start(self, data: Data) -> None:
         """Make the network and draw its parameters."""
         self._random = check_random_state(self.random_state)
-        self.network_ = self._build(data)
-        X = data.X if self._scheme().get("scheme") == "lsuv" else None
-        self._params = self.network_.init(self._scheme(), seed=self._draw_seed(), X=X, dtype=data.X.dtype)
-        self._statistics = Statistics(self.network_, data.X.dtype)
-        self._state = None
+        self.out_activation_, phi, loss = self._output()
+        l2 = self.alpha / self._weight_of_batch(data)
+        self.network_ = build_network(self, data.X.shape[1], data.Y.shape[1], phi, loss, l2)
+        self._params, self._statistics = draw_parameters(self, self.network_, data, self._draw_seed())
+        self._state, self._stopping = None, None
         self.history_ = History()
         self.t_ = 0
-
-    def _scheme(self) -> dict[str, Any]:
-        return {"scheme": self.init} if isinstance(self.init, str) else dict(self.init)
 
     def _draw_seed(self) -> int:
         return int(self._random.randint(2**31 - 1))
 
-    def _build(self, data: Data) -> Network:
-        sizes = self.hidden_layer_sizes
-        sizes = list(sizes) if isinstance(sizes, Iterable) else [sizes]
-        if any(not isinstance(size, Integral) or size <= 0 for size in sizes):
-            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
-        layers = [
-            Dense(int(size), activation, norm=self.norm, dropout=self.dropout)
-            for size, activation in zip(sizes, self._activations(len(sizes)), strict=True)
-        ]
-        self.out_activation_, loss = self._output()
-        output = Dense(data.Y.shape[1], ACTIVATION_NAMES.get(self.out_activation_, self.out_activation_))
-        return Network(data.X.shape[1], [*layers, output], loss=loss, l2=self.alpha / self._weight_of_batch(data))
-
     def _weight_of_batch(self, data: Data) -> float:
-        """The sum of the weights in a batch, which scikit-learn divides alpha by; over minibatches, its mean."""
-        share = 1.0 if self.solver == "lbfgs" else self._batch(len(data)) / len(data)
-        return share * float(len(data) if data.sample_weight is None else data.sample_weight.sum())
-
-    def _activations(self, n_hidden: int) -> list[Any]:
-        given = self.activation
-        each = list(given) if isinstance(given, list | tuple) else [given] * n_hidden
-        if len(each) != n_hidden:
-            raise ProblemError(f"activation names {len(each)} layers, but hidden_layer_sizes has {n_hidden}")
-        return [ACTIVATION_NAMES.get(name, name) if isinstance(name, str) else name for name in each]
-
-    def _batch(self, n: int) -> int:
-        if self.batch_size != "auto" and self.batch_size > n:
-            warnings.warn("Got `batch_size` larger than the sample size. It is going to be clipped", stacklevel=5)
-        return min(200 if self.batch_size == "auto" else self.batch_size, n)
+        """The mean weight of a batch: `network_.l2` is alpha over it, though each batch has its own (`SharedL2`)."""
+        share = 1.0 if self.solver == "lbfgs" else batch_size_of(self, len(data)) / len(data)
+        return share * data.weight()
 
     def _check_shapes(self, data: Data) -> None:
         if data.Y.shape[1] != self.network_.outputs:
             raise ValueError(f"y has {data.Y.shape[1]} outputs, but the network was built for {self.network_.outputs}")
 
-    def _hold_out(self, data: Data) -> tuple[Data, Data]:
-        """Examples to learn from and examples to score by; those of weight 0 can be neither."""
-        rows = np.arange(len(data)) if data.sample_weight is None else np.flatnonzero(data.sample_weight)
-        n_held_out = ceil(self.validation_fraction * len(rows))
-        if n_held_out < 2:
-            raise ValueError(
-                f"The validation set is too small: n_samples = {len(rows)} and validation_fraction = "
-                f"{self.validation_fraction:g} make {n_held_out} of at least 2. Increase validation_fraction, or set "
-                f"early_stopping=False"
-            )
-        labels = self._stratify(data.Y[rows])
-        if labels is not None:  # only where both parts can hold every class
-            counts = np.unique(labels, return_counts=True)[1]
-            labels = labels if counts.min() > 1 and len(counts) <= min(n_held_out, len(rows) - n_held_out) else None
-        kept, held_out = train_test_split(rows, test_size=n_held_out, random_state=self._draw_seed(), stratify=labels)
-        return take(data, kept), take(data, held_out)
-
-    def _settings(self, n: int, epochs: int) -> Settings:
-        return Settings(
-            epochs=epochs,
-            batch_size=self._batch(n),
-            optimizer=optimizer_of(self),
-            schedule=schedule_of(self, n),
-            clip_norm=self.clip_norm,
-            shuffle=self.shuffle,
-            monitor="validation_score" if self.early_stopping else "loss",
-            patience=None if self._adapts() else self.n_iter_no_change,
-            tol=self.tol,
-            restore_best=self.early_stopping,
-            seed=self._draw_seed(),
-            engine=self.engine,
-            n_threads=self.n_threads,
-        )
-
-    def _adapts(self) -> bool:
-        return self.learning_rate == "adaptive" and self.solver == "sgd"
-
-    def _fit_stochastic(self, data: Data, held_out: Data | None, epochs: int | None = None) -> Self:
-        before, settings = len(self.history_), self._settings(len(data), epochs or self.max_iter)
-        if self._state is None:
-            slots = settings.optimizer.init(self._params.theta)
-            self._state = State(self._params, slots, self._statistics)
-        outcome = train(
-            self.network_,
-            self._params,
-            data,
-            settings,
-            validation=held_out,
-            score=None if held_out is None else partial(self._validation_score, held_out),
-            callbacks=[rate_is_spent] if self._adapts() else [],
-            progress=bool(self.verbose),
-            state=self._state,
-            history=self.history_,
-        )
-        self._params, self._statistics, self._state = outcome.params, outcome.statistics, outcome.state
-        self._record(len(self.history_) - before, len(data))
-        if outcome.divergence is not None:
-            raise outcome.divergence
-        self._warn(outcome.history.stopped, epochs)
-        return self
-
-    def _warn(self, stopped: str, epochs: int | None) -> None:
-        if stopped == "interrupted":
-            warnings.warn("Training interrupted by user.", stacklevel=5)
-        if stopped == "epochs" and epochs is None:
-            message = f"Maximum iterations ({self.max_iter}) reached and the optimization hasn't converged yet."
-            warnings.warn(f"Stochastic Optimizer: {message}", ConvergenceWarning, stacklevel=5)
-
-    def _record(self, epochs: int, n: int) -> None:
-        """Leave scikit-learn's fitted attributes."""
-        self.n_iter_ = epochs
-        self.t_ += epochs * n
-        self.loss_curve_ = self.history_.column("loss")
-        if self.loss_curve_:
-            self.loss_ = self.loss_curve_[-1]
-        scores = [s for s in self.history_.column("validation_score") if s is not None]
-        self.validation_scores_ = scores if self.early_stopping else None
-        self.best_validation_score_ = max(scores, default=None) if self.early_stopping else None
-        self.best_loss_ = None if self.early_stopping else min(self.loss_curve_, default=None)
-
     def _fit_lbfgs(self, data: Data) -> Self:
-        recipe = Recipe(self.network_, optimizer_of(self), len(data), n_threads=self.n_threads)
-        engine = get_engine(self.engine, recipe)
-        if self.dropout:
-            raise ValueError(
-                "dropout draws a mask for each step, which lbfgs cannot follow: set dropout=0 or solver=adam"
-            )
         found = fit_lbfgs(
-            engine,
+            self._engine(len(data), data.is_sparse, with_l2(self.network_, self.alpha / data.weight())),
             self._params,
-            data,
+            self._smooth(data),
             max_iter=self.max_iter,
             max_fun=self.max_fun,
             tol=self.tol,
@@ -298,7 +264,7 @@ class BaseMLP(Inspection, Persistence, BaseEstimator):
         self.loss_, self.n_iter_ = float(found.fun), int(found.nit)
         if not np.isfinite(self._params.theta).all():
             raise ValueError("Solver produced non-finite parameter weights: scale the inputs")
-        take_moments(self._statistics, self._params, data.X)
+        take_moments(self._statistics, self._params, data)
         if found.status:
             message = f"lbfgs failed to converge after {self.n_iter_} iterations: {found.message}"
             warnings.warn(message, ConvergenceWarning, stacklevel=4)
@@ -306,16 +272,27 @@ class BaseMLP(Inspection, Persistence, BaseEstimator):
 
     # --- predict ---
 
+    def _engine(self, batch_size: int, sparse: bool, net: Network | None = None) -> Engine:
+        recipe = Recipe(net or self.network_, optimizer_of(self), batch_size, n_threads=self.n_threads)
+        engine = get_engine(self.engine, recipe)
+        return DenseBatches(engine, batch_size) if sparse else engine
+
     def _outputs(self, X: Any) -> Array:
         """a_L (n, n_L)."""
         check_is_fitted(self)
         refuse_no_numbers(X, "X")
-        X = validate_data(self, X, dtype=(np.float64, np.float32), order="C", reset=False)
-        engine = get_engine(self.engine, Recipe(self.network_, optimizer_of(self), 1, n_threads=self.n_threads))
+        X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), order="C", reset=False)
+        engine = self._engine(1, not isinstance(X, np.ndarray))
         return engine.predict(self._params, self._statistics, X.astype(self._params.theta.dtype, copy=False))
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "network_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.target_tags.multi_output = True
+        return tags
 
     @property
     def coefs_(self) -> list[Array]:
@@ -340,8 +317,3 @@ class BaseMLP(Inspection, Persistence, BaseEstimator):
         """Output units."""
         check_is_fitted(self)
         return self.network_.outputs
-
-
-def take(data: Data, rows: Array) -> Data:
-    """Some rows of the data."""
-    return Data(data.X[rows], data.Y[rows], None if data.sample_weight is None else data.sample_weight[rows])

@@ -1,19 +1,21 @@
-"""The classifier: softmax for several classes, one sigmoid for two, a sigmoid a label for multilabel targets."""
+"""The classifier: softmax for several classes, one sigmoid for two, and a sigmoid or a softmax a label for several."""
 
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
-from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters
-from backlit.engine import Data, Engine
+from backlit.core.activations import Activation
+from backlit.core.losses import Loss
 from backlit.estimators.base import Array, BaseMLP
-from backlit.estimators.guard import refuse_mixed_labels, unchanged_on_error
+from backlit.estimators.guard import check_class_weight, refuse_mixed_labels, unchanged_on_error
+from backlit.estimators.labels import Labels, ManyLabels, labels_of, smoothed
+from backlit.estimators.losses import class_output
+from backlit.estimators.parameters import CLASSIFIER_CONSTRAINTS, keep
 
 
 def stochastic(estimator: Any) -> bool:
@@ -24,7 +26,7 @@ def stochastic(estimator: Any) -> bool:
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
-    """A multilayer perceptron that minimizes cross-entropy; see `backlit.estimators.base` for the parameters.
+    """A multilayer perceptron that minimizes cross-entropy; see `backlit.estimators.parameters` for the parameters.
 
     >>> from sklearn.datasets import load_iris
     >>> X, y = load_iris(return_X_y=True)
@@ -32,7 +34,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     True
     """
 
-    _parameter_constraints: ClassVar = BaseMLP._parameter_constraints
+    _parameter_constraints: ClassVar = CLASSIFIER_CONSTRAINTS
 
     def __init__(
         self,
@@ -66,99 +68,146 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         clip_norm=None,
         engine="auto",
         n_threads=None,
+        skip=None,
+        loss="auto",
+        class_weight=None,
+        label_smoothing=0.0,
+        optimizer=None,
+        schedule=None,
+        callbacks=None,
+        monitor="auto",
+        scoring=None,
+        restore_best=None,
     ):
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.norm = norm
-        self.dropout = dropout
-        self.init = init
-        self.clip_norm = clip_norm
-        self.engine = engine
-        self.n_threads = n_threads
+        keep(self, locals())
 
     def _read_targets(self, y: Any, first: bool) -> Array:
         refuse_mixed_labels(y)
         check_classification_targets(y)
         if first:
             self._set_classes(y)
-        unknown = np.setdiff1d(unique_labels(y), self.classes_)
+        unknown = self._labels.unknown(y)
         if len(unknown):
             raise ValueError(f"`y` has classes not in `self.classes_`: {unknown} not in {self.classes_}")
-        return self._labels.transform(y)
+        return self._labels.encode(y)
 
     def _set_classes(self, y: Any) -> None:
-        self._labels = LabelBinarizer().fit(y)
-        self.classes_ = self._labels.classes_
-        if len(self.classes_) < 2 and self._labels.y_type_ != "multilabel-indicator":
-            raise ValueError(f"y holds the one class {self.classes_[0]!r}: a classifier needs two classes or more")
+        self._labels = labels_of(y, self.loss)
+        self.classes_ = self._labels.classes
 
-    def _output(self) -> tuple[str, Any]:
-        if self._labels.y_type_ == "multiclass":
-            return "softmax", "cross_entropy"
-        return "logistic", "binary_cross_entropy"
+    def _check_same_classes(self, y: Any) -> None:
+        if len(self._labels.unknown(y)) or len(self._labels.missing(y)):
+            raise ValueError(
+                f"warm_start can only be used where `y` has the same classes as in the previous call to fit. "
+                f"Previously got {self.classes_}, `y` has {np.unique(y)}"
+            )
 
-    def _stratify(self, y: Any) -> Any:
-        if self._labels.y_type_ == "multilabel-indicator":
+    def _output(self) -> tuple[str, Activation, Loss]:
+        return class_output(self.loss, self._labels.kind, self._labels.groups)
+
+    def _strata(self, Y: Array) -> Array | None:
+        return self._labels.strata(Y)
+
+    def _class_weights(self, y: Any) -> Array | None:
+        if self.class_weight is None:
             return None
-        return y.argmax(axis=1) if y.shape[1] > 1 else y.ravel()
+        check_class_weight(self.class_weight, y)
+        return compute_sample_weight(self.class_weight, y)
 
-    def _validation_score(self, held_out: Data, engine: Engine, params: Parameters, statistics: Statistics) -> float:
-        predicted = self._labels.inverse_transform(engine.predict(params, statistics, held_out.X))
-        actual = self._labels.inverse_transform(held_out.Y)
-        return float(accuracy_score(actual, predicted, sample_weight=held_out.sample_weight))
+    def _to_learn(self, Y: Array) -> Array:
+        if not self.label_smoothing:
+            return Y
+        return smoothed(Y, self.label_smoothing, self._labels.groups, self.out_activation_ == "softmax")
+
+    def _decode(self, outputs: Array) -> Any:
+        return self._labels.decode(outputs)
+
+    def _score_of(self, y: Any, predicted: Any, sample_weight: Array | None) -> float:
+        return accuracy(y, predicted, sample_weight)
 
     def predict(self, X: Any) -> Array:
-        """The likeliest class of each row of X (n, n_features)."""
+        """The likeliest class of each row of X (n, n_features); (n, k) for several labels."""
         outputs = self._outputs(X)
-        return self._labels.inverse_transform(outputs.ravel() if outputs.shape[1] == 1 else outputs)
+        return self._decode(outputs)
 
-    def predict_proba(self, X: Any) -> Array:
-        """Probabilities (n, n_classes) in the order of `classes_`; of each label for multilabel targets."""
-        p = self._outputs(X)
-        return np.hstack([1 - p, p]) if p.shape[1] == 1 else p
+    def predict_proba(self, X: Any) -> Any:
+        """Probabilities (n, n_classes) in the order of `classes_`; of each label for multilabel targets.
 
-    def predict_log_proba(self, X: Any) -> Array:
+        For several labels with classes of their own, a list with one such array a label.
+        """
+        outputs = self._outputs(X)
+        return self._labels.probabilities(outputs)
+
+    def predict_log_proba(self, X: Any) -> Any:
         """The logarithm of `predict_proba`."""
+        p = self.predict_proba(X)
         with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
+            return [np.log(own) for own in p] if isinstance(p, list) else np.log(p)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The share of rows whose labels are all predicted right."""
+        return accuracy(y, self.predict(X), sample_weight)
 
     @available_if(stochastic)
     @unchanged_on_error
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
-        """One pass over these examples; the first call names all `classes` that will come."""
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None, *, validation_data: Any = None
+    ) -> Self:
+        """One pass over these examples; the first call names all `classes` that will come (a list of them, a label).
+
+        With early_stopping a share of each call's examples is held out, and once patience is spent, which is counted
+        in calls, `stopped_` is "patience" and further calls change nothing.
+        """
         first = not hasattr(self, "network_")
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all examples at once, and partial_fit sees some: give weights by class, "
+                "sklearn.utils.class_weight.compute_class_weight('balanced', ...)"
+            )
         if first:
             if classes is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
-            self._set_classes(np.asarray(classes) if np.ndim(classes) < 2 else classes)
-            if self._labels.y_type_ == "binary" and len(self.classes_) > 2:
-                raise ValueError(f"classes must be distinct, got {classes}")
-        elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            self._name_classes(classes, y)
+        elif classes is not None and not same_classes(classes, self.classes_):
             raise ValueError(f"`classes={classes!r}` is not the same as on the last call: {self.classes_!r}")
-        return self._partial_fit(X, y, sample_weight, first)
+        return self._partial_fit(X, y, sample_weight, validation_data, first)
+
+    def _name_classes(self, classes: Any, y: Any) -> None:
+        if names_labels(classes, y):
+            self._labels = ManyLabels([Labels.of(np.asarray(own), two_columns=True) for own in classes])
+            self.classes_ = self._labels.classes
+            return
+        several = type_of_target(y) == "multilabel-indicator"  # whose columns name themselves
+        self._set_classes(y if several else np.asarray(classes))
+        if self._labels.kind == "binary" and len(self.classes_) > 2:
+            raise ValueError(f"classes must be distinct, got {classes}")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def accuracy(y: Any, predicted: Any, sample_weight: Any) -> float:
+    """The share of rows in which every label is right, weighted; what scikit-learn's multi-output estimators score."""
+    if np.ndim(predicted) == 2 and type_of_target(predicted) != "multilabel-indicator":
+        right = (np.asarray(y) == predicted).all(axis=1)
+        return float(np.average(right, weights=sample_weight))
+    return float(accuracy_score(y, predicted, sample_weight=sample_weight))
+
+
+def same_classes(given: Any, classes: Any) -> bool:
+    """Whether the classes named again are those named first."""
+    if isinstance(classes, list):
+        return len(given) == len(classes) and all(map(same_classes, given, classes))
+    return np.array_equal(np.unique(given), classes)
+
+
+def names_labels(classes: Any, y: Any) -> bool:
+    """Whether `classes` is a list of the classes of each column of y (n, k); an indicator matrix is not."""
+    if not isinstance(classes, list | tuple) or np.ndim(y) != 2 or len(classes) != np.shape(y)[1]:
+        return False
+    if any(np.ndim(own) != 1 for own in classes):
+        return False
+    same_length = len({len(own) for own in classes}) == 1
+    return not (same_length and len(classes[0]) != 2 and type_of_target(np.asarray(classes)) == "multilabel-indicator")

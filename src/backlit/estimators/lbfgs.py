@@ -8,6 +8,7 @@ from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters, trainable
 from backlit.core.passes import forward
 from backlit.engine import Data, Engine
+from backlit.errors import ProblemError
 
 
 def fit_lbfgs(
@@ -41,10 +42,23 @@ def fit_lbfgs(
     return found
 
 
-def take_moments(statistics: Statistics, params: Parameters, X: np.ndarray) -> None:
-    """Set batch norm's running moments to those of X (m, n_0), the one batch that lbfgs has seen (BN5 and BN6 at 1)."""
+def check_lbfgs(estimator: Any, validation_data: Any, checkpoint: Any) -> None:
+    """Raise ProblemError for what asks for steps or epochs, which lbfgs has none of."""
+    if estimator.dropout:
+        raise ProblemError(
+            "dropout draws a mask for each step, which lbfgs cannot follow: set dropout=0 or solver=adam"
+        )
+    named = {name: getattr(estimator, name) for name in ("optimizer", "schedule", "callbacks", "clip_norm")}
+    for name, value in {**named, "validation_data": validation_data, "checkpoint": checkpoint}.items():
+        if value:
+            raise ProblemError(f"{name} is for solvers that take steps, and lbfgs is none: leave it out, or use adam")
+
+
+def take_moments(statistics: Statistics, params: Parameters, data: Data) -> None:
+    """Set batch norm's running moments to those of the one batch that lbfgs has seen (BN5 and BN6 at 1)."""
     if not params.net.couples_examples:
         return
+    X = data.rows(np.arange(len(data))).X
     trace = forward(params.net, params, X)
     for l, layer in params.net.numbered():
         if layer.norm == "batch":

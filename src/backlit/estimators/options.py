@@ -1,15 +1,26 @@
 """scikit-learn's words for optimizers and schedules, in Backlit's."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from backlit.optim import Adam, Optimizer, Schedule, Sgd
+import numpy as np
+
+from backlit.errors import ProblemError
+from backlit.optim import Adam, Optimizer, Schedule, Sgd, get_optimizer, get_schedule
 from backlit.optim.schedules import Adaptive, Constant, InverseScaling
 
-ACTIVATION_NAMES = {"logistic": "sigmoid"}
+RATES = ("learning_rate", "learning_rate_init", "lr")
 
 
 def optimizer_of(estimator: Any) -> Optimizer:
-    """The optimizer that `solver` and its parameters describe."""
+    """The optimizer that `optimizer`, or else `solver` and its parameters, describe."""
+    given = estimator.optimizer
+    if isinstance(given, Optimizer):
+        return given
+    if given is not None:
+        spec = dict(given) if isinstance(given, Mapping) else {"name": given}
+        rate = {} if any(name in spec for name in RATES) else {"learning_rate": estimator.learning_rate_init}
+        return get_optimizer(spec | rate)
     if estimator.solver == "sgd":
         return Sgd(
             learning_rate=estimator.learning_rate_init,
@@ -25,12 +36,48 @@ def optimizer_of(estimator: Any) -> Optimizer:
 
 
 def schedule_of(estimator: Any, n: int) -> Schedule:
-    """The schedule that `learning_rate` describes for n examples, which like scikit-learn's is for "sgd" only."""
+    """The schedule that `schedule`, or else `learning_rate`, describes for n examples.
+
+    `learning_rate` is, as in scikit-learn, for "sgd" only; `schedule` for whatever optimizer.
+    """
+    if estimator.schedule is not None:
+        return get_schedule(estimator.schedule)
     if estimator.solver != "sgd" or estimator.learning_rate == "constant":
         return Constant()
     if estimator.learning_rate == "invscaling":
         return InverseScaling(power=estimator.power_t, scale=n)
-    return Adaptive(rate=0.2, patience=estimator.n_iter_no_change, tol=estimator.tol)
+    return Adaptive(rate=0.2, patience=patience_of(estimator) or 2**31, tol=estimator.tol)
+
+
+def adapts(estimator: Any) -> bool:
+    """Whether the rate falls as scikit-learn's "adaptive", which takes the place of patience."""
+    return estimator.schedule is None and estimator.learning_rate == "adaptive" and estimator.solver == "sgd"
+
+
+def patience_of(estimator: Any) -> int | None:
+    """Epochs without improvement that are borne, None for any number."""
+    return None if np.isinf(estimator.n_iter_no_change) else int(estimator.n_iter_no_change)
+
+
+def monitor_of(estimator: Any) -> Any:
+    """The number that patience watches."""
+    if estimator.monitor != "auto":
+        return estimator.monitor
+    return "validation_score" if estimator.early_stopping else "loss"
+
+
+def restores_best(estimator: Any) -> bool:
+    """Whether training ends with the best epoch's parameters."""
+    return bool(estimator.early_stopping if estimator.restore_best is None else estimator.restore_best)
+
+
+def callbacks_of(estimator: Any) -> list[Any]:
+    """What is called after each epoch.  Raises ProblemError for what cannot be called."""
+    given = list(estimator.callbacks or [])
+    for callback in given:
+        if not callable(callback):
+            raise ProblemError(f"callbacks must be functions of the run, but holds {callback!r}")
+    return [*given, rate_is_spent] if adapts(estimator) else given
 
 
 def rate_is_spent(run: Any) -> bool:

@@ -1,26 +1,22 @@
-"""The regressor: identity output and squared error, or exp output and the Poisson loss for counts."""
+"""The regressor: identity output and a loss of numbers, or exp output and the Poisson loss for counts."""
 
 from typing import Any, ClassVar, Self
 
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters
-from backlit.engine import Data, Engine
+from backlit.core.activations import Activation
+from backlit.core.losses import Loss
 from backlit.estimators.base import Array, BaseMLP
 from backlit.estimators.classifier import stochastic
 from backlit.estimators.guard import unchanged_on_error
-
-OUTPUTS = {"squared_error": ("identity", "half_squared_error"), "poisson": ("exp", "poisson")}
+from backlit.estimators.losses import check_targets, number_output
+from backlit.estimators.parameters import CONSTRAINTS, keep
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
-    """A multilayer perceptron for numbers; see `backlit.estimators.base` for the parameters.
-
-    loss : "squared_error" (½ Σ (a − y)², as in scikit-learn) or "poisson" (targets ≥ 0).
+    """A multilayer perceptron for numbers; see `backlit.estimators.parameters` for the parameters.
 
     >>> import numpy as np
     >>> X = np.linspace(-2, 2, 200)[:, None]
@@ -29,7 +25,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     True
     """
 
-    _parameter_constraints: ClassVar = {**BaseMLP._parameter_constraints, "loss": [StrOptions(set(OUTPUTS))]}
+    _parameter_constraints: ClassVar = CONSTRAINTS
     _numeric = True
 
     def __init__(
@@ -65,62 +61,35 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         clip_norm=None,
         engine="auto",
         n_threads=None,
+        skip=None,
+        optimizer=None,
+        schedule=None,
+        callbacks=None,
+        monitor="auto",
+        scoring=None,
+        restore_best=None,
     ):
-        self.loss = loss
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.norm = norm
-        self.dropout = dropout
-        self.init = init
-        self.clip_norm = clip_norm
-        self.engine = engine
-        self.n_threads = n_threads
+        keep(self, locals())
 
     def _read_targets(self, y: Any, first: bool) -> Array:
-        if self.loss == "poisson" and (y < 0).any():
-            raise ValueError(f"y holds {y.min():g}, but the Poisson loss takes targets >= 0")
+        check_targets(number_output(self.loss)[2], y)
         return y[:, None] if y.ndim == 1 else y
 
-    def _output(self) -> tuple[str, Any]:
-        return OUTPUTS[self.loss]
+    def _output(self) -> tuple[str, Activation, Loss]:
+        return number_output(self.loss)
 
-    def _validation_score(self, held_out: Data, engine: Engine, params: Parameters, statistics: Statistics) -> float:
-        predicted = engine.predict(params, statistics, held_out.X)
-        return float(r2_score(held_out.Y, predicted, sample_weight=held_out.sample_weight))
+    def _decode(self, outputs: Array) -> Any:
+        return outputs.ravel() if outputs.shape[1] == 1 else outputs
+
+    def _score_of(self, y: Any, predicted: Any, sample_weight: Array | None) -> float:
+        return float(r2_score(y, predicted, sample_weight=sample_weight))
 
     def predict(self, X: Any) -> Array:
         """The outputs for X (n, n_features): (n,), or (n, n_outputs) for several targets."""
-        outputs = self._outputs(X)
-        return outputs.ravel() if outputs.shape[1] == 1 else outputs
+        return self._decode(self._outputs(X))
 
     @available_if(stochastic)
     @unchanged_on_error
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """One pass over these examples."""
-        return self._partial_fit(X, y, sample_weight, not hasattr(self, "network_"))
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: Any = None) -> Self:
+        """One pass over these examples; with early_stopping as `MLPClassifier.partial_fit`."""
+        return self._partial_fit(X, y, sample_weight, validation_data, not hasattr(self, "network_"))

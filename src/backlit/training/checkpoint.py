@@ -112,6 +112,7 @@ def fingerprint(run: Run) -> dict[str, Any]:
         "batch_size": settings.batch_size,
         "clip_norm": settings.clip_norm,
         "clip_value": settings.clip_value,
+        "alpha": settings.alpha,
         "shuffle": settings.shuffle,
         "seed": settings.seed,
         "monitor": [settings.monitor, settings.patience, settings.tol, settings.restore_best],
@@ -124,7 +125,8 @@ def fingerprint(run: Run) -> dict[str, Any]:
 def digest(data: Data) -> list[Any]:
     """Rows, type and a checksum of the examples."""
     check = 0
-    for array in (data.X, data.Y, data.sample_weight):
+    X = (data.X.data, data.X.indices, data.X.indptr) if data.is_sparse else (data.X,)
+    for array in (*X, data.Y, data.sample_weight):
         check = zlib.crc32(np.ascontiguousarray(array).data, check) if array is not None else check
     return [len(data), str(data.X.dtype), check]
 

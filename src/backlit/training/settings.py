@@ -18,7 +18,9 @@ class Settings:
 
     epochs : passes over the data at most.  batch_size : examples a step.  patience : epochs without an improvement of
     the monitored number by `tol` after which training stops, None for never.  restore_best : end with the parameters
-    of the best epoch.  seed : of the shuffling and of the dropout masks.  engine : "auto", or an engine's name.
+    of the best epoch.
+    alpha : L2 that a batch shares, in place of the network's, see `backlit.engine.shared_l2`.
+    seed : of the shuffling and of the dropout masks.  engine : "auto", or an engine's name.
     optimizer, schedule : as they are, or what `get_optimizer` and `get_schedule` read.
     Raises ProblemError for a value that cannot be.
     """
@@ -29,6 +31,7 @@ class Settings:
     schedule: Schedule = field(default_factory=lambda: get_schedule("constant"))
     clip_norm: float | None = None
     clip_value: float | None = None
+    alpha: float | None = None
     shuffle: bool = True
     monitor: Monitor = "loss"
     patience: int | None = 10
@@ -52,6 +55,8 @@ class Settings:
         if self.monitor not in MONITORS:
             raise ProblemError(f"unknown monitor {self.monitor!r}: {near(self.monitor, MONITORS)}")
         finite_number(self.tol, "tol", low=0.0)
+        if self.alpha is not None:
+            finite_number(self.alpha, "alpha", low=0.0)
         for name in ("clip_norm", "clip_value"):
             if getattr(self, name) is not None and finite_number(getattr(self, name), name, low=0.0) == 0:
                 raise ProblemError(f"{name} must be above 0, or None for no clipping")

@@ -18,7 +18,7 @@ from pathlib import Path
 from backlit.core.network import Network, positive_integer
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
-from backlit.engine import Data, Engine, Recipe, State, get_engine
+from backlit.engine import Data, DenseBatches, Engine, Recipe, State, get_engine
 from backlit.errors import Divergence, ProblemError
 from backlit.optim.schedules import Plateau
 from backlit.training.checkpoint import FILE, load_checkpoint, save_checkpoint
@@ -78,11 +78,15 @@ def fit(
         settings.clip_value,
         settings.seed,
         settings.n_threads,
+        settings.alpha,
     )
+    engine = get_engine(settings.engine, recipe)
+    if data.is_sparse or (validation is not None and validation.is_sparse):
+        engine = DenseBatches(engine, settings.batch_size)
     run = Run(
         net,
         settings,
-        engine=get_engine(settings.engine, recipe),
+        engine=engine,
         state=state or State.start(net, params, settings.optimizer),
         history=History() if history is None else history,
         data=data,

@@ -1,0 +1,69 @@
+"""Softmax by groups: several softmaxes side by side, one for each of several labels.
+
+Its name says its groups, "softmax[3,2]": three outputs that sum to 1 and two more that do.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from backlit.core.activations import Activation, softmax, softmax_diagonal, softmax_pull_back
+from backlit.errors import ProblemError
+
+Array = np.ndarray
+NAME = re.compile(r"softmax\[([1-9]\d*(?:,[1-9]\d*)*)\]")
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The three functions of an activation, each done group by group on rows (m, Σ sizes)."""
+
+    sizes: tuple[int, ...]
+
+    def split(self, u: Array) -> list[Array]:
+        """The columns of each group.  Raises ProblemError where their number is not the groups' sum."""
+        if u.shape[-1] != sum(self.sizes):
+            raise ProblemError(f"softmax by groups of {self.sizes} takes {sum(self.sizes)} scores, not {u.shape[-1]}")
+        return np.split(u, np.cumsum(self.sizes)[:-1], axis=-1)
+
+    def function(self, u: Array) -> Array:
+        """Probabilities; each group's sum to 1."""
+        return np.concatenate([softmax(own) for own in self.split(u)], axis=-1)
+
+    def derivative(self, u: Array) -> Array:
+        """∂p_k/∂u_k, the diagonal of the Jacobian."""
+        return np.concatenate([softmax_diagonal(own) for own in self.split(u)], axis=-1)
+
+    def pull_back(self, u: Array, grad_p: Array) -> Array:
+        """Jᵀ g, where J has a block for each group."""
+        pairs = zip(self.split(u), self.split(grad_p), strict=True)
+        return np.concatenate([softmax_pull_back(own, grad) for own, grad in pairs], axis=-1)
+
+
+@lru_cache
+def softmax_by_groups(sizes: tuple[int, ...]) -> Activation:
+    """The activation whose outputs are softmaxes of `sizes` scores each, for an output layer of Σ sizes units.
+
+    >>> phi = softmax_by_groups((2, 3))
+    >>> phi.name, phi.function(np.zeros((1, 5))).round(2)
+    ('softmax[2,3]', array([[0.5 , 0.5 , 0.33, 0.33, 0.33]]))
+    """
+    groups = Groups(tuple(int(size) for size in sizes))
+    return Activation(
+        f"softmax[{','.join(map(str, groups.sizes))}]",
+        groups.function,
+        groups.derivative,
+        latex=r"\frac{e^{u_k}}{\sum_{j \in G(k)} e^{u_j}}",
+        derivative_latex=r"[G(k) = G(j)]\; p_k\,([k = j] - p_j)",
+        range=(0, 1),
+        pull_back=groups.pull_back,
+    )
+
+
+def read_groups(name: Any) -> Activation | None:
+    """The activation of a name like "softmax[3,2]", None for any other."""
+    found = NAME.fullmatch(name) if isinstance(name, str) else None
+    return softmax_by_groups(tuple(int(size) for size in found[1].split(","))) if found else None

@@ -1,0 +1,169 @@
+"""Classes as the network's outputs, and back: one-hot columns, one column for two classes, a column a label, or heads.
+
+Four kinds, by scikit-learn's `type_of_target`: "binary", "multiclass", "multilabel-indicator" and
+"multiclass-multioutput", in which each column of y has classes of its own, and a group of outputs of its own.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils.multiclass import type_of_target, unique_labels
+
+Array = np.ndarray
+
+
+@dataclass
+class Labels:
+    """One label an example, or one yes or no for each of several.
+
+    two_columns : give two classes a column each, as softmax needs, in place of one.  one_against_rest : outputs are a
+    sigmoid a class.
+    """
+
+    binarizer: LabelBinarizer
+    two_columns: bool = False
+    one_against_rest: bool = False
+
+    @classmethod
+    def of(cls, y: Any, two_columns: bool = False, one_against_rest: bool = False) -> "Labels":
+        """The labels that y (n,), or (n, k) of 0 and 1, holds.  Raises ValueError for fewer than two classes."""
+        binarizer = LabelBinarizer().fit(y)
+        kind = binarizer.y_type_
+        labels = cls(binarizer, two_columns and kind == "binary", one_against_rest and kind == "multiclass")
+        if len(labels.classes) < 2 and labels.kind != "multilabel-indicator":
+            raise ValueError(f"y holds the one class {labels.classes[0]!r}: a classifier needs two classes or more")
+        return labels
+
+    @property
+    def classes(self) -> Array:
+        """The distinct classes, sorted."""
+        return self.binarizer.classes_
+
+    @property
+    def kind(self) -> str:
+        """What scikit-learn's `type_of_target` calls it."""
+        return self.binarizer.y_type_
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """How many outputs each softmax has."""
+        return (2 if self.two_columns else len(self.classes),)
+
+    def unknown(self, y: Any) -> Array:
+        """The classes in y that were not there before."""
+        return np.setdiff1d(unique_labels(y), self.classes)
+
+    def missing(self, y: Any) -> Array:
+        """The classes that were there before and are not in y."""
+        return np.setdiff1d(self.classes, unique_labels(y))
+
+    def encode(self, y: Any) -> Array:
+        """Y (n, n_L) of zeros and ones."""
+        Y = self.binarizer.transform(y)
+        return np.hstack([1 - Y, Y]) if self.two_columns else Y
+
+    def decode(self, outputs: Array) -> Array:
+        """The likeliest class of each row of outputs (n, n_L)."""
+        if self.two_columns:
+            outputs = outputs[:, 1] > outputs[:, 0]
+        elif outputs.shape[1] == 1:
+            outputs = outputs.ravel()
+        return self.binarizer.inverse_transform(outputs)
+
+    def probabilities(self, outputs: Array) -> Array:
+        """Probabilities (n, n_classes) of outputs in [0, 1]; a row that is a sigmoid a class is made to sum to 1."""
+        if outputs.shape[1] == 1:
+            return np.hstack([1 - outputs, outputs])
+        if self.one_against_rest:
+            return outputs / np.maximum(outputs.sum(axis=1, keepdims=True), np.finfo(outputs.dtype).tiny)
+        return outputs
+
+    def strata(self, Y: Array) -> Array | None:
+        """A number for each class (n,), None where examples have several labels."""
+        if self.kind == "multilabel-indicator":
+            return None
+        return Y.argmax(axis=1) if Y.shape[1] > 1 else Y.ravel()
+
+
+@dataclass
+class ManyLabels:
+    """Several labels an example, each with classes of its own: y (n, k), a group of outputs a label."""
+
+    parts: list[Labels]
+    kind = "multiclass-multioutput"
+
+    @classmethod
+    def of(cls, y: Any) -> "ManyLabels":
+        """The labels that the columns of y (n, k) hold.  Raises ValueError for a column with one class."""
+        return cls([Labels.of(np.asarray(column), two_columns=True) for column in columns(y)])
+
+    @property
+    def classes(self) -> list[Array]:
+        """The distinct classes of each label."""
+        return [part.classes for part in self.parts]
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """How many outputs each label's softmax has."""
+        return tuple(len(part.classes) for part in self.parts)
+
+    def unknown(self, y: Any) -> Array:
+        """The classes in y that were not there before, of the first label that has any."""
+        return first(part.unknown(column) for part, column in zip(self.parts, columns(y), strict=True))
+
+    def missing(self, y: Any) -> Array:
+        """The classes that are not in y, of the first label that misses any."""
+        return first(part.missing(column) for part, column in zip(self.parts, columns(y), strict=True))
+
+    def encode(self, y: Any) -> Array:
+        """Y (n, n_L): the one-hot columns of all labels, side by side."""
+        if np.ndim(y) != 2 or np.shape(y)[1] != len(self.parts):
+            raise ValueError(f"y must have {len(self.parts)} columns of labels, but has shape {np.shape(y)}")
+        return np.hstack([part.encode(column) for part, column in zip(self.parts, columns(y), strict=True)])
+
+    def split(self, outputs: Array) -> list[Array]:
+        """The outputs (n, n_classes) of each label."""
+        return np.split(outputs, np.cumsum(self.groups)[:-1], axis=1)
+
+    def decode(self, outputs: Array) -> Array:
+        """The likeliest classes, (n, k)."""
+        found = [part.decode(own) for part, own in zip(self.parts, self.split(outputs), strict=True)]
+        return np.column_stack(found)
+
+    def probabilities(self, outputs: Array) -> list[Array]:
+        """Probabilities (n, n_classes) for each label."""
+        return self.split(outputs)
+
+    def strata(self, Y: Array) -> None:
+        """None: examples have several labels."""
+
+
+def labels_of(y: Any, loss: Any = "auto") -> Labels | ManyLabels:
+    """The labels that y holds, of whichever kind, in the columns that a loss needs."""
+    if type_of_target(y, input_name="y") == ManyLabels.kind:
+        return ManyLabels.of(y)
+    return Labels.of(y, two_columns=loss == "cross_entropy", one_against_rest=loss == "binary_cross_entropy")
+
+
+def smoothed(Y: Array, share: float, groups: tuple[int, ...], softmax: bool) -> Array:
+    """Targets (1 − ε) y + ε/K with ε = `share`, for the K classes of each softmax, or K = 2 of each sigmoid.
+
+    Source: Szegedy et al. 2016.
+
+    >>> smoothed(np.array([[0.0, 1.0]]), 0.1, (2,), softmax=True)
+    array([[0.05, 0.95]])
+    """
+    K = np.repeat(groups, groups) if softmax else 2
+    return ((1 - share) * Y + share / K).astype(Y.dtype)
+
+
+def columns(y: Any) -> list[Array]:
+    """The columns of y (n, k)."""
+    return list(np.asarray(y).T)
+
+
+def first(found: Any) -> Array:
+    """The first array that is not empty, else an empty one."""
+    return next((each for each in found if len(each)), np.array([]))

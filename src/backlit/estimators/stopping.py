@@ -1,0 +1,75 @@
+"""Early stopping over calls of `partial_fit`: a held-out sample that is kept, and patience that is counted in calls.
+
+Of each call's examples the share `validation_fraction` is held out, chosen by what is in them (see `holding_out`), so
+an example that comes again is held out again and none is both learned from and scored by.  The sample holds distinct
+examples, at most SAMPLE of them: those whose numbers are smallest, which is a uniform sample of all that have come.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from backlit.engine import Data, State
+from backlit.estimators.holding_out import draw
+from backlit.training import Epoch, Settings
+from backlit.training.patience import Watch
+
+Array = np.ndarray
+SAMPLE = 10_000
+
+
+@dataclass
+class Stopping:
+    """What is remembered from one call to the next; `seed` says which examples are held out."""
+
+    seed: int
+    fraction: float
+    watch: Watch
+    keys: Array = field(default_factory=lambda: np.empty(0))
+    sample: Data | None = None
+
+    @classmethod
+    def start(cls, settings: Settings, fraction: float, seed: int) -> "Stopping":
+        """Before the first call."""
+        return cls(seed, fraction, Watch(settings))
+
+    def split(self, data: Data) -> Data:
+        """Take the held-out part of a call's examples into the sample; give what is left to learn from."""
+        keys = draw(data, self.seed)
+        out = keys < self.fraction
+        counted = out if data.sample_weight is None else out & (data.sample_weight > 0)
+        self.keep(data.take(np.flatnonzero(counted)), keys[counted])
+        return data.take(np.flatnonzero(~out)) if out.any() else data
+
+    def keep(self, data: Data, keys: Array) -> None:
+        """Add examples to the sample, each once, and drop those with the largest numbers beyond its size."""
+        if not len(data):
+            return
+        joined = data if self.sample is None else join(self.sample, data)
+        self.keys, rows = np.unique(np.concatenate([self.keys, keys]), return_index=True)
+        self.keys, rows = self.keys[:SAMPLE], rows[:SAMPLE]
+        self.sample = joined.take(rows)
+
+    def see(self, epoch: Epoch, state: State) -> bool:
+        """Take a call's epoch in; True, with the best call's parameters put back, once patience is spent."""
+        if getattr(epoch, self.watch.settings.monitor) is None or not self.watch.see(epoch, state):
+            return False
+        self.watch.restore(state)
+        return True
+
+
+def join(first: Data, second: Data) -> Data:
+    """The examples of both; those without weights have weight 1 where the others have some."""
+    if first.is_sparse:
+        from scipy.sparse import vstack
+
+        X: Any = vstack([first.X, second.X], format="csr")
+    else:
+        X = np.concatenate([first.X, second.X])
+    weights = None
+    if first.sample_weight is not None or second.sample_weight is not None:
+        weights = np.concatenate(
+            [np.ones(len(d), d.X.dtype) if d.sample_weight is None else d.sample_weight for d in (first, second)]
+        )
+    return Data(X, np.concatenate([first.Y, second.Y]), weights)
