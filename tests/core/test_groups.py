@@ -1,0 +1,71 @@
+"""Softmax by groups: each group is softmax, none acts on another, and both engines and files know it by its name."""
+
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from backlit.core import Dense, Network, backward, forward, get_activation, total_loss
+from backlit.core.activations import softmax
+from backlit.core.groups import softmax_by_groups
+from backlit.core.parameters import Parameters
+from backlit.errors import ProblemError
+
+SIZES = (3, 2, 4)
+
+
+def draw(m=5):
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((m, 9)), rng.standard_normal((m, 9))
+
+
+def test_each_group_is_a_softmax():
+    u, _ = draw()
+    p = softmax_by_groups(SIZES).function(u)
+    for part, own in zip(np.split(p, [3, 5], axis=1), np.split(u, [3, 5], axis=1), strict=True):
+        assert_array_equal(part, softmax(own))
+
+
+def test_pull_back_is_the_transposed_jacobian_by_complex_step():
+    u, g = draw(1)
+    phi = softmax_by_groups(SIZES)
+    J = np.array([phi.function(u + 1e-30j * row).imag[0] / 1e-30 for row in np.eye(9)]).T
+    assert_allclose(phi.pull_back(u, g)[0], J.T @ g[0], rtol=1e-13)
+    assert_allclose(phi.derivative(u)[0], np.diag(J), rtol=1e-13)
+
+
+def test_the_gradient_of_a_network_is_the_cost_s_slope():
+    net = Network(2, [Dense(4, "tanh"), Dense(9, softmax_by_groups(SIZES))], loss="cross_entropy")
+    params, X = net.init(seed=1), draw()[0][:, :2]
+    y = np.hstack([np.eye(k)[np.arange(5) % k] for k in SIZES])
+    grad = backward(net, params, forward(net, params, X), y)
+    for j in range(net.n_parameters):
+        theta = params.theta.astype(complex)
+        theta[j] += 1e-30j
+        moved = Parameters(net, theta)
+        slope = total_loss(net, moved, forward(net, moved, X), y).imag / 1e-30
+        assert_allclose(grad.theta[j], slope, rtol=1e-11, atol=1e-13)
+
+
+def test_its_name_is_its_spec():
+    phi = get_activation("softmax[3,2,4]")
+    assert phi is softmax_by_groups(SIZES)
+    net = Network(2, [Dense(9, phi)], loss="cross_entropy")
+    assert Network.from_dict(net.to_dict()) == net
+    copy = pickle.loads(pickle.dumps(phi))
+    assert copy == phi
+    assert_array_equal(copy.function(draw()[0]), phi.function(draw()[0]))
+
+
+@pytest.mark.parametrize("name", ["softmax[]", "softmax[0,2]", "softmax[3,-2]", "softmax[3", "softmax[3,2.5]"])
+def test_names_that_cannot_be(name):
+    with pytest.raises(ProblemError, match="unknown activation"):
+        get_activation(name)
+
+
+def test_groups_that_do_not_fit():
+    with pytest.raises(ProblemError, match="takes 9 scores, not 8"):
+        softmax_by_groups(SIZES).function(np.zeros((1, 8)))
+    with pytest.raises(ProblemError, match="for the output"):
+        Network(2, [Dense(9, softmax_by_groups(SIZES)), Dense(1)])
