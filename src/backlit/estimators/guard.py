@@ -79,7 +79,7 @@ def check_class_weight(given: Any, y: Any) -> None:
         raise ValueError("class_weight is a list, which is for several labels an example: give {class: weight}")
     for weights in given if isinstance(given, list) else [given]:
         for label, weight in weights.items() if isinstance(weights, dict) else ():
-            if not (isinstance(weight, Real) and np.isfinite(weight) and weight >= 0):
+            if not (isinstance(weight, Real) and 0 <= float(weight) < np.inf):
                 raise ValueError(
                     f"class_weight holds {weight!r} for class {label!r}: weights must be finite and not negative"
                 )
