@@ -123,8 +123,10 @@ template <class T> class Engine {
 
     std::uint64_t after_step = 0;  // the state's step when `stop` raised
 
+    std::vector<i64> forwards() const { return net.forwards; }
+
   private:
-    const Plan plan;
+    Plan plan;
     const OptimizerPlan optimizer;
     const Kernels<T>& table;
     std::unique_ptr<unsigned char, Free> workspace;
@@ -150,7 +152,8 @@ template <class T> void bind_engine(nb::module_& m, const char* name) {
         .def("predict", &E::predict, nb::arg().noconvert(), nb::arg(), nb::arg(), nb::arg().noconvert(), nb::arg().noconvert())
         .def("loss", &E::loss, nb::arg().noconvert(), nb::arg(), nb::arg(), nb::arg().noconvert(), nb::arg().noconvert(),
              nb::arg().none())
-        .def_ro("after_step", &E::after_step);
+        .def_ro("after_step", &E::after_step)
+        .def_prop_ro("forwards", &E::forwards);
 }
 
 template <class T> void bind_kernels(nb::module_& m, const char* suffix) {
@@ -205,10 +208,11 @@ NB_MODULE(_native, m) {
         FIELD(LayerPlan, own_gradient) FIELD(LayerPlan, columns) FIELD(LayerPlan, units_at_once);
     nb::class_<Plan>(m, "Plan").def(nb::init<>())
         FIELD(Plan, m) FIELD(Plan, n_0) FIELD(Plan, parameters) FIELD(Plan, widest) FIELD(Plan, threads) FIELD(Plan, loss)
-        FIELD(Plan, short_form) FIELD(Plan, mean) FIELD(Plan, loss_parameter) FIELD(Plan, l2) FIELD(Plan, input)
+        FIELD(Plan, short_form) FIELD(Plan, mean) FIELD(Plan, loss_parameter) FIELD(Plan, l2) FIELD(Plan, alpha) FIELD(Plan, input)
         FIELD(Plan, share) FIELD(Plan, gradient) FIELD(Plan, scratch_g) FIELD(Plan, scratch_u) FIELD(Plan, panel)
         FIELD(Plan, panel_numbers) FIELD(Plan, block) FIELD(Plan, block_numbers) FIELD(Plan, bytes)
-        .def("add", [](Plan& plan, const LayerPlan& layer) { plan.layers.push_back(layer); });
+        .def("add", [](Plan& plan, const LayerPlan& layer) { plan.layers.push_back(layer); })
+        .def("add_step", [](Plan& plan, bool back, i64 l, i64 z, i64 a, i64 kept) { plan.schedule.push_back({back, l, z, a, kept}); });
     nb::class_<OptimizerPlan>(m, "OptimizerPlan").def(nb::init<>())
         FIELD(OptimizerPlan, kind) FIELD(OptimizerPlan, momentum) FIELD(OptimizerPlan, beta1) FIELD(OptimizerPlan, beta2)
         FIELD(OptimizerPlan, eps) FIELD(OptimizerPlan, weight_decay) FIELD(OptimizerPlan, option)

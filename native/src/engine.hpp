@@ -6,6 +6,7 @@
 // units of all layers: every number of theta belongs to one share, which computes its gradient and updates it.
 #pragma once
 #include <cstring>
+#include <functional>
 
 #include "blas.hpp"
 #include "kernels.hpp"
@@ -31,12 +32,14 @@ template <class T> struct Running {
 
 template <class T> class Network {
   public:
-    Network(const Plan& plan, const Kernels<T>& kernels, Blas<T> blas, unsigned char* workspace)
+    Network(Plan& plan, const Kernels<T>& kernels, Blas<T> blas, unsigned char* workspace)
         : plan(plan), k(kernels), blas(blas), workspace(workspace), team(plan.threads) {
-        list_operations();
+        forwards.resize(L());
+        if (plan.schedule.empty()) list_operations();
+        else list_schedule();
     }
 
-    const Plan& plan;
+    Plan& plan;  // under a schedule its layers' places change from step to step
     const Kernels<T>& k;
     const Blas<T> blas;
     unsigned char* const workspace;
@@ -130,14 +133,17 @@ template <class T> class Network {
         return total;
     }
 
+    std::vector<i64> forwards;  // how often each layer's forward pass has run
+    std::function<void(int l, const Batch<T>& batch, int t, T* grad)> layer_gradient;  // share t of layer l's gradient
     std::vector<double> loss;   // of each share: Σ share_i ℓ_i
     std::vector<char> outside;  // of each share: whether an output lay outside the loss's domain
 
   private:
-    enum Kind { ROWS, PRODUCT, BIAS, MOMENTS, FINISH, OUTPUT, SLOPE, MOMENTS_BACK, BELOW };
+    enum Kind { ROWS, PRODUCT, BIAS, MOMENTS, FINISH, OUTPUT, SLOPE, MOMENTS_BACK, BELOW, GRADIENT };
     struct Operation {
         Kind kind;
         int l;
+        const Step* place = nullptr;  // where the layer's numbers lie from here on
     };
     using Phases = std::vector<std::vector<Operation>>;
     Phases predicting, training, both;  // forward by running moments; forward by the batch's; forward and backward
@@ -163,6 +169,47 @@ template <class T> class Network {
         }
     }
 
+    // The plan's own list.  Layers of other widths take a place over, so every operation waits for all shares; and each
+    // layer's gradient is computed as soon as its δ is there, before either of its factors is written over.
+    void list_schedule() {
+        loss.resize(plan.threads), outside.resize(plan.threads);
+        for (Phases* list : {&predicting, &training, &both}) list->emplace_back();
+        add(both, {ROWS, 0}, true);
+        i64 seen = 0;
+        for (const Step& step : plan.schedule) {
+            const int l = (int)step.l;
+            if (step.back) {
+                if (l == L()) add(both, {OUTPUT, l}, true);
+                list_backward(l);
+                continue;
+            }
+            list_forward(both, step, true);
+            if (l <= seen) continue;  // a layer computed again
+            list_forward(predicting, step, false), list_forward(training, step, true);
+            seen = l;
+        }
+    }
+
+    void list_forward(Phases& list, const Step& step, bool train) {
+        const int l = (int)step.l;
+        add(list, {PRODUCT, l, &step}, true);
+        if (layer(l).norm) add(list, {BIAS, l}, true);
+        if (layer(l).norm == BATCH_NORM && train) add(list, {MOMENTS, l}, true);
+        add(list, {FINISH, l}, true);
+    }
+
+    void list_backward(int l) {
+        add(both, {SLOPE, l}, true);
+        if (layer(l).norm == BATCH_NORM) add(both, {MOMENTS_BACK, l}, true);
+        add(both, {GRADIENT, l}, true);
+        if (l > 1) add(both, {BELOW, l}, true);
+    }
+
+    void put(const Step& step) {
+        LayerPlan& q = plan.layers[step.l - 1];
+        q.z = q.delta = step.z, q.a = step.a, q.kept = step.kept;
+    }
+
     // `alone`: the operation reads what other shares wrote before it, and they read what it writes.
     static void add(Phases& list, Operation operation, bool alone) {
         if (alone && !list.back().empty()) list.emplace_back();
@@ -172,14 +219,19 @@ template <class T> class Network {
 
     void perform(const Phases& list, const Batch<T>& batch, bool scores, T* grad) {
         const double weight = grad ? total_weight(batch) : 1;
-        for (const auto& phase : list)
-            if (!phase.empty())
-                team.phase([&](int t) {
-                    for (Operation operation : phase) perform(operation, batch, t, scores, grad, weight);
-                });
+        for (const auto& phase : list) {
+            if (phase.empty()) continue;
+            for (const Operation& operation : phase) {
+                if (operation.place) put(*operation.place);
+                if (operation.kind == PRODUCT) ++forwards[operation.l - 1];
+            }
+            team.phase([&](int t) {
+                for (const Operation& operation : phase) perform(operation, batch, t, scores, grad, weight);
+            });
+        }
     }
 
-    void perform(Operation operation, const Batch<T>& batch, int t, bool scores, T* grad, double weight) {
+    void perform(const Operation& operation, const Batch<T>& batch, int t, bool scores, T* grad, double weight) {
         const int l = operation.l;
         switch (operation.kind) {
         case ROWS: shares(batch, t, weight), gather(batch, rows(batch.m, t)); break;
@@ -195,6 +247,7 @@ template <class T> class Network {
         case SLOPE: slopes(l, batch, t); break;
         case MOMENTS_BACK: batch_moments_back(l, batch, t, grad); break;
         case BELOW: gradient_below(l, batch, t); break;
+        case GRADIENT: layer_gradient(l, batch, t, grad); break;
         }
     }
 

@@ -40,18 +40,27 @@ struct LayerPlan {
     bool columns = false;  // the products of the two passes are split over columns, not over rows
 };
 
+// Under a memory limit layers take turns in one pool: layer l forward, with its numbers in these places until it is
+// computed again (δ takes z's place), or backward with what it has.
+struct Step {
+    bool back;
+    i64 l, z, a, kept;
+};
+
 struct Plan {
     i64 m = 0, n_0 = 0, parameters = 0, widest = 0;
     int threads = 1;
     int loss = 0;
     bool short_form = false, mean = true;
     double loss_parameter = 0, l2 = 0;
+    double alpha = -1;                               // where ≥ 0, L2 is alpha over the weight of the batch
     i64 input = -1, share = -1, gradient = -1;      // (m, n_0), (m,), (parameters,)
     i64 scratch_g = -1, scratch_u = -1, panel = -1;  // one a thread: (⌈m/threads⌉, widest) twice, and a packed panel
     i64 panel_numbers = 0;                           // the length of one thread's panel
     i64 block = -1, block_numbers = 0;               // where updates are fused: ∂C/∂W of some units, one a thread
     i64 bytes = 0;
     std::vector<LayerPlan> layers;  // layers[l − 1] is layer l
+    std::vector<Step> schedule;     // empty: all layers forward, then all backward, each in places of its own
 };
 
 struct OptimizerPlan {

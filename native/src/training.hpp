@@ -66,6 +66,7 @@ template <class T> class Trainer {
     Trainer(Network<T>& net, const OptimizerPlan& optimizer) : net(net), optimizer(optimizer), parts(net.plan.threads) {
         for (auto& part : parts) part.squares.resize(net.L()), part.delta.resize(net.L() + 1), part.a.resize(net.L() + 1);
         share_out();
+        net.layer_gradient = [this](int l, const Batch<T>& batch, int t, T* grad) { early_gradient(l, batch, t, grad); };
         if (net.plan.block >= 0) apart.reset(static_cast<T*>(std::malloc(sizeof(T) * net.plan.parameters)));
         if (net.plan.block >= 0 && !apart) throw std::bad_alloc();
     }
@@ -75,7 +76,7 @@ template <class T> class Trainer {
         const Batch<T> batch{data.X, data.Y, data.weight, nullptr, data.examples, true};
         net.team.run([&] {
             net.team.phase([&](int t) { pack_all(t); });
-            net.passes(batch, grad);
+            begin(batch, grad);
             gradients(batch, grad);
         });
         *loss = cost();
@@ -96,6 +97,7 @@ template <class T> class Trainer {
     Network<T>& net;
     const OptimizerPlan optimizer;
     std::vector<Findings<T>> parts;
+    double l2 = 0;
     std::vector<std::vector<Task>> tasks;
     std::vector<std::vector<Range>> ranges;
     std::unique_ptr<T, Free> apart;  // the gradient where updates are fused: address space, of which biases are touched
@@ -141,6 +143,12 @@ template <class T> class Trainer {
         for (auto& task : tasks[t]) net.pack(task.l, task.first, task.last);
     }
 
+    // The two passes; and the L2 of this batch.
+    void begin(const Batch<T>& batch, T* grad) {
+        l2 = net.plan.alpha >= 0 ? net.plan.alpha / net.total_weight(batch) : net.plan.l2;
+        net.passes(batch, grad);
+    }
+
     // The gradients of all parts of theta, after the two passes.
     void gradients(const Batch<T>& batch, T* grad) {
         net.team.phase([&](int t) {
@@ -150,6 +158,17 @@ template <class T> class Trainer {
                 part_gradient(batch, t, l, first, last, grad + q.W + first * q.n_in, grad);
             });
         });
+    }
+
+    // Under a schedule: layer l's gradient, in the blocks that it is computed in without one, dealt out to the shares.
+    void early_gradient(int l, const Batch<T>& batch, int t, T* grad) {
+        const LayerPlan& q = net.layer(l);
+        int dealt = 0;
+        for (int s = 0; s < net.plan.threads; ++s)
+            each_block(s, [&](int of, i64 first, i64 last) {
+                if (of == l && dealt++ % net.plan.threads == t)
+                    net.gradient(l, batch, t, first, last, grad + q.W + first * q.n_in, grad);
+            });
     }
 
     static void forget(Findings<T>& mine) {
@@ -176,11 +195,11 @@ template <class T> class Trainer {
     void part_gradient(const Batch<T>& batch, int t, int l, i64 first, i64 last, T* W, T* grad) {
         const LayerPlan& q = net.layer(l);
         Findings<T>& mine = parts[t];
-        net.gradient(l, batch, t, first, last, W, grad);
+        if (net.plan.schedule.empty()) net.gradient(l, batch, t, first, last, W, grad);  // else early_gradient did
         const i64 count = (last - first) * q.n_in;
-        if (net.plan.l2) {
+        if (l2) {
             double squares;
-            net.k.add_l2(W, net.theta + q.W + first * q.n_in, (T)net.plan.l2, count, &squares);
+            net.k.add_l2(W, net.theta + q.W + first * q.n_in, (T)l2, count, &squares);
             mine.squares_W += squares;
         }
         mine.squares[l - 1] += measured(W, count, mine);
@@ -212,7 +231,7 @@ template <class T> class Trainer {
     double cost() const {
         double squares = 0;
         for (auto& part : parts) squares += part.squares_W;
-        return net.plan.l2 ? output_loss() + net.plan.l2 / 2 * squares : output_loss();
+        return l2 ? output_loss() + l2 / 2 * squares : output_loss();
     }
 
     // Whether everything is so small that no update can overflow.
@@ -293,7 +312,7 @@ template <class T> class Trainer {
         for (int l = 1; l <= net.L(); ++l) {
             T a = 1, delta = 0;
             for (auto& part : parts) take(a, part.a[l - 1]), take(delta, part.delta[l]);
-            take(top, (T)batch.m * delta * a + (T)net.plan.l2 * state);
+            take(top, (T)batch.m * delta * a + (T)l2 * state);
             const LayerPlan& q = net.layer(l);
             if (q.norm == BATCH_NORM) take(top, largest_of(grad + q.gamma, q.n)), take(top, largest_of(grad + q.beta, q.n));
             const i64 threads = net.plan.threads;
@@ -362,7 +381,7 @@ template <class T> class Trainer {
 
     // The two passes, clipping and update, or no update where something is not finite.
     Status step(State<T>& state, const Batch<T>& batch, double rate, T* grad) {
-        net.passes(batch, grad);
+        begin(batch, grad);
         if (outside()) return OUTSIDE;
         if (apart) {
             const UpdateJob<T> job = job_for(rate, state.step + 1, 0);

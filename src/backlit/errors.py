@@ -46,6 +46,8 @@ def near(name: object, names: Collection[str]) -> str:
     >>> near("adma", ["adam", "sgd"])
     'did you mean adam? (one of adam, sgd)'
     """
-    close = difflib.get_close_matches(name.lower(), names, n=1) if isinstance(name, str) else []
+    by_lower = {known.lower(): known for known in names}
+    found = difflib.get_close_matches(name.lower(), by_lower, n=1) if isinstance(name, str) else []
+    close = [by_lower[key] for key in found]
     listing = f"one of {', '.join(names)}"
     return f"did you mean {close[0]}? ({listing})" if close else listing

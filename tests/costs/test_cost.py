@@ -9,8 +9,8 @@ from backlit import cost
 from backlit.cli import main
 from backlit.core import Dense, Network
 from backlit.costs.memory import memory
-from backlit.engine import Recipe, get_engine
-from backlit.engine.native import extension
+from backlit.engine import Data, Recipe, State, get_engine
+from backlit.engine.native import NativeEngine, extension
 from backlit.errors import BacklitError
 from backlit.optim import get_optimizer
 
@@ -55,7 +55,7 @@ def test_memory_is_what_the_engine_allocates(m):
     with engine.engine(m, np.float64):
         pass
     plan = engine.made[m, np.dtype(np.float64), True][0]
-    counted = memory(net, m, np.float64, optimizer, n_threads=1)
+    counted = memory(Recipe(net, optimizer, m, n_threads=1), np.float64)
     assert counted.gradients + counted.activations + counted.workspace == plan.bytes
     assert counted.parameters == 8 * net.n_parameters
 
@@ -70,7 +70,9 @@ def test_timing_measures_a_step():
     timing = cost(sizes=[32, 64, 4], batch=32, timing=True).timing
     assert timing.measured_seconds > 0
     assert timing.predicted_seconds > 0
-    assert timing.matmul_rate > 1e8
+    assert timing.matmul_rate > 1e7
+    parts = timing.products_seconds + timing.elementwise_seconds + timing.update_seconds
+    assert timing.predicted_seconds == pytest.approx(parts)
 
 
 def test_a_problem_file_has_its_own_batch(tmp_path, capsys):
@@ -78,7 +80,7 @@ def test_a_problem_file_has_its_own_batch(tmp_path, capsys):
     path.write_text(json.dumps({"inputs": 2, "layers": [{"units": 1}], "x": [[1.0, 2.0]] * 5, "y": [0.0] * 5}))
     assert cost(path).batch == 5
     assert main(["cost", str(path)]) == 0
-    assert "batch 5" in capsys.readouterr().out
+    assert "A step on 5 examples" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -92,6 +94,14 @@ def test_a_problem_file_has_its_own_batch(tmp_path, capsys):
         (["--sizes", "3,2", "--batch", "0"], "batch must be at least 1"),
         (["--sizes", "3,2", "--dtype", "int8"], "dtype must be float32 or float64"),
         (["--sizes", "3,2", "--optimizer", "foo"], "unknown optimizer 'foo'"),
+        (["--sizes", "0"], "sizes names 1 numbers"),
+        (["--sizes", "0,3"], "inputs must be at least 1, not 0"),
+        (["--sizes", ""], "--sizes takes whole numbers"),
+        (["--sizes", "3,2", "--batch", "-4"], "batch must be at least 1, not -4"),
+        (["--sizes", "3,2", "--memory-limit", "64XB"], "memory_limit takes bytes, such as 64MB"),
+        (["--sizes", "3,2", "--memory-limit", "0"], "memory_limit must be at least 1"),
+        (["--sizes", "30,20,2", "--memory-limit", "1kB"], "the smallest possible is"),
+        (["--sizes", "3,2", "--html", "/no/such/folder/page.html"], "does not exist"),
     ],
 )
 def test_a_fault_is_one_line(capsys, arguments, says):
@@ -100,6 +110,62 @@ def test_a_fault_is_one_line(capsys, arguments, says):
     assert captured.out == ""
     assert says in captured.err
     assert len(captured.err.strip().splitlines()) == 1
+
+
+@pytest.mark.skipif(extension() is None, reason="the native engine was not built")
+@pytest.mark.parametrize(("sizes", "batch", "limit"), [([800, 1500, 1500, 10], 300, None), ([256] * 20, 1200, "30MB")])
+def test_a_process_that_trains_grows_by_what_is_predicted(sizes, batch, limit):
+    result = cost(sizes=sizes, batch=batch, peak=True, memory_limit=limit, n_threads=1)
+    assert result.measured_peak == pytest.approx(result.memory.peak, rel=0.02)
+
+
+def test_a_network_is_taken_as_it_is():
+    net = Network(20, [Dense(64, "gelu"), Dense(3)], l2=0.1)
+    result = cost(net, batch=32, optimizer="sgd", dtype=np.float64)
+    assert (result.batch, result.dtype, result.optimizer.name) == (32, "float64", "sgd")
+    assert result.memory.parameters == 8 * net.n_parameters
+
+
+def test_a_limit_shows_its_plan(capsys):
+    sizes = ",".join(["64"] * 60)
+    arguments = ["cost", "--sizes", sizes, "--batch", "500", "--memory-limit", "7MB"]
+    assert main([*arguments, "--format", "json"]) == 0
+    described = json.loads(capsys.readouterr().out)
+    plan = described["checkpointing"]
+    assert plan["peak"] == described["memory"]["peak"] <= plan["memory_limit"] == 7_000_000
+    assert sorted([*plan["kept"], *map(int, plan["recomputed"])]) == list(range(1, 60))
+    again = sum(plan["recomputed"].values())
+    assert plan["extra_matmul_flops"] == again * 2 * 500 * 64 * 64
+    assert main(arguments) == 0
+    shown = capsys.readouterr().out
+    assert "of a forward pass" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+@pytest.mark.skipif(extension() is None, reason="the native engine was not built")
+def test_extra_operations_are_those_that_the_engine_does():
+    net = Network(32, [*(Dense(48 if l % 3 else 32, "tanh", norm="layer") for l in range(30)), Dense(2)])
+    result = cost(net, batch=64, memory_limit=cost(net, batch=64).memory.peak - 300_000)
+    engine = NativeEngine(Recipe(net, result.optimizer, 64, memory_limit=result.checkpointing.memory_limit))
+    data = Data(np.zeros((64, 32), np.float32), np.zeros((64, 2), np.float32))
+    state = State.start(net, net.init(dtype=np.float32), result.optimizer)
+    engine.run(state, data, np.arange(64), np.full(1, 1e-3), lambda: False)
+    forwards = engine.made[64, np.dtype(np.float32), True][1].forwards
+    layers = [
+        sum(e.operations for e in result.ledger.entries if e.phase == "forward" and e.layer == l) for l in range(1, 32)
+    ]
+    measured = sum((count - 1) * one for count, one in zip(forwards, layers, strict=True))
+    assert result.checkpointing.extra_operations == measured > 0
+
+
+def test_the_page_is_whole_and_escaped(tmp_path):
+    path = tmp_path / "<p>.html"
+    assert main(["cost", "--sizes", "784,512,10", "--batch", "32", "--html", str(path)]) == 0
+    page = path.read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    assert "784 → 512 → 10" in page
+    assert "http" not in page
+    assert "<table>" in cost(sizes=[3, 2])._repr_html_()
 
 
 def test_the_function_raises_what_the_command_says():

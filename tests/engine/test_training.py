@@ -48,6 +48,7 @@ def recipes(draw, net):
         clip_norm=draw(st.sampled_from([None, None, 0.5])),
         clip_value=draw(st.sampled_from([None, None, 0.1])),
         seed=draw(st.integers(0, 2**64 - 1)),
+        alpha=draw(st.sampled_from([None, None, 0.3])),
     )
 
 

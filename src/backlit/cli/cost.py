@@ -1,7 +1,7 @@
 """`backlit cost`: operations and bytes of a training step, before it runs."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from typer import Argument, Option
 
@@ -22,12 +22,20 @@ def command(
     optimizer: Annotated[
         str | None, Option(help="sgd, adagrad, rmsprop, adam, amsgrad or adamw.", show_default=False)
     ] = None,
+    memory_limit: Annotated[
+        str | None,
+        Option(help="Bytes that a step may take, such as 64MB: plan what to keep.", show_default=False),
+    ] = None,
     timing: Annotated[bool, Option("--timing", help="Measure this machine and a real step too.")] = False,
+    measure: Annotated[bool, Option("--measure", help="Measure the peak of a process that trains too.")] = False,
+    html: Annotated[Path | None, Option(help="Write a page here too.", show_default=False)] = None,
     format: Annotated[Format, Option(help="How to show the result.")] = Format.text,
 ) -> None:
     """Count operations and bytes of a training step, equation by equation."""
     from backlit.costs import cost
+    from backlit.io.atomic import atomic_write, check_folder
 
+    check_folder(html)
     result = cost(
         problem,
         sizes=None if sizes is None else numbers(sizes),
@@ -36,8 +44,16 @@ def command(
         dtype=dtype,
         optimizer=optimizer,
         timing=timing,
+        peak=measure,
+        memory_limit=memory_limit,
     )
-    print_json(result.to_dict()) if format is Format.json else show(result)
+    if html is not None:
+        from backlit.render.cost_html import cost_page
+
+        title = str(problem) if problem is not None else " → ".join(map(str, result.net.n))
+        with atomic_write(html) as file:
+            file.write_text(cost_page(result._repr_html_(), title=title), encoding="utf-8")
+    print_json(result.to_dict()) if format is Format.json else print(result)
 
 
 def numbers(text: str) -> list[int]:
@@ -48,60 +64,3 @@ def numbers(text: str) -> list[int]:
         raise ProblemError(
             f"--sizes takes whole numbers with commas between them, such as 784,512,10, not {text!r}"
         ) from None
-
-
-def show(result: Any) -> None:
-    """Print the ledger in a terminal's width."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console, described = Console(), result.to_dict()
-    shape = " → ".join(map(str, result.net.n))
-    console.print(
-        f"[bold]{shape}[/], batch {result.batch}, {result.dtype}, {result.optimizer.name}; "
-        f"operations (a multiply-add is 2)"
-    )
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    table.add_column("layer")
-    for name in ("forward", "of it products", "backward", "of it products", "activations"):
-        table.add_column(name, justify="right")
-    for row in described["layers"]:
-        up, down = row["forward"], row["backward"]
-        table.add_row(
-            f"{row['layer']}  {row['inputs']} → {row['units']}", *flops(up), *flops(down), size(row["activations"])
-        )
-    up, down = described["forward"], described["backward"]
-    table.add_row("[bold]all[/]", *flops(up), *flops(down), size(described["memory"]["activations"]))
-    console.print(table)
-    console.print(f"update: {amount(described['optimizer']['total_flops'])} operations")
-    parts = ", ".join(f"{name} {size(value)}" for name, value in described["memory"].items() if name != "peak")
-    console.print(f"memory: [bold]{size(described['memory']['peak'])}[/] ({parts})")
-    if result.timing:
-        timing = result.timing
-        seconds = (timing.predicted_seconds * 1e6, timing.measured_seconds * 1e6)
-        rates = f"products {timing.matmul_rate / 1e9:,.0f} GFLOP/s, memory {timing.memory_rate / 1e9:,.1f} GB/s"
-        console.print(f"a step: predicted {seconds[0]:,.0f} µs, measured {seconds[1]:,.0f} µs ({timing.engine} engine)")
-        console.print(f"this machine: {rates}")
-
-
-def flops(row: dict[str, int]) -> tuple[str, str]:
-    """All operations of a phase, and those in matrix products."""
-    return amount(row["total_flops"]), amount(row["matmul_flops"])
-
-
-def amount(value: float) -> str:
-    """A count with a unit: 12.3 M."""
-    for unit in ("", " k", " M", " G", " T"):
-        if value < 1000:
-            return f"{value:.4g}{unit}"
-        value /= 1000
-    return f"{value:.4g} P"
-
-
-def size(value: float) -> str:
-    """Bytes with a unit: 1.5 MiB."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024:
-            return f"{value:.4g} {unit}"
-        value /= 1024
-    return f"{value:.4g} TiB"

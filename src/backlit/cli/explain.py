@@ -27,20 +27,40 @@ def command(
         str | None,
         Option(help="A built-in problem: worked, mazur, softmax, batch-norm, residual, deep-sigmoid."),
     ] = None,
+    model: Annotated[Path | None, Option(help="A model file that `backlit train` wrote.", show_default=False)] = None,
+    table: Annotated[
+        Path | None, Option(help="With --model: a table with the columns of its training.", show_default=False)
+    ] = None,
+    row: Annotated[
+        int | None, Option(help="With --model: the row of the table, counted from 0.", show_default=False)
+    ] = None,
     format: Annotated[Shown, Option(help="How to show the derivation.")] = Shown.text,
     output: Annotated[
         Path | None, Option("--output", "-o", help="Write here, else to standard output.", show_default=False)
     ] = None,
     steps: Annotated[int, Option(help="Optimizer steps to take.")] = 1,
     digits: Annotated[int, Option(help="Significant digits that are printed.")] = 5,
-    entry: Annotated[str | None, Option(help="Work one entry alone, such as grad_W[2][0,1].")] = None,
+    fractions: Annotated[bool, Option("--fractions", help="Print fractions where numbers are rational.")] = False,
+    entry: Annotated[
+        str | None, Option(help="Work one entry alone, such as grad_W[2][0,1].", show_default=False)
+    ] = None,
 ) -> int:
     """Show where every number of a gradient comes from."""
     from backlit.io.atomic import check_folder
     from backlit.render.explanation import explain
 
     check_folder(output)
-    made = explain(problem, example=example, steps=steps, digits=digits, entry=entry)
+    made = explain(
+        problem,
+        example=example,
+        model=model,
+        table=table,
+        row=row,
+        steps=steps,
+        digits=digits,
+        entry=entry,
+        fractions=fractions,
+    )
     if format is Shown.json and output is None:
         print_json(made.to_dict())
     else:

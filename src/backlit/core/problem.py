@@ -7,6 +7,7 @@ import numpy as np
 
 from backlit.core.dropout import DropoutKey
 from backlit.core.network import Network
+from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
 from backlit.core.passes import Gradients, Trace, backward, forward
 from backlit.errors import ProblemError
@@ -19,6 +20,8 @@ class Problem:
 
     X : (m, n_0).  y : (m, n_L), or (m,) class indices.  sample_weight : (m,).  seed : draws the dropout masks.
     clip_norm, clip_value : bounds on the gradient that the optimizer is given, None for none.
+    statistics : a trained model's running moments; where they are given the passes are those of prediction, with no
+    dropout and batch norm by these moments.
     """
 
     net: Network
@@ -31,6 +34,7 @@ class Problem:
     clip_value: float | None = None
     seed: int | None = None
     name: str = "problem"
+    statistics: Statistics | None = None
 
     def data(self) -> tuple[np.ndarray, np.ndarray]:
         """X and y; ProblemError where the problem has none."""
@@ -39,11 +43,11 @@ class Problem:
         return self.X, self.y
 
     def dropout_key(self, step: int = 0) -> DropoutKey | None:
-        """The draw of the dropout masks at an optimizer step, None where no layer has dropout.
+        """The draw of the dropout masks at an optimizer step, None where nothing is dropped.
 
         Raises ProblemError where masks are to be drawn and the problem has no seed.
         """
-        if not any(layer.dropout for layer in self.net.layers):
+        if self.statistics or not any(layer.dropout for layer in self.net.layers):
             return None
         if self.seed is None:
             raise ProblemError(
@@ -55,7 +59,7 @@ class Problem:
         """Forward and backward on the whole of x, at the problem's parameters or at others."""
         X, y = self.data()
         params = self.params if params is None else params
-        trace = forward(self.net, params, X, dropout=self.dropout_key(step))
+        trace = forward(self.net, params, X, dropout=self.dropout_key(step), statistics=self.statistics)
         return trace, backward(self.net, params, trace, y, self.sample_weight)
 
     def to_dict(self) -> dict[str, Any]:

@@ -7,84 +7,116 @@ from typing import Any
 
 import numpy as np
 
-from backlit.core.network import Network
 from backlit.core.targets import as_targets
+from backlit.costs.checkpointing import extra_forward
 from backlit.costs.ledger import Ledger
 from backlit.costs.memory import Memory
+from backlit.costs.peak import targets
 from backlit.engine import Data, Recipe, State, get_engine
-from backlit.optim import Optimizer
+from backlit.engine.plan import useful_threads
+from backlit.engine.threads import allowed_threads, one_blas_thread
+
+Clock = Callable[[], float]
+LARGE = 64 * 2**20  # bytes that no cache holds
+SHORT = 0.002  # seconds of a round where that is possible: less than a turn that the system gives a process
+BUDGET = 0.2  # seconds of all rounds, from which five are enough
+STREAMS = 5  # times that a vector of theta's size goes by: W is packed (2) and multiplied; the gradient is written, and
+# read by the update.  And theta and each slot twice.
+CALL = 200_000  # multiply-adds below which a call of BLAS measures the call
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of a step, predicted and measured, and the two rates that the prediction rests on.
+    """Seconds of a step, predicted and measured, and the rates that the prediction rests on.
 
-    matmul_rate : operations a second of a large matrix product.  memory_rate : bytes a second of adding one large
-    vector to another, which reads two and writes one.
+    matmul_rate : operations a second of a product of the shape in which most of the step's operations are, with the
+    threads that training uses.  memory_rate : bytes a second of adding one vector to another, which reads two and
+    writes one, at the size of theta and its slots.  elementwise_rate : operations a second of the same in the cache.
+    products_seconds, elementwise_seconds, update_seconds : the parts of the prediction; the last is all that goes
+    through vectors of theta's size, the packing of W among it.
     """
 
     predicted_seconds: float
     measured_seconds: float
+    products_seconds: float
+    elementwise_seconds: float
+    update_seconds: float
     matmul_rate: float
+    elementwise_rate: float
     memory_rate: float
     engine: str
 
 
-def measure(
-    net: Network,
-    m: int,
-    dtype: Any,
-    optimizer: Optimizer,
-    ledger: Ledger,
-    memory: Memory,
-    *,
-    n_threads: int | None = None,
-) -> Timing:
+def measure(recipe: Recipe, dtype: Any, ledger: Ledger, memory: Memory) -> Timing:
     """Time a step of the fastest engine on random examples, and say what the ledger predicts.
 
-    The prediction is products at the product's rate plus every byte of the step moved once in each pass.
+    predicted = products / matmul_rate + other operations / elementwise_rate + bytes of theta's size / memory_rate
     """
-    matmul_rate, memory_rate = product_rate(dtype), vector_rate(dtype)
-    products = sum(ledger.matmul(phase) for phase in ("forward", "backward"))
-    predicted = products / matmul_rate + 2 * memory.peak / memory_rate
-    engine = get_engine("auto", Recipe(net, optimizer, m, n_threads=n_threads))
+    net, m, optimizer = recipe.net, recipe.batch_size, recipe.optimizer
+    threads = useful_threads(net, m, allowed_threads(recipe.n_threads))
+    matmul_rate = product_rate(dtype, *typical_product(net.n, m)) * threads
+    elementwise_rate = vector_rate(dtype, 2**14) / (3 * dtype.itemsize) * threads
+    vectors = 2 + len(optimizer.slots)
+    memory_rate = vector_rate(dtype, min(LARGE, max(vectors * memory.parameters // 2, 2**12)))
+    again, again_products = extra_forward(net, ledger, memory.forwards)
+    products = sum(ledger.matmul(phase) for phase in ("forward", "backward")) + again_products
+    others = sum(ledger.total(phase) for phase in ("forward", "backward")) + again - products
+    streams = STREAMS + 2 * (1 + len(optimizer.slots))
+    update = streams * memory.parameters / memory_rate + ledger.total("optimizer") / elementwise_rate
+    parts = (products / matmul_rate, others / elementwise_rate, update)
+    seconds, name = step_seconds(recipe, dtype)
+    return Timing(sum(parts), seconds, *parts, matmul_rate, elementwise_rate, memory_rate, name)
+
+
+def step_seconds(recipe: Recipe, dtype: Any, clock: Clock = time.perf_counter) -> tuple[float, str]:
+    """(seconds of a step, the engine's name): the fastest of a few runs of some steps."""
+    net, m = recipe.net, recipe.batch_size
+    engine = get_engine("auto", recipe)
     draw = np.random.default_rng(0)
-    y = targets(net, draw, m)
-    data = Data(draw.standard_normal((m, net.inputs)).astype(dtype), as_targets(net, y, m, dtype))
-    state = State.start(net, net.init("he_normal", dtype=dtype), optimizer)
-    steps = 20
-    order, rates = np.tile(np.arange(m), steps), np.full(steps, 1e-6)
-    seconds = fastest(lambda: engine.run(state, data, order, rates, lambda: False)) / steps
-    return Timing(predicted, seconds, matmul_rate, memory_rate, engine.name)
+    X = draw.standard_normal((m, net.inputs)).astype(dtype)
+    data = Data(X, as_targets(net, targets(net, draw, m), m, dtype))
+    state = State.start(net, net.init("he_normal", dtype=dtype), recipe.optimizer)
+
+    def run(steps: int) -> None:
+        engine.run(state, data, np.tile(np.arange(m), steps), np.full(steps, 1e-6), lambda: False)
+
+    run(1)
+    started = time.perf_counter()
+    run(1)
+    steps = max(1, min(50, int(SHORT / (time.perf_counter() - started + 1e-9))))
+    return fastest(lambda: run(steps), clock) / steps, engine.name
 
 
-def targets(net: Network, draw: np.random.Generator, m: int) -> np.ndarray:
-    """Targets that the loss is defined at."""
-    if net.loss.name == "cross_entropy":
-        return np.eye(net.outputs)[draw.integers(0, net.outputs, m)]
-    return draw.integers(0, 2, (m, net.outputs)).astype(float)
+def typical_product(n: tuple[int, ...], m: int) -> tuple[int, int, int]:
+    """(m, n_l, n_{l−1}) of the layer whose product is largest; with more rows where that is a small one."""
+    _, n_out, n_in = max((a * b, a, b) for a, b in zip(n[1:], n[:-1], strict=True))
+    return max(m, CALL // (n_out * n_in)), n_out, n_in
 
 
-def product_rate(dtype: Any, size: int = 1024) -> float:
-    """Operations a second of a size³ matrix product."""
-    A = np.random.default_rng(0).standard_normal((size, size)).astype(dtype)
-    out = np.empty_like(A)
-    return 2 * size**3 / fastest(lambda: np.matmul(A, A, out=out))
+def product_rate(dtype: Any, m: int, n: int, k: int) -> float:
+    """Operations a second of BLAS, on one thread, for (m, k) times (k, n)."""
+    draw = np.random.default_rng(0)
+    A, B = draw.standard_normal((m, k)).astype(dtype), draw.standard_normal((k, n)).astype(dtype)
+    out = np.empty((m, n), dtype)
+    repeats = max(1, int(2e6 // (m * n * k)))
+    with one_blas_thread():
+        return repeats * 2 * m * n * k / fastest(lambda: [np.matmul(A, B, out=out) for _ in range(repeats)])
 
 
-def vector_rate(dtype: Any, bytes: int = 64 * 2**20) -> float:
-    """Bytes a second of x += y on vectors that no cache holds."""
-    x = np.ones(bytes // np.dtype(dtype).itemsize, dtype)
+def vector_rate(dtype: Any, bytes: int) -> float:
+    """Bytes a second of x += y on vectors of so many bytes."""
+    x = np.ones(max(1, bytes // np.dtype(dtype).itemsize), dtype)
     y = x.copy()
-    return 3 * bytes / fastest(lambda: np.add(x, y, out=x))
+    repeats = max(1, 2**20 // bytes)
+    return repeats * 3 * x.nbytes / fastest(lambda: [np.add(x, y, out=x) for _ in range(repeats)])
 
 
-def fastest(run: Callable[[], Any], rounds: int = 5) -> float:
-    """The least seconds of a few rounds, after one that fills caches."""
+def fastest(run: Callable[[], Any], clock: Clock = time.perf_counter) -> float:
+    """The least seconds of some rounds, after one that fills caches: short ones often, so that some run undisturbed."""
     run()
-    times = []
-    for _ in range(rounds):
-        started = time.perf_counter()
+    times: list[float] = []
+    while len(times) < 5 or (sum(times) < BUDGET and len(times) < 60):
+        started = clock()
         run()
-        times.append(time.perf_counter() - started)
+        times.append(clock() - started)
     return min(times)

@@ -5,13 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from backlit.core.network import Network
 from backlit.engine import Recipe
-from backlit.engine.native import NativeEngine, extension
+from backlit.engine.native import NativeEngine, extension, within
 from backlit.engine.plan import Buffer, Plan, make_plan
-from backlit.optim import Optimizer
 
-CACHED = ("a", "z", "kept", "moments")  # what the backward pass reads of the forward pass
+CACHED = ("a", "z", "kept", "moments", "pool")  # what the backward pass reads of the forward pass
 
 
 @dataclass(frozen=True)
@@ -28,11 +26,17 @@ class Memory:
     activations: int
     workspace: int
     buffers: tuple[Buffer, ...]
+    forwards: tuple[int, ...] = ()  # how often a step computes each layer forward: more than once under a limit
 
     @property
     def peak(self) -> int:
         """Everything together."""
         return self.parameters + self.gradients + self.optimizer + self.activations + self.workspace
+
+    @property
+    def pooled(self) -> bool:
+        """Whether layers take turns in one pool, under a memory limit."""
+        return any(buffer.name == "pool" for buffer in self.buffers)
 
     def to_dict(self) -> dict[str, int]:
         """The numbers by name."""
@@ -40,18 +44,24 @@ class Memory:
         return {name: getattr(self, name) for name in names}
 
 
-def plan_for(net: Network, m: int, dtype: Any, optimizer: Optimizer, n_threads: int | None) -> Plan:
-    """The native engine's own plan on this machine; where it was not built, that of one thread."""
-    if extension() is None:
-        return make_plan(net, m, dtype)
-    return NativeEngine(Recipe(net, optimizer, m, n_threads=n_threads)).plan(m, np.dtype(dtype))
+def plan_for(recipe: Recipe, dtype: Any) -> Plan:
+    """The native engine's own plan on this machine; where it was not built, that of one thread.
+
+    Raises ProblemError where the recipe has a memory limit that cannot be met.
+    """
+    dtype = np.dtype(dtype)
+    if extension() is not None:
+        return NativeEngine(recipe).plan(recipe.batch_size, dtype)
+    plain = make_plan(recipe.net, recipe.batch_size, dtype)
+    return plain if recipe.memory_limit is None else within(recipe, plain, plain)
 
 
-def memory(net: Network, m: int, dtype: Any, optimizer: Optimizer, *, n_threads: int | None = None) -> Memory:
-    """Count the bytes of a training step on m examples, with the threads that training would use."""
-    plan = plan_for(net, m, dtype, optimizer, n_threads)
-    parameters = net.n_parameters * np.dtype(dtype).itemsize
+def memory(recipe: Recipe, dtype: Any) -> Memory:
+    """Count the bytes of a training step, with the threads that training would use."""
+    plan = plan_for(recipe, dtype)
+    parameters = recipe.net.n_parameters * plan.dtype.itemsize
     gradients = sum(b.bytes for b in plan.buffers if b.name in ("gradient", "block"))
     activations = sum(b.bytes for b in plan.buffers if b.name.split("[")[0] in CACHED)
-    slots = len(optimizer.slots) * parameters
-    return Memory(parameters, gradients, slots, activations, plan.bytes - gradients - activations, plan.buffers)
+    slots = len(recipe.optimizer.slots) * parameters
+    rest = plan.bytes - gradients - activations
+    return Memory(parameters, gradients, slots, activations, rest, plan.buffers, plan.forwards)

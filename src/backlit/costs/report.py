@@ -8,9 +8,15 @@ import numpy as np
 
 from backlit.core.network import Dense, Network, positive_integer
 from backlit.core.problem import Problem
+from backlit.costs.checkpointing import Checkpointing, checkpointing
+from backlit.costs.forms import cost_fragment, cost_text
 from backlit.costs.ledger import Ledger, count
 from backlit.costs.machine import Timing, measure
-from backlit.costs.memory import Memory, memory
+from backlit.costs.memory import CACHED, Memory, memory
+from backlit.costs.peak import measured_peak
+from backlit.costs.units import read_bytes
+from backlit.engine import Recipe
+from backlit.engine.chain import sizes_of
 from backlit.errors import ProblemError
 from backlit.io.problems import read_problem
 from backlit.optim import Optimizer, get_optimizer
@@ -29,6 +35,8 @@ class Cost:
     ledger: Ledger
     memory: Memory
     timing: Timing | None = None
+    checkpointing: Checkpointing | None = None
+    measured_peak: int | None = None  # bytes by which a process that trains grew
 
     def to_dict(self) -> dict[str, Any]:
         """The result as `backlit cost --format json` prints it; a multiply-add is 2 operations, memory is in bytes."""
@@ -38,7 +46,18 @@ class Cost:
         }
         described = {"batch": self.batch, "dtype": self.dtype, "optimizer_name": self.optimizer.name, **phases}
         described |= {"memory": self.memory.to_dict(), "layers": self.layers()}
+        if self.measured_peak is not None:
+            described["measured"] = {"peak": self.measured_peak, "predicted_peak": self.memory.peak}
+        if self.checkpointing is not None:
+            described["checkpointing"] = self.checkpointing.to_dict()
         return described if self.timing is None else described | {"timing": asdict(self.timing)}
+
+    def __str__(self) -> str:
+        return cost_text(self.to_dict())
+
+    def _repr_html_(self) -> str:
+        """The cost in a notebook."""
+        return cost_fragment(self.to_dict())
 
     def layers(self) -> list[dict[str, Any]]:
         """Each layer's sizes, its operations a phase, and those of each equation."""
@@ -49,11 +68,12 @@ class Cost:
                 phase: {"matmul_flops": self.ledger.matmul(phase, l), "total_flops": self.ledger.total(phase, l)}
                 for phase in ("forward", "backward")
             }
-            cached = sum(
-                b.bytes for b in self.memory.buffers if b.name in (f"a[{l}]", f"z[{l}]", f"kept[{l}]", f"moments[{l}]")
-            )
+            names = [f"{name}[{l}]" for name in CACHED]
+            cached = sum(b.bytes for b in self.memory.buffers if b.name in names)
+            if self.checkpointing is not None and self.memory.pooled:
+                cached = sizes_of(self.net, l, self.batch, np.dtype(self.dtype)).full  # while its turn lasts
             rows.append({"layer": l, "units": layer.units, "inputs": self.net.n[l - 1], **flops, "activations": cached,
-                         "equations": equations})  # fmt: skip
+                         "forwards": self.memory.forwards[l - 1], "equations": equations})  # fmt: skip
         return rows
 
 
@@ -63,33 +83,45 @@ def cost(
     sizes: Sequence[int] | None = None,
     activation: str = "relu",
     batch: int | None = None,
-    dtype: str = "float32",
+    dtype: Any = "float32",
     optimizer: Any = None,
     timing: bool = False,
+    peak: bool = False,
+    memory_limit: int | str | None = None,
     n_threads: int | None = None,
 ) -> Cost:
     """Count what a training step costs.
 
-    problem : a problem file, a mapping or a Problem; or sizes : (n_0, …, n_L) of a network with `activation` in the
-    hidden layers and softmax with cross-entropy at the end.  batch : examples a step, else the problem's, else 1.
-    timing : measure this machine's rates and a real step too.
+    problem : a Network, a problem file, a mapping or a Problem; or sizes : (n_0, …, n_L) of a network with `activation`
+    in the hidden layers and softmax with cross-entropy at the end.  batch : examples a step, else the problem's, or 1.
+    timing : measure this machine's rates and a real step too.  peak : let a fresh process train, and measure by how
+    much it grows.  memory_limit : bytes, or text such as "64MB": plan what to keep and what to compute again.
     Raises BacklitError for what cannot be.
 
+    >>> from backlit.core import Dense, Network
+    >>> cost(Network(784, [Dense(512, "relu"), Dense(10)]), batch=32).memory.parameters
+    1628200
     >>> cost(sizes=[784, 512, 10], batch=1).ledger.total("optimizer") > 0
     True
     """
+    dtype = dtype if isinstance(dtype, str) else np.dtype(dtype).name
     if dtype not in ("float32", "float64"):
         raise ProblemError(f"dtype must be float32 or float64, not {dtype!r}")
     if (problem is None) == (sizes is None):
         raise ProblemError("give a problem or the sizes of a network, such as 784,512,10: one of the two")
-    given = None if problem is None else read_problem(problem)
-    net = network_of(sizes, activation) if given is None else given.net
+    given = None if problem is None or isinstance(problem, Network) else read_problem(problem)
+    net = problem if isinstance(problem, Network) else network_of(sizes, activation) if given is None else given.net
     rule = get_optimizer(optimizer or (given and given.optimizer) or "adam")
     m = positive_integer(batch if batch is not None else examples(given), "batch")
-    ledger = count(net, m, rule)
-    spent = memory(net, m, np.dtype(dtype), rule, n_threads=n_threads)
-    timed = measure(net, m, np.dtype(dtype), rule, ledger, spent, n_threads=n_threads) if timing else None
-    return Cost(net, m, dtype, rule, ledger, spent, timed)
+    limit = None if memory_limit is None else read_bytes(memory_limit)
+    recipe = Recipe(net, rule, m, n_threads=n_threads, memory_limit=limit)
+    ledger, spent = count(net, m, rule), memory(recipe, dtype)
+    return Cost(
+        net, m, dtype, rule, ledger, spent,
+        measure(recipe, np.dtype(dtype), ledger, spent) if timing else None,
+        None if limit is None else checkpointing(net, ledger, spent, limit),
+        measured_peak(recipe, dtype) if peak else None,
+    )  # fmt: skip
 
 
 def network_of(sizes: Sequence[int] | None, activation: str) -> Network:

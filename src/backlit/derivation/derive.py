@@ -1,14 +1,14 @@
-"""From a problem to its derivation: both passes, the checks, the step, then one section after another."""
+"""From a problem to its derivation: both passes, the checks, the steps, then one section after another."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
 from backlit.core.passes import Gradients, Trace
-from backlit.core.passes import forward as core_forward
 from backlit.core.problem import Problem
-from backlit.derivation import checks, update
-from backlit.derivation.document import Derivation, Paragraph, Section, Step
+from backlit.derivation import checks, stopped, update
+from backlit.derivation.document import Check, Derivation, Section
+from backlit.derivation.exact import exact_passes
 from backlit.derivation.numbers import Numbers
 from backlit.derivation.quantities import quantities
 from backlit.derivation.scene import Scene
@@ -29,12 +29,17 @@ from backlit.derivation.sections import (
 from backlit.derivation.sections import update as update_section
 from backlit.errors import ProblemError
 
+Found = dict[str, tuple[Check, ...]]
 
-def derive(problem: Problem, *, steps: int = 1, digits: int = 5, title: str = "") -> Derivation:
+
+def derive(
+    problem: Problem, *, steps: int = 1, digits: int = 5, fractions: bool = False, title: str = ""
+) -> Derivation:
     """Work a problem from its inputs to its gradients and `steps` optimizer steps.
 
-    digits : significant digits that are printed, 2 to 15.  Raises ProblemError where the problem has no data, or
-    where an option is out of range.
+    digits : significant digits that are printed, 2 to 15.  fractions : compute and print fractions, as far as numbers
+    are rational.  Where a number overflows the derivation ends at the first step that is not finite (see `stopped`).
+    Raises ProblemError where the problem has no data, or where an option is out of range.
 
     >>> from backlit.core import Dense, Network
     >>> net = Network(1, [Dense(1, "tanh")])
@@ -42,48 +47,40 @@ def derive(problem: Problem, *, steps: int = 1, digits: int = 5, title: str = ""
     >>> [step.id for step in made.steps()][:4]
     ['z[1]', 'a[1]', 'ell', 'loss']
     """
+    check_options(steps, digits)
+    trace, grad = problem.passes()
+    num = Numbers(digits)
+    if not finite(trace, grad):
+        return stopped.in_the_passes(Scene(problem, trace, grad, num), title)
+    s = scene(problem, trace, grad, num, checks.check(problem, trace, grad), fractions)
+    updates = update.run(problem, steps, s.theta)
+    if not updates[-1].finite():
+        return stopped.in_an_update(s, updates, title)
+    sections = tuple(section for section in document(s, updates) if section is not None)
+    found = quantities(trace, grad, updates)
+    return Derivation(title or f"Backpropagation in {problem.name}", setup.introduction(s), sections, found, digits)
+
+
+def check_options(steps: int, digits: int) -> None:
+    """Raise ProblemError for an option out of range."""
     if steps < 1:
         raise ProblemError(f"steps must be at least 1, not {steps}")
     if not 2 <= digits <= 15:
         raise ProblemError(f"digits must lie between 2 and 15, not {digits}")
-    if forward_only(problem).first_non_finite():
-        return cut_short(problem, digits, title)
-    trace, grad = problem.passes()
-    updates = update.run(problem, steps)
-    s = Scene(problem, trace, grad, Numbers(digits), checks.check(problem, trace, grad))
-    sections = tuple(section for section in document(s, updates) if section is not None)
-    return Derivation(
-        title or f"Backpropagation in {problem.name}",
-        setup.introduction(s),
-        sections,
-        quantities(trace, grad, updates),
-        digits,
-    )
 
 
-def forward_only(problem: Problem) -> Trace:
-    """The trace of x."""
-    return core_forward(problem.net, problem.params, problem.data()[0], dropout=problem.dropout_key())
+def finite(trace: Trace, grad: Gradients) -> bool:
+    """Whether every number of both passes is finite."""
+    slopes = [slope for slope in (*grad.a, *grad.u, *grad.delta, grad.theta) if slope is not None]
+    return trace.first_non_finite() is None and all(np.isfinite(v).all() for v in (*slopes, grad.loss))
 
 
-def cut_short(problem: Problem, digits: int, title: str) -> Derivation:
-    """The steps up to the first quantity that is not finite, which is named."""
-    trace = forward_only(problem)
-    zeros = Gradients(float("nan"), problem.params, trace.a, trace.u, trace.z)  # nothing of it is shown
-    s = Scene(problem, trace, zeros, Numbers(digits))
-    steps: list[Step] = []
-    for step in forward.layer_steps(s):
-        steps.append(step)
-        if not np.isfinite(step.value).all():
-            break
-    stopped = steps[-1].id
-    said = (
-        f"{stopped} is the first quantity that is not finite (NaN or ∞): what follows from it has no meaning, so the "
-        "derivation ends there. Smaller weights or inputs keep it finite."
-    )
-    section = Section("forward", "Forward, as far as the numbers are finite", (Paragraph((said,)), *steps))
-    found = quantities(trace, None, [])
-    return Derivation(title, setup.introduction(s), (section,), found, digits, stopped)
+def scene(problem: Problem, trace: Trace, grad: Gradients, num: Numbers, found: Found, fractions: bool) -> Scene:
+    """All that the sections draw on, in floats or in fractions."""
+    if not fractions:
+        return Scene(problem, trace, grad, num, found)
+    params, exact_trace, exact_grad = exact_passes(problem, trace, grad)
+    return Scene(problem, exact_trace, exact_grad, num, found, rational=True, theta=params)
 
 
 def document(s: Scene, updates: list[update.Updated]) -> Iterator[Section | None]:
@@ -97,6 +94,7 @@ def document(s: Scene, updates: list[update.Updated]) -> Iterator[Section | None
     yield forward.section(s)
     yield backward.section(s)
     yield update_section.section(s, updates)
+    yield update_section.last_section(s, updates)
     yield graph.section(s)
     yield cache.section(s)
     yield jacobian.section(s)

@@ -1,91 +1,170 @@
-"""One entry of a quantity, worked by itself: how each number of a large network stays within reach.
+"""One entry of a quantity, or one whole quantity, worked by itself: how large networks stay within reach.
 
->>> parse("grad_W[2][0,1]")
-('grad_W', 2, (0, 1))
+>>> parse("grad_W[2][0,1]"), parse("ell[3]"), parse("loss")
+(Name(quantity='grad_W', layer=2, index=(0, 1)), Name(quantity='ell', layer=None, index=(3,)), ...
 """
 
 import re
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 
 from backlit.core.parameters import layout
+from backlit.core.passes import Gradients, Trace
 from backlit.core.problem import Problem
-from backlit.derivation import checks
-from backlit.derivation.document import Derivation, Section, Step
+from backlit.derivation import checks, stopped, update
+from backlit.derivation.contributions import contributions
+from backlit.derivation.document import Block, Check, Derivation, Line, Section, Step
+from backlit.derivation.exact import exact_passes
 from backlit.derivation.numbers import Numbers
 from backlit.derivation.quantities import quantities
 from backlit.derivation.scene import Scene
 from backlit.derivation.sections import backward, forward, setup
-from backlit.errors import ProblemError
+from backlit.derivation.sections import update as update_section
+from backlit.errors import ProblemError, near
 
-PATTERN = re.compile(r"(\w+)\[(\d+)\]\[(\d+(?:,\d+)?)\]")
-LONGEST = 40
+PATTERN = re.compile(r"(\w+?)(?:\[(\d+)\])?(?:\[(\d+(?:,\d+)*)\])?")
+LONGEST = 40  # terms of a sum that are printed for a single entry
+WITHOUT_LAYER = ("ell", "loss", "update_loss", "clip")
+FORWARD = ("z", "mu", "sigma2", "x_hat", "u", "h", "r", "a")
+BACKWARD = ("grad_a", "grad_h", "slope", "grad_u", "grad_x_hat", "delta", "grad_b", "grad_W", "grad_gamma", "grad_beta")
+UPDATE = ("update_W", "update_b", "update_gamma", "update_beta")
+NAMES = (*FORWARD, *BACKWARD, *UPDATE, *WITHOUT_LAYER)
 
 
-def parse(id: str) -> tuple[str, int, tuple[int, ...]]:
-    """Name, layer and index of an entry's id; ProblemError where it is none."""
+@dataclass(frozen=True)
+class Name:
+    """An id, read.  layer : None for a quantity of the whole network.  index : None for all of it."""
+
+    quantity: str
+    layer: int | None
+    index: tuple[int, ...] | None
+
+    @property
+    def step(self) -> str:
+        """The id of the step."""
+        return self.quantity if self.layer is None else f"{self.quantity}[{self.layer}]"
+
+
+def parse(id: str) -> Name:
+    """Read an id; ProblemError, with the nearest name, where it is none."""
     found = PATTERN.fullmatch(id.replace(" ", ""))
+    rule = "write name[layer][row,column], as grad_W[2][0,1]"
     if found is None:
-        raise ProblemError(f"{id!r} names no entry: write name[layer][row,column], as grad_W[2][0,1]")
-    name, layer, index = found.groups()
-    return name, int(layer), tuple(map(int, index.split(",")))
+        raise ProblemError(f"{id!r} names no entry: {rule}")
+    name, first, second = found.groups()
+    if name not in NAMES:
+        raise ProblemError(f"{id!r} names no entry: {rule}; {near(name, NAMES)}")
+    numbers = [None if text is None else tuple(map(int, text.split(","))) for text in (first, second)]
+    if name in WITHOUT_LAYER:
+        return Name(name, None, numbers[0])
+    if numbers[0] is None:
+        raise ProblemError(f"{id!r} names no layer: {rule}")
+    return Name(name, numbers[0][0], numbers[1])
 
 
-def derive_entry(problem: Problem, id: str, *, digits: int = 5, title: str = "") -> Derivation:
+def derive_entry(
+    problem: Problem, id: str, *, steps: int = 1, digits: int = 5, fractions: bool = False, title: str = ""
+) -> Derivation:
     """Work one entry: its formula, its terms (over the batch, where it is a parameter's), its result and its check.
 
+    id : as `grad_W[2][0,1]`, or `grad_W[2]` for the whole quantity; updates are those of step number `steps`.
     Raises ProblemError for a quantity, a layer or an index that this network does not have.
     """
-    name, l, index = parse(id)
+    name = parse(id)
     trace, grad = problem.passes()
-    s = Scene(problem, trace, grad, Numbers(digits), only=index, longest=LONGEST)
-    step = find(s, name, l, id)
-    shape = np.shape(step.value)
-    if len(index) != len(shape) or any(i >= n for i, n in zip(index, shape, strict=True)):
-        rule = ", ".join(f"0 to {n - 1}" for n in shape)
-        raise ProblemError(f"{id}: {name}[{l}] has shape {shape}: its indices go from {rule}")
-    line = next((line for line in step.entries if line.id.endswith(f"[{','.join(map(str, index))}]")), None)
-    if line is None:
-        raise ProblemError(f"{id}: the entries of {name}[{l}] are not worked one by one: see the whole step")
-    found = Step(
-        line.id,
-        step.equation,
-        step.title,
-        step.formula,
-        step.sentence,
-        step.way,
-        (line,),
-        value=float(step.value[index]),
-        checks=check(problem, s, name, l, index),
-    )
-    section = Section("entry", f"{line.id}, by itself", (found,))
-    return Derivation(title or line.id, setup.introduction(s), (section,), quantities(trace, grad, []), digits)
+    s = scene(problem, trace, grad, Numbers(digits), name, fractions)
+    step = find(s, name, id, steps)
+    if name.index is not None:
+        step = one_entry(s, step, name, id)
+    blocks: list[Block] = [step]
+    if name.index is not None:
+        blocks += contributions(s, name.quantity, name.layer, name.index)
+    section = Section("entry", f"{step.id}, by itself", tuple(blocks))
+    found = quantities(trace, grad, [])
+    return Derivation(title or step.id, setup.introduction(s), (section,), found, digits, stopped.stop_of([section]))
 
 
-def find(s: Scene, name: str, l: int, id: str) -> Step:
+def scene(problem: Problem, trace: Trace, grad: Gradients, num: Numbers, name: Name, fractions: bool) -> Scene:
+    """What the steps draw on; a whole quantity is elided as usual, one entry has all of its terms."""
+    longest = Scene.longest if name.index is None else LONGEST
+    if not fractions:
+        return Scene(problem, trace, grad, num, only=name.index, longest=longest)
+    params, ours, our_grad = exact_passes(problem, trace, grad)
+    return Scene(problem, ours, our_grad, num, only=name.index, longest=longest, rational=True, theta=params)
+
+
+def find(s: Scene, name: Name, id: str, steps: int) -> Step:
     """The step that makes the quantity."""
-    if not (1 <= l <= s.net.L or (name == "grad_a" and l == 0)):
+    lowest = 0 if name.quantity == "grad_a" else 1
+    if name.layer is not None and not lowest <= name.layer <= s.net.L:
         raise ProblemError(f"{id}: this network has layers 1 to {s.net.L}")
-    wanted = f"{name}[{l}]"
-    made: list[Step] = []
-    if name.startswith("grad_") or name in ("delta", "slope"):
-        above = [l + 1] if name == "grad_a" and l < s.net.L else [l]
-        made = [step for k in above for step in backward.through_layer(s, k)]
-        made += [backward.output_slope(s)] if l == s.net.L else []
-    else:
-        made = forward.one_layer(s, l)
+    made = list(candidates(s, name, steps))
     for step in made:
-        if step.id == wanted:
+        if step.id.partition("@")[0] == name.step:
             return step
     names = ", ".join(step.id for step in made)
-    raise ProblemError(f"{id}: there is no {wanted} here: that layer has {names}")
+    where = "that layer" if name.layer is not None else "this problem"
+    raise ProblemError(f"{id}: there is no {name.step} here: {where} has {names}")
 
 
-def check(problem: Problem, s: Scene, name: str, l: int, index: tuple[int, ...]) -> Any:
-    """Complex step and difference for one parameter; nothing for other quantities."""
-    for slot in layout(problem.net):
-        if name == f"grad_{slot.name}" and slot.l == l:
-            at = slot.start + int(np.ravel_multi_index(index, slot.shape))
-            return checks.one(problem, s.trace, s.grad, at)
+def candidates(s: Scene, name: Name, steps: int) -> Iterator[Step]:
+    """The steps among which it is."""
+    l = name.layer
+    if name.quantity in ("ell", "loss"):
+        yield from forward.losses(s)
+    elif name.quantity in UPDATE or name.quantity in ("clip", "update_loss"):
+        done = update.run(s.problem, steps, s.theta)
+        tensors = update_section.steps(s, done[-1])
+        yield from (step for step in tensors if l is None or f"[{l}]" in step.id)
+        yield update_section.costs(s, done)
+    elif name.quantity in FORWARD and l is not None:
+        yield from forward.one_layer(s, l)
+    elif l is not None:
+        made = (backward.through_layer(s, k) for k in ([l + 1] if name.quantity == "grad_a" else [l]) if k <= s.net.L)
+        yield from chain.from_iterable(made)
+        yield from [backward.output_slope(s)] if l == s.net.L else []
+
+
+def one_entry(s: Scene, step: Step, name: Name, id: str) -> Step:
+    """A step of the one entry alone."""
+    assert name.index is not None
+    shape, index = np.shape(step.value), name.index
+    if len(index) != len(shape) or any(i >= n for i, n in zip(index, shape, strict=True)):
+        rule = ", ".join(f"0 to {n - 1}" for n in shape)
+        what = f"its indices go from {rule}" if shape else "it is one number, without an index"
+        raise ProblemError(f"{id}: {name.step} has shape {shape}: {what}")
+    key = f"[{','.join(map(str, index))}]"
+    lines = [line for line in step.entries if f"]{key}" in line.id or line.id.startswith(f"{name.step}{key}")]
+    if not lines:
+        raise ProblemError(f"{id}: the entries of {name.step} are not worked one by one: ask for {name.step}")
+    return replace(
+        step,
+        id=f"{name.step}{key}",
+        lines=tuple(unlabeled(line) for line in lines),
+        entries=(),
+        shapes=(),
+        value=float(step.value[index]),
+        checks=check(s, name),
+        hidden="",
+    )
+
+
+def unlabeled(line: Line) -> Line:
+    """A line whose id is its step's, so that none stands twice."""
+    return replace(line, id="")
+
+
+def check(s: Scene, name: Name) -> tuple[Check, ...]:
+    """Complex step and difference, for a gradient or a δ; nothing for other quantities."""
+    assert name.index is not None
+    for slot in layout(s.net):
+        if name.step == f"grad_{slot}":
+            at = slot.start + int(np.ravel_multi_index(name.index, slot.shape))
+            return checks.one(s.problem, s.grad, at)
+    if name.quantity == "delta" and not s.net.couples_examples:
+        assert name.layer is not None
+        return checks.of_delta(s.problem, s.grad, name.layer, name.index[1], rows=[name.index[0]])
     return ()

@@ -7,7 +7,9 @@
 1.001
 """
 
-from functools import reduce
+import operator
+from fractions import Fraction
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,7 @@ from backlit.derivation.expressions import (
     Transpose,
 )
 from backlit.derivation.numbers import ROUNDING
+from backlit.derivation.rational import POINTWISE, root
 
 PLAIN: dict[str, Any] = {
     "exp": np.exp,
@@ -47,6 +50,10 @@ PLAIN: dict[str, Any] = {
     "diag": lambda u: np.diag(np.ravel(u)),
     "norm": lambda u: np.sqrt(np.sum(np.square(u))),
 }
+
+
+RATIONAL: dict[str, Any] = {name: PLAIN[name] for name in ("abs", "sign", "max", "min", "diag")}
+COMPARED = {"=": operator.eq, ">": operator.gt, "<": operator.lt, "≤": operator.le}
 
 
 class NotNumeric(Exception):
@@ -66,35 +73,72 @@ def function(name: str, args: list[Any]) -> Any:
     return (phi.derivative if slope else phi.function)(np.asarray(args[0], float))
 
 
-def evaluate(expr: Expr) -> Any:
-    """The value, a float or an array (n, m), of the printed numbers.  Raises NotNumeric."""
+def rational_function(name: str, args: list[Any]) -> Any:
+    """A named function of fractions.  Raises NotNumeric for one whose values are none."""
+    if name in RATIONAL:
+        return RATIONAL[name](*args)
+    base = name.removesuffix("'")
+    if base not in POINTWISE:
+        raise NotNumeric
+    one = POINTWISE[base][1 if name.endswith("'") else 0]
+    return np.vectorize(one, otypes=[object])(*args) if np.ndim(args[0]) else one(*args)
+
+
+def evaluate(expr: Expr, *, rational: bool = False) -> Any:
+    """The value, a float or an array (n, m), of the printed numbers.
+
+    rational : as a `Fraction` or an array of them.  Raises NotNumeric where the formula holds a symbol, something left
+    out, or, if rational, a number or a function that is not.
+    """
+    value = partial(evaluate, rational=rational)
     match expr:
         case Num():
-            return np.float64(expr.text if np.isfinite(expr.value) else expr.value)  # divides by 0 without a raise
+            return as_fraction(expr) if rational else as_float(expr)
         case Mat():
-            return np.array([[evaluate(cell) for cell in row] for row in expr.rows], float)
+            return np.array([[value(cell) for cell in row] for row in expr.rows], object if rational else float)
         case Add():
-            return reduce(lambda a, b: a + b, map(evaluate, expr.items))
+            return reduce(lambda a, b: a + b, map(value, expr.items))
         case Mul() | Had():
-            return reduce(lambda a, b: a * b, map(evaluate, expr.items))
+            return reduce(lambda a, b: a * b, map(value, expr.items))
         case MatMul():
-            return reduce(product, map(evaluate, expr.items))
+            return reduce(product, map(value, expr.items))
         case Neg():
-            return -evaluate(expr.of)
+            return -value(expr.of)
         case Frac():
-            return evaluate(expr.top) / evaluate(expr.bottom)
+            return value(expr.top) / value(expr.bottom)
         case Pow():
-            return evaluate(expr.base) ** evaluate(expr.exponent)
+            exponent = value(expr.exponent)
+            return value(expr.base) ** (int(exponent) if rational else exponent)
         case Root():
-            return np.sqrt(evaluate(expr.of))
+            return square_root(value(expr.of)) if rational else np.sqrt(value(expr.of))
         case Transpose():
-            return np.asarray(evaluate(expr.of)).T
+            return np.asarray(value(expr.of)).T
         case Fn():
-            return function(expr.name, [evaluate(arg) for arg in expr.args])
+            return (rational_function if rational else function)(expr.name, [value(arg) for arg in expr.args])
         case Iverson():
-            left, right = evaluate(expr.left), evaluate(expr.right)
-            return float({"=": left == right, ">": left > right, "<": left < right, "≤": left <= right}[expr.relation])
+            holds = COMPARED[expr.relation](value(expr.left), value(expr.right))
+            return Fraction(int(holds)) if rational else float(holds)
     raise NotNumeric
+
+
+def as_float(num: Num) -> Any:
+    """The printed number; one that NumPy divides by 0 without a raise."""
+    return np.float64(num.text if np.isfinite(num.value) and not num.over else num.value)
+
+
+def as_fraction(num: Num) -> Fraction:
+    """The number, where what is printed is all of it."""
+    if not num.exact:
+        raise NotNumeric
+    return Fraction(num.text) if num.fraction is None else num.fraction
+
+
+def square_root(value: Any) -> Any:
+    """√ of a fraction of two squares; NotNumeric for another."""
+    found = root(value) if isinstance(value, Fraction) else None
+    if found is None:
+        raise NotNumeric
+    return found
 
 
 def product(a: Any, b: Any) -> Any:
@@ -133,6 +177,9 @@ def nodes(expr: Expr) -> list[Expr]:
 
 def relation(left: Expr, right: Expr) -> str:
     """'=' where the printed left side, computed and rounded as the right side is, gives the printed right side."""
+    known = exact_relation(left, right)
+    if known:
+        return known
     try:
         with np.errstate(all="ignore"):
             found = np.broadcast_to(evaluate(left), np.shape(evaluate(right)))
@@ -143,13 +190,24 @@ def relation(left: Expr, right: Expr) -> str:
     return "=" if same else "≈"
 
 
+def exact_relation(left: Expr, right: Expr) -> str:
+    """'=' or '≈' for a result in fractions, from the fractions on the left; nothing where there are none."""
+    if not any(isinstance(node, Num) and node.fraction is not None for node in nodes(right)):
+        return ""
+    try:
+        same = np.array_equal(evaluate(left, rational=True), evaluate(right, rational=True))
+    except (NotNumeric, ZeroDivisionError):
+        return ""
+    return "=" if same else "≈"
+
+
 def agrees(found: float, cell: Expr) -> bool:
     """Whether a computed value is the printed one, within half a unit in its last place where it is rounded."""
     if not isinstance(cell, Num):
         return bool(abs(found - evaluate(cell)) <= ROUNDING * abs(found))
     if not np.isfinite(cell.value):
         return bool(found == cell.value or (np.isnan(found) and np.isnan(cell.value)))
-    printed = float(cell.text)
+    printed = float(as_float(cell))
     slack = ROUNDING * max(abs(found), abs(printed), 1e-300)
     if cell.exact:
         return abs(found - printed) <= slack

@@ -10,6 +10,7 @@ Add(0.1 · 1, -0.2 · 2)
 """
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 
 class Expr:
@@ -21,17 +22,25 @@ class Num(Expr):
     """A number: its value, the text that is printed, and the id of the step that made it (None: it was given).
 
     exact : whether the text is the whole value and not a rounding of it.
+    fraction : the value as a fraction, where it is known to be one; the text is then `3/4` unless that is too long.
     """
 
     value: float
     text: str
     exact: bool
     source: str | None = None
+    fraction: Fraction | None = None
 
     @property
     def negative(self) -> bool:
         """Whether it is printed with a minus."""
         return self.text.startswith("-")
+
+    @property
+    def over(self) -> tuple[str, str] | None:
+        """Numerator and denominator without a sign, where it is printed as a fraction."""
+        top, slash, bottom = self.text.lstrip("-").partition("/")
+        return (top, bottom) if slash else None
 
     def __repr__(self):
         return self.text

@@ -11,6 +11,7 @@ from backlit.core.activations import SELU_ALPHA, SELU_SCALE, Activation
 from backlit.core.losses import Loss
 from backlit.derivation.expressions import (
     Add,
+    BigSum,
     Expr,
     Fn,
     Frac,
@@ -84,6 +85,11 @@ VALUES: dict[str, Callable[..., Expr]] = {
     "exp": lambda u: fn("exp", u),
 }
 
+# what the names in VALUES stand for
+MEANINGS: dict[str, Callable[[Expr], Expr]] = {
+    "tanh": lambda u: Frac(minus(fn("exp", u), fn("exp", Neg(u))), Add(fn("exp", u), fn("exp", Neg(u)))),
+}
+
 SLOPES: dict[str, Callable[..., Expr]] = {
     "identity": lambda u: ONE,
     "sigmoid": lambda u: Mul(fn("sigmoid", u), minus(ONE, fn("sigmoid", u))),
@@ -146,6 +152,20 @@ def loss_of(loss: Loss, a: Sequence[Expr], y: Sequence[Expr]) -> Expr:
         case "cross_entropy" | "binary_cross_entropy":
             return Neg(total)
     return total
+
+
+def loss_over(loss: Loss, a: Sequence[Expr], y: Sequence[Expr], n: int) -> Expr:
+    """ℓ as a sum over k = 1…n, of the k-th output and target."""
+    terms = loss_terms(loss, a[0], y[0])
+    body = BigSum("k", Add(*terms) if len(terms) > 1 else terms[0])
+    match loss.name:
+        case "half_squared_error":
+            return Mul(half(), body)
+        case "mean_squared_error":
+            return Mul(Frac(ONE, constant(n)), body)
+        case "cross_entropy" | "binary_cross_entropy":
+            return Neg(body)
+    return body
 
 
 def vanishes(factor: Expr) -> bool:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from backlit.core.parameters import NAMES
 from backlit.core.passes import Gradients, Trace
 from backlit.derivation.update import Updated
@@ -11,7 +13,7 @@ Plain = dict[str, Any]
 
 def by_layer(arrays: list[Any]) -> Plain:
     """{"1": rows, …}; layers that have none are left out."""
-    return {str(l): array.tolist() for l, array in enumerate(arrays) if array is not None}
+    return {str(l): np.asarray(array, float).tolist() for l, array in enumerate(arrays) if array is not None}
 
 
 def quantities(trace: Trace, grad: Gradients | None, updates: list[Updated]) -> Plain:
@@ -25,5 +27,5 @@ def quantities(trace: Trace, grad: Gradients | None, updates: list[Updated]) -> 
         last = updates[-1]
         moved = {name: by_layer(getattr(last.after, name)) for name in NAMES}
         found["update"] = {name: layers for name, layers in moved.items() if layers or name in ("W", "b")}
-        found["update"]["loss"] = last.loss_after
+        found["update"]["loss"] = float(last.loss_after)
     return found

@@ -6,7 +6,7 @@ Cols is a choice of examples: one of them gives a column vector, several a matri
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,12 @@ from backlit.core.parameters import Parameters
 from backlit.core.passes import Gradients, Trace, example_losses, example_weights
 from backlit.core.problem import Problem
 from backlit.core.targets import as_targets, shares
+from backlit.derivation import exact
 from backlit.derivation.document import Check, Line
-from backlit.derivation.evaluate import relation
 from backlit.derivation.expressions import At, Chain, Dots, Expr, Mat, Num, Partial, Sym
 from backlit.derivation.numbers import Numbers
+from backlit.derivation.rational import written
+from backlit.derivation.settle import settled
 
 Array = np.ndarray
 Cols = Sequence[int]
@@ -41,6 +43,8 @@ class Scene:
     num: Numbers
     checks: dict[str, tuple[Check, ...]] = field(default_factory=dict)
     only: tuple[int, ...] | None = None  # the one entry that is worked, where one was asked for
+    rational: bool = False  # whether params, trace and grad hold fractions
+    theta: Parameters | None = None  # the parameters in fractions
     longest: int = TERMS
 
     @property
@@ -51,7 +55,7 @@ class Scene:
     @property
     def params(self) -> Parameters:
         """The parameters before any step."""
-        return self.problem.params
+        return self.problem.params if self.theta is None else self.theta
 
     @property
     def m(self) -> int:
@@ -61,28 +65,44 @@ class Scene:
     @cached_property
     def y(self) -> Array:
         """Targets, (m, n_L)."""
+        if self.rational:
+            return exact.targets(self.problem, self.m)
         return as_targets(self.net, self.problem.data()[1], self.m)
 
     @cached_property
     def losses(self) -> Array:
         """ℓ_i, (m,)."""
-        return example_losses(self.net, self.trace, self.y)
+        if not self.rational:
+            return example_losses(self.net, self.trace, self.y)
+        return exact.losses(self.problem, self.trace, example_losses(self.net, as_floats(self.trace), as_float(self.y)))
 
     @cached_property
     def cost_shares(self) -> Array:
         """The share of each ℓ_i in C, (m,)."""
+        if self.rational:
+            return exact.weights(self.net, self.m, self.problem.sample_weight)
         return shares(self.net, self.m, self.problem.sample_weight, np.float64)
 
     @cached_property
     def delta_shares(self) -> Array:
         """The share of each δ_i in ∂C/∂W, (m,)."""
+        if self.rational:
+            return exact.example_shares(self.problem, self.trace)[1]
         return example_weights(self.net, self.trace, self.problem.sample_weight)[1]
 
     @cached_property
     def output_weights(self) -> Array | None:
         """The factor on ∂ℓ_i/∂a_L where weights come in there (batch norm), (m,)."""
-        factor = example_weights(self.net, self.trace, self.problem.sample_weight)[0]
+        if self.rational:
+            factor = exact.example_shares(self.problem, self.trace)[0]
+        else:
+            factor = example_weights(self.net, self.trace, self.problem.sample_weight)[0]
         return None if np.ndim(factor) == 0 else factor[:, 0]
+
+    def slopes(self, l: int) -> Array:
+        """φ'(u) of layer l, (m, n_l)."""
+        layer, u = self.layer(l), self.trace.u[l]
+        return exact.slopes(layer, u) if self.rational else layer.activation.derivative(u)
 
     # --- choices of examples ----------------------------------------------------------------------------------------
 
@@ -142,6 +162,14 @@ class Scene:
         )
         return Mat(rows, (array.shape[0], array.shape[1]))
 
+    def setting(self, value: float) -> Num:
+        """A setting such as λ or η, printed in full."""
+        return self.num(written(value)) if self.rational else constant(value)
+
+    def words(self, value: Any) -> str:
+        """A number between words."""
+        return self.num(value).text.replace("-", "−")
+
     def terms(self, made: Sequence[Expr]) -> tuple[Expr, ...]:
         """The terms of a sum, elided where they are many."""
         if len(made) <= self.longest:
@@ -161,6 +189,29 @@ class Scene:
         return self.net.layer(l)
 
 
+def as_float(values: Any) -> Array:
+    """An array that may hold fractions, as float64."""
+    return np.asarray(values, np.float64)
+
+
+def as_floats(trace: Trace) -> Trace:
+    """A trace that may hold fractions, as float64; its norms are left out."""
+    z, u, h, a, mask = (
+        [None if v is None else as_float(v) for v in values]
+        for values in (trace.z, trace.u, trace.h, trace.a, trace.mask)
+    )
+    return Trace(z, u, h, a, [None] * len(a), mask)
+
+
+def counted(n: int, word: str) -> str:
+    """`the 3 numbers`, `the one number`.
+
+    >>> counted(1, "unit"), counted(3, "unit")
+    ('the one unit', 'the 3 units')
+    """
+    return f"the one {word}" if n == 1 else f"the {n:,} {word}s"
+
+
 def pick(n: int) -> list[int | None]:
     """The indices that are printed of n; None for the dots."""
     return list(range(n)) if n <= SHOWN else [*range(HEAD), None, n - 1]
@@ -173,9 +224,9 @@ def at(of: Expr, *index: int) -> At:
 
 def worked(symbols: Sequence[Expr], numbers: Sequence[Expr]) -> Chain:
     """symbols = … = numbers = result; each step between numbers is '=' or '≈' as the printed figures have it."""
-    parts = (*symbols, *numbers)
-    relations = ["="] * len(symbols) + [relation(a, b) for a, b in pairwise(numbers)]
-    return Chain(parts, tuple(relations[: len(parts) - 1]))
+    shown, relations = settled(numbers)
+    parts = (*symbols, *shown)
+    return Chain(parts, tuple((["="] * len(symbols) + relations)[: len(parts) - 1]))
 
 
 def line(label: str, symbols: Sequence[Expr], numbers: Sequence[Expr], id: str = "") -> Line:
@@ -184,19 +235,29 @@ def line(label: str, symbols: Sequence[Expr], numbers: Sequence[Expr], id: str =
 
 
 def entry_indices(s: Scene, shape: tuple[int, ...], most: int = ENTRIES) -> list[tuple[int, ...]]:
-    """The entries of an array that are worked, the first ones in C order, or the one that was asked for."""
+    """The entries of an array that are worked, or the one that was asked for."""
     if s.only is not None:
         inside = len(s.only) == len(shape) and all(i < n for i, n in zip(s.only, shape, strict=True))
         return [s.only] if inside else []
-    total = int(np.prod(shape))
-    return [tuple(int(i) for i in np.unravel_index(e, shape)) for e in range(min(total, most))]
+    return worked_entries(shape, most)
 
 
-def hidden(shape: tuple[int, ...], id: str) -> str:
+def worked_entries(shape: tuple[int, ...], most: int) -> list[tuple[int, ...]]:
+    """All entries where they are few; of more, those that the matrix prints, or the first ones where `most` is small.
+
+    >>> worked_entries((2, 2), 24), worked_entries((40,), 2), len(worked_entries((784, 256), 24))
+    ([(0, 0), (0, 1), (1, 0), (1, 1)], [(0,), (1,)], 36)
+    """
+    if int(np.prod(shape)) > most >= ENTRIES:
+        return list(product(*([k for k in pick(n) if k is not None] for n in shape)))
+    return list(islice(np.ndindex(*shape), most))
+
+
+def hidden(shape: tuple[int, ...], id: str, most: int = ENTRIES) -> str:
     """Say how many entries are not shown, and how to reach them."""
-    total = int(np.prod(shape))
+    more = int(np.prod(shape)) - len(worked_entries(shape, most))
     last = ",".join(str(n - 1) for n in shape)
-    return "" if total <= ENTRIES else f'{total - ENTRIES:,} more entries; any one of them: --entry "{id}[{last}]"'
+    return "" if more == 0 else f'{more:,} more entries; any one of them: --entry "{id}[{last}]"'
 
 
 def entry_id(id: str, index: Sequence[int]) -> str:

@@ -1,15 +1,23 @@
 """Optimizer steps on the whole of x, as the numbers that a derivation shows."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf
+from typing import Any
 
 import numpy as np
 
 from backlit.core.parameters import Parameters, trainable
+from backlit.core.passes import Gradients
 from backlit.core.problem import Problem
+from backlit.derivation import exact
+from backlit.derivation.rational import kept, written
 from backlit.optim import get_optimizer
 from backlit.optim.clipping import clip_by_norm, clip_by_value, norm
 from backlit.optim.optimizers.base import Optimizer
 
+Array = np.ndarray
+Slots = tuple[Array, ...]
 DEFAULT = {"name": "sgd", "learning_rate": 0.1}
 
 
@@ -27,10 +35,15 @@ class Updated:
     gradient: Parameters
     clipped: Parameters
     norm: float
-    state_before: tuple[np.ndarray, ...]
-    state: tuple[np.ndarray, ...]
-    loss_before: float
-    loss_after: float
+    state_before: Slots
+    state: Slots
+    loss_before: Any
+    loss_after: Any
+
+    def finite(self) -> bool:
+        """Whether every number of the step is finite."""
+        vectors = (self.gradient.theta, self.after.theta, *self.state, np.array([self.loss_after]))
+        return all(np.isfinite(np.asarray(v, float)).all() for v in vectors)
 
 
 def optimizer_of(problem: Problem) -> Optimizer:
@@ -38,33 +51,73 @@ def optimizer_of(problem: Problem) -> Optimizer:
     return problem.optimizer or get_optimizer(DEFAULT)
 
 
-def run(problem: Problem, steps: int) -> list[Updated]:
-    """Take `steps` steps."""
-    optimizer, params = optimizer_of(problem), problem.params.copy()
-    state = optimizer.init(params.theta)
+def run(problem: Problem, steps: int, theta: Parameters | None = None) -> list[Updated]:
+    """Take `steps` steps, or fewer where one is not finite (which is then the last).
+
+    theta : the parameters in fractions, where the steps are to be exact.
+    """
+    optimizer, params = optimizer_of(problem), theta or problem.params.copy()
+    state = optimizer.init(as_float(params.theta))
     may_move = trainable(problem.net)
     done: list[Updated] = []
     for t in range(1, steps + 1):
-        _, grad = problem.passes(params, step=t - 1)
-        g = grad.theta
-        bounded = clip_by_value(clip_by_norm(g, problem.clip_norm), problem.clip_value)
-        clipped = np.where(may_move, bounded, 0)
-        step, after_state = optimizer.update(clipped, state, t, lr=optimizer.learning_rate, theta=params.theta)
-        after = Parameters(problem.net, params.theta + np.where(may_move, step, 0))
-        _, later = problem.passes(after, step=t - 1)
-        done.append(
-            Updated(
-                t,
-                params,
-                after,
-                Parameters(problem.net, g),
-                Parameters(problem.net, clipped),
-                norm(g),
-                state,
-                after_state,
-                grad.loss,
-                later.loss,
-            )
-        )
+        grad = gradients(problem, params, t - 1)
+        clipped = np.where(may_move, clip(problem, grad.theta), 0)
+        step, after_state = moved(optimizer, clipped, state, t, params.theta)
+        after = Parameters(problem.net, shortened(params.theta + np.where(may_move, step, 0)))
+        later = gradients(problem, after, t - 1).loss
+        vectors = Parameters(problem.net, grad.theta), Parameters(problem.net, clipped)
+        length = norm(as_float(grad.theta))
+        done.append(Updated(t, params, after, *vectors, length, state, after_state, grad.loss, later))
+        if not done[-1].finite():
+            break
         params, state = after, after_state
     return done
+
+
+def as_float(vector: Array) -> Array:
+    """A vector that may hold fractions, as float64."""
+    return np.asarray(vector, np.float64)
+
+
+def shortened(theta: Array) -> Array:
+    """The same vector with floats in place of fractions that are too long."""
+    if theta.dtype != object:
+        return theta
+    return np.array([v if kept(v) else rounded(v) for v in theta], object)
+
+
+def rounded(value: Any) -> float:
+    """A float, infinite where the value is too large for one."""
+    try:
+        return float(value)
+    except OverflowError:
+        return inf if value > 0 else -inf
+
+
+def gradients(problem: Problem, params: Parameters, step: int) -> Gradients:
+    """Both passes, in fractions where the parameters hold some."""
+    trace, grad = problem.passes(Parameters(problem.net, as_float(params.theta)), step=step)
+    if params.theta.dtype != object:
+        return grad
+    return exact.backward(problem, params, exact.forward(problem, params, trace), grad)
+
+
+def clip(problem: Problem, g: Array) -> Array:
+    """The gradient as the optimizer gets it; as it is, where no bound is touched."""
+    plain = as_float(g)
+    bounded = clip_by_value(clip_by_norm(plain, problem.clip_norm), problem.clip_value)
+    return g if bounded is plain else bounded
+
+
+def moved(optimizer: Optimizer, g: Array, state: Slots, t: int, theta: Array) -> tuple[Array, Slots]:
+    """The step and the new state; exact for gradient descent, whose rule has no root in it."""
+    if theta.dtype == object and optimizer.name == "sgd" and not state:
+        return -written(optimizer.learning_rate) * g, ()
+    return optimizer.update(as_float(g), state, t, lr=optimizer.learning_rate, theta=as_float(theta))
+
+
+def by_entry(u: Updated, names: tuple[str, ...], e: int) -> Iterator[tuple[str, float, float]]:
+    """The name, the old and the new value of parameter e's place in each vector of the state."""
+    for name, old, new in zip(names, u.state_before, u.state, strict=True):
+        yield name, old[e], new[e]

@@ -4,12 +4,11 @@
 """
 
 import logging
-from functools import lru_cache, partial
+from functools import lru_cache
 
 from backlit.engine.dense_batches import DenseBatches
 from backlit.engine.protocol import Data, Engine, EpochResult, Recipe, State
 from backlit.engine.reference import ReferenceEngine
-from backlit.engine.shared_l2 import SharedL2
 from backlit.errors import ProblemError, near
 
 __all__ = ["Data", "DenseBatches", "Engine", "EpochResult", "Recipe", "ReferenceEngine", "State", "get_engine"]
@@ -26,16 +25,21 @@ def get_engine(name: str, recipe: Recipe) -> Engine:
 
     if name not in ENGINES:
         raise ProblemError(f"unknown engine {name!r}: {near(name, ENGINES)}")
-    if recipe.alpha:
-        return SharedL2(recipe, partial(get_engine, name))
     if name == "reference":
-        return ReferenceEngine(recipe)
+        return textbook(recipe)
     reason = why_not(recipe)
     if reason is None:
         return NativeEngine(recipe)
     if name == "native":
         raise ProblemError(f'the native engine cannot run this: {reason}: use engine="reference" or "auto"')
     say_once(f"training with the reference engine, which is slower: {reason}")
+    return textbook(recipe)
+
+
+def textbook(recipe: Recipe) -> ReferenceEngine:
+    """The textbook's engine; it keeps everything, and says so where there is a limit."""
+    if recipe.memory_limit is not None:
+        say_once("the reference engine keeps all activations: memory_limit is for the native engine")
     return ReferenceEngine(recipe)
 
 

@@ -8,7 +8,7 @@ import importlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -18,11 +18,12 @@ from backlit.core.losses import LOSSES, get_loss
 from backlit.core.network import Network
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters, layout
+from backlit.engine.limited import LimitError, under_limit
 from backlit.engine.plan import Plan, Tiles, fuses, is_skip_source, make_plan, useful_threads
 from backlit.engine.protocol import Array, Data, EpochResult, Recipe, State
 from backlit.engine.reference import ReferenceEngine
 from backlit.engine.threads import allowed_threads, one_blas_thread
-from backlit.errors import Divergence
+from backlit.errors import Divergence, ProblemError
 from backlit.optim import Adagrad, Adam, AdamW, Optimizer, RmsProp, Sgd
 
 ROWS_AT_ONCE = 1024  # of a prediction
@@ -122,17 +123,22 @@ class NativeEngine:
             step=state.step + 1,
         )
 
+    def at_once(self, n: int) -> int:
+        """Rows of a prediction that are computed together, of n."""
+        most = ROWS_AT_ONCE if self.recipe.memory_limit is None else min(ROWS_AT_ONCE, self.recipe.batch_size)
+        return min(most, n)
+
     def predict(self, params: Parameters, statistics: Statistics, X: Array) -> Array:
         """Outputs a_L; see `protocol.Engine.predict`."""
         out = np.empty((len(X), self.net.outputs), params.theta.dtype)
         if len(X):
-            with self.engine(min(ROWS_AT_ONCE, len(X)), params.theta.dtype, train=False) as engine:
+            with self.engine(self.at_once(len(X)), params.theta.dtype, train=False) as engine:
                 engine.predict(params.theta, *moments(statistics, read_only=True), ready(X, params.theta.dtype), out)
         return out
 
     def loss(self, params: Parameters, statistics: Statistics, data: Data) -> float:
         """The mean of ℓ_i; see `protocol.Engine.loss`."""
-        with self.engine(min(ROWS_AT_ONCE, len(data)), params.theta.dtype, train=False) as engine:
+        with self.engine(self.at_once(len(data)), params.theta.dtype, train=False) as engine:
             fine, loss = engine.loss(
                 params.theta, *moments(statistics, read_only=True), *arrays(data, params.theta.dtype)
             )
@@ -162,18 +168,29 @@ class NativeEngine:
                 yield engine
 
     def plan(self, m: int, dtype: np.dtype, train: bool = True) -> Plan:
-        """The plan for batches of m rows on this processor."""
+        """The plan for batches of m rows on this processor.
+
+        Raises ProblemError where a training step does not fit the memory limit.  What is larger than a batch, and a
+        prediction, take the least that they can where they do not fit.
+        """
         tiles = Tiles(*self.module.widths(self.isa)[dtype != np.float32])
         threads, blas = useful_threads(self.net, m, self.threads), self.isa == "baseline"
-        fused = fuses(self.net, m, self.recipe.clip_norm)
-        return make_plan(self.net, m, dtype, threads=threads, tiles=tiles, blas=blas, train=train, fused=fused)
+        lay_out = partial(make_plan, self.net, m, dtype, threads=threads, tiles=tiles, blas=blas, train=train)
+        plain = lay_out(fused=fuses(self.net, m, self.recipe.clip_norm))
+        if self.recipe.memory_limit is None:
+            return plain
+        return within(self.recipe, plain, lay_out(fused=False), train=train)
 
     def make(self, m: int, dtype: np.dtype, train: bool) -> tuple[Plan, Any]:
         """A plan and the C++ engine that follows it."""
         plan = self.plan(m, dtype, train)
+        if self.recipe.memory_limit is not None:
+            self.made.clear()  # two workspaces would be more than the limit
         kind = self.module.Engine32 if dtype == np.float32 else self.module.Engine64
         pointer = gemm_pointer("sgemm" if dtype == np.float32 else "dgemm") if plan.uses_blas else 0
-        return plan, kind(plan_for(self.module, plan), optimizer_for(self.module, self.recipe), self.isa, pointer)
+        return plan, kind(
+            plan_for(self.module, plan, self.recipe.alpha), optimizer_for(self.module, self.recipe), self.isa, pointer
+        )
 
 
 @lru_cache(maxsize=2)
@@ -216,7 +233,7 @@ def copied(net: Network, state: State) -> Statistics:
     return copy
 
 
-def plan_for(module: Any, plan: Plan) -> Any:
+def plan_for(module: Any, plan: Plan, alpha: float | None) -> Any:
     """The plan as the C++ engine reads it."""
     net = plan.net
     short = SHORT[net.layers[-1].activation.name] if net.has_short_form else None
@@ -233,6 +250,7 @@ def plan_for(module: Any, plan: Plan) -> Any:
         mean=net.reduction == "mean",
         loss_parameter=next(iter(net.loss.parameters.values()), 0.0),
         l2=net.l2,
+        alpha=-1.0 if alpha is None else alpha,
         input=plan.start("a[0]"),
         panel_numbers=plan.panel_numbers,
         block_numbers=plan.block_numbers,
@@ -241,7 +259,31 @@ def plan_for(module: Any, plan: Plan) -> Any:
     )
     for l in range(1, net.L + 1):
         there.add(layer_for(module, plan, l))
+    for step in plan.schedule:
+        there.add_step(step.back, step.l, step.z, step.a, step.kept)
     return there
+
+
+def within(recipe: Recipe, plain: Plan, whole: Plan, *, train: bool = True) -> Plan:
+    """`plain` where it fits the limit, else what `under_limit` makes of `whole`, which holds its gradient."""
+    limit, held = recipe.memory_limit or 0, held_bytes(recipe, plain.dtype)
+    if plain.bytes + held <= limit:
+        return plain
+    try:
+        return under_limit(whole, limit - held, train=train)
+    except LimitError as error:
+        smallest = min(error.smallest, plain.bytes)
+        if train and plain.m <= recipe.batch_size:
+            raise ProblemError(
+                f"memory_limit {limit} is too small for batches of {plain.m}: the smallest possible is "
+                f"{smallest + held} bytes: allow that many, or make the batches smaller"
+            ) from None
+        return plain if plain.bytes == smallest else under_limit(whole, smallest, train=train)
+
+
+def held_bytes(recipe: Recipe, dtype: Any) -> int:
+    """Bytes of theta and the optimizer's vectors, which lie outside the workspace."""
+    return (1 + len(recipe.optimizer.slots)) * recipe.net.n_parameters * np.dtype(dtype).itemsize
 
 
 def layer_for(module: Any, plan: Plan, l: int) -> Any:

@@ -16,16 +16,16 @@ from typing import Any
 import numpy as np
 
 from backlit.core.network import Dense, Network
+from backlit.engine.chain import ALIGNMENT, same_slope
 
-ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 THREAD_WORK = 1_500_000  # multiply-adds a step from which a second thread pays for its barriers
 BLAS_WORK = 2_000_000  # multiply-adds a product from which BLAS is called, where our kernels have no AVX
 KEPT_PACKED = 1 << 20  # weights up to which Wᵀ is kept packed; larger ones are packed anew, which takes no memory
+LONG_ROW = 1024  # numbers: native/src/small_gemm.hpp, longest_panel
 FEW_ROWS = 24  # rows a thread below which a large product is split over columns instead
 FUSED_FROM = 1 << 20  # parameters from which a step's gradient would not stay in a core's cache until the update,
 FUSED_ROWS = 64  # and rows up to which the update is so large a part of a step that fusing it pays
 BLOCK = 1 << 18  # numbers of ∂C/∂W that are computed, and then read, while they are in the cache
-SAME_SLOPE = ("identity", "relu", "leaky_relu", "hard_tanh")  # φ'(a) = φ'(u), so u and a may share a buffer
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,26 @@ class Products:
 
 
 @dataclass(frozen=True)
+class Step:
+    """Layer l forward, its z, a and mask at these bytes of the workspace (−1: no mask), or `back`ward.
+
+    passing : it goes as soon as the layer after it is there.
+    """
+
+    l: int
+    back: bool = False
+    z: int = -1
+    a: int = -1
+    kept: int = -1
+    passing: bool = False
+
+
+@dataclass(frozen=True)
 class Plan:
-    """Buffers and products of a network at a batch size, for a dtype and a number of threads."""
+    """Buffers and products of a network at a batch size, for a dtype and a number of threads.
+
+    schedule : under a memory limit, the order in which layers take turns in the pool; else empty.
+    """
 
     net: Network
     m: int
@@ -85,6 +103,7 @@ class Plan:
     panel_numbers: int  # length of one thread's packed panel
     units_at_once: tuple[int, ...]  # of layer l at l − 1: whose ∂C/∂W one thread computes before it looks at it
     block_numbers: int  # length of one thread's block of ∂C/∂W where updates are fused, else 0
+    schedule: tuple[Step, ...] = ()
 
     @property
     def bytes(self) -> int:
@@ -95,6 +114,14 @@ class Plan:
         """Where a quantity lies, in bytes; −1 where it has no buffer."""
         name = self.names.get(name, name)
         return next((buffer.start for buffer in self.buffers if buffer.name == name), -1)
+
+    @property
+    def forwards(self) -> tuple[int, ...]:
+        """How often a step computes each layer forward, layer l at l − 1."""
+        runs = [0] * self.net.L
+        for step in self.schedule:
+            runs[step.l - 1] += not step.back
+        return tuple(runs) if self.schedule else (1,) * self.net.L
 
     @property
     def uses_blas(self) -> bool:
@@ -135,7 +162,9 @@ def make_plan(
         if products[l - 1].forward and layer.units * net.n[l - 1] <= KEPT_PACKED:
             add(f"packed[{l}]", -(-layer.units // tiles.panel), net.n[l - 1], tiles.panel)
     rows, split = -(-m // threads), any(p.columns for p in products)
-    panel_numbers = tiles.panel_rows * tiles.panel + (m if split else rows) * tiles.copied_step * may_copy(net)
+    panel_numbers = (
+        tiles.panel_rows * tiles.panel + copied_rows(net, m, m if split else rows, dtype) * tiles.copied_step
+    )
     at_once = tuple(units_at_once(n_in, tiles.panel) for n_in in net.n[:-1])
     block = max(min(units, n) * n_in for units, n, n_in in zip(at_once, net.n[1:], net.n[:-1], strict=True)) * fused
     add("share", m)
@@ -144,10 +173,11 @@ def make_plan(
             add("block", threads, block)
         else:
             add("gradient", net.n_parameters)
+    named = names.keys() | {buffer.name for buffer in buffers}
+    if not all(f"grad_a[{l}]" in named for l in range(1, net.L + (not net.has_short_form))):
         add("scratch_g", threads, rows, max(net.n[1:]))
+    if train and (any(layer.norm for layer in net.layers) or not net.has_short_form):  # u, or softmax's p, once more
         add("scratch_u", threads, rows, max(net.n[1:]))
-    else:
-        add("scratch_g", threads, rows, max(net.n[1:]))
     add("panel", threads, panel_numbers)
     return Plan(net, m, dtype, threads, tuple(buffers), products, names, panel_numbers, at_once, block)
 
@@ -162,9 +192,14 @@ def fuses(net: Network, m: int, clip_norm: float | None) -> bool:
     return clip_norm is None and net.n_parameters >= FUSED_FROM and m <= FUSED_ROWS
 
 
-def may_copy(net: Network) -> bool:
-    """Whether a product may copy its left factor's rows (native/src/small_gemm.hpp): only rows of 4 KiB or more."""
-    return max(net.n) >= 512
+def copied_rows(net: Network, m: int, rows: int, dtype: np.dtype) -> int:
+    """How many of its left factor's rows a product may copy (native/src/small_gemm.hpp: rows_collide).
+
+    Those of a and δ, where they are long or a multiple of 4 KiB apart; and δᵀ's only one where a layer has one unit.
+    """
+    if any(n > LONG_ROW or n * dtype.itemsize % 4096 == 0 for n in net.n):
+        return rows
+    return 1 if m > LONG_ROW and 1 in net.n[1:] else 0
 
 
 def layer_buffers(
@@ -197,12 +232,6 @@ def layer_buffers(
         yield f"kept[{l}]", shape, np.uint8
     if layer.norm:
         yield f"moments[{l}]", (3, layer.units) if layer.norm == "batch" else (m,), None
-
-
-def same_slope(layer: Dense) -> bool:
-    """Whether φ' at a is φ' at u."""
-    alpha = layer.activation.parameters.get("alpha", 0.0)
-    return layer.activation.name in SAME_SLOPE and alpha >= 0
 
 
 def is_skip_source(net: Network, l: int) -> bool:

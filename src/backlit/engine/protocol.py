@@ -4,7 +4,7 @@ The trainer knows these few methods only, so one engine takes another's place wi
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -55,7 +55,10 @@ class Data:
 class Recipe:
     """What stays the same from the first step to the last.
 
-    alpha : where given, each batch has an L2 of alpha over its weight in place of the network's, see `shared_l2`.
+    memory_limit : bytes that a step may take, parameters, optimizer and workspace together; activations are computed
+    again where they would not fit.  The numbers stay the same, to the bit.  The reference engine has no such limit.
+    alpha : where given, each batch has an L2 of its own in place of the network's: C = (Σ w_i ℓ_i + (α/2) Σ ‖W‖²) / Σ w_i,
+    which is how scikit-learn means `alpha`; the short last batch of an epoch is pulled the more.
     """
 
     net: Network
@@ -67,7 +70,12 @@ class Recipe:
     n_threads: int | None = (
         None  # None: what the machine and OMP_NUM_THREADS allow; the reference engine has no use for it
     )
+    memory_limit: int | None = None
     alpha: float | None = None
+
+    def network_for(self, weight: float) -> Network:
+        """The network as a batch of this weight sees it."""
+        return self.net if self.alpha is None else replace(self.net, l2=self.alpha / weight)
 
 
 @dataclass

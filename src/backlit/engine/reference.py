@@ -43,7 +43,8 @@ class ReferenceEngine:
 
     def step(self, state: State, X: Array, Y: Array, weight: Array | None, lr: float) -> Gradients:
         """Forward, backward, clip, update."""
-        net, recipe = self.net, self.recipe
+        recipe = self.recipe
+        net = recipe.network_for(batch_weight(Y, weight))
         key = DropoutKey(recipe.seed, state.step)
         trace = forward(net, state.params, X, dropout=key)
         grad = backward(net, state.params, trace, Y, weight)
@@ -81,9 +82,14 @@ class ReferenceEngine:
 
     def loss_and_gradient(self, params: Parameters, data: Data) -> tuple[float, Array]:
         """C and its gradient over the data as one batch; see `Engine.loss_and_gradient`."""
-        trace = forward(self.net, params, data.X)
-        grad = backward(self.net, params, trace, data.Y, data.sample_weight)
+        net = self.recipe.network_for(batch_weight(data.Y, data.sample_weight))
+        grad = backward(net, params, forward(net, params, data.X), data.Y, data.sample_weight)
         return grad.loss, grad.theta
+
+
+def batch_weight(Y: Array, weight: Array | None) -> float:
+    """The sum of the weights of a batch, of its examples where they have none."""
+    return float(len(Y) if weight is None else weight.sum(dtype=np.float64))
 
 
 def batches(order: Array, size: int) -> list[Array]:

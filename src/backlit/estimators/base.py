@@ -15,9 +15,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, colu
 
 from backlit.core.activations import Activation
 from backlit.core.losses import Loss
-from backlit.core.network import Network
 from backlit.engine import Data, DenseBatches, Engine, Recipe, State, get_engine
-from backlit.engine.shared_l2 import with_l2
 from backlit.errors import ProblemError
 from backlit.estimators.building import build_network, draw_parameters
 from backlit.estimators.fitting import batch_size_of, record, run_training, settings_of, warn_of_end
@@ -243,7 +241,7 @@ class BaseMLP(Inspection, Persistence, BaseEstimator):
         return int(self._random.randint(2**31 - 1))
 
     def _weight_of_batch(self, data: Data) -> float:
-        """The mean weight of a batch: `network_.l2` is alpha over it, though each batch has its own (`SharedL2`)."""
+        """The mean weight of a batch: `network_.l2` is alpha over it, though each batch has its own (`Recipe.alpha`)."""
         share = 1.0 if self.solver == "lbfgs" else batch_size_of(self, len(data)) / len(data)
         return share * data.weight()
 
@@ -252,8 +250,9 @@ class BaseMLP(Inspection, Persistence, BaseEstimator):
             raise ValueError(f"y has {data.Y.shape[1]} outputs, but the network was built for {self.network_.outputs}")
 
     def _fit_lbfgs(self, data: Data) -> Self:
+        self.network_ = replace(self.network_, l2=self.alpha / data.weight())
         found = fit_lbfgs(
-            self._engine(len(data), data.is_sparse, with_l2(self.network_, self.alpha / data.weight())),
+            self._engine(len(data), data.is_sparse),
             self._params,
             self._smooth(data),
             max_iter=self.max_iter,
@@ -272,8 +271,8 @@ class BaseMLP(Inspection, Persistence, BaseEstimator):
 
     # --- predict ---
 
-    def _engine(self, batch_size: int, sparse: bool, net: Network | None = None) -> Engine:
-        recipe = Recipe(net or self.network_, optimizer_of(self), batch_size, n_threads=self.n_threads)
+    def _engine(self, batch_size: int, sparse: bool) -> Engine:
+        recipe = Recipe(self.network_, optimizer_of(self), batch_size, n_threads=self.n_threads)
         engine = get_engine(self.engine, recipe)
         return DenseBatches(engine, batch_size) if sparse else engine
 

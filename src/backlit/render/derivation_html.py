@@ -1,5 +1,6 @@
 """A derivation as one self-contained page: MathML, SVG, a little script; nothing is fetched."""
 
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -17,12 +18,13 @@ from backlit.derivation.document import (
     Table,
     Text,
 )
-from backlit.render.drawings import diagram_svg, plot_svg
+from backlit.render.cells import with_entries
+from backlit.render.drawings import drawn
 from backlit.render.inline import inline
 from backlit.render.mathml import mathml, pieces
 from backlit.render.pages import page
-
-WAYS = {"forward": ("▲", "forward"), "backward": ("▼", "backward"), "update": ("●", "update")}
+from backlit.render.picture_svg import svg
+from backlit.render.ways import SIGNS
 
 
 def to_html(derivation: Derivation) -> str:
@@ -56,7 +58,8 @@ def block_html(block: Block, id: str) -> str:
         case Formula():
             anchor = f' id="{escape(block.id)}"' if block.id else ""
             tag = f'<span class="tag">({escape(block.equation)})</span>' if block.equation else ""
-            return f'<div class="line shown"{anchor} role="group" tabindex="-1">{pieces(block.chain)}{tag}</div>'
+            row = pieces(block.chain)
+            return f'<div class="line shown"{anchor} role="group" tabindex="{tab(row)}">{row}{tag}</div>'
         case Table():
             return table_html(block)
         case Points():
@@ -64,12 +67,11 @@ def block_html(block: Block, id: str) -> str:
             return f"<{kind}>{''.join(f'<li>{words(item)}</li>' for item in block.items)}</{kind}>"
         case Diagram():
             around = f'class="scroll" tabindex="0" role="group" aria-label="{escape(block.caption)}"'
-            drawn = f"<div {around}>{diagram_svg(block, id)}</div>"
-            return f"<figure>{drawn}<figcaption>{escape(block.caption)}</figcaption></figure>"
+            made = f"<div {around}>{svg(drawn(block), id)}</div>"
+            return f"<figure>{made}<figcaption>{escape(block.caption)}</figcaption></figure>"
         case Plot():
-            return (
-                f'<figure class="small">{plot_svg(block, id)}<figcaption>{escape(block.caption)}</figcaption></figure>'
-            )
+            caption = f"<figcaption>{escape(block.caption)}</figcaption>"
+            return f'<figure class="small">{svg(drawn(block), id)}{caption}</figure>'
 
 
 def words(parts: Text) -> str:
@@ -78,23 +80,30 @@ def words(parts: Text) -> str:
 
 
 def step_values(step: Step) -> dict[str, Any]:
-    """What the template of a step shows."""
-    arrow, way = WAYS[step.way]
+    """What the template of a step shows; the entries of its results lead to their own lines."""
+    shown = [with_entries(step, line) for line in step.lines]
     return {
-        "arrow": arrow,
-        "way": way,
+        "arrow": SIGNS[step.way],
+        "way": step.way,
         "formula": mathml(step.formula),
         "spoken": inline(step.formula),
         "shapes": [(mathml(of), size) for of, size in step.shapes],
         "notes": [words(note) for note in step.notes],
-        "lines": [line_values(line) for line in step.lines],
+        "lines": [line_values(replace(line, chain=chain)) for line, chain in zip(step.lines, shown, strict=True)],
+        "chosen": any(shown[k] is not line.chain for k, line in enumerate(step.lines)),
         "entries": [line_values(line) for line in step.entries],
     }
 
 
 def line_values(line: Line) -> dict[str, str]:
     """One worked line."""
-    return {"id": line.id, "label": line.label, "row": pieces(line.chain)}
+    row = pieces(line.chain)
+    return {"id": line.id, "label": line.label, "row": row, "tab": tab(row)}
+
+
+def tab(row: str) -> str:
+    """The tabindex of a line: it can be scrolled by keyboard, from a link in it or from itself."""
+    return "-1" if "<a " in row else "0"
 
 
 def heading(cell: Text) -> str:

@@ -17,11 +17,15 @@ from backlit.derivation.document import (
     Text,
 )
 from backlit.derivation.expressions import Chain, Expr
+from backlit.render.drawings import drawn
 from backlit.render.latex import aligned, latex
+from backlit.render.picture_tikz import PREAMBLE as COLORS
+from backlit.render.picture_tikz import tikz
+from backlit.render.ways import SIGNS
 
 PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
 \usepackage[utf8]{inputenc}
-\usepackage{amsmath,amssymb,graphicx}
+\usepackage{amsmath,amssymb,graphicx,tikz}
 \usepackage[margin=2.2cm]{geometry}
 \setcounter{MaxMatrixCols}{20}
 \setlength{\parindent}{0pt}
@@ -29,7 +33,7 @@ PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
 \newsavebox{\wide}
 % a formula as it is, or scaled down to the width of the text
 \newcommand{\fit}[1]{\savebox{\wide}{$\displaystyle #1$}%
-  \ifdim\wd\wide>\linewidth\par\noindent\resizebox{\linewidth}{!}{\usebox{\wide}}\par
+  \ifdim\dimexpr\wd\wide+1em\relax>\linewidth\par\noindent\resizebox{\linewidth}{!}{\usebox{\wide}}\par
   \else\par\noindent\hspace*{1em}\usebox{\wide}\par\fi}
 """
 MARKS = {
@@ -70,6 +74,13 @@ MARKS = {
     "φ": r"$\varphi$",
     "ω": r"$\omega$",
     "Σ": r"$\Sigma$",
+    "▲": r"$\blacktriangle$",
+    "▼": r"$\blacktriangledown$",
+    "●": r"$\bullet$",
+    "⋮": r"$\vdots$",
+    **{c: f"$_{n}$" for n, c in enumerate("₀₁₂₃₄₅₆₇₈₉")},
+    **{c: f"$^{n}$" for n, c in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹") if n not in (2,)},
+    "⁻": "$^-$",
 }
 ESCAPES = {c: "\\" + c for c in "#$%&_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"} | {"^": r"\^{}"}
 
@@ -78,7 +89,7 @@ def to_latex(derivation: Derivation) -> str:
     """The whole document."""
     body = [line for section in derivation.sections for line in section_lines(section)]
     head = [rf"\section*{{{escaped(derivation.title)}}}", escaped(derivation.subtitle), ""]
-    return "\n".join([PREAMBLE, r"\begin{document}", *head, *body, r"\end{document}", ""])
+    return "\n".join([PREAMBLE + COLORS, r"\begin{document}", *head, *body, r"\end{document}", ""])
 
 
 def escaped(text: str) -> str:
@@ -132,17 +143,15 @@ def block_lines(block: Block) -> list[str]:
             kind = "enumerate" if block.numbered else "itemize"
             return [rf"\begin{{{kind}}}", *(rf"\item {words(item)}" for item in block.items), rf"\end{{{kind}}}"]
         case Plot() | Diagram():
-            return [rf"\emph{{{escaped(block.caption)}}} {escaped(block.description)}"]
+            return [tikz(drawn(block), escaped), "", rf"\emph{{{escaped(block.caption)}}}"]
 
 
 def step_lines(step: Step) -> list[str]:
     """One step."""
     equation = f" ({step.equation})" if step.equation else ""
-    made = [
-        rf"\paragraph{{{escaped(step.title)}{equation}}} \texttt{{{escaped(step.id)}}}\quad ${latex(step.formula)}$",
-        "",
-    ]
-    made.append(escaped(step.sentence))
+    sign = rf"\textcolor{{{step.way}}}{{{escaped(SIGNS[step.way])}}}"
+    name = rf"\texttt{{{escaped(step.id)}}}\quad ${latex(step.formula)}$"
+    made = [rf"\paragraph{{{sign} {escaped(step.title)}{equation}}} {name}", "", escaped(step.sentence)]
     if step.shapes:
         made.append("Shapes: " + ", ".join(f"${latex(of)}$ is {escaped(size)}" for of, size in step.shapes) + ".")
     made += [words(note) for note in step.notes]

@@ -16,6 +16,10 @@ from backlit.derivation.document import (
 )
 from backlit.derivation.expressions import Chain, Expr
 from backlit.render.latex import aligned, latex
+from backlit.render.picture_text import drawn_text
+from backlit.render.ways import SIGNS
+
+WIDTH = 100  # columns of a drawing in characters
 
 
 def to_markdown(derivation: Derivation) -> str:
@@ -73,14 +77,14 @@ def block_lines(block: Block) -> list[str]:
                 f"{f'{n}.' if block.numbered else '-'} {words(item)}" for n, item in enumerate(block.items, start=1)
             ]
         case Plot() | Diagram():
-            return [f"*{escaped(block.caption)}* {escaped(block.description)}"]
+            return ["```text", *drawn_text(block, WIDTH), "```", "", f"*{escaped(block.caption)}*"]
 
 
 def step_lines(step: Step) -> list[str]:
     """One step."""
     equation = f" ({step.equation})" if step.equation else ""
     made = [
-        f"### {escaped(step.title)}{equation}",
+        f"### {SIGNS[step.way]} {escaped(step.title)}{equation}",
         "",
         f"`{step.id}` ${latex(step.formula)}$",
         "",

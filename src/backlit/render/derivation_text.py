@@ -1,9 +1,12 @@
-"""A derivation as plain text for a terminal or a file."""
+"""A derivation as text, plain for a file and with marks of style for a terminal."""
 
 import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from backlit.derivation.document import (
     Block,
+    Check,
     Derivation,
     Diagram,
     Formula,
@@ -16,50 +19,132 @@ from backlit.derivation.document import (
     Table,
     Text,
 )
-from backlit.derivation.expressions import Chain
-from backlit.render.boxes import WIDTH, chain, width_of
+from backlit.derivation.expressions import Chain, Expr
+from backlit.render.boxes import WIDTH, line_of, marked_chain, width_of
 from backlit.render.inline import inline
-
-ARROWS = {"forward": "▲", "backward": "▼", "update": "●"}
-
-
-def to_text(derivation: Derivation) -> str:
-    """The whole document."""
-    head = [derivation.title, "═" * len(derivation.title), *wrapped(derivation.subtitle), ""]
-    body = [line for section in derivation.sections for line in section_lines(section)]
-    return "\n".join(head + body).rstrip() + "\n"
+from backlit.render.picture_text import drawn_text
+from backlit.render.ways import SIGNS, plain, styled
 
 
-def section_lines(section: Section) -> list[str]:
-    """A section with its title."""
-    made = ["", section.title, "─" * len(section.title), ""]
-    for block in section.blocks:
-        made += [*block_lines(block), ""]
-    return made
+def to_text(derivation: Derivation, width: int = WIDTH) -> str:
+    """The whole document, plain."""
+    return "\n".join(plain(line).rstrip() for line in Writer(width).lines(derivation)).rstrip() + "\n"
 
 
-def block_lines(block: Block) -> list[str]:
-    """One block."""
-    match block:
-        case Step():
-            return step_lines(block)
-        case Paragraph():
-            return wrapped(words(block.parts))
-        case Formula():
-            tag = f"   ({block.equation})" if block.equation else ""
-            made = chain(block.chain) if isinstance(block.chain, Chain) else [inline(block.chain)]
-            return ["    " + line for line in made[:-1]] + [f"    {made[-1]}{tag}"]
-        case Table():
-            return table_lines(block)
-        case Points():
-            marks = [f"{n}. " if block.numbered else "• " for n in range(1, len(block.items) + 1)]
-            return [
-                line
-                for mark, item in zip(marks, block.items, strict=True)
-                for line in wrapped(words(item), first=mark, rest=" " * len(mark))
-            ]
-        case Plot() | Diagram():
-            return wrapped(f"[{block.caption}] {block.description}")
+def to_terminal(derivation: Derivation) -> None:
+    """The whole document on this terminal, in color, as wide as it is."""
+    from backlit.render.terminal import show, width
+
+    show(Writer(width(WIDTH), tight=True).lines(derivation))
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Writes lines of at most `width` columns, marked with styles."""
+
+    width: int
+    tight: bool = False  # whether long parts of formulas are broken too
+
+    def lines(self, derivation: Derivation) -> Iterator[str]:
+        """Title, then the sections."""
+        yield styled(derivation.title, "strong")
+        yield "═" * width_of(derivation.title)
+        yield from self.wrapped(derivation.subtitle)
+        yield ""
+        for section in derivation.sections:
+            yield from self.section(section)
+
+    def section(self, section: Section) -> Iterator[str]:
+        """A section with its title."""
+        yield from ("", styled(section.title, "strong"), "─" * width_of(section.title), "")
+        for block in section.blocks:
+            yield from self.block(block)
+            yield ""
+
+    def block(self, block: Block) -> list[str]:
+        """One block."""
+        match block:
+            case Step():
+                return list(self.step(block))
+            case Paragraph():
+                return self.wrapped(words(block.parts))
+            case Formula():
+                made = self.formula(block.chain, "    ")
+                tag = styled(f"   ({block.equation})", "faint") if block.equation else ""
+                return [*made[:-1], made[-1] + tag]
+            case Table():
+                return table_lines(block, self.width)
+            case Points():
+                return self.points(block)
+            case Plot() | Diagram():
+                drawn = ["    " + line if isinstance(block, Plot) else line for line in drawn_text(block, self.width)]
+                return [*map(colored, drawn), *self.wrapped(styled(block.caption, "faint"))]
+
+    def formula(self, expr: Expr, indent: str) -> list[str]:
+        """A formula, broken to the width."""
+        width = self.width - len(indent) if self.tight else self.width
+        made = marked_chain(expr, width, tight=self.tight) if isinstance(expr, Chain) else [line_of(expr)]
+        return [indent + line for line in made]
+
+    def points(self, block: Points) -> list[str]:
+        """A list."""
+        marks = [f"{n}. " if block.numbered else "• " for n in range(1, len(block.items) + 1)]
+        pairs = zip(marks, block.items, strict=True)
+        return [line for mark, item in pairs for line in self.wrapped(words(item), mark, " " * len(mark))]
+
+    def wrapped(self, text: str, first: str = "", rest: str = "") -> list[str]:
+        """Words broken into lines."""
+        return textwrap.wrap(
+            text,
+            self.width,
+            initial_indent=first,
+            subsequent_indent=rest,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+
+    def step(self, step: Step) -> Iterator[str]:
+        """One step: head, sentence, formula with shapes, numbers, entries, checks."""
+        equation = styled(f"  ({step.equation})", "faint") if step.equation else ""
+        head = styled(f"{SIGNS[step.way]} {step.id}", step.way)
+        head, formula = f"{head}{equation}  {styled(step.title, 'strong')}:", inline(step.formula)
+        fits = width_of(head) + width_of(formula) < self.width
+        yield from [f"{head} {formula}"] if fits else [head, f"    {formula}"]
+        yield from self.indented(step.sentence)
+        if step.shapes:
+            yield from self.indented("shapes: " + ", ".join(f"{inline(of)} is {size}" for of, size in step.shapes))
+        for note in step.notes:
+            yield from self.indented(words(note))
+        for line in step.lines:
+            yield from self.worked(line)
+        if step.entries:
+            yield styled("    entry by entry:", "faint")
+            for line in step.entries:
+                yield from self.worked(line, "      ")
+        if step.hidden:
+            yield from self.indented(step.hidden)
+        if step.checks:
+            yield from self.indented("checked: " + "; ".join(map(verdict, step.checks)))
+
+    def indented(self, text: str) -> list[str]:
+        """Words below a step's head."""
+        return self.wrapped(text, "    ", "    ")
+
+    def worked(self, line: Line, indent: str = "    ") -> list[str]:
+        """A worked line with its label above it, or before it where the line has an id of its own."""
+        if line.label and line.id:
+            room = width_of(line.label) + 2
+            made = replace(self, width=self.width - room * self.tight).formula(line.chain, indent)
+            first = f"{indent}{styled(line.label + ':', 'faint')} {made[0][len(indent) :]}"
+            return [first, *(" " * room * self.tight + other for other in made[1:])]
+        label = [styled(f"{indent}{line.label}:", "faint")] if line.label else []
+        return label + self.formula(line.chain, indent + ("  " if label else ""))
+
+
+def verdict(check: Check) -> str:
+    """What an independent computation gave."""
+    said = "agrees" if check.ok else styled("DISAGREES", "wrong")
+    return f"{check.kind} {said}, relative error {check.error:.1e}"
 
 
 def words(parts: Text) -> str:
@@ -67,52 +152,34 @@ def words(parts: Text) -> str:
     return "".join(part if isinstance(part, str) else inline(part) for part in parts)
 
 
-def wrapped(text: str, first: str = "", rest: str = "") -> list[str]:
-    """Broken into lines."""
-    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False)
+def colored(line: str) -> str:
+    """A line of a drawing; after ▲ stands a value and after ▼ or δ a slope, up to the next border."""
+    made, style, piece = [], "", ""
+    for c in line:
+        turn = {"▲": "forward", "▼": "backward", "δ": "backward"}.get(c, "" if c in "│┊╭╰─╌╮╯" else style)
+        if turn != style or c in "▲▼δ":
+            made.append(styled(piece, style))
+            piece, style = "", turn
+        piece += c
+    return "".join([*made, styled(piece, style)])
 
 
-def step_lines(step: Step) -> list[str]:
-    """One step: head, sentence, formula with shapes, numbers, entries, checks."""
-    equation = f"  ({step.equation})" if step.equation else ""
-    made = [f"{ARROWS[step.way]} {step.id}{equation}  {step.title}: {inline(step.formula)}"]
-    made += wrapped(step.sentence, "    ", "    ")
-    if step.shapes:
-        made.append("    shapes: " + ", ".join(f"{inline(of)} is {size}" for of, size in step.shapes))
-    for note in step.notes:
-        made += wrapped(words(note), "    ", "    ")
-    for line in step.lines:
-        made += worked(line)
-    if step.entries:
-        made.append("    entry by entry:")
-        made += [text for line in step.entries for text in worked(line, "      ")]
-    if step.hidden:
-        made.append(f"    {step.hidden}")
-    if step.checks:
-        said = "; ".join(
-            f"{c.kind} {'agrees' if c.ok else 'DISAGREES'}, relative error {c.error:.1e}" for c in step.checks
-        )
-        made.append(f"    checked: {said}")
-    return made
-
-
-def worked(line: Line, indent: str = "    ") -> list[str]:
-    """A worked line with its label above it."""
-    label = [f"{indent}{line.label}:"] if line.label and not line.id else []
-    head = indent + ("  " if label else "")
-    made = chain(line.chain) if isinstance(line.chain, Chain) else [inline(line.chain)]
-    if line.id and line.label:
-        made[0] = f"{line.label}: {made[0]}"
-    return label + [head + text for text in made]
-
-
-def table_lines(table: Table) -> list[str]:
-    """Columns aligned."""
+def table_lines(table: Table, width: int) -> list[str]:
+    """Columns aligned; where they are wider than `width`, the words of the widest are broken."""
     rows = [[words(cell) for cell in row] for row in (table.header, *table.rows)]
     widths = [max(width_of(row[k]) for row in rows) for k in range(len(rows[0]))]
-    made = [
-        "  " + "  ".join(cell + " " * (w - width_of(cell)) for cell, w in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    over = sum(widths) + 2 * len(widths) - width
+    if over > 0:
+        widest = widths.index(max(widths))
+        widths[widest] = max(12, widths[widest] - over)
+    made = [line for row in rows for line in row_lines(row, widths)]
     rule = "  " + "  ".join("─" * w for w in widths)
-    return [table.caption, made[0], rule, *made[1:]]
+    return [styled(table.caption, "faint"), made[0], rule, *made[1:]]
+
+
+def row_lines(row: list[str], widths: list[int]) -> Iterator[str]:
+    """A row in as many lines as its longest cell needs."""
+    cells = [textwrap.wrap(cell, w, break_long_words=False) or [""] for cell, w in zip(row, widths, strict=True)]
+    for n in range(max(map(len, cells))):
+        texts = [cell[n] if n < len(cell) else "" for cell in cells]
+        yield "  " + "  ".join(t + " " * (w - width_of(t)) for t, w in zip(texts, widths, strict=True)).rstrip()

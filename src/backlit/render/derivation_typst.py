@@ -16,7 +16,12 @@ from backlit.derivation.document import (
 )
 from backlit.derivation.expressions import Chain, Expr
 from backlit.errors import BacklitError
+from backlit.render.drawings import drawn
+from backlit.render.picture import HUES
+from backlit.render.picture_typst import PREAMBLE as MARKS
+from backlit.render.picture_typst import picture_typst
 from backlit.render.typst import aligned, typst
+from backlit.render.ways import SIGNS
 
 PREAMBLE = """#set page(paper: "a4", margin: 2.2cm, numbering: "1")
 #set text(size: 10pt)
@@ -33,7 +38,7 @@ PREAMBLE = """#set page(paper: "a4", margin: 2.2cm, numbering: "1")
 def to_typst(derivation: Derivation) -> str:
     """The whole document."""
     body = [line for section in derivation.sections for line in section_lines(section)]
-    return "\n".join([PREAMBLE, f"= {escaped(derivation.title)}", escaped(derivation.subtitle), "", *body, ""])
+    return "\n".join([PREAMBLE + MARKS, f"= {escaped(derivation.title)}", escaped(derivation.subtitle), "", *body, ""])
 
 
 def to_pdf(derivation: Derivation) -> bytes:
@@ -89,13 +94,14 @@ def block_lines(block: Block) -> list[str]:
         case Points():
             return [f"{'+' if block.numbered else '-'} {words(item)}" for item in block.items]
         case Plot() | Diagram():
-            return [f"_{escaped(block.caption)}_ {escaped(block.description)}"]
+            return [picture_typst(drawn(block), escaped), "", f"_{escaped(block.caption)}_"]
 
 
 def step_lines(step: Step) -> list[str]:
     """One step."""
     equation = f" ({step.equation})" if step.equation else ""
-    made = [f"=== {escaped(step.title + equation)}", "", f"`{step.id}` #h(1em) ${typst(step.formula)}$", ""]
+    sign = f'#text(fill: rgb("{HUES[step.way]}"))[{SIGNS[step.way]}]'
+    made = [f"=== {sign} {escaped(step.title + equation)}", "", f"`{step.id}` #h(1em) ${typst(step.formula)}$", ""]
     made.append(escaped(step.sentence))
     if step.shapes:
         made += ["", "Shapes: " + ", ".join(f"${typst(of)}$ is {size}" for of, size in step.shapes) + "."]

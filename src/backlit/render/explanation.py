@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from backlit.core.problem import Problem
 from backlit.derivation import Derivation, derive
@@ -14,8 +16,13 @@ from backlit.derivation.examples import EXAMPLES, read_example
 from backlit.derivation.expressions import Chain
 from backlit.errors import ProblemError
 from backlit.io.atomic import atomic_write
+from backlit.io.models import Model
 from backlit.io.problems import read_problem
+from backlit.io.rows import row_problem
 from backlit.render.inline import inline
+
+if TYPE_CHECKING:
+    import polars as pl
 
 FORMATS = ("text", "markdown", "latex", "typst", "html", "pdf", "json")
 
@@ -87,6 +94,11 @@ class Explanation:
         """Write the document to a file, whole or not at all, or to standard output."""
         import sys
 
+        if format == "text" and path is None and sys.stdout.isatty():
+            from backlit.render.derivation_text import to_terminal
+
+            to_terminal(self.derivation)
+            return
         made = self.render(format)
         content = made if isinstance(made, bytes) else made.encode()
         if path is None:
@@ -119,7 +131,7 @@ def described_steps(step: Step) -> list[dict[str, Any]]:
     """A step and its entries as plain values."""
     from backlit.render.latex import latex
 
-    value = step.value.tolist() if hasattr(step.value, "tolist") else step.value
+    value = None if step.value is None else np.asarray(step.value, float).tolist()
     whole = {
         "id": step.id,
         "equation": step.equation,
@@ -156,29 +168,57 @@ def last_value(line: Line) -> float | None:
 
 
 def explain(
-    problem: str | Path | Mapping[str, Any] | Problem | None = None,
+    problem: str | Path | Mapping[str, Any] | Problem | Model | None = None,
     *,
     example: str | None = None,
+    model: str | Path | Model | None = None,
+    table: "str | Path | pl.DataFrame | None" = None,
+    row: int | None = None,
     steps: int = 1,
     digits: int = 5,
     entry: str | None = None,
+    fractions: bool = False,
 ) -> Explanation:
     """Work out where every number of a problem's gradient comes from.
 
-    problem : a file, a mapping or a Problem; or `example`, one of `EXAMPLES`.  steps : optimizer steps to take.
-    digits : significant digits that are printed.  entry : work this one alone, as `grad_W[2][0,1]`.
-    Raises ProblemError where both or neither are given.
+    problem : a file, a mapping or a Problem; or `example`, one of `EXAMPLES`; or a trained `model` (a Model or a model
+    file) on one `row` of a `table`, counted from 0, whose target stands in the table.
+    steps : optimizer steps to take.  digits : significant digits that are printed.  entry : work this one alone, as
+    `grad_W[2][0,1]`.  fractions : compute with fractions, as far as numbers are rational, and print them.
+    Raises ProblemError where none or several are given, ModelError or TableError for a model or a row that won't do.
 
     >>> explain(example="worked").derivation.quantities["delta"]["2"]
     [[-1.29001855615989...]]
+    >>> print(explain(example="worked", entry="grad_W[1][0,1]").derivation.step("grad_W[1][0,1]").value)
+    -0.126142303...
     """
-    if (problem is None) == (example is None):
-        raise ProblemError(f"give a problem or the name of an example, one of {', '.join(EXAMPLES)}")
-    found = read_problem(read_example(example) if example else problem)  # type: ignore[arg-type]
-    name = f"the example “{example}”" if example else Path(found.name).name
+    if isinstance(problem, Model):
+        problem, model = None, problem
+    found, name = chosen(problem, example, model, table, row)
     if entry is not None:
-        return Explanation(derive_entry(found, entry, digits=digits, title=f"{entry} of {name}"))
-    return Explanation(derive(found, steps=steps, digits=digits, title=f"Backpropagation, worked: {name}"))
+        title = f"{entry} of {name}"
+        made = derive_entry(found, entry, steps=steps, digits=digits, fractions=fractions, title=title)
+    else:
+        title = f"Backpropagation, worked: {name}"
+        made = derive(found, steps=steps, digits=digits, fractions=fractions, title=title)
+    return Explanation(made)
+
+
+def chosen(problem: Any, example: str | None, model: Any, table: Any, row: int | None) -> tuple[Problem, str]:
+    """The problem that is meant, and what to call it."""
+    if sum(given is not None for given in (problem, example, model)) != 1:
+        examples = ", ".join(EXAMPLES)
+        raise ProblemError(f"give a problem, or an example (one of {examples}), or a model with a table and a row")
+    if model is not None:
+        if table is None or row is None:
+            missing = "a table" if table is None else "a row"
+            raise ProblemError(f"a model is explained on one row of a table: give {missing} as well")
+        found = row_problem(model, table, row)
+        return found, found.name
+    if table is not None or row is not None:
+        raise ProblemError("a table and a row go with a model: give a model file, or leave them out")
+    found = read_problem(read_example(example) if example else problem)
+    return found, f"the example “{example}”" if example else Path(found.name).name
 
 
 def finite(value: Any) -> Any:

@@ -5,7 +5,7 @@ from backlit.derivation.expressions import Expr, Num
 from backlit.render.notation import ATOM, POWER, PRODUCT, Writer, function, level, symbol
 
 SUBSCRIPT = str.maketrans("0123456789ijklmn-+=", "₀₁₂₃₄₅₆₇₈₉ᵢⱼₖₗₘₙ₋₊₌")
-SUPERSCRIPT = str.maketrans("0123456789-−()ijklmn", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻⁽⁾ⁱʲᵏˡᵐⁿ")
+SUPERSCRIPT = str.maketrans("0123456789-−()ijklmnL", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻⁽⁾ⁱʲᵏˡᵐⁿᴸ")
 
 
 def number_text(text: str) -> str:
@@ -87,7 +87,8 @@ class InlineWriter(Writer[str]):
 
     def big(self, sign: str, index: str, upper: str, body: Expr) -> str:
         """∑ₖ."""
-        return f"{sign}{index.translate(SUBSCRIPT)} {self.operand(body, PRODUCT)}"
+        above = upper.translate(SUPERSCRIPT)
+        return f"{sign}{index.translate(SUBSCRIPT)}{above} {self.operand(body, PRODUCT)}"
 
     def mean(self, of: Expr) -> str:
         """mean(g)."""

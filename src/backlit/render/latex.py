@@ -30,6 +30,8 @@ class LatexWriter(Writer[str]):
 
     def number(self, num: Num) -> str:
         r"""1.5e-7 as 1.5\times 10^{-7}."""
+        if num.over:
+            return ("-" if num.negative else "") + r"\frac{{{}}}{{{}}}".format(*num.over)
         mantissa, _, exponent = num.text.replace("∞", r"\infty").replace("NaN", r"\mathrm{NaN}").partition("e")
         return mantissa + (rf" \times 10^{{{exponent}}}" if exponent else "")
 

@@ -1,7 +1,8 @@
 """Formulas in MathML Core, which browsers show by themselves.
 
 A matrix is an HTML table with one cell a `<math>`, so that each number can be a link to the step that made it; a line
-is a row of pieces.  Within a fraction or a power, where no link may stand, numbers are plain.
+is a row of pieces.  Within a fraction or a power, where no link may stand, numbers are plain, and the links to the
+steps that made them follow the line.
 """
 
 from html import escape
@@ -19,6 +20,8 @@ class MathmlWriter(Writer[str]):
 
     def __init__(self, links: bool = True):
         self.depth = 0 if links else 1
+        self.plain: dict[str, None] = {}  # the sources of numbers that could not be links, in order
+        self.links = links
 
     def row(self, parts: list[str]) -> str:
         """One after the other."""
@@ -35,6 +38,8 @@ class MathmlWriter(Writer[str]):
         """−1.5×10⁻⁷."""
         mantissa, _, exponent = num.text.partition("e")
         sign, mantissa = ('<mo form="prefix">−</mo>', mantissa[1:]) if num.negative else ("", mantissa)
+        if num.over:
+            return sign + "<mfrac>" + "".join(f"<mn>{part}</mn>" for part in num.over) + "</mfrac>"
         made = f"{sign}<mn>{mantissa}</mn>"
         if exponent:
             minus = exponent.startswith("-")
@@ -46,13 +51,14 @@ class MathmlWriter(Writer[str]):
 
     def number(self, num: Num) -> str:
         """A number, linked to its step where it has one and a link may stand here."""
-        if self.depth or num.source is None:
+        if num.source is None or not self.links:
             return self.digits(num)
-        sign = " class=neg" if num.negative else ""
-        spoken = escape(f"{number_text(num.text)}, from {num.source}")
-        return (
-            f'{CUT}<a href="#{escape(num.source)}" aria-label="{spoken}"{sign}><math>{self.digits(num)}</math></a>{CUT}'
-        )
+        if self.depth:
+            self.plain[num.source] = None
+            return self.digits(num)
+        href = escape(num.source)
+        spoken = escape(f"{number_text(num.text)}, {origin(num.source)}")
+        return f'{CUT}<a href="#{href}" aria-label="{spoken}"><math>{self.digits(num)}</math></a>{CUT}'
 
     def sym(self, sym: tree.Sym) -> str:
         """z₁⁽²⁾."""
@@ -179,6 +185,15 @@ def fenced(left: str, inner: str, right: str) -> str:
     return f'<mo form="prefix" stretchy="false">{left}</mo>{inner}<mo form="postfix" stretchy="false">{right}</mo>'
 
 
+def origin(source: str) -> str:
+    """What is said of a link: the step that it leads to, or the entry that it is.
+
+    >>> origin("z[1]"), origin("grad_W[2][0,1]")
+    ('from z[1]', 'entry grad_W[2][0,1]')
+    """
+    return f"{'entry' if source.count('[') > 1 else 'from'} {source}"
+
+
 def mathml(expr: Expr) -> str:
     """The formula as one `<math>` without links."""
     return f"<math>{MathmlWriter(links=False).write(expr)}</math>"
@@ -186,7 +201,10 @@ def mathml(expr: Expr) -> str:
 
 def pieces(expr: Expr) -> str:
     """The formula as a row of pieces: `<math>` where it is plain, tables and links where numbers can be followed."""
-    return assembled(MathmlWriter().write(expr))
+    writer = MathmlWriter()
+    made = assembled(writer.write(expr))
+    led = ", ".join(f'<a href="#{escape(source)}">{escape(source)}</a>' for source in writer.plain)
+    return f'{made} <span class="from">with {led}</span>' if led else made
 
 
 def assembled(made: str) -> str:

@@ -62,6 +62,13 @@ GLYPHS = {
     "sigma2": glyph("σ²", r"\sigma^2", "sigma^2"),
     "x_hat": glyph("x̂", r"\hat x", "hat(x)"),
     "eps": glyph("ε", r"\varepsilon", "epsilon"),
+    "v": glyph("v"),
+    "d": glyph("d"),
+    "t": glyph("t"),
+    "v_max": glyph("vᵐᵃˣ", r"v^{\max}", 'v^"max"'),
+    "rho": glyph("ρ", r"\rho", "rho"),
+    "beta1": glyph("β₁", r"\beta_1", "beta_1"),
+    "beta2": glyph("β₂", r"\beta_2", "beta_2"),
     "eta": glyph("η", r"\eta", "eta"),
     "theta": glyph("θ", r"\theta", "theta"),
     "lambda": glyph("λ", r"\lambda", "lambda"),
@@ -199,7 +206,7 @@ class Writer(ABC, Generic[T]):
         loose = level(expr) < floor or (product and isinstance(expr, tree.Had | tree.Neg))
         if isinstance(expr, Num) and expr.negative and floor >= PRODUCT:
             loose = True
-        if isinstance(expr, Num) and "e" in expr.text and floor >= POWER:
+        if isinstance(expr, Num) and ("e" in expr.text or expr.over) and floor >= POWER:
             loose = True
         return self.parenthesized(self.write(expr)) if loose else self.write(expr)
 

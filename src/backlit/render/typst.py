@@ -16,6 +16,8 @@ class TypstWriter(Writer[str]):
 
     def number(self, num: Num) -> str:
         """1.5e-7 as 1.5 times 10^(-7)."""
+        if num.over:
+            return ("-" if num.negative else "") + f"frac({', '.join(num.over)})"
         mantissa, _, exponent = num.text.replace("NaN", '"NaN"').partition("e")
         return mantissa + (f" times 10^({exponent})" if exponent else "")
 

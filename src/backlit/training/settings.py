@@ -18,9 +18,8 @@ class Settings:
 
     epochs : passes over the data at most.  batch_size : examples a step.  patience : epochs without an improvement of
     the monitored number by `tol` after which training stops, None for never.  restore_best : end with the parameters
-    of the best epoch.
-    alpha : L2 that a batch shares, in place of the network's, see `backlit.engine.shared_l2`.
-    seed : of the shuffling and of the dropout masks.  engine : "auto", or an engine's name.
+    of the best epoch.  seed : of the shuffling and of the dropout masks.  engine : "auto", or an engine's name.
+    memory_limit : bytes that a step may take, alpha : L2 that a batch shares; see `engine.Recipe`; None for neither.
     optimizer, schedule : as they are, or what `get_optimizer` and `get_schedule` read.
     Raises ProblemError for a value that cannot be.
     """
@@ -40,6 +39,7 @@ class Settings:
     seed: int = 0
     engine: str = "auto"
     n_threads: int | None = None
+    memory_limit: int | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "optimizer", get_optimizer(self.optimizer))
@@ -50,6 +50,8 @@ class Settings:
             positive_integer(self.patience, "patience")
         if self.n_threads is not None:
             positive_integer(self.n_threads, "n_threads")
+        if self.memory_limit is not None:
+            positive_integer(self.memory_limit, "memory_limit")
         if not 0 <= whole_number(self.seed, "seed") < 2**64:
             raise ProblemError(f"seed must lie in [0, 2^64), not {self.seed}")
         if self.monitor not in MONITORS:

@@ -78,6 +78,7 @@ def fit(
         settings.clip_value,
         settings.seed,
         settings.n_threads,
+        settings.memory_limit,
         settings.alpha,
     )
     engine = get_engine(settings.engine, recipe)

@@ -6,10 +6,27 @@ from typing import Any
 import numpy as np
 
 from backlit.derivation.document import Line, Section, Step
-from backlit.derivation.expressions import Add, At, BigSum, Expr, Fn, Frac, Had, Mat, MatMul, Mul, Num, Pow, Root, Sym
-from backlit.derivation.functions import ONE, TWO, applied, fn, known, loss_of, minus, value_of
-from backlit.derivation.scene import Cols, Scene, at, constant, entry_id, entry_indices, hidden, line
+from backlit.derivation.expressions import (
+    Add,
+    At,
+    BigSum,
+    Expr,
+    Fn,
+    Frac,
+    Had,
+    Mat,
+    MatMul,
+    Mul,
+    Neg,
+    Num,
+    Pow,
+    Root,
+    Sym,
+)
+from backlit.derivation.functions import ONE, TWO, applied, fn, known, loss_of, loss_over, minus, value_of
+from backlit.derivation.scene import Cols, Scene, at, constant, counted, entry_id, entry_indices, hidden, line
 
+LOSSES = 6  # examples whose loss is worked
 AXIS_WORDS = {"batch": "over the batch", "layer": "over the units of each example"}
 
 
@@ -84,7 +101,7 @@ def pre_activation(s: Scene, l: int) -> Step:
         "F1",
         f"Weighted sums of layer {l}",
         Add(MatMul(Sym("W", str(l)), Sym("a", str(l - 1))), Sym("b", str(l))),
-        f"Each unit of layer {l} weighs the {n_in} numbers below it and adds its bias.",
+        f"Each unit of layer {l} weighs {counted(n_in, 'number')} below it and adds its bias.",
         "forward",
         lines(s, build),
         entries(s, f"z[{l}]", (s.m, n), lambda s, i, j: entry_z(s, l, i, j)),
@@ -151,32 +168,40 @@ def group(s: Scene, l: int, g: int) -> list[tuple[int, int]]:
 
 def moment(s: Scene, l: int, name: str, equation: str, value: Any, sentence: str) -> Step:
     """A mean or a variance, group by group."""
-    id, symbol = f"{name}[{l}]", Sym(name, str(l))
-    flat = value.ravel()
-    made = []
-    for g in range(min(len(flat), 6)):
-        cells = [s.num(s.trace.z[l][i, j], f"z[{l}]") for i, j in group(s, l, g)]
-        terms: list[Expr] = list(cells)
-        if name == "sigma2":
-            mean = s.num(s.trace.norm[l].mean.ravel()[g], f"mu[{l}]")
-            terms = [Pow(minus(cell, mean), TWO) for cell in cells]
-        average = Frac(Add(*s.terms(terms)), constant(len(cells)))
-        made.append(line("", [at(symbol, g)], [average, s.num(flat[g], id)], entry_id(id, (g,))))
+    id, symbol, flat = f"{name}[{l}]", Sym(name, str(l)), value.ravel()
+    if s.trace.norm[l].axis is None:
+        sentence = "A running moment, as training left it: it does not depend on this row."
     index = "i" if s.layer(l).norm == "batch" else "j"
-    body: Expr = Sym("z", str(l))
-    body = body if name == "mu" else Pow(minus(body, Sym("mu", str(l))), TWO)
+    z: Expr = Sym("z", str(l), "i") if index == "i" else At(Sym("z", str(l)), ("j",))
+    body = z if name == "mu" else Pow(minus(z, Sym("mu", str(l))), TWO)
     count = Sym("m" if index == "i" else "n", "" if index == "i" else str(l))
+    average = Mul(Frac(ONE, count), BigSum(index, body))
+    given = s.trace.norm[l].axis is None
+    symbols: list[Expr] = [symbol] if given else [symbol, average]
     return Step(
         id,
-        equation,
+        "" if given else equation,
         "Mean of z" if name == "mu" else "Variance of z",
-        Mul(Frac(ONE, count), BigSum(index, body)),
+        symbol if given else average,
         sentence,
         "forward",
-        tuple(made),
-        notes=() if len(flat) <= 6 else ((f"{len(flat) - 6} more of them are left out here.",),),
-        value=value,
+        (line("", symbols, [s.vector(flat, id)]),),
+        () if given else entries(s, id, flat.shape, lambda s, g: entry_moment(s, l, name, g, flat[g])),
+        value=flat,
+        hidden="" if given else hidden(flat.shape, id),
     )
+
+
+def entry_moment(s: Scene, l: int, name: str, g: int, value: Any) -> Line:
+    """One mean or variance."""
+    cells = [s.num(s.trace.z[l][i, j], f"z[{l}]") for i, j in group(s, l, g)]
+    terms: list[Expr] = list(cells)
+    if name == "sigma2":
+        mean = s.num(s.trace.norm[l].mean.ravel()[g], f"mu[{l}]")
+        terms = [Pow(minus(cell, mean), TWO) for cell in cells]
+    id = f"{name}[{l}]"
+    average = Frac(Add(*s.terms(terms)) if len(terms) > 1 else terms[0], constant(len(cells)))
+    return line("", [at(Sym(name, str(l)), g)], [average, s.num(value, id)], entry_id(id, (g,)))
 
 
 def normalized(s: Scene, l: int, equation: str, over: str) -> Step:
@@ -187,7 +212,7 @@ def normalized(s: Scene, l: int, equation: str, over: str) -> Step:
     def entry(s: Scene, i: int, j: int) -> Line:
         g = j if s.layer(l).norm == "batch" else i
         top = minus(s.num(s.trace.z[l][i, j], f"z[{l}]"), s.num(norm.mean.ravel()[g], f"mu[{l}]"))
-        bottom = Root(Add(s.num(norm.variance.ravel()[g], f"sigma2[{l}]"), constant(s.layer(l).eps)))
+        bottom = Root(Add(s.num(norm.variance.ravel()[g], f"sigma2[{l}]"), s.setting(s.layer(l).eps)))
         return line(
             s.label([i]),
             [at(s.sym("x_hat", l, [i]), j)],
@@ -196,18 +221,22 @@ def normalized(s: Scene, l: int, equation: str, over: str) -> Step:
         )
 
     def build(cols: Cols) -> tuple[list[Expr], list[Expr]]:
-        return [s.sym("x_hat", l, cols)], [s.columns(norm.x_hat, cols, id)]
+        top = minus(s.sym("z", l, cols), Sym("mu", str(l)))
+        return [s.sym("x_hat", l, cols), *([Frac(top, root)] if len(cols) == 1 else [])], [
+            s.columns(norm.x_hat, cols, id)
+        ]
 
     return Step(
         id,
         equation,
         "Normalized sums",
         Frac(minus(Sym("z", str(l)), Sym("mu", str(l))), root),
-        f"Mean 0 and variance 1, {over}; ε = {s.layer(l).eps:g} keeps the root away from 0.",
+        f"Mean 0 and variance 1, {over}; ε = {constant(s.layer(l).eps).text} keeps the root away from 0.",
         "forward",
         lines(s, build),
         entries(s, id, norm.x_hat.shape, entry),
         value=norm.x_hat,
+        hidden=hidden(norm.x_hat.shape, id),
     )
 
 
@@ -233,7 +262,13 @@ def scaled(s: Scene, l: int, equation: str) -> Step:
         )
 
     def build(cols: Cols) -> tuple[list[Expr], list[Expr]]:
-        return [s.sym("u", l, cols)], [s.columns(s.trace.u[l], cols, id)]
+        result = s.columns(s.trace.u[l], cols, id)
+        if len(cols) > 1:
+            return [s.sym("u", l, cols)], [result]
+        gamma, beta = (s.vector(getattr(s.params, name)[l], f"given-{name}[{l}]") for name in ("gamma", "beta"))
+        made = Add(Had(gamma, s.columns(s.trace.norm[l].x_hat, cols, f"x_hat[{l}]")), beta)
+        symbols = [s.sym("u", l, cols), Add(Had(Sym("gamma", str(l)), s.sym("x_hat", l, cols)), Sym("beta", str(l)))]
+        return symbols, [made, result]
 
     return Step(
         id,
@@ -245,6 +280,7 @@ def scaled(s: Scene, l: int, equation: str) -> Step:
         lines(s, build),
         entries(s, id, s.trace.u[l].shape, entry),
         value=s.trace.u[l],
+        hidden=hidden(s.trace.u[l].shape, id),
     )
 
 
@@ -290,6 +326,9 @@ def entry_activation(s: Scene, l: int, i: int, j: int) -> Line:
     if known(phi):
         numbers = [value_of(phi, u)] if phi.name != "identity" else []
         return line(s.label([i]), symbols, [*numbers, result], entry_id(id, (i, j)))
+    if phi.name != "softmax":
+        made = [applied(phi, u)] if phi.elementwise else []
+        return line(s.label([i]), symbols, [*made, result], entry_id(id, (i, j)))
     scores = [fn("exp", s.num(v, f"{under}[{l}]")) for v in s.trace.u[l][i]]
     share = Frac(fn("exp", u), Add(*s.terms(scores)) if len(scores) > 1 else scores[0])
     return line(s.label([i]), symbols, [share, result], entry_id(id, (i, j)))
@@ -305,6 +344,10 @@ def dropout(s: Scene, l: int) -> Step:
         symbols = [s.sym(out, l, cols), Had(s.sym("h", l, cols), s.sym("mask", l, cols))]
         return symbols, [Had(h, mask), s.columns(value, cols, id)]
 
+    def entry(s: Scene, i: int, j: int) -> Line:
+        made = Mul(s.num(s.trace.h[l][i, j], f"h[{l}]"), s.num(s.trace.mask[l][i, j], id))
+        return line(s.label([i]), [at(s.sym(out, l, [i]), j)], [made, s.num(value[i, j], id)], entry_id(id, (i, j)))
+
     return Step(
         id,
         "DO1",
@@ -314,14 +357,16 @@ def dropout(s: Scene, l: int) -> Step:
         f"The mask is the draw of seed {s.problem.seed}, step 0.",
         "forward",
         lines(s, build),
+        entries(s, id, value.shape, entry),
         value=value,
+        hidden=hidden(value.shape, id),
     )
 
 
 def skip(s: Scene, l: int) -> Step:
     """[SK1]."""
     layer = s.layer(l)
-    k, scale, id = int(layer.skip_from or 0), constant(layer.skip_scale), f"a[{l}]"
+    k, scale, id = int(layer.skip_from or 0), s.setting(layer.skip_scale), f"a[{l}]"
     inner = "r" if s.trace.mask[l] is not None else "h"
     before = s.trace.h[l] if s.trace.mask[l] is None else s.trace.h[l] * s.trace.mask[l]
 
@@ -329,6 +374,12 @@ def skip(s: Scene, l: int) -> Step:
         symbols = [s.sym("a", l, cols), Add(s.sym(inner, l, cols), times(scale, s.sym("a", k, cols)))]
         added = Add(s.columns(before, cols, f"{inner}[{l}]"), times(scale, s.columns(s.trace.a[k], cols, below(k))))
         return symbols, [added, s.columns(s.trace.a[l], cols, id)]
+
+    def entry(s: Scene, i: int, j: int) -> Line:
+        lower: Expr = s.num(s.trace.a[k][i, j], below(k))
+        made = Add(s.num(before[i, j], f"{inner}[{l}]"), lower if scale.value == 1 else Mul(scale, lower))
+        result = s.num(s.trace.a[l][i, j], id)
+        return line(s.label([i]), [at(s.sym("a", l, [i]), j)], [made, result], entry_id(id, (i, j)))
 
     return Step(
         id,
@@ -338,7 +389,9 @@ def skip(s: Scene, l: int) -> Step:
         f"The activation of layer {k} is added, so that layer {l} learns a change of it.",
         "forward",
         lines(s, build),
+        entries(s, id, s.trace.a[l].shape, entry),
         value=s.trace.a[l],
+        hidden=hidden(s.trace.a[l].shape, id),
     )
 
 
@@ -357,22 +410,12 @@ def losses(s: Scene) -> list[Step]:
 
 def example_loss(s: Scene) -> Step:
     """ℓ, example by example."""
-    L, loss = s.net.L, s.net.loss
-    made = []
-    for i in range(min(s.m, 6)):
-        a = [s.num(v, below(L)) for v in s.trace.a[L][i]]
-        y = [s.num(v, "given-y") for v in s.y[i]]
-        symbol = Sym("ell", "", example=str(i + 1) if s.m > 1 else "")
-        numbers: list[Expr] = [loss_of(loss, a, y), s.num(s.losses[i], "ell")]
-        if len(a) > 10:
-            numbers = numbers[1:]
-        made.append(line(s.label([i]), [symbol], numbers, entry_id("ell", (i,))))
-    n = s.net.n[L]
+    L, loss, n = s.net.L, s.net.loss, s.net.n[s.net.L]
+    shown = s.only if s.only is not None and len(s.only) == 1 and s.only[0] < s.m else range(min(s.m, LOSSES))
     a_L, y_ = Sym("a", str(L)), Sym("y")
     symbolic = loss_of(loss, [at(a_L, k) for k in range(n)], [at(y_, k) for k in range(n)])
     if n > 4:
-        one = loss_of(loss, [index_k(a_L)], [index_k(y_)])
-        symbolic = BigSum("k", one)
+        symbolic = loss_over(loss, [index_k(a_L)], [index_k(y_)], n)
     return Step(
         "ell",
         "",
@@ -380,10 +423,30 @@ def example_loss(s: Scene) -> Step:
         symbolic,
         f"How far each output is from its target, by {loss.name.replace('_', ' ')}.",
         "forward",
-        tuple(made),
-        notes=() if s.m <= 6 else ((f"{s.m - 6} more examples are left out here; C below counts them.",),),
+        (line("", [Sym("ell")], [s.columns(s.losses[:, None], range(s.m), "ell")]),) if s.m > 1 else (),
+        tuple(entry_loss(s, i) for i in shown),
         value=s.losses,
+        hidden=hidden((s.m,), "ell", LOSSES),
     )
+
+
+def entry_loss(s: Scene, i: int) -> Line:
+    """ℓ of one example; terms of a long sum are left out."""
+    L = s.net.L
+    a = [s.num(v, below(L)) for v in s.trace.a[L][i]]
+    y = [s.num(v, "given-y") for v in s.y[i]]
+    symbol = Sym("ell", "", example=str(i + 1) if s.m > 1 else "")
+    made = elided(s, loss_of(s.net.loss, a, y))
+    return line(s.label([i]), [symbol], [made, s.num(s.losses[i], "ell")], entry_id("ell", (i,)))
+
+
+def elided(s: Scene, expr: Expr) -> Expr:
+    """A formula whose long sums are left out in part."""
+    if isinstance(expr, Add) and len(expr.items) > s.longest:
+        return Add(*s.terms(expr.items))
+    if isinstance(expr, Mul):
+        return Mul(*(elided(s, item) for item in expr.items))
+    return Neg(elided(s, expr.of)) if isinstance(expr, Neg) else expr
 
 
 def cost(s: Scene) -> Step:
@@ -405,7 +468,7 @@ def cost(s: Scene) -> Step:
     notes = []
     if s.net.l2:
         lengths = [(W**2).sum() for W in s.params.W[1:]]
-        lam = constant(s.net.l2)
+        lam = s.setting(s.net.l2)
         symbol = Add(symbol, MatMul(Frac(Sym("lambda"), TWO), BigSum("l", Pow(Fn("norm", (Sym("W", "l"),)), TWO))))
         squares: list[Expr] = [s.num(v) for v in lengths]
         inner = Add(*s.terms(squares)) if len(squares) > 1 else squares[0]

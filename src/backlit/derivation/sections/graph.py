@@ -1,70 +1,122 @@
 """The computational graph that automatic differentiation would build, with the same numbers on it."""
 
+from itertools import pairwise
 from typing import Any
+
+import numpy as np
 
 from backlit.derivation.document import Diagram, Edge, Node, Paragraph, Section
 from backlit.derivation.scene import Scene
+from backlit.derivation.sections.picture import said
 
 SUB = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+WIDE, TALL = 20, 4  # characters of a line of numbers in a box, and lines
+DEEP = 4  # layers that are drawn before those in the middle are left out
 
 
-def section(s: Scene) -> Section | None:
-    """None where the network is too deep for a drawing to help."""
-    if s.net.L > 8:
-        return None
+def section(s: Scene) -> Section:
+    """The graph with a word before it."""
     said = (
         "Automatic differentiation records each operation as it is done and walks the record backward. It finds the "
-        "same numbers: under each box stand the value that went up (▲) and the slope of the loss that came down (▼), "
+        "same numbers: each box holds the value that went up (▲) and the slope of the loss that came down (▼), "
         "for the first example."
     )
     return Section("graph", "The computational graph", (Paragraph((said,)), drawing(s)))
 
 
-def short(s: Scene, values: Any) -> str:
-    """Up to two numbers in words; more are counted."""
-    if values is None:
-        return ""
-    flat = [s.num(v).text.replace("-", "−") for v in values.ravel()]
-    return ", ".join(flat) if len(flat) <= 2 and all(len(t) < 10 for t in flat) else f"{len(flat)} numbers"
+def written(s: Scene, values: Any) -> list[str]:
+    """The numbers in up to `TALL` lines, a matrix by its rows; larger ones are counted."""
+    rows = np.atleast_2d(values)
+    texts = [[said(s.num(v)) for v in row] for row in rows]
+    lines = [line for row in texts for line in packed(row)]
+    fits = len(lines) <= TALL and all(len(line) <= WIDE for line in lines)
+    return lines if fits else [" × ".join(map(str, values.shape)) + " numbers"]
 
 
-def node(s: Scene, id: str, column: float, row: float, label: str, value: Any, slope: Any, kind: str = "op") -> Node:
-    """A box with its value and its slope below it."""
-    under = [f"▲ {short(s, value)}"] if value is not None else []
-    under += [f"▼ {short(s, slope)}"] if slope is not None else []
-    return Node(id, column, row, label.translate(SUB), "\n".join(under), kind)
+def packed(texts: list[str]) -> list[str]:
+    """Numbers parted by commas, in as many lines as they need."""
+    lines: list[str] = []
+    for text in texts:
+        if lines and len(lines[-1]) + len(text) + 2 <= WIDE:
+            lines[-1] += f", {text}"
+        else:
+            lines.append(text)
+    return lines
+
+
+def node(
+    s: Scene, id: str, at: tuple[int, int], label: str, value: Any, slope: Any, link: str, kind: str = "op"
+) -> Node:
+    """A box with its value and its slope, at a column (how far up) and a row (0 left, 1 middle, 2 right)."""
+    under = signed("▲", written(s, value)) + (signed("▼", written(s, slope)) if slope is not None else [])
+    return Node(id, *at, label.translate(SUB), "\n".join(under), kind, link)
+
+
+def signed(sign: str, lines: list[str]) -> list[str]:
+    """The sign before each line, so that none is taken for the other way."""
+    return [f"{sign} {line}" for line in lines]
+
+
+def drawn_layers(L: int) -> list[int | None]:
+    """The layers that are drawn; None where some are left out.
+
+    >>> drawn_layers(3), drawn_layers(9)
+    ([1, 2, 3], [1, 2, None, 9])
+    """
+    return list(range(1, L + 1)) if L <= DEEP else [1, 2, None, L]
 
 
 def drawing(s: Scene) -> Diagram:
-    """Leaves above and below, operations in the middle."""
-    nodes = [node(s, "x", 0, 1, "a0 = x", s.trace.a[0][0], s.grad.a[0][0], "input")]
-    edges, column, previous = [], 0, {0: "x"}
-    for l, layer in s.net.numbered():
-        nodes.append(node(s, f"W{l}", column, 0, f"W{l}", s.params.W[l], s.grad.W[l], "input"))
-        nodes.append(node(s, f"b{l}", column, 2, f"b{l}", s.params.b[l], s.grad.b[l], "input"))
+    """Operations one above the other in the middle, the parameters at their sides."""
+    x = node(s, "x", (0, 1), "a0 = x", s.trace.a[0][0], s.grad.a[0][0], kind="input", link="given-x")
+    nodes, edges, column, previous, lower = [x], [], 0, {0: "x"}, "x"
+    for l in drawn_layers(s.net.L):
         column += 1
-        nodes.append(node(s, f"z{l}", column, 1, f"z{l} = W{l}a{l - 1} + b{l}", s.trace.z[l][0], s.grad.delta[l][0]))
-        edges += [Edge(start, f"z{l}") for start in (previous[l - 1], f"W{l}", f"b{l}")]
-        last = f"z{l}"
-        if layer.norm:
-            column += 1
-            nodes.append(node(s, f"u{l}", column, 1, f"u{l} = norm(z{l})", s.trace.u[l][0], s.grad.u[l][0]))
-            edges.append(Edge(last, f"u{l}"))
-            last = f"u{l}"
-        column += 1
-        more = " …" if s.trace.mask[l] is not None or layer.skip_from is not None else ""
-        nodes.append(node(s, f"a{l}", column, 1, f"a{l} = φ({last}){more}", s.trace.a[l][0], s.grad.a[l][0]))
-        edges.append(Edge(last, f"a{l}"))
-        if layer.skip_from is not None:
-            edges.append(Edge(previous[layer.skip_from], f"a{l}", "skip", 0.5, "skip"))
-        previous[l] = f"a{l}"
-    nodes.append(node(s, "loss", column + 1, 1, "ℓ", s.losses[:1], None, "loss"))
-    edges.append(Edge(previous[s.net.L], "loss"))
+        if l is None:
+            left = f"layers 3 to {s.net.L - 1}" if s.net.L > 4 else "layer 3"
+            nodes.append(Node("dots", column, 1, "⋮", left, "dots"))
+            edges.append(Edge(lower, "dots"))
+            lower = "dots"
+            continue
+        made = layer_nodes(s, l, column)
+        nodes += made
+        sides = [n.id for n in made if n.kind == "input"]
+        way = [n.id for n in made if n.kind == "op"]
+        edges += [Edge(start, way[0]) for start in (lower, *sides)]
+        edges += [Edge(a, b) for a, b in pairwise(way)]
+        skip = s.layer(l).skip_from
+        if skip is not None:
+            edges.append(Edge(previous.get(skip, "dots"), way[-1], "skip", 0.5, "skip"))
+        column, lower = column + len(way) - 1, way[-1]
+        previous[l] = lower
+    nodes.append(node(s, "loss", (column + 1, 1), "ℓ", s.losses[:1], None, kind="loss", link="ell"))
+    edges.append(Edge(lower, "loss"))
     batch = "" if s.m == 1 else " W and b carry the slope of the cost over the whole batch."
     return Diagram(
-        "Values up and slopes down on the graph." + batch,
+        "Values up and slopes down on the graph, inputs at the foot, loss at the top." + batch,
         f"From the inputs through {s.net.L} layers to the loss; weights and biases enter each weighted sum.",
         tuple(nodes),
         tuple(edges),
         "box",
     )
+
+
+def layer_nodes(s: Scene, l: int, column: int) -> list[Node]:
+    """W and b at the sides of z; u where there is a norm, and a, above it."""
+    layer, trace, grad = s.layer(l), s.trace, s.grad
+    made = [
+        node(s, f"W{l}", (column, 0), f"W{l}", s.params.W[l], grad.W[l], kind="input", link=f"grad_W[{l}]"),
+        node(s, f"b{l}", (column, 2), f"b{l}", s.params.b[l], grad.b[l], kind="input", link=f"grad_b[{l}]"),
+        node(s, f"z{l}", (column, 1), f"z{l} = W{l}a{l - 1} + b{l}", trace.z[l][0], grad.delta[l][0], link=f"z[{l}]"),
+    ]
+    last = f"z{l}"
+    if layer.norm:
+        column += 1
+        label = f"u{l} = norm(z{l})"
+        made.append(node(s, f"u{l}", (column, 1), label, trace.u[l][0], grad.u[l][0], link=f"u[{l}]"))
+        last = f"u{l}"
+    name = layer.activation.name.replace("_", " ")
+    more = " …" if trace.mask[l] is not None or layer.skip_from is not None else ""
+    label = f"a{l} = {name}({last}){more}"
+    made.append(node(s, f"a{l}", (column + 1, 1), label, trace.a[l][0], grad.a[l][0], link=f"a[{l}]"))
+    return made

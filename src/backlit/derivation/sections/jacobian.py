@@ -5,7 +5,7 @@ import numpy as np
 from backlit.derivation.document import Block, Formula, Paragraph, Section, Table, Text
 from backlit.derivation.expressions import BigProd, Chain, Expr, Fn, MatMul, Sym, Transpose
 from backlit.derivation.functions import applied, fn
-from backlit.derivation.scene import Scene, worked
+from backlit.derivation.scene import Scene, as_float, worked
 
 
 def section(s: Scene) -> Section:
@@ -34,7 +34,11 @@ def section(s: Scene) -> Section:
     if plain(s):
         blocks += [Paragraph(("For the first example, down to the inputs:",)), Formula(numbers(s))]
     else:
-        blocks.append(Paragraph(("Here a norm, a mask, a skip or a softmax adds its own factor or path.",)))
+        blocks.append(
+            Paragraph(
+                ("Here a norm, a mask, a skip or an activation that mixes its units adds its own factor or path.",)
+            )
+        )
     return Section("jacobian", "Does the gradient shrink or grow?", (*blocks, *lengths(s)))
 
 
@@ -49,10 +53,10 @@ def numbers(s: Scene) -> Chain:
     symbols: list[Expr] = []
     factors: list[Expr] = []
     for l, layer in s.net.numbered():
-        z, slope = s.trace.z[l][0], f"slope[{l}]"
+        slope = f"slope[{l}]"
         symbols += [Transpose(Sym("W", str(l))), fn("diag", applied(layer.activation, s.sym("z", l, [0]), slope=True))]
         source = None if l == s.net.L and s.net.has_short_form else slope
-        factors += [s.mat(s.params.W[l].T, f"given-W[{l}]"), s.mat(np.diag(layer.activation.derivative(z)), source)]
+        factors += [s.mat(s.params.W[l].T, f"given-W[{l}]"), s.mat(np.diag(s.slopes(l)[0]), source)]
     last = s.columns(s.grad.a[s.net.L], [0], f"grad_a[{s.net.L}]")
     result = s.columns(s.grad.a[0], [0], "grad_a[0]")
     return worked(
@@ -84,7 +88,7 @@ def shown(s: Scene, value: float) -> str:
 
 def length(rows: np.ndarray) -> float:
     """√ of the mean squared length of rows."""
-    return float(np.sqrt((rows**2).sum(axis=1).mean()))
+    return float(np.sqrt((as_float(rows) ** 2).sum(axis=1).mean()))
 
 
 def verdict(s: Scene, a: dict[int, float]) -> str:

@@ -1,23 +1,20 @@
 """Setup and notation: this network's layers, its drawing, the numbers that are given, and what is sought."""
 
-import numpy as np
-
 from backlit.core.network import Dense
-from backlit.derivation.document import Block, Diagram, Edge, Formula, Node, Paragraph, Section, Table, Text
-from backlit.derivation.expressions import BigSum, Chain, Expr, Partial, Sym, Transpose
-from backlit.derivation.functions import applied, loss_of
+from backlit.derivation.document import Block, Formula, Paragraph, Section, Table, Text
+from backlit.derivation.expressions import Chain, Expr, Partial, Sym, Transpose
+from backlit.derivation.functions import applied, loss_of, loss_over
 from backlit.derivation.scene import Scene, at
 from backlit.derivation.sections.forward import index_k
+from backlit.derivation.sections.picture import network
 
-MANY = 6  # units of a layer, and layers, that are drawn
 
-
-def setup(s: Scene) -> Section:
-    """The network as it is."""
+def setup(s: Scene, *, drawn: bool = True) -> Section:
+    """The network as it is.  drawn : with its picture, which needs the numbers of both passes."""
     blocks: list[Block] = [
         Paragraph(notation(s)),
         layers(s),
-        *([network(s)] if s.net.L <= 8 else []),
+        *([network(s)] if drawn else []),
         Paragraph(("The numbers that are given:",)),
         *given(s),
     ]
@@ -53,7 +50,8 @@ def notation(s: Scene) -> Text:
         " is the slope of one example's loss at ",
         Sym("z", "l"),
         ", with no 1/m in it. Formulas count entries from 1, ids such as grad_W[2][0,1] from 0, as NumPy does. "
-        "= means that the printed figures give the printed result, ≈ that they do up to the last places.",
+        "= means that the printed figures give the printed result; where it takes that, the factors of a line have "
+        "more digits than its result. ≈ means that the figures agree up to their last places.",
     )
 
 
@@ -82,41 +80,6 @@ def extras(layer: Dense) -> str:
     return ", ".join(found) or "none"
 
 
-def shown_units(n: int) -> list[int]:
-    """The units of a layer that are drawn."""
-    return list(range(n)) if n <= MANY else [*range(MANY - 1), n - 1]
-
-
-def network(s: Scene) -> Diagram:
-    """Units with a of the first example in them and δ below, weights on the lines."""
-    tallest = max(min(n, MANY) for n in s.net.n)
-    nodes, edges = [], []
-    for l, n in enumerate(s.net.n):
-        shown = shown_units(n)
-        for row, j in enumerate(shown):
-            value = s.num(s.trace.a[l][0, j]).text.replace("-", "−")
-            slope = "" if l == 0 else "δ " + s.num(s.grad.delta[l][0, j]).text.replace("-", "−")
-            nodes.append(
-                Node(f"{l}.{j}", l, row + (tallest - len(shown)) / 2, value, slope, "input" if l == 0 else "unit")
-            )
-    small = max(s.net.n) <= 3
-    for l in range(1, s.net.L + 1):
-        W = s.params.W[l]
-        largest = float(np.abs(W).max()) or 1.0
-        for j in shown_units(s.net.n[l]):
-            for k in shown_units(s.net.n[l - 1]):
-                label = s.num(W[j, k]).text.replace("-", "−") if small else ""
-                edges.append(Edge(f"{l - 1}.{k}", f"{l}.{j}", label, float(W[j, k]) / largest))
-    left_out = "" if max(s.net.n) <= MANY else " Large layers are drawn in part."
-    return Diagram(
-        "The network: activations of the first example in the units, δ below them, weights on the lines; negative "
-        "weights are dashed." + left_out,
-        f"{s.net.L + 1} columns of units, from {s.net.n[0]} inputs to {s.net.n[-1]} outputs.",
-        tuple(nodes),
-        tuple(edges),
-    )
-
-
 def given(s: Scene) -> list[Block]:
     """The parameters and the data, where every link of a given number leads."""
     found: list[Block] = []
@@ -142,7 +105,7 @@ def sought(s: Scene) -> Section:
     n = s.net.n[-1]
     ell: Expr = loss_of(s.net.loss, [at(a, k) for k in range(n)], [at(y, k) for k in range(n)])
     if n > 4:
-        ell = BigSum("k", loss_of(s.net.loss, [index_k(a)], [index_k(y)]))
+        ell = loss_over(s.net.loss, [index_k(a)], [index_k(y)], n)
     wanted: list[Expr] = [s.cost_slope("W", 1), s.cost_slope("b", 1)]
     blocks: tuple[Block, ...] = (
         Paragraph(("The loss of one example is",)),
@@ -163,10 +126,3 @@ def sought(s: Scene) -> Section:
         Formula(Chain((Sym("delta", "l"), Partial(Sym("ell"), Sym("z", "l"))), ("=",))),
     )
     return Section("sought", "What is sought", blocks)
-
-
-def Fn_partial(s: Scene) -> Expr:
-    """∂ℓ/∂z_l."""
-    from backlit.derivation.expressions import Partial
-
-    return Partial(Sym("ell"), Sym("z", "l"))

@@ -84,8 +84,7 @@ def numbers(s: Scene) -> Chain:
     else:
         slope = slope_of(phi, s.num(s.trace.u[L][0, 0], f"{'u' if s.layer(L).norm else 'z'}[{L}]"))
         made = Mul(loss_slope_of(s.net.loss, s.num(p[0], f"a[{L}]"), s.num(y[0], "given-y"), len(p)), slope)
-    made_chain = worked([], [made, result])
-    return Chain((*made_chain.parts, short), (*made_chain.relations, "≈" if not result.exact else "="))
+    return worked([], [made, short, result])
 
 
 def constant_if(same: bool) -> Expr:

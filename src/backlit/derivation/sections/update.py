@@ -1,39 +1,93 @@
-"""The optimizer's step with numbers, and the cost before and after it."""
+"""The optimizer's steps with numbers, and the cost before and after them."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from backlit.core.parameters import layout
-from backlit.derivation.document import Block, Line, Paragraph, Section, Step, Text
-from backlit.derivation.expressions import Add, Chain, Expr, Fn, Frac, Mat, MatMul, Mul, Neg, Num, Pow, Root, Sym
-from backlit.derivation.functions import ONE, fn, minus
-from backlit.derivation.scene import Scene, at, constant, entry_id, entry_indices, line
-from backlit.derivation.update import Updated, optimizer_of
+from backlit.core.parameters import Slot, layout
+from backlit.derivation.document import Block, Formula, Line, Paragraph, Section, Step, Text
+from backlit.derivation.expressions import Add, Chain, Expr, Fn, Frac, MatMul, Mul, Neg, Num, Pow, Root, Sym
+from backlit.derivation.functions import ONE, TWO, fn, minus
+from backlit.derivation.rules import SYMBOLS, Rule, rules
+from backlit.derivation.scene import Scene, as_float, at, constant, entry_id, entry_indices, hidden, line
+from backlit.derivation.update import Updated, by_entry, optimizer_of
 
 TITLES = {"W": "weights", "b": "biases", "gamma": "scales", "beta": "shifts"}
+FEW = 6  # entries of a tensor that are worked
+LISTED = 24  # steps whose costs are listed
 
 
 def section(s: Scene, updates: list[Updated]) -> Section:
     """The first step in full, then the costs of all."""
-    optimizer = optimizer_of(s.problem)
-    rate = optimizer.learning_rate
-    first = updates[0]
-    blocks: list[Block] = [Paragraph((words(s),))]
-    if s.problem.clip_norm is not None or s.problem.clip_value is not None:
-        blocks.append(clipping(s, first))
-    for slot in layout(s.net):
-        blocks.append(parameter_step(s, first, slot.name, slot.l, rate))
-    blocks.append(costs(s, updates))
+    blocks: list[Block] = [Paragraph((words(s),)), *equations(s), *steps(s, updates[0]), costs(s, updates)]
     return Section("update", "One step of the optimizer", tuple(blocks))
+
+
+def last_section(s: Scene, updates: list[Updated]) -> Section | None:
+    """The last of several steps, in full."""
+    if len(updates) < 2:
+        return None
+    last = updates[-1]
+    said = (
+        f"The same on the parameters that step {last.t - 1} left; the gradient is taken anew by both passes. Ids of "
+        f"this step end in @{last.t}."
+    )
+    return Section("update-last", f"Step {last.t} of the optimizer", (Paragraph((said,)), *steps(s, last)))
+
+
+def steps(s: Scene, u: Updated) -> Iterator[Step]:
+    """Clipping, where there is any, then every tensor."""
+    if clips(s):
+        yield clipping(s, u)
+    for slot in layout(s.net):
+        yield parameter_step(s, u, slot)
+
+
+def tag(u: Updated) -> str:
+    """What tells the ids of a later step from those of the first."""
+    return "" if u.t == 1 else f"@{u.t}"
 
 
 def words(s: Scene) -> str:
     """What the optimizer is."""
     optimizer = optimizer_of(s.problem)
-    settings = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in optimizer.to_dict().items() if k != "name")
+    settings = ", ".join(f"{k.replace('_', ' ')} {said(v)}" for k, v in optimizer.to_dict().items() if k != "name")
     by = "" if s.problem.optimizer else " The problem names no optimizer, so plain gradient descent is shown."
-    return f"Optimizer {optimizer.name} ({settings}), on the whole of x.{by}"
+    more = " Its state starts at 0." if optimizer.slots else ""
+    return f"Optimizer {optimizer.name} ({settings}), on the whole of x.{by}{more}"
+
+
+def said(value: object) -> str:
+    """A setting in words."""
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else constant(value).text.replace("-", "−")
+
+
+def equations(s: Scene) -> list[Block]:
+    """The optimizer's rule in symbols."""
+    optimizer = optimizer_of(s.problem)
+    names = [*optimizer.slots, "d"]
+    operands: dict[str, Expr] = {key: Sym(SYMBOLS[key]) for key in optimizer.to_dict() if key in SYMBOLS}
+    operands |= {"g": Sym("g"), "theta": Sym("theta"), "t": Sym("t")}
+    operands |= {name: Sym(name) for name in names} | {f"old {name}": Sym(name) for name in names}
+    shown: list[Block] = [Paragraph(("With g the gradient of a parameter θ, each step makes",))]
+    for rule in rules(optimizer, operands):
+        sign = "=" if rule.name in ("d", "step") else "←"
+        shown.append(Formula(Chain((Sym(rule.name), rule.made), (sign,)), rule.equation))
+    return [*shown, Formula(Chain((Sym("theta"), Add(Sym("theta"), Sym("step"))), ("←",)))]
+
+
+# --- clipping ---------------------------------------------------------------------------------------------------------
+
+
+def clips(s: Scene) -> bool:
+    """Whether the gradient is bounded."""
+    return s.problem.clip_norm is not None or s.problem.clip_value is not None
+
+
+def factor(s: Scene, u: Updated) -> float:
+    """What clipping by norm multiplies the gradient by."""
+    return 1.0 if s.problem.clip_norm is None or not u.norm else min(1.0, s.problem.clip_norm / u.norm)
 
 
 def clipping(s: Scene, u: Updated) -> Step:
@@ -42,150 +96,201 @@ def clipping(s: Scene, u: Updated) -> Step:
     made: list[Line] = []
     formula: Expr = g
     if s.problem.clip_norm is not None:
-        c, length = constant(s.problem.clip_norm), s.num(u.norm)
-        made.append(line("length of the gradient", [Fn("norm", (g,))], [length]))
-        factor = fn("min", ONE, Frac(c, length))
-        made.append(
-            line("factor on it", [], [factor, s.num(min(1.0, s.problem.clip_norm / u.norm) if u.norm else 1.0)])
-        )
+        c = constant(s.problem.clip_norm)
+        squares = [s.num((as_float(u.gradient[slot]) ** 2).sum()) for slot in layout(s.net)]
+        symbols = [Pow(Fn("norm", (s.cost_slope(slot.name, slot.l),)), TWO) for slot in layout(s.net)]
+        length = s.num(u.norm)
+        of_all = [Fn("norm", (g,)), Root(Add(*s.terms(symbols)))]
+        made.append(line("length of the whole gradient", of_all, [Root(Add(*s.terms(squares))), length]))
+        made.append(line("factor on it", [], [fn("min", ONE, Frac(c, length)), s.num(factor(s, u))]))
         formula = MatMul(g, fn("min", ONE, Frac(Sym("c"), Fn("norm", (g,)))))
     if s.problem.clip_value is not None:
         limit = constant(s.problem.clip_value)
         formula = fn("min", fn("max", formula, Neg(limit)), limit)
-    largest = float(np.abs(u.clipped.theta).max())
-    made.append(line("largest entry after it", [fn("max", fn("abs", g))], [s.num(largest)]))
     return Step(
-        "clip",
+        "clip" + tag(u),
         "OPT-CLIP1" if s.problem.clip_norm is not None else "OPT-CLIP2",
         "Clipping",
         formula,
-        "The gradient is bounded before the optimizer sees it.",
+        "The gradient is bounded before the optimizer sees it; what the optimizer gets stands at each tensor below.",
         "update",
         tuple(made),
         value=u.clipped.theta,
     )
 
 
-def parameter_step(s: Scene, u: Updated, name: str, l: int, rate: float) -> Step:
+def bounded(s: Scene, u: Updated, g: Expr) -> Expr:
+    """A gradient's numbers times the factor, and between the limits."""
+    if factor(s, u) != 1:
+        g = MatMul(s.num(factor(s, u), "clip" + tag(u)), g)
+    if s.problem.clip_value is not None:
+        limit = constant(s.problem.clip_value)
+        g = fn("min", fn("max", g, constant(-limit.value)), limit)
+    return g
+
+
+# --- one tensor -------------------------------------------------------------------------------------------------------
+
+
+def parameter_step(s: Scene, u: Updated, slot: Slot) -> Step:
     """θ after = θ before + step, for one tensor."""
-    id = f"update_{name}[{l}]"
-    before, after, g = (getattr(p, name)[l] for p in (u.before, u.after, u.clipped))
-    symbol = Sym(name, str(l))
-    frozen = name == "b" and not s.layer(l).train_bias
-    step = after - before
-    plain = optimizer_of(s.problem).name == "sgd" and not u.state_before
-    source = "clip" if s.problem.clip_norm or s.problem.clip_value else f"grad_{name}[{l}]"
-
-    def shaped(array: np.ndarray, from_: str | None) -> Mat:
-        return s.mat(array if array.ndim == 2 else array[:, None], from_)
-
-    given = f"given-{name}[{l}]"
-    delta = Sym("step", str(l))
-    made: list[Line] = []
-    entries: list[Line] = []
-    sentence = "The parameters move against their gradient."
-    if frozen:
-        sentence = "These biases stay as they are (train_bias is false)."
-        made.append(line("", [symbol], [shaped(after, given)]))
-    elif plain:
-        moved = Add(shaped(before, given), Neg(MatMul(constant(rate), shaped(g, source))))
-        made.append(Line("", arrow(symbol, moved, shaped(after, id))))
-        for index in entry_indices(s, after.shape, 6):
-            numbers = [
-                minus(s.num(before[index], given), Mul(constant(rate), s.num(g[index], source))),
-                s.num(after[index], id),
-            ]
-            entries.append(line("", [at(symbol, *index)], numbers, entry_id(id, index)))
-    else:
-        made.append(Line("", arrow(symbol, Add(shaped(before, given), shaped(step, None)), shaped(after, id))))
-        entries += [entry_of(s, u, name, l, index, id) for index in entry_indices(s, after.shape, 6)]
-        sentence = "Each parameter moves by its step; the entries show how a step is made."
-    formula: Expr = symbol if frozen else Add(symbol, delta)
-    if plain and not frozen:
-        formula = minus(symbol, MatMul(Sym("eta"), s.cost_slope(name, l)))
+    id, symbol = f"update_{slot}{tag(u)}", Sym(slot.name, str(slot.l))
+    frozen = slot.name == "b" and not s.layer(slot.l).train_bias
+    shape = slot.shape
     return Step(
         id,
-        optimizer_equation(s, plain),
-        f"New {TITLES[name]} of layer {l}",
-        formula,
-        sentence,
+        "" if frozen else equation(s),
+        f"New {TITLES[slot.name]} of layer {slot.l}",
+        symbol if frozen else Add(symbol, Sym("step", str(slot.l))),
+        "These biases stay as they are (train_bias is false)."
+        if frozen
+        else "The parameters move against their gradient."
+        if not u.state
+        else "Each parameter moves by its step; the entries show how its state and its step are made.",
         "update",
-        tuple(made),
-        tuple(entries),
-        value=after,
+        tuple(frozen_lines(s, u, slot, id) if frozen else tensor_lines(s, u, slot, id)),
+        tuple(x for i in entry_indices(s, shape, FEW) for x in entry_lines(s, u, slot, i, id)),
+        value=u.after[slot],
+        hidden=hidden(shape, f"update_{slot}", FEW),
     )
 
 
-def optimizer_equation(s: Scene, plain: bool) -> str:
+def equation(s: Scene) -> str:
     """The number of the equation that gives the step."""
     optimizer = optimizer_of(s.problem)
-    table = {"adam": "OPT-ADAM4", "adamw": "OPT-ADAMW", "adagrad": "OPT-ADAGRAD2", "rmsprop": "OPT-RMSPROP3"}
-    if optimizer.name == "sgd":
-        return "OPT-SGD1" if plain else "OPT-SGD3" if getattr(optimizer, "nesterov", False) else "OPT-SGD2"
-    return table.get(optimizer.name, "")
+    return rules(optimizer, Operands())[-1].equation
 
 
-def arrow(symbol: Expr, moved: Expr, after: Mat) -> Chain:
+class Operands(dict[str, Expr]):
+    """Zeros for all, where only the equations' numbers are wanted."""
+
+    def __missing__(self, key: str) -> Expr:
+        return ONE
+
+
+def before(s: Scene, u: Updated, slot: Slot) -> str | None:
+    """Where a parameter before the step comes from."""
+    return f"given-{slot}" if u.t == 1 else f"update_{slot}" if u.t == 2 else None
+
+
+def upstream(u: Updated, slot: Slot) -> str | None:
+    """Where its gradient comes from."""
+    return f"grad_{slot}" if u.t == 1 else None
+
+
+def column(s: Scene, array: Any, source: str | None = None) -> Expr:
+    """A tensor as a matrix, a vector as a column."""
+    return s.mat(array if array.ndim == 2 else array[:, None], source)
+
+
+def frozen_lines(s: Scene, u: Updated, slot: Slot, id: str) -> Iterator[Line]:
+    """What does not move."""
+    yield line("", [Sym(slot.name, str(slot.l))], [column(s, u.after[slot], before(s, u, slot))])
+
+
+def tensor_lines(s: Scene, u: Updated, slot: Slot, id: str) -> Iterator[Line]:
+    """The gradient where it is new, the state, the step, and the sum."""
+    optimizer, symbol = optimizer_of(s.problem), Sym(slot.name, str(slot.l))
+    layer = str(slot.l)
+    slope, g = s.cost_slope(slot.name, slot.l), column(s, u.gradient[slot], upstream(u, slot))
+    if u.t > 1:
+        yield line(f"gradient at step {u.t}", [slope], [g])
+    if clips(s):
+        yield line("gradient after clipping", [Sym("g", layer)], [bounded(s, u, g), column(s, u.clipped[slot])])
+        g = column(s, u.clipped[slot])
+    if not u.state:
+        moved = Add(column(s, u.before[slot], before(s, u, slot)), Neg(MatMul(s.setting(optimizer.learning_rate), g)))
+    else:
+        for name, vector in zip(optimizer.slots, u.state, strict=True):
+            part = vector[slot.start : slot.stop].reshape(slot.shape)
+            yield line(f"{name.replace('_', ' ')} after step {u.t}", [Sym(name, layer)], [column(s, part)])
+        moved = Add(column(s, u.before[slot], before(s, u, slot)), column(s, u.after[slot] - u.before[slot]))
+    yield Line("", arrow(symbol, moved, column(s, u.after[slot], id)))
+
+
+def arrow(symbol: Expr, moved: Expr, after: Expr) -> Chain:
     """θ ← moved = after."""
     made = line("", [], [moved, after]).chain
     assert isinstance(made, Chain)
     return Chain((symbol, *made.parts), ("←", *made.relations))
 
 
-def entry_of(s: Scene, u: Updated, name: str, l: int, index: tuple[int, ...], id: str) -> Line:
-    """One parameter's step, by the optimizer's own equations."""
-    slot = next(x for x in layout(s.net) if x.name == name and x.l == l)
+# --- one entry --------------------------------------------------------------------------------------------------------
+
+
+def entry_lines(s: Scene, u: Updated, slot: Slot, index: tuple[int, ...], id: str) -> Iterator[Line]:
+    """One parameter's state and step, by the optimizer's own equations, then its new value."""
     e = slot.start + int(np.ravel_multi_index(index, slot.shape))
+    own = f"{entry_id(f'update_{slot}', index)}{tag(u)}"
+    old, new = s.num(u.before.theta[e], before(s, u, slot)), s.num(u.after.theta[e], id)
+    symbol, g = at(Sym(slot.name, str(slot.l)), *index), s.num(u.gradient.theta[e], upstream(u, slot))
+    if slot.name == "b" and not s.layer(slot.l).train_bias:
+        yield line("", [symbol], [old], own)
+        return
+    if clips(s):
+        clipped = s.num(u.clipped.theta[e])
+        symbols = [at(Sym("g", str(slot.l)), *index)]
+        yield line("", symbols, [scalar(bounded(s, u, g)), clipped], f"{own}.g")
+        g = clipped
     optimizer = optimizer_of(s.problem)
-    before, after = u.before.theta[e], u.after.theta[e]
-    g = s.num(u.clipped.theta[e], f"grad_{name}[{l}]")
-    step = s.num(after - before)
-    numbers: list[Expr] = [step]
-    made = step_formula(s, u, optimizer, e, g)
-    symbols: list[Expr] = [at(Sym("step", str(l)), *index)]
-    if made is not None:
-        numbers = [made, step]
-    return line("", symbols, numbers, entry_id(id, index))
+    if not u.state:
+        yield Line("", arrow(symbol, minus(old, Mul(s.setting(optimizer.learning_rate), g)), new), own)
+        return
+    made, values = operands(s, u, e, g, old)
+    for rule in rules(optimizer, made):
+        yield worked_rule(s, rule, values[rule.name], at(Sym(rule.name, str(slot.l)), *index), f"{own}.{rule.name}")
+    yield Line("", arrow(symbol, Add(old, s.num(values["step"])), new), own)
 
 
-def step_formula(s: Scene, u: Updated, optimizer: Any, e: int, g: Num) -> Expr | None:
-    """The step of parameter e as the optimizer's equation makes it, from the state that it keeps."""
-    eta = constant(optimizer.learning_rate)
-    state = [s.num(v[e]) for v in u.state]
-    match optimizer.name:
-        case "sgd":
-            old = s.num(u.state_before[0][e])
-            if optimizer.nesterov:
-                return minus(Mul(constant(optimizer.momentum), state[0]), Mul(eta, g))
-            return minus(Mul(constant(optimizer.momentum), old), Mul(eta, g))
-        case "adagrad":
-            return Neg(Frac(Mul(eta, g), Add(Root(state[0]), constant(optimizer.eps))))
-        case "rmsprop" if not optimizer.momentum:
-            return Neg(Frac(Mul(eta, g), Add(Root(state[0]), constant(optimizer.eps))))
-        case "adam" | "adamw" if not optimizer.amsgrad:
-            t = constant(u.t)
-            m_hat = Frac(state[0], minus(ONE, Pow(constant(optimizer.beta1), t)))
-            v_hat = Frac(state[1], minus(ONE, Pow(constant(optimizer.beta2), t)))
-            made: Expr = Neg(Mul(eta, Frac(m_hat, Add(Root(v_hat), constant(optimizer.eps)))))
-            if optimizer.name == "adamw" and optimizer.weight_decay:
-                decay = Mul(eta, constant(optimizer.weight_decay), s.num(u.before.theta[e]))
-                made = Add(made, Neg(decay))
-            return made
-    return None
+def scalar(expr: Expr) -> Expr:
+    """A product of numbers, written with a dot."""
+    return Mul(*expr.items) if isinstance(expr, MatMul) else expr
+
+
+def operands(s: Scene, u: Updated, e: int, g: Num, theta: Num) -> tuple[dict[str, Expr], dict[str, float]]:
+    """What the rules take, as printed numbers, and what they make, at full precision."""
+    optimizer = optimizer_of(s.problem)
+    made: dict[str, Expr] = {key: constant(v) for key, v in optimizer.to_dict().items() if key in SYMBOLS}
+    made |= {"g": g, "theta": theta, "t": constant(u.t)}
+    values = {"step": float(u.after.theta[e] - u.before.theta[e])}
+    for name, old, new in by_entry(u, optimizer.slots, e):
+        made |= {f"old {name}": s.num(old), name: s.num(new)}
+        values[name] = new
+    if optimizer.name == "rmsprop":
+        values["d"] = float(u.clipped.theta[e] / (np.sqrt(values["s"]) + optimizer.to_dict()["eps"]))
+        made["d"] = s.num(values["d"])
+    return made, values
+
+
+def worked_rule(s: Scene, rule: Rule, value: float, symbol: Expr, id: str) -> Line:
+    """A rule with numbers."""
+    result = s.num(value)
+    numbers = [result] if isinstance(rule.made, Num) else [rule.made, result]
+    return line("", [symbol], numbers, id)
+
+
+# --- the cost ---------------------------------------------------------------------------------------------------------
 
 
 def costs(s: Scene, updates: list[Updated]) -> Step:
     """C before and after each step."""
     made = []
-    for u in updates if len(updates) <= 12 else [*updates[:10], updates[-1]]:
-        before, after = s.num(u.loss_before, "loss" if u.t == 1 else None), s.num(u.loss_after, "update_loss")
-        made.append(Line(f"step {u.t}", Chain((Sym("C"), before, after), (":", "→"))))
+    for u in updates if len(updates) <= LISTED else [*updates[: LISTED - 1], updates[-1]]:
+        first, after = s.num(u.loss_before, "loss" if u.t == 1 else None), s.num(u.loss_after, "update_loss")
+        made.append(Line(f"step {u.t}", Chain((Sym("C"), first, after), (":", "→"))))
     last = updates[-1].loss_after
     fell = last < updates[0].loss_before
-    sentence: str = "The cost fell." if fell else "The cost did not fall: the step was too long for this place."
+    sentence = "The cost fell." if fell else "The cost did not fall: the step was too long for this place."
     notes: list[Text] = []
+    if len(updates) > LISTED:
+        notes.append((f"Steps {LISTED} to {len(updates) - 1} are left out of this list.",))
     if any(layer.dropout for layer in s.net.layers):
-        notes.append(("Before and after are taken with the same dropout masks, so that they can be compared.",))
+        notes.append(
+            (
+                "Each step draws its own dropout masks; before and after are taken with the same ones, so that they "
+                "can be compared.",
+            )
+        )
     return Step(
         "update_loss",
         "",

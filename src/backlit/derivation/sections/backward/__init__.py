@@ -1,6 +1,6 @@
 """The backward pass, step by step."""
 
-from backlit.derivation.sections.backward.descent import section, through_layer
+from backlit.derivation.sections.backward.descent import section, steps, through_layer
 from backlit.derivation.sections.backward.output import output_slope
 
-__all__ = ["output_slope", "section", "through_layer"]
+__all__ = ["output_slope", "section", "steps", "through_layer"]

@@ -9,11 +9,12 @@ from backlit.derivation.expressions import (
     Had,
     MatMul,
     Mul,
+    Partial,
     Sym,
     Transpose,
 )
 from backlit.derivation.functions import applied, known, minus, slope_of
-from backlit.derivation.scene import Cols, Scene, at, entry_id, hidden, line
+from backlit.derivation.scene import Cols, Scene, as_float, at, entry_id, hidden, line
 from backlit.derivation.sections.backward.parts import delta_id, delta_symbol, entry_symbol, hidden_slope
 from backlit.derivation.sections.forward import before_activation, below, entries, lines
 
@@ -27,6 +28,11 @@ def through_dropout(s: Scene, l: int) -> Step:
         made = Had(s.columns(s.grad.a[l], cols, f"grad_a[{l}]"), s.columns(s.trace.mask[l], cols, f"a[{l}]"))
         return symbols, [made, s.columns(value, cols, id)]
 
+    def entry(s: Scene, i: int, j: int) -> Line:
+        made = Mul(s.num(s.grad.a[l][i, j], f"grad_a[{l}]"), s.num(s.trace.mask[l][i, j], f"a[{l}]"))
+        symbol = Partial(s.slope("h", l, [i]).of, at(s.sym("h", l, [i]), j))
+        return line(s.label([i]), [symbol], [made, s.num(value[i, j], id)], entry_id(id, (i, j)))
+
     return Step(
         id,
         "DO2",
@@ -35,14 +41,16 @@ def through_dropout(s: Scene, l: int) -> Step:
         "What was dropped gets no gradient; the rest is scaled as on the way up.",
         "backward",
         lines(s, build),
+        entries(s, id, value.shape, entry),
         value=value,
+        hidden=hidden(value.shape, id),
     )
 
 
 def slope(s: Scene, l: int) -> Step:
     """φ'(u), a function of u and never of a."""
     phi, under, id = s.layer(l).activation, before_activation(s, l), f"slope[{l}]"
-    value = phi.derivative(s.trace.u[l])
+    value = s.slopes(l)
 
     def build(cols: Cols) -> tuple[list[Expr], list[Expr]]:
         u = s.columns(s.trace.u[l], cols, f"{under}[{l}]")
@@ -58,7 +66,7 @@ def slope(s: Scene, l: int) -> Step:
         return line(s.label([i]), symbols, [*made, s.num(value[i, j], id)], entry_id(id, (i, j)))
 
     notes: list[Text] = []
-    at_kink = [(i, j) for i, j in np.argwhere(np.isin(s.trace.u[l], phi.kinks))]
+    at_kink = [(i, j) for i, j in np.argwhere(np.isin(as_float(s.trace.u[l]), phi.kinks))]
     if at_kink:
         i, j = at_kink[0]
         notes.append(
@@ -84,7 +92,7 @@ def through_activation(s: Scene, l: int) -> Step:
     """[BP2]."""
     phi, under, id = s.layer(l).activation, before_activation(s, l), delta_id(s, l)
     source, name, upstream = hidden_slope(s, l)
-    value = phi.derivative(s.trace.u[l])
+    value = s.slopes(l)
 
     def build(cols: Cols) -> tuple[list[Expr], list[Expr]]:
         symbols = [
@@ -119,7 +127,7 @@ def through_activation(s: Scene, l: int) -> Step:
 
 def through_softmax(s: Scene, l: int) -> Step:
     """[BP2S], by the product p ⊙ (g − pᵀg), never the K × K matrix."""
-    id = delta_id(s, l)
+    id, softmax = delta_id(s, l), s.layer(l).activation.name == "softmax"
     source, name, upstream = hidden_slope(s, l)
     h_id = below(l) if s.trace.mask[l] is None and s.layer(l).skip_from is None else f"h[{l}]"
 
@@ -130,18 +138,21 @@ def through_softmax(s: Scene, l: int) -> Step:
         p, g = s.trace.h[l][i], upstream[i]
         terms: list[Expr] = [Mul(s.num(a, source), s.num(b, h_id)) for a, b in zip(g, p, strict=True)]
         dot = Add(*s.terms(terms)) if len(terms) > 1 else terms[0]
-        made = Mul(s.num(p[j], h_id), minus(s.num(g[j], source), dot))
+        made = [Mul(s.num(p[j], h_id), minus(s.num(g[j], source), dot))] if softmax else []
         return line(
-            s.label([i]), [entry_symbol(s, l, i, j)], [made, s.num(s.grad.u[l][i, j], id)], entry_id(id, (i, j))
+            s.label([i]), [entry_symbol(s, l, i, j)], [*made, s.num(s.grad.u[l][i, j], id)], entry_id(id, (i, j))
         )
 
     p, g = Sym("p"), s.slope(name, l)
+    said = "Softmax mixes the units: the transposed Jacobian diag(p) − p pᵀ times the slope, with p the softmax."
+    if not softmax:
+        said = f"{s.layer(l).activation.name} mixes the units: its own pull-back takes the slope through it."
     return Step(
         id,
-        "BP2S",
-        "Error at the output",
-        Had(p, minus(g, MatMul(Transpose(p), g))),
-        "Softmax mixes the units: the transposed Jacobian diag(p) − p pᵀ times the slope, with p the softmax.",
+        "BP2S" if softmax else "",
+        "Error at the output" if l == s.net.L else f"Error of layer {l}",
+        Had(p, minus(g, MatMul(Transpose(p), g))) if softmax else delta_symbol(s, l),
+        said,
         "backward",
         lines(s, build),
         entries(s, id, s.grad.u[l].shape, entry),

@@ -1,5 +1,7 @@
 """The worked numbers on the way down: the slope of the loss, then δ and the gradients of every layer."""
 
+from collections.abc import Iterator
+
 from backlit.derivation.document import Line, Section, Step, Text
 from backlit.derivation.expressions import (
     Add,
@@ -11,7 +13,7 @@ from backlit.derivation.expressions import (
     Sym,
     Transpose,
 )
-from backlit.derivation.scene import Cols, Scene, at, constant, entry_id, hidden, line
+from backlit.derivation.scene import Cols, Scene, at, counted, entry_id, hidden, line
 from backlit.derivation.sections.backward.activation import slope, through_activation, through_dropout, through_softmax
 from backlit.derivation.sections.backward.gradients import bias_gradient, weight_gradient
 from backlit.derivation.sections.backward.norms import through_norm
@@ -22,11 +24,14 @@ from backlit.derivation.sections.forward import entries, index_k, lines, times
 
 def section(s: Scene) -> Section:
     """Backward, from the loss down to the inputs."""
-    steps: list[Step] = []
+    return Section("backward", "Backward: from the loss to every gradient", tuple(steps(s)))
+
+
+def steps(s: Scene) -> Iterator[Step]:
+    """The steps, from the output down."""
+    yield output_slope(s)
     for l in range(s.net.L, 0, -1):
-        steps += [output_slope(s)] if l == s.net.L else []
-        steps += through_layer(s, l)
-    return Section("backward", "Backward: from the loss to every gradient", tuple(steps))
+        yield from through_layer(s, l)
 
 
 def through_layer(s: Scene, l: int) -> list[Step]:
@@ -49,7 +54,7 @@ def down(s: Scene, l: int) -> Step:
     """[BP5], with [SK2]: ∂ℓ/∂a_{l−1}."""
     k = l - 1
     id, n, n_in = f"grad_a[{k}]", s.net.n[l], s.net.n[k]
-    skips = [(top, constant(s.layer(top).skip_scale)) for top in range(1, s.net.L + 1) if s.layer(top).skip_from == k]
+    skips = [(top, s.setting(s.layer(top).skip_scale)) for top in range(1, s.net.L + 1) if s.layer(top).skip_from == k]
     W_T = s.mat(s.params.W[l].T, f"given-W[{l}]")
 
     def build(cols: Cols) -> tuple[list[Expr], list[Expr]]:
@@ -100,8 +105,8 @@ def down(s: Scene, l: int) -> Step:
         (
             *notes,
             (
-                f"W is {n}×{n_in} and sums over {n_in} numbers on the way up; its transpose, {n_in}×{n}, sums over the "
-                f"{n} units above.",
+                f"W is {n}×{n_in} and sums over {counted(n_in, 'number')} below on the way up; its transpose, "
+                f"{n_in}×{n}, sums over {counted(n, 'unit')} above.",
             ),
         ),
         s.grad.a[k],

@@ -12,7 +12,7 @@ from backlit.derivation.expressions import (
     Sym,
     Transpose,
 )
-from backlit.derivation.scene import Scene, at, constant, entry_id, entry_indices, hidden, line
+from backlit.derivation.scene import Scene, at, entry_id, entry_indices, hidden, line
 from backlit.derivation.sections.backward.parts import (
     even,
     share_factor,
@@ -47,6 +47,13 @@ def bias_gradient(s: Scene, l: int) -> Step:
     notes: list[Text] = []
     if not s.layer(l).train_bias:
         notes.append(("This layer's bias stays as it is (train_bias is false): the gradient is shown, not used.",))
+    if s.layer(l).norm == "batch" and s.trace.norm[l].axis == 0:
+        notes.append(
+            (
+                "Batch norm takes the mean off again, so a bias in front of it does nothing: the terms cancel, and "
+                "what may be left is rounding.",
+            )
+        )
     return Step(
         id,
         "BP3",
@@ -130,7 +137,7 @@ def batch_product(s: Scene, l: int) -> Line:
     product: Expr = MatMul(*front, delta, rows)
     formula: Expr = MatMul(*front_symbols, delta_sym, Transpose(s.sym("a", l - 1, cols)))
     if s.net.l2:
-        lam = constant(s.net.l2)
+        lam = s.setting(s.net.l2)
         product = Add(product, MatMul(lam, s.mat(s.params.W[l], f"given-W[{l}]")))
         formula = Add(formula, MatMul(Sym("lambda"), Sym("W", str(l))))
     label = "" if s.m == 1 else s.label(cols)
@@ -146,6 +153,6 @@ def entry_W(s: Scene, l: int, j: int, k: int) -> Line:
     ]
     made = shared_sum(s, factors)
     if s.net.l2:
-        made = Add(made, Mul(constant(s.net.l2), s.num(s.params.W[l][j, k], f"given-W[{l}]")))
+        made = Add(made, Mul(s.setting(s.net.l2), s.num(s.params.W[l][j, k], f"given-W[{l}]")))
     symbol = Partial(Sym("C"), at(Sym("W", str(l)), j, k))
     return line("", [symbol], [made, s.num(s.grad.W[l][j, k], id)], entry_id(id, (j, k)))

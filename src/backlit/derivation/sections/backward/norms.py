@@ -52,6 +52,7 @@ def through_scale(s: Scene, l: int, equation: str) -> Step:
         lines(s, build),
         entries(s, id, value.shape, entry),
         value=value,
+        hidden=hidden(value.shape, id),
     )
 
 
@@ -60,7 +61,9 @@ def through_moments(s: Scene, l: int, equation: str, batch: bool) -> Step:
     id, norm = f"delta[{l}]", s.trace.norm[l]
     g = s.params.gamma[l] * s.grad.u[l]
     mean, along = g.mean(norm.axis, keepdims=True), (norm.x_hat * g).mean(norm.axis, keepdims=True)
-    eps = constant(s.layer(l).eps)
+    eps = s.setting(s.layer(l).eps)
+    if norm.axis is None:
+        return through_given(s, l, equation, eps)
 
     def entry(s: Scene, i: int, j: int) -> Line:
         k = j if batch else i
@@ -106,26 +109,40 @@ def through_moments(s: Scene, l: int, equation: str, batch: bool) -> Step:
     )
 
 
+def through_given(s: Scene, l: int, equation: str, eps: Expr) -> Step:
+    """δ = g / √(σ² + ε), where μ and σ are given and do not move with z."""
+    id, norm, g = f"delta[{l}]", s.trace.norm[l], s.params.gamma[l] * s.grad.u[l]
+
+    def entry(s: Scene, i: int, j: int) -> Line:
+        root = Root(Add(s.num(norm.variance.ravel()[j], f"sigma2[{l}]"), eps))
+        numbers = [Frac(s.num(g[i, j], f"grad_x_hat[{l}]"), root), s.num(s.grad.delta[l][i, j], id)]
+        return line(s.label([i]), [at(s.sym("delta", l, [i]), j)], numbers, entry_id(id, (i, j)))
+
+    def build(cols: Cols) -> tuple[list[Expr], list[Expr]]:
+        return [s.sym("delta", l, cols)], [s.columns(s.grad.delta[l], cols, id)]
+
+    return Step(
+        id,
+        equation,
+        f"Error of layer {l}",
+        Frac(s.slope("x_hat", l), Root(Add(Sym("sigma2", str(l)), Sym("eps")))),
+        "The running moments do not move with z, so the two means that training takes off are not there.",
+        "backward",
+        lines(s, build),
+        entries(s, id, s.grad.delta[l].shape, entry),
+        ((Sym("delta", str(l)), f"{s.net.n[l]}×1"),),
+        value=s.grad.delta[l],
+        checks=s.checked(id),
+        hidden=hidden(s.grad.delta[l].shape, id),
+    )
+
+
 def norm_parameter(s: Scene, l: int, name: str, equation: str) -> Step:
     """∂C/∂γ or ∂C/∂β."""
-    id = f"grad_{name}[{l}]"
-    value = getattr(s.grad, name)[l]
-    shown = range(min(len(value), 8))
-    made = []
-    for j in shown:
-        factors: list[list[Expr]] = [[s.num(v, f"grad_u[{l}]")] for v in s.grad.u[l][:, j]]
-        if name == "gamma":
-            factors = [[*f, s.num(x, f"x_hat[{l}]")] for f, x in zip(factors, s.trace.norm[l].x_hat[:, j], strict=True)]
-        made.append(
-            line(
-                "",
-                [at(s.cost_slope(name, l), j)],
-                [shared_sum(s, factors), s.num(value[j], id)],
-                entry_id(id, (j,)),
-            )
-        )
+    id, value = f"grad_{name}[{l}]", getattr(s.grad, name)[l]
     x = s.slope("u", l)
     body: Expr = Had(x, Sym("x_hat", str(l))) if name == "gamma" else x
+    symbol = s.cost_slope(name, l)
     return Step(
         id,
         equation,
@@ -133,8 +150,21 @@ def norm_parameter(s: Scene, l: int, name: str, equation: str) -> Step:
         share_symbol(s, body),
         "Summed over the examples, each with its share.",
         "backward",
-        tuple(made),
+        (line("", [symbol], [s.vector(value, id)]),),
+        entries(s, id, value.shape, lambda s, j: entry_parameter(s, l, name, j)),
+        ((symbol, f"{s.net.n[l]}×1"),),
         value=value,
         checks=s.checked(id),
-        hidden="" if len(value) <= 8 else f"{len(value) - 8} more units are left out here.",
+        hidden=hidden(value.shape, id),
     )
+
+
+def entry_parameter(s: Scene, l: int, name: str, j: int) -> Line:
+    """One scale or shift."""
+    id = f"grad_{name}[{l}]"
+    factors: list[list[Expr]] = [[s.num(v, f"grad_u[{l}]")] for v in s.grad.u[l][:, j]]
+    if name == "gamma":
+        factors = [[*f, s.num(x, f"x_hat[{l}]")] for f, x in zip(factors, s.trace.norm[l].x_hat[:, j], strict=True)]
+    symbol = Partial(Sym("C"), at(Sym(name, str(l)), j))
+    result = s.num(getattr(s.grad, name)[l][j], id)
+    return line("", [symbol], [shared_sum(s, factors), result], entry_id(id, (j,)))

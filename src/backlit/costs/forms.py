@@ -1,0 +1,143 @@
+"""A cost as text of 80 columns and as a fragment of HTML, from what `Cost.to_dict` says."""
+
+from collections.abc import Iterator
+from html import escape
+from typing import Any
+
+from backlit.costs.checkpointing import ranges
+from backlit.costs.units import amount, size
+
+HEADS = ("layer", "forward", "products", "backward", "products", "activations")
+Row = tuple[str, ...]
+SHOWN = 24  # rows of the table; of a deeper network the middle is left out
+
+
+def cost_text(described: dict[str, Any]) -> str:
+    """The table of the layers, and a line for each of the other numbers."""
+    rows = [HEADS, *shortened(layer_rows(described)), all_row(described)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADS))]
+    lines = [
+        f"{row[0]:<{widths[0]}}"
+        + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
+        for row in rows
+    ]
+    facts = [f"{name + ':' if name else '':<11}{value}" for name, value in fact_rows(described)]
+    return "\n".join([title(described), "", *(line.rstrip() for line in lines), "", *facts])
+
+
+def cost_fragment(described: dict[str, Any]) -> str:
+    """The same as HTML: two tables."""
+    head = "".join(f'<th scope="col"{numeric(i)}>{escape(name)}</th>' for i, name in enumerate(HEADS))
+    body = "".join(html_row(row) for row in [*layer_rows(described), all_row(described)])
+    facts = "".join(
+        f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>' for name, value in fact_rows(described)
+    )
+    return (
+        f"<p>{escape(title(described))}</p>"
+        f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+        f'<div class="table"><table><tbody>{facts}</tbody></table></div>'
+    )
+
+
+def html_row(row: Row) -> str:
+    """A row whose first cell names it."""
+    cells = "".join(f'<td class="num">{escape(cell)}</td>' for cell in row[1:])
+    return f'<tr><th scope="row">{escape(row[0])}</th>{cells}</tr>'
+
+
+def numeric(i: int) -> str:
+    """The class of a column of numbers."""
+    return ' class="num"' if i else ""
+
+
+def title(described: dict[str, Any]) -> str:
+    """What was counted."""
+    return (
+        f"A step on {described['batch']} examples, {described['dtype']}, {described['optimizer_name']}; "
+        f"operations, a multiply-add is 2"
+    )
+
+
+def layer_rows(described: dict[str, Any]) -> list[Row]:
+    """Name, operations and bytes of each layer; ×3 where it is computed forward three times."""
+    return [
+        (
+            f"{row['layer']}  {row['inputs']} → {row['units']}"
+            + (f"  ×{row['forwards']}" if row["forwards"] > 1 else ""),
+            *flops(row["forward"]),
+            *flops(row["backward"]),
+            size(row["activations"]),
+        )
+        for row in described["layers"]
+    ]
+
+
+def all_row(described: dict[str, Any]) -> Row:
+    """The sums; the L2 term is in these alone."""
+    return (
+        "all",
+        *flops(described["forward"]),
+        *flops(described["backward"]),
+        size(described["memory"]["activations"]),
+    )
+
+
+def flops(row: dict[str, int]) -> tuple[str, str]:
+    """All operations of a phase, and those in matrix products."""
+    return amount(row["total_flops"]), amount(row["matmul_flops"])
+
+
+def shortened(rows: list[Row]) -> list[Row]:
+    """The first and the last rows, where there are too many."""
+    if len(rows) <= SHOWN:
+        return rows
+    half = SHOWN // 2
+    return [*rows[:half], (f"… {len(rows) - 2 * half} more", *[""] * (len(HEADS) - 1)), *rows[-half:]]
+
+
+def fact_rows(described: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """(name, value) of all that is not in the table."""
+    memory = described["memory"]
+    yield "update", f"{amount(described['optimizer']['total_flops'])} operations"
+    yield "peak", size(memory["peak"])
+    yield "of it", ", ".join(f"{name} {size(memory[name])}" for name in ("parameters", "gradients", "optimizer"))
+    yield "", ", ".join(f"{name} {size(memory[name])}" for name in ("activations", "workspace"))
+    if "measured" in described:
+        peak = described["measured"]["peak"]
+        yield "measured", f"a process that trains grew by {size(peak)}, {peak / memory['peak'] - 1:+.1%}"
+    if "checkpointing" in described:
+        yield from plan_rows(described["checkpointing"], described["forward"]["total_flops"])
+    if "timing" in described:
+        yield from timing_rows(described["timing"])
+
+
+def plan_rows(plan: dict[str, Any], forward: int) -> Iterator[tuple[str, str]]:
+    """What a memory limit does."""
+    yield "limit", f"{size(plan['memory_limit'])}"
+    if not plan["recomputed"]:
+        yield "plan", "all activations fit; nothing is computed again"
+        return
+    again = {int(l): count for l, count in plan["recomputed"].items()}
+    yield "kept", f"{len(plan['kept'])} layers: {brief(ranges(plan['kept']))}"
+    yield "again", f"{len(again)} layers: {brief(ranges(sorted(again)))}; at most {max(again.values())} times"
+    extra = plan["extra_flops"]
+    yield "extra", f"{amount(extra)} operations, {extra / forward:.0%} of a forward pass"
+
+
+def brief(text: str, width: int = 40) -> str:
+    """The text, cut at a comma where it is long."""
+    return text if len(text) <= width else text[:width].rsplit(",", 1)[0] + ", …"
+
+
+def timing_rows(timing: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Predicted and measured time, and the rates."""
+    predicted, measured = timing["predicted_seconds"], timing["measured_seconds"]
+    yield "time", f"predicted {micro(predicted)}, measured {micro(measured)} ({timing['engine']} engine)"
+    names = {"products": "products_seconds", "elementwise": "elementwise_seconds", "update": "update_seconds"}
+    yield "of it", ", ".join(f"{name} {micro(timing[key])}" for name, key in names.items())
+    yield "machine", f"{amount(timing['matmul_rate'])}FLOP/s in products, {amount(timing['memory_rate'])}B/s in memory"
+
+
+def micro(seconds: float) -> str:
+    """Microseconds."""
+    return f"{seconds * 1e6:,.0f} µs"

@@ -1,0 +1,67 @@
+"""LaTeX and Typst of drawn networks, and of one that is drawn in part, compile; no line runs off the page."""
+
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from tests.strategies import Dense, Network, problems
+
+from backlit.core.problem import Problem
+from backlit.derivation import derive
+from backlit.render.explanation import Explanation
+
+FEW = settings(
+    max_examples=3, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+needs_latex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex here")
+
+
+def explained(drawn):
+    seed = None if drawn.dropout is None else drawn.dropout.seed
+    data = (drawn.X, np.asarray(drawn.y), drawn.sample_weight)
+    return Explanation(derive(Problem(drawn.net, drawn.params, *data, seed=seed)))
+
+
+def elided():
+    net = Network(20, [Dense(20, "tanh"), Dense(20, "relu", norm="batch"), Dense(5, "softmax")], loss="cross_entropy")
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((16, 20)), rng.integers(0, 5, 16)
+    return Explanation(derive(Problem(net, net.init("xavier_uniform", seed=0), X=x, y=y)))
+
+
+def overfull(made, folder):
+    """Compile, and tell by how many points lines are too wide."""
+    (folder / "it.tex").write_text(made.to_latex(), encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "it.tex"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout[-600:]
+    log = (folder / "it.log").read_text(encoding="utf-8", errors="replace")
+    assert "Missing character" not in log
+    return [float(pt) for pt in re.findall(r"Overfull \\hbox \(([\d.]+)pt", log)]
+
+
+@needs_latex
+@FEW
+@given(problems(running=False, depths=(1, 2, 3), rows=(1, 2, 3)))
+def test_latex_of_drawn_networks(tmp_path, drawn):
+    assert max(overfull(explained(drawn), tmp_path), default=0) < 20
+
+
+@needs_latex
+def test_latex_of_a_network_in_part(tmp_path):
+    assert max(overfull(elided(), tmp_path), default=0) < 20
+
+
+@FEW
+@given(problems(running=False))
+def test_typst_of_drawn_networks(drawn):
+    pytest.importorskip("typst")
+    assert explained(drawn).to_pdf().startswith(b"%PDF")
+
+
+def test_typst_of_a_network_in_part():
+    pytest.importorskip("typst")
+    assert elided().to_pdf().startswith(b"%PDF")

@@ -1,0 +1,87 @@
+"""Text in a terminal: colors that say the way, plain text elsewhere, lines no wider than asked."""
+
+import io
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console
+
+from backlit.derivation.examples import EXAMPLES
+from backlit.render.boxes import width_of
+from backlit.render.derivation_text import Writer, to_text
+from backlit.render.explanation import explain
+from backlit.render.terminal import show
+from backlit.render.ways import MARKS, OPEN, plain, way_of
+
+WORKED = [sys.executable, "-m", "backlit", "explain", "--example", "worked", "--entry", "grad_W[1][1,0]"]
+
+
+@pytest.fixture(scope="module", params=EXAMPLES)
+def derivation(request):
+    return explain(example=request.param).derivation
+
+
+def test_plain_text_has_no_marks(derivation):
+    assert not any(ord(c) in MARKS for c in to_text(derivation))
+    assert "\x1b" not in to_text(derivation)
+
+
+@pytest.mark.parametrize("width", [80, 110])
+def test_lines_fit(derivation, width):
+    for line in Writer(width, tight=True).lines(derivation):
+        assert width_of(line) <= width, plain(line)
+
+
+def test_a_narrow_terminal_loses_no_number(derivation):
+    """What is broken differently has the same characters, spaces and signs of breaking aside."""
+    wide, narrow = (characters(derivation, width) for width in (10_000, 80))
+    assert wide == narrow
+
+
+def characters(derivation, width):
+    lines = [plain(line) for step in derivation.steps() for line in Writer(width, tight=True).step(step)]
+    return sorted(c for c in "".join(lines) if c.isdigit() or c in "−·⊙")
+
+
+def test_the_way_of_a_number_is_that_of_its_step(derivation):
+    for step in derivation.steps():
+        assert way_of(step.id) == step.way
+
+
+def test_forward_and_backward_differ_in_color_and_sign():
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, color_system="256", width=110)
+    step = explain(example="worked").derivation.step("delta[1]")
+    show(Writer(110).step(step), console)
+    assert "\x1b[38;5;166m▼ delta[1]" in out.getvalue()
+    assert OPEN["forward"] not in out.getvalue()
+
+
+def on_a_terminal(environment):
+    """What the command writes to a terminal."""
+    leader, follower = pty.openpty()
+    with subprocess.Popen(WORKED, stdout=follower, env={**os.environ, "TERM": "xterm-256color", **environment}) as run:
+        os.close(follower)
+        read = b""
+        while True:
+            try:
+                part = os.read(leader, 65536)
+            except OSError:  # Linux says so when the other end is closed
+                break
+            if not part:
+                break
+            read += part
+    os.close(leader)
+    assert run.returncode == 0
+    return read.decode()
+
+
+def test_a_terminal_has_colors_and_a_pipe_has_none():
+    assert "\x1b[38;5;" in on_a_terminal({"NO_COLOR": ""})
+    assert "38;5" not in on_a_terminal({"NO_COLOR": "1"})
+    piped = subprocess.run(WORKED, capture_output=True, check=True).stdout.decode()
+    assert "▼ grad_W[1][1,0]" in piped
+    assert "\x1b" not in piped
