@@ -200,8 +200,31 @@ BAD_PARAMETERS: dict[str, tuple[Any, ...]] = {
     "dropout": NOT_SHARES,
     "init": ("he", None, 3, {}, {"scheme": "he"}, {"scheme": "gaussian", "sigma_w": -1}),
     "clip_norm": (0, -1, NAN, "all", [1]),
+    "skip": ("dense", 0, -1, NAN, [1]),
+    "optimizer": ("adma", 3, {}, {"name": "adam", "lr": -1}, {"name": "adam", "speed": 1}, ["adam"]),
+    "schedule": ("cosin", 3, {}, {"name": "step", "every": 0}, ["cosine"]),
+    "callbacks": (3, "print", [3], [None], len),
+    "monitor": ("accuracy", None, 3, "validation_loss", "validation_score"),
+    "scoring": ("accurate", 3, ["accuracy"]),
+    "restore_best": ("yes", 3),
     "engine": ("cuda", None, 3),
     "n_threads": (0, -1, 1.5, "all"),
+}
+CLASSIFIER_PARAMETERS: dict[str, tuple[Any, ...]] = {
+    "loss": ("hinge", None, 3, "", ["cross_entropy"], "poisson"),
+    "class_weight": ("even", 3, [1, 2], {0: -1.0}, {0: NAN}, {"x": 1.0}),
+    "label_smoothing": NOT_SHARES,
+}
+VALIDATION: dict[str, Callable[[Any], Any]] = {
+    "a number": lambda y: 3,
+    "one part": lambda y: (X,),
+    "four parts": lambda y: (X, y, y, y),
+    "fewer columns": lambda y: (X[:, :2], y),
+    "fewer rows": lambda y: (X[:-1], y),
+    "no rows": lambda y: (X[:0], y[:0]),
+    "nan": lambda y: (spoiled(NAN), y),
+    "dates": lambda y: (np.full((24, 3), np.datetime64("2020-01-01")), y),
+    "words": lambda y: (X, np.full(24, "red")),
 }
 SOLVER_OF = {"power_t": "sgd", "momentum": "sgd"}
 PARTIAL: list[tuple[str, Callable[[Any], Any], tuple[str, ...]]] = [
@@ -263,6 +286,13 @@ def cases() -> Iterator[Case]:
     for name, call, words in PARTIAL:
         yield Case(f"partial_fit: {name}", "classifier", call, words)
     yield Case("too many for X", "classifier", lambda m: m.predict(X, X), ("argument",))
+    for name, values in CLASSIFIER_PARAMETERS.items():
+        for bad in values:
+            yield Case(f"{name}={bad!r}", "classifier", lambda m, n=name, b=bad: refit(m, n, b, LABELS), (name,))
+    for kind in CLASSES:
+        for name, bad in VALIDATION.items():
+            yield Case(f"validation_data: {name}", kind, lambda m, b=bad, y=Y[kind]: validated(m, b(y), y),
+                       ("validation_data", "X", "y", "inconsistent"))  # fmt: skip
     for loss in ("hinge", None, 3, "", ["squared_error"]):
         yield Case(f"loss={loss!r}", "regressor", lambda m, b=loss: refit(m, "loss", b, NUMBERS), ("loss",))
     yield Case("poisson below 0", "regressor", lambda m: refit(m, "loss", "poisson", NUMBERS), ("y",))
@@ -288,6 +318,11 @@ def refit(model: Any, name: str, value: Any, y: Any) -> Any:
     finally:
         for parameter, old in before.items():
             setattr(model, parameter, old)
+
+
+def validated(model: Any, given: Any, y: Any) -> Any:
+    """Fit with validation data."""
+    return model.fit(X, y, validation_data=given)
 
 
 def snapshot(model: Any) -> bytes:

@@ -31,10 +31,19 @@ TARGETS = {
     "labels": np.column_stack([Y == 0, Y == 2, Y > 0]).astype(int),
 }
 OPTIONS = [
-    {}, {"norm": "batch", "dropout": 0.2}, {"norm": "layer"}, {"solver": "lbfgs"}, {"early_stopping": True},
-    {"activation": ("tanh", {"name": "leaky_relu", "alpha": 0.1})}, {"hidden_layer_sizes": np.array([5, 3])},
-    {"solver": "sgd", "learning_rate": "adaptive"}, {"init": {"scheme": "gaussian", "sigma_w": 1.0, "sigma_b": 0.1}},
-]  # fmt: skip
+    {},
+    {"norm": "batch", "dropout": 0.2},
+    {"norm": "layer"},
+    {"solver": "lbfgs"},
+    {"early_stopping": True},
+    {"activation": ("tanh", {"name": "leaky_relu", "alpha": 0.1})},
+    {"hidden_layer_sizes": np.array([5, 3])},
+    {"solver": "sgd", "learning_rate": "adaptive"},
+    {"loss": "cross_entropy", "skip": "residual"},
+    {"optimizer": Adam(learning_rate=0.01), "schedule": Cosine(), "n_iter_no_change": np.inf},
+    {"class_weight": {0: 1.0, 1: 2.0, 2: 0.5}, "label_smoothing": 0.1},
+    {"init": {"scheme": "gaussian", "sigma_w": 1.0, "sigma_b": 0.1}},
+]
 
 
 def again(model, path):
@@ -51,6 +60,15 @@ def test_every_kind_of_class_comes_back(tmp_path, y):
     assert_array_equal(loaded.classes_, model.classes_)
     assert loaded.classes_.dtype == model.classes_.dtype
     assert loaded.partial_fit(X, y).n_iter_ == 1
+
+
+def test_several_labels_with_classes_of_their_own_come_back(tmp_path):
+    y = np.column_stack([TARGETS["words"], np.array(list("pq"))[(Y > 0).astype(int)]])
+    model = MLPClassifier(**QUICK).fit(X, y)
+    loaded = again(model, tmp_path / "m.safetensors")
+    assert_array_equal(loaded.predict(X), model.predict(X))
+    for found, wanted in zip(loaded.classes_, model.classes_, strict=True):
+        assert_array_equal(found, wanted)
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
@@ -94,6 +112,7 @@ def test_plain_values_come_back(value):
 @pytest.mark.parametrize(("options", "names"), [
     ({"random_state": np.random.RandomState(0)}, "random_state: RandomState"),
     ({"verbose": 1j}, "verbose: complex"),
+    ({"callbacks": [print]}, "callbacks: builtin_function"),
     ({"activation": ("relu", np.tanh)}, "activation: ufunc"),
 ])  # fmt: skip
 def test_what_has_no_plain_name_is_refused(tmp_path, options, names):

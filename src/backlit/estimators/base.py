@@ -207,6 +207,8 @@ class BaseMLP(Inspection, Persistence, ChunkedFit, BaseEstimator):
                 f"validation_data must be (X, y) or (X, y, sample_weight), not {type(given).__name__} of "
                 f"{len(given) if hasattr(given, '__len__') else 'no'} parts"
             )
+        refuse_no_numbers(given[0], "validation_data: X")
+        refuse_no_numbers(given[1], "validation_data: y")
         X, y = validate_data(
             self,
             *given[:2],

@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from backlit.core.activations import Activation
 from backlit.core.losses import Loss
 from backlit.estimators.base import Array, BaseMLP
-from backlit.estimators.guard import refuse_mixed_labels, unchanged_on_error
+from backlit.estimators.guard import check_class_weight, refuse_mixed_labels, unchanged_on_error
 from backlit.estimators.labels import Labels, ManyLabels, labels_of, smoothed
 from backlit.estimators.losses import class_output
 from backlit.estimators.parameters import CLASSIFIER_CONSTRAINTS, keep
@@ -109,7 +109,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._labels.strata(Y)
 
     def _class_weights(self, y: Any) -> Array | None:
-        return None if self.class_weight is None else compute_sample_weight(self.class_weight, y)
+        if self.class_weight is None:
+            return None
+        check_class_weight(self.class_weight, y)
+        return compute_sample_weight(self.class_weight, y)
 
     def _to_learn(self, Y: Array) -> Array:
         if not self.label_smoothing:

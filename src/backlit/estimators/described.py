@@ -6,6 +6,7 @@ from backlit.core.network import Network
 from backlit.errors import ModelError
 
 CLASSIFIER_LOSSES = ("cross_entropy", "binary_cross_entropy")
+NUMBER_LOSSES = ("absolute_error", "huber", "quantile", "poisson")
 SKLEARN_WORDS = {"sigmoid": "logistic"}
 
 
@@ -23,4 +24,8 @@ def described_as(name: str, net: Network) -> dict[str, Any]:
     if hidden:
         params["activation"] = specs[0] if all(spec == specs[0] for spec in specs) else tuple(specs)
         params |= {"norm": hidden[0].norm, "dropout": hidden[0].dropout}
-    return params | ({"loss": "poisson"} if net.loss.name == "poisson" else {})
+    if net.loss.name == "cross_entropy" and net.outputs == 2:
+        params["loss"] = "cross_entropy"  # two classes with a column each, where "auto" has one for both
+    if not classifies and net.loss.name in NUMBER_LOSSES:
+        params["loss"] = net.loss.spec
+    return params

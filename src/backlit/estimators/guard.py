@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
+from numbers import Real
 from typing import Any, TypeVar
 
 import numpy as np
@@ -65,3 +66,20 @@ def refuse_mixed_labels(y: Any) -> None:
     if str in types and len(types) > 1:
         names = " and ".join(sorted(kind.__name__ for kind in types))
         raise TypeError(f"y mixes labels of types {names}: give labels of one type")
+
+
+def check_class_weight(given: Any, y: Any) -> None:
+    """Raise ValueError for a list where an example has one label, and for a weight below 0 or not finite.
+
+    >>> check_class_weight({0: -1.0}, np.array([0, 1]))
+    Traceback (most recent call last):
+    ValueError: class_weight holds -1.0 for class 0: weights must be finite and not negative
+    """
+    if isinstance(given, list) and np.ndim(y) == 1:
+        raise ValueError("class_weight is a list, which is for several labels an example: give {class: weight}")
+    for weights in given if isinstance(given, list) else [given]:
+        for label, weight in weights.items() if isinstance(weights, dict) else ():
+            if not (isinstance(weight, Real) and 0 <= float(weight) < np.inf):
+                raise ValueError(
+                    f"class_weight holds {weight!r} for class {label!r}: weights must be finite and not negative"
+                )
