@@ -20,6 +20,7 @@ TIMES = 4
 SAFETY = 8
 EPS = float(np.finfo(np.float64).eps)
 MOST = 1e-10  # of a tensor: rounding that is larger excuses nothing, unless the tensor is nothing but rounding
+LEAST = 1e-14  # of the whole gradient, for what is 0 on one way by luck: it excuses zeros, and certifies nothing
 NOTHING = 1e-13  # of the terms that a tensor's entries are sums of, and of the whole gradient
 
 
@@ -45,7 +46,7 @@ class Rounding:
         inside = np.abs(directions[:, slot.start : slot.stop])
         terms = float(np.linalg.norm(inside @ self.sizes[f"grad_{slot}"].ravel()))
         size = float(np.linalg.norm(directions @ self.theta))
-        found = SAFETY * measured + 2 * EPS * terms
+        found = SAFETY * measured + 2 * EPS * terms + LEAST * self.whole
         most = max(MOST * size, NOTHING * max(terms, self.whole))
         return min(found, most) if np.isfinite(found) else most
 
