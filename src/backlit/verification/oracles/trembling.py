@@ -30,9 +30,14 @@ class Rounding:
     def __init__(self, problem: Problem):
         rng, theta = np.random.default_rng(0), problem.params.theta
         X, _ = problem.data()
-        self.theta = problem.passes()[1].theta
+        trace, grad = problem.passes()
+        self.theta = grad.theta
         self.whole = float(np.linalg.norm(self.theta))
         self.sizes = term_sizes(problem)
+        for l, layer in problem.net.numbered():
+            if layer.norm:  # x̂ is a difference of numbers as large as z, over a deviation that may be small
+                rounded = np.abs(grad.u[l] * trace.z[l] * trace.norm[l].inverse_std)
+                self.sizes[f"grad_gamma[{l}]"] = self.sizes[f"grad_gamma[{l}]"] + rounded.sum(axis=0)
         self.moved = []
         for _ in range(TIMES):
             params = Parameters(problem.net, tremble(theta, rng))
