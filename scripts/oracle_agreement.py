@@ -34,6 +34,7 @@ def drawn(count: int) -> list[Problem]:
         max_examples=count,
         database=None,
         deadline=None,
+        derandomize=True,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )

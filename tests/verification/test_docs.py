@@ -19,3 +19,11 @@ def test_the_tutorial_prints_what_it_says(monkeypatch):
         with contextlib.redirect_stdout(out):
             exec(code, names)
         assert out.getvalue() == printed
+
+
+def test_the_own_functions_of_the_page_make_a_network():
+    text = (ROOT / "docs" / "check.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(import numpy as np\n.*?)```", text, re.DOTALL)
+    names: dict = {}
+    exec(code, names)
+    assert names["net"].L == 2

@@ -164,8 +164,10 @@ def test_rounding_is_measured_and_a_wrong_formula_is_not_taken_for_it(rng):
 
 def test_most_tensors_are_certified_to_the_last_digits():
     """The short form of scripts/oracle_agreement.py."""
+    not_zero = 0
     for problem in oracle_agreement.drawn(8):
         found = agreement(problem)
         assert found.agree, found.reason
-        assert oracle_agreement.tensors_of(problem, found)[1] <= 2
+        not_zero += oracle_agreement.tensors_of(problem, found)[1]
         assert all(error <= (1e-8 if name == "central_differences" else 1e-13) for name, error in found.errors.items())
+    assert not_zero <= 8  # of some 150 tensors

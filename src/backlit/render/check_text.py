@@ -110,7 +110,8 @@ def quantities(compared: Iterable[Compared]) -> Table:
 
 def excused(tensors: Mapping[str, float]) -> Text:
     """Where the oracles agree only up to rounding."""
-    return Text(f"Nothing but rounding is left of part of ∂C/∂ {', '.join(tensors)}: compared up to that.", "dim")
+    listed = ", ".join(tensors)
+    return Text(f"0 or small beside what it is a difference of, so agreed on up to its rounding: {listed}.", "dim")
 
 
 def hidden(names: list[str]) -> Text:

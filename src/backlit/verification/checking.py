@@ -16,6 +16,7 @@ from backlit.verification.kinks import off_loss_kinks, points_at_kinks
 from backlit.verification.oracles.agreement import Agreement, agreement
 from backlit.verification.quantities import FORWARD, Values, key_of
 from backlit.verification.result import CheckResult, Verdict
+from backlit.verification.rounding import CERTIFIED, SINGLE, SINGLE_DIGITS, fits_single
 
 MOST_SECONDS = 60.0  # as reckoned by `Predictor.seconds`; many steps on a large network take longer
 
@@ -62,7 +63,7 @@ def check(
     tolerance = max(p.relative for p in yardstick.precision.values())
     hidden = {} if long else invisible(predictor, singles)
     facts = facts_of_claims(problem, named, {name: p.relative for name, p in yardstick.precision.items()})
-    said = (*notes, *search.notes)
+    said = (*notes, *search.notes, *at_single(yardstick, named))
     return CheckResult(verdict, tolerance, compared, wrong, search.diagnoses, hidden, agreed, said, facts)
 
 
@@ -81,6 +82,21 @@ def refuse_non_finite(problem: Problem) -> None:
         name = "the loss"
     if name is not None:
         raise DomainError(f"{problem.name}: {name} is not finite: use smaller weights or inputs")
+
+
+def at_single(yardstick: Yardstick, claims: Values) -> tuple[str, ...]:
+    """What must be said where claims may come from float32: how closely they were judged, and why."""
+    names = [name for name, precision in yardstick.precision.items() if precision.single]
+    if not names:
+        return ()
+    many = f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
+    digits = max(yardstick.precision[name].digits.significant for name in names)
+    exact = all(fits_single(claims[name]) for name in names)
+    why = "hold float32 numbers" if exact else f"show at most {digits} digits, as a float32 does"
+    return (
+        f"judged at float32 precision, {SINGLE:.0e} of a tensor, because they {why}: {many}; "
+        f"give {SINGLE_DIGITS + 1} digits or more to be judged at {CERTIFIED:.0e}",
+    )
 
 
 def judge(

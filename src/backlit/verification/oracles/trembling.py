@@ -20,6 +20,7 @@ TIMES = 4
 SAFETY = 8
 EPS = float(np.finfo(np.float64).eps)
 MOST = 1e-10  # of a tensor: rounding that is larger excuses nothing, unless the tensor is nothing but rounding
+LEAST = 1e-14  # of the whole gradient, for what is 0 on one way by luck: it excuses zeros, and certifies nothing
 NOTHING = 1e-13  # of the terms that a tensor's entries are sums of, and of the whole gradient
 
 
@@ -29,9 +30,14 @@ class Rounding:
     def __init__(self, problem: Problem):
         rng, theta = np.random.default_rng(0), problem.params.theta
         X, _ = problem.data()
-        self.theta = problem.passes()[1].theta
+        trace, grad = problem.passes()
+        self.theta = grad.theta
         self.whole = float(np.linalg.norm(self.theta))
         self.sizes = term_sizes(problem)
+        for l, layer in problem.net.numbered():
+            if layer.norm:  # x̂ is a difference of numbers as large as z, over a deviation that may be small
+                rounded = np.abs(grad.u[l] * trace.z[l] * trace.norm[l].inverse_std)
+                self.sizes[f"grad_gamma[{l}]"] = self.sizes[f"grad_gamma[{l}]"] + rounded.sum(axis=0)
         self.moved = []
         for _ in range(TIMES):
             params = Parameters(problem.net, tremble(theta, rng))
@@ -45,7 +51,7 @@ class Rounding:
         inside = np.abs(directions[:, slot.start : slot.stop])
         terms = float(np.linalg.norm(inside @ self.sizes[f"grad_{slot}"].ravel()))
         size = float(np.linalg.norm(directions @ self.theta))
-        found = SAFETY * measured + 2 * EPS * terms
+        found = SAFETY * measured + 2 * EPS * terms + LEAST * self.whole
         most = max(MOST * size, NOTHING * max(terms, self.whole))
         return min(found, most) if np.isfinite(found) else most
 
