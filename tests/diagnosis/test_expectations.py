@@ -1,5 +1,6 @@
 """Every Gaussian expectation of every activation, to 1e-8 against SciPy's adaptive quadrature cut at the kinks."""
 
+import itertools
 import math
 
 import numpy as np
@@ -39,7 +40,7 @@ def cuts(phi, q, shift=0.0, spread=1.0):
 
 def integral(f, points, tolerance=1e-12):
     """∫ f between the first and last point, piece by piece."""
-    pieces = zip(points, points[1:], strict=False)
+    pieces = itertools.pairwise(points)
     return math.fsum(quad(f, a, b, epsabs=1e-15, epsrel=tolerance, limit=200)[0] for a, b in pieces)
 
 
