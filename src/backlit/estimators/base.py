@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from backlit.core.activations import Activation
 from backlit.core.losses import Loss
@@ -25,6 +25,7 @@ from backlit.estimators.lbfgs import check_lbfgs, fit_lbfgs, take_moments
 from backlit.estimators.options import monitor_of, optimizer_of
 from backlit.estimators.parameters import CONSTRAINTS
 from backlit.estimators.persistence import Persistence
+from backlit.estimators.reading import Reading
 from backlit.estimators.scoring import check_scorer
 from backlit.estimators.stopping import Stopping
 from backlit.estimators.streaming import ChunkedFit
@@ -34,20 +35,15 @@ from backlit.training import History
 Array = np.ndarray
 
 
-class BaseMLP(Inspection, Persistence, ChunkedFit, BaseEstimator):
+class BaseMLP(Reading, Inspection, Persistence, ChunkedFit, BaseEstimator):
     """The fit, and the attributes that it leaves; the subclasses say what the outputs and the loss are."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
-    _numeric = False
 
     _state: State | None  # of the stochastic solvers, kept from one partial_fit to the next
     _stopping: Stopping | None  # of partial_fit with early stopping
 
     # --- what a subclass gives ---
-
-    def _read_targets(self, y: Any, first: bool) -> Array:
-        """Y (n, n_L), from y as the caller gave it."""
-        raise TypeError(f"{type(self).__name__} reads no targets")
 
     def _decode(self, outputs: Array) -> Any:
         """Predictions, in the shape and type of y, from outputs (n, n_L)."""
@@ -64,13 +60,6 @@ class BaseMLP(Inspection, Persistence, ChunkedFit, BaseEstimator):
     def _strata(self, Y: Array) -> Array | None:
         """A number for each class that the held-out examples are to hold by its share, (n,)."""
         return None
-
-    def _class_weights(self, y: Any) -> Array | None:
-        """What class_weight multiplies each example's weight by, (n,)."""
-        return None
-
-    def _check_same_classes(self, y: Any) -> None:
-        """Raise ValueError where y has other classes than before, which warm_start cannot go on with."""
 
     def _to_learn(self, Y: Array) -> Array:
         """The targets as they are learned."""
@@ -172,61 +161,6 @@ class BaseMLP(Inspection, Persistence, ChunkedFit, BaseEstimator):
             self.stopped_ = ""
         return self
 
-    # --- examples ---
-
-    def _read(self, X: Any, y: Any, sample_weight: Any, *, first: bool, new_targets: bool) -> Data:
-        refuse_no_numbers(X, "X")
-        if y is not None:  # which scikit-learn names
-            refuse_no_numbers(y, "y")
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            multi_output=True,
-            y_numeric=self._numeric,
-            accept_sparse="csr",
-            dtype=(np.float64, np.float32),
-            order="C",
-            reset=first,
-        )
-        if not first and self.warm_start:
-            self._check_same_classes(y)
-        return self._as_data(X, y, sample_weight, new_targets)
-
-    def _as_data(self, X: Any, y: Any, sample_weight: Any, new_targets: bool, balanced: bool = True) -> Data:
-        y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
-        weight = None if sample_weight is None else _check_sample_weight(sample_weight, X, ensure_non_negative=True)
-        if weight is not None and not weight.any():
-            raise ValueError("sample_weight is zero everywhere: give at least one example a weight above 0")
-        Y = np.ascontiguousarray(self._read_targets(y, new_targets), dtype=X.dtype)
-        by_class = self._class_weights(y) if balanced else None
-        if by_class is not None:
-            weight = by_class if weight is None else weight * by_class
-        return Data(X, Y, None if weight is None else weight.astype(X.dtype))
-
-    def _read_validation(self, given: Any) -> Data:
-        """Data from (X, y) or (X, y, sample_weight), in the dtype of the parameters."""
-        if not isinstance(given, tuple | list) or len(given) not in (2, 3):
-            raise ProblemError(
-                f"validation_data must be (X, y) or (X, y, sample_weight), not {type(given).__name__} of "
-                f"{len(given) if hasattr(given, '__len__') else 'no'} parts"
-            )
-        refuse_no_numbers(given[0], "validation_data: X")
-        refuse_no_numbers(given[1], "validation_data: y")
-        X, y = validate_data(
-            self,
-            *given[:2],
-            multi_output=True,
-            y_numeric=self._numeric,
-            accept_sparse="csr",
-            dtype=self._params.theta.dtype,
-            order="C",
-            reset=False,
-        )
-        data = self._as_data(X, y, given[2] if len(given) == 3 else None, False, balanced=False)
-        self._check_shapes(data)
-        return data
-
     def _smooth(self, data: Data) -> Data:
         return Data(data.X, self._to_learn(data.Y), data.sample_weight)
 
@@ -260,10 +194,6 @@ class BaseMLP(Inspection, Persistence, ChunkedFit, BaseEstimator):
         """A batch's mean weight; `network_.l2` is alpha over it, though each batch has its own (`Recipe.alpha`)."""
         share = 1.0 if self.solver == "lbfgs" else batch_size_of(self, len(data)) / len(data)
         return share * data.weight()
-
-    def _check_shapes(self, data: Data) -> None:
-        if data.Y.shape[1] != self.network_.outputs:
-            raise ValueError(f"y has {data.Y.shape[1]} outputs, but the network was built for {self.network_.outputs}")
 
     def _fit_lbfgs(self, data: Data) -> Self:
         self.network_ = replace(self.network_, l2=self.alpha / data.weight())
