@@ -36,7 +36,7 @@ def erf(x: Array) -> Array:
 
 
 def erfc(x: Array) -> Array:
-    """1 − erf x; where that cancels, e^{−x²}/√π over the continued fraction x + (1/2)/(x + (2/2)/(x + (3/2)/(x + …)))."""
+    """1 − erf x, and where that cancels e^{−x²}/√π over the continued fraction x + (1/2)/(x + (2/2)/(x + …))."""
     far = np.maximum(x, 1.5)
     tail = 0 * far
     for k in range(200, 0, -1):
