@@ -33,6 +33,15 @@ def test_text_says_the_verdict(capsys):
     assert "vanishing" in capsys.readouterr().out
 
 
+def test_the_table_of_the_layers_fits_80_columns(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["diagnose", "--depth", "30", "--width", "8", "--sigma-w", "9", "--activation", "relu"]) == 0
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "e+" in shown  # the longest numbers
+    assert "…" not in shown.partition("\nJacobian")[0]  # none is cut
+
+
 PROBLEM = {
     "inputs": 3, "layers": [{"units": 8, "activation": "sigmoid"}] * 8 + [{"units": 1}],
     "x": np.random.default_rng(0).standard_normal((24, 3)).tolist(), "y": [[k % 5 / 5] for k in range(24)],
