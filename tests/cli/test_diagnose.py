@@ -138,7 +138,8 @@ SIZED = ["--depth", "3", "--width", "4"]
 
 
 @pytest.mark.parametrize("arguments", [
-    ["--depth", "0", "--width", "4"], ["--depth", "4", "--width", "0"], ["--depth", "3"], [], ["none.json"],
+    ["--depth", "0", "--width", "4"], ["--depth", "99999999", "--width", "4"],
+    ["--depth", "4", "--width", "0"], ["--depth", "3"], [], ["none.json"],
     ["--model", "none.safetensors"], [*SIZED, "--sigma-w", "inf"], [*SIZED, "--sigma-b", "nan"],
     [*SIZED, "--norm", "group"], [*SIZED, "-o", "x.html"], [*SIZED, "--train", "0"],
     [*SIZED, "--no-remedies", "--fix-estimator", "x.json"],

@@ -33,9 +33,9 @@ def command(
 ) -> None:
     """Count operations and bytes of a training step, equation by equation."""
     from backlit.costs import cost
-    from backlit.io.atomic import atomic_write, check_folder
+    from backlit.io.atomic import atomic_write, check_outputs
 
-    check_folder(html)
+    check_outputs(html, inputs=(problem,))
     result = cost(
         problem,
         sizes=None if sizes is None else numbers(sizes),

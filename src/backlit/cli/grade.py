@@ -21,14 +21,13 @@ def command(
     Submissions are other people's code.  Limits on time and memory and an empty folder protect from accidents, and on
     Linux the network is cut off where the system allows it; they do not keep a hostile program from your files.
     """
-    from backlit.io.atomic import atomic_write, check_folder
+    from backlit.io.atomic import atomic_write, check_outputs
     from backlit.render.check_grades import grades_csv, grades_page
     from backlit.verification.grading.grade import grade
     from backlit.verification.grading.rubric import read_rubric
 
     asked = read_rubric(rubric)
-    for path in (out, html):
-        check_folder(path)
+    check_outputs(out, html, inputs=(*submissions, rubric))
     grades = []
     for one in grade(submissions, asked):
         grades.append(one)

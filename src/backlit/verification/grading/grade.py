@@ -56,7 +56,8 @@ def grade(files: Sequence[str | Path], rubric: Rubric) -> Iterator[Grade]:
     """Grade submissions one after the other, each in its own process; yields as they are done."""
     for file in files:  # before any is run
         if not Path(file).is_file():
-            raise ProblemError(f"{file}: cannot be read: no such file")
+            found = "it is a folder; name its files, as FOLDER/*.py" if Path(file).is_dir() else "no such file"
+            raise ProblemError(f"{file}: cannot be read: {found}")
     inputs = [inputs_of(view) for view in rubric.views]
     for file in files:
         run = run_submission(Path(file), rubric.function, inputs, seconds=rubric.seconds, memory_mb=rubric.memory_mb)
