@@ -47,8 +47,8 @@ def panels(edges: Array, nodes: int) -> tuple[Array, Array]:
 
 
 def reach(phi: Activation, q: float) -> float:
-    """How far from 0 the integrand of φ² still counts: e^{2√q z} moves its peak to 2√q."""
-    return REACH + (2 * np.sqrt(q) if phi.name in EXPONENTIAL else 0.0)
+    """How far from 0 the integrand of φ⁴ still counts: e^{4√q z} moves its peak to 4√q."""
+    return REACH + (4 * np.sqrt(q) if phi.name in EXPONENTIAL else 0.0)
 
 
 def edges(phi: Activation, q: float) -> Array:
