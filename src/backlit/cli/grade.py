@@ -31,13 +31,13 @@ def command(
     grades = []
     for one in grade(submissions, asked):
         grades.append(one)
-        print(f"{one.file}: {one.verdict} {one.points:g}/{one.out_of:g}", file=sys.stderr)
+        print(one.line(), file=sys.stderr)
     for path, text in ((out, lambda: grades_csv(grades)), (html, lambda: grades_page(grades, title=asked.title))):
         if path is not None:
             with atomic_write(path) as file:
                 file.write_text(text(), encoding="utf-8")
     if format is Format.json:
         print_json({"title": asked.title, "grades": [one.row() for one in grades]})
-    elif out is None:
+    elif out is None and not sys.stdout.isatty():  # a person has read the lines; a pipe gets the table
         sys.stdout.write(grades_csv(grades))
     return 0

@@ -37,6 +37,14 @@ class Grade:
     network_cut: bool
     result: CheckResult | None = None
 
+    def line(self) -> str:
+        """What a person reads while the others run: the outcome, and the first thing that is wrong."""
+        where = self.first_wrong and f"{self.first_wrong} ({self.equation})" if self.equation else self.first_wrong
+        why = ": ".join(part for part in (where, self.bug) if part)
+        said = "; ".join(part for part in (why, self.error) if part)
+        line = f"{self.file}: {self.verdict} {self.points:g}/{self.out_of:g}" + (f", {said}" if said else "")
+        return "".join(c if c.isprintable() else "?" for c in line)  # an error's text is the submission's own
+
     def row(self) -> dict[str, Any]:
         """Plain values, a row of the table."""
         return {name: getattr(self, name) for name in COLUMNS}
