@@ -68,3 +68,22 @@ def test_a_call_that_fails_leaves_the_model_as_it_was():
         model.fit_chunks([(X, Y), 3], classes=range(10))
     np.testing.assert_array_equal(model.predict_proba(X), before)
     assert model.n_iter_ == epochs
+
+
+def test_early_stopping_ends_the_epochs_and_may_hold_a_whole_chunk_out():
+    calls = []
+
+    def counted():
+        calls.append(1)
+        yield X[:1], Y[:1]
+        yield X[1:], Y[1:]
+
+    told = {"early_stopping": True, "validation_fraction": 0.5, "random_state": 0, "max_iter": 40}
+    model = MLPClassifier((8,), n_iter_no_change=2, tol=0.0, learning_rate_init=0.1, **told)
+    model.fit_chunks(counted, classes=range(10))
+    assert model.stopped_ == "patience"
+    assert model.n_iter_ <= len(calls) <= model.n_iter_ + 1 < 40
+    for seed in range(4):  # the first chunk, of one row, is held out by some of these
+        MLPClassifier((8,), **told | {"random_state": seed, "max_iter": 1}).fit_chunks(counted, classes=range(10))
+    with pytest.raises(ProblemError, match="held every row"):
+        MLPClassifier((8,), **told | {"validation_fraction": 0.999}).fit_chunks([(X[:2], Y[:2])], classes=range(10))

@@ -17,6 +17,8 @@ class ChunkedFit:
     tol: float
     max_iter: int
     n_iter_no_change: int
+    t_: int
+    loss_: float
     partial_fit: Callable[..., Any]
 
     @unchanged_on_error
@@ -27,7 +29,8 @@ class ChunkedFit:
         `max_iter` times or until the loss stops falling as in `fit`; or an iterator, which can be gone through once and
         makes one epoch.  Rows are shuffled within a chunk, batches do not cross its borders, the chunks keep
         their order.  classes : of a classifier, all that will come; else one more pass over the chunks finds them.
-        Raises ProblemError where there are no chunks, or one is no tuple of two or three.
+        With early_stopping as in `partial_fit`: rows of each chunk are held out, and patience counts chunks.
+        Raises ProblemError where there are no chunks, one is no tuple of two or three, or all rows are held out.
 
         >>> from backlit.estimators import MLPRegressor
         >>> X = np.linspace(-1, 1, 400)[:, None]
@@ -45,25 +48,32 @@ class ChunkedFit:
         if hasattr(self, "network_"):
             del self.network_
         best, waited, epochs = np.inf, 0, 0
-        for epochs in range(1, (1 if once else self.max_iter) + 1):
-            loss = self._epoch(chunks, first if epochs == 1 else {})
+        for _ in range(1 if once else self.max_iter):
+            loss = self._epoch(chunks, {} if epochs else first)
+            if loss is None:  # early stopping has had enough
+                break
+            epochs += 1
             waited = waited + 1 if loss > best - self.tol else 0
             best = min(best, loss)
             if waited > self.n_iter_no_change:
                 break
+        if not epochs:
+            raise ProblemError("early_stopping held every row of the chunks out: lower validation_fraction")
         self.n_iter_ = epochs
         return self
 
-    def _epoch(self, chunks: Chunks, first: dict[str, Any]) -> float:
-        """Go through the chunks once; the mean loss over their rows."""
-        total, rows = 0.0, 0
+    def _epoch(self, chunks: Chunks, first: dict[str, Any]) -> float | None:
+        """Go through the chunks once; the mean loss over the rows learned from, None where there were none."""
+        total, rows, seen = 0.0, 0, False
         for X, y, weight in each(chunks):
+            before = self.t_ if hasattr(self, "network_") else 0
             self.partial_fit(X, y, weight, **first)
-            first, n = {}, len(y)
-            total, rows = total + n * self.loss_, rows + n  # type: ignore[attr-defined]  # partial_fit leaves it
-        if not rows:
+            first, seen = {}, True
+            if self.t_ > before:  # some were not held out, and patience is not spent
+                total, rows = total + (self.t_ - before) * self.loss_, rows + self.t_ - before
+        if not seen:
             raise ProblemError("chunks held no rows: give a function that makes a new iterator each time it is called")
-        return total / rows
+        return total / rows if rows else None
 
     def _classes_of(self, chunks: Chunks, once: bool) -> Any:
         if once:
