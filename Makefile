@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types interop coverage startup check-matrix kills fuzz clean
+.PHONY: help demo test lint types interop coverage startup check-matrix kills syscalls fuzz bad-inputs stop-points
+.PHONY: explain-fuzz explain-pages diagnose-ranking diagnose-tables cost-networks cost-growth stream-memory clean
 
 help: ## Say what there is.
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
 # An editable install knows the modules that there were when it was made: it is made again when their list changes.
 MODULES := build/modules
@@ -63,6 +64,36 @@ kills: $(VENV)/installed ## Kill 200 runs while they write checkpoints, and look
 
 fuzz: $(VENV)/installed ## Load 100,000 mutated model files.
 	$(BIN)/python scripts/fuzz_models.py
+
+syscalls: $(VENV)/installed ## Kill a checkpoint at each of its system calls (needs strace).
+	$(BIN)/python scripts/checkpoint_syscalls.py
+
+bad-inputs: $(VENV)/tested ## Give the estimators 850 inputs that they cannot use.
+	$(BIN)/python scripts/bad_inputs.py
+
+stop-points: $(VENV)/installed ## Stop 50 runs at random batches, and resume them.
+	$(BIN)/python scripts/stop_points.py
+
+explain-fuzz: $(VENV)/tested ## Read two minutes of derivations back, and compute every printed line again.
+	$(BIN)/python scripts/explain_fuzz.py 120
+
+explain-pages: $(VENV)/tested ## Try explain's pages in Chromium.
+	$(BIN)/python scripts/explain_pages.py
+
+diagnose-ranking: $(VENV)/installed ## Is the remedy ranked first the best, in 100 random sick networks?
+	$(BIN)/python scripts/diagnose_ranking.py 100 0
+
+diagnose-tables: $(VENV)/installed ## Do measured gradients lie within the predicted bands?
+	$(BIN)/python scripts/diagnose_tables.py
+
+cost-networks: $(VENV)/tested ## Count the operations and bytes of 1,000 random networks by running them.
+	$(BIN)/python scripts/cost_networks.py
+
+cost-growth: $(VENV)/installed ## Measure how time and memory grow, and plot it: growth.svg.
+	$(BIN)/python scripts/cost_growth.py --out growth.svg
+
+stream-memory: $(VENV)/installed ## Train on folders of 1, 2 and 4 GB in flat memory.
+	$(BIN)/python scripts/stream_memory.py --gb 1 2 4
 
 include native/native.mk
 

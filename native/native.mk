@@ -1,7 +1,7 @@
 # Targets of the native engine; the Makefile includes this file.  PYTHON may be set; it must have the build requirements.
 PYTHON ?= python3
 BENCH := build/bench
-SANITIZED_TESTS := tests/engine/test_native.py tests/engine/test_training.py tests/engine/test_safety.py tests/engine/test_fusing.py -k "not memory and not ctrl_c"
+SANITIZED_TESTS := tests/engine/test_native.py tests/engine/test_training.py tests/engine/test_safety.py tests/engine/test_fusing.py tests/engine/test_checkpointing.py -k "not memory and not ctrl_c"
 
 .PHONY: bench sanitize sanitize-address sanitize-thread
 

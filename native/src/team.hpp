@@ -9,6 +9,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -31,15 +32,18 @@ class Team {
     Team(const Team&) = delete;
     Team& operator=(const Team&) = delete;
 
-    // Starts the other threads, calls lead() on this one, and lets the others go.
+    // Starts the other threads, calls lead() on this one, and lets the others go, even where lead() throws.  Threads that
+    // the system refuses (no memory for a stack, a limit on their number) are done without: the others take their shares.
     template <class F> void run(F lead) {
         leave_.store(false, std::memory_order_relaxed);
-        std::vector<std::thread> others;
-        for (int t = 1; t < threads_; ++t) others.emplace_back([this, t, from = phase_.load()] { follow(t, from); });
+        Followers followers{*this, {}};
+        followers.threads.reserve(threads_);
+        try {
+            for (int t = 1; t < threads_; ++t)
+                followers.threads.emplace_back([this, t, from = phase_.load()] { follow(t, from); });
+        } catch (const std::system_error&) {
+        }
         lead();
-        leave_.store(true);
-        wake();
-        for (auto& thread : others) thread.join();
     }
 
     // Calls work(share) for every share; returns when all are done, and what they wrote is seen here and by all.
@@ -56,6 +60,15 @@ class Team {
     }
 
   private:
+    struct Followers {
+        Team& team;
+        std::vector<std::thread> threads;
+        ~Followers() {
+            team.leave_.store(true);
+            team.wake();
+            for (auto& thread : threads) thread.join();
+        }
+    };
     struct alignas(64) Claim {
         std::atomic<std::uint64_t> phase{0};  // the last phase in which someone took this share
     };

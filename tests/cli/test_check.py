@@ -170,6 +170,19 @@ def test_grades_are_a_table_and_a_page(capsys, tmp_path):
     assert "broken_backprop" in page.read_text(encoding="utf-8")
 
 
+def test_a_grade_s_line_says_what_is_wrong(capsys, tmp_path, monkeypatch):
+    path = tmp_path / "loud.py"
+    path.write_text('raise ValueError("\\x1b[31mred")\n', encoding="utf-8")
+    rubric = str(EXAMPLES / "rubric.toml")
+    code, out, err = run(capsys, "grade", str(EXAMPLES / "broken_backprop.py"), str(path), "--rubric", rubric)
+    assert code == 0
+    assert out.startswith("file,verdict,points")
+    assert "grad_b[2] (BP3): bias_averaged_twice + output_form_fed_with_z" in err
+    assert "ValueError: ?[31mred" in err
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert run(capsys, "grade", str(EXAMPLES / "student_template.py"), "--rubric", rubric)[1] == ""
+
+
 def test_a_formula_in_a_file_name_stays_text():
     from backlit.render.check_grades import cell
 

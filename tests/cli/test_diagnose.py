@@ -33,6 +33,15 @@ def test_text_says_the_verdict(capsys):
     assert "vanishing" in capsys.readouterr().out
 
 
+def test_the_table_of_the_layers_fits_80_columns(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["diagnose", "--depth", "30", "--width", "8", "--sigma-w", "9", "--activation", "relu"]) == 0
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "e+" in shown  # the longest numbers
+    assert "…" not in shown.partition("\nJacobian")[0]  # none is cut
+
+
 PROBLEM = {
     "inputs": 3, "layers": [{"units": 8, "activation": "sigmoid"}] * 8 + [{"units": 1}],
     "x": np.random.default_rng(0).standard_normal((24, 3)).tolist(), "y": [[k % 5 / 5] for k in range(24)],
@@ -129,7 +138,8 @@ SIZED = ["--depth", "3", "--width", "4"]
 
 
 @pytest.mark.parametrize("arguments", [
-    ["--depth", "0", "--width", "4"], ["--depth", "4", "--width", "0"], ["--depth", "3"], [], ["none.json"],
+    ["--depth", "0", "--width", "4"], ["--depth", "99999999", "--width", "4"],
+    ["--depth", "4", "--width", "0"], ["--depth", "3"], [], ["none.json"],
     ["--model", "none.safetensors"], [*SIZED, "--sigma-w", "inf"], [*SIZED, "--sigma-b", "nan"],
     [*SIZED, "--norm", "group"], [*SIZED, "-o", "x.html"], [*SIZED, "--train", "0"],
     [*SIZED, "--no-remedies", "--fix-estimator", "x.json"],

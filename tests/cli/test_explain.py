@@ -56,6 +56,8 @@ def test_one_entry(capsys):
     (["--example", "worked", "--row", "0"], "go with a model"),
     (["--example", "worked", "--digits", "1"], "digits"),
     (["--example", "worked", "--steps", "0"], "steps"),
+    (["--example", "worked", "--steps", "99999999999"], "at most 1,000,000"),
+    (["--model", ".", "--table", "t.csv", "--row", "0"], ".: is a folder: give a model file"),
 ])  # fmt: skip
 def test_a_bad_call_is_one_line(capsys, arguments, said):
     code, out, err = run(capsys, *arguments)

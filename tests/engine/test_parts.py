@@ -50,12 +50,16 @@ def test_sparse_rows_are_the_dense_ones(name, weighted, monkeypatch):
     monkeypatch.setattr("backlit.engine.dense_batches.BYTES_AT_ONCE", 11 * 3 * 8)  # two batches
     data, recipe = problem(weighted), Recipe(NET, Sgd(learning_rate=0.1), 5)
     thin = Data(sparse.csr_array(data.X), data.Y, data.sample_weight)
-    order, states = np.random.default_rng(1).permutation(23), []
+    states, results = [], []
+    order = np.arange(23)  # so that a whole batch weighs nothing, and counts nothing
     for engine, given in ((get_engine(name, recipe), data), (DenseBatches(get_engine(name, recipe), 5), thin)):
         states.append(State.start(NET, NET.init(seed=0), recipe.optimizer))
-        result = engine.run(states[-1], given, order, np.full(5, 0.1), lambda: False)
-        assert result.steps >= 4
-        assert not result.interrupted
+        results.append(engine.run(states[-1], given, order, np.full(5, 0.1), lambda: False))
+    assert results[0].steps == results[1].steps == (4 if weighted else 5)
+    assert results[0].rows == results[1].rows == (18 if weighted else 23)
+    assert_allclose(results[1].loss, results[0].loss, rtol=1e-13)
+    assert_allclose(results[1].gradient_norms, results[0].gradient_norms, rtol=1e-13)
+    assert not any(result.interrupted for result in results)
     assert_array_equal(states[0].params.theta, states[1].params.theta)
     plain, parts = get_engine(name, recipe), DenseBatches(get_engine(name, recipe), 5)
     params, statistics = states[0].params, states[0].statistics
@@ -74,4 +78,5 @@ def test_a_stop_ends_the_parts(monkeypatch):
     engine = DenseBatches(get_engine("reference", recipe), 5)
     result = engine.run(state, thin, np.arange(23), np.full(5, 0.1), lambda: next(asked))
     assert result.interrupted
+    assert result.rows == 5 * result.steps
     assert state.step == result.steps < 5

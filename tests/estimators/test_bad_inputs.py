@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 from tests.scripts import load_script
 
 from backlit.errors import Divergence
@@ -64,12 +65,42 @@ def test_a_warning_points_to_the_line_that_called(recwarn):
     for call in (
         lambda: MLPClassifier((2,), max_iter=1).fit(bad_inputs.X, bad_inputs.LABELS),
         lambda: MLPClassifier((2,), solver="lbfgs", max_iter=1).fit(bad_inputs.X, bad_inputs.LABELS),
+        lambda: MLPRegressor(batch_size=99).partial_fit(bad_inputs.X, bad_inputs.NUMBERS),
+        lambda: MLPRegressor(batch_size=99, early_stopping=True, validation_fraction=0.5).partial_fit(
+            bad_inputs.X, bad_inputs.NUMBERS
+        ),
+        lambda: MLPRegressor(batch_size=99, max_iter=1).fit_chunks([(bad_inputs.X, bad_inputs.NUMBERS)]),
     ):
         warnings.simplefilter("always")
         recwarn.clear()
         call()
         assert [each.filename for each in recwarn if "test_bad_inputs" not in each.filename] == []
         assert len(recwarn)
+
+
+@pytest.mark.parametrize("again", ["fit", "partial_fit"])
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_a_callback_that_raises_leaves_nothing_half_learned(again, early_stopping):
+    """Parameters, optimizer, history, held-out sample and generator: the next call does what it would have done."""
+
+    def raises(run):
+        raise KeyError("mine")
+
+    X, y = np.random.default_rng(0).standard_normal((400, 3)), np.arange(400.0) % 7
+    options = {"hidden_layer_sizes": (4,), "norm": "batch", "max_iter": 2, "warm_start": True, "random_state": 0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        one, other = (
+            MLPRegressor(**options, early_stopping=early_stopping).partial_fit(X[:200], y[:200]) for _ in range(2)
+        )
+        with pytest.raises(KeyError, match="mine"):
+            getattr(one.set_params(callbacks=[raises]), again)(X[200:], y[200:])
+        assert (one.predict(X) == other.predict(X)).all()
+        assert len(one.history_) == len(one.loss_curve_) == 1
+        if early_stopping:
+            assert len(one._stopping.sample) == len(other._stopping.sample)
+        one.set_params(callbacks=None)
+        assert (one.partial_fit(X, y).predict(X) == other.partial_fit(X, y).predict(X)).all()
 
 
 def test_the_generator_is_put_back():

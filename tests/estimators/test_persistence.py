@@ -60,6 +60,7 @@ def test_every_kind_of_class_comes_back(tmp_path, y):
     assert_array_equal(loaded.classes_, model.classes_)
     assert loaded.classes_.dtype == model.classes_.dtype
     assert loaded.partial_fit(X, y).n_iter_ == 1
+    assert loaded.set_params(early_stopping=True).partial_fit(X, y).n_iter_ == 1
 
 
 def test_several_labels_with_classes_of_their_own_come_back(tmp_path):

@@ -59,3 +59,12 @@ def test_it_stops_when_the_loss_does():
 def test_what_is_no_chunk_is_named(given, says):
     with pytest.raises(ProblemError, match=says):
         MLPClassifier((4,)).fit_chunks(given)
+
+
+def test_a_call_that_fails_leaves_the_model_as_it_was():
+    model = MLPClassifier((8,), max_iter=2, random_state=0).fit_chunks(chunks)
+    before, epochs = model.predict_proba(X), model.n_iter_
+    with pytest.raises(ProblemError, match="chunk 2 is int"):
+        model.fit_chunks([(X, Y), 3], classes=range(10))
+    np.testing.assert_array_equal(model.predict_proba(X), before)
+    assert model.n_iter_ == epochs

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from backlit.errors import BacklitError
-from backlit.io.atomic import atomic_write
+from backlit.io.atomic import atomic_write, check_outputs
 
 
 def with_nothing_written(path):
@@ -149,3 +149,15 @@ def test_another_files_fault_is_not_ours(tmp_path):
     with pytest.raises(FileNotFoundError, match="elsewhere"), atomic_write(tmp_path / "out"):
         (tmp_path / "elsewhere").read_text()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_output_takes_the_place_of_an_input(tmp_path):
+    table, link = tmp_path / "table.csv", tmp_path / "link.csv"
+    table.write_text("a,b\n1,2\n", encoding="utf-8")
+    link.symlink_to(table)
+    for output in (table, link, tmp_path / "." / "table.csv"):
+        with pytest.raises(BacklitError, match="would take the place of a file that is read"):
+            check_outputs(output, inputs=[None, {"inputs": 2}, str(table)])
+    with pytest.raises(BacklitError, match="named for two outputs"):
+        check_outputs(tmp_path / "x", None, str(tmp_path / "x"))
+    check_outputs(tmp_path / "x", tmp_path / "y", inputs=[table])

@@ -118,6 +118,15 @@ def test_checkpoints_change_no_bit_of_the_parameters(tmp_path):
     np.testing.assert_array_equal(train(settings(), tmp_path).params.theta, train(settings()).params.theta)
 
 
+@pytest.mark.parametrize("engine", ["native", "reference"])
+def test_checkpoints_do_not_change_the_loss_where_batches_weigh_nothing(tmp_path, engine):
+    """Such batches are passed over; their rows once counted in the mean, so that the loss depended on the parts."""
+    data = Data(DATA.X, DATA.Y, np.where(np.arange(53) < 20, 0.0, 1.0))
+    told = settings(engine=engine, shuffle=False)
+    whole, parts = train(told, data=data), train(told, tmp_path, data=data)
+    np.testing.assert_allclose(parts.history.column("loss"), whole.history.column("loss"), rtol=1e-13)
+
+
 @pytest.mark.parametrize("changes", [{"patience": 1, "tol": 10.0}, {"epochs": 2, "patience": None}])
 def test_a_run_that_has_ended_stays_ended(tmp_path, changes):
     told = settings(**changes)

@@ -1,12 +1,16 @@
 """`GradientFlow` during training, and its display."""
 
+import copy
 import logging
+import pickle
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy import sparse
+from sklearn.base import clone
 
-from backlit import GradientFlow, GradientFlowDisplay, MLPRegressor
+from backlit import GradientFlow, GradientFlowDisplay, MLPClassifier, MLPRegressor
 from backlit.core import Dense, Network, backward, forward
 from backlit.engine import Data
 from backlit.errors import ProblemError
@@ -44,11 +48,12 @@ def test_it_warns_once(caplog):
     assert {"vanishing", "start", "cause", "depth"} <= {finding.kind for finding in flow.records[0].findings}
 
 
-def test_by_default_it_keeps_to_its_share_of_the_time():
-    """A ratio within one run; the one measurement after the first epoch is made in any case."""
-    _, outcome = trained(deep("relu", 4), flow := GradientFlow(), epochs=150, m=2000)
+def test_it_keeps_to_its_share_of_the_time():
+    """A ratio within one run, of a share that leaves time for more than the measurement after the first epoch."""
+    assert GradientFlow().share == 0.03
+    _, outcome = trained(deep("relu", 4), flow := GradientFlow(share=0.5), epochs=150, m=2000)
     assert len(flow.records) > 1
-    assert flow.spent <= 0.03 * outcome.history.seconds + max(record.seconds for record in flow.records)
+    assert flow.spent <= 0.5 * outcome.history.seconds + max(record.seconds for record in flow.records)
 
 
 def test_training_is_the_same_with_it():
@@ -81,3 +86,46 @@ def test_display_shows_what_was_recorded():
         GradientFlowDisplay.from_history(GradientFlow())
     with pytest.raises(ProblemError, match="no network yet"):
         GradientFlowDisplay.from_estimator(MLPRegressor(), X)
+
+
+def test_another_training_begins_the_records_anew():
+    """Epochs count from 1 again: the first run's records must not keep the second from being measured."""
+    trained(deep("sigmoid", 12), flow := GradientFlow(every=1), epochs=3)
+    before = flow.records
+    trained(deep("tanh", 3), flow, epochs=2)
+    assert [record.epoch for record in before] == [1, 2, 3]
+    assert [record.epoch for record in flow.records] == [1, 2]
+    assert not flow.warned
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_callback_of_an_estimator_that_is_copied_pickled_and_cloned():
+    X = np.random.default_rng(0).standard_normal((20_000, 6))
+    model = MLPClassifier((8,), max_iter=3, random_state=0, callbacks=[GradientFlow(every=1)]).fit(X, X[:, 0] > 0)
+    flow = model.callbacks[0]
+    pickled = pickle.dumps(model)
+    assert len(pickled) < X.nbytes / 10  # no examples in it
+    for same in (pickle.loads(pickled), copy.deepcopy(model)):
+        assert [record.epoch for record in same.callbacks[0].records] == [1, 2, 3]
+        same.fit(X[:500], X[:500, 1] > 0)
+    assert len(flow.records) == 3
+    fresh = clone(model)
+    assert fresh.callbacks[0].records == []
+    assert fresh.callbacks[0].every == 1
+    assert [record.epoch for record in fresh.fit(X, X[:, 0] > 0).callbacks[0].records] == [1, 2, 3]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_display_takes_what_fit_takes():
+    """Labels that are no indices, a sparse X; and after `partial_fit` the epochs of all calls."""
+    plt = pytest.importorskip("matplotlib.pyplot")
+    X = np.random.default_rng(0).standard_normal((60, 4))
+    index = np.arange(60) % 3
+    model = MLPClassifier((5, 5), max_iter=3, random_state=0).fit(X, index)
+    expected = GradientFlowDisplay.from_estimator(model, X, index).ratios
+    for labels in (np.array(["a", "b", "c"])[index], index + 1):
+        named = MLPClassifier((5, 5), max_iter=3, random_state=0).fit(X, labels)
+        assert GradientFlowDisplay.from_estimator(named, X, labels).ratios == expected
+        assert GradientFlowDisplay.from_estimator(named, sparse.csr_matrix(X), labels).ratios == expected
+    assert GradientFlowDisplay.from_estimator(model.partial_fit(X, index), X).epochs == [4]
+    plt.close("all")

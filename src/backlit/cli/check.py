@@ -26,8 +26,10 @@ def command(
     format: Annotated[Format, Option(help="How to show the result.")] = Format.text,
 ) -> int:
     """Check claimed numbers of a problem, and name the mistake that made them wrong."""
+    from backlit.io.atomic import atomic_write, check_outputs
     from backlit.io.problems import read_problem
 
+    check_outputs(html, inputs=(problem, claims))
     asked = read_problem(problem)
     if suggest_inputs:
         return suggest(asked, format)
@@ -37,7 +39,6 @@ def command(
 
     result = check(asked, claims, steps=steps, pairs=pairs)
     if html is not None:
-        from backlit.io.atomic import atomic_write
         from backlit.render.check_html import check_page
 
         with atomic_write(html) as file:

@@ -33,9 +33,9 @@ def command(
 ) -> None:
     """Count operations and bytes of a training step, equation by equation."""
     from backlit.costs import cost
-    from backlit.io.atomic import atomic_write, check_folder
+    from backlit.io.atomic import atomic_write, check_outputs
 
-    check_folder(html)
+    check_outputs(html, inputs=(problem,))
     result = cost(
         problem,
         sizes=None if sizes is None else numbers(sizes),
@@ -48,9 +48,9 @@ def command(
         memory_limit=memory_limit,
     )
     if html is not None:
-        from backlit.render.cost_html import cost_page
+        from backlit.render.cost_html import cost_page, shape
 
-        title = str(problem) if problem is not None else " → ".join(map(str, result.net.n))
+        title = str(problem) if problem is not None else shape(result.net.n)
         with atomic_write(html) as file:
             file.write_text(cost_page(result._repr_html_(), title=title), encoding="utf-8")
     print_json(result.to_dict()) if format is Format.json else print(result)

@@ -53,11 +53,10 @@ def command(
     ] = None,
 ) -> int:
     """Say whether gradients vanish or explode, why, and which remedy works."""
-    from backlit.io.atomic import check_folder
+    from backlit.io.atomic import check_outputs
     from backlit.verbs import diagnose
 
-    for path in (fix, fix_estimator, output):
-        check_folder(path)
+    check_outputs(fix, fix_estimator, output, inputs=(problem, model))
     if output is not None and format is Shown.text:
         raise ProblemError("-o writes a page or JSON: add --format html or --format json")
     diagnosis = diagnose(

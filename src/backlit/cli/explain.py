@@ -46,10 +46,10 @@ def command(
     ] = None,
 ) -> int:
     """Show where every number of a gradient comes from."""
-    from backlit.io.atomic import check_folder
+    from backlit.io.atomic import check_outputs
     from backlit.render.explanation import explain
 
-    check_folder(output)
+    check_outputs(output, inputs=(problem, model, table))
     made = explain(
         problem,
         example=example,

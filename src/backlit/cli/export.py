@@ -11,8 +11,10 @@ def command(
     output: Annotated[Path, Argument(help="The ONNX file to write.")],
 ) -> None:
     """Write a model as ONNX: features in, outputs, probabilities and label out."""
+    from backlit.io.atomic import check_outputs
     from backlit.io.exchange.onnx import export_onnx
     from backlit.io.models import load_model
 
+    check_outputs(output, inputs=(model,))
     export_onnx(load_model(model), output)
     print(f"ONNX: {output}")

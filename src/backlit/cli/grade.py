@@ -21,24 +21,23 @@ def command(
     Submissions are other people's code.  Limits on time and memory and an empty folder protect from accidents, and on
     Linux the network is cut off where the system allows it; they do not keep a hostile program from your files.
     """
-    from backlit.io.atomic import atomic_write, check_folder
+    from backlit.io.atomic import atomic_write, check_outputs
     from backlit.render.check_grades import grades_csv, grades_page
     from backlit.verification.grading.grade import grade
     from backlit.verification.grading.rubric import read_rubric
 
     asked = read_rubric(rubric)
-    for path in (out, html):
-        check_folder(path)
+    check_outputs(out, html, inputs=(*submissions, rubric))
     grades = []
     for one in grade(submissions, asked):
         grades.append(one)
-        print(f"{one.file}: {one.verdict} {one.points:g}/{one.out_of:g}", file=sys.stderr)
+        print(one.line(), file=sys.stderr)
     for path, text in ((out, lambda: grades_csv(grades)), (html, lambda: grades_page(grades, title=asked.title))):
         if path is not None:
             with atomic_write(path) as file:
                 file.write_text(text(), encoding="utf-8")
     if format is Format.json:
         print_json({"title": asked.title, "grades": [one.row() for one in grades]})
-    elif out is None:
+    elif out is None and not sys.stdout.isatty():  # a person has read the lines; a pipe gets the table
         sys.stdout.write(grades_csv(grades))
     return 0

@@ -25,13 +25,13 @@ def command(
     format: Annotated[Format, Option(help="How to show the result.")] = Format.text,
 ) -> int:
     """Predict every row of a table by a trained model."""
-    from backlit.io.atomic import check_folder
+    from backlit.io.atomic import check_outputs
     from backlit.io.tables import check_suffix, write_table
     from backlit.tabular import predict
 
     if output is not None:
         check_suffix(output)
-        check_folder(output)
+        check_outputs(output, inputs=(model, table))
     if stream or table.is_dir():
         return streamed(model, table, output, format)
     predictions = predict(model, table)

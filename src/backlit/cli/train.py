@@ -108,15 +108,17 @@ def show(result: Any) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from backlit.render.report import duration
+
     console = Console()
     shape = " → ".join(map(str, result.model.net.n))
     console.print(
         f"{result.task} of [bold]{escaped(result.model.target.name)}[/], network {shape}, {result.engine} engine"
     )
     console.print(
-        f"{len(result.history)} epochs in {result.seconds:.1f} s, {result.samples_per_second:,.0f} rows a second; "
-        f"gradient checked before: largest relative error {result.gradient_check.max_relative_error:.1e}"
+        f"{len(result.history)} epochs in {duration(result.seconds)} s, {result.samples_per_second:,.0f} rows a second"
     )
+    console.print(f"gradient checked: largest relative error {result.gradient_check.max_relative_error:.1e}")
     table = Table("metric", box=None, header_style="dim", pad_edge=False)
     table.add_column(f"{result.n_train:,} training rows", justify="right")
     table.add_column(f"{result.n_test:,} held-out rows", justify="right")

@@ -9,6 +9,7 @@ A Network holds no numbers that are learned; those are `Parameters`.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from operator import index
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -154,7 +155,7 @@ class Network:
         """The number of layers."""
         return len(self.layers)
 
-    @property
+    @cached_property  # asked for many times in every pass
     def n(self) -> tuple[int, ...]:
         """Units a layer, (n_0, …, n_L); n_0 is the number of inputs."""
         return (self.inputs, *(layer.units for layer in self.layers))

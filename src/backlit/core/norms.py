@@ -39,6 +39,13 @@ class Statistics:
             if layer.norm == "batch":
                 self.mean[l], self.variance[l] = np.zeros(layer.units, dtype), np.ones(layer.units, dtype)
 
+    def copy(self) -> "Statistics":
+        """The same numbers in arrays of their own."""
+        copied = Statistics.__new__(Statistics)
+        copied.mean = [None if mean is None else mean.copy() for mean in self.mean]
+        copied.variance = [None if variance is None else variance.copy() for variance in self.variance]
+        return copied
+
     def of(self, l: int) -> tuple[Array, Array] | None:
         """Layer l's mean and variance, None where it has no batch norm."""
         return None if self.mean[l] is None else (self.mean[l], self.variance[l])

@@ -52,10 +52,8 @@ def numeric(i: int) -> str:
 
 def title(described: dict[str, Any]) -> str:
     """What was counted."""
-    return (
-        f"A step on {described['batch']} examples, {described['dtype']}, {described['optimizer_name']}; "
-        f"operations, a multiply-add is 2"
-    )
+    examples = "1 example" if described["batch"] == 1 else f"{described['batch']} examples"
+    return f"A step on {examples}, {described['dtype']}, {described['optimizer_name']}; operations, a multiply-add is 2"
 
 
 def layer_rows(described: dict[str, Any]) -> list[Row]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from backlit.core.activations import get_activation
 from backlit.core.network import Dense, Network, positive_integer
 from backlit.core.problem import Problem
 from backlit.costs.checkpointing import Checkpointing, checkpointing
@@ -131,6 +132,7 @@ def network_of(sizes: Sequence[int] | None, activation: str) -> Network:
         raise ProblemError(
             f"sizes names {len(sizes)} numbers: give inputs and the units of each layer, such as 784,512,10"
         )
+    get_activation(activation)  # a fault even where no hidden layer takes it
     *hidden, last = (positive_integer(n, "sizes: each number") for n in sizes[1:])
     output = Dense(last, "softmax") if last > 1 else Dense(1, "sigmoid")
     loss = "cross_entropy" if last > 1 else "binary_cross_entropy"

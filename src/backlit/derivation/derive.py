@@ -29,6 +29,8 @@ from backlit.derivation.sections import (
 from backlit.derivation.sections import update as update_section
 from backlit.errors import ProblemError
 
+MOST_STEPS = 1_000_000  # of the optimizer: about a minute on the smallest networks
+
 Found = dict[str, tuple[Check, ...]]
 
 
@@ -63,8 +65,8 @@ def derive(
 
 def check_options(steps: int, digits: int) -> None:
     """Raise ProblemError for an option out of range."""
-    if steps < 1:
-        raise ProblemError(f"steps must be at least 1, not {steps}")
+    if not 1 <= steps <= MOST_STEPS:
+        raise ProblemError(f"steps must be at least 1 and at most {MOST_STEPS:,}, not {steps:,}")
     if not 2 <= digits <= 15:
         raise ProblemError(f"digits must lie between 2 and 15, not {digits}")
 

@@ -68,8 +68,8 @@ def plain(value: float, digits: int | None) -> str:
     if value == 0:
         return "0"
     whole = digits is None
-    if digits is None:
-        digits = max(1, len(f"{abs(value):.15e}".split("e")[0].replace(".", "").rstrip("0")))
+    if digits is None:  # of FINEST; the sixteenth of 0.56 is a 1
+        digits = max(1, len(f"{abs(value):.{FINEST - 1}e}".split("e")[0].replace(".", "").rstrip("0")))
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     power = int(exponent)
     if SMALL <= abs(value) < LARGE and (power < digits or whole):

@@ -72,7 +72,8 @@ def frozen(updates: list[Any]) -> list[Finding]:
     if not still:
         return []
     l = min(still, key=lambda l: updates[l])
-    text = f"the first step moves {len(still)} layers by less than float32 can hold: ‖ΔW‖/‖W‖ = {updates[l]:.2g} at {l}"
+    layers = "1 layer" if len(still) == 1 else f"{len(still)} layers"
+    text = f"the first step moves {layers} by less than float32 can hold: ‖ΔW‖/‖W‖ = {updates[l]:.2g} at {l}"
     return [Finding("frozen", text, updates[l], l)]
 
 

@@ -18,6 +18,7 @@ from backlit.diagnosis.predicted import Scales, measured_scales, scheme_scales
 from backlit.errors import ProblemError
 
 EXAMPLES = 64
+MOST_LAYERS = 10_000  # of a network of equal layers: far beyond what anyone trains
 MOST_EXAMPLES = 512  # of a problem's rows; a flow is a mean, which more would not change
 
 
@@ -103,8 +104,8 @@ def from_sizes(
     layer = {"norm": norm, "dropout": dropout}
     if skip is not None:
         layer["skip_scale"] = finite_number(skip, "skip")
-    if not isinstance(depth, int) or depth < 1:
-        raise ProblemError(f"depth must be a whole number of at least 1, not {depth!r}")
+    if not isinstance(depth, int) or not 1 <= depth <= MOST_LAYERS:
+        raise ProblemError(f"depth must be a whole number from 1 to {MOST_LAYERS}, not {depth!r}")
     layers = [
         Dense(width, activation, **layer, skip_from=None if skip is None else l)  # type: ignore[arg-type]
         for l in range(depth)

@@ -9,9 +9,12 @@ from functools import lru_cache
 from backlit.engine.dense_batches import DenseBatches
 from backlit.engine.protocol import Data, Engine, EpochResult, Recipe, State
 from backlit.engine.reference import ReferenceEngine
+from backlit.engine.sums import EpochSums
 from backlit.errors import ProblemError, near
 
-__all__ = ["Data", "DenseBatches", "Engine", "EpochResult", "Recipe", "ReferenceEngine", "State", "get_engine"]
+__all__ = [
+    "Data", "DenseBatches", "Engine", "EpochResult", "EpochSums", "Recipe", "ReferenceEngine", "State", "get_engine",
+]  # fmt: skip
 
 ENGINES = ("auto", "native", "reference")
 

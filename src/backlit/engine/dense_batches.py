@@ -30,14 +30,17 @@ class DenseBatches:
         size = min(self.batch_size, max(len(order), 1))
         at_once = max(1, rows_at_once(data.X) // size)
         whole = max(1, len(order) // size)  # a short last batch goes with the one before, so its plan is theirs
-        sums = EpochSums(state.params.net.L)
+        sums, interrupted = EpochSums(), False
         for first, last in cut(whole, at_once):
             stop_row = len(order) if last == whole else last * size
             part = data.rows(order[first * size : stop_row])
             rates = learning_rates[first : None if last == whole else last]
-            if sums.add(self.engine.run(state, part, np.arange(len(part)), rates, stop), len(part)):
+            result = self.engine.run(state, part, np.arange(len(part)), rates, stop)
+            sums.add(result)
+            interrupted = result.interrupted
+            if interrupted:
                 break
-        return sums.result()
+        return sums.result(interrupted)
 
     def predict(self, params: Parameters, statistics: Statistics, X: Any) -> Array:
         """Outputs a_L; see `protocol.Engine.predict`."""

@@ -15,7 +15,6 @@ import numpy as np
 
 from backlit.core.activations import ACTIVATIONS, get_activation
 from backlit.core.losses import LOSSES, get_loss
-from backlit.core.network import Network
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters, layout
 from backlit.engine.limited import LimitError, under_limit
@@ -107,14 +106,12 @@ class NativeEngine:
         if status in (NOT_FINITE, OUTSIDE):
             self.explain(state, data, order[batch * size : (batch + 1) * size], float(rates[batch]))
         return EpochResult(
-            loss / max(seen, 1), np.array(norms) / max(steps, 1), steps, interrupted=status == INTERRUPTED
+            loss / max(seen, 1), np.array(norms) / max(steps, 1), steps, seen, interrupted=status == INTERRUPTED
         )
 
     def explain(self, state: State, data: Data, rows: Array, rate: float) -> None:
         """Raise what the textbook raises on this batch, and name it; the state stays as it is."""
-        trial = State(
-            state.params.copy(), tuple(slot.copy() for slot in state.slots), copied(self.net, state), state.step
-        )
+        trial = state.copy()
         weight = None if data.sample_weight is None else data.sample_weight[rows]
         ReferenceEngine(self.recipe).step(trial, data.X[rows], data.Y[rows], weight, rate)
         raise Divergence(
@@ -222,15 +219,6 @@ def moments(statistics: Statistics, read_only: bool = False) -> tuple[list[Any],
         for m in (statistics.mean, statistics.variance)
     ]
     return writable[0], writable[1]
-
-
-def copied(net: Network, state: State) -> Statistics:
-    """The running moments in arrays of their own."""
-    copy = Statistics(net, state.params.theta.dtype)
-    for l, mean in enumerate(state.statistics.mean):
-        if mean is not None:
-            copy.mean[l][:], copy.variance[l][:] = mean, state.statistics.variance[l]
-    return copy
 
 
 def plan_for(module: Any, plan: Plan, alpha: float | None) -> Any:

@@ -87,6 +87,11 @@ class State:
     statistics: Statistics
     step: int = 0  # optimizer steps done
 
+    def copy(self) -> "State":
+        """The same state in arrays of its own."""
+        slots = tuple(slot.copy() for slot in self.slots)
+        return State(self.params.copy(), slots, self.statistics.copy(), self.step)
+
     @classmethod
     def start(cls, net: Network, params: Parameters, optimizer: Optimizer) -> "State":
         """A state before the first step, with vectors of its own."""
@@ -100,12 +105,14 @@ class EpochResult:
 
     loss : mean over the examples of the cost C of their batch, at the parameters before its step.
     gradient_norms : (L,) mean over the batches of ‖∂C/∂W_l‖, before clipping.  steps : batches done.
+    rows : the examples in them, without those of batches that were passed over.
     interrupted : whether `stop` ended the pass at a batch edge.
     """
 
     loss: float
     gradient_norms: Array = field(repr=False)
     steps: int
+    rows: int
     interrupted: bool = False
 
 

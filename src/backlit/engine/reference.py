@@ -39,7 +39,7 @@ class ReferenceEngine:
             grad = self.step(state, data.X[rows], data.Y[rows], weight, float(lr))
             total, seen, steps = total + grad.loss * len(rows), seen + len(rows), steps + 1
             norms += [norm(W) for W in grad.W[1:]]
-        return EpochResult(total / max(seen, 1), norms / max(steps, 1), steps, interrupted=stop())
+        return EpochResult(total / max(seen, 1), norms / max(steps, 1), steps, seen, interrupted=stop())
 
     def step(self, state: State, X: Array, Y: Array, weight: Array | None, lr: float) -> Gradients:
         """Forward, backward, clip, update."""

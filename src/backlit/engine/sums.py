@@ -4,34 +4,26 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from backlit.engine.protocol import Array, EpochResult
+from backlit.engine.protocol import EpochResult
 
 
 @dataclass
 class EpochSums:
-    """Sums over the parts of a pass, for a network of L layers."""
+    """Sums over the parts of a pass; a part counts by the rows that were learned from, not by those it was given."""
 
-    L: int
-    loss: float = 0.0  # summed over rows
-    rows: int = 0
     steps: int = 0
-    interrupted: bool = False
-    gradient_norms: Array = field(init=False)  # summed over steps
+    rows: int = 0
+    loss: float = 0.0  # summed over rows
+    gradient_norms: list[float] = field(default_factory=list)  # summed over steps
 
-    def __post_init__(self):
-        self.gradient_norms = np.zeros(self.L)
+    def add(self, part: EpochResult) -> None:
+        """Take in a part."""
+        norms = part.steps * np.asarray(part.gradient_norms, dtype=np.float64)
+        self.gradient_norms = (norms + self.gradient_norms if self.gradient_norms else norms).tolist()
+        self.steps, self.rows = self.steps + part.steps, self.rows + part.rows
+        self.loss += part.loss * part.rows
 
-    def add(self, part: EpochResult, rows: int) -> bool:
-        """Take in a part of so many rows; True where it was interrupted."""
-        if part.steps:
-            self.loss += part.loss * rows
-            self.rows += rows
-            self.steps += part.steps
-            self.gradient_norms += part.steps * np.asarray(part.gradient_norms)
-        self.interrupted = part.interrupted
-        return part.interrupted
-
-    def result(self) -> EpochResult:
+    def result(self, interrupted: bool) -> EpochResult:
         """Means over what was done."""
-        steps = max(self.steps, 1)
-        return EpochResult(self.loss / max(self.rows, 1), self.gradient_norms / steps, self.steps, self.interrupted)
+        norms = np.array(self.gradient_norms) / max(self.steps, 1)
+        return EpochResult(self.loss / max(self.rows, 1), norms, self.steps, self.rows, interrupted)

@@ -3,7 +3,6 @@
 See `backlit.estimators.parameters` for the constructor's parameters.
 """
 
-import warnings
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
@@ -29,6 +28,7 @@ from backlit.estimators.persistence import Persistence
 from backlit.estimators.scoring import check_scorer
 from backlit.estimators.stopping import Stopping
 from backlit.estimators.streaming import ChunkedFit
+from backlit.estimators.warning import warn
 from backlit.training import History
 
 Array = np.ndarray
@@ -101,10 +101,12 @@ class BaseMLP(Inspection, Persistence, ChunkedFit, BaseEstimator):
         self._validate_params()
         go_on = self.warm_start and hasattr(self, "network_")
         data = self._read(X, y, sample_weight, first=not go_on, new_targets=not go_on)
-        if not go_on:
+        if go_on:
+            self._state, self._stopping = None, None  # warm_start keeps what was learned, not the optimizer's memory
+            self._go_on_with_copies()
+        else:
             self._start(data)
         self._check_shapes(data)
-        self._state, self._stopping = None, None  # warm_start keeps what was learned, not the optimizer's memory
         if self.solver == "lbfgs":
             check_lbfgs(self, validation_data, checkpoint)
             return self._fit_lbfgs(data)
@@ -136,6 +138,8 @@ class BaseMLP(Inspection, Persistence, ChunkedFit, BaseEstimator):
         data = self._read(X, y, sample_weight, first=first, new_targets=False)  # the caller named the classes
         if first:
             self._start(data)
+        else:
+            self._go_on_with_copies()
         self._check_shapes(data)
         held_out = None if validation_data is None else self._read_validation(validation_data)
         if self.early_stopping:
@@ -239,6 +243,16 @@ class BaseMLP(Inspection, Persistence, ChunkedFit, BaseEstimator):
         self.history_ = History()
         self.t_ = 0
 
+    def _go_on_with_copies(self) -> None:
+        """Let what training writes into be copies, so that `unchanged_on_error` can put back what was there before."""
+        self.history_ = self.history_.copy()
+        self._stopping = None if self._stopping is None else self._stopping.copy()
+        if self._state is None:
+            self._params, self._statistics = self._params.copy(), self._statistics.copy()
+            return
+        self._state = self._state.copy()
+        self._params, self._statistics = self._state.params, self._state.statistics
+
     def _draw_seed(self) -> int:
         return int(self._random.randint(2**31 - 1))
 
@@ -268,7 +282,7 @@ class BaseMLP(Inspection, Persistence, ChunkedFit, BaseEstimator):
         take_moments(self._statistics, self._params, data)
         if found.status:
             message = f"lbfgs failed to converge after {self.n_iter_} iterations: {found.message}"
-            warnings.warn(message, ConvergenceWarning, stacklevel=4)
+            warn(message, ConvergenceWarning)
         return self
 
     # --- predict ---

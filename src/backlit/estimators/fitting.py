@@ -1,6 +1,5 @@
 """The stochastic fit: what the trainer is told, and scikit-learn's fitted attributes of what it gave."""
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from backlit.estimators.options import (
     schedule_of,
 )
 from backlit.estimators.scoring import score_of
+from backlit.estimators.warning import warn
 from backlit.training import Outcome, Settings
 from backlit.training import fit as train
 
@@ -30,7 +30,7 @@ def batch_size_of(estimator: Any, n: int) -> int:
 def settings_of(estimator: Any, n: int, epochs: int) -> Settings:
     """What the trainer is told, for n examples; a warning where they are fewer than a batch."""
     if estimator.batch_size != "auto" and estimator.batch_size > n:
-        warnings.warn("Got `batch_size` larger than the sample size. It is going to be clipped", stacklevel=4)
+        warn("Got `batch_size` larger than the sample size. It is going to be clipped")
     return Settings(
         epochs=epochs,
         batch_size=batch_size_of(estimator, n),
@@ -88,10 +88,10 @@ def explained(error: Divergence) -> Divergence:
 def warn_of_end(estimator: Any, stopped: str) -> None:
     """Warn where training ended before it was done."""
     if stopped == "interrupted":
-        warnings.warn("Training interrupted by user.", stacklevel=4)
+        warn("Training interrupted by user.")
     if stopped == "epochs":
         message = f"Maximum iterations ({estimator.max_iter}) reached and the optimization hasn't converged yet."
-        warnings.warn(f"Stochastic Optimizer: {message}", ConvergenceWarning, stacklevel=4)
+        warn(f"Stochastic Optimizer: {message}", ConvergenceWarning)
 
 
 def record(estimator: Any, epochs: int, n: int) -> None:

@@ -16,8 +16,8 @@ NO_NUMBERS = {"m": "spans of time", "M": "dates", "V": "records"}  # which NumPy
 def unchanged_on_error(method: Method) -> Method:
     """Make `fit` or `partial_fit` put every attribute back, and the generator, where it raises.
 
-    Divergence is no such error: training has then done what it could, and its last finite parameters are kept.  A
-    warning of the method needs a `stacklevel` of one more.
+    The method writes into no array or list that was there before (`BaseMLP._go_on_with_copies`).  Divergence is no such
+    error: training has then done what it could, and its last finite parameters are kept.
     """
 
     @wraps(method)

@@ -109,7 +109,7 @@ def plain_mapping(record: dict[str, Any], key: str) -> dict[str, Any]:
 def install(estimator: Any, model: Model) -> None:
     """Put a model's network and arrays into an estimator, as `fit` would leave them."""
     estimator.network_, estimator._params, estimator._statistics = model.net, model.params, model.statistics
-    estimator._state, estimator.history_, estimator.t_ = None, History(), 0
+    estimator._state, estimator._stopping, estimator.history_, estimator.t_ = None, None, History(), 0
     estimator.n_features_in_ = model.net.inputs
     try:
         estimator._random = check_random_state(estimator.random_state)

@@ -5,7 +5,7 @@ an example that comes again is held out again and none is both learned from and 
 examples, at most SAMPLE of them: those whose numbers are smallest, which is a uniform sample of all that have come.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,10 @@ class Stopping:
     def start(cls, settings: Settings, fraction: float, seed: int) -> "Stopping":
         """Before the first call."""
         return cls(seed, fraction, Watch(settings))
+
+    def copy(self) -> "Stopping":
+        """The same memory, in which `split` and `see` change nothing here."""
+        return replace(self, watch=replace(self.watch))
 
     def split(self, data: Data) -> Data:
         """Take the held-out part of a call's examples into the sample; give what is left to learn from."""

@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from backlit.errors import ProblemError
+from backlit.estimators.guard import unchanged_on_error
 
 Chunks = Iterable[Any] | Callable[[], Iterable[Any]]
 
@@ -18,6 +19,7 @@ class ChunkedFit:
     n_iter_no_change: int
     partial_fit: Callable[..., Any]
 
+    @unchanged_on_error
     def fit_chunks(self, chunks: Chunks, *, classes: Any = None) -> Self:
         """Train anew on chunks (X, y) or (X, y, sample_weight); no two of them need to be in memory at a time.
 

@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -65,6 +65,30 @@ def check_folder(path: str | os.PathLike[str] | None) -> None:
         raise BacklitError(f"{path}: the folder {final.parent} does not exist: make it, or write elsewhere")
     if not os.access(final.parent, os.W_OK):
         raise BacklitError(f"{path}: writing in the folder {final.parent} is not allowed: write elsewhere")
+
+
+def check_outputs(*outputs: str | os.PathLike[str] | None, inputs: Iterable[object] = ()) -> None:
+    """`check_folder` of each output, and BacklitError where one would take the place of an input or of another output.
+
+    inputs : what is read; what is no path, such as a table in memory, is passed over.
+
+    >>> check_outputs("model.safetensors", "report.html", inputs=["table.csv", None])
+    >>> check_outputs("table.csv", inputs=["./table.csv"])
+    Traceback (most recent call last):
+    backlit.errors.BacklitError: table.csv: would take the place of a file that is read: write to another name
+    """
+    read = {os.path.realpath(path) for path in inputs if isinstance(path, str | os.PathLike)}
+    written: set[str] = set()
+    for output in outputs:
+        if output is None:
+            continue
+        check_folder(output)
+        final = os.path.realpath(output)
+        if final in read:
+            raise BacklitError(f"{output}: would take the place of a file that is read: write to another name")
+        if final in written and not (os.path.exists(final) and not os.path.isfile(final)):  # a device holds both
+            raise BacklitError(f"{output}: is named for two outputs: give each a name of its own")
+        written.add(final)
 
 
 def _fault(error: OSError, folder: Path) -> str:

@@ -6,6 +6,7 @@ outputs mean, and how it was trained.
 """
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,8 @@ def read_file(path: Path) -> tuple[dict[str, np.ndarray], str]:
     """The arrays and the description, checked by safetensors to lie within the file."""
     from safetensors import SafetensorError, safe_open
 
+    if os.path.isdir(path):  # safe_open says "no such device"
+        raise ModelError(f"{path}: is a folder: give a model file")
     try:
         with safe_open(str(path), framework="numpy") as file:
             metadata = file.metadata() or {}
@@ -117,8 +120,6 @@ def read_file(path: Path) -> tuple[dict[str, np.ndarray], str]:
             return {name: file.get_tensor(name) for name in file.keys()}, metadata["backlit"]  # noqa: SIM118  safe_open is no mapping
     except FileNotFoundError:
         raise ModelError(f"{path}: no such file: check the name and the folder") from None
-    except IsADirectoryError:
-        raise ModelError(f"{path}: is a folder: give a model file") from None
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from None
     except (SafetensorError, TypeError, KeyError) as error:

@@ -43,7 +43,7 @@ def flow_plot(diagnosis: Any) -> str:
     def draw(axes: Any) -> None:
         draw_compared(axes, list(range(1, L + 1)), measured, predicted, bands)
         axes.axhline(1, color=INK, linewidth=0.8, linestyle=":")
-        axes.set_ylabel("E‖δ_l‖² / E‖δ_L‖²")
+        axes.set_ylabel("E‖δ$_l$‖² / E‖δ$_L$‖²")
 
     return svg(draw, "Length of the gradient by layer, measured against predicted", width=6.4, height=3.4)
 
@@ -55,7 +55,7 @@ def length_plot(diagnosis: Any) -> str:
     def draw(axes: Any) -> None:
         q = [flow.layers[l].q for l in range(1, L + 1)]
         draw_compared(axes, list(range(1, L + 1)), q, theory.q[1:], theory.q_band[1:])
-        axes.set_ylabel("q_l = mean of z²")
+        axes.set_ylabel("q$_l$ = mean of z²")
 
     return svg(draw, "Length of z by layer, measured against predicted", width=6.4, height=3.4)
 
@@ -73,7 +73,7 @@ def remedy_plot(diagnosis: Any) -> str:
         axes.set_xscale("log")
         axes.set_yticks(at, [r[0] for r in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
-        axes.set_xlabel("E‖δ_1‖² / E‖δ_L‖²; 1 is best")
+        axes.set_xlabel("E‖δ$_1$‖² / E‖δ$_L$‖²; 1 is best")
         axes.legend(fontsize=8, loc="best")
 
     return svg(draw, "Remedies by gradient ratio", width=6.4, height=1.2 + 0.26 * len(rows))

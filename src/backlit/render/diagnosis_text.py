@@ -5,7 +5,9 @@ from typing import Any
 
 COLORS = {"healthy": "green", "vanishing": "red", "exploding": "red"}
 MOST_ROWS = 24
-WIDE = 100  # columns of a terminal that has room for bars
+WIDE = 110  # columns of a terminal that has room for four digits and bars
+HEADINGS = ("l", "q", "predicted", "ratio", "predicted", "weight", "derivative", "dead", "saturated")
+BRIEF = ("l", "q", "pred.", "ratio", "pred.", "weight", "deriv.", "dead", "sat.")
 
 
 def show_diagnosis(diagnosis: Any) -> None:
@@ -15,24 +17,35 @@ def show_diagnosis(diagnosis: Any) -> None:
     console = Console()
     color = COLORS[diagnosis.verdict]
     console.print(f"[bold]{diagnosis.subject.name}[/bold]: [bold {color}]{diagnosis.verdict}[/]", highlight=False)
-    for finding in diagnosis.findings:
-        console.print(f"  • {finding.message}", highlight=False)
-    console.print(f"\nTheory of layer {diagnosis.layer} repeated: {theory_line(diagnosis.theory)}", highlight=False)
-    console.print(layer_table(diagnosis, bars=console.width >= WIDE))
-    console.print(f"Jacobian ∂a_L/∂a_0: {spectrum_line(diagnosis.spectrum)}\n", highlight=False)
+    console.print(finding_list(diagnosis))
+    console.print(f"\nTheory of layer {diagnosis.layer} repeated: {theory_line(diagnosis.theory)}\n", highlight=False)
+    console.print("By layer: q = E z², ratio = E‖δ_l‖²/E‖δ_{l+1}‖² = weight × derivative term", highlight=False)
+    console.print(layer_table(diagnosis, wide=console.width >= WIDE))
+    console.print(f"\nJacobian ∂a_L/∂a_0: {spectrum_line(diagnosis.spectrum)}\n", highlight=False)
     if diagnosis.remedies:
+        console.print(remedy_title(diagnosis), highlight=False)
         console.print(remedy_table(diagnosis))
 
 
-def number(value: float | None) -> str:
-    """Four significant digits; a dash for what is not defined.
+def finding_list(diagnosis: Any) -> Any:
+    """The findings, one a bullet; what a line has no room for goes on below its text."""
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 1))
+    for finding in diagnosis.findings:
+        grid.add_row("  •", finding.message)
+    return grid
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """Four significant digits, or as many as told; a dash for what is not defined.
 
     >>> number(0.123456), number(None), number(float("inf"))
     ('0.1235', '–', '∞')
     """
     if value is None or math.isnan(value):
         return "–"
-    return f"{value:.4g}".replace("inf", "∞")
+    return f"{value:.{digits}g}".replace("inf", "∞")
 
 
 def theory_rows(theory: Any) -> list[tuple[str, str]]:
@@ -83,14 +96,14 @@ def shown_rows(L: int) -> list[int]:
     return [round(1 + k * step) for k in range(min(L, MOST_ROWS))]
 
 
-def layer_table(diagnosis: Any, *, bars: bool) -> Any:
-    """Measured beside predicted, layer by layer."""
+def layer_table(diagnosis: Any, *, wide: bool) -> Any:
+    """Measured beside predicted, layer by layer; 80 columns hold three digits of each, more have room for bars."""
     from rich.table import Table
 
-    table = Table(title="Flow: q is the mean of z², ratio is E‖δ_l‖²/E‖δ_{l+1}‖² = weight term × derivative term")
-    for heading in ("l", "q", "predicted", "ratio", "predicted", "weight", "derivative", "dead", "saturated"):
-        table.add_column(heading, justify="right")
-    if bars:
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for heading in HEADINGS if wide else BRIEF:
+        table.add_column(heading, justify="right", no_wrap=True)
+    if wide:
         table.add_column("‖δ‖²", justify="left", no_wrap=True)
     deltas = [layer.delta for layer in diagnosis.measured.layers[1:] if 0 < layer.delta < math.inf]
     low, high = min(deltas, default=1.0) / 2, max(deltas, default=1.0)
@@ -98,9 +111,16 @@ def layer_table(diagnosis: Any, *, bars: bool) -> Any:
     for l in shown_rows(diagnosis.measured.L):
         row = diagnosis.row(l)
         shares = (f"{row['dead_fraction']:.0%}", f"{row['saturated_fraction']:.0%}")
-        cells = [str(l), *(number(row[name]) for name in (*names, "derivative_term")), *shares]
-        table.add_row(*cells, *((bar(row["delta_norm"] ** 2, low, high),) if bars else ()))
+        cells = [str(l), *(number(row[name], 4 if wide else 3) for name in (*names, "derivative_term")), *shares]
+        table.add_row(*cells, *((bar(row["delta_norm"] ** 2, low, high),) if wide else ()))
     return table
+
+
+def remedy_title(diagnosis: Any) -> str:
+    """What the remedies are ranked by."""
+    if diagnosis.trial is not None:
+        return "Remedies by the loss that a short training leaves, best first"
+    return "Remedies by E‖δ_1‖²/E‖δ_L‖² (--train N ranks by a training's loss), best first"
 
 
 def remedy_table(diagnosis: Any) -> Any:
@@ -108,10 +128,7 @@ def remedy_table(diagnosis: Any) -> Any:
     from rich.table import Table
 
     trained = diagnosis.trial is not None
-    by = (
-        "the loss that a short training leaves" if trained else "E‖δ_1‖²/E‖δ_L‖² (--train N ranks by a training's loss)"
-    )
-    table = Table(title=f"Remedies by {by}, best first")
+    table = Table(box=None, header_style="dim", pad_edge=False)
     table.add_column("remedy")
     for heading in ("predicted", "measured", *(("loss left",) if trained else ())):
         table.add_column(heading, justify="right")

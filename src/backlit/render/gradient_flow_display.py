@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from backlit.core.parameters import Parameters
-from backlit.diagnosis.subject import Subject
+from backlit.diagnosis.subject import MOST_EXAMPLES, Subject
 from backlit.errors import ProblemError
 
 
@@ -31,15 +31,21 @@ class GradientFlowDisplay:
 
     @classmethod
     def from_estimator(cls, estimator: Any, X: Any, y: Any = None, *, ax: Any = None) -> "GradientFlowDisplay":
-        """From a fitted MLPClassifier or MLPRegressor at rows X (m, n_0), with random targets where y is None.
+        """From a fitted MLPClassifier or MLPRegressor at X and y as its `fit` takes them; random targets without y.
 
-        y : as the network takes it, (m, n_L) or class indices.  Raises ProblemError for an estimator without a network.
+        At most MOST_EXAMPLES rows are measured.  Raises ProblemError for an estimator without a network.
         """
         params = getattr(estimator, "_params", None)
         if not isinstance(params, Parameters):
             raise ProblemError("this estimator has no network yet: fit an MLPClassifier or MLPRegressor of Backlit's")
-        flow = Subject(params.net, "estimator", None, params.astype("float64"), np.asarray(X, dtype=float), y).flow(0)
-        return cls(epochs=[int(getattr(estimator, "n_iter_", 0))], ratios=[shares(flow)]).plot(ax=ax)
+        if y is None:
+            rows = dense(X)
+        else:
+            data = estimator._read(X, y, None, first=False, new_targets=False)
+            rows, y = dense(data.X), data.Y.astype(float)
+        flow = Subject(params.net, "estimator", None, params.astype("float64"), rows, y).flow(0)
+        epochs = len(estimator.history_) or int(getattr(estimator, "n_iter_", 0))
+        return cls(epochs=[epochs], ratios=[shares(flow)]).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> "GradientFlowDisplay":
         """Draw on `ax`, or on a new figure."""
@@ -58,6 +64,11 @@ class GradientFlowDisplay:
             ax.legend()
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def dense(X: Any) -> np.ndarray:
+    """The rows that are measured, as numbers (m, n_0), of an array, a data frame or a sparse matrix."""
+    return np.asarray(X.tocsr()[:MOST_EXAMPLES].toarray() if hasattr(X, "tocsr") else X, dtype=float)
 
 
 def shares(flow: Any) -> list[float]:

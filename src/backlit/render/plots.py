@@ -82,8 +82,15 @@ def curves(
             axes.plot(range(1, len(values) + 1), values, label=name, linewidth=1.6, marker=marker, **style)
         if mark is not None:
             axes.axvline(mark[0], color=INK, linewidth=0.8, linestyle=":")
-            axes.annotate(mark[1], (mark[0], 1), xycoords=("data", "axes fraction"), xytext=(3, -10),
-                          textcoords="offset points", fontsize=8)  # fmt: skip
+            axes.annotate(
+                mark[1],
+                (mark[0], 1),
+                xycoords=("data", "axes fraction"),
+                xytext=(0, 3),
+                ha="center",
+                textcoords="offset points",
+                fontsize=8,
+            )  # fmt: skip  above the frame, where no legend is
         if log:
             axes.set_yscale("log")
         axes.set_xlabel(xlabel)

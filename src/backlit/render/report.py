@@ -40,6 +40,7 @@ def render_report(result: Any) -> str:
         matrix=confusion(result) if result.task == "classification" else None,
         layers=layers(result.model),
         columns=result.model.encoder.summary(),
+        seconds=duration(result.seconds),
         stopped=STOPPED[result.history.stopped],
         optimizer=settings_of(result.settings.optimizer.to_dict()),
         schedule=settings_of(result.settings.schedule.to_dict()),
@@ -51,6 +52,15 @@ def render_report(result: Any) -> str:
 def number(value: float | None) -> str:
     """Four significant digits, or a dash for what is undefined."""
     return "–" if value is None else f"{value:.4g}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds with a tenth; below 1, two significant digits.
+
+    >>> duration(83.456), duration(0.0312)
+    ('83.5', '0.031')
+    """
+    return f"{seconds:.1f}" if seconds >= 1 else f"{seconds:.2g}"
 
 
 def settings_of(described: dict[str, Any]) -> str:

@@ -50,7 +50,8 @@ def train_streamed(
     if not buffer_mb > 0:
         raise ProblemError(f"buffer_mb is {buffer_mb}: give a size above 0, 64 unless told")
     table = ParquetTable.open(path)
-    say(progress, f"{path}: {len(table):,} rows in {len(table.files)} Parquet files, streamed from the disk")
+    files = f"{len(table.files)} Parquet file{'' if len(table.files) == 1 else 's'}"
+    say(progress, f"{path}: {len(table):,} rows in {files}, streamed from the disk")
     budget = int(buffer_mb * MEGABYTE)
     parts = Parts(settings.seed, test_size, validation_share(table, test_size, budget))
     with show_passes("survey", progress) as show:
@@ -162,7 +163,8 @@ def notes_on(found: Survey, stream: TableStream, scores: dict[str, Scores]) -> l
     shuffled = (
         f"shuffled in {buffers} buffers of up to {stream.buffer_rows:,} rows" if buffers > 1 else "shuffled whole"
     )
-    notes = [f"streamed: {len(found.table):,} rows of {len(found.table.files)} files, {shuffled} in each epoch"]
+    files = f"{len(found.table.files)} file{'' if len(found.table.files) == 1 else 's'}"
+    notes = [f"streamed: {len(found.table):,} rows of {files}, {shuffled} in each epoch"]
     large = [name for name, each in scores.items() if each.n > SAMPLE]
     if large and found.codec.task == "classification":
         notes.append(f"ROC AUC of {' and '.join(large)} rows from a random sample of about {SAMPLE:,}")

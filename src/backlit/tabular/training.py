@@ -12,7 +12,7 @@ from backlit.core.initializers import checked_seed
 from backlit.core.targets import as_targets
 from backlit.engine import Data
 from backlit.errors import ProblemError, TableError
-from backlit.io.atomic import atomic_write, check_folder
+from backlit.io.atomic import atomic_write, check_outputs
 from backlit.io.models import Model, save_model
 from backlit.io.tables import TableEncoder, Target, read_table, read_target, split
 from backlit.optim import get_optimizer, get_schedule
@@ -85,8 +85,7 @@ def train(
     ('classification', 30, True)
     """
     seed = checked_seed(seed)
-    for path in (out, report):
-        check_folder(path)
+    check_outputs(out, report, inputs=(table,))
     settings = Settings(
         epochs=epochs,
         batch_size=batch_size,

@@ -51,7 +51,8 @@ def run_block(
         rows = order[(first - start) * size : (last - start) * size]
         result = run.engine.run(run.state, data, rows, rates[first:last], stop)
         done = min(result.steps, last - first) if result.interrupted else last - first
-        run.position.add(result, done, min(done * size, len(rows)))
+        run.position.add(result)
+        run.position.batches += done
         show(run.position.batches / run.n_batches)
         if result.interrupted:
             return True

@@ -13,6 +13,7 @@
 
 import logging
 import time
+import weakref
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,21 +57,35 @@ class GradientFlow:
     every : epochs between two measurements; None measures after the first epoch and from then on whenever all that was
     spent on it stays within `share` of the run's time.  rows : examples that it looks at, the first of the data.
     warn : log each verdict other than healthy to "backlit", once.
-    records : what was measured, oldest first.  verdict : the last one, None before the first.
+    records : what was measured, oldest first; a training that begins anew begins them anew.  verdict : the last one,
+    None before the first.
+    A copy or pickle holds the records and none of the data; scikit-learn's `clone` gives one without records.
     """
 
     def __init__(self, *, every: int | None = None, share: float = 0.03, rows: int = 64, warn: bool = True):
         self.every = None if every is None else positive_integer(every, "every")
         self.share = finite_number(share, "share", low=0.0, high=1.0)
         self.rows, self.warn = positive_integer(rows, "rows"), warn
+        self.sample: Data | None = None
+        self.sample_of: weakref.ref[Data | Stream] | None = None  # the data belong to the training
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, without records."""
         self.records: list[FlowRecord] = []
         self.warned: set[str] = set()
         self.spent = 0.0
-        self.sample: Data | None = None
-        self.sample_of: Data | Stream | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "sample": None, "sample_of": None}
+
+    def __sklearn_clone__(self) -> "GradientFlow":
+        return GradientFlow(every=self.every, share=self.share, rows=self.rows, warn=self.warn)
 
     def __call__(self, run: Run) -> None:
         """Measure, where it is time to."""
+        if self.records and len(run.history) <= self.records[-1].epoch:  # another training's
+            self.forget()
         if self.is_due(run):
             started = time.perf_counter()
             record = self.measure(run, started)
@@ -94,8 +109,8 @@ class GradientFlow:
     def measure(self, run: Run, started: float) -> FlowRecord:
         """One pass of the textbook's on the first rows, in float64, so that what float32 loses is still seen."""
         net = run.net
-        if self.sample is None or self.sample_of is not run.data:
-            self.sample, self.sample_of = first_rows(run.data, self.rows), run.data
+        if self.sample is None or self.sample_of is None or self.sample_of() is not run.data:
+            self.sample, self.sample_of = first_rows(run.data, self.rows), weakref.ref(run.data)
         sample = self.sample
         params = Parameters(net, run.state.params.theta.astype(np.float64))
         weight = sample.sample_weight

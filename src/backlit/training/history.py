@@ -1,7 +1,7 @@
 """What happened: one record an epoch."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 
@@ -29,6 +29,10 @@ class History:
     epochs: list[Epoch] = field(default_factory=list)
     best_epoch: int | None = None
     stopped: str = ""
+
+    def copy(self) -> "History":
+        """The same epochs in a list of its own."""
+        return replace(self, epochs=list(self.epochs))
 
     def __len__(self) -> int:
         return len(self.epochs)

@@ -34,7 +34,7 @@ class Parts:
     """Which part of a split each row is in: a function of its number and the seed.
 
     >>> Parts(seed=0, test_size=0.25, validation=0.25).of(0, 8)
-    array([2, 1, 0, 0, 2, 1, 1, 0])
+    array([2, 1, 2, 0, 0, 0, 0, 0])
     """
 
     seed: int

@@ -37,6 +37,14 @@ class Grade:
     network_cut: bool
     result: CheckResult | None = None
 
+    def line(self) -> str:
+        """What a person reads while the others run: the outcome, and the first thing that is wrong."""
+        where = self.first_wrong and f"{self.first_wrong} ({self.equation})" if self.equation else self.first_wrong
+        why = ": ".join(part for part in (where, self.bug) if part)
+        said = "; ".join(part for part in (why, self.error) if part)
+        line = f"{self.file}: {self.verdict} {self.points:g}/{self.out_of:g}" + (f", {said}" if said else "")
+        return "".join(c if c.isprintable() else "?" for c in line)  # an error's text is the submission's own
+
     def row(self) -> dict[str, Any]:
         """Plain values, a row of the table."""
         return {name: getattr(self, name) for name in COLUMNS}
@@ -56,7 +64,8 @@ def grade(files: Sequence[str | Path], rubric: Rubric) -> Iterator[Grade]:
     """Grade submissions one after the other, each in its own process; yields as they are done."""
     for file in files:  # before any is run
         if not Path(file).is_file():
-            raise ProblemError(f"{file}: cannot be read: no such file")
+            found = "it is a folder; name its files, as FOLDER/*.py" if Path(file).is_dir() else "no such file"
+            raise ProblemError(f"{file}: cannot be read: {found}")
     inputs = [inputs_of(view) for view in rubric.views]
     for file in files:
         run = run_submission(Path(file), rubric.function, inputs, seconds=rubric.seconds, memory_mb=rubric.memory_mb)

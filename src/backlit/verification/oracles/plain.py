@@ -17,8 +17,8 @@ Array = Any  # an ndarray of any float type, or a Var of the tape
 
 
 def sigmoid(u: Array) -> Array:
-    """½ (1 + tanh(u/2)): neither end overflows."""
-    return 0.5 * (1 + np.tanh(0.5 * u))
+    """e^{−ln(1 + e^{−u})}: neither end overflows, and small values keep their digits."""
+    return np.exp(-softplus(-u))
 
 
 def softplus(u: Array) -> Array:
@@ -33,6 +33,15 @@ def erf(x: Array) -> Array:
         term = term * (x * x) * (2.0 / (2 * k + 1))
         total = total + term
     return (2 / np.sqrt(np.longdouble(np.pi)).astype(float)) * np.exp(-x * x) * total
+
+
+def erfc(x: Array) -> Array:
+    """1 − erf x, and where that cancels e^{−x²}/√π over the continued fraction x + (1/2)/(x + (2/2)/(x + …))."""
+    far = np.maximum(x, 1.5)
+    tail = 0 * far
+    for k in range(200, 0, -1):
+        tail = (0.5 * k) / (far + tail)
+    return np.where(x > 1.5, np.exp(-far * far) / (np.sqrt(np.pi) * (far + tail)), 1 - erf(np.minimum(x, 1.5)))
 
 
 def elu(u: Array, alpha: float = 1.0) -> Array:
@@ -50,7 +59,7 @@ ACTIVATIONS: dict[str, Callable[..., Array]] = {
     "leaky_relu": lambda u, alpha=0.01: np.where(u > 0, u, alpha * u),
     "elu": elu,
     "selu": lambda u: SELU[0] * elu(u, SELU[1]),
-    "gelu": lambda u: u * 0.5 * (1 + erf(u / np.sqrt(2))),
+    "gelu": lambda u: u * 0.5 * erfc(-u / np.sqrt(2)),
     "silu": lambda u: u * sigmoid(u),
     "softplus": softplus,
     "mish": lambda u: u * np.tanh(softplus(u)),
