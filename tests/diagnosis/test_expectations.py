@@ -94,7 +94,7 @@ def pair_by_quad(phi, q, c, f):
 
 
 @pytest.mark.parametrize("phi", PHI, ids=lambda phi: f"{phi.name}{phi.parameters.get('alpha', '')}")
-@pytest.mark.parametrize(("q", "c"), [(1e-3, 0.5), (1.0, 0.97), (14.0, -0.6), (1e2, 0.2)])
+@pytest.mark.parametrize(("q", "c"), [(1e-3, 0.5), (1.0, 0.97), (1e2, -0.6)])
 def test_pair_expectations_are_those_of_adaptive_quadrature(phi, q, c):
     """E φ(u₁)φ(u₂) and E φ'(u₁)φ'(u₂), relative to E φ² and E φ'²: the pair may cancel to 0."""
     q = min(q, max(SHORT.get(phi.name, LENGTHS)))

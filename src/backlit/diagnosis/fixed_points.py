@@ -12,13 +12,17 @@ Sources: Poole et al. 2016; Schoenholz et al. 2017; batch norm Yang et al. 2019;
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from backlit.core.activations import Activation
-from backlit.diagnosis.expectations import growth, mean, overlap, second_moment, slope_moment, slope_overlap
+from backlit.diagnosis.correlations import Approach, Deep, depth_scale, grown
+from backlit.diagnosis.expectations import growth, mean, second_moment, slope_moment
 
 SMALLEST, LARGEST = 1e-12, 1e12  # a length outside has collapsed to 0, or grows without end
+SLOW = 0.01  # growth a layer, after a thousand, of a length that grows as a power of depth
 STRIDE, LONGEST_STRIDE = 1.1, 2.0  # how far the search for a fixed point goes at once: it starts carefully
 MARGINAL = 1e-12
+NO_PAIR = Approach(None, 1.0, "none")  # lengths vanish or overflow, and correlations have no meaning
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,10 @@ class FixedPoint:
     """What depth does; a number is None where the theory has none.
 
     q_star : the length that z settles at (None: it never does).  chi_1 : E‖δ_l‖²/E‖δ_{l+1}‖² there.
-    c_star : the correlation of two inputs deep down.  xi_q, xi_c, xi_grad : layers in which a deviation of q, of c, and
-    ‖δ‖² change by e (infinite at criticality).  divergence_rate : q_{l+1}/q_l of a length that does not settle.
+    c_star : the correlation of two inputs' z deep down, and c_approach how it is come to: "exponential" (e each ξ_c
+    layers), "polynomial" (ξ_c infinite) or "kept" (every correlation stays as it is; no c*).  xi_q, xi_c, xi_grad :
+    layers in which a deviation of q, of c, and ‖δ‖² change by e (infinite at criticality).
+    divergence_rate : q_{l+1}/q_l of a length that does not settle.
     """
 
     q_star: float | None
@@ -59,10 +65,19 @@ class FixedPoint:
     xi_c: float | None
     xi_grad: float
     divergence_rate: float | None = None
+    c_approach: str | None = None
 
     def to_dict(self) -> dict[str, float | None]:
         """CONTRACT's names."""
         return dict(vars(self))
+
+
+def pair_fields(found: Approach) -> dict[str, Any]:
+    """An approach in FixedPoint's names."""
+    if found.kind == "none":
+        return {"c_star": None, "xi_c": None, "c_approach": None}
+    xi = {"kept": None, "polynomial": math.inf}.get(found.kind, depth_scale(found.slope))
+    return {"c_star": found.c_star, "xi_c": xi, "c_approach": found.kind}
 
 
 def fixed_point(kind: Kind, q_start: float | None = None) -> FixedPoint:
@@ -75,11 +90,16 @@ def fixed_point(kind: Kind, q_start: float | None = None) -> FixedPoint:
     if q is None:
         rate = kind.length(LARGEST) / LARGEST
         chi = kind.sigma_w2 * slope_moment(kind.phi, LARGEST) / kind.keep
-        return FixedPoint(None, chi, None, None, None, scale(chi), rate)
+        pair = NO_PAIR
+        if math.isfinite(rate):
+            below = (LARGEST - kind.sigma_b2) / kind.sigma_w2
+            above = second_moment(kind.phi, LARGEST) / kind.keep
+            drops = kind.dropout > 0
+            pair = Deep(kind.phi, kind.sigma_w2, kind.sigma_b2, LARGEST, LARGEST, below, above, drops=drops).approach()
+        return FixedPoint(None, chi, xi_q=None, xi_grad=scale(chi), divergence_rate=rate, **pair_fields(pair))
     chi = kind.sigma_w2 * slope_moment(kind.phi, q) / kind.keep
     xi_q = depth_scale(kind.sigma_w2 * growth(kind.phi, q) / kind.keep)
-    c, chi_c = correlation(kind, q, chi)
-    return FixedPoint(q, chi, c, xi_q, depth_scale(chi_c), scale(chi))
+    return FixedPoint(q, chi, xi_q=xi_q, xi_grad=scale(chi), **pair_fields(correlation(kind, q, q)))
 
 
 def settle(step: Callable[[float], float], start: float) -> float | None:
@@ -105,26 +125,12 @@ def settle(step: Callable[[float], float], start: float) -> float | None:
     return None if upward else 0.0
 
 
-def correlation(kind: Kind, q: float, chi: float) -> tuple[float | None, float]:
-    """c* and the slope of the correlation map there, σ_w² E φ'(u₁)φ'(u₂)."""
-    slope_1 = kind.sigma_w2 * slope_moment(kind.phi, q)
-    if q == 0:
-        return None, chi
-    if slope_1 <= 1 + 1e-9 and not kind.dropout:
-        return 1.0, slope_1
-
-    def excess(c: float) -> float:
-        return (kind.sigma_w2 * overlap(kind.phi, q, c * q) + kind.sigma_b2) / q - c
-
-    if excess(0.0) <= MARGINAL:  # an odd φ without bias keeps right angles
-        c = 0.0
-    elif excess(high := 1 - 1e-9 if not kind.dropout else 1.0) >= 0:
-        c = 1.0
-    else:
-        from scipy.optimize import brentq
-
-        c = float(brentq(excess, 0.0, high, xtol=1e-14))
-    return c, kind.sigma_w2 * slope_overlap(kind.phi, q, c * q)
+def correlation(kind: Kind, q: float, u: float) -> Approach:
+    """c* and its approach where z has variance q and φ's argument u, without skip."""
+    square = (q - kind.sigma_b2) / kind.sigma_w2 if kind.sigma_w2 else 0.0
+    if q == 0 or square <= 0 or not math.isfinite(q):
+        return NO_PAIR
+    return Deep(kind.phi, kind.sigma_w2, kind.sigma_b2, q, u, square, square, drops=kind.dropout > 0).approach()
 
 
 def normalized(kind: Kind) -> FixedPoint:
@@ -139,7 +145,19 @@ def normalized(kind: Kind) -> FixedPoint:
     u = unit(kind, q)
     spread = norm_variance(kind, q, u)
     chi = kind.sigma_w2 * slope_moment(kind.phi, u) / kind.keep / (spread + kind.eps)
-    return FixedPoint(q, chi, 0.0 if kind.norm == "batch" else None, 0.0, None, scale(chi))
+    pair = centered(kind, q, mean(kind.phi, u) ** 2, u, spread) if kind.norm == "batch" else correlation(kind, q, u)
+    return FixedPoint(q, chi, xi_q=0.0, xi_grad=scale(chi), **pair_fields(pair))
+
+
+def centered(kind: Kind, q: float, level2: float, u: float, spread: float) -> Approach:
+    """Under batch norm u₁ and u₂ are uncorrelated: z's share (σ_w² (E a)² + σ_b²)/q.  A pair's own deviation from it
+    goes on with s² + σ_w² (E φ')²/(v + ε), which is at most 1 without skip: (E φ')² ≤ Var φ.
+    """
+    if q <= 0 or not math.isfinite(q):
+        return NO_PAIR
+    slope = kind.sigma_w2 * slope_moment(kind.phi, u, 1) ** 2 / (spread + kind.eps) + (kind.skip or 0.0) ** 2
+    how = "exponential" if slope < 1 - 10 * kind.eps else "polynomial" if slope <= 1 + MARGINAL else "none"
+    return Approach((kind.sigma_w2 * level2 + kind.sigma_b2) / q, 1.0 if how == "polynomial" else slope, how)
 
 
 def norm_variance(kind: Kind, q: float, u: float) -> float:
@@ -155,34 +173,71 @@ def unit(kind: Kind, q: float) -> float:
     return variance / (variance + kind.eps)
 
 
+@dataclass(frozen=True)
+class Block:
+    """One layer with a skip: E a² and E a below and above it, z's and u's variance, what the norm divides by, E φ."""
+
+    below: float
+    level: float
+    above: float
+    level_above: float
+    q: float
+    u: float
+    spread: float
+    mean: float
+
+
+def block(kind: Kind, square: float, level: float) -> Block:
+    """a = φ(u) + s a_below: E a² gains E φ² and 2 s E φ E a."""
+    assert kind.skip is not None
+    q, s = kind.sigma_w2 * square + kind.sigma_b2, kind.skip
+    spread = 1 - kind.eps
+    u = q
+    if kind.norm:
+        spread = q if kind.norm == "layer" else max(q - kind.sigma_w2 * level**2 - kind.sigma_b2, 0.0)
+        u = spread / (spread + kind.eps)
+    m = mean(kind.phi, u)
+    above = second_moment(kind.phi, u) / kind.keep + s * s * square + 2 * s * m * level
+    return Block(square, level, above, m + s * level, q, u, spread, m)
+
+
 def residual(kind: Kind, depth: int = 1000) -> FixedPoint:
     """a_l = φ(u_l) + s a_{l−1}: q grows layer by layer; χ = s² + σ_w² E φ'² at the length that `depth` layers reach."""
     assert kind.skip is not None
-    s, square, level, rate, chi = kind.skip, 1.0, 0.0, 1.0, 1.0
+    square, level, chi, rate, at = 1.0, 0.0, 1.0, 1.0, None
     for _ in range(depth):
-        q = kind.sigma_w2 * square + kind.sigma_b2
-        if not SMALLEST < q < LARGEST:
+        if not SMALLEST < kind.sigma_w2 * square + kind.sigma_b2 < LARGEST:
             break
-        u, factor = q, 1.0
-        if kind.norm:
-            spread = q if kind.norm == "layer" else max(q - kind.sigma_w2 * level**2 - kind.sigma_b2, 0.0)
-            u, factor = spread / (spread + kind.eps), 1 / (spread + kind.eps)
-        m = mean(kind.phi, u)
-        following = second_moment(kind.phi, u) / kind.keep + s * s * square + 2 * s * m * level
-        chi = s * s + kind.sigma_w2 * slope_moment(kind.phi, u) / kind.keep * factor
-        rate, square, level = following / square, following, m + s * level
+        at = block(kind, square, level)
+        rate, square, level = at.above / square, at.above, at.level_above
         if math.isclose(rate, 1.0, rel_tol=1e-13):
-            return FixedPoint(kind.sigma_w2 * square + kind.sigma_b2, chi, None, None, None, scale(chi))
-    return FixedPoint(None, chi, None, None, None, scale(chi), rate)
+            break
+    if at is None:
+        return FixedPoint(None, chi, None, None, None, scale(chi), rate)
+    chi = kind.skip**2 + kind.sigma_w2 * slope_moment(kind.phi, at.u) / kind.keep / (at.spread + kind.eps)
+    settled = math.isclose(rate, 1.0, rel_tol=1e-13)
+    pair = pair_fields(residual_pair(kind, at, settled))
+    q_star = kind.sigma_w2 * square + kind.sigma_b2 if settled else None
+    return FixedPoint(q_star, chi, xi_q=None, xi_grad=scale(chi), divergence_rate=None if settled else rate, **pair)
 
 
-def depth_scale(factor: float) -> float | None:
-    """ξ of a deviation that each layer multiplies by `factor`: −1/ln factor; None where it does not shrink."""
-    if factor <= 0:
-        return 0.0
-    if abs(factor - 1) < 1e-9:
-        return math.inf
-    return -1 / math.log(factor) if factor < 1 else None
+def residual_pair(kind: Kind, at: Block, settled: bool) -> Approach:
+    """c* with skips: of a settled length and of one that grows by a factor a layer, the map's own; else `grown`."""
+    assert kind.skip is not None
+    if not math.isfinite(at.above):
+        return NO_PAIR
+    sums = abs(kind.skip) == 1 and at.above < (1 + SLOW) * at.below
+    if kind.norm == "batch":
+        if sums:  # what examples share grows as (l E φ)², what they do not as l
+            return Approach(1.0 if at.mean**2 > MARGINAL else 0.0, 1.0, "polynomial")
+        return centered(kind, at.q, at.level**2, at.u, at.spread)
+    if sums and not settled:
+        far = at.u if kind.norm else LARGEST
+        return grown(kind.phi, far, second_moment(kind.phi, far) / kind.keep, mean(kind.phi, far))
+    cross = 2 * kind.skip * at.mean * at.level
+    drops = kind.dropout > 0
+    pair = Deep(kind.phi, kind.sigma_w2, kind.sigma_b2, at.q, at.u, at.below, at.above, kind.skip, cross, drops)
+    return pair.approach()
 
 
 def scale(chi: float) -> float:
