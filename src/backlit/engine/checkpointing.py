@@ -216,9 +216,9 @@ def follow(links: Sequence[Link], table: Everything | Table | Smallest, limit: i
 
 def walk(links: Sequence[Link], table: Everything | Table | Smallest, limit: int) -> Iterator[Forward | Backward]:
     """The actions, from stretches that are yet to be done: (s, t, whether t is at hand, bytes on the stack below)."""
-    todo = [(0, len(links) - 1, False, 0)]
-    while todo:
-        s, t, at_hand, base = todo.pop()
+    waiting = [(0, len(links) - 1, False, 0)]
+    while waiting:
+        s, t, at_hand, base = waiting.pop()
         if s == t:
             if not at_hand:
                 yield Forward(s, s, True, base)
@@ -227,5 +227,5 @@ def walk(links: Sequence[Link], table: Everything | Table | Smallest, limit: int
         c, full = table.choose(s, t, at_hand, limit - base)
         yield Forward(s, c, full, base)
         size = links[c].full if full else links[c].out
-        todo.append((s, c, full, base + size if full else base))
-        todo.append((c + 1, t, at_hand, base + size))
+        waiting.append((s, c, full, base + size if full else base))
+        waiting.append((c + 1, t, at_hand, base + size))
