@@ -98,7 +98,8 @@ class Watch:
     )
 
     def __init__(self, path: Path):
-        self.path, self.on, self.touched = str(path), False, []  # type: ignore[var-annotated]
+        self.path, self.on = str(path), False
+        self.touched: list[str] = []
         sys.addaudithook(self.hook)
 
     def hook(self, event: str, arguments: tuple) -> None:

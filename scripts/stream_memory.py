@@ -2,8 +2,8 @@
 
 `--gb 1 2 4` are sizes of the folders.  `train` and `predict` run on each in a process of its own, whose private memory
 the kernel holds below `--limit-mb` (RLIMIT_DATA, which counts what is reserved and never touched too): a run that holds
-a larger table dies of it.  Prints peak memory for each
-size, and leaves with 1 where a run fails or the largest took more than 1.25 times the smallest.
+a larger table dies of it.  Prints peak memory for each size, and leaves with 1 where a run fails or the largest took
+more than 1.25 times the smallest.
 """
 
 import argparse

@@ -8,8 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn import neural_network
 from sklearn.base import clone
-from sklearn.datasets import load_diabetes, load_iris
-from sklearn.preprocessing import StandardScaler
+from sklearn.datasets import load_iris
 from sklearn.utils.class_weight import compute_sample_weight
 
 from backlit.estimators import MLPClassifier, MLPRegressor
@@ -17,18 +16,6 @@ from backlit.optim import AdamW, RmsProp
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 QUICK = {"hidden_layer_sizes": (12,), "learning_rate_init": 0.02, "max_iter": 60, "batch_size": 30, "random_state": 0}
-
-
-@pytest.fixture(scope="module")
-def iris():
-    X, y = load_iris(return_X_y=True)
-    return StandardScaler().fit_transform(X), y
-
-
-@pytest.fixture(scope="module")
-def diabetes():
-    X, y = load_diabetes(return_X_y=True)
-    return StandardScaler().fit_transform(X), (y - y.mean()) / y.std()
 
 
 # --- options ----------------------------------------------------------------------------------------------------------

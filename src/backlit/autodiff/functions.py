@@ -171,7 +171,7 @@ def derivative(phi: Callable[[Any], Any]) -> Callable[[Any], Any]:
                 f"φ must keep the shape, but made {graph.output.shape} from {np.shape(u)}: apply it to each number"
             )
         [slopes] = _vjp(graph, np.ones(graph.output.shape))
-        if not all(node.func is None or node.rule.elementwise for node in graph.nodes):  # type: ignore[union-attr]
+        if not all(node.func is None or node.rule.elementwise for node in graph.nodes):  # type: ignore[union-attr]  # a func has one
             probe = _probe(graph.output.shape)
             if not _close(_vjp(graph, probe)[0], probe * slopes):
                 raise AutodiffError(

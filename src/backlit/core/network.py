@@ -227,12 +227,12 @@ class Network:
         return cls(**{**described, "layers": layers})
 
 
-def whole_number(value: object, what: str) -> int:
+def whole_number(value: Any, what: str) -> int:
     """Return `value` as an int where it is a whole number; True and 2.0 are not."""
     try:
         if isinstance(value, bool | np.bool_):
             raise TypeError
-        return index(value)  # type: ignore[arg-type]
+        return index(value)
     except TypeError:
         raise ProblemError(f"{what} must be a whole number, not {value!r}") from None
 

@@ -101,15 +101,12 @@ def from_sizes(
     scheme = {"scheme": "gaussian", **sigma} if sigma else (init or "xavier_uniform")
     if (scheme if isinstance(scheme, str) else scheme["scheme"]) == "lsuv":
         raise ProblemError("init lsuv is scaled by data: give a problem file with x, or another scheme")
-    layer = {"norm": norm, "dropout": dropout}
+    layer: dict[str, Any] = {"norm": norm, "dropout": dropout}
     if skip is not None:
         layer["skip_scale"] = finite_number(skip, "skip")
     if not isinstance(depth, int) or not 1 <= depth <= MOST_LAYERS:
         raise ProblemError(f"depth must be a whole number from 1 to {MOST_LAYERS}, not {depth!r}")
-    layers = [
-        Dense(width, activation, **layer, skip_from=None if skip is None else l)  # type: ignore[arg-type]
-        for l in range(depth)
-    ]
+    layers = [Dense(width, activation, **layer, skip_from=None if skip is None else l) for l in range(depth)]
     net = Network(width, layers)
     initialize(Network(1, [Dense(1)]), scheme)  # raises for an unknown scheme
     return Subject(net, f"{depth} layers of {width} {net.layers[0].activation.name}", scheme)

@@ -13,6 +13,7 @@ from backlit.io.models import Model
 from backlit.io.tables import check_suffix
 from backlit.io.tables.folder import ParquetTable
 from backlit.io.tables.surveying import rows_at_once
+from backlit.io.tables.writing import csv_marks
 from backlit.tabular.outputs import outputs_of
 from backlit.tabular.predicting import as_table, known_model, truth_of
 from backlit.tabular.scoring import SAMPLE, Scores
@@ -91,8 +92,8 @@ def predict_streamed(model: str | Path | Model, path: str | Path, output: str | 
         if suffix == ".parquet":
             lazy.sink_parquet(temporary)
         elif suffix in (".csv", ".tsv"):
-            missing = "NA" if empty.width == 1 else ""
-            lazy.sink_csv(temporary, separator="\t" if suffix == ".tsv" else ",", null_value=missing)
+            separator, missing = csv_marks(suffix, empty.width)
+            lazy.sink_csv(temporary, separator=separator, null_value=missing)
         else:
             lazy.sink_ndjson(temporary)
     return done.result(str(output))

@@ -1,6 +1,7 @@
 """What `train` gives."""
 
 import platform
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from backlit._version import __version__
 from backlit.io.models import Model
-from backlit.training import History, Settings
+from backlit.training import History, Outcome, Settings
 from backlit.verification.directions import GradientCheck
 
 Array = np.ndarray
@@ -67,6 +68,18 @@ class TrainResult:
             "model": self.model_path,
             "report": self.report_path,
         }
+
+
+def made_by(source: str, settings: Settings, outcome: Outcome, metrics: dict[str, dict[str, float]]) -> dict[str, Any]:
+    """What a model file says of its training."""
+    return {
+        "source": source,
+        "seed": settings.seed,
+        "epochs": len(outcome.history),
+        "metrics": metrics,
+        "made": time.strftime("%Y-%m-%d"),
+        **versions(),
+    }
 
 
 def versions() -> dict[str, str]:

@@ -1,7 +1,6 @@
 """`train` on a table that stays on the disk: a survey, epochs of buffers, and a pass that scores."""
 
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from backlit.io.tables.labels import Task
 from backlit.io.tables.surveying import TEST, TRAINING, VALIDATION, Parts, Survey, rows_at_once, survey, targets
 from backlit.tabular.building import build_network, unscale
 from backlit.tabular.outputs import outputs_of
-from backlit.tabular.result import TrainResult, versions
+from backlit.tabular.result import TrainResult, made_by
 from backlit.tabular.scoring import SAMPLE, Scores
 from backlit.tabular.table_stream import TableStream, read_part
 from backlit.training import Outcome, Settings, fit
@@ -128,14 +127,7 @@ def summarize(
     """Put everything together."""
     metrics = {name: each.metrics() for name, each in scores.items()}
     source = str(found.table.path)
-    training = {
-        "source": source,
-        "seed": settings.seed,
-        "epochs": len(outcome.history),
-        "metrics": metrics,
-        "made": time.strftime("%Y-%m-%d"),
-        **versions(),
-    }
+    training = made_by(source, settings, outcome, metrics)
     y_test, test_outputs = scores["test"].sampled()
     return TrainResult(
         task=found.codec.task,

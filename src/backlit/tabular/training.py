@@ -1,6 +1,5 @@
 """`train`: a table in, a trained network, an honest score, a model file and a report out."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from backlit.tabular.building import build_network, rows_to_split, target_scale,
 from backlit.tabular.datasets import load_dataset
 from backlit.tabular.metrics import score
 from backlit.tabular.outputs import outputs_of
-from backlit.tabular.result import TrainResult, versions
+from backlit.tabular.result import TrainResult, made_by
 from backlit.tabular.streamed import train_streamed
 from backlit.training import Outcome, Settings, fit
 from backlit.verification.directions import GradientCheck, check_directions
@@ -102,11 +101,11 @@ def train(
     if streams(table, target, dataset, stream):
         result = train_streamed(
             table,  # type: ignore[arg-type]  # streams() let a path through, and a target
-            target,  # type: ignore[arg-type]
+            target,  # type: ignore[arg-type]  # as above
             settings,
             network={"hidden": hidden, "activation": activation, "norm": norm, "dropout": dropout, "l2": l2},
             init=init,
-            task=task,  # type: ignore[arg-type]
+            task=task,  # type: ignore[arg-type]  # any other word is refused where the target is read
             drop=drop,
             test_size=test_size,
             buffer_mb=buffer_mb,
@@ -117,7 +116,7 @@ def train(
         )
         return write_files(result, out, report)
     source, frame, column = find_table(table, target, dataset)
-    read = read_target(frame, column, task)  # type: ignore[arg-type]
+    read = read_target(frame, column, task)  # type: ignore[arg-type]  # which refuses any other word
     if len(read.rows) < FEWEST_ROWS:
         raise TableError(f"{source}: {len(read.rows)} rows with a target, and at least {FEWEST_ROWS} are needed")
     kept, held_out = split(rows_to_split(read), test_size=test_size, seed=seed)
@@ -196,14 +195,7 @@ def summarize(
         "test": score(target.task, target.y[held_out], outputs["test"]),
     }
     seconds = outcome.history.seconds
-    training = {
-        "source": source,
-        "seed": settings.seed,
-        "epochs": len(outcome.history),
-        "metrics": metrics,
-        "made": time.strftime("%Y-%m-%d"),
-        **versions(),
-    }
+    training = made_by(source, settings, outcome, metrics)
     return TrainResult(
         task=target.task,
         source=source,
@@ -226,8 +218,8 @@ def summarize(
 
 def write_files(result: TrainResult, out: str | Path | None, report: str | Path | None) -> TrainResult:
     """Write the model and the report, where wanted, and note where they are."""
-    paths = {"model_path": out, "report_path": report}
-    result = replace(result, **{name: str(path) for name, path in paths.items() if path is not None})  # type: ignore[arg-type]
+    model_path, report_path = (None if path is None else str(path) for path in (out, report))
+    result = replace(result, model_path=model_path, report_path=report_path)
     text = render_report(result) if report is not None else ""  # rendered first: if it fails, nothing is written
     if out is not None:
         save_model(result.model, out)

@@ -5,8 +5,10 @@ equals its target under an absolute loss, are such points.  Moving u or y by the
 two slopes from the textbook's own derivative.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -68,14 +70,16 @@ def same_side(n: int) -> list[tuple[int, ...]]:
     return [(-1,) * n, (1,) * n]
 
 
-def at_corner(problem, trace: Trace, points, sides):  # type: ignore[no-untyped-def]
+def at_corner(
+    problem: Problem, trace: Trace, points: Sequence[Any], sides: Sequence[int]
+) -> Iterator[tuple[str, Array]]:
     """The backward quantities with each point moved to its side."""
     u = [None if value is None else value.copy() for value in trace.u]
     y = problem.y
     if any(what == "y" for what, *_ in points):
         y = np.asarray(problem.y, dtype=float).reshape(trace.a[-1].shape).copy()
     for (what, l, at, kink), side in zip(points, sides, strict=True):
-        target: Array = u[l] if what == "u" else y
+        target: Any = u[l] if what == "u" else y
         target[at] = beside(kink, side if what == "u" else -side)
     grad = backward(problem.net, problem.params, replace(trace, u=u), y, problem.sample_weight)
     return backward_values(problem.net, grad)

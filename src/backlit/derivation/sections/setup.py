@@ -5,7 +5,7 @@ from backlit.derivation.document import Block, Formula, Paragraph, Section, Tabl
 from backlit.derivation.expressions import Chain, Expr, Partial, Sym, Transpose
 from backlit.derivation.functions import applied, loss_of, loss_over
 from backlit.derivation.scene import Scene, at
-from backlit.derivation.sections.forward import index_k
+from backlit.derivation.sections.forward.parts import index_k
 from backlit.derivation.sections.picture import network
 
 

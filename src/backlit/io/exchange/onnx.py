@@ -39,7 +39,9 @@ class Graph:
     """Collects nodes and constants; each method gives the name of its result."""
 
     def __init__(self, dtype: np.dtype):
-        self.dtype, self.nodes, self.constants = dtype, [], []  # type: ignore[var-annotated]
+        self.dtype = dtype
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
 
     def constant(self, value: Any, name: str) -> str:
         """A constant array, floats in the model's dtype."""

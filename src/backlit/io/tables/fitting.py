@@ -47,7 +47,7 @@ def fit_column(column: pl.Series, max_categories: int) -> Column:
         frequency = dict(column.drop_nulls().value_counts().iter_rows())
         return category(column.name, missing, frequency, max_categories, lambda words: _first_of(words, column))
     if kind == "boolean":
-        share = float(column.cast(pl.Float64).mean())  # type: ignore[arg-type]
+        share = float(column.drop_nulls().cast(pl.Float64).to_numpy().mean())
         return Flag(name=column.name, kind=kind, missing=missing, mean=share, indicator=missing > 0)
     return _fit_scaled(column, kind)
 

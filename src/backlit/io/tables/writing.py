@@ -36,15 +36,19 @@ def write_table(table: pl.DataFrame, path: str | os.PathLike[str]) -> None:
             if suffix == ".parquet":
                 table.write_parquet(file)
             elif suffix in (".csv", ".tsv"):
-                # in a table of one column an empty line would be no row
-                missing = "NA" if table.width == 1 else ""
-                table.write_csv(file, separator="\t" if suffix == ".tsv" else ",", null_value=missing)
+                separator, missing = csv_marks(suffix, table.width)
+                table.write_csv(file, separator=separator, null_value=missing)
             else:
                 table.write_ndjson(file)
     except pl.exceptions.PolarsError as error:
         raise TableError(
             f"{path}: could not be written ({str(error).splitlines()[0]}): write .parquet instead"
         ) from error
+
+
+def csv_marks(suffix: str, columns: int) -> tuple[str, str]:
+    """What separates values, and what stands for a missing one: in a table of one column an empty line is no row."""
+    return "\t" if suffix == ".tsv" else ",", "NA" if columns == 1 else ""
 
 
 def check_suffix(path: str | os.PathLike[str]) -> None:

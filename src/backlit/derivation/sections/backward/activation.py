@@ -16,7 +16,7 @@ from backlit.derivation.expressions import (
 from backlit.derivation.functions import applied, known, minus, slope_of
 from backlit.derivation.scene import Cols, Scene, as_float, at, entry_id, hidden, line
 from backlit.derivation.sections.backward.parts import delta_id, delta_symbol, entry_symbol, hidden_slope
-from backlit.derivation.sections.forward import before_activation, below, entries, lines
+from backlit.derivation.sections.forward.parts import before_activation, below, entries, lines
 
 
 def through_dropout(s: Scene, l: int) -> Step:

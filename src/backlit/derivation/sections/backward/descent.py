@@ -19,7 +19,7 @@ from backlit.derivation.sections.backward.gradients import bias_gradient, weight
 from backlit.derivation.sections.backward.norms import through_norm
 from backlit.derivation.sections.backward.output import output_slope, short_form
 from backlit.derivation.sections.backward.parts import index_row, total
-from backlit.derivation.sections.forward import entries, index_k, lines, times
+from backlit.derivation.sections.forward.parts import entries, index_k, lines, times
 
 
 def section(s: Scene) -> Section:

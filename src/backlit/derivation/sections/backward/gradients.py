@@ -21,7 +21,7 @@ from backlit.derivation.sections.backward.parts import (
     total,
     weighted_columns,
 )
-from backlit.derivation.sections.forward import below, entries
+from backlit.derivation.sections.forward.parts import below, entries
 
 
 def bias_gradient(s: Scene, l: int) -> Step:

@@ -1,5 +1,7 @@
 """Back through a normalization, and the gradients of its scale and shift."""
 
+from collections.abc import Callable
+
 from backlit.derivation.document import Line, Step
 from backlit.derivation.expressions import (
     Add,
@@ -15,7 +17,8 @@ from backlit.derivation.expressions import (
 )
 from backlit.derivation.scene import Cols, Scene, at, constant, entry_id, hidden, line
 from backlit.derivation.sections.backward.parts import share_symbol, shared_sum, total
-from backlit.derivation.sections.forward import entries, group, lines
+from backlit.derivation.sections.forward.norms import group
+from backlit.derivation.sections.forward.parts import entries, lines
 
 
 def through_norm(s: Scene, l: int) -> list[Step]:
@@ -84,28 +87,16 @@ def through_moments(s: Scene, l: int, equation: str, batch: bool) -> Step:
         numbers = [Frac(top, root), Frac(means, root), s.num(s.grad.delta[l][i, j], id)]
         return line(s.label([i]), [at(s.sym("delta", l, [i]), j)], numbers, entry_id(id, (i, j)))
 
-    def build(cols: Cols) -> tuple[list[Expr], list[Expr]]:
-        return [s.sym("delta", l, cols)], [s.columns(s.grad.delta[l], cols, id)]
-
     x, slope_x = Sym("x_hat", str(l)), s.slope("x_hat", l)
     over = "the batch" if batch else "the units of its example"
-    return Step(
-        id,
+    return delta_step(
+        s,
+        l,
         equation,
-        f"Error of layer {l}",
-        Frac(
-            Add(slope_x, Neg(Mean(slope_x)), Neg(Had(x, Mean(Had(x, slope_x))))),
-            Root(Add(Sym("sigma2", str(l)), Sym("eps"))),
-        ),
+        Add(slope_x, Neg(Mean(slope_x)), Neg(Had(x, Mean(Had(x, slope_x))))),
         f"Each z moves its own x̂ and, through μ and σ, the others: two means over {over} (the bars) are taken off, "
         "so the δ of a group sum to 0.",
-        "backward",
-        lines(s, build),
-        entries(s, id, s.grad.delta[l].shape, entry),
-        ((Sym("delta", str(l)), f"{s.net.n[l]}×1"),),
-        value=s.grad.delta[l],
-        checks=s.checked(id),
-        hidden=hidden(s.grad.delta[l].shape, id),
+        entry,
     )
 
 
@@ -118,22 +109,30 @@ def through_given(s: Scene, l: int, equation: str, eps: Expr) -> Step:
         numbers = [Frac(s.num(g[i, j], f"grad_x_hat[{l}]"), root), s.num(s.grad.delta[l][i, j], id)]
         return line(s.label([i]), [at(s.sym("delta", l, [i]), j)], numbers, entry_id(id, (i, j)))
 
+    words = "The running moments do not move with z, so the two means that training takes off are not there."
+    return delta_step(s, l, equation, s.slope("x_hat", l), words, entry)
+
+
+def delta_step(s: Scene, l: int, equation: str, top: Expr, sentence: str, entry: Callable[..., Line]) -> Step:
+    """δ_l = top / √(σ² + ε)."""
+    id, delta = f"delta[{l}]", s.grad.delta[l]
+
     def build(cols: Cols) -> tuple[list[Expr], list[Expr]]:
-        return [s.sym("delta", l, cols)], [s.columns(s.grad.delta[l], cols, id)]
+        return [s.sym("delta", l, cols)], [s.columns(delta, cols, id)]
 
     return Step(
         id,
         equation,
         f"Error of layer {l}",
-        Frac(s.slope("x_hat", l), Root(Add(Sym("sigma2", str(l)), Sym("eps")))),
-        "The running moments do not move with z, so the two means that training takes off are not there.",
+        Frac(top, Root(Add(Sym("sigma2", str(l)), Sym("eps")))),
+        sentence,
         "backward",
         lines(s, build),
-        entries(s, id, s.grad.delta[l].shape, entry),
+        entries(s, id, delta.shape, entry),
         ((Sym("delta", str(l)), f"{s.net.n[l]}×1"),),
-        value=s.grad.delta[l],
+        value=delta,
         checks=s.checked(id),
-        hidden=hidden(s.grad.delta[l].shape, id),
+        hidden=hidden(delta.shape, id),
     )
 
 

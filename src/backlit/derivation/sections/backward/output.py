@@ -13,7 +13,7 @@ from backlit.derivation.expressions import (
 from backlit.derivation.functions import loss_slope_of, minus
 from backlit.derivation.scene import Cols, Scene, at, entry_id, hidden, line
 from backlit.derivation.sections.backward.parts import delta_id, delta_symbol, entry_symbol, made_entries
-from backlit.derivation.sections.forward import below, entries, lines
+from backlit.derivation.sections.forward.parts import below, entries, lines
 
 
 def output_slope(s: Scene) -> Step:

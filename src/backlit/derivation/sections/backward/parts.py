@@ -19,7 +19,7 @@ from backlit.derivation.expressions import (
 )
 from backlit.derivation.functions import ONE
 from backlit.derivation.scene import Cols, Scene, at, constant
-from backlit.derivation.sections.forward import entries
+from backlit.derivation.sections.forward.parts import entries
 
 
 def delta_id(s: Scene, l: int) -> str:

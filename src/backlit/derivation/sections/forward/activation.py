@@ -1,0 +1,122 @@
+"""h = φ(u), dropout and the skip."""
+
+from backlit.derivation.document import Line, Step
+from backlit.derivation.expressions import (
+    Add,
+    Expr,
+    Frac,
+    Had,
+    Mul,
+    Sym,
+)
+from backlit.derivation.functions import applied, fn, known, value_of
+from backlit.derivation.scene import Cols, Scene, at, entry_id, hidden, line
+from backlit.derivation.sections.forward.parts import after_activation, before_activation, below, entries, lines, times
+
+
+def activation(s: Scene, l: int) -> Step:
+    """[F2]."""
+    phi, out, under = s.layer(l).activation, after_activation(s, l), before_activation(s, l)
+    id = f"{out}[{l}]"
+
+    def build(cols: Cols) -> tuple[list[Expr], list[Expr]]:
+        symbols = [s.sym(out, l, cols), applied(phi, s.sym(under, l, cols))]
+        return symbols, [
+            applied(phi, s.columns(s.trace.u[l], cols, f"{under}[{l}]")),
+            s.columns(s.trace.h[l], cols, id),
+        ]
+
+    words = {"identity": "The identity hands the sums on as they are."}
+    return Step(
+        id,
+        "F2",
+        f"Activation of layer {l}",
+        applied(phi, Sym(under, str(l))),
+        words.get(
+            phi.name, f"{phi.name} is applied " + ("to each unit." if phi.elementwise else "to all units at once.")
+        ),
+        "forward",
+        lines(s, build),
+        entries(s, id, s.trace.h[l].shape, lambda s, i, j: entry_activation(s, l, i, j)),
+        ((Sym(out, str(l)), f"{s.net.n[l]}×1"), (Sym(under, str(l)), f"{s.net.n[l]}×1")),
+        value=s.trace.h[l],
+        hidden=hidden(s.trace.h[l].shape, id),
+    )
+
+
+def entry_activation(s: Scene, l: int, i: int, j: int) -> Line:
+    """φ of one unit, written out."""
+    phi, out, under = s.layer(l).activation, after_activation(s, l), before_activation(s, l)
+    id, u = f"{out}[{l}]", s.num(s.trace.u[l][i, j], f"{under}[{l}]")
+    symbols: list[Expr] = [at(s.sym(out, l, [i]), j)]
+    result = s.num(s.trace.h[l][i, j], id)
+    if known(phi):
+        numbers = [value_of(phi, u)] if phi.name != "identity" else []
+        return line(s.label([i]), symbols, [*numbers, result], entry_id(id, (i, j)))
+    if phi.name != "softmax":
+        made = [applied(phi, u)] if phi.elementwise else []
+        return line(s.label([i]), symbols, [*made, result], entry_id(id, (i, j)))
+    scores = [fn("exp", s.num(v, f"{under}[{l}]")) for v in s.trace.u[l][i]]
+    share = Frac(fn("exp", u), Add(*s.terms(scores)) if len(scores) > 1 else scores[0])
+    return line(s.label([i]), symbols, [share, result], entry_id(id, (i, j)))
+
+
+def dropout(s: Scene, l: int) -> Step:
+    """[DO1]."""
+    p, out = s.layer(l).dropout, "r" if s.layer(l).skip_from is not None else "a"
+    id, value = f"{out}[{l}]", s.trace.h[l] * s.trace.mask[l]
+
+    def build(cols: Cols) -> tuple[list[Expr], list[Expr]]:
+        h, mask = s.columns(s.trace.h[l], cols, f"h[{l}]"), s.columns(s.trace.mask[l], cols, id)
+        symbols = [s.sym(out, l, cols), Had(s.sym("h", l, cols), s.sym("mask", l, cols))]
+        return symbols, [Had(h, mask), s.columns(value, cols, id)]
+
+    def entry(s: Scene, i: int, j: int) -> Line:
+        made = Mul(s.num(s.trace.h[l][i, j], f"h[{l}]"), s.num(s.trace.mask[l][i, j], id))
+        return line(s.label([i]), [at(s.sym(out, l, [i]), j)], [made, s.num(value[i, j], id)], entry_id(id, (i, j)))
+
+    return Step(
+        id,
+        "DO1",
+        f"Dropout after layer {l}",
+        Had(Sym("h", str(l)), Sym("mask", str(l))),
+        f"Each unit is set to 0 with probability {p:g}; those that stay are scaled by 1/(1 − {p:g}). "
+        f"The mask is the draw of seed {s.problem.seed}, step 0.",
+        "forward",
+        lines(s, build),
+        entries(s, id, value.shape, entry),
+        value=value,
+        hidden=hidden(value.shape, id),
+    )
+
+
+def skip(s: Scene, l: int) -> Step:
+    """[SK1]."""
+    layer = s.layer(l)
+    k, scale, id = int(layer.skip_from or 0), s.setting(layer.skip_scale), f"a[{l}]"
+    inner = "r" if s.trace.mask[l] is not None else "h"
+    before = s.trace.h[l] if s.trace.mask[l] is None else s.trace.h[l] * s.trace.mask[l]
+
+    def build(cols: Cols) -> tuple[list[Expr], list[Expr]]:
+        symbols = [s.sym("a", l, cols), Add(s.sym(inner, l, cols), times(scale, s.sym("a", k, cols)))]
+        added = Add(s.columns(before, cols, f"{inner}[{l}]"), times(scale, s.columns(s.trace.a[k], cols, below(k))))
+        return symbols, [added, s.columns(s.trace.a[l], cols, id)]
+
+    def entry(s: Scene, i: int, j: int) -> Line:
+        lower: Expr = s.num(s.trace.a[k][i, j], below(k))
+        made = Add(s.num(before[i, j], f"{inner}[{l}]"), lower if scale.value == 1 else Mul(scale, lower))
+        result = s.num(s.trace.a[l][i, j], id)
+        return line(s.label([i]), [at(s.sym("a", l, [i]), j)], [made, result], entry_id(id, (i, j)))
+
+    return Step(
+        id,
+        "SK1",
+        f"Skip from layer {k} to layer {l}",
+        Add(Sym(inner, str(l)), times(scale, Sym("a", str(k)))),
+        f"The activation of layer {k} is added, so that layer {l} learns a change of it.",
+        "forward",
+        lines(s, build),
+        entries(s, id, s.trace.a[l].shape, entry),
+        value=s.trace.a[l],
+        hidden=hidden(s.trace.a[l].shape, id),
+    )
