@@ -34,7 +34,7 @@ TINY = 40.0  # e^−40 of the largest: what is left out
 
 @dataclass(frozen=True)
 class Averages:
-    """Means over draws of one unit.  level, square, pair : E φ, E φ², E φφ of two examples.  spread : E of x̂'s variance.
+    """Means over draws of one unit.  level, square, pair : E φ, E φ², E φφ of two examples.  spread : E v/(v + ε).
 
     inverse : E 1/(v + ε).  own, shared : what E δ² gains for each unit of d and of o.  slope2, slope4 : E of the powers
     of φ' γ/√(v + ε), the slope of one example with the statistics held.
@@ -89,7 +89,7 @@ def averages(phi: Activation, norm: Batch, s2: float) -> Averages:
     level, square, pair, S, T, V, X, fourth = moments_at(phi, m, math.sqrt(norm.gamma2), math.sqrt(norm.beta2), r).T
     own = scale * (S - (S + V) / m + lost**2 * V / m)
     shared = -scale * (m - 1) / m * (T + X - lost**2 * X)
-    if m == 2 and eps == 0 or norm.m == 1:
+    if (m == 2 and eps == 0) or norm.m == 1:
         own, shared = 0 * own, 0 * shared  # x̂ is ±1, or 0, whatever z is
     once, twice = (math.inf if eps == 0 and m - 1 <= 2 * p else 1.0 for p in (1, 2))  # E 1/v, E 1/v²
     values = [level, square, pair, 1 - lost, inverse, own, shared, scale * S, scale**2 * fourth]
@@ -151,7 +151,7 @@ def interpolate(nodes: Array, table: Array, r: Array) -> Array:
 
 @quiet
 def on_sphere(phi: Activation, m: int, scale: float, shift: float) -> Array:
-    """(E φ, E φ², E φφ, E φ'², E φ'φ', E φ'² x², E φ'φ' xx, E φ'⁴) at u = scale · x + shift, products of two examples."""
+    """E of (φ, φ², φφ, φ'², φ'φ', φ'²x², φ'φ'xx, φ'⁴) at u = scale · x + shift, of one example and of two."""
     kinks = (np.array(phi.kinks) - shift) / scale if scale else np.zeros(0)
     step = STEP / max(1.0, scale)
     x, w = first(m, kinks, step)

@@ -68,6 +68,8 @@ def gram_slopes(phi: Activation, m: int, gamma: float = 1.0) -> tuple[float, flo
     Of pairs: sums and variances stay as they are, E_12 = E_34 = −E_13 = −E_24, which needs four examples.  Of lengths:
     z_1 gains the variance that z_2 loses.  Both are (m−1)/2m · E φφ (xᵀE x), the rest of x by its means given x_1, x_2.
     """
+    if m < 3:  # one number is all that is left of the covariances
+        return 0.0, 0.0
     kinks = np.array(phi.kinks) / gamma
     x, w = first(m, kinks)
     y, v = second(x, m, kinks)
@@ -78,11 +80,9 @@ def gram_slopes(phi: Activation, m: int, gamma: float = 1.0) -> tuple[float, flo
         """E φ_1 φ_2 · weight."""
         return float((f * (g * weight).sum(axis=1)) @ w)
 
-    pairs = lengths = 0.0
-    if m > 2:
-        own, other = f**2 * (x**2 - (m - x**2) / (m - 1)), X**2 - squares / (m - 2)
-        lengths = (m - 1) / (2 * m) * (float(own @ w) - 2 * both(other))
-    if m > 3:
-        one, two = -total / (m - 2), (total**2 - squares) / ((m - 2) * (m - 3))  # E x_3, E x_3 x_4
-        pairs = (m - 1) / m * both(X * y + two - 2 * X * one)
-    return pairs, lengths
+    own, other = f**2 * (x**2 - (m - x**2) / (m - 1)), X**2 - squares / (m - 2)
+    lengths = (m - 1) / (2 * m) * (float(own @ w) - 2 * both(other))
+    if m == 3:
+        return 0.0, lengths
+    one, two = -total / (m - 2), (total**2 - squares) / ((m - 2) * (m - 3))  # E x_3, E x_3 x_4
+    return (m - 1) / m * both(X * y + two - 2 * X * one), lengths

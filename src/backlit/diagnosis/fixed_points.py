@@ -11,7 +11,7 @@ Sources: Poole et al. 2016; Schoenholz et al. 2017; batch norm Yang et al. 2019;
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from backlit.core.activations import Activation
@@ -147,7 +147,7 @@ def correlation(kind: Kind, q: float, u: float) -> Approach:
 def normalized(kind: Kind) -> FixedPoint:
     """Layers whose norm makes u of variance 1: z settles at once, and the norm divides δ by z's deviation.
 
-    Layer norm: χ = σ_w² E φ'²/(q + ε).  Batch norm of batches without end: σ_w² E φ'²/(σ_w² Var φ + ε), never below 1 but
+    Layer norm: χ = σ_w² E φ'²/(q + ε).  Batch norm of endless batches: σ_w² E φ'²/(σ_w² Var φ + ε), never below 1 but
     for ε (Gaussian Poincaré), so that gradients grow on their way down.
     """
     q = settle(lambda q: kind.length(unit(kind, q)), kind.length(1.0))
@@ -167,14 +167,14 @@ def batched(kind: Kind, m: int) -> FixedPoint:
     q = kind.sigma_w2 * deep.square + kind.sigma_b2
     chi = skip**2 + deep.at.growth(kind.sigma_w2, kind.keep)
     settled = math.isclose(deep.rate, 1.0, rel_tol=1e-12)
-    pair, lengths = (skip**2 + kind.sigma_w2 / deep.s2 * slope if deep.s2 else 0.0 for slope in gram_slopes(kind.phi, m))
-    found = pair_fields(batch_pair(kind, deep, q, pair if m > 3 else lengths))
-    rate = None if settled else deep.rate
-    xi_q = None if kind.skip is not None else 0.0
-    of_batch = {"batch": m, "batch_factor": lengths if m > 2 else None}
-    return FixedPoint(
-        q if settled else None, chi, xi_q=xi_q, xi_grad=scale(chi), divergence_rate=rate, **found, **of_batch
+    pair, lengths = (
+        skip**2 + kind.sigma_w2 / deep.s2 * slope if deep.s2 else 0.0 for slope in gram_slopes(kind.phi, m)
     )
+    found = pair_fields(batch_pair(kind, deep, q, pair if m > 3 else lengths))
+    xi_q = None if kind.skip is not None else 0.0
+    point = FixedPoint(q if settled else None, chi, xi_q=xi_q, xi_grad=scale(chi), **found)
+    rate, factor = None if settled else deep.rate, lengths if m > 2 else None
+    return replace(point, divergence_rate=rate, batch=m, batch_factor=factor)
 
 
 def batch_pair(kind: Kind, deep: Settled, q: float, slope: float) -> Approach:

@@ -10,6 +10,7 @@ x_2 = −x_1/(m−1) + √(m(m−2)/(m−1)) cos t sin t', density of t' ∝ cos
 """
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -64,21 +65,23 @@ def leaving(x: Array, m: int) -> Array:
     return np.remainder(found + math.pi, 2 * math.pi) - math.pi
 
 
-def first(m: int, kinks: Array = np.zeros(0), step: float = STEP) -> tuple[Array, Array]:
+def first(m: int, kinks: Sequence[float] | Array = (), step: float = STEP) -> tuple[Array, Array]:
     """Values of x_1 and weights (N,), cut where x_1 or x_2 meets a kink."""
     if m == 2:
         return np.array([-1.0, 1.0]), np.array([0.5, 0.5])
     at = np.zeros(0) if kinks is None else kinks
+    at = np.asarray(kinks, dtype=float)
     own = np.arcsin(np.clip(at / math.sqrt(m - 1), -1, 1))
     t, w = angles(m - 3, step / math.sqrt(m - 1), np.concatenate([own, leaving(at, m)]))
     return math.sqrt(m - 1) * np.sin(t), w
 
 
-def second(x_1: Array, m: int, kinks: Array = np.zeros(0), step: float = STEP) -> tuple[Array, Array]:
+def second(x_1: Array, m: int, kinks: Sequence[float] | Array = (), step: float = STEP) -> tuple[Array, Array]:
     """Values of x_2 and weights (N, N') for each x_1."""
     if m == 2:
         return -x_1[:, None], np.ones((len(x_1), 1))
     at = np.zeros(0) if kinks is None else kinks
+    at = np.asarray(kinks, dtype=float)
     cuts = inner_angle(at[None, :], x_1[:, None], m)
     t, w = angles(m - 4, step / math.sqrt(m - 1), cuts)
     left = np.sqrt(np.maximum((m - m / (m - 1) * x_1**2) * (m - 2) / (m - 1), 0))
