@@ -26,7 +26,8 @@ from backlit.diagnosis.expectations import legendre, quiet
 from backlit.diagnosis.sphere import STEP, first, second
 
 Array = np.ndarray
-PANELS = ((0.0, 10), (0.25, 10), (0.5, 10), (0.75, 10), (0.9, 8), (0.99, 6), (0.999, 4))  # of r: start, nodes
+EDGES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999, 1.0)  # of the panels of r
+NODES, FEW, NARROW = 16, 9, 0.02  # nodes in a panel, and in a narrow one
 MOMENTS = 8
 BETAS = 12  # nodes over β
 TINY = 40.0  # e^−40 of the largest: what is left out
@@ -122,37 +123,57 @@ def variances(m: int, s2: float, eps: float) -> tuple[Array, Array]:
 
 def moments_at(phi: Activation, m: int, gamma: float, beta: float, r: Array) -> Array:
     """`on_sphere` at every r in [0, 1], (R, MOMENTS), interpolated between the nodes of its panel."""
-    which = np.searchsorted([low for low, _ in PANELS], r, side="right") - 1
+    edges = panels(phi, m, gamma)
+    which = np.clip(np.searchsorted(edges, r, side="right") - 1, 0, len(edges) - 2)
     out = np.empty((len(r), MOMENTS))
     for k in np.unique(which):
-        out[which == k] = interpolate(*panel(phi, m, gamma, beta, int(k)), r[which == k])
+        low, high, here = edges[k], edges[k + 1], which == k
+        s = 0.5 - np.sin(np.arcsin(1 - 2 * (r[here] - low) / (high - low)) / 3)  # r = low + (high − low)(3s² − 2s³)
+        out[here] = interpolate(table(phi, m, gamma, beta, low, high), s)
     return out
 
 
 @lru_cache(maxsize=1024)
-def panel(phi: Activation, m: int, gamma: float, beta: float, k: int) -> tuple[Array, Array]:
-    """Panel k's Chebyshev nodes r and `on_sphere` at each of them, (N, MOMENTS); β normal of deviation `beta`."""
-    low, n = PANELS[k]
-    high = PANELS[k + 1][0] if k + 1 < len(PANELS) else 1.0
-    r = low + (high - low) * (1 + np.cos((2 * np.arange(n) + 1) * math.pi / (2 * n))) / 2
+def panels(phi: Activation, m: int, gamma: float) -> tuple[float, ...]:
+    """Where [0, 1] is cut: ever finer towards 1, and where a kink comes within reach of one example, or of two."""
+    reach = [(m - 1) ** 0.5, (m / 2) ** 0.5, (m / 2 - 1) ** 0.5]  # of x_1; of x_1 and −x_2, and of both, at once
+    kinks = {abs(kink) / gamma / x for kink in phi.kinks for x in reach if x and gamma}
+    return tuple(sorted({*EDGES, *(kink for kink in kinks if 0 < kink < 1)}))
+
+
+@lru_cache(maxsize=1024)
+def table(phi: Activation, m: int, gamma: float, beta: float, low: float, high: float) -> Array:
+    """`on_sphere` at Chebyshev's nodes s of a panel, (N, MOMENTS); β normal of deviation `beta`.
+
+    r moves as s² at the panel's ends, so that the roots with which a kink comes into reach are smooth in s.
+    """
+    s = chebyshev(NODES if high - low > NARROW else FEW)
     z, w = np.polynomial.hermite_e.hermegauss(BETAS) if beta else (np.zeros(1), np.ones(1))
-    rows = [[p * on_sphere(phi, m, gamma * x, beta * b) for b, p in zip(z, w / w.sum(), strict=True)] for x in r]
-    return r, np.array(rows).sum(axis=1)
+    rows = [
+        [p * on_sphere(phi, m, gamma * r, beta * b) for b, p in zip(z, w / w.sum(), strict=True)]
+        for r in low + (high - low) * s * s * (3 - 2 * s)
+    ]
+    return np.array(rows).sum(axis=1)
 
 
-def interpolate(nodes: Array, table: Array, r: Array) -> Array:
-    """The polynomial through `table` at Chebyshev's `nodes`, in barycentric form, at r."""
-    n = len(nodes)
+def chebyshev(n: int) -> Array:
+    """Chebyshev's nodes on [0, 1]."""
+    return (1 + np.cos((2 * np.arange(n) + 1) * math.pi / (2 * n))) / 2
+
+
+def interpolate(values: Array, s: Array) -> Array:
+    """The polynomial through `values` at Chebyshev's nodes, in barycentric form, at s."""
+    n = len(values)
     w = (-1.0) ** np.arange(n) * np.sin((2 * np.arange(n) + 1) * math.pi / (2 * n))
-    gap = r[:, None] - nodes
+    gap = s[:, None] - chebyshev(n)
     shares = w / np.where(gap == 0, 1e-300, gap)
-    return shares @ table / shares.sum(axis=1, keepdims=True)
+    return shares @ values / shares.sum(axis=1, keepdims=True)
 
 
 @quiet
 def on_sphere(phi: Activation, m: int, scale: float, shift: float) -> Array:
     """E of (φ, φ², φφ, φ'², φ'φ', φ'²x², φ'φ'xx, φ'⁴) at u = scale · x + shift, of one example and of two."""
-    kinks = (np.array(phi.kinks) - shift) / scale if scale else np.zeros(0)
+    kinks = (np.array([0.0, *phi.kinks]) - shift) / scale if scale else np.zeros(0)  # at 0 some bend sharply
     step = STEP / max(1.0, scale)
     x, w = first(m, kinks, step)
     y, v = second(x, m, kinks, step)

@@ -70,7 +70,7 @@ def gram_slopes(phi: Activation, m: int, gamma: float = 1.0) -> tuple[float, flo
     """
     if m < 3:  # one number is all that is left of the covariances
         return 0.0, 0.0
-    kinks = np.array(phi.kinks) / gamma
+    kinks = np.array([0.0, *phi.kinks]) / gamma
     x, w = first(m, kinks)
     y, v = second(x, m, kinks)
     f, g, X = phi.function(gamma * x), phi.function(gamma * y) * v, x[:, None]
