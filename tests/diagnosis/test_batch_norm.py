@@ -20,7 +20,7 @@ from backlit.diagnosis.batch_points import follow, gram_slopes
 from backlit.diagnosis.fixed_points import Kind, fixed_point
 from backlit.diagnosis.measured import average
 from backlit.diagnosis.predicted import predict_flow, scheme_scales
-from backlit.diagnosis.sphere import first, second
+from backlit.diagnosis.sphere import Rule, first, second
 from backlit.diagnosis.subject import Subject
 from backlit.diagnosis.units import unit_of
 from backlit.errors import ProblemError
@@ -130,7 +130,7 @@ def test_quadrature_holds_its_digits(phi, m, monkeypatch):
     edges = np.array(batch_norm.EDGES)
     monkeypatch.setattr(batch_norm, "EDGES", (*edges, *(edges[1:] + edges[:-1]) / 2))
     monkeypatch.setattr(batch_norm, "FEW", batch_norm.FEW + 4)
-    monkeypatch.setattr(batch_norm, "STEP", batch_norm.STEP / 2)
+    monkeypatch.setattr(batch_norm, "FINE", Rule(0.65, 18))
     assert_allclose(values(), coarse, rtol=1e-8, atol=1e-10)
     values()
 

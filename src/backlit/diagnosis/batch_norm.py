@@ -23,13 +23,14 @@ import numpy as np
 
 from backlit.core.activations import Activation
 from backlit.diagnosis.expectations import legendre, quiet
-from backlit.diagnosis.sphere import STEP, first, second
+from backlit.diagnosis.sphere import FINE, Rule, first, second
 
 Array = np.ndarray
 EDGES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999, 1.0)  # of the panels of r
 NODES, FEW, NARROW = 16, 9, 0.02  # nodes in a panel, and in a narrow one
+ROUGH, ROUGH_NODES = Rule(2.6, 8), 5  # where β is not 0, which training made so: three digits do, of a theory of draws
 MOMENTS = 8
-BETAS = 12  # nodes over β
+BETAS = 6  # nodes over β
 TINY = 40.0  # e^−40 of the largest: what is left out
 
 
@@ -147,10 +148,11 @@ def table(phi: Activation, m: int, gamma: float, beta: float, low: float, high: 
 
     r moves as s² at the panel's ends, so that the roots with which a kink comes into reach are smooth in s.
     """
-    s = chebyshev(NODES if high - low > NARROW else FEW)
+    rule, n = (ROUGH, ROUGH_NODES) if beta else (FINE, NODES if high - low > NARROW else FEW)
+    s = chebyshev(n)
     z, w = np.polynomial.hermite_e.hermegauss(BETAS) if beta else (np.zeros(1), np.ones(1))
     rows = [
-        [p * on_sphere(phi, m, gamma * r, beta * b) for b, p in zip(z, w / w.sum(), strict=True)]
+        [p * on_sphere(phi, m, gamma * r, beta * b, rule) for b, p in zip(z, w / w.sum(), strict=True)]
         for r in low + (high - low) * s * s * (3 - 2 * s)
     ]
     return np.array(rows).sum(axis=1)
@@ -171,12 +173,11 @@ def interpolate(values: Array, s: Array) -> Array:
 
 
 @quiet
-def on_sphere(phi: Activation, m: int, scale: float, shift: float) -> Array:
+def on_sphere(phi: Activation, m: int, scale: float, shift: float, rule: Rule = FINE) -> Array:
     """E of (φ, φ², φφ, φ'², φ'φ', φ'²x², φ'φ'xx, φ'⁴) at u = scale · x + shift, of one example and of two."""
     kinks = (np.array([0.0, *phi.kinks]) - shift) / scale if scale else np.zeros(0)  # at 0 some bend sharply
-    step = STEP / max(1.0, scale)
-    x, w = first(m, kinks, step)
-    y, v = second(x, m, kinks, step)
+    x, w = first(m, kinks, rule.finer(scale))
+    y, v = second(x, m, kinks, rule.finer(scale))
     f, d, others = phi.function(scale * x + shift), phi.derivative(scale * x + shift), scale * y + shift
     slope = phi.derivative(others) * v
     rows = [f, f**2, f * (phi.function(others) * v).sum(axis=1), d**2, d * slope.sum(axis=1)]

@@ -31,8 +31,8 @@ from backlit.diagnosis.subject import Subject
 
 WHOLE = 6e9  # multiply-adds up to which the Jacobian is formed; above, its ends are found by Lanczos
 PROBES, ROUNDS = 32, 40
-CASES = 8  # examples of a draw whose mean square is probed, as far as BUDGET multiply-adds allow
-BUDGET = 4e9
+CASES = 4  # examples of a draw whose mean square is probed, as far as BUDGET multiply-adds allow
+BUDGET = 2e9
 
 
 @dataclass(frozen=True)
