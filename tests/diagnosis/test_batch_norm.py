@@ -238,6 +238,15 @@ def test_a_small_batch_is_said(m, phi, says):
     assert found.theory.batch == m
 
 
+def test_the_batch_that_is_measured_is_the_one_predicted():
+    found = diagnose(depth=9, width=32, activation="relu", norm="batch", batch=8, seeds=1, remedies=False)
+    assert_allclose(found.predicted.grad_ratio[4], found.theory.chi_1, rtol=1e-6)
+    plain = diagnose(depth=9, width=32, activation="relu", init="he_normal", batch=8, seeds=1)
+    (remedy,) = [remedy for remedy in plain.remedies if remedy.remedy == "batch norm"]
+    known = predict_flow(remedy.net, scheme_scales(remedy.net, "he_normal"), batch=8)
+    assert remedy.predicted_ratio == known.top_to_bottom
+
+
 def test_a_large_batch_is_not_called_small():
     found = diagnose(depth=12, width=32, activation="relu", norm="batch", seeds=1, remedies=False)
     assert found.theory.batch == 128
