@@ -207,6 +207,15 @@ def test_a_mixed_network_is_the_mean_over_seeds(skip):
         assert abs(math.log(flow.layers[l].q / theory.q[l])) < 0.06
 
 
+def test_below_a_short_form_with_batch_norm_the_errors_sum_to_0():
+    """δ_L is then what the norm leaves of p − y, and the layer below sees it so."""
+    net = Network(256, [Dense(256, norm="batch")] * 3)
+    flow = average([Subject(net, "", "lecun_normal", batch=6).flow(seed) for seed in range(20)])
+    theory = predict_flow(net, scheme_scales(net, "lecun_normal"), batch=6)
+    assert_allclose(theory.grad_ratio[2], 4 / 3, rtol=1e-3)
+    assert_allclose(flow.grad_ratio(2), theory.grad_ratio[2], rtol=0.08)
+
+
 def test_gelu_s_examples_drift_apart_and_tanh_s_do_not():
     """The factor of lengths above 1 is seen: after 60 layers few examples have most of z."""
 
