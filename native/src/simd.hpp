@@ -8,6 +8,8 @@
 #include <utility>
 #if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #if !defined(BACKLIT_ISA)
@@ -152,6 +154,24 @@ template <class T> INLINE V<T> sqrt(V<T> v) {
     return v;
 #endif
 }
+
+// a b + c, rounded once where the instruction set can.  GCC fuses a product and a sum by itself, but of a b + c d either
+// product, and not the same one in each copy of a loop: where two copies must give the same bits, this says which.
+template <class T> INLINE V<T> fma(V<T> a, V<T> b, V<T> c) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) return (V<T>)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+    else return (V<T>)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#elif defined(__AVX2__)
+    if constexpr (sizeof(T) == 4) return (V<T>)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+    else return (V<T>)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#elif defined(__aarch64__)
+    if constexpr (sizeof(T) == 4) return (V<T>)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+    else return (V<T>)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+#else
+    return a * b + c;
+#endif
+}
+template <class T> INLINE V<T> fma(T a, V<T> b, V<T> c) { return fma<T>(all<T>(a), b, c); }
 
 // Calls f(index, lanes) for each vector of n numbers: lanes is N but for a shorter last one.
 template <class T, class F> INLINE void each_vector(i64 n, F f) {
