@@ -94,7 +94,7 @@ class BaseMLP(Reading, Inspection, Persistence, ChunkedFit, BaseEstimator):
             self._state, self._stopping = None, None  # warm_start keeps what was learned, not the optimizer's memory
             self._go_on_with_copies()
         else:
-            self._start(data)
+            self._start(data, len(data), data.weight())
         self._check_shapes(data)
         if self.solver == "lbfgs":
             check_lbfgs(self, validation_data, checkpoint)
@@ -126,7 +126,7 @@ class BaseMLP(Reading, Inspection, Persistence, ChunkedFit, BaseEstimator):
         self._validate_params()
         data = self._read(X, y, sample_weight, first=first, new_targets=False)  # the caller named the classes
         if first:
-            self._start(data)
+            self._start(data, len(data), data.weight())
         else:
             self._go_on_with_copies()
         self._check_shapes(data)
@@ -166,11 +166,11 @@ class BaseMLP(Reading, Inspection, Persistence, ChunkedFit, BaseEstimator):
 
     # --- the network ---
 
-    def _start(self, data: Data) -> None:
-        """Make the network and draw its parameters."""
+    def _start(self, data: Data, n: int, weight: float) -> None:
+        """Make the network and draw its parameters, for n examples of this weight together; data : some of them."""
         self._random = check_random_state(self.random_state)
         self.out_activation_, phi, loss = self._output()
-        l2 = self.alpha / self._weight_of_batch(data)
+        l2 = self.alpha / self._weight_of_batch(n, weight)
         self.network_ = build_network(self, data.X.shape[1], data.Y.shape[1], phi, loss, l2)
         self._params, self._statistics = draw_parameters(self, self.network_, data, self._draw_seed())
         self._state, self._stopping = None, None
@@ -190,10 +190,10 @@ class BaseMLP(Reading, Inspection, Persistence, ChunkedFit, BaseEstimator):
     def _draw_seed(self) -> int:
         return int(self._random.randint(2**31 - 1))
 
-    def _weight_of_batch(self, data: Data) -> float:
+    def _weight_of_batch(self, n: int, weight: float) -> float:
         """A batch's mean weight; `network_.l2` is alpha over it, though each batch has its own (`Recipe.alpha`)."""
-        share = 1.0 if self.solver == "lbfgs" else batch_size_of(self, len(data)) / len(data)
-        return share * data.weight()
+        share = 1.0 if self.solver == "lbfgs" else batch_size_of(self, n) / n
+        return share * weight
 
     def _fit_lbfgs(self, data: Data) -> Self:
         self.network_ = replace(self.network_, l2=self.alpha / data.weight())

@@ -113,8 +113,8 @@ def survey(
         n += np.bincount(part[has], minlength=3)
         np.add.at(cells[chunk.file], (chunk.start + np.flatnonzero(has & (part == TRAINING))) // CELL, 1)
         held.append(frame.filter(has & (part == VALIDATION)))
-        for column in frame.iter_columns():
-            check = checksum(as_array(column), check)
+        for values in frame.iter_columns():
+            check = checksum(as_array(values), check)
         if kept[target].dtype.is_numeric():
             moments.add(kept[target].cast(pl.Float64).to_numpy())
         show((chunk.first + chunk.rows) / len(table))
