@@ -16,6 +16,7 @@ from backlit.core.activations import Activation
 from backlit.core.losses import Loss
 from backlit.engine import Data, DenseBatches, Engine, Recipe, State, get_engine
 from backlit.errors import ProblemError
+from backlit.estimators.attributes import FittedAttributes
 from backlit.estimators.building import build_network, draw_parameters
 from backlit.estimators.fitting import batch_size_of, record, run_training, settings_of, warn_of_end
 from backlit.estimators.guard import refuse_no_numbers, unchanged_on_error
@@ -35,7 +36,7 @@ from backlit.training import History
 Array = np.ndarray
 
 
-class BaseMLP(Reading, Inspection, Persistence, ChunkedFit, BaseEstimator):
+class BaseMLP(FittedAttributes, Reading, Inspection, Persistence, ChunkedFit, BaseEstimator):
     """The fit, and the attributes that it leaves; the subclasses say what the outputs and the loss are."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
@@ -238,27 +239,3 @@ class BaseMLP(Reading, Inspection, Persistence, ChunkedFit, BaseEstimator):
         tags.input_tags.sparse = True
         tags.target_tags.multi_output = True
         return tags
-
-    @property
-    def coefs_(self) -> list[Array]:
-        """Weights as scikit-learn has them, W[l]ᵀ (n_{l−1}, n_l), views of the parameters."""
-        check_is_fitted(self)
-        return [W.T for W in self._params.W[1:]]
-
-    @property
-    def intercepts_(self) -> list[Array]:
-        """Biases b[l] (n_l,), views of the parameters."""
-        check_is_fitted(self)
-        return self._params.b[1:]
-
-    @property
-    def n_layers_(self) -> int:
-        """Layers, the input counted."""
-        check_is_fitted(self)
-        return self.network_.L + 1
-
-    @property
-    def n_outputs_(self) -> int:
-        """Output units."""
-        check_is_fitted(self)
-        return self.network_.outputs
