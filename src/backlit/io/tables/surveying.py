@@ -57,7 +57,7 @@ class Survey:
     encoder : learned from the training and validation rows.  codec, notes : the target's meaning.
     shift, scale : mean and standard deviation of the target over these rows, for regression; else 0 and 1.
     n : rows with a target in each of the three parts.  cells : training rows in each CELL rows of each file.
-    validation : the validation rows.  checksum : of every value that is learned from, in its place.
+    validation : the validation rows.  checksum : of every value that is learned from, in its place in its file.
     """
 
     table: ParquetTable
