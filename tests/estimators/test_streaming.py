@@ -60,6 +60,10 @@ def test_it_stops_when_the_loss_does():
         ([(X, Y), (X[:, :5], Y)], "chunk 2: X has 5 features"),
         ([(X, Y), (X, Y[:5])], "chunk 2: Found input variables with inconsistent numbers of samples"),
         ([(X, Y), (X * np.nan, Y)], "chunk 2: Input X contains NaN"),
+        ([(X, Y, Y[:5])], "chunk 1: sample_weight.shape"),
+        ([(X, Y), (X, Y, -1.0 - Y)], "chunk 2: Negative values in data passed to `sample_weight`"),
+        ([(X, Y), (X, Y.astype(str))], "chunk 2: y holds 0, but the chunks before hold labels of another type"),
+        ([(X, Y), (X, np.column_stack([Y, Y]))], "chunk 2: y has 2 columns, but had 1"),
         (7, "chunks is int: give a function"),
     ],
 )
@@ -239,5 +243,8 @@ def test_parameters_that_need_all_rows_are_refused():
         MLPRegressor(solver="lbfgs").fit_chunks(chunks)
     with pytest.raises(ValueError, match="class_weight='balanced' needs all examples at once"):
         MLPClassifier(class_weight="balanced").fit_chunks(chunks)
+    for fit in (MLPRegressor().fit_chunks, lambda chunks, **told: MLPRegressor().fit(X, Y, **told)):
+        with pytest.raises(ProblemError, match="checkpoint needs random_state"):
+            fit(chunks, checkpoint="run")
     with pytest.raises(ProblemError, match="needs validation_data"):
         MLPRegressor(monitor="validation_loss").fit_chunks(chunks)

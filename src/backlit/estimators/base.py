@@ -18,7 +18,7 @@ from backlit.engine import Data, DenseBatches, Engine, Recipe, State, get_engine
 from backlit.errors import ProblemError
 from backlit.estimators.attributes import FittedAttributes
 from backlit.estimators.building import build_network, draw_parameters
-from backlit.estimators.fitting import batch_size_of, record, run_training, settings_of, warn_of_end
+from backlit.estimators.fitting import batch_size_of, check_resumable, record, run_training, settings_of, warn_of_end
 from backlit.estimators.guard import refuse_no_numbers, unchanged_on_error
 from backlit.estimators.holding_out import hold_out
 from backlit.estimators.inspection import Inspection
@@ -89,6 +89,7 @@ class BaseMLP(FittedAttributes, Reading, Inspection, Persistence, ChunkedFit, Ba
         (the estimator then holds the last finite parameters).
         """
         self._validate_params()
+        check_resumable(self, checkpoint)
         go_on = self.warm_start and hasattr(self, "network_")
         data = self._read(X, y, sample_weight, first=not go_on, new_targets=not go_on)
         if go_on:

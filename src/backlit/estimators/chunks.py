@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix, vstack
+from sklearn.utils.validation import _check_sample_weight
 
 from backlit.engine import Data
 from backlit.errors import ProblemError
@@ -64,13 +65,14 @@ def survey(estimator: Any, chunks: Chunks, *, new: bool, summed: bool) -> Survey
     for number, (X, y, weight) in enumerate(each(chunks), start=1):
         with named(number):
             X, y = estimator._check_arrays(X, y, first=new and found is None)
-            total = float(len(y) if weight is None else np.sum(weight, dtype=np.float64))
-        columns = [np.unique(column) for column in (y.T if y.ndim == 2 else [y])] if estimator._has_classes else []
+            weight = None if weight is None else _check_sample_weight(weight, X, ensure_non_negative=True)
+            columns = [np.unique(column) for column in (y.T if y.ndim == 2 else [y])] if estimator._has_classes else []
+            refuse_other_labels(columns, found)
         if found is None:
             first = (X[:FIRST_ROWS].copy(), y[:FIRST_ROWS].copy(), None if weight is None else weight[:FIRST_ROWS])
             found = Survey([], 0.0, False, False, X.dtype, first, columns, 0)
         found.rows.append(X.shape[0])
-        found.weight += total
+        found.weight += float(X.shape[0] if weight is None else weight.sum(dtype=np.float64))
         found.weighted |= weight is not None
         found.is_sparse |= not isinstance(X, np.ndarray)
         found.dtype = np.result_type(found.dtype, X.dtype)
@@ -80,6 +82,17 @@ def survey(estimator: Any, chunks: Chunks, *, new: bool, summed: bool) -> Survey
     if found is None:
         raise ProblemError("chunks held no rows: give a function that makes a new iterator each time it is called")
     return found
+
+
+def refuse_other_labels(columns: list[Array], before: Survey | None) -> None:
+    """Raise ProblemError for words where there were numbers, or another number of labels."""
+    if before is None:
+        return
+    if len(columns) != len(before.values):
+        raise ProblemError(f"y has {len(columns)} columns, but had {len(before.values)} in the chunks before")
+    for own, old in zip(columns, before.values, strict=True):
+        if (own.dtype.kind in "biuf") != (old.dtype.kind in "biuf"):
+            raise ProblemError(f"y holds {own[0]!s}, but the chunks before hold labels of another type, {old[0]!s}")
 
 
 class named:

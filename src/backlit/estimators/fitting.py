@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from backlit.engine import Data, State
-from backlit.errors import Divergence
+from backlit.errors import Divergence, ProblemError
 from backlit.estimators.options import (
     adapts,
     callbacks_of,
@@ -79,6 +79,14 @@ def run_training(
     if outcome.divergence is not None:
         raise explained(outcome.divergence)
     return outcome
+
+
+def check_resumable(estimator: Any, checkpoint: Any) -> None:
+    """Raise ProblemError for a checkpoint of a run that nothing can go on with, as its draws are unknown."""
+    if checkpoint is not None and estimator.random_state is None:
+        raise ProblemError(
+            "checkpoint needs random_state: give a number, so that the run that goes on draws what this one does"
+        )
 
 
 def explained(error: Divergence) -> Divergence:

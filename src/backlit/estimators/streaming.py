@@ -9,7 +9,7 @@ import numpy as np
 from backlit.engine import Data
 from backlit.errors import ProblemError
 from backlit.estimators.chunks import Chunks, ChunkStream, Survey, each, survey
-from backlit.estimators.fitting import run_training, settings_of, warn_of_end
+from backlit.estimators.fitting import check_resumable, run_training, settings_of, warn_of_end
 from backlit.estimators.guard import unchanged_on_error
 from backlit.estimators.options import monitor_of
 from backlit.estimators.scoring import check_scorer
@@ -64,6 +64,7 @@ class ChunkedFit:
             return self._fit_once(chunks, classes, validation_data)
         if not (callable(chunks) or hasattr(chunks, "__iter__")):
             raise ProblemError(f"chunks is {type(chunks).__name__}: give a function that makes an iterator, or a list")
+        check_resumable(self, checkpoint)
         self._refuse_balanced()
         check_scorer(self)
         go_on = self.warm_start and hasattr(self, "network_")
