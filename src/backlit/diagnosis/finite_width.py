@@ -27,6 +27,7 @@ from backlit.diagnosis import hermite as H
 Array = np.ndarray
 NOTHING = np.zeros(H.TERMS)
 Z95 = 1.96  # the central 95 % of a normal logarithm
+SECOND = 0.5  # n times what a norm leaves to second order, where an orthogonal W and φ leave nothing to the first
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Layer:
     example, with `single_both` its covariance with φ², and `single_up` that of φ².  lean : ∂ ln φ'²-term/∂κ;  handed :
     ∂ ln E a²/∂κ.  many, one : Var κ.  mean : what finite width adds to E of the layer's own factor.  passed : W's share of
     ∂ℓ/∂a_l, 1 but for skips.  own, pair : Var and Cov of φ'² with nothing held.  cosine : E φ'φ'/E φ'².  share : W's of
-    q.  along, meets : E z²φ'²/(q E φ'²) − 1 and E φ²φ'²/(E φ² E φ'²).
+    q.  along, meets : E z²φ'²/(q E φ'²) − 1 and E φ²φ'²/(E φ² E φ'²).  along_u : of a, layer norm's share taken out with u, (E uφφ')²/(E φ² E φ'² E u²).
     """
 
     lean: float
@@ -107,6 +108,7 @@ class Layer:
     share: float = 1.0
     along: float = 0.0
     meets: float = 1.0
+    along_u: float = 0.0
 
 
 def first_signal(setting: Setting, n: int) -> Signal:
@@ -163,7 +165,8 @@ def go_up(net: Network, scales: Any, way: Any, setting: Setting) -> tuple[list[A
         c, wander = share * signal.c + 1 - share, share**2 * signal.wander
         tail = setting.kurtosis * signal.kurtosis * share**2 / n_in  # z's excess kurtosis
         tail -= 6 * (1 - free) / n
-        length = 2 * spread_of(1, min(c * c + wander, 1), m, n) * free
+        alike = raw_cosine2(way, scales, l, wander) if net.couples_examples else c * c + wander
+        length = 2 * spread_of(1, min(alike, 1), m, n) * free
         q_band.append(math.sqrt(many + length))
         q_shift.append(drift - (many + length) / 2)
         if layer.activation.pull_back:
@@ -174,6 +177,13 @@ def go_up(net: Network, scales: Any, way: Any, setting: Setting) -> tuple[list[A
     for row in (layers, q_shift, q_band):
         row += [None] * (net.L + 1 - len(row))
     return layers, q_shift, q_band
+
+
+def raw_cosine2(way: Any, scales: Any, l: int, wander: float) -> float:
+    """E of the squared cosine of two z, where c and `wander` are those of z less its mean over the batch."""
+    q = way.q[l]
+    c = (scales.weight[l] * way.shared[l - 1] + scales.bias[l]) / q if q else 0.0
+    return float(c * c + (1 - c) ** 2 * wander)
 
 
 def step(layer: Dense, z: Signal, way: Any, l: int, n: int, m: int, free: float, tail: float) -> tuple[Layer, Signal]:
@@ -199,7 +209,7 @@ def step(layer: Dense, z: Signal, way: Any, l: int, n: int, m: int, free: float,
     here.mean = down.bend * bent / 2 + down.slope * z.drift
     drift = up.slope * z.drift + up.bend * bent / 2
     if layer.norm:
-        normed(layer, here, down, z, m, n, free, wander)
+        normed(layer, here, up, down, z, u, m, n, free)
         drift = -up.bend / n if layer.norm == "layer" else 0.0
     cosine, cosine_wander = cosine_above(layer, value, up, H.series(phi, u, "cube"), c, wander, n, free)
     many, one = here.handed**2 * z.many + here.up, here.handed**2 * z.one + here.single_up
@@ -210,19 +220,20 @@ def step(layer: Dense, z: Signal, way: Any, l: int, n: int, m: int, free: float,
 
 
 def normed(
-    layer: Dense, here: Layer, down: H.Series, z: Signal, m: int, n: int, free: float, wander: float
+    layer: Dense, here: Layer, up: H.Series, down: H.Series, z: Signal, u: float, m: int, n: int, free: float
 ) -> None:
     """Under a norm φ sees nothing of κ; δ is divided by the length v = (1 + κ + S) E v, S being its sampling."""
     here.lean, here.handed = -1.0, 0.0
     c = 0.0 if layer.norm == "batch" else z.c
-    length = spread_of(2, 2 * min(c * c + wander, 1), m, n)
+    length = spread_of(2, 2 * min(c * c + z.wander, 1), m, n)
     if layer.norm == "batch":
-        here.down += length  # each unit has its own v, which an orthogonal W does not hold
-        here.mean = 0.0  # `batch_norm` has the means
+        here.down += length * free + (SECOND / n) ** 2
+        here.mean = 0.0  # `batch_norm` has the means of endless width; those of order 1/n are not derived
         return
-    here.down += length * free
+    here.down += length * free + (SECOND / n) ** 2
     here.single += 2 * free / n
-    onto = (2 + math.sqrt(2) * float(down.h[2])) / n  # 1 and u are taken out of φ'g
+    onto = (2 + here.along) / n  # 1 and u are taken out of φ'g
+    here.along_u = up.slope**2 * up.scale / down.scale * u if down.scale else 0.0
     here.mean = z.one + 2 * free / n + 1 / n - z.drift - down.bend / n - onto
 
 
@@ -286,7 +297,7 @@ def go_down(net: Network, scales: Any, layers: list[Any], weight_term: list[Any]
         uneven_part = (here.own - here.pair) * (1 / weight - 1 / m) / n
         here.down += spread_of(own, shared, weight, n) + uneven_part
         above = layers[l + 1]
-        if above is not None and not (l + 1 == net.L and net.has_short_form):
+        if above is not None and not (l + 1 == net.L and short(net)):
             here.mean += coupling(net, here, above, l, free) * branch
         uneven *= 1 + (3 * here.own + 2 * free) / n + here.lean**2 * here.one
         ratio = here.cosine**2
@@ -294,20 +305,25 @@ def go_down(net: Network, scales: Any, layers: list[Any], weight_term: list[Any]
         cosine2 = min(cosine2, 1.0)
 
 
+def short(net: Network) -> bool:
+    """Whether δ_L is p − y, with no φ' and no norm in it."""
+    return net.has_short_form and net.layer(net.L).norm is None
+
+
 def coupling(net: Network, here: Layer, above: Layer, l: int, free: float) -> float:
     """The mean of φ'²(Wᵀδ)²'s gain: W knows a_l by z, and δ depends on z."""
     norm = net.layer(l + 1).norm
     if norm == "batch" or net.layer(l).norm == "batch":
         return 0.0
-    along = above.share * above.along if norm is None else -1.0
-    return along * (here.meets - (1 - free)) / net.n[l]
+    along = above.share * above.along if norm is None else -1.0  # a norm's δ has nothing along z
+    return along * (here.meets - (1 - free) - here.along_u) / net.n[l]
 
 
 def sums(net: Network, layers: list[Any]) -> tuple[list[Any], list[Any], float, float]:
     """Add the layers up: the ratios' shifts and deviations, and those of top to bottom."""
     L = net.L
     shift, band = [None] * (L + 1), [None] * (L + 1)
-    top = None if net.has_short_form else layers[L]
+    top = None if short(net) else layers[L]
     tail, level = Tail(), [0.0] * (L + 1)
     if top is not None:
         tail.add(top, 1.0)
