@@ -69,7 +69,7 @@ def test_moments_of_relu_are_the_arc_cosine_kernels(m, scale):
     assert_allclose(found[4], (math.pi - angle) / (2 * math.pi), rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("m", [4, 5, 8, 16, 128, 1000])
+@pytest.mark.parametrize("m", [4, 5, 8, 128, 1000])
 def test_linear_layers_have_a_closed_form(m):
     deep = follow(IDENTITY, Batch(m, eps=0.0), 1.7)
     assert_allclose(deep.at.growth(1.7), (m - 2) / (m - 3), rtol=1e-10)
@@ -89,7 +89,7 @@ def test_two_examples_pass_nothing_and_three_have_no_mean():
 def test_two_examples_and_epsilon_have_a_closed_form():
     """δ = (g_1 − g_2)/2 · ε/(v + ε)^{3/2}, v/s² half a χ²_1 variable: E by a sum over a fine grid of its root."""
     eps, s2 = 1e-3, 0.8
-    z = np.linspace(0, 12, 4_000_001)
+    z = np.linspace(0, 12, 1_000_001)
     density = np.exp(-z * z / 2) * math.sqrt(2 / math.pi) * (z[1] - z[0])
     density[0] /= 2
     v = s2 / 2 * z**2
@@ -116,13 +116,16 @@ FINE = [*((phi, 4) for phi in ELEMENTWISE), *((get_activation(phi), m) for phi, 
 ))]  # fmt: skip
 
 
-@pytest.mark.parametrize(("phi", "m"), FINE)
+@pytest.mark.parametrize(("phi", "m"), FINE, ids=[f"{phi.name}-{m}" for phi, m in FINE])
 def test_quadrature_holds_its_digits(phi, m, monkeypatch):
     """Twice the panels, on the sphere and in v, change nothing above 1e-8."""
 
-    def values():
+    def forget():
         for cached in (batch_norm.table, batch_norm.panels, batch_norm.averages):
             cached.cache_clear()
+
+    def values():
+        forget()
         at = Batch(m, 1e-5).averages(phi, 0.7)
         return [at.level, at.square, at.pair, at.spread, at.inverse, at.growth(1.0), at.slope2]
 
@@ -132,7 +135,7 @@ def test_quadrature_holds_its_digits(phi, m, monkeypatch):
     monkeypatch.setattr(batch_norm, "FEW", batch_norm.FEW + 4)
     monkeypatch.setattr(batch_norm, "FINE", Rule(0.65, 18))
     assert_allclose(values(), coarse, rtol=1e-8, atol=1e-10)
-    values()
+    forget()
 
 
 @pytest.mark.parametrize(("phi", "m", "gamma2", "beta2"), [
@@ -141,7 +144,7 @@ def test_quadrature_holds_its_digits(phi, m, monkeypatch):
 ])  # fmt: skip
 def test_one_unit_is_what_draws_give(phi, m, gamma2, beta2):
     """core's own normalize and pull_back on many units; ∂ℓ/∂a correlated over the batch; ε large enough to tell."""
-    rng, n, s2, o = np.random.default_rng(0), 400_000, 0.9, 0.35
+    rng, n, s2, o = np.random.default_rng(0), 200_000, 0.9, 0.35
     layer = Dense(1, phi, norm="batch", eps=0.05)
     z, gamma, beta = rng.standard_normal((m, n)) * s2**0.5, gamma2**0.5, beta2**0.5 * rng.standard_normal(n)
     g = math.sqrt(1 - o) * rng.standard_normal((m, n)) + math.sqrt(o) * rng.standard_normal(n)
@@ -162,7 +165,7 @@ def test_one_unit_is_what_draws_give(phi, m, gamma2, beta2):
 
 def test_how_the_covariances_change_is_what_differences_give():
     """`gram_slopes` against E φφᵀ of draws whose covariances were changed, the draws the same."""
-    m, h, n = 6, 0.05, 400_000
+    m, h, n = 6, 0.05, 200_000
     rng = np.random.default_rng(1)
     P = np.eye(m) - 1 / m
     y = rng.standard_normal((n, m)) @ P
@@ -205,6 +208,15 @@ def test_a_mixed_network_is_the_mean_over_seeds(skip):
     for l in range(1, 4):
         assert abs(math.log(flow.grad_ratio(l) / theory.grad_ratio[l])) < 0.1
         assert abs(math.log(flow.layers[l].q / theory.q[l])) < 0.06
+
+
+def test_below_a_short_form_with_batch_norm_the_errors_sum_to_0():
+    """δ_L is then what the norm leaves of p − y, and the layer below sees it so."""
+    net = Network(256, [Dense(256, norm="batch")] * 3)
+    flow = average([Subject(net, "", "lecun_normal", batch=6).flow(seed) for seed in range(20)])
+    theory = predict_flow(net, scheme_scales(net, "lecun_normal"), batch=6)
+    assert_allclose(theory.grad_ratio[2], 4 / 3, rtol=1e-3)
+    assert_allclose(flow.grad_ratio(2), theory.grad_ratio[2], rtol=0.08)
 
 
 def test_gelu_s_examples_drift_apart_and_tanh_s_do_not():

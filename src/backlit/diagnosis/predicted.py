@@ -141,7 +141,8 @@ def predict_flow(
         layer, unit = net.layer(l), way.units[l]
         delta[l], pair = unit.down(grad_a[l], grad_pair[l])
         if l == net.L and (net.has_short_form or layer.activation.pull_back is not None):
-            delta[l], pair = 1.0, 0.0
+            centered = layer.norm == "batch" and batch is not None  # δ_L is what the norm leaves of p − y
+            delta[l], pair = 1.0, -1 / max(batch - 1, 1) if centered and batch else 0.0
         if l < net.L:
             weight[l] = divide(grad_a[l], delta[l + 1])
             slope[l] = delta[l] / grad_a[l] if grad_a[l] else unit.slope2

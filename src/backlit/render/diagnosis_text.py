@@ -57,7 +57,7 @@ def theory_rows(theory: Any) -> list[tuple[str, str]]:
     if theory.c_approach is not None:
         rows["c*"] += f" ({APPROACHES[theory.c_approach]})"
     rows |= {} if theory.batch is None else {"batch": str(theory.batch)}
-    rows |= {} if theory.batch_factor is None else {"factor of its lengths": number(theory.batch_factor)}
+    rows |= {} if theory.batch_factor is None else {"its unevenness × a layer": number(theory.batch_factor)}
     return list(rows.items())
 
 
