@@ -21,7 +21,8 @@ import numpy as np
 
 from backlit.core.network import Network
 from backlit.core.parameters import Parameters
-from backlit.diagnosis.finite_width import Bands, Setting, finite_width
+from backlit.diagnosis.finite_width import Bands, finite_width
+from backlit.diagnosis.fluctuations import Setting
 from backlit.diagnosis.units import unit_of
 
 ByLayer = list[Any]
@@ -131,7 +132,8 @@ def predict_flow(
     """The flow of `net` with parameters of these scales, on inputs like X (standard normal for None).
 
     batch : the examples that batch norm's statistics are over; None for the limit of many.  setting : what is measured
-    in one draw, for the bands; one example, or a batch, unless told.  Softmax at the output is taken as short form: δ_L = p − y.
+    in one draw, for the bands; one example, or a batch, unless told.  Softmax at the output is taken as short form:
+    δ_L = p − y.
     """
     way = forward_moments(net, scales, X, batch)
     weight: ByLayer = [None] * (net.L + 1)
