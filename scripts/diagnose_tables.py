@@ -4,7 +4,8 @@ For each network of 4 layers the ratios E‖δ_l‖²/E‖δ_{l+1}‖², l = 1�
 draws, on 64 fresh normal inputs each (128 under batch norm).  The band is said to hold 95 % of single draws, so three
 things are counted: the share of draws inside; the band's deviation over the measured one (below 1 it is too narrow,
 above it too wide); and how far the mean over the seeds is from the predicted one, in its own deviations (z).
-Batch norm's means are those of endless width, off by up to FIRST_ORDER/n, which its z allow for.
+Batch norm's means are those of endless width, off by up to DOUBT/n, which its z allow for and its line names; the
+shares inside and the deviations are counted without.
 
     python scripts/diagnose_tables.py [--width 256] [--seeds 30] [--processes 1] [--resume measured.jsonl]
 """
@@ -24,7 +25,7 @@ import numpy as np
 
 from backlit.core import Dense, Network
 from backlit.core.activations import ACTIVATIONS
-from backlit.diagnosis.finite_width import Z95
+from backlit.diagnosis.finite_width import DOUBT, Z95
 from backlit.diagnosis.measured import quiet
 from backlit.diagnosis.predicted import predict_flow, scheme_scales
 from backlit.diagnosis.subject import Subject
@@ -39,7 +40,6 @@ INITS: tuple[Any, ...] = (
 )
 NORMS = (None, "batch", "layer")
 DEPTH = 4
-FIRST_ORDER = 5.0  # n times what batch norm's means may be off by
 ROUNDING = 1e-9  # the spread of a ratio that is exact
 Key = tuple[str, Any, str | None]
 
@@ -109,7 +109,7 @@ def measure(phi: str, init: Any, norm: str | None, width: int, seeds: int) -> li
     for name, limit, shift, deviation, ratios in rows:
         logs, predicted = np.log(ratios), math.log(limit) + shift
         inside = float((abs(logs - predicted) <= Z95 * deviation + ROUNDING).mean())
-        doubt = FIRST_ORDER / width if norm == "batch" else 0.0
+        doubt = DOUBT / width if norm == "batch" else 0.0
         spread = float(logs.std(ddof=1))
         found.append(Quantity(name, predicted, float(logs.mean()), deviation, spread, inside, seeds, doubt))
     return found
@@ -160,6 +160,11 @@ def kept(
             with path.open("a", encoding="utf-8") as file:
                 file.write("\n" + json.dumps(row) + "\n")  # on a line of its own, whatever was cut off before
         yield case_name(key), quantities
+
+
+def width_off(q: Quantity, width: int) -> float:
+    """How far the mean is off, in units of 1/n."""
+    return width * (q.measured - q.predicted)
 
 
 def line_of(q: Quantity) -> str:
@@ -213,10 +218,14 @@ def main(arguments: list[str] | None = None) -> None:
     for name, quantities in run(given.width, given.seeds, given.processes, given.resume):
         all_of_them[name] = quantities
         print(f"[{len(all_of_them)}/{len(cases())}] {name}", *map(line_of, quantities), sep="\n", flush=True)
+    everything = [q for found in all_of_them.values() for q in found]
+    off = [width_off(q, given.width) for q in everything if q.doubt]
+    print(
+        f"batch norm: n times ln measured − ln predicted, of means: {min(off):.1f} to {max(off):.1f}, at most ±{DOUBT}"
+    )
     for norm in NORMS:
         of_norm = [q for name, found in all_of_them.items() if name.endswith(f" {norm or '–'}") for q in found]
         print(f"{norm or 'no'} norm: {summary(of_norm)}")
-    everything = [q for found in all_of_them.values() for q in found]
     print(f"all: {summary(everything)}")
     for fault in faults(everything):
         print(fault)

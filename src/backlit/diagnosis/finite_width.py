@@ -12,7 +12,8 @@ passes δ down: along a, ‖Wᵀδ‖² is E z²φ'²/(E z² E φ'²) of what it
 For ReLU at m = 1 a layer's variance is 5/n (Hanin 2018; Hanin & Nica 2020).
 
 q_shift, ratio_shift, level_shift (of E‖δ_l‖²/E‖δ_L‖²), total_shift : what is added to ln of the limit, on the average
-of ln; *_band : one standard deviation of ln, between single draws.  Lists by layer, index 0 None.
+of ln; *_band : one standard deviation of ln, between single draws; doubt : what ln of E‖δ_l‖²/E‖δ_L‖² may be off by
+besides, under batch norm, whose means of order 1/n are not derived.  Lists by layer, index 0 None.
 """
 
 import math
@@ -26,34 +27,40 @@ from backlit.diagnosis.fluctuations_up import go_up
 
 ByLayer = list[Any]
 Z95 = 1.96  # the central 95 % of a normal logarithm
+DOUBT = 5.0  # n times what a layer's mean under batch norm may be off by, being of endless width; as measured
 
 
 @dataclass(frozen=True)
 class Bands:
     """See above."""
 
-    q_shift: list[Any]
-    q_band: list[Any]
-    ratio_shift: list[Any]
-    ratio_band: list[Any]
-    level_shift: list[Any]
-    level_band: list[Any]
+    q_shift: ByLayer
+    q_band: ByLayer
+    ratio_shift: ByLayer
+    ratio_band: ByLayer
+    level_shift: ByLayer
+    level_band: ByLayer
     total_shift: float
     total_band: float
+    doubt: ByLayer
 
 
-def interval(limit: float | None, shift: float | None, band: float | None, draws: int = 1) -> list[float] | None:
-    """[low, high] that hold 95 % of single draws, or of means over `draws`, whose E of what is log-normal lies higher.
+def interval(
+    limit: float | None, shift: float | None, band: float | None, draws: int = 1, doubt: float = 0.0
+) -> list[float] | None:
+    """[low, high] that hold 95 % of single draws, or of means over `draws`, wider by a factor e^doubt each way.
 
-    None where there is no limit, or none that is above 0.
+    A mean of log-normal draws is taken as log-normal, of their mean and a `draws`-th of their variance.  None where
+    there is no limit, or none that is above 0.
 
     >>> [round(end, 3) for end in interval(1.0, 0.0, 0.1)]
     [0.822, 1.217]
     """
     if limit is None or shift is None or band is None or not 0 < limit < math.inf or not math.isfinite(shift + band):
         return None
-    center = math.log(limit) + shift + band**2 / 2 * (1 - 1 / draws)
-    half = Z95 * band / math.sqrt(draws)
+    variance = math.log1p(math.expm1(min(band**2, 700.0)) / draws) if draws > 1 else band**2
+    center = math.log(limit) + shift + (band**2 - variance) / 2
+    half = Z95 * math.sqrt(variance) + doubt
     return [math.exp(min(end, 700.0)) for end in (center - half, center + half)]
 
 
@@ -64,7 +71,7 @@ def finite_width(net: Network, scales: Any, way: Any, weight_term: list[Any], se
     return sums(net, layers, q_shift, q_band)
 
 
-def sums(net: Network, layers: list[Any], q_shift: list[Any], q_band: list[Any]) -> Bands:
+def sums(net: Network, layers: ByLayer, q_shift: ByLayer, q_band: ByLayer) -> Bands:
     """Add the layers up: the ratios' shifts and deviations, and those of each layer to the top."""
     L = net.L
     shift, band = (list[Any]([None] * (L + 1)) for _ in range(2))
@@ -81,13 +88,16 @@ def sums(net: Network, layers: list[Any], q_shift: list[Any], q_band: list[Any])
         ratios.add(here, weight)
         level[l] = tail.level(here)
         deviation[l] = math.sqrt(max(ratios.variance(here), 0.0))
-        own = here.down + here.lean**2 * here.many
+        own = here.through + here.down + here.lean**2 * here.many
         if here.passed < 1 and above is not None:
             own += (1 - here.passed) ** 2 * (above.down + above.lean**2 * above.many)
         band[l] = math.sqrt(max(own, 0.0))  # 0 but for rounding, of orthogonal linear layers
         shift[l] = level[l] - level[l + 1]
     levels: ByLayer = [None, *(value - level[L] for value in level[1:])]
-    return Bands(q_shift, q_band, shift, band, levels, deviation, levels[1], deviation[1])
+    doubt: ByLayer = [0.0] * (L + 2)  # of level l: that of all layers from l up to below the top
+    for l in range(L - 1, 0, -1):
+        doubt[l] = doubt[l + 1] + (DOUBT / net.n[l] if net.layer(l).norm == "batch" else 0.0)
+    return Bands(q_shift, q_band, shift, band, levels, deviation, levels[1], deviation[1], doubt[: L + 1])
 
 
 class Tail:
@@ -100,7 +110,7 @@ class Tail:
     def add(self, here: Layer, weight: float) -> None:
         """One layer more, coming down.  pull : ∂ ln of the whole/∂κ of the lowest layer."""
         up = self.pull * self.share  # of E a_l²
-        self.fresh += weight**2 * here.down + 2 * weight * up * here.both + up**2 * here.up
+        self.fresh += here.through + weight**2 * here.down + 2 * weight * up * here.both + up**2 * here.up
         self.fresh_one += weight**2 * here.single + 2 * weight * up * here.single_both + up**2 * here.single_up
         self.apart += weight**2 * (here.single + here.lean**2 * here.one)
         self.mean += weight * here.mean

@@ -21,11 +21,10 @@ def go_down(net: Network, scales: Any, layers: list[Any], weight_term: list[Any]
         branch = min(scales.weight[l + 1] / weight_term[l], 1.0) if weight_term[l] else 1.0
         here.passed = branch
         free = free_share(setting, net.n[l + 1], n) * branch * (2 - branch)
-        own = 2 * (here.own + free)
-        shared = 2 * min(cosine2, 1.0) * (1 + here.pair - (1 - free))
-        weight = max(m / uneven, 1.0)
-        uneven_part = (here.own - here.pair) * (1 / weight - 1 / m) / n
-        here.down += spread_of(own, shared, weight, n) + uneven_part
+        shared, weight = 2 * min(cosine2, 1.0), max(m / uneven, 1.0)
+        here.down += spread_of(2 * here.own, shared * here.pair, weight, n)
+        here.down += (here.own - here.pair) * (1 / weight - 1 / m) / n
+        here.through = spread_of(2, shared, weight, n) * free
         above = layers[l + 1]
         if above is not None and not (l + 1 == net.L and short(net)):
             here.mean += coupling(net, here, above, l, free) * branch

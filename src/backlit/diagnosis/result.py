@@ -16,6 +16,8 @@ from backlit.diagnosis.subject import Subject
 from backlit.diagnosis.updates import optimizer_of
 from backlit.errors import ProblemError
 
+TRUSTED = 0.5  # the deviation of the whole's logarithm up to which the first order in 1/n that bands are of is enough
+
 
 @dataclass(frozen=True)
 class Diagnosis:
@@ -57,6 +59,7 @@ class Diagnosis:
                 "band_mean": self.total_interval(self.seeds),
             },
             "bands_hold": 0.95,
+            "bands_trusted": self.predicted.bands.total_band <= TRUSTED,
             "inside": self.inside(),
             "spectrum": self.spectrum.to_dict(),
             "seeds": self.seeds,
@@ -99,12 +102,13 @@ class Diagnosis:
     def ratio_interval(self, l: int, draws: int) -> list[float] | None:
         """The same of E‖δ_l‖²/E‖δ_{l+1}‖²; None at the top."""
         bands = self.predicted.bands
-        return interval(self.predicted.grad_ratio[l], bands.ratio_shift[l], bands.ratio_band[l], draws)
+        doubt = bands.doubt[l] - bands.doubt[l + 1] if l < self.measured.L else 0.0
+        return interval(self.predicted.grad_ratio[l], bands.ratio_shift[l], bands.ratio_band[l], draws, doubt)
 
     def total_interval(self, draws: int) -> list[float] | None:
         """The same of top to bottom."""
         bands = self.predicted.bands
-        return interval(self.predicted.top_to_bottom, bands.total_shift, bands.total_band, draws)
+        return interval(self.predicted.top_to_bottom, bands.total_shift, bands.total_band, draws, bands.doubt[1])
 
     def inside(self) -> float | None:
         """The share of layers whose measured ratio is within the band of the mean over these draws."""

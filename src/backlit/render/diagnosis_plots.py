@@ -42,11 +42,9 @@ def flow_plot(diagnosis: Any) -> str:
     predicted = [1.0]
     for l in range(L - 1, 0, -1):
         predicted.insert(0, predicted[0] * theory.grad_ratio[l])
-    shift, band = theory.bands.level_shift, theory.bands.level_band
-    bands = [
-        [interval(p, s, b, draws) for p, s, b in zip(predicted, shift[1:], band[1:], strict=True)]
-        for draws in (1, diagnosis.seeds)
-    ]
+    b = theory.bands
+    rows = list(zip(predicted, b.level_shift[1:], b.level_band[1:], b.doubt[1:], strict=True))
+    bands = [[interval(p, s, d, draws, doubt) for p, s, d, doubt in rows] for draws in (1, diagnosis.seeds)]
     top = flow.layers[L].delta
     measured = [flow.layers[l].delta / top if top else math.nan for l in range(1, L + 1)]
 
