@@ -66,6 +66,11 @@ class Quantity:
         return self.spread < ROUNDING
 
     @property
+    def within(self) -> bool:
+        """Whether the mean over the seeds lies within the band of single draws."""
+        return abs(self.measured - self.predicted) <= Z95 * self.deviation + ROUNDING
+
+    @property
     def width(self) -> float:
         """The band over what it ought to be."""
         return self.deviation / self.spread
@@ -197,9 +202,11 @@ def summary(quantities: list[Quantity]) -> str:
     some = [q for q in quantities if not q.exact]
     widths, zs = np.array([q.width for q in some]), np.array([q.z for q in some])
     inside = [q.inside for q in quantities]
+    within = sum(q.within for q in quantities)
     low, middle, high = np.quantile(widths, [0.05, 0.5, 0.95])
     return (
-        f"{len(quantities)} ratios: {np.mean(inside):.1%} of single draws inside the band of 95 %, at worst "
+        f"{len(quantities)} ratios, the mean of {within} within the band of single draws; "
+        f"{np.mean(inside):.1%} of single draws inside their band of 95 %, at worst "
         f"{min(inside):.0%}; band over spread {middle:.2f} (5 to 95 %: {low:.2f} to {high:.2f}); "
         f"z of the means {root_mean_square(zs):.2f} (root mean square), {(zs > 3).sum()} above 3, "
         f"at most {zs.max():.1f}"
