@@ -54,11 +54,11 @@ class Layer:
 
     lean : ∂ of ln E φ'² (and of the norm's 1/v)/∂κ.  handed : ∂ ln E a²/∂κ.  many, one : Var κ, of the mean over
     examples and of one.  up, down, both : variances of the sampled φ² and φ'²g²/g², and their covariance, of the mean
-    over examples; through : that of g²; single_up, single, single_both : those of φ² and φ'² of one example.  mean :
-    what finite width adds to E of the layer's own factor.  passed : W's share of ∂ℓ/∂a_l, 1 but for skips.  own, pair :
-    Var φ'² and Cov of two examples', nothing held.  cosine : E φ'φ'/E φ'².  share : W's of q.  along, meets :
-    E z²φ'²/(q E φ'²) − 1 and E φ²φ'²/(E φ² E φ'²).  along_u : (E uφφ')²/(E φ² E φ'² E u²), of a the share that layer
-    norm takes out with u.
+    over examples; through : that of g²; length : that of a norm's 1/v; rough : of batch norm's, from unit to unit.
+    single_up, single, single_both : variances of φ² and φ'² of one example.  mean : what finite width adds to E of the
+    layer's own factor.  passed : W's share of ∂ℓ/∂a_l, 1 but for skips.  own, pair : Var φ'² and Cov of two examples',
+    nothing held.  cosine : E φ'φ'/E φ'².  share : W's of q.  along, meets : E z²φ'²/(q E φ'²) − 1 and
+    E φ²φ'²/(E φ² E φ'²).  along_u : (E uφφ')²/(E φ² E φ'² E u²), of a the share that layer norm takes out with u.
     """
 
     lean: float
@@ -73,6 +73,8 @@ class Layer:
     single_both: float = 0.0
     mean: float = 0.0
     through: float = 0.0
+    rough: float = 0.0
+    length: float = 0.0
     passed: float = 1.0
     own: float = 0.0
     pair: float = 0.0

@@ -25,6 +25,8 @@ def go_down(net: Network, scales: Any, layers: list[Any], weight_term: list[Any]
         here.down += spread_of(2 * here.own, shared * here.pair, weight, n)
         here.down += (here.own - here.pair) * (1 / weight - 1 / m) / n
         here.through = spread_of(2, shared, weight, n) * free
+        here.down, here.through = ((1 + here.rough) * part for part in (here.down, here.through))
+        here.down += here.length
         above = layers[l + 1]
         if above is not None and not (l + 1 == net.L and short(net)):
             here.mean += coupling(net, here, above, l, free) * branch

@@ -9,7 +9,7 @@ from backlit.core.network import Dense, Network
 from backlit.diagnosis import hermite as H
 from backlit.diagnosis.fluctuations import NOTHING, Layer, Setting, Signal, free_share, held_terms, spread_of
 
-SECOND = 0.5  # n times what a norm leaves to second order, where an orthogonal W and φ leave nothing to the first
+SECOND = 0.5  # n times what layer norm leaves to second order, where an orthogonal W and φ leave nothing to the first
 
 
 def first_signal(setting: Setting, n: int) -> Signal:
@@ -83,7 +83,7 @@ def step(layer: Dense, z: Signal, way: Any, l: int, n: int, m: int, free: float,
     here.mean = down.bend * bent / 2 + down.slope * z.drift
     drift = up.slope * z.drift + up.bend * bent / 2
     if layer.norm:
-        normed(layer, here, up, down, z, u, m, n, free)
+        normed(layer, here, up, down, z, u, m, n, free, roughness(way.units[l], down, keep, m))
         drift = -up.bend / n if layer.norm == "layer" else 0.0
     cosine, cosine_wander = cosine_above(layer, value, up, H.series(phi, u, "cube"), c, wander, n, free)
     many, one = here.handed**2 * z.many + here.up, here.handed**2 * z.one + here.single_up
@@ -93,18 +93,35 @@ def step(layer: Dense, z: Signal, way: Any, l: int, n: int, m: int, free: float,
     return here, above
 
 
+def roughness(unit: Any, down: H.Series, keep: float, m: int) -> float:
+    """Var (1/v)/(E 1/v)² of batch norm's v, which differs from unit to unit: 2/m for many examples.
+
+    Read from E (φ'/√v)⁴ of `unit`, which knows the batch; an orthogonal W holds v's linear part, 2/(m−1).
+    """
+    fourth = unit.slope4 / unit.slope2**2 if unit.slope2 else 0.0
+    return max(fourth * keep / down.second - 1, 2 / max(m - 1, 1)) if math.isfinite(fourth) else 1.0
+
+
 def normed(
-    layer: Dense, here: Layer, up: H.Series, down: H.Series, z: Signal, u: float, m: int, n: int, free: float
+    layer: Dense,
+    here: Layer,
+    up: H.Series,
+    down: H.Series,
+    z: Signal,
+    u: float,
+    m: int,
+    n: int,
+    free: float,
+    rough: float,
 ) -> None:
     """Under a norm φ sees nothing of κ; δ is divided by the length v = (1 + κ + S) E v, S being its sampling."""
     here.lean, here.handed = -1.0, 0.0
-    c = 0.0 if layer.norm == "batch" else z.c
-    length = spread_of(2, 2 * min(c * c + z.wander, 1), m, n)
     if layer.norm == "batch":
-        here.down += length * free + (SECOND / n) ** 2
+        here.rough = rough
+        here.length = (rough - (1 - free) * 2 / max(m - 1, 1) + 2 * free * min(z.wander, 1)) / n
         here.mean = 0.0  # `batch_norm` has the means of endless width; those of order 1/n are not derived
         return
-    here.down += length * free + (SECOND / n) ** 2
+    here.length = spread_of(2, 2 * min(z.c**2 + z.wander, 1), m, n) * free + (SECOND / n) ** 2
     here.single += 2 * free / n
     onto = (2 + here.along) / n  # 1 and u are taken out of φ'g
     here.along_u = up.slope**2 * up.scale / down.scale * u if down.scale else 0.0
