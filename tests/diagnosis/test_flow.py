@@ -31,9 +31,9 @@ def test_prediction_is_the_mean_over_seeds(phi, init, norm, skip):
     flow = average([subject.flow(seed) for seed in range(seeds)])
     theory = predict_flow(net, scheme_scales(net, init))
     for l in range(1, 4):
-        room = 4 * theory.ratio_band[l] / seeds**0.5 + 10 / 256  # four deviations of the mean, and O(1/n)
+        room = 4 * theory.bands.ratio_band[l] / seeds**0.5 + 10 / 256  # four deviations of the mean, and O(1/n)
         assert abs(np.log(flow.grad_ratio(l) / theory.grad_ratio[l])) < room
-        assert abs(np.log(flow.layers[l].q / theory.q[l])) < 4 * theory.q_band[l] / seeds**0.5 + 10 / 256
+        assert abs(np.log(flow.layers[l].q / theory.q[l])) < 4 * theory.bands.q_band[l] / seeds**0.5 + 10 / 256
 
 
 def test_ratio_is_the_product_of_its_terms_exactly():
@@ -53,7 +53,7 @@ def test_glorot_with_unequal_widths_is_exact():
 
 def test_relu_width_band_is_five_over_n():
     net = Network(500, [Dense(500, "relu")] * 3)
-    assert_allclose(predict_flow(net, gaussian_scales(net, 2**0.5)).ratio_band[2] ** 2, 5 / 500, rtol=1e-6)
+    assert_allclose(predict_flow(net, gaussian_scales(net, 2**0.5)).bands.ratio_band[2] ** 2, 5 / 500, rtol=1e-6)
 
 
 SICK = [

@@ -21,7 +21,8 @@ import numpy as np
 
 from backlit.core.network import Network
 from backlit.core.parameters import Parameters
-from backlit.diagnosis import expectations as E
+from backlit.diagnosis.finite_width import Bands, finite_width
+from backlit.diagnosis.fluctuations import Setting
 from backlit.diagnosis.units import unit_of
 
 ByLayer = list[Any]
@@ -40,9 +41,8 @@ class Scales:
 @dataclass(frozen=True)
 class PredictedFlow:
     """By layer (index 0 None): q, the variance of z; u, that of u; grad_ratio = E‖δ_l‖²/E‖δ_{l+1}‖² (None at L) and
-    its two factors; q_band and ratio_band, one standard deviation of the natural logarithm between draws of a network
-    of this width, for one example.  units : a unit's averages.  top_to_bottom = E‖δ_1‖²/E‖δ_L‖², and total_band, one
-    standard deviation of its logarithm.
+    its two factors, of endless width; units : a unit's averages; top_to_bottom = E‖δ_1‖²/E‖δ_L‖².  bands : how far
+    networks of this width stray, as `finite_width` says.
     """
 
     q: ByLayer
@@ -50,11 +50,9 @@ class PredictedFlow:
     grad_ratio: ByLayer
     weight_term: ByLayer
     derivative_term: ByLayer
-    q_band: ByLayer
-    ratio_band: ByLayer
     units: ByLayer
     top_to_bottom: float
-    total_band: float
+    bands: Bands
 
 
 @dataclass
@@ -124,11 +122,18 @@ def input_moments(X: np.ndarray | None) -> tuple[float, float, float]:
     return square, float(center.mean()), shared
 
 
-def predict_flow(net: Network, scales: Scales, X: np.ndarray | None = None, batch: int | None = None) -> PredictedFlow:
+def predict_flow(
+    net: Network,
+    scales: Scales,
+    X: np.ndarray | None = None,
+    batch: int | None = None,
+    setting: Setting | None = None,
+) -> PredictedFlow:
     """The flow of `net` with parameters of these scales, on inputs like X (standard normal for None).
 
-    batch : the examples that batch norm's statistics are over; None for the limit of many.  Softmax at the output is
-    taken as short form: δ_L = p − y.
+    batch : the examples that batch norm's statistics are over; None for the limit of many.  setting : what is measured
+    in one draw, for the bands; one example, or a batch, unless told.  Softmax at the output is taken as short form:
+    δ_L = p − y.
     """
     way = forward_moments(net, scales, X, batch)
     weight: ByLayer = [None] * (net.L + 1)
@@ -149,10 +154,8 @@ def predict_flow(net: Network, scales: Scales, X: np.ndarray | None = None, batc
             grad_a[layer.skip_from] += layer.skip_scale**2 * grad_a[l]
             grad_pair[layer.skip_from] += layer.skip_scale**2 * grad_pair[l]
     ratio = [None, *(divide(delta[l], delta[l + 1]) for l in range(1, net.L)), None]
-    q_band, ratio_band = bands(net, scales, way)
-    total = divide(delta[1], delta[net.L])
-    band = math.sqrt(sum(b**2 for b in ratio_band[1 : net.L]))  # the layers' W are drawn apart
-    return PredictedFlow(way.q, way.u, ratio, weight, slope, q_band, ratio_band, way.units, total, band)
+    bands = finite_width(net, scales, way, weight, setting or Setting(batch or 1, X))
+    return PredictedFlow(way.q, way.u, ratio, weight, slope, way.units, divide(delta[1], delta[net.L]), bands)
 
 
 def divide(a: float, b: float) -> float:
@@ -183,49 +186,7 @@ def forward_moments(net: Network, scales: Scales, X: np.ndarray | None, batch: i
     return way
 
 
-def bands(net: Network, scales: Scales, way: Forward) -> tuple[ByLayer, ByLayer]:
-    """One standard deviation of ln q_l and of ln of layer l's gradient ratio over draws of W, to first order in 1/n.
-
-    A mean over n independent x has relative variance (E x²/(E x)² − 1)/n: 2/n for z² itself, 5/n for φ² of ReLU and
-    for its (g φ')² (Hanin & Rolnick 2018).  `variance`, that of E a²_{l−1}, is handed on by the length map's slope.
-    """
-    q_band: ByLayer = [None]
-    ratio_band: ByLayer = [None]
-    variance = 2 / net.n[0]
-    for l, layer in net.numbered():
-        n, u, phi = net.n[l], way.u[l], layer.activation
-        share = scales.weight[l] * way.square[l - 1] / way.q[l] if way.q[l] else 0.0  # of q; the rest is the bias's
-        variance *= share**2
-        q_band.append(math.sqrt(variance + 2 / n))
-        if phi.pull_back:
-            break
-        second, slope2 = E.second_moment(phi, u), E.slope_moment(phi, u)
-        lean = 0.0 if layer.norm else slope_elasticity(phi, u, slope2)
-        spread = 3 * (excess(way.units[l].slope4, way.units[l].slope2) + 1) - 1
-        ratio_band.append(math.sqrt(spread / n + lean**2 * variance))
-        handed = 0.0 if layer.norm else elasticity(E.growth(phi, u) * u, second)
-        branch = second / (1 - layer.dropout) / way.square[l] if way.square[l] else 0.0  # the skip's share moves alike
-        fresh = max(excess(E.fourth_moment(phi, u), second), 0.0) / n
-        variance = (branch * handed + max(1 - branch, 0.0)) ** 2 * variance + branch**2 * fresh
-    ratio_band += [None] * (net.L + 1 - len(ratio_band))
-    ratio_band[net.L] = None
-    return q_band, ratio_band
-
-
 def excess(fourth: float, second: float) -> float:
     """E x⁴/(E x²)² − 1."""
     square = second**2  # 0 where it underflows
     return fourth / square - 1 if square and math.isfinite(fourth) else 0.0
-
-
-def elasticity(slope_times_q: float, value: float) -> float:
-    """∂ ln E φ²/∂ ln q."""
-    return slope_times_q / value if value and math.isfinite(slope_times_q) else 1.0
-
-
-def slope_elasticity(phi: Any, u: float, slope2: float) -> float:
-    """∂ ln E φ'²/∂ ln q, by a small step."""
-    if not slope2 or not math.isfinite(u) or u == 0:
-        return 0.0
-    h = 1e-3
-    return (E.slope_moment(phi, u * (1 + h)) / E.slope_moment(phi, u * (1 - h)) - 1) / (2 * h)

@@ -6,6 +6,7 @@ from typing import Any
 from backlit.core.problem import Problem
 from backlit.diagnosis.estimator import estimator_arguments
 from backlit.diagnosis.findings import Finding
+from backlit.diagnosis.finite_width import interval
 from backlit.diagnosis.fixed_points import FixedPoint, Kind
 from backlit.diagnosis.measured import MeasuredFlow
 from backlit.diagnosis.predicted import PredictedFlow
@@ -14,6 +15,8 @@ from backlit.diagnosis.spectrum import Spectrum
 from backlit.diagnosis.subject import Subject
 from backlit.diagnosis.updates import optimizer_of
 from backlit.errors import ProblemError
+
+TRUSTED = 0.5  # the deviation of the whole's logarithm up to which the first order in 1/n that bands are of is enough
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,12 @@ class Diagnosis:
             "top_to_bottom": {
                 "predicted": self.predicted.top_to_bottom,
                 "measured": self.measured.top_to_bottom,
-                "band": self.predicted.total_band,
+                "band": self.total_interval(1),
+                "band_mean": self.total_interval(self.seeds),
             },
+            "bands_hold": 0.95,
+            "bands_trusted": self.predicted.bands.total_band <= TRUSTED,
+            "inside": self.inside(),
             "spectrum": self.spectrum.to_dict(),
             "seeds": self.seeds,
             "verdict": self.verdict,
@@ -70,10 +77,12 @@ class Diagnosis:
             "layer": l,
             "q_predicted": theory.q[l],
             "q_measured": layer.q,
-            "q_band": theory.q_band[l],
+            "q_band": self.q_interval(l, 1),
+            "q_band_mean": self.q_interval(l, self.seeds),
             "grad_ratio_predicted": theory.grad_ratio[l],
             "grad_ratio_measured": flow.grad_ratio(l),
-            "grad_ratio_band": theory.ratio_band[l],
+            "grad_ratio_band": self.ratio_interval(l, 1),
+            "grad_ratio_band_mean": self.ratio_interval(l, self.seeds),
             "weight_term": flow.weight_term(l),
             "derivative_term": flow.derivative_term(l),
             "dead_fraction": layer.dead,
@@ -84,6 +93,28 @@ class Diagnosis:
             "correlation": layer.correlation,
             "noise_scale": layer.noise_scale,
         }
+
+    def q_interval(self, l: int, draws: int) -> list[float] | None:
+        """What holds 95 % of q_l, of single draws or of means over `draws`."""
+        bands = self.predicted.bands
+        return interval(self.predicted.q[l], bands.q_shift[l], bands.q_band[l], draws)
+
+    def ratio_interval(self, l: int, draws: int) -> list[float] | None:
+        """The same of E‖δ_l‖²/E‖δ_{l+1}‖²; None at the top."""
+        bands = self.predicted.bands
+        doubt = bands.doubt[l] - bands.doubt[l + 1] if l < self.measured.L else 0.0
+        return interval(self.predicted.grad_ratio[l], bands.ratio_shift[l], bands.ratio_band[l], draws, doubt)
+
+    def total_interval(self, draws: int) -> list[float] | None:
+        """The same of top to bottom."""
+        bands = self.predicted.bands
+        return interval(self.predicted.top_to_bottom, bands.total_shift, bands.total_band, draws, bands.doubt[1])
+
+    def inside(self) -> float | None:
+        """The share of layers whose measured ratio is within the band of the mean over these draws."""
+        pairs = [(self.measured.grad_ratio(l), self.ratio_interval(l, self.seeds)) for l in range(1, self.measured.L)]
+        known = [ends[0] <= ratio <= ends[1] for ratio, ends in pairs if ratio is not None and ends is not None]
+        return sum(known) / len(known) if known else None
 
     def fixed_problem(self) -> dict[str, Any]:
         """The problem file with the best remedy in it, as a mapping.  Raises ProblemError where there is none."""

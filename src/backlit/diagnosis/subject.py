@@ -13,6 +13,7 @@ from backlit.core.passes import backward, forward
 from backlit.core.problem import Problem
 from backlit.core.specs import finite_number
 from backlit.diagnosis.fixed_points import Kind
+from backlit.diagnosis.fluctuations import Setting
 from backlit.diagnosis.measured import MeasuredFlow, measure_flow
 from backlit.diagnosis.predicted import Scales, measured_scales, scheme_scales
 from backlit.errors import ProblemError
@@ -49,6 +50,12 @@ class Subject:
     def inputs(self, seed: int) -> np.ndarray:
         """Its X, or standard normal rows."""
         return normal_inputs(self.net, seed, self.batch) if self.X is None else self.X[: self.batch or MOST_EXAMPLES]
+
+    def setting(self) -> Setting:
+        """What one draw is measured on, which the bands of a finite width are about."""
+        X = None if self.X is None else self.inputs(0)
+        scheme = self.scheme if self.params is None else "gaussian"
+        return Setting(len(self.inputs(0)), X, scheme if isinstance(scheme, str) else scheme["scheme"])
 
     def flow(self, seed: int) -> MeasuredFlow:
         """Measure one pass."""

@@ -79,7 +79,7 @@ def examine(subject: Subject, seeds: int, remedies: bool) -> Diagnosis:
     m = len(subject.inputs(0))
     layer, kind = typical(subject.net, scales, m)
     theory = fixed_point(kind)
-    predicted = predict_flow(subject.net, scales, subject.X, m)
+    predicted = predict_flow(subject.net, scales, subject.X, m, subject.setting())
     draws = seeds if subject.params is None else 1
     measured = average([subject.flow(seed) for seed in range(draws)])
     verdict = verdict_of(measured)

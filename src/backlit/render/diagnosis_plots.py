@@ -3,9 +3,9 @@
 import math
 from typing import Any
 
+from backlit.diagnosis.finite_width import interval
 from backlit.render.plots import INK, SERIES, STYLES, svg
 
-BANDS = 2  # standard deviations that the band shows
 MOST_CURVES = 5
 
 
@@ -14,12 +14,18 @@ def positive(values: list[Any]) -> list[float]:
     return [float(v) if v is not None and math.isfinite(v) and v > 0 else math.nan for v in values]
 
 
-def draw_compared(axes: Any, ls: list[int], measured: list[Any], predicted: list[Any], bands: list[Any]) -> None:
-    """A measured line with dots, a predicted one, dashed, within its band; logarithmic where it spans much."""
+def draw_compared(
+    axes: Any, ls: list[int], measured: list[Any], predicted: list[Any], bands: list[Any], draws: int
+) -> None:
+    """A measured line with dots, a predicted one, dashed, within its bands; logarithmic where it spans much.
+
+    bands : for one draw, and for the mean over `draws`, by layer the interval or None.
+    """
     measured, predicted = positive(measured), positive(predicted)
-    low = [p * math.exp(-BANDS * (b or 0)) for p, b in zip(predicted, bands, strict=True)]
-    high = [p * math.exp(min(BANDS * (b or 0), 50)) for p, b in zip(predicted, bands, strict=True)]
-    axes.fill_between(ls, low, high, color=SERIES[1], alpha=0.18, linewidth=0, label=f"± {BANDS} deviations")
+    labels = ("95 % of single draws", f"95 % of means over {draws}")
+    for ends, alpha, label in list(zip(bands, (0.15, 0.25), labels, strict=True))[: 2 if draws > 1 else 1]:
+        low, high = ([math.nan if pair is None else pair[k] for pair in ends] for k in (0, 1))
+        axes.fill_between(ls, low, high, color=SERIES[1], alpha=alpha, linewidth=0, label=label)
     axes.plot(ls, predicted, color=SERIES[1], linestyle="--", linewidth=1.6, label="predicted")
     axes.plot(ls, measured, color=SERIES[0], marker="o", markersize=3, linewidth=1.4, label="measured")
     axes.set_xlabel("layer")
@@ -33,15 +39,17 @@ def draw_compared(axes: Any, ls: list[int], measured: list[Any], predicted: list
 def flow_plot(diagnosis: Any) -> str:
     """E‖δ_l‖² of each layer over the top's: what the whole way down does."""
     flow, theory, L = diagnosis.measured, diagnosis.predicted, diagnosis.measured.L
-    predicted, bands = [1.0], [0.0]
+    predicted = [1.0]
     for l in range(L - 1, 0, -1):
         predicted.insert(0, predicted[0] * theory.grad_ratio[l])
-        bands.insert(0, math.hypot(bands[0], theory.ratio_band[l] or 0))
+    b = theory.bands
+    rows = list(zip(predicted, b.level_shift[1:], b.level_band[1:], b.doubt[1:], strict=True))
+    bands = [[interval(p, s, d, draws, doubt) for p, s, d, doubt in rows] for draws in (1, diagnosis.seeds)]
     top = flow.layers[L].delta
     measured = [flow.layers[l].delta / top if top else math.nan for l in range(1, L + 1)]
 
     def draw(axes: Any) -> None:
-        draw_compared(axes, list(range(1, L + 1)), measured, predicted, bands)
+        draw_compared(axes, list(range(1, L + 1)), measured, predicted, bands, diagnosis.seeds)
         axes.axhline(1, color=INK, linewidth=0.8, linestyle=":")
         axes.set_ylabel("E‖δ$_l$‖² / E‖δ$_L$‖²")
 
@@ -54,7 +62,8 @@ def length_plot(diagnosis: Any) -> str:
 
     def draw(axes: Any) -> None:
         q = [flow.layers[l].q for l in range(1, L + 1)]
-        draw_compared(axes, list(range(1, L + 1)), q, theory.q[1:], theory.q_band[1:])
+        bands = [[diagnosis.q_interval(l, draws) for l in range(1, L + 1)] for draws in (1, diagnosis.seeds)]
+        draw_compared(axes, list(range(1, L + 1)), q, theory.q[1:], bands, diagnosis.seeds)
         axes.set_ylabel("q$_l$ = mean of z²")
 
     return svg(draw, "Length of z by layer, measured against predicted", width=6.4, height=3.4)

@@ -22,10 +22,24 @@ def show_diagnosis(diagnosis: Any) -> None:
     console.print(f"\nTheory of layer {diagnosis.layer} repeated: {theory_line(diagnosis.theory)}\n", highlight=False)
     console.print("By layer: q = E z², ratio = E‖δ_l‖²/E‖δ_{l+1}‖² = weight × derivative term", highlight=False)
     console.print(layer_table(diagnosis, wide=console.width >= WIDE))
+    console.print(band_line(diagnosis), highlight=False)
     console.print(f"\nJacobian ∂a_L/∂a_0: {spectrum_line(diagnosis.spectrum)}\n", highlight=False)
     if diagnosis.remedies:
         console.print(remedy_title(diagnosis), highlight=False)
         console.print(remedy_table(diagnosis))
+
+
+def band_line(diagnosis: Any) -> str:
+    """Top to bottom with what networks of this width show."""
+    flow, theory = diagnosis.measured.top_to_bottom, diagnosis.predicted.top_to_bottom
+    said = f"Top to bottom: ratio {number(flow)}, predicted {number(theory)}"
+    single, mean = diagnosis.total_interval(1), diagnosis.total_interval(diagnosis.seeds)
+    if single is None or mean is None:
+        return said
+    said += f"; 95 % of networks of this width: {number(single[0], 3)} to {number(single[1], 3)}"
+    if diagnosis.seeds > 1:
+        said += f", of means over {diagnosis.seeds}: {number(mean[0], 3)} to {number(mean[1], 3)}"
+    return said
 
 
 def finding_list(diagnosis: Any) -> Any:
