@@ -10,6 +10,7 @@ from backlit.diagnosis import Diagnosis
 from backlit.diagnosis import diagnose as diagnose_subject
 from backlit.io.models import load_model
 from backlit.io.problems import read_problem
+from backlit.training.probe import probe_remedies
 from backlit.training.trials import try_training
 from backlit.verification.checking import check as check_problem
 
@@ -43,6 +44,7 @@ def diagnose(
     *,
     model: Any = None,
     train: int | None = None,
+    probe: bool = True,
     show: Callable[[int, int], None] = lambda done, of: None,
     **options: Any,
 ) -> Diagnosis:
@@ -50,7 +52,8 @@ def diagnose(
 
     problem : a problem file, its content, or a Problem; or model : a Model or a model file; or depth and width.
     train : epochs of a short training of the network and of each remedy, which then are ranked by the loss; `show` is
-    called after each.  The rest is as in `backlit.diagnosis.diagnose`.
+    called after each.  probe : without `train`, whether a few steps of training rank the remedies (see
+    `backlit.training.probe`); else their gradient ratio does.  The rest is as in `backlit.diagnosis.diagnose`.
     Raises BacklitError in one line for what cannot be used.
 
     >>> diagnose(depth=10, width=32, activation="sigmoid", seeds=1, remedies=False).verdict
@@ -61,4 +64,6 @@ def diagnose(
     if train is not None:
         positive_integer(train, "train")
     diagnosis = diagnose_subject(given, model=loaded, **options)
-    return diagnosis if train is None else try_training(diagnosis, train, show=show)
+    if train is not None:
+        return try_training(diagnosis, train, show=show)
+    return probe_remedies(diagnosis) if probe else diagnosis

@@ -37,6 +37,7 @@ def command(
     dropout: Annotated[float, Option(help="Probability that a unit is dropped.")] = 0.0,
     seeds: Annotated[int, Option(help="How many draws are measured.")] = 5,
     remedies: Annotated[bool, Option(help="Try remedies.")] = True,
+    probe: Annotated[bool, Option(help="Rank them by a few training steps, not by their gradient ratio.")] = True,
     train: Annotated[
         int | None, Option(help="Train it and each remedy for so many epochs, and rank by loss.", show_default=False)
     ] = None,
@@ -73,6 +74,7 @@ def command(
         dropout=dropout,
         seeds=seeds,
         remedies=remedies,
+        probe=probe,
         train=train,
         show=show_trainings,
     )
