@@ -26,6 +26,9 @@ class Shown(StrEnum):
 def command(
     problem: Annotated[Path | None, Argument(help="A problem file.", show_default=False)] = None,
     model: Annotated[Path | None, Option(help="A model file.", show_default=False)] = None,
+    table: Annotated[
+        Path | None, Option(help="With --model: a table with the columns of its training.", show_default=False)
+    ] = None,
     depth: Annotated[int | None, Option(help="Layers of a network of equal layers.", show_default=False)] = None,
     width: Annotated[int | None, Option(help="Units of each of them.", show_default=False)] = None,
     activation: Annotated[str, Option(help="Their activation.")] = "tanh",
@@ -57,12 +60,13 @@ def command(
     from backlit.io.atomic import check_outputs
     from backlit.verbs import diagnose
 
-    check_outputs(fix, fix_estimator, output, inputs=(problem, model))
+    check_outputs(fix, fix_estimator, output, inputs=(problem, model, table))
     if output is not None and format is Shown.text:
         raise ProblemError("-o writes a page or JSON: add --format html or --format json")
     diagnosis = diagnose(
         problem,
         model=None if model is None else str(model),
+        table=None if table is None else str(table),
         depth=depth,
         width=width,
         activation=activation,
