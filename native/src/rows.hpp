@@ -27,7 +27,7 @@ template <class T> void softmax(const T* u, T* p, const T* bias, i64 m, i64 n) {
         each_vector<T>(n, [&](i64 j, int k) INLINE_LAMBDA {
             const V<T> v = load_n<T>(u + j, k) + (bias ? load_n<T>(bias + j, k) : V<T>{});
             store_n<T>(p + j, v, k);
-            top = lanes_below<T>(k) & !(v <= top) ? v : top;  // NaN gets through
+            top = (lanes_below<T>(k) & !(v <= top)) ? v : top;  // NaN gets through
         });
         const T shift = largest<T>(top);
         each_vector<T>(n, [&](i64 j, int k) INLINE_LAMBDA {
