@@ -80,6 +80,30 @@ def test_training_ranks_by_loss(capsys, problem):
     assert all(layer["update_to_weight"] > 0 for layer in result["layers"])
 
 
+@pytest.mark.parametrize(("options", "by", "columns"), [
+    ([], "probe loss", 4), (["--no-probe"], "gradient ratio", 3), (["--train", "1"], "training loss", 4),
+])  # fmt: skip
+def test_what_ranks_is_said_and_shown(capsys, problem, tmp_path, monkeypatch, options, by, columns):
+    """In the JSON, in the page's table, whose rows are as wide as its head, and in the text's heading."""
+    monkeypatch.setenv("COLUMNS", "160")
+    call = ["diagnose", str(problem), "--seeds", "1", *options]
+    assert main([*call, "--format", "json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["ranked_by"] == by
+    assert (result["probe"] is not None) == (by == "probe loss")
+    page = tmp_path / "page.html"
+    assert main([*call, "--format", "html", "-o", str(page)]) == 0
+    table = page.read_text().partition("Predicted ratio</th>")[2].partition("</table>")[0]
+    assert table.partition("</thead>")[0].count("<th ") == columns - 2
+    rows = table.partition("<tbody>")[2].split("</tr>")[:-1]
+    assert {row.count("<td ") for row in rows} == {columns - 1}
+    assert main(call) == 0
+    shown = capsys.readouterr().out
+    assert ("steps" in shown.partition("Remedies by")[2].partition("remedy ")[2].splitlines()[0]) == (
+        by == "probe loss"
+    )
+
+
 def test_text_shows_the_trainings(capsys, problem, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
     assert main(["diagnose", str(problem), "--train", "2"]) == 0
