@@ -35,3 +35,21 @@ def test_an_input_is_not_written_over(command, tmp_path, monkeypatch, capsys):
     assert len(shown.err.splitlines()) == 1
     assert "write to another name" in shown.err or "named for two outputs" in shown.err
     assert {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()} == files
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("train t.csv --target b --out m.pkl", "m.pkl: a model is written as .safetensors: give a name that ends so"),
+        ("train t.csv --target b --out m", "m: a model is written as .safetensors"),
+        ("train t.csv --target b --report r.pdf", "r.pdf: a report is written as .html or .htm"),
+        ("export m.safetensors m.pt", "m.pt: an ONNX file is written as .onnx"),
+    ],
+)
+def test_an_output_says_by_its_name_what_it_is(command, says, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text("a,b\n" + "1,2\n3,4\n" * 9, encoding="utf-8")
+    assert main(command.split()) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert says in line
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]

@@ -1,11 +1,13 @@
 """What a person does with an estimator: fit on, fit in parts, store, search, pipe; and what is told of bad input."""
 
 import pickle
+import re
 import warnings
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import neural_network
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
@@ -333,11 +335,18 @@ def test_as_a_part_of_a_meta_estimator(diabetes):
     assert model.predict(X).shape == (442, 2)
 
 
-def test_verbose_goes_to_standard_error(iris, capsys):
-    MLPClassifier(**{**QUICK, "max_iter": 2}, verbose=True).fit(*iris)
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("epoch 1/2  loss ")
+@pytest.mark.parametrize("stops_early", [False, True])
+def test_verbose_prints_what_scikit_learn_prints(stops_early, iris, capsys):
+    told = {"early_stopping": stops_early, "max_iter": 50, "n_iter_no_change": 2, "tol": 0.5, "verbose": True}
+    printed = []
+    for cls in (MLPClassifier, neural_network.MLPClassifier):
+        cls((4,), random_state=0, **told).fit(*iris)
+        out, err = capsys.readouterr()
+        assert err == ""
+        printed.append([re.sub(r"\d+\.\d+", "x", line) for line in out.splitlines()])
+    assert printed[0][:2] == printed[1][:2]
+    assert printed[0][-1] == printed[1][-1]
+    assert set(printed[0][-1].split()) >= {"Stopping."}
 
 
 # --- divergence -------------------------------------------------------------------------------------------------------

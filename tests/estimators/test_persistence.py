@@ -275,3 +275,18 @@ def test_a_state_dict_that_does_not_fit_changes_nothing():
         with pytest.raises(ModelError, match=r"state dict|shape"):
             model.load_state_dict(bad)
     assert pickle.dumps(model) == before
+
+
+def test_patience_does_not_outlive_the_weights_that_it_watched():
+    draw = np.random.default_rng(0)
+    X = draw.standard_normal((200, 3))
+    told = {"early_stopping": True, "n_iter_no_change": 1, "tol": 10.0, "random_state": 0}
+    model = MLPRegressor(hidden_layer_sizes=(4,), **told)
+    for _ in range(20):
+        model.partial_fit(X, X[:, 0])
+    assert model.stopped_ == "patience"
+    model.load_state_dict(model.to_state_dict())
+    before = model.coefs_[0].copy()
+    model.partial_fit(X, X[:, 0])
+    assert model.stopped_ == ""
+    assert not np.array_equal(model.coefs_[0], before)

@@ -1,12 +1,15 @@
-"""Estimators on chunks: an iterator once, a function as often as it takes, errors that say what to give."""
+"""Estimators on chunks: as `fit` on all rows, resumed to the bit, an iterator once, errors that say what to give."""
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn.datasets import load_digits
 
 from backlit.errors import ProblemError
 from backlit.estimators import MLPClassifier, MLPRegressor
+from backlit.training import epoch, trainer
 
+pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 X, Y = load_digits(return_X_y=True)
 X = X / 16
 ROWS = np.array_split(np.random.default_rng(0).permutation(len(X)), 5)
@@ -54,6 +57,14 @@ def test_it_stops_when_the_loss_does():
         ([], "chunks held no rows"),
         ([X], "chunk 1 is ndarray: give tuples"),
         ([(X, Y), (X,)], "chunk 2 is tuple"),
+        ([(X, Y), (X[:, :5], Y)], "chunk 2: X has 5 features"),
+        ([(X, Y), (X, Y[:5])], "chunk 2: Found input variables with inconsistent numbers of samples"),
+        ([(X, Y), (X * np.nan, Y)], "chunk 2: Input X contains NaN"),
+        ([(X, Y, Y[:5])], "chunk 1: sample_weight.shape"),
+        ([(X, Y), (X, Y, -1.0 - Y)], "chunk 2: Negative values in data passed to `sample_weight`"),
+        ([(X, Y), (X, Y.astype(str))], "chunk 2: y holds 0, but the chunks before hold labels of another type"),
+        ([(X, Y), (X, np.column_stack([Y, Y]))], "chunk 2: y has 2 columns, but had 1"),
+        (7, "chunks is int: give a function"),
     ],
 )
 def test_what_is_no_chunk_is_named(given, says):
@@ -71,19 +82,169 @@ def test_a_call_that_fails_leaves_the_model_as_it_was():
 
 
 def test_early_stopping_ends_the_epochs_and_may_hold_a_whole_chunk_out():
-    calls = []
-
-    def counted():
-        calls.append(1)
+    def two():
         yield X[:1], Y[:1]
         yield X[1:], Y[1:]
 
     told = {"early_stopping": True, "validation_fraction": 0.5, "random_state": 0, "max_iter": 40}
-    model = MLPClassifier((8,), n_iter_no_change=2, tol=0.0, learning_rate_init=0.1, **told)
-    model.fit_chunks(counted, classes=range(10))
+    model = MLPClassifier((8,), n_iter_no_change=2, tol=0.0, learning_rate_init=0.1, **told).fit_chunks(two)
     assert model.stopped_ == "patience"
-    assert model.n_iter_ <= len(calls) <= model.n_iter_ + 1 < 40
+    assert model.n_iter_ == len(model.validation_scores_) < 40
+    assert model.best_validation_score_ == max(model.validation_scores_)
+    assert 0.3 * len(X) < model.t_ / model.n_iter_ < 0.7 * len(X)  # half of the rows were held out
     for seed in range(4):  # the first chunk, of one row, is held out by some of these
-        MLPClassifier((8,), **told | {"random_state": seed, "max_iter": 1}).fit_chunks(counted, classes=range(10))
-    with pytest.raises(ProblemError, match="held every row"):
-        MLPClassifier((8,), **told | {"validation_fraction": 0.999}).fit_chunks([(X[:2], Y[:2])], classes=range(10))
+        MLPClassifier((8,), **told | {"random_state": seed, "max_iter": 1}).fit_chunks(two)
+    with pytest.raises(ProblemError, match="holds 2 of 2 rows out"):
+        MLPRegressor(**told | {"validation_fraction": 0.999}).fit_chunks([(X[:2], Y[:2])])
+
+
+FORMS = {
+    "dense": (lambda x: x, lambda k: None),
+    "sparse": (csr_matrix, lambda k: None),
+    "weighted": (lambda x: x, lambda k: np.arange(k) % 3 + 0.5),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("classifies", [True, False])
+def test_chunks_of_any_size_learn_what_fit_on_all_rows_does(form, classifies):
+    change, weigh = FORMS[form]
+    told = {"hidden_layer_sizes": (8,), "shuffle": False, "batch_size": 100, "max_iter": 3, "random_state": 0}
+    whole = MLPClassifier(**told) if classifies else MLPRegressor(**told, norm="batch")
+    weight = weigh(len(X))
+    parts = np.split(np.arange(len(X)), [7, 7, 360, 1700])  # an empty one too
+    given = [(change(X[r]), Y[r]) if weight is None else (change(X[r]), Y[r], weight[r]) for r in parts]
+    streamed = type(whole)(**whole.get_params()).fit_chunks(given)
+    whole.fit(change(X), Y, weight)
+    np.testing.assert_array_equal(streamed._params.theta, whole._params.theta)
+    assert streamed.loss_curve_ == pytest.approx(whole.loss_curve_, rel=1e-12)
+    assert (streamed.t_, streamed.n_iter_) == (whole.t_, whole.n_iter_)
+
+
+def test_chunks_may_differ_in_form():
+    parts = [(csr_matrix(X[:900]), Y[:900]), (X[900:].astype(np.float32), Y[900:], np.ones(len(X) - 900))]
+    told = {"hidden_layer_sizes": (8,), "shuffle": False, "max_iter": 2, "random_state": 0}
+    mixed, plain = MLPClassifier(**told).fit_chunks(parts), MLPClassifier(**told).fit(X, Y)
+    np.testing.assert_allclose(mixed.predict_proba(X), plain.predict_proba(X), atol=1e-6)
+
+
+def in_order(y):
+    return [(X[rows], y[rows]) for rows in np.array_split(np.arange(len(X)), 5)]
+
+
+@pytest.mark.parametrize(
+    "y", [Y, np.column_stack([Y, Y % 3]), np.column_stack([Y > 5, Y % 2]).astype(int)], ids=["one", "several", "yes-no"]
+)
+def test_classes_of_every_kind_are_found(y):
+    told = {"hidden_layer_sizes": (8,), "shuffle": False, "max_iter": 2, "random_state": 0}
+    streamed, whole = MLPClassifier(**told).fit_chunks(in_order(y)), MLPClassifier(**told).fit(X, y)
+    assert str(streamed.classes_) == str(whole.classes_)
+    np.testing.assert_array_equal(streamed.predict(X), whole.predict(X))
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+def killed_at(monkeypatch, at, fit):
+    """Run fit until its `at`-th checkpoint is written."""
+    save, written = epoch.save_checkpoint, 0
+
+    def dies(*arguments):
+        nonlocal written
+        save(*arguments)
+        written += 1
+        if written == at:
+            raise Killed("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(epoch, "save_checkpoint", dies)
+        patch.setattr(trainer, "save_checkpoint", dies)
+        with pytest.raises(Killed, match="killed"):
+            fit()
+
+
+STOPPING = {
+    "loss": ({}, {}),
+    "held-out": ({"early_stopping": True}, {}),
+    "validation": ({"monitor": "validation_loss"}, {"validation_data": (X[:200], Y[:200])}),
+}
+
+
+@pytest.mark.parametrize("stopping", STOPPING)
+@pytest.mark.parametrize("at", [1, 6, 9])  # 1 lies in the first chunk, 6 in a later one, 9 in the next epoch
+def test_a_run_that_is_killed_goes_on_to_the_same_bits(monkeypatch, tmp_path, stopping, at):
+    params, data = STOPPING[stopping]
+
+    def fit(folder):
+        model = MLPClassifier((8,), norm="batch", dropout=0.2, batch_size=64, max_iter=4, random_state=0, **params)
+        return model.fit_chunks(chunks, checkpoint=tmp_path / folder, checkpoint_every=4, **data)
+
+    killed_at(monkeypatch, at, lambda: fit("run"))
+    resumed, whole = fit("run"), fit("whole")
+    np.testing.assert_array_equal(resumed.predict_proba(X), whole.predict_proba(X))
+    assert resumed.loss_curve_ == whole.loss_curve_
+    assert resumed.validation_losses_ == whole.validation_losses_
+    assert (resumed.n_iter_, resumed.t_) == (whole.n_iter_, whole.t_)
+
+
+def test_another_order_of_the_same_values_is_another_run(tmp_path):
+    model = MLPClassifier((8,), max_iter=1, random_state=0)
+    model.fit_chunks(chunks, checkpoint=tmp_path)
+    for parts in (ROWS[::-1], [np.concatenate(ROWS)]):
+        with pytest.raises(ProblemError, match="belongs to another run: its data was"):
+            model.fit_chunks([(X[rows], Y[rows]) for rows in parts], checkpoint=tmp_path)
+
+
+def test_callbacks_are_called_and_validation_is_measured_after_each_epoch():
+    seen = []
+    model = MLPClassifier((8,), callbacks=[lambda run: seen.append(len(run.history)) or len(seen) == 3], random_state=0)
+    model.fit_chunks(chunks, validation_data=(X, Y))
+    assert seen == [1, 2, 3]
+    assert len(model.validation_losses_) == 3
+    assert model.stopped_ == "callback"
+
+
+def test_warm_start_goes_on():
+    model = MLPClassifier((8,), max_iter=3, warm_start=True, random_state=0).fit_chunks(chunks)
+    first = model.loss_
+    assert model.fit_chunks(chunks).loss_ < first
+    assert len(model.loss_curve_) == 6
+
+
+def changing(*passes):
+    """A function that gives other chunks each time."""
+    left = iter(passes)
+    return lambda: next(left, passes[-1])
+
+
+@pytest.mark.parametrize(
+    ("given", "told", "says"),
+    [
+        (changing([(X, Y)], [(X[:9], Y[:9])]), {}, "chunk 1 has 9 rows to learn from, but had 1797 in the first pass"),
+        (changing([(X, Y)] * 2, [(X, Y)]), {}, "chunks ended after 1, but were 2"),
+        (changing([(X, Y)], [(X, Y)] * 2), {}, "chunk 2 has 1797 rows to learn from, but had 0"),
+        (chunks(), {"checkpoint": "run"}, "checkpoint cannot go on from an iterator"),
+        (chunks, {"classes": range(9)}, "chunk 1: `y` has classes not in|`y` has classes not in"),
+        (chunks, {"validation_data": X}, "validation_data must be"),
+        (chunks, {"checkpoint_every": 0, "checkpoint": "run"}, "checkpoint_every"),
+    ],
+)
+def test_what_cannot_be_gone_through_is_said(monkeypatch, tmp_path, given, told, says):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=says) as caught:
+        MLPClassifier((4,), max_iter=2, random_state=0).fit_chunks(given, **{"classes": range(10)} | told)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_parameters_that_need_all_rows_are_refused():
+    with pytest.raises(ProblemError, match="lbfgs"):
+        MLPRegressor(solver="lbfgs").fit_chunks(chunks)
+    with pytest.raises(ValueError, match="class_weight='balanced' needs all examples at once"):
+        MLPClassifier(class_weight="balanced").fit_chunks(chunks)
+    for fit in (MLPRegressor().fit_chunks, lambda chunks, **told: MLPRegressor().fit(X, Y, **told)):
+        with pytest.raises(ProblemError, match="checkpoint needs random_state"):
+            fit(chunks, checkpoint="run")
+    with pytest.raises(ProblemError, match="needs validation_data"):
+        MLPRegressor(monitor="validation_loss").fit_chunks(chunks)

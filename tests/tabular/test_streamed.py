@@ -1,6 +1,9 @@
 """train and predict on folders: as good as in memory, the same again when resumed, one line for each fault."""
 
 import json
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import polars as pl
@@ -10,8 +13,10 @@ from tests.tabular.test_train_predict import mixed
 from backlit import load_model, predict, train
 from backlit.cli import main
 from backlit.errors import BacklitError
+from backlit.io.tables.surveying import TRAINING, Parts
 from backlit.tabular.metrics import score
 from backlit.tabular.scoring import Scores
+from backlit.training import checkpoint
 
 QUICK = {"hidden": (16,), "epochs": 12, "buffer_mb": 0.1}
 
@@ -70,6 +75,69 @@ def test_a_resumed_run_ends_with_the_same_bits(monkeypatch, tmp_path, folder):
     whole = train(folder, "price", checkpoint=tmp_path / "whole", **told)
     np.testing.assert_array_equal(resumed.model.params.theta, whole.model.params.theta)
     assert resumed.history.column("loss") == whole.history.column("loss")
+
+
+KILLED = """
+import os, signal, sys
+from backlit.cli import main
+from backlit.training import epoch
+
+save, written = epoch.save_checkpoint, 0
+
+def dies(*arguments):
+    global written
+    save(*arguments)
+    written += 1
+    if written == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+epoch.save_checkpoint = dies
+main(sys.argv[1:])
+"""
+
+
+def test_a_command_killed_in_an_epoch_goes_on_to_the_same_bits(capsys, tmp_path, folder):
+    told = ["train", str(folder), "--target", "price", "--drop", "grade", "--hidden", "8", "--epochs", "2",
+            "--buffer-mb", "0.1", "--checkpoint-every", "50"]  # fmt: skip
+    run, whole = ([*told, "--checkpoint", str(tmp_path / name), "--out", str(tmp_path / f"{name}.safetensors")]
+                  for name in ("run", "whole"))  # fmt: skip
+    assert subprocess.run([sys.executable, "-c", KILLED, *run], check=False).returncode == -signal.SIGKILL
+    assert not (tmp_path / "run.safetensors").exists()
+    _, found = checkpoint.read(tmp_path / "run" / checkpoint.FILE)
+    assert (len(found["history"]), found["position"]["batches"]) == (0, 250)
+    assert main(run) == main(whole) == 0
+    one, other = (load_model(tmp_path / f"{name}.safetensors").params.theta for name in ("run", "whole"))
+    assert one.tobytes() == other.tobytes()
+
+
+@pytest.mark.parametrize("column", ["size", "color", "price"])
+def test_a_table_whose_values_have_moved_is_another_run(capsys, tmp_path, table, column):
+    path = tmp_path / "t"
+    path.mkdir()
+    table = table[:3000]
+    table.write_parquet(path / "0.parquet", compression="uncompressed")
+    told = [
+        "train",
+        str(path),
+        "--target",
+        "price",
+        "--hidden",
+        "4",
+        "--epochs",
+        "1",
+        "--checkpoint",
+        str(tmp_path / "r"),
+    ]
+    assert main(told) == 0
+    values = table[column].to_list()
+    learned = np.flatnonzero(Parts(0, 0.2, 0.08).of(0, 3000) == TRAINING)
+    one, *others = (k for k in learned if values[k] is not None)
+    other = next(k for k in others if values[k] != values[one])
+    values[one], values[other] = values[other], values[one]  # the encoder and all sums stay as they are
+    moved = table.with_columns(pl.Series(column, values, table.schema[column]))
+    moved.write_parquet(path / "0.parquet", compression="uncompressed")
+    assert main(told) == 2
+    assert "belongs to another run: its data was" in capsys.readouterr().err
 
 
 def test_a_prediction_of_a_folder_is_that_of_the_table(capsys, tmp_path, table, folder):

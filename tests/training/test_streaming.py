@@ -20,6 +20,8 @@ X, Y, W = checkpoints.DATA.X, checkpoints.DATA.Y, checkpoints.DATA.sample_weight
 class Pieces:
     """A stream of an array's rows in pieces of given sizes, in an order by epoch."""
 
+    is_sparse = False
+
     def __init__(self, sizes, data=checkpoints.DATA):
         self.pieces, self.data = [list(pair) for pair in pairwise(np.cumsum([0, *sizes]).tolist())], data
         self.loaded = []

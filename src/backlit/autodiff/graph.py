@@ -194,7 +194,7 @@ def apply(func: Any, args: tuple, options: Mapping[str, Any]) -> Any:
         return COMPOSITES[func](*args, **options)
     check_call(func, rule_of(func), args, options)
     value = np.asarray(func(*map(_value, args), **options))
-    return Var._computed(require_real(value, f"the value of {title(func)}"), func, tuple(map(_kept, args)), options)
+    return Var._computed(require_real(value, func), func, tuple(map(_kept, args)), options)
 
 
 def _kept(x: Any) -> Any:

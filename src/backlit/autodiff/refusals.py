@@ -13,6 +13,7 @@ from backlit.autodiff.rules import AutodiffError, Rule
 from backlit.autodiff.steps import is_recorded
 
 signature = lru_cache(inspect.signature)
+FIT: dict[tuple[Any, ...], inspect.Signature] = {}  # kinds of calls that fit; the value keeps the id its own
 
 
 def check_call(func: Any, rule: Rule | None, args: tuple, options: Mapping[str, Any]) -> None:
@@ -36,16 +37,24 @@ def check_call(func: Any, rule: Rule | None, args: tuple, options: Mapping[str, 
 
 def require_arguments(func: Any, known: inspect.Signature, args: tuple, options: Mapping[str, Any]) -> None:
     """Refuse arguments that do not fit `known`."""
+    call = (id(known), len(args), *options)
+    if call in FIT:  # a training asks thousands of times, and to bind takes as long as to compute
+        return
     try:
         known.bind(*args, **options)
     except TypeError as error:
         names = ", ".join(name for name in known.parameters if name not in ("g", "v"))
         raise AutodiffError(f"{title(func)} is recorded with the arguments {names} only: {error}") from None
+    FIT[call] = known
 
 
-def require_real(value: np.ndarray, what: str) -> np.ndarray:
-    """Give `value` back if it is made of real floating-point numbers, else refuse it."""
+def require_real(value: np.ndarray, what: Any) -> np.ndarray:
+    """Give `value` back if it is made of real floating-point numbers, else refuse it.
+
+    what : what it is, in words, or the function whose value it is.
+    """
     if value.dtype.kind != "f":
+        what = f"the value of {title(what)}" if callable(what) else what
         remedy = "write 2.0 for 2, or astype(float)" if value.dtype.kind in "iub" else "give real floats"
         raise AutodiffError(
             f"only real floating-point numbers have a gradient here, but {what} is {value.dtype}: {remedy}"

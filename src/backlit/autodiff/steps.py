@@ -33,8 +33,11 @@ def times(g: Any, slope: Any) -> Any:
 
     The branch that `np.where` did not take has g = 0; an overflow there must not become NaN here.
     """
+    product = g * slope
+    if np.all(np.isfinite(product)):  # 0 · ∞ and 0 · NaN are NaN
+        return product
     unused = np.equal(g, 0) & ~np.isfinite(slope)
-    return np.where(unused, 0, g * slope) if np.any(unused) else g * slope
+    return np.where(unused, 0, product) if np.any(unused) else product
 
 
 def spread(g: Any, x: Any, axis: Any) -> Any:

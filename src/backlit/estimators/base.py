@@ -16,8 +16,9 @@ from backlit.core.activations import Activation
 from backlit.core.losses import Loss
 from backlit.engine import Data, DenseBatches, Engine, Recipe, State, get_engine
 from backlit.errors import ProblemError
+from backlit.estimators.attributes import FittedAttributes
 from backlit.estimators.building import build_network, draw_parameters
-from backlit.estimators.fitting import batch_size_of, record, run_training, settings_of, warn_of_end
+from backlit.estimators.fitting import batch_size_of, check_resumable, record, run_training, settings_of, warn_of_end
 from backlit.estimators.guard import refuse_no_numbers, unchanged_on_error
 from backlit.estimators.holding_out import hold_out
 from backlit.estimators.inspection import Inspection
@@ -35,7 +36,7 @@ from backlit.training import History
 Array = np.ndarray
 
 
-class BaseMLP(Reading, Inspection, Persistence, ChunkedFit, BaseEstimator):
+class BaseMLP(FittedAttributes, Reading, Inspection, Persistence, ChunkedFit, BaseEstimator):
     """The fit, and the attributes that it leaves; the subclasses say what the outputs and the loss are."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
@@ -88,13 +89,14 @@ class BaseMLP(Reading, Inspection, Persistence, ChunkedFit, BaseEstimator):
         (the estimator then holds the last finite parameters).
         """
         self._validate_params()
+        check_resumable(self, checkpoint)
         go_on = self.warm_start and hasattr(self, "network_")
         data = self._read(X, y, sample_weight, first=not go_on, new_targets=not go_on)
         if go_on:
             self._state, self._stopping = None, None  # warm_start keeps what was learned, not the optimizer's memory
             self._go_on_with_copies()
         else:
-            self._start(data)
+            self._start(data, len(data), data.weight())
         self._check_shapes(data)
         if self.solver == "lbfgs":
             check_lbfgs(self, validation_data, checkpoint)
@@ -126,7 +128,7 @@ class BaseMLP(Reading, Inspection, Persistence, ChunkedFit, BaseEstimator):
         self._validate_params()
         data = self._read(X, y, sample_weight, first=first, new_targets=False)  # the caller named the classes
         if first:
-            self._start(data)
+            self._start(data, len(data), data.weight())
         else:
             self._go_on_with_copies()
         self._check_shapes(data)
@@ -166,11 +168,11 @@ class BaseMLP(Reading, Inspection, Persistence, ChunkedFit, BaseEstimator):
 
     # --- the network ---
 
-    def _start(self, data: Data) -> None:
-        """Make the network and draw its parameters."""
+    def _start(self, data: Data, n: int, weight: float) -> None:
+        """Make the network and draw its parameters, for n examples of this weight together; data : some of them."""
         self._random = check_random_state(self.random_state)
         self.out_activation_, phi, loss = self._output()
-        l2 = self.alpha / self._weight_of_batch(data)
+        l2 = self.alpha / self._weight_of_batch(n, weight)
         self.network_ = build_network(self, data.X.shape[1], data.Y.shape[1], phi, loss, l2)
         self._params, self._statistics = draw_parameters(self, self.network_, data, self._draw_seed())
         self._state, self._stopping = None, None
@@ -190,10 +192,10 @@ class BaseMLP(Reading, Inspection, Persistence, ChunkedFit, BaseEstimator):
     def _draw_seed(self) -> int:
         return int(self._random.randint(2**31 - 1))
 
-    def _weight_of_batch(self, data: Data) -> float:
+    def _weight_of_batch(self, n: int, weight: float) -> float:
         """A batch's mean weight; `network_.l2` is alpha over it, though each batch has its own (`Recipe.alpha`)."""
-        share = 1.0 if self.solver == "lbfgs" else batch_size_of(self, len(data)) / len(data)
-        return share * data.weight()
+        share = 1.0 if self.solver == "lbfgs" else batch_size_of(self, n) / n
+        return share * weight
 
     def _fit_lbfgs(self, data: Data) -> Self:
         self.network_ = replace(self.network_, l2=self.alpha / data.weight())
@@ -238,27 +240,3 @@ class BaseMLP(Reading, Inspection, Persistence, ChunkedFit, BaseEstimator):
         tags.input_tags.sparse = True
         tags.target_tags.multi_output = True
         return tags
-
-    @property
-    def coefs_(self) -> list[Array]:
-        """Weights as scikit-learn has them, W[l]ᵀ (n_{l−1}, n_l), views of the parameters."""
-        check_is_fitted(self)
-        return [W.T for W in self._params.W[1:]]
-
-    @property
-    def intercepts_(self) -> list[Array]:
-        """Biases b[l] (n_l,), views of the parameters."""
-        check_is_fitted(self)
-        return self._params.b[1:]
-
-    @property
-    def n_layers_(self) -> int:
-        """Layers, the input counted."""
-        check_is_fitted(self)
-        return self.network_.L + 1
-
-    @property
-    def n_outputs_(self) -> int:
-        """Output units."""
-        check_is_fitted(self)
-        return self.network_.outputs

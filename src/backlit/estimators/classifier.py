@@ -35,6 +35,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     """
 
     _parameter_constraints: ClassVar = CLASSIFIER_CONSTRAINTS
+    _has_classes = True
 
     def __init__(
         self,
@@ -159,11 +160,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         in calls, `stopped_` is "patience" and further calls change nothing.
         """
         first = not hasattr(self, "network_")
-        if self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight='balanced' needs all examples at once, and partial_fit sees some: give weights by class, "
-                "sklearn.utils.class_weight.compute_class_weight('balanced', ...)"
-            )
+        self._refuse_balanced()
         if first:
             if classes is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
@@ -171,6 +168,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         elif classes is not None and not same_classes(classes, self.classes_):
             raise ValueError(f"`classes={classes!r}` is not the same as on the last call: {self.classes_!r}")
         return self._partial_fit(X, y, sample_weight, validation_data, first)
+
+    def _refuse_balanced(self) -> None:
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all examples at once, and here some are seen at a time: give weights by "
+                "class, sklearn.utils.class_weight.compute_class_weight('balanced', ...)"
+            )
 
     def _name_classes(self, classes: Any, y: Any) -> None:
         if names_labels(classes, y):

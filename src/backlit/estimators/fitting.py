@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from backlit.engine import Data, State
-from backlit.errors import Divergence
+from backlit.errors import Divergence, ProblemError
 from backlit.estimators.options import (
     adapts,
     callbacks_of,
@@ -17,6 +17,7 @@ from backlit.estimators.options import (
     schedule_of,
 )
 from backlit.estimators.scoring import score_of
+from backlit.estimators.telling import tell_end, tell_epoch
 from backlit.estimators.warning import warn
 from backlit.training import Outcome, Settings
 from backlit.training import fit as train
@@ -64,8 +65,7 @@ def run_training(
         settings,
         validation=held_out,
         score=None if held_out is None else score_of(estimator, held_out),
-        callbacks=callbacks_of(estimator),
-        progress=bool(estimator.verbose),
+        callbacks=[*([tell_epoch] if estimator.verbose else []), *callbacks_of(estimator)],
         state=estimator._state,
         history=estimator.history_,
         checkpoint=checkpoint,
@@ -74,9 +74,19 @@ def run_training(
     estimator._params, estimator._statistics = outcome.params, outcome.statistics
     estimator._state = outcome.state
     record(estimator, len(estimator.history_) - before, len(data))
+    if estimator.verbose:
+        tell_end(estimator, outcome.history.stopped)
     if outcome.divergence is not None:
         raise explained(outcome.divergence)
     return outcome
+
+
+def check_resumable(estimator: Any, checkpoint: Any) -> None:
+    """Raise ProblemError for a checkpoint of a run that nothing can go on with, as its draws are unknown."""
+    if checkpoint is not None and estimator.random_state is None:
+        raise ProblemError(
+            "checkpoint needs random_state: give a number, so that the run that goes on draws what this one does"
+        )
 
 
 def explained(error: Divergence) -> Divergence:

@@ -33,7 +33,9 @@ class Labels:
         kind = binarizer.y_type_
         labels = cls(binarizer, two_columns and kind == "binary", one_against_rest and kind == "multiclass")
         if len(labels.classes) < 2 and labels.kind != "multilabel-indicator":
-            raise ValueError(f"y holds the one class {labels.classes[0]!r}: a classifier needs two classes or more")
+            raise ValueError(
+                f"y holds the one class {labels.classes.tolist()[0]!r}: a classifier needs two classes or more"
+            )
         return labels
 
     @property

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from backlit.core.parameters import Parameters
 from backlit.errors import BacklitError, ModelError
 from backlit.estimators.described import SKLEARN_WORDS, described_as
-from backlit.estimators.record import codec_of, install, record_of, restored, set_classes
+from backlit.estimators.record import codec_of, heads_of, install, record_of, restored, set_classes
 from backlit.io.models import Model, load_model, save_model
 
 
@@ -21,6 +21,7 @@ class Persistence:
     """`save`, `load` and exchange; mixed into the estimators."""
 
     _state: Any
+    _stopping: Any
 
     def save(self: Any, path: str | Path) -> None:
         """Write the fitted estimator to a safetensors file, whole or not at all.
@@ -63,10 +64,10 @@ class Persistence:
         return Model(self._params, self._statistics, target=codec_of(self), estimator=estimator)
 
     def to_onnx(self: Any, path: str | Path) -> None:
-        """Write ONNX: `outputs`, and for one label an example `probabilities` and `label`; see `backlit export`."""
+        """Write ONNX: `outputs`, and for a classifier `probabilities` and `label`; see `backlit.io.exchange.onnx`."""
         from backlit.io.exchange.onnx import export_onnx
 
-        export_onnx(self.to_model(), path)
+        export_onnx(self.to_model(), path, heads_of(self))
 
     def to_state_dict(self: Any) -> dict[str, np.ndarray]:
         """The weights under the names that PyTorch's `nn.Sequential` of the same layers has for them."""
@@ -88,7 +89,8 @@ class Persistence:
             raise ModelError("the state dict holds NaN or infinity: give weights that are finite")
         self._params = Parameters(self.network_, params.theta.astype(self._params.theta.dtype))
         self._statistics = statistics
-        self._state = None  # the optimizer's memory was of other weights
+        self._state, self._stopping = None, None  # the memory of the optimizer and of patience was of other weights
+        self.stopped_ = ""
         return self
 
     @classmethod

@@ -38,23 +38,27 @@ class Reading:
     # --- reading ---
 
     def _read(self, X: Any, y: Any, sample_weight: Any, *, first: bool, new_targets: bool) -> Data:
+        X, y = self._check_arrays(X, y, first)
+        if not first and self.warm_start:
+            self._check_same_classes(y)
+        return self._as_data(X, y, sample_weight, new_targets)
+
+    def _check_arrays(self, X: Any, y: Any, first: bool, dtype: Any = (np.float64, np.float32)) -> tuple[Any, Any]:
+        """X and y by scikit-learn's checks; first : whether they say how many features there are."""
         refuse_no_numbers(X, "X")
         if y is not None:  # which scikit-learn names
             refuse_no_numbers(y, "y")
-        X, y = validate_data(
+        return validate_data(
             self,
             X,
             y,
             multi_output=True,
             y_numeric=self._numeric,
             accept_sparse="csr",
-            dtype=(np.float64, np.float32),
+            dtype=dtype,
             order="C",
             reset=first,
         )
-        if not first and self.warm_start:
-            self._check_same_classes(y)
-        return self._as_data(X, y, sample_weight, new_targets)
 
     def _as_data(self, X: Any, y: Any, sample_weight: Any, new_targets: bool, balanced: bool = True) -> Data:
         y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y

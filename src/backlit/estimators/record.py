@@ -83,6 +83,14 @@ def restored(cls: Any, model: Model) -> Any:
     return estimator
 
 
+def estimator_of(model: Model) -> Any:
+    """The estimator of a model that one was saved with.  Raises ModelError where its record is not whole."""
+    from backlit.estimators import MLPClassifier, MLPRegressor
+
+    named = model.estimator.get("class") if isinstance(model.estimator, dict) else None
+    return restored(MLPClassifier if named == "MLPClassifier" else MLPRegressor, model)
+
+
 def set_fitted(estimator: Any, fitted: dict[str, Any]) -> None:
     """Set the fitted attributes; n_features_in_ must be the network's."""
     for name, value in fitted.items():
@@ -169,7 +177,21 @@ def codec_of(estimator: Any) -> TargetCodec | None:
         return TargetCodec("target", "regression") if estimator.network_.outputs == 1 else None
     if kind_of(estimator) not in ("binary", "multiclass"):
         return None
+    labels = plain_labels(classes)
+    return TargetCodec("target", "classification", labels) if labels else None
+
+
+def heads_of(estimator: Any) -> list[tuple[Any, ...]]:
+    """The classes of each of several labels, in plain values; none where an example has one label, or for odd types."""
+    kind = kind_of(estimator)
+    if kind == "multilabel-indicator":
+        return [(0, 1)] * int(estimator.network_.outputs)
+    heads = [plain_labels(own) for own in estimator.classes_] if kind == "multiclass-multioutput" else []
+    return heads if all(heads) else []
+
+
+def plain_labels(classes: Any) -> tuple[Any, ...]:
+    """Classes as bool, int, float or str; none where they are of another type, or of several."""
     labels = tuple(np.asarray(classes).tolist())
     kinds = {type(label) for label in labels}
-    plain = len(kinds) == 1 and kinds <= {bool, int, float, str}
-    return TargetCodec("target", "classification", labels) if plain else None
+    return labels if len(kinds) == 1 and kinds <= {bool, int, float, str} else ()

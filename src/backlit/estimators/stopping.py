@@ -20,31 +20,30 @@ SAMPLE = 10_000
 
 
 @dataclass
-class Stopping:
-    """What is remembered from one call to the next; `seed` says which examples are held out."""
+class HeldOut:
+    """The share `fraction` of all examples that come; `seed` says which."""
 
     seed: int
     fraction: float
-    watch: Watch
     keys: Array = field(default_factory=lambda: np.empty(0))
     sample: Data | None = None
 
-    @classmethod
-    def start(cls, settings: Settings, fraction: float, seed: int) -> "Stopping":
-        """Before the first call."""
-        return cls(seed, fraction, Watch(settings))
-
-    def copy(self) -> "Stopping":
-        """The same memory, in which `split` and `see` change nothing here."""
-        return replace(self, watch=replace(self.watch))
-
     def split(self, data: Data) -> Data:
-        """Take the held-out part of a call's examples into the sample; give what is left to learn from."""
-        keys = draw(data, self.seed)
-        out = keys < self.fraction
+        """Take the held-out part of some examples into the sample; give what is left to learn from."""
+        keys, out = self.chosen(data)
         counted = out if data.sample_weight is None else out & (data.sample_weight > 0)
         self.keep(data.take(np.flatnonzero(counted)), keys[counted])
         return data.take(np.flatnonzero(~out)) if out.any() else data
+
+    def left(self, data: Data) -> Data:
+        """The examples that are not held out."""
+        out = self.chosen(data)[1]
+        return data.take(np.flatnonzero(~out)) if out.any() else data
+
+    def chosen(self, data: Data) -> tuple[Array, Array]:
+        """The number of each example, and whether it is held out, (n,) each."""
+        keys = draw(data, self.seed)
+        return keys, keys < self.fraction
 
     def keep(self, data: Data, keys: Array) -> None:
         """Add examples to the sample, each once, and drop those with the largest numbers beyond its size."""
@@ -54,6 +53,22 @@ class Stopping:
         self.keys, rows = np.unique(np.concatenate([self.keys, keys]), return_index=True)
         self.keys, rows = self.keys[:SAMPLE], rows[:SAMPLE]
         self.sample = joined.take(rows)
+
+
+@dataclass
+class Stopping(HeldOut):
+    """What is remembered from one call to the next."""
+
+    watch: Watch = field(kw_only=True)
+
+    @classmethod
+    def start(cls, settings: Settings, fraction: float, seed: int) -> "Stopping":
+        """Before the first call."""
+        return cls(seed, fraction, watch=Watch(settings))
+
+    def copy(self) -> "Stopping":
+        """The same memory, in which `split` and `see` change nothing here."""
+        return replace(self, watch=replace(self.watch))
 
     def see(self, epoch: Epoch, state: State) -> bool:
         """Take a call's epoch in; True, with the best call's parameters put back, once patience is spent."""

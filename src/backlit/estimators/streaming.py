@@ -1,93 +1,164 @@
-"""Fit on chunks: more rows than memory holds, given a part at a time by an iterator or by a function that makes one."""
+"""Fit on chunks: more rows than memory holds, given a part at a time by a function that makes an iterator of them."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Self
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from backlit.engine import Data
 from backlit.errors import ProblemError
+from backlit.estimators.chunks import Chunks, ChunkStream, Survey, each, survey
+from backlit.estimators.fitting import check_resumable, run_training, settings_of, warn_of_end
 from backlit.estimators.guard import unchanged_on_error
-
-Chunks = Iterable[Any] | Callable[[], Iterable[Any]]
+from backlit.estimators.options import monitor_of
+from backlit.estimators.scoring import check_scorer
+from backlit.estimators.stopping import SAMPLE, HeldOut
 
 
 class ChunkedFit:
-    """`fit_chunks`, by way of `partial_fit`."""
+    """`fit_chunks`; mixed into the estimators."""
 
-    tol: float
-    max_iter: int
-    n_iter_no_change: int
-    t_: int
-    loss_: float
+    _has_classes = False
+    _state: Any
+    _stopping: Any
     partial_fit: Callable[..., Any]
 
     @unchanged_on_error
-    def fit_chunks(self, chunks: Chunks, *, classes: Any = None) -> Self:
-        """Train anew on chunks (X, y) or (X, y, sample_weight); no two of them need to be in memory at a time.
+    def fit_chunks(
+        self: Any,
+        chunks: Chunks,
+        *,
+        classes: Any = None,
+        validation_data: Any = None,
+        checkpoint: Any = None,
+        checkpoint_every: int | None = None,
+    ) -> Any:
+        """Train on chunks (X, y) or (X, y, sample_weight) as `fit` does on an array; memory holds two or three of them.
 
-        chunks : a function that gives an iterator, or a list and the like, which is gone through once an epoch, up to
-        `max_iter` times or until the loss stops falling as in `fit`; or an iterator, which can be gone through once and
-        makes one epoch.  Rows are shuffled within a chunk, batches do not cross its borders, the chunks keep
-        their order.  classes : of a classifier, all that will come; else one more pass over the chunks finds them.
-        With early_stopping as in `partial_fit`: rows of each chunk are held out, and patience counts chunks.
-        Raises ProblemError where there are no chunks, one is no tuple of two or three, or all rows are held out.
+        chunks : a function that gives an iterator, or a list and the like: gone through once to see what there is,
+        then once an epoch.  It must give the same chunks each time.  Rows are shuffled within a chunk, the chunks keep
+        their order, and batches go across their borders: with shuffle=False the bits are those of `fit` on all rows.
+        classes : of a classifier, all that will come; None: those that the chunks hold.
+        validation_data, checkpoint, checkpoint_every : as in `fit`; a checkpoint may lie in the middle of a chunk.
+        With early_stopping and no validation_data, one more pass holds out the share `validation_fraction` of the
+        rows, at most 10,000; patience counts epochs.
+        An iterator can be gone through once, and makes one epoch of `partial_fit`, a call a chunk.
+        Raises ProblemError, which names the chunk, for what cannot be used.
 
         >>> from backlit.estimators import MLPRegressor
         >>> X = np.linspace(-1, 1, 400)[:, None]
         >>> def chunks():
         ...     for rows in np.array_split(np.arange(400), 4):
         ...         yield X[rows], X[rows, 0] ** 2
-        >>> model = MLPRegressor(hidden_layer_sizes=(16,), learning_rate_init=0.01, max_iter=100, random_state=0)
+        >>> model = MLPRegressor(hidden_layer_sizes=(16,), learning_rate_init=0.01, random_state=0)
         >>> model.fit_chunks(chunks).score(X, X[:, 0] ** 2) > 0.9
         True
         """
-        once = isinstance(chunks, Iterator)
-        first: dict[str, Any] = {}
-        if hasattr(type(self), "predict_proba"):
-            first = {"classes": self._classes_of(chunks, once) if classes is None else classes}
-        if hasattr(self, "network_"):
-            del self.network_
-        best, waited, epochs = np.inf, 0, 0
-        for _ in range(1 if once else self.max_iter):
-            loss = self._epoch(chunks, {} if epochs else first)
-            if loss is None:  # early stopping has had enough
-                break
-            epochs += 1
-            waited = waited + 1 if loss > best - self.tol else 0
-            best = min(best, loss)
-            if waited > self.n_iter_no_change:
-                break
-        if not epochs:
-            raise ProblemError("early_stopping held every row of the chunks out: lower validation_fraction")
-        self.n_iter_ = epochs
+        self._validate_params()
+        if self.solver == "lbfgs":
+            raise ProblemError('solver="lbfgs" needs all rows at once: set solver to "adam" or "sgd", or call fit')
+        if isinstance(chunks, Iterator):
+            if checkpoint is not None:
+                raise ProblemError(f"checkpoint cannot go on from an iterator, which {ONCE}")
+            return self._fit_once(chunks, classes, validation_data)
+        if not (callable(chunks) or hasattr(chunks, "__iter__")):
+            raise ProblemError(f"chunks is {type(chunks).__name__}: give a function that makes an iterator, or a list")
+        check_resumable(self, checkpoint)
+        self._refuse_balanced()
+        check_scorer(self)
+        go_on = self.warm_start and hasattr(self, "network_")
+        found = survey(self, chunks, new=not go_on, summed=checkpoint is not None)
+        self._begin(found, classes, go_on)
+        stream, held_out = self._stream(chunks, found, validation_data)
+        settings = settings_of(self, len(stream), self.max_iter)
+        outcome = run_training(self, stream, held_out, settings, checkpoint, checkpoint_every)
+        warn_of_end(self, outcome.history.stopped)
         return self
 
-    def _epoch(self, chunks: Chunks, first: dict[str, Any]) -> float | None:
-        """Go through the chunks once; the mean loss over the rows learned from, None where there were none."""
-        total, rows, seen = 0.0, 0, False
+    def _refuse_balanced(self) -> None:
+        """Raise ValueError for class weights that need all examples at once."""
+
+    def _begin(self: Any, found: Survey, classes: Any, go_on: bool) -> None:
+        """Make the network, or with warm_start copies of what was learned."""
+        X, y, weight = found.first
+        if go_on:
+            self._state, self._stopping = None, None
+            self._go_on_with_copies()
+        elif self._has_classes:
+            self._name_classes(found.classes() if classes is None else classes, y)
+        first = self._as_data(X.astype(self._dtype(found, go_on), copy=False), y, weight, False)
+        if not go_on:
+            self._start(first, sum(found.rows), found.weight)
+        self._check_shapes(first)
+
+    def _dtype(self: Any, found: Survey, go_on: bool) -> Any:
+        return self._params.theta.dtype if go_on else found.dtype
+
+    def _stream(self: Any, chunks: Chunks, found: Survey, validation_data: Any) -> tuple[ChunkStream, Data | None]:
+        """The rows to learn from, and those to measure on."""
+        dtype = self._params.theta.dtype
+
+        def read(X: Any, y: Any, weight: Any) -> Data:
+            X, y = self._check_arrays(X, y, first=False, dtype=dtype)
+            data = alike(self._as_data(X, y, weight, False), found)
+            self._check_shapes(data)
+            return data
+
+        rows, held_out, out = found.rows, None, None
+        if validation_data is not None:
+            held_out = self._read_validation(validation_data)
+        elif self.early_stopping:
+            fraction = min(self.validation_fraction, SAMPLE / sum(rows))
+            out = HeldOut(self._draw_seed(), fraction)
+            rows = [len(out.split(read(*chunk))) for chunk in each(chunks)]
+            held_out = out.sample
+            if held_out is None or len(held_out) < 2 or not sum(rows):
+                raise ProblemError(
+                    f"early_stopping with validation_fraction={self.validation_fraction:g} holds "
+                    f"{sum(found.rows) - sum(rows)} of {sum(found.rows)} rows out, and needs some on both sides: "
+                    f"change it, or give validation_data=(X, y)"
+                )
+        elif monitor_of(self) != "loss":
+            raise ProblemError(f"monitor={self.monitor!r} needs validation_data=(X, y), or early_stopping=True")
+
+        def learned(X: Any, y: Any, weight: Any) -> Data:
+            data = read(X, y, weight)
+            return self._smooth(data if out is None else out.left(data))
+
+        return ChunkStream(chunks, learned, tuple(rows), found.is_sparse, dtype, found.checksum), held_out
+
+    def _fit_once(self: Any, chunks: Iterator[Any], classes: Any, validation_data: Any) -> Any:
+        """One epoch, a call of `partial_fit` a chunk."""
+        first: dict[str, Any] = {}
+        if self._has_classes:
+            if classes is None:
+                raise ProblemError(f"classes has to name all that will come, as an iterator {ONCE}")
+            first = {"classes": classes}
+        if hasattr(self, "network_"):
+            del self.network_
+        seen = False
         for X, y, weight in each(chunks):
-            before = self.t_ if hasattr(self, "network_") else 0
-            self.partial_fit(X, y, weight, **first)
+            self.partial_fit(X, y, weight, validation_data=validation_data, **first)
             first, seen = {}, True
-            if self.t_ > before:  # some were not held out, and patience is not spent
-                total, rows = total + (self.t_ - before) * self.loss_, rows + self.t_ - before
         if not seen:
-            raise ProblemError("chunks held no rows: give a function that makes a new iterator each time it is called")
-        return total / rows if rows else None
-
-    def _classes_of(self, chunks: Chunks, once: bool) -> Any:
-        if once:
-            raise ProblemError(
-                "an iterator can be gone through once, so classes has to name all that will come: give classes=, or a "
-                "function that makes the iterator"
-            )
-        found = [np.unique(np.asarray(y)) for _, y, _ in each(chunks)]
-        return np.unique(np.concatenate(found)) if found else np.array([])
+            raise ProblemError("chunks held no rows: give chunks (X, y) with rows")
+        if not len(self.history_):
+            raise ProblemError("early_stopping held every row of the chunks out: lower validation_fraction")
+        self.n_iter_ = 1
+        return self
 
 
-def each(chunks: Chunks) -> Iterator[tuple[Any, Any, Any]]:
-    """The chunks as X, y, sample_weight."""
-    for number, chunk in enumerate(chunks() if callable(chunks) else chunks, start=1):
-        if not isinstance(chunk, tuple) or len(chunk) not in (2, 3):
-            raise ProblemError(f"chunk {number} is {type(chunk).__name__}: give tuples (X, y) or (X, y, sample_weight)")
-        yield (*chunk, None) if len(chunk) == 2 else chunk
+ONCE = "can be gone through once: give a function that makes a new iterator each time it is called"
+
+
+def alike(data: Data, found: Survey) -> Data:
+    """The data sparse where some chunk is, and with weights where some chunk has them, as batches cross chunks."""
+    X, weight = data.X, data.sample_weight
+    if found.is_sparse and not data.is_sparse:
+        from scipy.sparse import csr_matrix
+
+        X = csr_matrix(X)
+    if found.weighted and weight is None:
+        weight = np.ones(len(data), data.X.dtype)
+    return replace(data, X=X, sample_weight=weight)

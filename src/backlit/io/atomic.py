@@ -91,6 +91,19 @@ def check_outputs(*outputs: str | os.PathLike[str] | None, inputs: Iterable[obje
         written.add(final)
 
 
+def check_suffix(path: str | os.PathLike[str] | None, *known: str, what: str) -> None:
+    """Raise BacklitError where the name of an output ends in none of the known suffixes; a device or a pipe may.
+
+    >>> check_suffix("model.safetensors", ".safetensors", what="a model")
+    >>> check_suffix("model.pkl", ".safetensors", what="a model")
+    Traceback (most recent call last):
+    backlit.errors.BacklitError: model.pkl: a model is written as .safetensors: give a name that ends so
+    """
+    if path is None or Path(path).suffix.lower() in known or (os.path.exists(path) and not os.path.isfile(path)):
+        return
+    raise BacklitError(f"{path}: {what} is written as {' or '.join(known)}: give a name that ends so")
+
+
 def _fault(error: OSError, folder: Path) -> str:
     """What went wrong and how to mend it, without the name of the file."""
     if isinstance(error, FileNotFoundError | NotADirectoryError):

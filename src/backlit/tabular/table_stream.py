@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -31,6 +31,7 @@ class TableStream:
     buffer_rows: int
     as_Y: Callable[[Array], Array]
     outputs: int
+    is_sparse: ClassVar[bool] = False
 
     def __len__(self) -> int:
         return self.survey.n[TRAINING]

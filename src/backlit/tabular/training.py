@@ -11,7 +11,7 @@ from backlit.core.initializers import checked_seed
 from backlit.core.targets import as_targets
 from backlit.engine import Data
 from backlit.errors import ProblemError, TableError
-from backlit.io.atomic import atomic_write, check_outputs
+from backlit.io.atomic import atomic_write, check_outputs, check_suffix
 from backlit.io.models import Model, save_model
 from backlit.io.tables import TableEncoder, Target, read_table, read_target, split
 from backlit.optim import get_optimizer, get_schedule
@@ -85,6 +85,8 @@ def train(
     """
     seed = checked_seed(seed)
     check_outputs(out, report, inputs=(table,))
+    check_suffix(out, ".safetensors", what="a model")
+    check_suffix(report, ".html", ".htm", what="a report")
     settings = Settings(
         epochs=epochs,
         batch_size=batch_size,

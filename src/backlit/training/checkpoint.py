@@ -7,7 +7,6 @@ order of an epoch is a function of the seed and its number, a dropout mask one o
 """
 
 import json
-import zlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 from backlit.engine import Data, State
 from backlit.errors import BacklitError, ModelError, ProblemError
 from backlit.io.atomic import atomic_write
+from backlit.io.checksum import checksum
 from backlit.optim import PlateauState
 from backlit.training.history import Epoch
 from backlit.training.patience import Watch, learned
@@ -103,7 +103,14 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 
 def fingerprint(run: Run) -> dict[str, Any]:
-    """What must be the same for a resumed run to end like an unbroken one."""
+    """What must be the same for a resumed run to end like an unbroken one; found once, for the data do not change."""
+    if not run.fingerprint:
+        run.fingerprint = describe(run)
+    return run.fingerprint
+
+
+def describe(run: Run) -> dict[str, Any]:
+    """The network, the settings and the data of a run."""
     settings = run.settings
     return {
         "network": run.net.to_dict(),
@@ -130,7 +137,7 @@ def digest(data: Data | Stream) -> list[Any]:
     check = 0
     X = (data.X.data, data.X.indices, data.X.indptr) if data.is_sparse else (data.X,)
     for array in (*X, data.Y, data.sample_weight):
-        check = zlib.crc32(np.ascontiguousarray(array).data, check) if array is not None else check
+        check = check if array is None else checksum(array, check)
     return [len(data), str(data.X.dtype), check]
 
 

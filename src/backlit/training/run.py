@@ -43,6 +43,7 @@ class Run:
     checkpoint_every: int | None = None
     position: Position = field(default_factory=Position)
     plateau: PlateauState = field(default_factory=PlateauState)
+    fingerprint: dict[str, Any] = field(default_factory=dict)  # of `checkpoint.fingerprint`, once it is known
 
     @property
     def batch_size(self) -> int:

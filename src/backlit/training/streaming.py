@@ -23,6 +23,11 @@ T = TypeVar("T")
 class Stream(Protocol):
     """Training rows that are read when they are needed."""
 
+    @property
+    def is_sparse(self) -> bool:
+        """Whether the X of its buffers are CSR matrices."""
+        ...
+
     def __len__(self) -> int:
         """Rows of an epoch."""
         ...
@@ -61,7 +66,7 @@ def blocks(
     rest: Data | None = None  # rows of the last block that did not fill a batch
     for k, (buffer, head) in enumerate(zip(loaded, heads, strict=True), start=first):
         if head and rest is not None:
-            fill_head(buffer, rest)
+            buffer = with_head(buffer, rest)
         order = permutation(sizes[k], (seed, epoch, k), shuffle)[max(first_row - starts[k], 0) :]
         order = np.concatenate([np.arange(head), head + order])
         whole = len(order) if k == len(sizes) - 1 else len(order) // batch_size * batch_size
@@ -80,11 +85,19 @@ def take(data: Data, rows: Array) -> Data:
     return Data(data.X[rows], data.Y[rows], None if data.sample_weight is None else data.sample_weight[rows])
 
 
-def fill_head(data: Data, rest: Data) -> None:
-    """Write examples into the first rows."""
-    for array, rows in ((data.X, rest.X), (data.Y, rest.Y), (data.sample_weight, rest.sample_weight)):
+def with_head(data: Data, rest: Data) -> Data:
+    """The data with examples in their first, unwritten rows; written in place where X is dense."""
+    X = data.X
+    if data.is_sparse:
+        from scipy.sparse import vstack
+
+        X = vstack([rest.X, X[len(rest) :]], format="csr")
+    else:
+        X[: len(rest)] = rest.X
+    for array, rows in ((data.Y, rest.Y), (data.sample_weight, rest.sample_weight)):
         if array is not None:
             array[: len(rest)] = rows
+    return Data(X, data.Y, data.sample_weight)
 
 
 def read_ahead(items: Iterable[T]) -> Iterator[T]:

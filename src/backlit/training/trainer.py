@@ -85,7 +85,7 @@ def fit(
         settings.alpha,
     )
     engine = get_engine(settings.engine, recipe)
-    if any(isinstance(given, Data) and given.is_sparse for given in (data, validation)):
+    if data.is_sparse or (validation is not None and validation.is_sparse):
         engine = DenseBatches(engine, settings.batch_size)
     run = Run(
         net,

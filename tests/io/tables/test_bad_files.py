@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from backlit.errors import TableError
-from backlit.io.tables import read_table
+from backlit.io.tables import memory, read_table
 
 
 def parquet(table: pl.DataFrame) -> bytes:
@@ -146,3 +146,20 @@ def test_parquet_damaged_anywhere_is_read_or_refused(table_file, step):
     except TableError as error:
         outcome = str(error).count("\n")
     assert outcome in (0, 1000)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("big.csv", 'polars.scan_csv("big.csv").sink_parquet("big.parquet"), and train on that with --stream'),
+        ("big.jsonl", 'polars.scan_ndjson("big.jsonl")'),
+        ("big.parquet", "leave its rows on the disk: --stream"),
+    ],
+)
+def test_a_file_that_memory_cannot_hold_is_not_tried(monkeypatch, tmp_path, name, says):
+    monkeypatch.setattr(memory, "machine_memory", lambda: 1000.0)
+    (tmp_path / name).write_bytes(b"x" * 500)
+    with pytest.raises(TableError, match="and this machine has room for") as caught:
+        read_table(tmp_path / name)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -70,7 +70,7 @@ def test_an_encoder_does_not_depend_on_files_or_chunks(tmp_path, monkeypatch):
     monkeypatch.setattr(surveying, "BYTES_AT_ONCE", 1)
     pieces = look(write(tmp_path / "many", table, [1, 777, 778, 3000]))
     assert whole.encoder == pieces.encoder
-    assert (whole.codec, whole.n, whole.checksum) == (pieces.codec, pieces.n, pieces.checksum)
+    assert (whole.codec, whole.n) == (pieces.codec, pieces.n)
     assert whole.validation.equals(pieces.validation)
 
 

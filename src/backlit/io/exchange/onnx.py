@@ -1,10 +1,13 @@
 """Write a model as ONNX, which other runtimes load: the same outputs, and labels where the model has classes.
 
 The graph takes the features `X` (n, n_0), as the model's encoder makes them from a table.  It gives `outputs`, what the
-last layer gives, (n, n_L); for classification also `probabilities` (n, K) and `label` (n,).  Opset 20 of the standard
+last layer gives, (n, n_L); for classification also `probabilities` (n, K) and `label` (n,).  Where an example has
+several labels: for a yes or no each, `probabilities` of yes and `label` of 0 and 1, both (n, k); for classes of their
+own, `probabilities_0` (n, K_0) and `label_0` (n,), `probabilities_1` … for the columns of y.  Opset 20 of the standard
 operators, which onnxruntime has since 1.17.  Needs the package `onnx` (pip install "backlit[onnx]").
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +15,15 @@ import numpy as np
 
 from backlit._version import __version__
 from backlit.core.activations import SELU_ALPHA, SELU_SCALE, Activation
+from backlit.core.groups import Groups
 from backlit.core.network import Dense
 from backlit.errors import BacklitError, ModelError
 from backlit.io.atomic import atomic_write
 from backlit.io.models import Model
+from backlit.io.tables.labels import Label
 
 OPSET, IR_VERSION = 20, 9
+Heads = Sequence[Sequence[Label]]
 # activation: operator and attributes; those that take more than one operator are in `activate`
 OPERATORS: dict[str, tuple[str, dict[str, Any]]] = {
     "sigmoid": ("Sigmoid", {}),
@@ -60,23 +66,24 @@ class Graph:
         return name
 
 
-def export_onnx(model: Model, path: str | Path) -> None:
+def export_onnx(model: Model, path: str | Path, heads: Heads = ()) -> None:
     """Write `model` to `path`; what dropout does in training is left out, batch norm goes by its running moments.
 
+    heads : where an example has several labels, the classes of each.
     Raises ModelError for an activation that is not one of Backlit's, BacklitError where `onnx` is not installed.
     """
     try:
         import onnx
     except ImportError:
         raise BacklitError('writing ONNX needs the package onnx: pip install "backlit[onnx]"') from None
-    content = build(model)
+    content = build(model, heads)
     onnx.checker.check_model(content, full_check=True)
     with atomic_write(path) as temporary:
         temporary.write_bytes(content.SerializeToString())
 
 
-def build(model: Model) -> Any:
-    """The ONNX model."""
+def build(model: Model, heads: Heads = ()) -> Any:
+    """The ONNX model; see `export_onnx`."""
     from onnx import TensorProto, helper
 
     net, params = model.net, model.params
@@ -93,6 +100,13 @@ def build(model: Model) -> Any:
     graph.add("Identity", [a[-1]], "outputs")
     if model.target is not None and model.target.task == "classification":
         outputs += classify(graph, model, a[-1], kind)
+    elif heads and net.layers[-1].activation.name == "sigmoid":
+        outputs += yes_or_no(graph, a[-1], kind, len(heads))
+    elif heads:
+        for k, p in enumerate(split(graph, a[-1], [len(classes) for classes in heads], "head")):
+            graph.add("Identity", [p], f"probabilities_{k}")
+            outputs.append(value(f"probabilities_{k}", kind, len(heads[k])))
+            outputs.append(choose(graph, p, heads[k], f"label_{k}"))
     content = helper.make_model(
         helper.make_graph(graph.nodes, "backlit", [value("X", kind, net.inputs)], outputs, graph.constants),
         opset_imports=[helper.make_opsetid("", OPSET)],
@@ -135,6 +149,10 @@ def activate(graph: Graph, phi: Activation, u: str, name: str) -> str:
     if phi.name == "hard_tanh":
         low, high = graph.constant(-1.0, f"{name}_low"), graph.constant(1.0, f"{name}_high")
         return graph.add("Clip", [u, low, high], name)
+    if (sizes := group_sizes(phi)) is not None:
+        parts = split(graph, u, sizes, f"{name}_group")
+        each = [graph.add("Softmax", [part], f"{name}_softmax{k}", axis=1) for k, part in enumerate(parts)]
+        return graph.add("Concat", each, name, axis=1)
     if phi.name not in OPERATORS:
         raise ModelError(f"activation {phi.name} is not one of Backlit's, and ONNX has no operator for it")
     operator, attributes = OPERATORS[phi.name]
@@ -149,18 +167,43 @@ def skip(graph: Graph, layer: Dense, h: str, a: list[str], l: int) -> str:
     return graph.add("Add", [h, scaled], f"a{l}")
 
 
+def group_sizes(phi: Activation) -> list[int] | None:
+    """The sizes of a softmax by groups, None for another activation."""
+    groups = getattr(phi.function, "__self__", None)
+    return list(groups.sizes) if isinstance(groups, Groups) else None
+
+
+def split(graph: Graph, a: str, sizes: list[int], name: str) -> list[str]:
+    """The columns of each group."""
+    from onnx import helper
+
+    names = [f"{name}{k}" for k in range(len(sizes))]
+    lengths = graph.constant(np.array(sizes, np.int64), f"{name}_sizes")
+    graph.nodes.append(helper.make_node("Split", [a, lengths], names, name=f"node_{name}", axis=1))
+    return names
+
+
 def classify(graph: Graph, model: Model, a: str, kind: int) -> list[Any]:
     """Probabilities of the classes and the likeliest label."""
-    from onnx import TensorProto
-
     assert model.target is not None
     classes = model.target.classes
     if model.net.outputs == 1:
         other = graph.add("Sub", [graph.constant(1.0, "one"), a], "other")
         p = graph.add("Concat", [other, a], "probabilities", axis=1)
+    elif model.net.layers[-1].activation.name == "sigmoid":  # a class against the rest: made to sum to 1
+        total = graph.add("ReduceSum", [a, graph.constant(np.array([1]), "columns")], "total", keepdims=1)
+        least = graph.constant(float(np.finfo(graph.dtype).tiny), "least")
+        p = graph.add("Div", [a, graph.add("Max", [total, least], "divisor")], "probabilities")
     else:
         p = graph.add("Identity", [a], "probabilities")
-    best = graph.add("ArgMax", [p], "best", axis=1, keepdims=0)
+    return [value("probabilities", kind, len(classes)), choose(graph, p, classes, "label")]
+
+
+def choose(graph: Graph, p: str, classes: Sequence[Label], name: str) -> Any:
+    """The likeliest label of probabilities (n, K)."""
+    from onnx import TensorProto
+
+    best = graph.add("ArgMax", [p], f"best_{name}", axis=1, keepdims=0)
     label_kinds = {
         bool: (TensorProto.BOOL, np.bool_),
         int: (TensorProto.INT64, np.int64),
@@ -168,6 +211,15 @@ def classify(graph: Graph, model: Model, a: str, kind: int) -> list[Any]:
         str: (TensorProto.STRING, np.object_),
     }
     label_kind, dtype = label_kinds[type(classes[0])]
-    labels = graph.constant(np.array(classes, dtype=dtype), "labels")
-    graph.add("Gather", [labels, best], "label", axis=0)
-    return [value("probabilities", kind, len(classes)), value("label", label_kind, None)]
+    graph.add("Gather", [graph.constant(np.array(classes, dtype=dtype), f"classes_{name}"), best], name, axis=0)
+    return value(name, label_kind, None)
+
+
+def yes_or_no(graph: Graph, a: str, kind: int, k: int) -> list[Any]:
+    """Probabilities of yes, and 1 where they are above one half."""
+    from onnx import TensorProto
+
+    graph.add("Identity", [a], "probabilities")
+    above = graph.add("Greater", [a, graph.constant(0.5, "half")], "above")
+    graph.add("Cast", [above], "label", to=TensorProto.INT64)
+    return [value("probabilities", kind, k), value("label", TensorProto.INT64, k)]

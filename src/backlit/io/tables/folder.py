@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from backlit.errors import TableError
 from backlit.io.tables.naming import count, near, shown
 from backlit.io.tables.parquet import MAGIC, ROW_LABELS
+from backlit.io.tables.reading import converted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -133,8 +134,7 @@ def checked_file(path: Path) -> Path:
         raise TableError(f"{path}: does not exist: check the name")
     if path.suffix.lower() != SUFFIX:
         raise TableError(
-            f"{path}: only Parquet can be streamed: write it so, for example with "
-            f"polars.scan_csv(...).sink_parquet(...), or leave --stream out to hold the table in memory"
+            f"{path}: only Parquet can be streamed: {converted(path)}; or leave --stream out to hold it in memory"
         )
     return path
 

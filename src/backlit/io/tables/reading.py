@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from backlit.errors import TableError
 from backlit.io.tables.delimited import read_delimited
 from backlit.io.tables.jsonlines import read_json_lines
+from backlit.io.tables.memory import check_memory
 from backlit.io.tables.naming import count, near
 from backlit.io.tables.parquet import read_parquet
 
@@ -24,6 +25,7 @@ READERS: dict[str, Callable[[bytes, object, Collection[str]], pl.DataFrame]] = {
     ".jsonl": read_json_lines,
     ".ndjson": read_json_lines,
 }
+HELD = {True: 2, False: 6}  # bytes of memory that one of a Parquet file, or of a text file, takes while it is read
 KNOWN = "CSV (.csv, .tsv, .txt), Parquet (.parquet) or JSON lines (.jsonl, .ndjson)"
 
 
@@ -71,6 +73,7 @@ def _bytes(path: Path) -> bytes:
         if path.exists() and not path.is_dir() and path.suffix.lower() not in READERS:
             ending = f"its name ends in {path.suffix!r}" if path.suffix else "its name has no suffix"
             raise TableError(f"{path}: {ending}, which says no known format: give {KNOWN}")
+        _refuse_too_large(path)
         return path.read_bytes()
     except FileNotFoundError:
         folder = path.parent
@@ -85,6 +88,28 @@ def _bytes(path: Path) -> bytes:
         raise TableError(
             f"{path}: could not be read ({error.strerror or error}): check the path and the disk"
         ) from None
+
+
+def _refuse_too_large(path: Path) -> None:
+    """Say how to stream a file that memory cannot hold as a table, before it is tried."""
+    if not path.is_file():
+        return
+    parquet = path.suffix.lower() == ".parquet"
+    streamed = "leave its rows on the disk: --stream, stream=True in Python"
+    check_memory(
+        path.stat().st_size * HELD[parquet], f"{path}: its rows in memory", streamed if parquet else converted(path)
+    )
+
+
+def converted(path: Path) -> str:
+    """How to make of a file what can be streamed.
+
+    >>> converted(Path("big.csv"))
+    'write it as Parquet, polars.scan_csv("big.csv").sink_parquet("big.parquet"), and train on that with --stream'
+    """
+    scan = "scan_ndjson" if READERS.get(path.suffix.lower()) is read_json_lines else "scan_csv"
+    call = f'polars.{scan}("{path.name}").sink_parquet("{path.stem}.parquet")'
+    return f"write it as Parquet, {call}, and train on that with --stream"
 
 
 def _siblings(path: Path) -> str:

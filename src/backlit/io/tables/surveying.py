@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from backlit.errors import DomainError, TableError
+from backlit.io.checksum import checksum
 from backlit.io.tables.columns import leave_out, settle
 from backlit.io.tables.encoder import MAX_CATEGORIES, TableEncoder, names_kept
 from backlit.io.tables.exact import ExactMoments
@@ -57,7 +57,7 @@ class Survey:
     encoder : learned from the training and validation rows.  codec, notes : the target's meaning.
     shift, scale : mean and standard deviation of the target over these rows, for regression; else 0 and 1.
     n : rows with a target in each of the three parts.  cells : training rows in each CELL rows of each file.
-    validation : the validation rows.  checksum : of the target's values in their order.
+    validation : the validation rows.  checksum : of every value that is learned from, in its place in its file.
     """
 
     table: ParquetTable
@@ -96,7 +96,7 @@ def survey(
 
     names = names_kept(table.schema, [target, *drop] if target in table.schema else drop)
     columns = {name: _gathered(table, name) for name in names}
-    seen, moments, checksum = GatheredTarget(table.schema, target, task), ExactMoments(), 0
+    seen, moments, check = GatheredTarget(table.schema, target, task), ExactMoments(), 0
     n, held = np.zeros(3, np.int64), []
     cells = [np.zeros(-(-rows // CELL), np.int64) for rows in table.rows]
     for chunk in table.chunks(rows_at_once(len(names) + 1)):
@@ -113,8 +113,8 @@ def survey(
         n += np.bincount(part[has], minlength=3)
         np.add.at(cells[chunk.file], (chunk.start + np.flatnonzero(has & (part == TRAINING))) // CELL, 1)
         held.append(frame.filter(has & (part == VALIDATION)))
-        values = frame[target].cast(pl.String).fill_null("").str.join("\n").item()
-        checksum = zlib.crc32(f"{values}\n".encode(), checksum)
+        for values in frame.iter_columns():
+            check = checksum(as_array(values), check)
         if kept[target].dtype.is_numeric():
             moments.add(kept[target].cast(pl.Float64).to_numpy())
         show((chunk.first + chunk.rows) / len(table))
@@ -136,7 +136,7 @@ def survey(
         (int(n[0]), int(n[1]), int(n[2])),
         tuple(cells),
         pl.concat(held),
-        checksum,
+        check,
     )
 
 
@@ -157,6 +157,23 @@ def targets(codec: TargetCodec, column: pl.Series) -> NDArray[np.float64] | NDAr
     if codec.task == "classification":
         return class_indices(codec, column)
     return column.cast(pl.Float64).to_numpy()
+
+
+def as_array(column: pl.Series) -> NDArray[Any]:
+    """The values of a column, or the bytes of its words, for a checksum.
+
+    >>> import polars as pl
+    >>> as_array(pl.Series([1, None])), as_array(pl.Series(["a", "b"])).tolist()
+    (array([ 1., nan]), [97, 10, 98, 10])
+    """
+    import polars as pl
+
+    physical = column.to_physical() if column.dtype.is_temporal() else column
+    physical = physical.cast(pl.UInt8) if column.dtype == pl.Boolean else physical
+    if physical.dtype.is_numeric():
+        return physical.cast(pl.Float64).to_numpy() if physical.dtype.is_decimal() else physical.to_numpy()
+    words = column.cast(pl.String).fill_null("\0").str.join("\n").item()
+    return np.frombuffer(f"{words}\n".encode(), np.uint8)
 
 
 def _gathered(table: ParquetTable, name: str) -> Gathered:
