@@ -100,7 +100,7 @@ template <class T> INLINE V<T> log(V<T> x) {
     const I<T> denormal = x < simd<T>::tiny;
     const V<T> scaled = denormal ? x * (T)((S)1 << (width + 1)) : x;
     const I<T> offset = all_bits<T>((sizeof(T) == 4 ? (S)0x3f3504f3 : (S)0x3fe6a09e667f3bcd));  // √½
-    const I<T> b = bits<T>(scaled) - offset;
+    const I<T> b = (bits<T>(scaled) & ~sign_bits<T>()) - offset;  // no sign: then nothing overflows where x < 0
     const I<T> k = b >> width;
     const V<T> m = number<T>((b & (((S)1 << width) - 1)) + offset);  // √½ ≤ m < √2
     V<T> kf = number<T>(k + bits<T>(all<T>(c::magic))) - c::magic;
@@ -117,7 +117,7 @@ template <class T> INLINE V<T> log1p(V<T> x) {
     const V<T> u = 1 + x;
     const V<T> lost = (x - (u - 1)) / u;  // what rounding took from 1 + x, to first order
     const V<T> y = log<T>(u);
-    const V<T> z = (u > 0) & (u < (T)__builtin_inf()) ? y + lost : y;
+    const V<T> z = ((u > 0) & (u < (T)__builtin_inf())) ? y + lost : y;
     return x == 0 ? x : z;
 }
 

@@ -125,7 +125,7 @@ template <class T, int kind> double losses_by_row(LossJob<T>& job) {
             V<T> top = all<T>(-(T)__builtin_inf()), s{}, dot{};
             each_vector<T>(n, [&](i64 j, int k) INLINE_LAMBDA {
                 const V<T> v = load_n<T>(a + j, k);
-                top = lanes_below<T>(k) & !(v <= top) ? v : top;
+                top = (lanes_below<T>(k) & !(v <= top)) ? v : top;
             });
             const T shift = largest<T>(top);
             each_vector<T>(n, [&](i64 j, int k) INLINE_LAMBDA {

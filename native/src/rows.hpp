@@ -5,14 +5,20 @@
 
 namespace backlit::BACKLIT_ISA {
 
-// Rows order[0 … count−1] of X (·, n) into `to` (count, n); then the first lines of the `ahead` rows that come `m` later
-// are asked for, so that they are in the cache when their batch comes.
+// Rows order[0 … count−1] of X (·, n) into `to` (count, n), each row asked for while the one before is copied; then the
+// first lines of the `ahead` rows that come `m` later are asked for, so that they are in the cache when their batch comes.
 template <class T>
 void gather(const T* X, const T* Y, const i64* order, i64 count, i64 n, i64 n_y, const i64* next, i64 ahead, T* to) {
+    constexpr i64 line = 64 / sizeof(T);
     for (i64 row = 0; row < count; ++row, to += n) {
         const T* from = X + order[row] * n;
-        if (n <= 4 * N<T>) each_vector<T>(n, [&](i64 j, int k) INLINE_LAMBDA { store_n<T>(to + j, load_n<T>(from + j, k), k); });
-        else __builtin_memcpy(to, from, sizeof(T) * n);
+        if (n <= 4 * N<T>) {
+            each_vector<T>(n, [&](i64 j, int k) INLINE_LAMBDA { store_n<T>(to + j, load_n<T>(from + j, k), k); });
+            continue;
+        }
+        if (row + 1 < count)
+            for (i64 j = 0; j < n; j += line) __builtin_prefetch(X + order[row + 1] * n + j);
+        __builtin_memcpy(to, from, sizeof(T) * n);
     }
     for (i64 row = 0; row < ahead; ++row) {
         __builtin_prefetch(X + next[row] * n);
@@ -27,7 +33,7 @@ template <class T> void softmax(const T* u, T* p, const T* bias, i64 m, i64 n) {
         each_vector<T>(n, [&](i64 j, int k) INLINE_LAMBDA {
             const V<T> v = load_n<T>(u + j, k) + (bias ? load_n<T>(bias + j, k) : V<T>{});
             store_n<T>(p + j, v, k);
-            top = lanes_below<T>(k) & !(v <= top) ? v : top;  // NaN gets through
+            top = (lanes_below<T>(k) & !(v <= top)) ? v : top;  // NaN gets through
         });
         const T shift = largest<T>(top);
         each_vector<T>(n, [&](i64 j, int k) INLINE_LAMBDA {

@@ -8,6 +8,8 @@
 #include <utility>
 #if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #if !defined(BACKLIT_ISA)
@@ -88,12 +90,36 @@ template <class T, int half = N<T> / 2, class Vector, class F> INLINE Vector fol
     else return folded<T, half / 2>(combine(v, rotated<T, half>(v, std::make_integer_sequence<int, N<T>>{})), combine);
 }
 
+// a > b ? a : b, and a < b ? a : b: b where either is NaN, as x86's instructions have it, which compilers do not find.
+template <class T> INLINE V<T> max(V<T> a, V<T> b) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) return (V<T>)_mm512_max_ps((__m512)a, (__m512)b);
+    else return (V<T>)_mm512_max_pd((__m512d)a, (__m512d)b);
+#elif defined(__AVX2__)
+    if constexpr (sizeof(T) == 4) return (V<T>)_mm256_max_ps((__m256)a, (__m256)b);
+    else return (V<T>)_mm256_max_pd((__m256d)a, (__m256d)b);
+#else
+    return a > b ? a : b;
+#endif
+}
+template <class T> INLINE V<T> min(V<T> a, V<T> b) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) return (V<T>)_mm512_min_ps((__m512)a, (__m512)b);
+    else return (V<T>)_mm512_min_pd((__m512d)a, (__m512d)b);
+#elif defined(__AVX2__)
+    if constexpr (sizeof(T) == 4) return (V<T>)_mm256_min_ps((__m256)a, (__m256)b);
+    else return (V<T>)_mm256_min_pd((__m256d)a, (__m256d)b);
+#else
+    return a < b ? a : b;
+#endif
+}
+
 // Sum and maximum over the lanes; a NaN may be lost in the maximum.
 template <class T> INLINE T sum(V<T> v) {
     return folded<T>(v, [](V<T> a, V<T> b) INLINE_LAMBDA { return a + b; })[0];
 }
 template <class T> INLINE T largest(V<T> v) {
-    return folded<T>(v, [](V<T> a, V<T> b) INLINE_LAMBDA { return a >= b ? a : b; })[0];
+    return folded<T>(v, [](V<T> a, V<T> b) INLINE_LAMBDA { return max<T>(a, b); })[0];
 }
 template <class T> INLINE bool any(I<T> mask) {
     return folded<T>(mask, [](I<T> a, I<T> b) INLINE_LAMBDA { return a | b; })[0] != 0;
@@ -109,8 +135,6 @@ template <class T> INLINE double sum_double(V<T> v) {
         return sum<double>(wide_half(v, 0, lanes{}) + wide_half(v, 1, lanes{}));
     }
 }
-template <class T> INLINE V<T> max(V<T> a, V<T> b) { return a > b ? a : b; }
-template <class T> INLINE V<T> min(V<T> a, V<T> b) { return a < b ? a : b; }
 template <class T> INLINE I<T> sign_bits() { return all_bits<T>((typename simd<T>::S)1 << (8 * sizeof(T) - 1)); }
 template <class T> INLINE V<T> abs(V<T> v) { return number<T>(bits<T>(v) & ~sign_bits<T>()); }
 template <class T> INLINE V<T> with_sign_of(V<T> size, V<T> sign) {
@@ -131,6 +155,24 @@ template <class T> INLINE V<T> sqrt(V<T> v) {
 #endif
 }
 
+// a b + c, rounded once where the instruction set can.  GCC fuses a product and a sum by itself, but of a b + c d either
+// product, and not the same one in each copy of a loop: where two copies must give the same bits, this says which.
+template <class T> INLINE V<T> fma(V<T> a, V<T> b, V<T> c) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) return (V<T>)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+    else return (V<T>)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#elif defined(__AVX2__)
+    if constexpr (sizeof(T) == 4) return (V<T>)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+    else return (V<T>)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#elif defined(__aarch64__)
+    if constexpr (sizeof(T) == 4) return (V<T>)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+    else return (V<T>)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+#else
+    return a * b + c;
+#endif
+}
+template <class T> INLINE V<T> fma(T a, V<T> b, V<T> c) { return fma<T>(all<T>(a), b, c); }
+
 // Calls f(index, lanes) for each vector of n numbers: lanes is N but for a shorter last one.
 template <class T, class F> INLINE void each_vector(i64 n, F f) {
     i64 i = 0;
@@ -142,10 +184,9 @@ template <class T> INLINE void store_n(T* p, V<T> v, int n) {
     if (n == N<T>) store<T>(p, v);
     else store_part<T>(p, v, n);
 }
-template <class T> INLINE I<T> lanes_below(int n) {
-    I<T> mask;
-    for (int i = 0; i < N<T>; ++i) mask[i] = i < n ? -1 : 0;
-    return mask;
+template <class T, int... i> INLINE I<T> lanes_below(int n, std::integer_sequence<int, i...>) {
+    return I<T>{i...} < all_bits<T>(n);
 }
+template <class T> INLINE I<T> lanes_below(int n) { return lanes_below<T>(n, std::make_integer_sequence<int, N<T>>{}); }
 
 }  // namespace backlit::BACKLIT_ISA

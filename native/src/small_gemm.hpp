@@ -11,6 +11,8 @@ namespace backlit::BACKLIT_ISA {
 constexpr int tile_rows = 14;
 #elif defined(__AVX2__)
 constexpr int tile_rows = 6;
+#elif defined(__aarch64__)
+constexpr int tile_rows = 8;  // of 32 registers
 #else
 constexpr int tile_rows = 4;
 #endif

@@ -21,7 +21,7 @@ inline void relax() {
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();
 #elif defined(__aarch64__)
-    asm volatile("yield");
+    asm volatile("isb");  // yield does nothing on most ARM cores; isb waits about as long as x86's pause
 #endif
 }
 

@@ -115,7 +115,7 @@ template <class T> class Trainer {
             const LayerPlan& q = net.layer(l);
             for (i64 first = 0; first < q.n;) {
                 const double room = total * (t + 1) / threads - done;
-                i64 units = (i64)(room / q.n_in / net.k.panel + 0.5) * net.k.panel;
+                i64 units = (i64)(room / q.n_in / net.k.lanes + 0.5) * net.k.lanes;
                 if (t == threads - 1 || units > q.n - first) units = q.n - first;
                 if (units > 0) {
                     tasks[t].push_back({l, first, first + units});

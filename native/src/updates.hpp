@@ -9,7 +9,7 @@ enum OptimizerKind { SGD, SGD_MOMENTUM, ADAGRAD, RMSPROP, ADAM };
 constexpr int n_optimizers = 5;
 
 // Runs `step(g, theta, s0, s1, s2)`, which changes its arguments, over all parameters.
-template <class T, int slots, class F> INLINE void update_all(UpdateJob<T>& job, F step) {
+template <class T, int slots, class F> INLINE void update_all(UpdateJob<T>& out, const UpdateJob<T> job, F step) {
     const bool clips = job.scale != 1 || job.limit < (T)__builtin_inf();
     V<T> top{}, sane{};  // sane stays 0 while theta is finite: x·0 is NaN for the others
     each_vector<T>(job.count, [&](i64 i, int k) INLINE_LAMBDA {
@@ -33,40 +33,41 @@ template <class T, int slots, class F> INLINE void update_all(UpdateJob<T>& job,
         for (int j = 0; j < slots; ++j) store_n<T>(job.slot[j] + i, s[j], k);
     });
     const T check = sum<T>(sane);
-    job.largest = largest<T>(top);
-    job.finite = check == check && job.largest < (T)__builtin_inf();  // a slot may overflow where theta does not
+    out.largest = largest<T>(top);
+    out.finite = check == check && out.largest < (T)__builtin_inf();  // a slot may overflow where theta does not
 }
 
-template <class T, int kind, bool extra> INLINE void update_kind(UpdateJob<T>& job) {
+template <class T, int kind, bool extra> INLINE void update_kind(UpdateJob<T>& out) {
+    const UpdateJob<T> job = out;  // a copy that no store below can change, so that its numbers stay in registers
     const T lr = job.lr;
     if constexpr (kind == SGD)
-        update_all<T, 0>(job, [&](auto g, auto& theta, auto&, auto&, auto&) INLINE_LAMBDA {
-            theta = theta * job.decay - lr * g;  // [OPT-SGD1]
+        update_all<T, 0>(out, job, [=](auto g, auto& theta, auto&, auto&, auto&) INLINE_LAMBDA {
+            theta = fma<T>(job.decay, theta, -lr * g);  // [OPT-SGD1]
         });
     if constexpr (kind == SGD_MOMENTUM)
-        update_all<T, 1>(job, [&](auto g, auto& theta, auto& v, auto&, auto&) INLINE_LAMBDA {
-            v = job.momentum * v - lr * g;                            // [OPT-SGD2]
-            theta += extra ? job.momentum * v - lr * g : v;           // [OPT-SGD3]
+        update_all<T, 1>(out, job, [=](auto g, auto& theta, auto& v, auto&, auto&) INLINE_LAMBDA {
+            v = fma<T>(job.momentum, v, -lr * g);                     // [OPT-SGD2]
+            theta += extra ? fma<T>(job.momentum, v, -lr * g) : v;    // [OPT-SGD3]
         });
     if constexpr (kind == ADAGRAD)
-        update_all<T, 1>(job, [&](auto g, auto& theta, auto& s, auto&, auto&) INLINE_LAMBDA {
-            s += g * g;                                               // [OPT-ADAGRAD1]
+        update_all<T, 1>(out, job, [=](auto g, auto& theta, auto& s, auto&, auto&) INLINE_LAMBDA {
+            s = fma<T>(g, g, s);                                      // [OPT-ADAGRAD1]
             theta -= lr * g / (sqrt<T>(s) + job.eps);                 // [OPT-ADAGRAD2]
         });
     if constexpr (kind == RMSPROP)
-        update_all<T, extra ? 2 : 1>(job, [&](auto g, auto& theta, auto& s, auto& v, auto&) INLINE_LAMBDA {
-            s = job.beta2 * s + (1 - job.beta2) * g * g;              // [OPT-RMSPROP1]
+        update_all<T, extra ? 2 : 1>(out, job, [=](auto g, auto& theta, auto& s, auto& v, auto&) INLINE_LAMBDA {
+            s = fma<T>(job.beta2, s, (1 - job.beta2) * g * g);        // [OPT-RMSPROP1]
             auto direction = g / (sqrt<T>(s) + job.eps);              // [OPT-RMSPROP2]
-            if (extra) v = direction = job.momentum * v + direction;  // [OPT-RMSPROP3]
-            theta -= lr * direction;
+            if (extra) v = direction = fma<T>(job.momentum, v, direction);  // [OPT-RMSPROP3]
+            theta = fma<T>(-lr, direction, theta);
         });
     if constexpr (kind == ADAM)
-        update_all<T, extra ? 3 : 2>(job, [&](auto g, auto& theta, auto& m, auto& v, auto& v_max) INLINE_LAMBDA {
-            m = job.beta1 * m + (1 - job.beta1) * g;                  // [OPT-ADAM1]
-            v = job.beta2 * v + (1 - job.beta2) * g * g;              // [OPT-ADAM2]
+        update_all<T, extra ? 3 : 2>(out, job, [=](auto g, auto& theta, auto& m, auto& v, auto& v_max) INLINE_LAMBDA {
+            m = fma<T>(job.beta1, m, (1 - job.beta1) * g);            // [OPT-ADAM1]
+            v = fma<T>(job.beta2, v, (1 - job.beta2) * g * g);        // [OPT-ADAM2]
             if (extra) v_max = max<T>(v_max, v);                      // [OPT-AMSGRAD]
             const auto v_hat = (extra ? v_max : v) * job.unbias2;     // [OPT-ADAM3]
-            theta = theta * job.decay - lr * (m * job.unbias1) / (sqrt<T>(v_hat) + job.eps);  // [OPT-ADAM4] [OPT-ADAMW]
+            theta = fma<T>(job.decay, theta, -lr * (m * job.unbias1) / (sqrt<T>(v_hat) + job.eps));  // [OPT-ADAM4] [OPT-ADAMW]
         });
 }
 

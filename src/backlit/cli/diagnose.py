@@ -35,6 +35,7 @@ def command(
     norm: Annotated[str | None, Option(help="batch or layer.", show_default=False)] = None,
     skip: Annotated[float | None, Option(help="Scale of a skip over each layer.", show_default=False)] = None,
     dropout: Annotated[float, Option(help="Probability that a unit is dropped.")] = 0.0,
+    batch: Annotated[int | None, Option(help="Examples passed at once, for batch norm.", show_default=False)] = None,
     seeds: Annotated[int, Option(help="How many draws are measured.")] = 5,
     remedies: Annotated[bool, Option(help="Try remedies.")] = True,
     train: Annotated[
@@ -71,6 +72,7 @@ def command(
         norm=norm,
         skip=skip,
         dropout=dropout,
+        batch=batch,
         seeds=seeds,
         remedies=remedies,
         train=train,

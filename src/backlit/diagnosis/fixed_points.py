@@ -11,10 +11,12 @@ Sources: Poole et al. 2016; Schoenholz et al. 2017; batch norm Yang et al. 2019;
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from backlit.core.activations import Activation
+from backlit.diagnosis.batch_norm import Batch
+from backlit.diagnosis.batch_points import Settled, follow, gram_slopes
 from backlit.diagnosis.correlations import Approach, Deep, depth_scale, grown
 from backlit.diagnosis.expectations import growth, mean, second_moment, slope_moment
 
@@ -27,7 +29,10 @@ NO_PAIR = Approach(None, 1.0, "none")  # lengths vanish or overflow, and correla
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of layer: φ, the variance of W times fan-in, that of b, norm, dropout and the scale of a skip by one."""
+    """One kind of layer: φ, the variance of W times fan-in, that of b, norm, dropout and the scale of a skip by one.
+
+    batch : the examples that batch norm's statistics are over; None for the limit of many.
+    """
 
     phi: Activation
     sigma_w2: float
@@ -36,6 +41,7 @@ class Kind:
     eps: float = 1e-5
     dropout: float = 0.0
     skip: float | None = None
+    batch: int | None = None
 
     @property
     def keep(self) -> float:
@@ -55,7 +61,8 @@ class FixedPoint:
     c_star : the correlation of two inputs' z deep down, and c_approach how it is come to: "exponential" (e each ξ_c
     layers), "polynomial" (ξ_c infinite) or "kept" (every correlation stays as it is; no c*).  xi_q, xi_c, xi_grad :
     layers in which a deviation of q, of c, and ‖δ‖² change by e (infinite at criticality).
-    divergence_rate : q_{l+1}/q_l of a length that does not settle.
+    divergence_rate : q_{l+1}/q_l of a length that does not settle.  batch : the examples of a batch, under batch norm;
+    c is then that of two of them, and batch_factor what a layer makes of the differences between their lengths.
     """
 
     q_star: float | None
@@ -66,6 +73,8 @@ class FixedPoint:
     xi_grad: float
     divergence_rate: float | None = None
     c_approach: str | None = None
+    batch: int | None = None
+    batch_factor: float | None = None
 
     def to_dict(self) -> dict[str, float | None]:
         """CONTRACT's names."""
@@ -82,6 +91,8 @@ def pair_fields(found: Approach) -> dict[str, Any]:
 
 def fixed_point(kind: Kind, q_start: float | None = None) -> FixedPoint:
     """Follow the length map from `q_start` (that of standard normal inputs, σ_w² + σ_b²) to where it leads."""
+    if kind.norm == "batch" and kind.batch is not None:
+        return batched(kind, kind.batch)
     if kind.skip is not None:
         return residual(kind)
     if kind.norm is not None:
@@ -136,7 +147,7 @@ def correlation(kind: Kind, q: float, u: float) -> Approach:
 def normalized(kind: Kind) -> FixedPoint:
     """Layers whose norm makes u of variance 1: z settles at once, and the norm divides δ by z's deviation.
 
-    Layer norm: χ = σ_w² E φ'²/(q + ε).  Batch norm of large batches: σ_w² E φ'²/(σ_w² Var φ + ε), never below 1 but
+    Layer norm: χ = σ_w² E φ'²/(q + ε).  Batch norm of endless batches: σ_w² E φ'²/(σ_w² Var φ + ε), never below 1 but
     for ε (Gaussian Poincaré), so that gradients grow on their way down.
     """
     q = settle(lambda q: kind.length(unit(kind, q)), kind.length(1.0))
@@ -147,6 +158,35 @@ def normalized(kind: Kind) -> FixedPoint:
     chi = kind.sigma_w2 * slope_moment(kind.phi, u) / kind.keep / (spread + kind.eps)
     pair = centered(kind, q, mean(kind.phi, u) ** 2, u, spread) if kind.norm == "batch" else correlation(kind, q, u)
     return FixedPoint(q, chi, xi_q=0.0, xi_grad=scale(chi), **pair_fields(pair))
+
+
+def batched(kind: Kind, m: int) -> FixedPoint:
+    """Batch norm over m examples: its own settled s², growth of δ and correlation of two examples of a batch."""
+    skip = kind.skip or 0.0
+    deep = follow(kind.phi, Batch(m, kind.eps), kind.sigma_w2, kind.keep, skip)
+    q = kind.sigma_w2 * deep.square + kind.sigma_b2
+    chi = skip**2 + deep.at.growth(kind.sigma_w2, kind.keep)
+    settled = math.isclose(deep.rate, 1.0, rel_tol=1e-12)
+    pair, lengths = (
+        skip**2 + kind.sigma_w2 / deep.s2 * slope if deep.s2 else 0.0 for slope in gram_slopes(kind.phi, m)
+    )
+    found = pair_fields(batch_pair(kind, deep, q, pair if m > 3 else lengths))
+    xi_q = None if kind.skip is not None else 0.0
+    point = FixedPoint(q if settled else None, chi, xi_q=xi_q, xi_grad=scale(chi), **found)
+    rate, factor = None if settled else deep.rate, lengths if m > 2 else None
+    return replace(point, divergence_rate=rate, batch=m, batch_factor=factor)
+
+
+def batch_pair(kind: Kind, deep: Settled, q: float, slope: float) -> Approach:
+    """c* of two examples of a batch; under a sum of layers without end the sum's mean wins, else the layers' own."""
+    at, square = deep.at, deep.at.square / kind.keep
+    if kind.skip is not None and abs(kind.skip) == 1 and deep.rate < 1 + SLOW:
+        sums = at.level**2 > MARGINAL * square
+        return Approach(1.0 if sums else at.pair / square if square else None, 1.0, "polynomial")
+    if q <= 0 or not math.isfinite(q):
+        return NO_PAIR
+    how = "exponential" if slope < 1 - 10 * kind.eps else "polynomial" if slope <= 1 + MARGINAL else "none"
+    return Approach((kind.sigma_w2 * deep.shared + kind.sigma_b2) / q, 1.0 if how == "polynomial" else slope, how)
 
 
 def centered(kind: Kind, q: float, level2: float, u: float, spread: float) -> Approach:

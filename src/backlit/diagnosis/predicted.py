@@ -3,6 +3,7 @@
 Forward:  q_l = σ_w² E a_{l−1}² + σ_b²; the norm; E φ²; dropout's 1/(1 − p); the skip's s² E a_k² + 2 s E φ E a_k.
 Backward: E‖δ_l‖² = E φ'² · 1/(1 − p) · norm · E‖∂ℓ/∂a_l‖², E‖∂ℓ/∂a_{l−1}‖² = σ_w² E‖δ_l‖² + what skips bring.
 σ_w² is the variance of W times its fan-in, measured on W itself, so every initializer and every width is covered.
+Batch norm also needs E g g' of two examples' g = ∂ℓ/∂a, which it makes −1/(m−1) of E g²; at the top it is taken as 0.
 Sources: Poole et al. 2016; Schoenholz et al. 2017; Yang & Schoenholz 2017; Yang et al. 2019; Hanin & Rolnick 2018.
 
 >>> from backlit.core import Dense, Network
@@ -18,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from backlit.core.network import Dense, Network
+from backlit.core.network import Network
 from backlit.core.parameters import Parameters
 from backlit.diagnosis import expectations as E
+from backlit.diagnosis.units import unit_of
 
 ByLayer = list[Any]
 
@@ -39,8 +41,8 @@ class Scales:
 class PredictedFlow:
     """By layer (index 0 None): q, the variance of z; u, that of u; grad_ratio = E‖δ_l‖²/E‖δ_{l+1}‖² (None at L) and
     its two factors; q_band and ratio_band, one standard deviation of the natural logarithm between draws of a network
-    of this width, for one example.  norm : 1/(v + ε) of the layer's norm, 1 without one.  top_to_bottom =
-    E‖δ_1‖²/E‖δ_L‖², and total_band, one standard deviation of its logarithm.
+    of this width, for one example.  units : a unit's averages.  top_to_bottom = E‖δ_1‖²/E‖δ_L‖², and total_band, one
+    standard deviation of its logarithm.
     """
 
     q: ByLayer
@@ -50,21 +52,21 @@ class PredictedFlow:
     derivative_term: ByLayer
     q_band: ByLayer
     ratio_band: ByLayer
-    norm: ByLayer
+    units: ByLayer
     top_to_bottom: float
     total_band: float
 
 
 @dataclass
 class Forward:
-    """What the way up leaves by layer: E a², E a, E a a' of two inputs; z's and u's variance; 1/(v + ε) of the norm."""
+    """What the way up leaves by layer: E a², E a, E a a' of two inputs; z's and u's variance; the unit's averages."""
 
     square: ByLayer
     level: ByLayer
     shared: ByLayer
     q: ByLayer
     u: ByLayer
-    norm: ByLayer
+    units: ByLayer
 
 
 def measured_scales(net: Network, params: Parameters) -> Scales:
@@ -122,31 +124,35 @@ def input_moments(X: np.ndarray | None) -> tuple[float, float, float]:
     return square, float(center.mean()), shared
 
 
-def predict_flow(net: Network, scales: Scales, X: np.ndarray | None = None) -> PredictedFlow:
+def predict_flow(net: Network, scales: Scales, X: np.ndarray | None = None, batch: int | None = None) -> PredictedFlow:
     """The flow of `net` with parameters of these scales, on inputs like X (standard normal for None).
 
-    Softmax at the output is taken as short form: δ_L = p − y.
+    batch : the examples that batch norm's statistics are over; None for the limit of many.  Softmax at the output is
+    taken as short form: δ_L = p − y.
     """
-    way = forward_moments(net, scales, X)
+    way = forward_moments(net, scales, X, batch)
     weight: ByLayer = [None] * (net.L + 1)
     slope, delta = list(weight), list(weight)
-    grad_a: list[float] = [0.0] * net.L + [1.0]
+    grad_a, grad_pair = [0.0] * net.L + [1.0], [0.0] * (net.L + 1)
     for l in range(net.L, 0, -1):
-        layer = net.layer(l)
-        factor = 1.0 if layer.activation.pull_back else local_slope(layer, scales, way, l)
-        short = l == net.L and (net.has_short_form or layer.activation.pull_back is not None)
-        delta[l] = 1.0 if short else grad_a[l] * factor
+        layer, unit = net.layer(l), way.units[l]
+        delta[l], pair = unit.down(grad_a[l], grad_pair[l])
+        if l == net.L and (net.has_short_form or layer.activation.pull_back is not None):
+            centered = layer.norm == "batch" and batch is not None  # δ_L is what the norm leaves of p − y
+            delta[l], pair = 1.0, -1 / max(batch - 1, 1) if centered and batch else 0.0
         if l < net.L:
             weight[l] = divide(grad_a[l], delta[l + 1])
-            slope[l] = factor
+            slope[l] = delta[l] / grad_a[l] if grad_a[l] else unit.slope2
         grad_a[l - 1] += scales.weight[l] * delta[l]
+        grad_pair[l - 1] += scales.weight[l] * pair
         if layer.skip_from is not None:
             grad_a[layer.skip_from] += layer.skip_scale**2 * grad_a[l]
+            grad_pair[layer.skip_from] += layer.skip_scale**2 * grad_pair[l]
     ratio = [None, *(divide(delta[l], delta[l + 1]) for l in range(1, net.L)), None]
     q_band, ratio_band = bands(net, scales, way)
     total = divide(delta[1], delta[net.L])
     band = math.sqrt(sum(b**2 for b in ratio_band[1 : net.L]))  # the layers' W are drawn apart
-    return PredictedFlow(way.q, way.u, ratio, weight, slope, q_band, ratio_band, way.norm, total, band)
+    return PredictedFlow(way.q, way.u, ratio, weight, slope, q_band, ratio_band, way.units, total, band)
 
 
 def divide(a: float, b: float) -> float:
@@ -154,32 +160,20 @@ def divide(a: float, b: float) -> float:
     return a / b if b else math.nan
 
 
-def local_slope(layer: Dense, scales: Scales, way: Forward, l: int) -> float:
-    """E of (∂a/∂z)² of one unit: φ'², dropout's mask squared, the norm's γ²/(v + ε)."""
-    keep = 1 - layer.dropout
-    return E.slope_moment(layer.activation, way.u[l]) / keep * scales.gamma[l] * way.norm[l]
-
-
-def forward_moments(net: Network, scales: Scales, X: np.ndarray | None) -> Forward:
+def forward_moments(net: Network, scales: Scales, X: np.ndarray | None, batch: int | None) -> Forward:
     """Carry the three moments of a from the input up; that of two inputs only where batch norm needs it."""
     square, level, shared = ([value] for value in input_moments(X))
     way = Forward(square, level, shared, [None], [None], [None])
     for l, layer in net.numbered():
         q = scales.weight[l] * square[l - 1] + scales.bias[l]
         o = scales.weight[l] * shared[l - 1] + scales.bias[l]
-        u, o_u, norm = q, o, 1.0
-        if layer.norm:
-            v = q if layer.norm == "layer" else max(q - o, 0.0)
-            norm = 1 / (v + layer.eps)
-            shared_part = o if layer.norm == "layer" else 0.0  # a batch's mean is taken out of z
-            u, o_u = (scales.gamma[l] * norm * part + scales.beta[l] for part in (v, shared_part))
-        for row, value in ((way.q, q), (way.u, u), (way.norm, norm)):
+        unit = unit_of(layer, q, o, scales.gamma[l], scales.beta[l], batch=batch, pairs=net.couples_examples)
+        for row, value in ((way.q, q), (way.u, unit.u), (way.units, unit)):
             row.append(value)
         if layer.activation.pull_back:  # softmax ends the network
             break
-        phi, s, k = layer.activation, layer.skip_scale, layer.skip_from
-        mean = E.mean(phi, u)
-        a2, o_a = E.second_moment(phi, u) / (1 - layer.dropout), pair(net, phi, u, o_u)
+        s, k, mean = layer.skip_scale, layer.skip_from, unit.level
+        a2, o_a = unit.square, unit.pair
         if k is not None:
             cross = 2 * s * mean * level[k]
             a2, o_a = a2 + s * s * square[k] + cross, o_a + s * s * shared[k] + cross
@@ -187,11 +181,6 @@ def forward_moments(net: Network, scales: Scales, X: np.ndarray | None) -> Forwa
         for row, value in ((square, a2), (level, mean), (shared, o_a)):
             row.append(value)
     return way
-
-
-def pair(net: Network, phi: Any, u: float, o_u: float) -> float:
-    """E φ(u₁)φ(u₂), where a batch norm above will ask for it; else it costs and serves nothing."""
-    return E.overlap(phi, u, o_u) if net.couples_examples and math.isfinite(u) else 0.0
 
 
 def bands(net: Network, scales: Scales, way: Forward) -> tuple[ByLayer, ByLayer]:
@@ -212,7 +201,7 @@ def bands(net: Network, scales: Scales, way: Forward) -> tuple[ByLayer, ByLayer]
             break
         second, slope2 = E.second_moment(phi, u), E.slope_moment(phi, u)
         lean = 0.0 if layer.norm else slope_elasticity(phi, u, slope2)
-        spread = 3 * (excess(E.slope_moment(phi, u, 4), slope2) + 1) - 1
+        spread = 3 * (excess(way.units[l].slope4, way.units[l].slope2) + 1) - 1
         ratio_band.append(math.sqrt(spread / n + lean**2 * variance))
         handed = 0.0 if layer.norm else elasticity(E.growth(phi, u) * u, second)
         branch = second / (1 - layer.dropout) / way.square[l] if way.square[l] else 0.0  # the skip's share moves alike

@@ -83,17 +83,17 @@ def try_remedies(subject: Subject, kind: Kind, theory: FixedPoint) -> list[Remed
 
 def attempt(subject: Subject, name: str, net: Network, scheme: Any, seeds: int) -> Remedy:
     """Predict and measure one remedy."""
-    flows, last = [], None
+    flows, last, m = [], None, 0
     fixed = scheme is None and subject.params is not None
     once = fixed or scheme == "lsuv"  # which takes a pass for each layer and round
     for seed in range(1 if once else seeds):
-        X = normal_inputs(net, seed) if subject.X is None else subject.inputs(seed)
-        last = drawn(subject, net, scheme, seed, X)
+        X = normal_inputs(net, seed, subject.batch) if subject.X is None else subject.inputs(seed)
+        last, m = drawn(subject, net, scheme, seed, X), len(X)
         flows.append(flow_of(net, last, X, subject.y, seed))
     assert last is not None
     exact = scheme if scheme is not None else subject.scheme if subject.params is None else None
     scales = measured_scales(net, last) if exact in (None, "lsuv") else scheme_scales(net, exact)
-    predicted = predict_flow(net, scales, subject.X).top_to_bottom
+    predicted = predict_flow(net, scales, subject.X, m).top_to_bottom
     return Remedy(name, predicted, average(flows).top_to_bottom, net, scheme)
 
 

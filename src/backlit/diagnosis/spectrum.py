@@ -24,13 +24,15 @@ from backlit.core.dropout import DropoutKey
 from backlit.core.network import Network
 from backlit.core.parameters import Parameters
 from backlit.core.passes import Trace, forward
-from backlit.diagnosis import expectations as E
+from backlit.diagnosis.expectations import quiet
 from backlit.diagnosis.linear import Linearized
-from backlit.diagnosis.predicted import PredictedFlow, Scales
+from backlit.diagnosis.predicted import PredictedFlow, Scales, excess
 from backlit.diagnosis.subject import Subject
 
 WHOLE = 6e9  # multiply-adds up to which the Jacobian is formed; above, its ends are found by Lanczos
 PROBES, ROUNDS = 32, 40
+CASES = 4  # examples of a draw whose mean square is probed, as far as BUDGET multiply-adds allow
+BUDGET = 2e9
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class Spectrum:
 
     values : singular values, descending; all min(n_0, n_L) of them where `complete`, else the largest and smallest that
     were found.  mean, variance : of the squares of all n_0 (zeros included); the variance in units of mean².
-    predicted_* : their mean-field values, None where there is no theory (skips over several layers).
+    predicted_* : their mean-field values, None where there is no theory (skips over several layers).  They are of the
+    average example and draw: level is the mean square over `cases` of those, and deviation how far one strays from it.
     """
 
     values: np.ndarray
@@ -48,6 +51,9 @@ class Spectrum:
     variance: float
     predicted_mean: float | None = None
     predicted_variance: float | None = None
+    level: float = math.nan
+    deviation: float = math.nan
+    cases: int = 0
 
     @property
     def condition(self) -> float:
@@ -63,6 +69,9 @@ class Spectrum:
             "smallest": float(self.values[-1]),
             "mean_square": self.mean,
             "variance_over_mean2": self.variance,
+            "mean_square_over_draws": self.level,
+            "mean_square_deviation": self.deviation,
+            "cases": self.cases,
             "mean_square_predicted": self.predicted_mean,
             "variance_over_mean2_predicted": self.predicted_variance,
         }
@@ -75,12 +84,30 @@ def jacobian_spectrum(net: Network, params: Parameters, trace: Trace, example: i
     return whole(J) if cost <= WHOLE else ends(J)
 
 
-def spectrum_of(subject: Subject, scales: Scales, theory: PredictedFlow) -> Spectrum:
-    """The spectrum at a subject's first draw and example, with what is predicted."""
-    net, params = subject.net, subject.draw(0)
-    trace = forward(net, params, subject.inputs(0), dropout=DropoutKey(0))
-    mean, variance = predict_spectrum(net, params, scales, theory)
-    return replace(jacobian_spectrum(net, params, trace), predicted_mean=mean, predicted_variance=variance)
+def spectrum_of(subject: Subject, scales: Scales, theory: PredictedFlow, draws: int = 1) -> Spectrum:
+    """The spectrum at a subject's first draw and example, with what is predicted, and how far other draws stray."""
+    net = subject.net
+    traces = [traced(subject, seed) for seed in range(draws)]
+    squares = np.concatenate([mean_squares(net, *case, draws) for case in traces])
+    mean, variance = predict_spectrum(net, traces[0][0], scales, theory)
+    level, deviation = float(squares.mean()), float(squares.std(ddof=1)) if len(squares) > 1 else math.nan
+    found = replace(jacobian_spectrum(net, *traces[0]), predicted_mean=mean, predicted_variance=variance)
+    return replace(found, level=level, deviation=deviation, cases=len(squares))
+
+
+def traced(subject: Subject, seed: int) -> tuple[Parameters, Trace]:
+    """A draw of a subject and its pass up."""
+    params = subject.draw(seed)
+    return params, forward(subject.net, params, subject.inputs(seed), dropout=DropoutKey(seed))
+
+
+@quiet
+def mean_squares(net: Network, params: Parameters, trace: Trace, draws: int) -> np.ndarray:
+    """Σ s²/n_0 at the first examples of a trace, by PROBES random v: E ‖J v‖² = ‖J‖² where E vvᵀ = I."""
+    cost = draws * PROBES * sum(a * b for a, b in zip(net.n, net.n[1:], strict=False))
+    examples = min(trace.m, CASES, max(1, int(BUDGET / cost)))
+    v = np.random.default_rng(0).standard_normal((net.inputs, PROBES))
+    return np.array([(Linearized(net, params, trace, i).push(v) ** 2).sum() / v.size for i in range(examples)])
 
 
 def whole(J: Linearized) -> Spectrum:
@@ -145,9 +172,9 @@ def predict_spectrum(
         if layer.skip_from not in (None, l - 1):
             return None, None
         n, n_in = net.n[l], net.n[l - 1]
-        chi, fourth = slopes(net, scales, theory, l)
-        x1 = chi * n / n_in
-        spread = net.inputs * ((fourth - 1) / n + shape_of(params.W[l]))
+        unit = theory.units[l]
+        x1 = scales.weight[l] * unit.slope2 * n / n_in
+        spread = net.inputs * (excess(unit.slope4, unit.slope2) / n + shape_of(params.W[l]))
         if layer.skip_from is not None:  # |s I + D W|²: moments s² + x₁ and s⁴ + 4 s² x₁ + x₂, D W being R-diagonal
             s2 = layer.skip_scale**2
             x2, n0 = x1**2 * (1 + spread * n / net.inputs), net.inputs
@@ -155,19 +182,6 @@ def predict_spectrum(
             x1, spread = s2 + x1, ((s2**2 + 4 * s2 * x1 + x2) / square - 1) * n0 / n if square else 0.0
         mean, variance = mean * x1, variance + spread
     return mean, variance
-
-
-def slopes(net: Network, scales: Scales, theory: PredictedFlow, l: int) -> tuple[float, float]:
-    """(χ = σ_w² E d², E d⁴/(E d²)²) of layer l, d being φ' with dropout's mask and the norm's factor."""
-    layer = net.layer(l)
-    if layer.activation.pull_back:
-        return scales.weight[l], 1.0
-    keep = 1 - layer.dropout
-    second = E.slope_moment(layer.activation, theory.u[l])
-    fourth = E.slope_moment(layer.activation, theory.u[l], 4) / keep**3
-    chi = scales.weight[l] * second / keep * scales.gamma[l] * theory.norm[l]
-    square = (second / keep) ** 2
-    return chi, fourth / square if square else 1.0
 
 
 def shape_of(W: np.ndarray) -> float:

@@ -24,7 +24,10 @@ MOST_EXAMPLES = 512  # of a problem's rows; a flow is a mean, which more would n
 
 @dataclass(frozen=True)
 class Subject:
-    """params, X, y : as given; None where they are drawn by `scheme` and as standard normal inputs."""
+    """params, X, y : as given; None where they are drawn by `scheme` and as standard normal inputs.
+
+    batch : how many examples are measured at once; None for up to MOST_EXAMPLES rows, or EXAMPLES drawn ones.
+    """
 
     net: Network
     name: str
@@ -33,6 +36,7 @@ class Subject:
     X: np.ndarray | None = None
     y: np.ndarray | None = None
     problem: Problem | None = None
+    batch: int | None = None
 
     def scales(self) -> Scales:
         """The second moments of its parameters: of the scheme, exactly, or of the arrays."""
@@ -44,16 +48,16 @@ class Subject:
 
     def inputs(self, seed: int) -> np.ndarray:
         """Its X, or standard normal rows."""
-        return normal_inputs(self.net, seed) if self.X is None else self.X[:MOST_EXAMPLES]
+        return normal_inputs(self.net, seed, self.batch) if self.X is None else self.X[: self.batch or MOST_EXAMPLES]
 
     def flow(self, seed: int) -> MeasuredFlow:
         """Measure one pass."""
         return flow_of(self.net, self.draw(seed), self.inputs(seed), self.y, seed)
 
 
-def normal_inputs(net: Network, seed: int) -> np.ndarray:
-    """EXAMPLES standard normal rows; more where batch norm's statistics are to be those of a large batch."""
-    m = 2 * EXAMPLES if net.couples_examples else EXAMPLES
+def normal_inputs(net: Network, seed: int, batch: int | None = None) -> np.ndarray:
+    """`batch` standard normal rows; EXAMPLES unless told, or twice that where batch norm couples them."""
+    m = batch or (2 * EXAMPLES if net.couples_examples else EXAMPLES)
     return np.random.default_rng([seed, 1]).standard_normal((m, net.inputs))
 
 
@@ -117,12 +121,15 @@ def from_problem(problem: Problem) -> Subject:
     return Subject(problem.net, problem.name, None, problem.params, problem.X, problem.y, problem)
 
 
-def typical(net: Network, scales: Scales) -> tuple[int, Kind]:
-    """The layer in the middle of the hidden ones, and its kind: what the theory of one repeated layer is about."""
+def typical(net: Network, scales: Scales, batch: int | None = None) -> tuple[int, Kind]:
+    """The layer in the middle of the hidden ones, and its kind: what the theory of one repeated layer is about.
+
+    batch : the examples that batch norm sees at once; None for the limit of many.
+    """
     l = max((net.L + 1) // 2, 1)
     layer = net.layer(l)
     if layer.activation.pull_back:
         raise ProblemError("the only layer is softmax, which has no flow through it: give a network with hidden layers")
     skip = layer.skip_scale if layer.skip_from is not None else None
     weight, bias = scales.weight[l], scales.bias[l]
-    return l, Kind(layer.activation, weight, bias, layer.norm, layer.eps, layer.dropout, skip)
+    return l, Kind(layer.activation, weight, bias, layer.norm, layer.eps, layer.dropout, skip, batch)

@@ -1,12 +1,16 @@
 """Known traps, each a rule on the kind of layer, with its number computed for this network."""
 
 import math
+from dataclasses import replace
 
+from backlit.diagnosis.batch_norm import Batch
+from backlit.diagnosis.batch_points import follow
 from backlit.diagnosis.expectations import second_moment, slope_moment
 from backlit.diagnosis.findings import Finding
-from backlit.diagnosis.fixed_points import FixedPoint, Kind
+from backlit.diagnosis.fixed_points import FixedPoint, Kind, fixed_point
 
 NEAR = 0.02  # W's variance is measured, so it is a little off
+UNEVEN = 3.0  # how far differences of length grow over the depth before it is worth a word
 
 
 def traps_of(kind: Kind, theory: FixedPoint, depth: int) -> list[Finding]:
@@ -51,13 +55,52 @@ def selu_init(kind: Kind, theory: FixedPoint, depth: int) -> Finding | None:
 
 
 def deep_batch_norm(kind: Kind, theory: FixedPoint, depth: int) -> Finding | None:
-    """Batch norm makes gradients grow going down by E φ'²/Var φ, at initialization."""
+    """Batch norm makes gradients grow going down, over many examples by E φ'²/Var φ, over few by more."""
     if kind.norm != "batch" or kind.skip is not None or theory.chi_1**depth < 1e3:
         return None
     text = (
         f"batch norm makes gradients grow by {theory.chi_1:.4g} a layer: {theory.chi_1**depth:.2g} over {depth} layers"
     )
     return Finding("trap_batch_norm_depth", text, theory.chi_1)
+
+
+def small_batch(kind: Kind, theory: FixedPoint, depth: int) -> Finding | None:
+    """A batch so small that its σ² is often near 0: E 1/σ² needs four examples, and one or two leave x̂ no freedom."""
+    m = theory.batch
+    if m is None or kind.norm != "batch":
+        return None
+    many = fixed_point(replace(kind, batch=None)).chi_1
+    if m == 1:
+        return Finding("trap_small_batch", "batch norm over 1 example makes u = β and lets no gradient through", 0.0)
+    if m == 2:
+        share = rare(kind)
+        text = f"batch norm over 2 examples makes every x̂ = ±1, and no gradient passes but through the {share:.2%} of"
+        text += f" units with σ² below ε, there so much that χ₁ = {theory.chi_1:.4g} on average"
+        return Finding("trap_small_batch", text, share)
+    if m == 3:
+        text = f"batch norm over 3 examples: only ε bounds E 1/σ², so that χ₁ = {theory.chi_1:.4g} comes from few units"
+        return Finding("trap_small_batch", f"{text} and differs from draw to draw", theory.chi_1)
+    if not many or (theory.chi_1 / many) ** depth < 2:
+        return None
+    text = f"with {m} examples a batch, gradients grow by {theory.chi_1:.4g} a layer; with many by {many:.4g}"
+    return Finding("trap_small_batch", text, theory.chi_1)
+
+
+def rare(kind: Kind) -> float:
+    """The share of units whose σ² over two examples is below ε: 2σ²/s² is χ²_1."""
+    s2 = follow(kind.phi, Batch(2, kind.eps), kind.sigma_w2, kind.keep, kind.skip or 0.0).s2
+    return math.erf(math.sqrt(kind.eps / s2)) if s2 else 1.0
+
+
+def uneven_batch(kind: Kind, theory: FixedPoint, depth: int) -> Finding | None:
+    """Differences between the examples' lengths that grow: after ln √n / ln factor layers few examples have it all."""
+    factor = theory.batch_factor
+    if factor is None or kind.skip is not None or factor**depth < UNEVEN:
+        return None
+    text = (
+        f"under batch norm of {theory.batch}, {kind.phi.name} makes differences of length grow by {factor:.4g} a layer:"
+    )
+    return Finding("trap_uneven_batch", f"{text} deep down few examples outweigh the rest, beyond this theory", factor)
 
 
 def sigmoid_stack(kind: Kind, theory: FixedPoint, depth: int) -> Finding | None:
@@ -77,4 +120,4 @@ def pytorch_default(kind: Kind, theory: FixedPoint, depth: int) -> Finding | Non
     return Finding("trap_pytorch_default", text, theory.chi_1)
 
 
-TRAPS = (he_with_gelu, tanh_gain, selu_init, deep_batch_norm, sigmoid_stack, pytorch_default)
+TRAPS = (he_with_gelu, tanh_gain, selu_init, deep_batch_norm, small_batch, uneven_batch, sigmoid_stack, pytorch_default)

@@ -5,6 +5,7 @@
 ('vanishing', 'derivative')
 """
 
+from dataclasses import replace
 from typing import Any
 
 from backlit.core.network import positive_integer
@@ -36,14 +37,16 @@ def diagnose(
     norm: str | None = None,
     skip: float | None = None,
     dropout: float = 0.0,
+    batch: int | None = None,
     seeds: int = 5,
     remedies: bool = True,
 ) -> Diagnosis:
     """Diagnose a problem, a model (an object with `params`), or `depth` equal layers of `width` units.
 
-    init, sigma_w, sigma_b, norm, skip, dropout : of the network of equal layers.  seeds : how many draws of it are
-    measured.  remedies : whether remedies are tried.  Where there are no data, inputs are standard normal and targets
-    of the loss's kind at random.  Raises ProblemError for what is impossible or says two things at once.
+    init, sigma_w, sigma_b, norm, skip, dropout : of the network of equal layers.  batch : how many examples are passed
+    at once, which counts under batch norm; up to 512 rows, or 128 drawn ones, unless told.  seeds : how many draws of
+    it are measured.  remedies : whether remedies are tried.  Where there are no data, inputs are standard normal and
+    targets of the loss's kind at random.  Raises ProblemError for what is impossible or says two things at once.
     """
     sizes = depth is not None or width is not None
     if (problem is not None) + (model is not None) + sizes != 1:
@@ -57,16 +60,26 @@ def diagnose(
         subject = from_problem(problem)
     else:
         subject = Subject(model.params.net, "model", None, model.params)
-    return examine(subject, seeds, remedies)
+    return examine(replace(subject, batch=checked_batch(batch, subject)), seeds, remedies)
+
+
+def checked_batch(batch: int | None, subject: Subject) -> int | None:
+    """The batch.  Raises ProblemError where it is no whole number from 1 to the number of rows."""
+    if batch is not None:
+        positive_integer(batch, "batch")
+        if subject.X is not None and batch > len(subject.X):
+            raise ProblemError(f"batch is {batch}, but there are {len(subject.X)} rows: give at most that many")
+    return batch
 
 
 @quiet
 def examine(subject: Subject, seeds: int, remedies: bool) -> Diagnosis:
     """Predict, measure, compare, try."""
     scales = subject.scales()
-    layer, kind = typical(subject.net, scales)
+    m = len(subject.inputs(0))
+    layer, kind = typical(subject.net, scales, m)
     theory = fixed_point(kind)
-    predicted = predict_flow(subject.net, scales, subject.X)
+    predicted = predict_flow(subject.net, scales, subject.X, m)
     draws = seeds if subject.params is None else 1
     measured = average([subject.flow(seed) for seed in range(draws)])
     verdict = verdict_of(measured)
@@ -74,7 +87,7 @@ def examine(subject: Subject, seeds: int, remedies: bool) -> Diagnosis:
     updates = update_ratios(subject)
     findings += frozen(updates)
     tried = try_remedies(subject, kind, theory) if remedies else []
-    spectrum = spectrum_of(subject, scales, predicted)
+    spectrum = spectrum_of(subject, scales, predicted, draws)
     return Diagnosis(
         subject, layer, kind, theory, predicted, measured, draws, verdict, findings, tried, spectrum, updates
     )

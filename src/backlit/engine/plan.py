@@ -22,7 +22,8 @@ THREAD_WORK = 1_500_000  # multiply-adds a step from which a second thread pays 
 BLAS_WORK = 2_000_000  # multiply-adds a product from which BLAS is called, where our kernels have no AVX
 KEPT_PACKED = 1 << 20  # weights up to which Wᵀ is kept packed; larger ones are packed anew, which takes no memory
 LONG_ROW = 1024  # numbers: native/src/small_gemm.hpp, longest_panel
-FEW_ROWS = 24  # rows a thread below which a large product is split over columns instead
+FEW_ROWS = 24  # rows a thread below which a large product is split over columns instead of rows,
+COLUMN_ROWS = 512  # and rows a batch up to which it is where W has more rows and columns: no thread reads all of W
 FUSED_FROM = 1 << 20  # parameters from which a step's gradient would not stay in a core's cache until the update,
 FUSED_ROWS = 64  # and rows up to which the update is so large a part of a step that fusing it pays
 BLOCK = 1 << 18  # numbers of ∂C/∂W that are computed, and then read, while they are in the cache
@@ -240,10 +241,12 @@ def is_skip_source(net: Network, l: int) -> bool:
 
 
 def choose_products(net: Network, l: int, m: int, threads: int, blas: bool) -> Products:
-    """BLAS for large products where it is asked for; columns where each thread would have few rows."""
+    """BLAS for large products where it is asked for; columns where a thread would have few rows, or W is large."""
     n, n_in = net.n[l], net.n[l - 1]
     own = not blas or m * n * n_in < BLAS_WORK * threads
-    columns = threads > 1 and m / threads < FEW_ROWS and n * n_in >= 128 * 128 and min(n, n_in) >= 64 * threads
+    narrow = min(n, n_in)
+    splits = m / threads < FEW_ROWS or m <= min(narrow, COLUMN_ROWS)
+    columns = threads > 1 and splits and n * n_in >= 128 * 128 and narrow >= 64 * threads
     return Products(own, own, own, columns)
 
 

@@ -74,7 +74,14 @@ def spectrum_rows(spectrum: Any) -> list[tuple[str, str, str]]:
     """(what, measured, predicted)."""
     return [
         ("mean of the squares", number(spectrum.mean), number(spectrum.predicted_mean)),
+        *((over_draws(spectrum),) if spectrum.cases > 1 else ()),
         ("their variance over mean²", number(spectrum.variance), number(spectrum.predicted_variance)),
         ("largest", number(float(spectrum.values[0])), "–"),
         ("smallest", number(float(spectrum.values[-1])), "–"),
     ]
+
+
+def over_draws(spectrum: Any) -> tuple[str, str, str]:
+    """The row of the mean of the squares over draws and examples."""
+    measured = f"{number(spectrum.level)} ± {number(spectrum.deviation, 2)}"
+    return f"the same over {spectrum.cases} draws and examples", measured, number(spectrum.predicted_mean)

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 COLORS = {"healthy": "green", "vanishing": "red", "exploding": "red"}
+APPROACHES = {"exponential": "exponentially", "polynomial": "as a power of depth", "kept": "every c is kept"}
 MOST_ROWS = 24
 WIDE = 110  # columns of a terminal that has room for four digits and bars
 HEADINGS = ("l", "q", "predicted", "ratio", "predicted", "weight", "derivative", "dead", "saturated")
@@ -50,9 +51,14 @@ def number(value: float | None, digits: int = 4) -> str:
 
 def theory_rows(theory: Any) -> list[tuple[str, str]]:
     """The fixed point: what, how much."""
-    named = {"q*": theory.q_star, "χ₁": theory.chi_1, "c*": theory.c_star}
+    named = {"q*": theory.q_star, "q_{l+1}/q_l": theory.divergence_rate, "χ₁": theory.chi_1, "c*": theory.c_star}
     named |= {"ξ_q": theory.xi_q, "ξ_c": theory.xi_c, "ξ_∇": theory.xi_grad}
-    return [(name, number(value)) for name, value in named.items()]
+    rows = {name: number(value) for name, value in named.items() if value is not None or name != "q_{l+1}/q_l"}
+    if theory.c_approach is not None:
+        rows["c*"] += f" ({APPROACHES[theory.c_approach]})"
+    rows |= {} if theory.batch is None else {"batch": str(theory.batch)}
+    rows |= {} if theory.batch_factor is None else {"its unevenness × a layer": number(theory.batch_factor)}
+    return list(rows.items())
 
 
 def theory_line(theory: Any) -> str:
@@ -64,6 +70,10 @@ def spectrum_line(spectrum: Any) -> str:
     """The singular values in one line."""
     low, high = number(float(spectrum.values[-1])), number(float(spectrum.values[0]))
     said = f"singular values {low} … {high}, mean square {number(spectrum.mean)}"
+    if spectrum.cases > 1:
+        said += (
+            f" ({number(spectrum.level)} ± {number(spectrum.deviation, 2)} over {spectrum.cases} draws and examples)"
+        )
     said += f" (predicted {number(spectrum.predicted_mean)}), variance/mean² {number(spectrum.variance)}"
     return said + f" (predicted {number(spectrum.predicted_variance)})"
 
