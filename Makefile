@@ -81,7 +81,7 @@ explain-pages: $(VENV)/tested ## Try explain's pages in Chromium.
 	$(BIN)/python scripts/explain_pages.py
 
 diagnose-ranking: $(VENV)/installed ## Is the remedy ranked first the best, in 100 random sick networks?
-	$(BIN)/python scripts/diagnose_ranking.py 100 0
+	$(BIN)/python scripts/diagnose_ranking.py 100
 
 diagnose-tables: $(VENV)/installed ## Do measured gradients lie within the predicted bands?
 	$(BIN)/python scripts/diagnose_tables.py
