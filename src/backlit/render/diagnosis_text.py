@@ -40,7 +40,7 @@ def band_line(diagnosis: Any) -> str:
     if diagnosis.seeds > 1:
         said += f", of means over {diagnosis.seeds}: {number(mean[0], 3)} to {number(mean[1], 3)}"
     return (
-        said if diagnosis.predicted.bands.trusted else f"{said} (a guess: so wide a band is beyond first order in 1/n)"
+        said if diagnosis.predicted.bands.trusted else f"{said} (a guess: beyond first order in 1/n)"
     )
 
 
