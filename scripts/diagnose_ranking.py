@@ -1,17 +1,21 @@
-"""Is the remedy that `diagnose --train` ranks first really the best one?  100 random sick networks.
+"""Is the remedy that `diagnose` ranks first really the best one?  100 random sick networks.
 
-Each network (6-24 layers, 16-48 units, 12 activations, gains 0.3-3, with and without norms, Adam or SGD) is one whose
-verdict is not healthy.  Every remedy is trained from 2 draws and ranked, as `--train` does.  Then all are trained anew
-from 2 draws that the ranking has not seen.  Progress is 1 − the share of a constant prediction's loss that is left.
-The ranking is right where the first remedy's progress is at least 90 % of the best remedy's in the new trainings.
-The quick ranking by gradient ratio alone, without --train, is judged by the same trainings.
+Each network (6-24 layers, 16-48 units, 11 activations, gains 0.3-3, with and without norms, Adam or SGD) is one whose
+verdict is not healthy.  Its remedies are ranked in three ways: by `--train 15`; by the probe, which is what `diagnose`
+does without being told; by the gradient ratio alone (`--no-probe`).  Then every remedy is trained anew, from 2 draws
+that no ranking has seen.  Progress is 1 − the share of a constant prediction's loss that is left, after 15 epochs and
+after 40.  A ranking is right where its first remedy's progress is at least 90 % of the best remedy's.
 
-    python scripts/diagnose_ranking.py [number of networks] [first]
+    python scripts/diagnose_ranking.py [number of networks] [first] [--keep results.jsonl]
+
+A minute's work on about twenty networks, on one core.  With --keep another run goes on from what one has done.
 """
 
+import argparse
+import json
 import logging
-import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -20,10 +24,12 @@ from backlit.core.problem import Problem
 from backlit.diagnosis import diagnose
 from backlit.diagnosis.remedies import Remedy
 from backlit.optim import get_optimizer
-from backlit.training.trials import data_of, train_one, try_training
+from backlit.training.probe import probe_remedies
+from backlit.training.trials import constant_loss, data_of, train_one, try_training
 
 PHI = ("sigmoid", "tanh", "relu", "gelu", "silu", "selu", "elu", "softplus", "hard_tanh", "softsign", "mish")
-EPOCHS, ROWS, NEAR = 15, 256, 0.9
+EPOCHS, LONG, LAST, ROWS, NEAR = 15, 40, 3, 256, 0.9
+WAYS = ("trained", "probe", "ratio")
 OPTIMIZERS = ({"name": "adam", "learning_rate": 1e-3}, {"name": "sgd", "learning_rate": 0.01, "momentum": 0.9})
 
 
@@ -53,38 +59,70 @@ def progress(left: float) -> float:
     return max(0.0, 1 - left) if np.isfinite(left) else 0.0
 
 
-def judge(problem: Problem, epochs: int = EPOCHS) -> dict[str, float]:
-    """Progress in new trainings: of the first by training, of the first by ratio, of the best."""
-    quick = diagnose(problem)
-    ranked = try_training(quick, epochs)
-    data = data_of(quick.subject)
+def judge(problem: Problem, epochs: int = EPOCHS, long: int = LONG) -> dict[str, list[float]]:
+    """Progress in new trainings, after `epochs` and after `long`: of each way's first remedy, and of the best one."""
+    ratio = diagnose(problem)
+    data = data_of(ratio.subject)
 
-    def fresh(remedy: Remedy) -> float:
-        return progress(train_one(quick.subject, remedy, data, epochs, (101, 102)).left)
+    def fresh(remedy: Remedy) -> list[float]:
+        losses = np.array(train_one(ratio.subject, remedy, data, long, (101, 102)).losses)
+        left = [losses[end - LAST : end].mean() / constant_loss(remedy.net, data) for end in (epochs, long)]
+        return [progress(value) for value in left]
 
-    truth = {remedy.remedy: fresh(replace(remedy, trial=None)) for remedy in ranked.remedies}
-    return {
-        "trained": truth[ranked.remedies[0].remedy],
-        "quick": truth[quick.remedies[0].remedy],
-        "best": max(truth.values()),
-    }
+    truth = {remedy.remedy: fresh(replace(remedy, trial=None)) for remedy in ratio.remedies}
+    ranked = {"trained": try_training(ratio, epochs), "probe": probe_remedies(ratio), "ratio": ratio}
+    best = [max(column) for column in zip(*truth.values(), strict=True)]
+    return {way: truth[ranked[way].remedies[0].remedy] for way in WAYS} | {"best": best}
+
+
+def right(found: dict[str, list[float]], way: str, at: int) -> bool:
+    """Whether a way's first remedy is the best or near it."""
+    return found[way][at] >= NEAR * found["best"][at]
+
+
+def report(number: int, seed: int, found: dict[str, list[float]]) -> str:
+    """One network's line."""
+    shown = "  ".join(f"{way} {found[way][0]:.3f} {found[way][1]:.3f}" for way in (*WAYS, "best"))
+    wrong = [
+        f"{way} at {epochs}" for way in WAYS for at, epochs in enumerate((EPOCHS, LONG)) if not right(found, way, at)
+    ]
+    return f"{number:3} seed {seed:4}  {shown}" + (f"  wrong: {', '.join(wrong)}" if wrong else "")
+
+
+def kept(path: Path | None) -> dict[int, dict[str, list[float]]]:
+    """What an earlier run has written, by seed; a line that was cut off is done again."""
+    done = {}
+    for line in path.read_text().splitlines() if path is not None and path.exists() else ():
+        try:
+            found = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        done[found.pop("seed")] = found
+    return done
 
 
 def main() -> None:
-    """Print a line a network and the shares."""
+    """Print a line a network and the totals."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("number", type=int, nargs="?", default=100)
+    parser.add_argument("first", type=int, nargs="?", default=0)
+    parser.add_argument("--keep", type=Path)
+    options = parser.parse_args()
     logging.getLogger("backlit").setLevel(logging.ERROR)
-    number, first = (int(argument) for argument in (*sys.argv[1:], "100", "0")[:2]) if sys.argv[1:] else (100, 0)
-    right = {"trained": 0, "quick": 0}
-    for done, seed in enumerate(range(first, first + number), start=1):
-        problem = sick_network(seed)
-        found = judge(problem)
-        for name in right:
-            right[name] += found[name] >= NEAR * found["best"]
-        layer = problem.net.layers[0]
-        print(f"{done:3}/{number} {problem.net.L:2} × {layer.units} {layer.activation.name:9} {layer.norm or '':5} "
-              f"{problem.optimizer.to_dict()['name']:4} first {found['trained']:.3f} "
-              f"by ratio {found['quick']:.3f} best {found['best']:.3f}   "
-              f"right {right['trained']}/{done}, by ratio {right['quick']}/{done}", flush=True)  # fmt: skip
+    done, results = kept(options.keep), []
+    for number, seed in enumerate(range(options.first, options.first + options.number), start=1):
+        if seed not in done:
+            done[seed] = judge(sick_network(seed))
+            if options.keep is not None:
+                with options.keep.open("a") as file:
+                    file.write("\n" + json.dumps({"seed": seed} | done[seed]))  # never goes on a line that was cut off
+        results.append(done[seed])
+        print(report(number, seed, done[seed]), flush=True)
+    for way in WAYS:
+        counts = [sum(right(found, way, at) for found in results) for at in (0, 1)]
+        print(
+            f"ranked by {way}: right in {counts[0]} of {len(results)} after {EPOCHS} epochs, {counts[1]} after {LONG}"
+        )
 
 
 if __name__ == "__main__":

@@ -93,13 +93,14 @@ def broken(at: int, *call: Any) -> bool:
         if written == at:
             raise Broken
 
+    kept = epoch.save_checkpoint, trainer.save_checkpoint
     epoch.save_checkpoint = trainer.save_checkpoint = save
     try:
         run(*call)
     except Broken:
         return True
     finally:
-        epoch.save_checkpoint = trainer.save_checkpoint = save_checkpoint
+        epoch.save_checkpoint, trainer.save_checkpoint = kept
     return False
 
 

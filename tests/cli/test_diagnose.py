@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from backlit.cli import main
-from backlit.core import Dense, Network
+from backlit.core import Dense, Network, backward, forward
 from backlit.core.norms import Statistics
 from backlit.estimators import MLPRegressor
 from backlit.io.models import Model, save_model
 from backlit.io.problems import read_problem
+from backlit.io.rows import table_problem
 
 SIZES = ["diagnose", "--depth", "12", "--width", "16", "--activation", "sigmoid", "--seeds", "2"]
 LAYER = {"layer", "q_predicted", "q_measured", "grad_ratio_predicted", "grad_ratio_measured", "weight_term"}
@@ -79,6 +80,30 @@ def test_training_ranks_by_loss(capsys, problem):
     assert all(layer["update_to_weight"] > 0 for layer in result["layers"])
 
 
+@pytest.mark.parametrize(("options", "by", "columns"), [
+    ([], "probe loss", 4), (["--no-probe"], "gradient ratio", 3), (["--train", "1"], "training loss", 4),
+])  # fmt: skip
+def test_what_ranks_is_said_and_shown(capsys, problem, tmp_path, monkeypatch, options, by, columns):
+    """In the JSON, in the page's table, whose rows are as wide as its head, and in the text's heading."""
+    monkeypatch.setenv("COLUMNS", "160")
+    call = ["diagnose", str(problem), "--seeds", "1", *options]
+    assert main([*call, "--format", "json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["ranked_by"] == by
+    assert (result["probe"] is not None) == (by == "probe loss")
+    page = tmp_path / "page.html"
+    assert main([*call, "--format", "html", "-o", str(page)]) == 0
+    table = page.read_text().partition("Predicted ratio</th>")[2].partition("</table>")[0]
+    assert table.partition("</thead>")[0].count("<th ") == columns - 2
+    rows = table.partition("<tbody>")[2].split("</tr>")[:-1]
+    assert {row.count("<td ") for row in rows} == {columns - 1}
+    assert main(call) == 0
+    shown = capsys.readouterr().out
+    assert ("steps" in shown.partition("Remedies by")[2].partition("remedy ")[2].splitlines()[0]) == (
+        by == "probe loss"
+    )
+
+
 def test_text_shows_the_trainings(capsys, problem, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
     assert main(["diagnose", str(problem), "--train", "2"]) == 0
@@ -110,6 +135,21 @@ def test_a_trained_model_is_diagnosed(capsys, tmp_path):
     result = json.loads(capsys.readouterr().out)
     assert [layer["layer"] for layer in result["layers"]] == [1, 2, 3, 4]
     assert result["verdict"] == "healthy"
+    with_table = ["diagnose", "--model", str(model), "--table", str(table), "--format", "json"]
+    assert main([*with_table, "--no-remedies"]) == 0
+    on_rows = json.loads(capsys.readouterr().out)
+    assert on_rows["name"] == "m.safetensors on t.csv"
+    problem = table_problem(model, table)
+    grad = backward(problem.net, problem.params, forward(problem.net, problem.params, problem.X), problem.y)
+    delta = [np.sqrt((d**2).sum(axis=1).mean()) for d in grad.delta[1:]]
+    np.testing.assert_allclose([layer["delta_norm"] for layer in on_rows["layers"]], delta, rtol=1e-9)
+    for text, said in [("a,b\n1,2\n", "'y'"), ("a,b,y\n1,2,\n", "no row"), ("a,y\n1,2\n", "'b'")]:
+        bad = tmp_path / "bad.csv"
+        bad.write_text(text)
+        assert main(["diagnose", "--model", str(model), "--table", str(bad)]) == 2
+        assert said in one_line(capsys)
+    assert main(["diagnose", "--table", str(table)]) == 2
+    assert "a table goes with a model" in one_line(capsys)
 
 
 def test_a_model_whose_layers_are_unknown_is_one_line(capsys, tmp_path):

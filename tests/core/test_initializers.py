@@ -141,3 +141,17 @@ def test_bad_calls(scheme, seed, message):
         initialize(NET, scheme, seed=seed)
     assert type(caught.value) is ProblemError
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("layers", [
+    [Dense(5, "tanh")] * 4,
+    [Dense(5, "sigmoid"), Dense(5, "relu", skip_from=0), Dense(5, "tanh", skip_from=1, norm="layer"), Dense(3)],
+    [Dense(5, "tanh"), Dense(5, "relu"), Dense(5, "tanh", skip_from=0), Dense(5, "gelu", norm="batch"), Dense(2)],
+])  # fmt: skip
+def test_lsuv_goes_up_layer_by_layer_as_through_the_whole_network(layers):
+    """z of each layer, in the whole network's own pass, has variance 1."""
+    net = Network(5, layers)
+    X = 3 * np.random.default_rng(0).standard_normal((200, 5))
+    params = initialize(net, "lsuv", seed=1, X=X)
+    for z in forward(net, params, X).z[1:]:
+        assert abs(z.var() - 1) < 0.1

@@ -191,6 +191,11 @@ def test_faults_are_one_line_and_exit_code_2(capsys, tmp_path, folder):
     assert errors[-1].startswith("backlit: a table needs the name of its target column")
 
 
+def test_checkpoints_every_0_batches_are_refused(folder, tmp_path):
+    with pytest.raises(BacklitError, match="checkpoint_every"):
+        train(folder, "price", checkpoint=tmp_path / "run", checkpoint_every=0, **QUICK)
+
+
 def test_only_parquet_is_streamed(tmp_path, table):
     table.write_csv(tmp_path / "t.csv")
     with pytest.raises(BacklitError, match="only Parquet can be streamed"):

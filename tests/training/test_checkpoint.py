@@ -11,7 +11,7 @@ from backlit.core import Dense, Network
 from backlit.engine import Data
 from backlit.errors import BacklitError, ModelError, ProblemError
 from backlit.optim import get_optimizer, get_schedule
-from backlit.training import Settings, epoch, fit, trainer
+from backlit.training import Settings, checkpoint, epoch, fit, trainer
 from backlit.training.checkpoint import FILE, save_checkpoint
 
 OPTIMIZERS = [
@@ -136,7 +136,7 @@ def test_a_run_that_has_ended_stays_ended(tmp_path, changes):
 @pytest.mark.parametrize(
     ("told", "data", "says"),
     [
-        (settings("sgd"), DATA, "its optimizer was"),
+        (settings("sgd"), DATA, "its optimizer.name was adam, now it is sgd"),
         (settings(batch_size=8), DATA, "its batch_size was 7, now it is 8"),
         (settings(seed=1), DATA, "its seed was 0, now it is 1"),
         (settings(epochs=7), DATA, "its epochs was 6, now it is 7"),
@@ -171,3 +171,34 @@ def test_kills_at_random_moments_and_at_events_leave_a_whole_checkpoint():
     assert done.returncode == 0, done.stderr
     assert "3 runs killed at random moments" in done.stdout
     assert "4 runs killed at one event" in done.stdout
+
+
+def test_a_file_in_the_folder_s_place_is_said_before_the_first_epoch(tmp_path):
+    (tmp_path / "run").write_text("mine", encoding="utf-8")
+    told, seen = settings(), []
+    with pytest.raises(BacklitError, match="run: cannot be made a folder for checkpoints"):
+        fit(
+            NET,
+            NET.init(seed=1),
+            DATA,
+            told,
+            validation=VALIDATION,
+            checkpoint=tmp_path / "run",
+            callbacks=[seen.append],
+        )
+    assert not seen
+    assert (tmp_path / "run").read_text(encoding="utf-8") == "mine"
+
+
+def test_the_place_of_a_difference_is_named(tmp_path):
+    train(settings(epochs=1), tmp_path)
+    other = Network(3, [Dense(6, "tanh", norm="batch", dropout=0.3), Dense(1, train_bias=False)])
+    with pytest.raises(ProblemError, match=r"its network.layers\[0\].dropout was 0.2, now it is 0.3"):
+        train(settings(epochs=1), tmp_path, net=other)
+
+
+def test_the_data_are_summed_once_a_run(monkeypatch, tmp_path):
+    summed = []
+    monkeypatch.setattr(checkpoint, "digest", lambda data: summed.append(len(data)) or [len(data)])
+    train(settings(epochs=3), tmp_path, every=1)
+    assert summed == [53, 10]

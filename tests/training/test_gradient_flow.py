@@ -3,6 +3,7 @@
 import copy
 import logging
 import pickle
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from backlit.core import Dense, Network, backward, forward
 from backlit.engine import Data
 from backlit.errors import ProblemError
 from backlit.training import Settings, fit
+from backlit.training.gradient_flow import FlowRecord
+from backlit.training.history import Epoch, History
 
 
 def trained(net, flow, epochs=4, m=96):
@@ -49,11 +52,49 @@ def test_it_warns_once(caplog):
 
 
 def test_it_keeps_to_its_share_of_the_time():
-    """A ratio within one run, of a share that leaves time for more than the measurement after the first epoch."""
-    assert GradientFlow().share == 0.03
+    """A ratio within one run, of a share that leaves time for more than one measurement."""
+    assert GradientFlow().share == 0.02
     _, outcome = trained(deep("relu", 4), flow := GradientFlow(share=0.5), epochs=150, m=2000)
     assert len(flow.records) > 1
     assert flow.spent <= 0.5 * outcome.history.seconds + max(record.seconds for record in flow.records)
+
+
+class Timed(GradientFlow):
+    """One whose measurements take what it is told, by a clock that nothing else moves."""
+
+    def __init__(self, costs, clock, **options):
+        super().__init__(warn=False, **options)
+        self.costs, self.clock = list(costs), clock
+
+    def measure(self, run, started):
+        cost = self.costs.pop(0) if len(self.costs) > 1 else self.costs[0]
+        self.clock.now += cost
+        return FlowRecord(len(run.history), None, "healthy", [], cost)
+
+
+@pytest.mark.parametrize(("epoch", "costs"), [
+    (1.0, [1e-3]), (0.01, [2e-3]), (0.01, [0.02]), (5e-3, [0.01, 0.03, 0.01]),
+])  # fmt: skip
+def test_its_interval_stretches_until_it_keeps_to_its_share(monkeypatch, epoch, costs):
+    """By a clock of its own: whatever a measurement costs, all of them but a first that was guessed too low fit."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr("backlit.training.gradient_flow.time.perf_counter", lambda: clock.now)
+    flow, history = Timed(costs, clock), History()
+    run = SimpleNamespace(net=deep("tanh", 3), history=history, data=range(5000), settings=Settings(epochs=4_000))
+    for number in range(1, 4_001):
+        history.epochs.append(Epoch(number, 0.0, 0.1, (), epoch))
+        before = len(flow.records)
+        flow(run)
+        if len(flow.records) > max(before, 1):  # the first alone rests on a guess
+            late = flow.records[-1].seconds - max(record.seconds for record in flow.records[:-1])
+            assert flow.spent <= 0.02 * history.seconds + max(late, 0) + 1e-12
+    assert len(flow.records) >= 3
+    assert 0.01 * history.seconds < flow.spent <= 0.02 * history.seconds or costs == [1e-3]
+
+
+def test_a_short_run_is_measured_once_at_its_end():
+    trained(deep("tanh", 3), flow := GradientFlow(), epochs=3, m=40)
+    assert [record.epoch for record in flow.records] == [3]
 
 
 def test_training_is_the_same_with_it():
@@ -100,7 +141,7 @@ def test_another_training_begins_the_records_anew():
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_callback_of_an_estimator_that_is_copied_pickled_and_cloned():
-    X = np.random.default_rng(0).standard_normal((20_000, 6))
+    X = np.random.default_rng(0).standard_normal((4_000, 6))
     model = MLPClassifier((8,), max_iter=3, random_state=0, callbacks=[GradientFlow(every=1)]).fit(X, X[:, 0] > 0)
     flow = model.callbacks[0]
     pickled = pickle.dumps(model)

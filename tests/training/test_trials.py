@@ -1,31 +1,84 @@
 """Short trainings of remedies: reproducible, fair, and what they rank first trains best anew."""
 
-import importlib.util
+import json
 import math
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from tests.scripts import load_script
 
 from backlit.core import Dense, Network
+from backlit.core.problem import Problem
 from backlit.diagnosis import diagnose
 from backlit.diagnosis.subject import Subject
+from backlit.training.probe import PLANS, ROUNDS, plan_of, probe_remedies
 from backlit.training.trials import constant_loss, data_of, made_up_targets, train_one, try_training
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "diagnose_ranking.py"
-SPEC = importlib.util.spec_from_file_location("diagnose_ranking", SCRIPT)
-ranking = importlib.util.module_from_spec(SPEC)
-sys.modules[SPEC.name] = ranking  # where dataclasses look for their module
-SPEC.loader.exec_module(ranking)
+ranking = load_script("diagnose_ranking")
 
 
 @pytest.mark.parametrize("seed", [1, 4])
 def test_the_first_remedy_trains_best_anew(seed):
-    found = ranking.judge(ranking.sick_network(seed), epochs=8)
-    assert found["best"] > 0.2
-    assert found["trained"] >= ranking.NEAR * found["best"]
+    found = ranking.judge(ranking.sick_network(seed), epochs=8, long=9)
+    assert found["best"][0] > 0.2
+    for way in ("trained", "probe"):
+        assert ranking.right(found, way, 0)
+
+
+def test_the_script_goes_on_where_it_was_cut_off(tmp_path, monkeypatch, capsys):
+    """A line that is whole is not judged again; one that is cut off is."""
+    whole = {way: [0.5, 0.9] for way in (*ranking.WAYS, "best")} | {"ratio": [0.4, 0.9]}
+    path = tmp_path / "kept.jsonl"
+    path.write_text(json.dumps({"seed": 0} | whole) + '\n{"seed": 1, "tra')
+    assert ranking.kept(path) == {0: whole}
+    judged = []
+    monkeypatch.setattr(ranking, "sick_network", lambda seed: seed)
+    monkeypatch.setattr(ranking, "judge", lambda seed: judged.append(seed) or whole)
+    monkeypatch.setattr("sys.argv", ["", "3", "--keep", str(path)])
+    ranking.main()
+    assert judged == [1, 2]
+    assert set(ranking.kept(path)) == {0, 1, 2}
+    assert "ranked by ratio: right in 0 of 3 after 15 epochs, 3 after 40" in capsys.readouterr().out
+    ranking.main()
+    assert judged == [1, 2]
+
+
+def test_a_probe_is_reproducible_and_what_it_has_seen_longest_comes_first():
+    sick = diagnose(depth=12, width=16, activation="sigmoid", seeds=1)
+    first, second = probe_remedies(sick), probe_remedies(sick)
+    probes = [remedy.probe for remedy in first.remedies]
+    assert probes == [remedy.probe for remedy in second.remedies]
+    plan = plan_of(sick.subject.net)
+    assert plan == PLANS[0]
+    seen = [probe for probe in probes if probe is not None]
+    assert probes == seen + [None] * (len(probes) - plan.first)  # those without come last, by ratio
+    assert [probe.steps for probe in seen] == [units * plan.unit for units in (8, 8, 8, 4, 4, 4, *[2] * 6)]
+    for units in ROUNDS:
+        left = [probe.left for probe in seen if probe.steps == units * plan.unit]
+        assert left == sorted(left)
+    assert first.ranked_by == "probe loss"
+    assert sick.ranked_by == "gradient ratio"
+    assert {remedy.remedy for remedy in first.remedies} == {remedy.remedy for remedy in sick.remedies}
+
+
+@pytest.mark.parametrize("rows", [1, 3, 40])
+def test_a_probe_of_few_rows_takes_as_many_steps(rows):
+    X = np.random.default_rng(0).standard_normal((rows, 3))
+    net = Network(3, [Dense(8, "sigmoid")] * 8 + [Dense(1)])
+    weight = np.arange(rows) % 2 if rows > 1 else None
+    problem = Problem(net, net.init(seed=0), X, X[:, :1], sample_weight=weight)
+    assert probe_remedies(diagnose(problem)).probe.steps in range(64, 80)
+
+
+def test_a_network_too_large_for_a_probe_is_ranked_by_ratio(monkeypatch):
+    sick = diagnose(depth=8, width=8, activation="sigmoid", seeds=1)
+    plans = []
+    for work in (1e10, 3e7, 1.5e7, 5e6, 1e5):
+        monkeypatch.setattr("backlit.training.probe.WORK", work)
+        plans.append(plan_of(sick.subject.net))
+    assert plans == [*PLANS, None]
+    assert probe_remedies(sick) is sick
 
 
 def test_training_is_reproducible_and_ranks():

@@ -26,6 +26,9 @@ class Shown(StrEnum):
 def command(
     problem: Annotated[Path | None, Argument(help="A problem file.", show_default=False)] = None,
     model: Annotated[Path | None, Option(help="A model file.", show_default=False)] = None,
+    table: Annotated[
+        Path | None, Option(help="With --model: a table with the columns of its training.", show_default=False)
+    ] = None,
     depth: Annotated[int | None, Option(help="Layers of a network of equal layers.", show_default=False)] = None,
     width: Annotated[int | None, Option(help="Units of each of them.", show_default=False)] = None,
     activation: Annotated[str, Option(help="Their activation.")] = "tanh",
@@ -38,6 +41,7 @@ def command(
     batch: Annotated[int | None, Option(help="Examples passed at once, for batch norm.", show_default=False)] = None,
     seeds: Annotated[int, Option(help="How many draws are measured.")] = 5,
     remedies: Annotated[bool, Option(help="Try remedies.")] = True,
+    probe: Annotated[bool, Option(help="Rank them by a few training steps, not by their gradient ratio.")] = True,
     train: Annotated[
         int | None, Option(help="Train it and each remedy for so many epochs, and rank by loss.", show_default=False)
     ] = None,
@@ -57,12 +61,13 @@ def command(
     from backlit.io.atomic import check_outputs
     from backlit.verbs import diagnose
 
-    check_outputs(fix, fix_estimator, output, inputs=(problem, model))
+    check_outputs(fix, fix_estimator, output, inputs=(problem, model, table))
     if output is not None and format is Shown.text:
         raise ProblemError("-o writes a page or JSON: add --format html or --format json")
     diagnosis = diagnose(
         problem,
         model=None if model is None else str(model),
+        table=None if table is None else str(table),
         depth=depth,
         width=width,
         activation=activation,
@@ -75,6 +80,7 @@ def command(
         batch=batch,
         seeds=seeds,
         remedies=remedies,
+        probe=probe,
         train=train,
         show=show_trainings,
     )

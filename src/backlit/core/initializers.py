@@ -9,6 +9,7 @@ array([0., 0., 0., 0.])
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -110,23 +111,39 @@ def initialize(
         if X is None:
             raise ProblemError("init scheme lsuv scales layers by data: give X, or use orthogonal")
         scale_to_unit_variance(net, params, X, options.get("tolerance", 0.1), int(options.get("max_rounds", 10)))
-    return params.astype(dtype)
+    return params if params.theta.dtype == dtype else params.astype(dtype)
 
 
 def scale_to_unit_variance(net: Network, params: Parameters, X: Array, tolerance: float, max_rounds: int) -> None:
     """Divide each W[l], from the input up, until z[l] has variance 1 ± tolerance over X (Mishkin & Matas 2016)."""
-    from backlit.core.passes import forward
-
+    below, a = 0, X  # up to layer `below` all is scaled, and a is what it gives
     for l in range(1, net.L + 1):
-        below = Network(net.inputs, net.layers[:l])  # z[l] needs no layer above it
-        upto = Parameters(below, params.theta[: below.n_parameters])
+        if not skips_into(net, l - 1):
+            a, below = (forward_of(net, params, below, l - 1, a).a[-1] if l > 1 else X), l - 1
         for _ in range(max_rounds):
-            variance = forward(below, upto, X).z[l].var()
+            variance = forward_of(net, params, below, l, a).z[-1].var()
             if not np.isfinite(variance) or variance < 1e-30 or abs(variance - 1) < tolerance:
                 break  # a layer that gives a constant cannot be scaled
             params.W[l] /= np.sqrt(variance)
             if not params.b[l].any():
                 break  # without a bias z is linear in W, so its variance is now 1
+
+
+def skips_into(net: Network, l: int) -> bool:
+    """Whether a layer above l takes a skip from below l, so that what l gives is not all that it needs."""
+    return any(layer.skip_from is not None and layer.skip_from < l < k for k, layer in net.numbered())
+
+
+def forward_of(net: Network, params: Parameters, low: int, high: int, a: Array) -> Any:
+    """The pass through layers low + 1 … high alone, for what layer `low` gives."""
+    from backlit.core.passes import forward
+
+    layers = [
+        layer if layer.skip_from is None else replace(layer, skip_from=layer.skip_from - low)
+        for layer in net.layers[low:high]
+    ]
+    part, start = Network(net.n[low], layers), Network(net.inputs, net.layers[:low]).n_parameters if low else 0
+    return forward(part, Parameters(part, params.theta[start : start + part.n_parameters]), a)
 
 
 def checked_seed(seed: object) -> int:

@@ -48,13 +48,22 @@ def candidates(net: Network, kind: Kind, theory: FixedPoint) -> Iterator[tuple[s
 
 
 def shallower(net: Network, theory: FixedPoint) -> Iterator[tuple[str, Network, Any]]:
-    """As many of the lower layers as this χ₁ carries a signal through, where the top ones can simply go."""
-    reach = 1 + int(math.log(BOUND) * theory.xi_grad) if math.isfinite(theory.xi_grad) else net.L
-    if not 1 < reach < net.L or net.n[reach - 1] != net.n[net.L - 1]:
-        return
-    below = net.layers[: reach - 1]
-    less = Network(net.inputs, [*below, net.layers[-1]], loss=net.loss, reduction=net.reduction, l2=net.l2)
-    yield f"{reach} layers in place of {net.L}", less, None
+    """As many of the lower layers as each of `depths` says, where the top ones can simply go."""
+    for depth in depths(net.L, theory):
+        if net.n[depth - 1] == net.n[net.L - 1]:
+            below = net.layers[: depth - 1]
+            less = Network(net.inputs, [*below, net.layers[-1]], loss=net.loss, reduction=net.reduction, l2=net.l2)
+            yield f"{depth} layers in place of {net.L}", less, None
+
+
+def depths(L: int, theory: FixedPoint) -> list[int]:
+    """Depths worth trying, deepest first: as deep as this χ₁ carries a signal, and L/2, L/4, … down to 2.
+
+    χ₁ alone does not know which trains best: a network may need less depth than the gradient could cross.
+    """
+    reach = 1 + int(math.log(BOUND) * theory.xi_grad) if math.isfinite(theory.xi_grad) else L
+    halved = [L >> k for k in range(1, L.bit_length())]
+    return sorted({depth for depth in (reach, *halved) if 1 < depth < L}, reverse=True)
 
 
 def recipes(subject: Subject) -> list[tuple[str, dict[str, float]]]:

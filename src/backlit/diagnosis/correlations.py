@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from backlit.core.activations import Activation
 from backlit.diagnosis.expectations import overlap, slope_overlap
+from backlit.diagnosis.roots import root
 
 MARGINAL = 1e-9
 
@@ -76,9 +77,7 @@ class Deep:
         elif self.excess(high := 1.0 if self.drops else 1 - 1e-9) >= 0:
             return Approach(self.of_z(1.0), 1.0, "polynomial")  # slope 1, but for what an unending length leaves
         else:
-            from scipy.optimize import brentq
-
-            C = float(brentq(self.excess, 0.0, high, xtol=1e-14))
+            C = root(self.excess, 0.0, high, xtol=1e-14)
         slope = slope_1 if C == 1 else self.slope(C)
         return Approach(self.of_z(C), slope, "polynomial" if abs(slope - 1) < MARGINAL else "exponential")
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from backlit.core.activations import Activation
 from backlit.diagnosis.expectations import second_moment, slope_moment
+from backlit.diagnosis.roots import root
 
 LENGTHS = np.geomspace(1e-6, 1e4, 101)
 
@@ -46,8 +47,6 @@ def critical_point(phi: Activation, sigma_b2: float = 0.0) -> Critical | None:
             return Critical(1 / slope_moment(phi, 0.0), 0.0, 0.0)
     for low, high, before, after in zip(LENGTHS, LENGTHS[1:], excess, excess[1:], strict=False):
         if np.isfinite(before) and before < 0 <= after:
-            from scipy.optimize import brentq
-
-            q = float(brentq(lambda q: bias_variance(phi, q) - sigma_b2, low, high, xtol=1e-300, rtol=1e-14))
+            q = root(lambda q: bias_variance(phi, q) - sigma_b2, float(low), float(high), rtol=1e-14)
             return Critical(1 / slope_moment(phi, q), sigma_b2, q)
     return None

@@ -19,6 +19,7 @@ from backlit.diagnosis.batch_norm import Batch
 from backlit.diagnosis.batch_points import Settled, follow, gram_slopes
 from backlit.diagnosis.correlations import Approach, Deep, depth_scale, grown
 from backlit.diagnosis.expectations import growth, mean, second_moment, slope_moment
+from backlit.diagnosis.roots import root
 
 SMALLEST, LARGEST = 1e-12, 1e12  # a length outside has collapsed to 0, or grows without end
 SLOW = 0.01  # growth a layer, after a thousand, of a length that grows as a power of depth
@@ -128,10 +129,8 @@ def settle(step: Callable[[float], float], start: float) -> float | None:
         if not math.isfinite(value):
             return None
         if (value > far) != upward:
-            from scipy.optimize import brentq
-
             low, high = sorted((near, far))
-            return float(brentq(lambda q: step(q) - q, low, high, xtol=1e-300, rtol=1e-14))
+            return root(lambda q: step(q) - q, low, high, rtol=1e-14)
         near, stride = far, min(stride * 1.02, LONGEST_STRIDE)
     return None if upward else 0.0
 

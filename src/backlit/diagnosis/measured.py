@@ -7,6 +7,7 @@ W_{l+1}, and skips, do) and the derivative term E‖δ_l‖²/E‖∂ℓ/∂a_l�
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,7 @@ def layer_flow(net: Network, params: Parameters, trace: Trace, grad: Gradients, 
     )
 
 
+@lru_cache(maxsize=256)
 def slope_bound(phi: Any) -> float:
     """The largest |φ'| on [−8, 8]: what φ' is called small against."""
     return float(np.abs(phi.derivative(np.linspace(-8, 8, 1601))).max())

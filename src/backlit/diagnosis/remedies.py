@@ -1,7 +1,8 @@
 """Remedies, each tried: the network is rebuilt with it, its flow predicted and measured, and all are ranked.
 
-Ranked by |ln(E‖δ_1‖²/E‖δ_L‖²)| as measured: 0 is a network whose top and bottom learn alike.  That is a quick guess.
-What is best is what trains best, so where `backlit.training.trials` has trained them, the loss ranks them.
+Ranked by |ln(E‖δ_1‖²/E‖δ_L‖²)| as measured: 0 is a network whose top and bottom learn alike.  That is a guess.
+What is best is what trains best: `backlit.training.probe` ranks by the loss after a few steps, and
+`backlit.training.trials` by that of a whole training.
 """
 
 import math
@@ -39,11 +40,24 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class Probe:
+    """A few real optimizer steps: how many, and `left`, the last ones' share of a constant prediction's loss."""
+
+    steps: int
+    left: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain names and numbers."""
+        return {"steps": self.steps, "loss_left": self.left}
+
+
+@dataclass(frozen=True)
 class Remedy:
     """A remedy and what it does.  net, scheme : the network with it, and how it is drawn (None: W and b are kept).
 
     predicted_ratio, measured_ratio : E‖δ_1‖²/E‖δ_L‖² with it.  recipe : what it changes in the training (clip_norm,
-    clip_value, learning_rate).  trial : its short training, where one was asked for.
+    clip_value, learning_rate).  probe : what a few steps of training came to, None where it had none.  trial : its
+    short training, where one was asked for.
     """
 
     remedy: str
@@ -53,6 +67,7 @@ class Remedy:
     scheme: Any = None
     recipe: Mapping[str, float] = field(default_factory=dict)
     trial: Trial | None = None
+    probe: Probe | None = None
 
     @property
     def distance(self) -> float:
@@ -68,6 +83,7 @@ class Remedy:
             "measured_ratio": self.measured_ratio,
             "init": self.scheme,
             "recipe": dict(self.recipe),
+            "probe": None if self.probe is None else self.probe.to_dict(),
             "training": None if self.trial is None else self.trial.to_dict(),
         }
 

@@ -10,7 +10,7 @@ from backlit.diagnosis.finite_width import interval
 from backlit.diagnosis.fixed_points import FixedPoint, Kind
 from backlit.diagnosis.measured import MeasuredFlow
 from backlit.diagnosis.predicted import PredictedFlow
-from backlit.diagnosis.remedies import Remedy, Trial
+from backlit.diagnosis.remedies import Probe, Remedy, Trial
 from backlit.diagnosis.spectrum import Spectrum
 from backlit.diagnosis.subject import Subject
 from backlit.diagnosis.updates import optimizer_of
@@ -21,8 +21,8 @@ from backlit.errors import ProblemError
 class Diagnosis:
     """A diagnosis.  `layer` is the one whose kind the theory is about; `seeds` the number of draws measured.
 
-    updates : ‖ΔW_l‖/‖W_l‖ of the first step by l.  trial : the short training of the network as it is, where one was
-    asked for; the remedies then have theirs, and are ranked by them.
+    updates : ‖ΔW_l‖/‖W_l‖ of the first step by l.  probe, trial : the few steps, and the short training, of the network
+    as it is, where there were any; the remedies then have theirs, and are ranked by them.
     """
 
     subject: Subject
@@ -38,6 +38,12 @@ class Diagnosis:
     spectrum: Spectrum
     updates: list[Any]
     trial: Trial | None = None
+    probe: Probe | None = None
+
+    @property
+    def ranked_by(self) -> str:
+        """What ranks the remedies."""
+        return "training loss" if self.trial else "probe loss" if self.probe else "gradient ratio"
 
     @property
     def best(self) -> Remedy | None:
@@ -63,7 +69,8 @@ class Diagnosis:
             "seeds": self.seeds,
             "verdict": self.verdict,
             "findings": [finding.to_dict() for finding in self.findings],
-            "ranked_by": "gradient ratio" if self.trial is None else "training loss",
+            "ranked_by": self.ranked_by,
+            "probe": None if self.probe is None else self.probe.to_dict(),
             "training": None if self.trial is None else self.trial.to_dict(),
             "remedies": [remedy.to_dict() for remedy in self.remedies],
         }

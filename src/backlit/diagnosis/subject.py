@@ -1,6 +1,6 @@
 """What is diagnosed: a network with parameters and data, from a problem, a model, or sizes alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ class Subject:
     """params, X, y : as given; None where they are drawn by `scheme` and as standard normal inputs.
 
     batch : how many examples are measured at once; None for up to MOST_EXAMPLES rows, or EXAMPLES drawn ones.
+    kept : where given, the last seed's draw is held there for the next one who asks.
     """
 
     net: Network
@@ -38,6 +39,7 @@ class Subject:
     y: np.ndarray | None = None
     problem: Problem | None = None
     batch: int | None = None
+    kept: dict[int, Parameters] | None = field(default=None, repr=False, compare=False)
 
     def scales(self) -> Scales:
         """The second moments of its parameters: of the scheme, exactly, or of the arrays."""
@@ -45,7 +47,14 @@ class Subject:
 
     def draw(self, seed: int) -> Parameters:
         """Its parameters; where a scheme draws them, those of this seed."""
-        return self.params if self.params is not None else initialize(self.net, self.scheme, seed=seed)
+        if self.params is not None:
+            return self.params
+        if self.kept is None:
+            return initialize(self.net, self.scheme, seed=seed)
+        if seed not in self.kept:
+            self.kept.clear()  # holds one draw, for a network may be large
+            self.kept[seed] = initialize(self.net, self.scheme, seed=seed)
+        return self.kept[seed]
 
     def inputs(self, seed: int) -> np.ndarray:
         """Its X, or standard normal rows."""

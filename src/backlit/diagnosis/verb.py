@@ -5,6 +5,8 @@
 ('vanishing', 'derivative')
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +24,8 @@ from backlit.diagnosis.subject import Subject, from_problem, from_sizes, typical
 from backlit.diagnosis.traps import traps_of
 from backlit.diagnosis.updates import update_ratios
 from backlit.errors import ProblemError
+
+SMALL = 512  # units
 
 
 def diagnose(
@@ -60,7 +64,20 @@ def diagnose(
         subject = from_problem(problem)
     else:
         subject = Subject(model.params.net, "model", None, model.params)
-    return examine(replace(subject, batch=checked_batch(batch, subject)), seeds, remedies)
+    with one_thread(subject):
+        return examine(replace(subject, batch=checked_batch(batch, subject)), seeds, remedies)
+
+
+@contextmanager
+def one_thread(subject: Subject) -> Iterator[None]:
+    """One BLAS thread where matrices are small: several take as long, and more than as long on a busy machine."""
+    if max(subject.net.n) > SMALL:
+        yield
+        return
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, user_api="blas"):
+        yield
 
 
 def checked_batch(batch: int | None, subject: Subject) -> int | None:
@@ -73,8 +90,9 @@ def checked_batch(batch: int | None, subject: Subject) -> int | None:
 
 
 @quiet
-def examine(subject: Subject, seeds: int, remedies: bool) -> Diagnosis:
+def examine(given: Subject, seeds: int, remedies: bool) -> Diagnosis:
     """Predict, measure, compare, try."""
+    subject = replace(given, kept={})
     scales = subject.scales()
     m = len(subject.inputs(0))
     layer, kind = typical(subject.net, scales, m)
@@ -89,5 +107,5 @@ def examine(subject: Subject, seeds: int, remedies: bool) -> Diagnosis:
     tried = try_remedies(subject, kind, theory) if remedies else []
     spectrum = spectrum_of(subject, scales, predicted, draws)
     return Diagnosis(
-        subject, layer, kind, theory, predicted, measured, draws, verdict, findings, tried, spectrum, updates
+        given, layer, kind, theory, predicted, measured, draws, verdict, findings, tried, spectrum, updates
     )

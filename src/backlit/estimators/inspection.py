@@ -70,8 +70,9 @@ class Inspection:
         The result is that of `backlit.diagnose`; at most its first 512 rows are measured.
         """
         from backlit.diagnosis import diagnose
+        from backlit.training.probe import probe_remedies
 
-        return diagnose(problem_of(self, X, y, sample_weight), remedies=remedies)
+        return probe_remedies(diagnose(problem_of(self, X, y, sample_weight), remedies=remedies))
 
     def cost(self: Any, batch: int | None = None, *, timing: bool = False) -> "Cost":
         """Count the operations and the bytes of a training step on `batch` examples (`batch_size` unless told).

@@ -1,4 +1,4 @@
-"""One row of a table as a trained model's problem: its features as the model sees them, its target as the loss does."""
+"""Rows of a table as a trained model's problem: features as the model sees them, their target as the loss does."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from backlit.core.norms import Statistics
 from backlit.core.problem import Problem
 from backlit.errors import ModelError, TableError, near
 from backlit.io.models import Model, load_model
-from backlit.io.tables import TargetCodec, read_table
+from backlit.io.tables import TableEncoder, TargetCodec, read_table
 
 if TYPE_CHECKING:
     import polars as pl
+
+MOST_ROWS = 5000  # of a table that is gone through: a diagnosis looks at fewer, a short training is a short one
 
 
 def row_problem(model: str | Path | Model, table: str | Path | pl.DataFrame, row: int) -> Problem:
@@ -25,25 +27,53 @@ def row_problem(model: str | Path | Model, table: str | Path | pl.DataFrame, row
     The passes are those of prediction: nothing is dropped, batch norm takes its running moments.
     Raises ModelError or TableError in one line.
     """
-    name = "the model" if isinstance(model, Model) else Path(model).name
-    model = model if isinstance(model, Model) else load_model(model)
-    if model.encoder is None or model.target is None:
-        raise ModelError(
-            f"{name} does not say how a table becomes its inputs: use a model that train made from a table"
-        )
+    name, model, encoder, target = tabular_model(model)
     where = f"{table}: " if isinstance(table, str | Path) else ""
-    frame = read_table(table, text=model.encoder.text_columns) if isinstance(table, str | Path) else table
+    frame = read_table(table, text=encoder.text_columns) if isinstance(table, str | Path) else table
     if not 0 <= row < frame.height:
         raise TableError(
             f"{where}there is no row {row}: rows are counted from 0, the last of {frame.height:,} is {frame.height - 1}"
         )
     one = frame.slice(row, 1)
     try:
-        X, y = model.encoder.transform(one, np.float64), encoded(model.target, one, row, model.net.outputs)
+        X, y = encoder.transform(one, np.float64), encoded(target, one, row, model.net.outputs)
     except TableError as error:
         raise TableError(f"{where}{error}") from None
     params = model.params.astype(np.float64)
     return Problem(model.net, params, X, y, name=f"{name}, row {row}", statistics=in_float64(model))
+
+
+def table_problem(model: str | Path | Model, table: str | Path | pl.DataFrame) -> Problem:
+    """The network at its trained numbers, in float64, with the first MOST_ROWS rows of a table that have a target.
+
+    As `row_problem`; the table needs the target's column, and a target in one row at least.
+    """
+    name, model, encoder, target = tabular_model(model)
+    where = f"{table}: " if isinstance(table, str | Path) else ""
+    frame = read_table(table, text=encoder.text_columns) if isinstance(table, str | Path) else table
+    try:
+        if target.name not in frame.columns:
+            raise TableError(f"column {target.name!r} is not in the table: {near(target.name, frame.columns)}")
+        values = frame[target.name]
+        known = [k for k, value in enumerate(values) if value is not None and value == value][:MOST_ROWS]
+        if not known:
+            raise TableError(f"no row has a {target.name!r}: give rows with a target")
+        y = np.concatenate([encoded(target, frame.slice(k, 1), k, model.net.outputs) for k in known])
+        X = encoder.transform(frame[known], np.float64)
+    except TableError as error:
+        raise TableError(f"{where}{error}") from None
+    return Problem(model.net, model.params.astype(np.float64), X, y, name=f"{name} on a table")
+
+
+def tabular_model(model: str | Path | Model) -> tuple[str, Model, TableEncoder, TargetCodec]:
+    """What to call a model, the model, and how a table becomes its inputs and targets.  Raises ModelError."""
+    name = "the model" if isinstance(model, Model) else Path(model).name
+    model = model if isinstance(model, Model) else load_model(model)
+    if model.encoder is None or model.target is None:
+        raise ModelError(
+            f"{name} does not say how a table becomes its inputs: use a model that train made from a table"
+        )
+    return name, model, model.encoder, model.target
 
 
 def encoded(target: TargetCodec, one: pl.DataFrame, row: int, outputs: int) -> np.ndarray:

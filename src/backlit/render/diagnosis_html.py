@@ -1,10 +1,9 @@
 """A diagnosis as one page that fetches nothing.  It reads a `backlit.diagnosis.Diagnosis`."""
 
-import math
 from typing import Any
 
 from backlit.render.diagnosis_plots import flow_plot, length_plot, loss_plot, remedy_plot, spectrum_plot
-from backlit.render.diagnosis_text import number, theory_rows
+from backlit.render.diagnosis_text import left_of, number, theory_rows
 from backlit.render.pages import page
 
 HEADLINES = {
@@ -30,8 +29,9 @@ def diagnosis_page(diagnosis: Any) -> str:
         hidden=diagnosis.measured.L - len(shown(diagnosis.measured.L)),
         remedies=[remedy_row(remedy) for remedy in diagnosis.remedies],
         trained=diagnosis.trial is not None,
+        steps=diagnosis.probe.steps if diagnosis.ranked_by == "probe loss" else 0,
         epochs=len(diagnosis.trial.losses) if diagnosis.trial else 0,
-        own=number(diagnosis.trial.left) if diagnosis.trial else "",
+        own=left_of(diagnosis),
         spectrum=spectrum_rows(diagnosis.spectrum),
         complete=diagnosis.spectrum.complete,
         draws=diagnosis.seeds,
@@ -66,8 +66,7 @@ def layer_row(diagnosis: Any, l: int) -> list[str]:
 
 def remedy_row(remedy: Any) -> list[str]:
     """The cells of one remedy."""
-    left = [] if remedy.trial is None else ["diverged" if math.isinf(remedy.trial.left) else number(remedy.trial.left)]
-    return [remedy.remedy, number(remedy.predicted_ratio), number(remedy.measured_ratio), *left]
+    return [remedy.remedy, number(remedy.predicted_ratio), number(remedy.measured_ratio), left_of(remedy)]
 
 
 def spectrum_rows(spectrum: Any) -> list[tuple[str, str, str]]:

@@ -144,27 +144,44 @@ def layer_table(diagnosis: Any, *, wide: bool) -> Any:
 
 def remedy_title(diagnosis: Any) -> str:
     """What the remedies are ranked by."""
-    if diagnosis.trial is not None:
-        return "Remedies by the loss that a short training leaves, best first"
-    return "Remedies by E‖δ_1‖²/E‖δ_L‖² (--train N ranks by a training's loss), best first"
+    return (
+        "Remedies by "
+        + {
+            "training loss": "the loss that a short training leaves",
+            "probe loss": "the loss that a few training steps leave (--train N takes longer), those without by ratio",
+            "gradient ratio": "E‖δ_1‖²/E‖δ_L‖² (--train N ranks by a training's loss)",
+        }[diagnosis.ranked_by]
+        + ", best first"
+    )
+
+
+def left_of(subject: Any) -> str:
+    """The loss that a remedy's, or the diagnosis's own, training or probe leaves."""
+    made = subject.trial or subject.probe
+    return "" if made is None else "diverged" if math.isinf(made.left) else number(made.left)
 
 
 def remedy_table(diagnosis: Any) -> Any:
     """The remedies, best first."""
     from rich.table import Table
 
-    trained = diagnosis.trial is not None
+    trained, probed = diagnosis.trial is not None, diagnosis.ranked_by == "probe loss"
     table = Table(box=None, header_style="dim", pad_edge=False)
     table.add_column("remedy")
-    for heading in ("predicted", "measured", *(("loss left",) if trained else ())):
+    for heading in (
+        "predicted",
+        "measured",
+        *(("loss left",) if trained or probed else ()),
+        *(("steps",) if probed else ()),
+    ):
         table.add_column(heading, justify="right")
     if trained:
         table.add_column("loss by epoch", no_wrap=True)
-        own = diagnosis.trial
-        ratios = number(diagnosis.predicted.top_to_bottom), number(diagnosis.measured.top_to_bottom)
-        table.add_row("as it is", *ratios, number(own.left), sparkline(own.losses[:40]))
-    for remedy in diagnosis.remedies:
-        cells = [remedy.remedy, number(remedy.predicted_ratio), number(remedy.measured_ratio)]
-        cells += [number(remedy.trial.left), sparkline(remedy.trial.losses[:40])] if trained else []
-        table.add_row(*cells)
+    own = ("as it is", diagnosis.predicted.top_to_bottom, diagnosis.measured.top_to_bottom, diagnosis)
+    rows = [own] if trained or probed else []
+    rows += [(remedy.remedy, remedy.predicted_ratio, remedy.measured_ratio, remedy) for remedy in diagnosis.remedies]
+    for name, predicted, measured, made in rows:
+        cells = [name, number(predicted), number(measured), *((left_of(made),) if trained or probed else ())]
+        cells += [str(made.probe.steps) if made.probe else ""] if probed else []
+        table.add_row(*cells, *((sparkline(made.trial.losses[:40]),) if trained else ()))
     return table

@@ -73,6 +73,7 @@ def train_streamed(
     checked = check_directions(net, params, first.X[:rows_checked], first.Y[:rows_checked])
     n_checked = len(first.X[:rows_checked])
     del first
+    every = max(stream.buffer_rows // settings.batch_size, 1)
     outcome = fit(
         net,
         params,
@@ -81,7 +82,7 @@ def train_streamed(
         validation=validation,
         progress=progress,
         checkpoint=checkpoint,
-        checkpoint_every=checkpoint_every or max(stream.buffer_rows // settings.batch_size, 1),
+        checkpoint_every=every if checkpoint_every is None else checkpoint_every,
     )
     if outcome.divergence is not None:
         raise outcome.divergence

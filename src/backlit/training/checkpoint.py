@@ -31,10 +31,7 @@ def save_checkpoint(folder: Path, run: Run) -> None:
     """Write the run's state into the folder, in place of the last.  Raises BacklitError where it cannot be written."""
     from safetensors.numpy import save
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BacklitError(f"{folder}: cannot be made a folder for checkpoints: {error.strerror}") from None
+    make_folder(folder)
     watch = run.watch
     described = {
         "version": VERSION,
@@ -49,6 +46,15 @@ def save_checkpoint(folder: Path, run: Run) -> None:
     content = save(arrays(run.state, watch), metadata={"backlit_checkpoint": json.dumps(described)})
     with atomic_write(folder / FILE) as temporary:
         temporary.write_bytes(content)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of a run's checkpoints.  Raises BacklitError where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = "a file has this name" if folder.is_file() else (error.strerror or str(error)).lower()
+        raise BacklitError(f"{folder}: cannot be made a folder for checkpoints ({reason}): give another name") from None
 
 
 def arrays(state: State, watch: Watch) -> dict[str, np.ndarray]:
@@ -68,8 +74,9 @@ def load_checkpoint(folder: Path, run: Run) -> None:
     for key, value in fingerprint(run).items():
         before = described["run"].get(key)
         if before != value:
+            where, was, now = first_difference(key, before, value)
             raise ProblemError(
-                f"{folder / FILE} belongs to another run: its {key} was {short(before)}, now it is {short(value)}: "
+                f"{folder / FILE} belongs to another run: its {where} was {short(was)}, now it is {short(now)}: "
                 f"give the same again, or another folder"
             )
     watch.kept = [array.copy() for array in learned(run.state)] if described["watch"].pop("kept") else []
@@ -139,6 +146,21 @@ def digest(data: Data | Stream) -> list[Any]:
     for array in (*X, data.Y, data.sample_weight):
         check = check if array is None else checksum(array, check)
     return [len(data), str(data.X.dtype), check]
+
+
+def first_difference(where: str, before: Any, now: Any) -> tuple[str, Any, Any]:
+    """The first place at which two descriptions differ, and what stands there.
+
+    >>> first_difference("network", {"inputs": 2, "layers": [{"units": 3}]}, {"inputs": 2, "layers": [{"units": 4}]})
+    ('network.layers[0].units', 3, 4)
+    """
+    if isinstance(before, dict) and isinstance(now, dict):
+        key = next(key for key in [*before, *now] if before.get(key) != now.get(key))
+        return first_difference(f"{where}.{key}", before.get(key), now.get(key))
+    if where.startswith("network") and isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        k = next(k for k in range(len(now)) if before[k] != now[k])
+        return first_difference(f"{where}[{k}]", before[k], now[k])
+    return where, before, now
 
 
 def short(value: Any) -> str:

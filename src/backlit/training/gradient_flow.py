@@ -7,8 +7,8 @@
 >>> X = np.random.default_rng(0).standard_normal((64, 8))
 >>> net, flow = Network(8, [Dense(8, "tanh")] * 3 + [Dense(1)]), GradientFlow(warn=False)
 >>> outcome = fit(net, net.init(seed=0), Data(X, X[:, :1]), Settings(epochs=9, patience=None), callbacks=[flow])
->>> flow.records[0].epoch, flow.records[0].verdict, len(flow.records[0].flow.layers) - 1
-(1, 'healthy', 4)
+>>> flow.records[-1].epoch <= 9, flow.records[0].verdict, len(flow.records[0].flow.layers) - 1
+(True, 'healthy', 4)
 """
 
 import logging
@@ -29,6 +29,9 @@ from backlit.diagnosis.measured import MeasuredFlow, measure_flow
 from backlit.engine import Data
 from backlit.training.run import Run
 from backlit.training.streaming import Stream
+
+LAYER_SECONDS = 5e-4  # of the textbook's pass and of reading it, on an ordinary core, whatever the width
+PASS = 8  # how much longer the textbook's float64 takes for a row than an engine
 
 
 @dataclass(frozen=True)
@@ -54,15 +57,16 @@ class FlowRecord:
 class GradientFlow:
     """A callback of `fit` that measures the flow as `diagnose` does, records it and warns once of each fault.
 
-    every : epochs between two measurements; None measures after the first epoch and from then on whenever all that was
-    spent on it stays within `share` of the run's time.  rows : examples that it looks at, the first of the data.
+    every : epochs between two measurements; None measures whenever all that was spent on it, with what the next one
+    will take, stays within `share` of the run's time, and after the last epoch where there was no time for one before:
+    a run of a fraction of a second may spend more on that one.  rows : examples it looks at, the first of the data.
     warn : log each verdict other than healthy to "backlit", once.
     records : what was measured, oldest first; a training that begins anew begins them anew.  verdict : the last one,
     None before the first.
     A copy or pickle holds the records and none of the data; scikit-learn's `clone` gives one without records.
     """
 
-    def __init__(self, *, every: int | None = None, share: float = 0.03, rows: int = 64, warn: bool = True):
+    def __init__(self, *, every: int | None = None, share: float = 0.02, rows: int = 64, warn: bool = True):
         self.every = None if every is None else positive_integer(every, "every")
         self.share = finite_number(share, "share", low=0.0, high=1.0)
         self.rows, self.warn = positive_integer(rows, "rows"), warn
@@ -75,6 +79,7 @@ class GradientFlow:
         self.records: list[FlowRecord] = []
         self.warned: set[str] = set()
         self.spent = 0.0
+        self.seen, self.elapsed = 0, 0.0  # epochs, and their seconds
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "sample": None, "sample_of": None}
@@ -84,8 +89,10 @@ class GradientFlow:
 
     def __call__(self, run: Run) -> None:
         """Measure, where it is time to."""
-        if self.records and len(run.history) <= self.records[-1].epoch:  # another training's
+        if len(run.history) <= self.seen:  # another training's
             self.forget()
+        self.elapsed += sum(epoch.seconds for epoch in run.history.epochs[self.seen :])
+        self.seen = len(run.history)
         if self.is_due(run):
             started = time.perf_counter()
             record = self.measure(run, started)
@@ -99,12 +106,18 @@ class GradientFlow:
         return self.records[-1].verdict if self.records else None
 
     def is_due(self, run: Run) -> bool:
-        """Whether this epoch is one to measure after: the next measurement is taken to last as the last one did."""
-        if not self.records:
-            return True
+        """Whether this epoch is one to measure after: the next measurement is taken to last as the longest one did."""
         if self.every is not None:
-            return len(run.history) - self.records[-1].epoch >= self.every
-        return self.spent + self.records[-1].seconds <= self.share * run.history.seconds
+            return not self.records or len(run.history) - self.records[-1].epoch >= self.every
+        if not self.records and len(run.history) >= run.settings.epochs:
+            return True
+        coming = max((record.seconds for record in self.records), default=self.guess(run))
+        return self.spent + coming <= self.share * self.elapsed
+
+    def guess(self, run: Run) -> float:
+        """The seconds that a first measurement will take: an overhead a layer, and a pass, by the epoch's own speed."""
+        rows, trained = min(self.rows, len(run.data)), len(run.data)
+        return LAYER_SECONDS * run.net.L + PASS * run.history.epochs[-1].seconds * rows / trained
 
     def measure(self, run: Run, started: float) -> FlowRecord:
         """One pass of the textbook's on the first rows, in float64, so that what float32 loses is still seen."""
