@@ -27,6 +27,7 @@ from backlit.diagnosis.fluctuations_up import go_up
 
 ByLayer = list[Any]
 Z95 = 1.96  # the central 95 % of a normal logarithm
+TRUSTED = 0.5  # the deviation of ln of top to bottom up to which the first order is enough
 DOUBT = 5.0  # n times what a layer's mean under batch norm may be off by, being of endless width; as measured
 
 
@@ -43,6 +44,11 @@ class Bands:
     total_shift: float
     total_band: float
     doubt: ByLayer
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the first order in 1/n, which the bands are of, is enough."""
+        return bool(self.total_band <= TRUSTED)
 
 
 def interval(

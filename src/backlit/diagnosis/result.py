@@ -16,8 +16,6 @@ from backlit.diagnosis.subject import Subject
 from backlit.diagnosis.updates import optimizer_of
 from backlit.errors import ProblemError
 
-TRUSTED = 0.5  # the deviation of the whole's logarithm up to which the first order in 1/n that bands are of is enough
-
 
 @dataclass(frozen=True)
 class Diagnosis:
@@ -65,7 +63,7 @@ class Diagnosis:
                 "band_mean": self.total_interval(self.seeds),
             },
             "bands_hold": 0.95,
-            "bands_trusted": self.predicted.bands.total_band <= TRUSTED,
+            "bands_trusted": self.predicted.bands.trusted,
             "inside": self.inside(),
             "spectrum": self.spectrum.to_dict(),
             "seeds": self.seeds,

@@ -39,7 +39,7 @@ def band_line(diagnosis: Any) -> str:
     said += f"; 95 % of networks of this width: {number(single[0], 3)} to {number(single[1], 3)}"
     if diagnosis.seeds > 1:
         said += f", of means over {diagnosis.seeds}: {number(mean[0], 3)} to {number(mean[1], 3)}"
-    return said
+    return said if diagnosis.predicted.bands.trusted else f"{said} (a guess: beyond first order in 1/n)"
 
 
 def finding_list(diagnosis: Any) -> Any:
