@@ -13,8 +13,8 @@ import numpy as np
 
 from backlit.core import Dense, Network
 from backlit.core.activations import get_activation
-from backlit.diagnosis.fixed_points import Kind, fixed_point
 from backlit.diagnosis.subject import Subject
+from backlit.diagnosis.theory.fixed_points import Kind, fixed_point
 
 PHI = ("identity", "tanh", "relu", "sigmoid")
 BATCHES = (2, 3, 4, 8, 16, 32, 128)

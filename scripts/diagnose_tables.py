@@ -25,10 +25,10 @@ import numpy as np
 
 from backlit.core import Dense, Network
 from backlit.core.activations import ACTIVATIONS
-from backlit.diagnosis.finite_width import DOUBT, Z95
 from backlit.diagnosis.measured import quiet
-from backlit.diagnosis.predicted import predict_flow, scheme_scales
 from backlit.diagnosis.subject import Subject
+from backlit.diagnosis.theory.finite_width import DOUBT, Z95
+from backlit.diagnosis.theory.predicted import predict_flow, scheme_scales
 
 PHI = [name for name in ACTIVATIONS if name not in ("softmax", "exp")]  # e^u has no length to speak of: q overflows
 INITS: tuple[Any, ...] = (

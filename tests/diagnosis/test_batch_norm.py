@@ -14,15 +14,16 @@ from backlit.cli import main
 from backlit.core import Dense, Network
 from backlit.core.activations import ACTIVATIONS, get_activation
 from backlit.core.norms import normalize, pull_back
-from backlit.diagnosis import batch_norm, diagnose
-from backlit.diagnosis.batch_norm import Batch, on_sphere
-from backlit.diagnosis.batch_points import follow, gram_slopes
-from backlit.diagnosis.fixed_points import Kind, fixed_point
+from backlit.diagnosis import diagnose
 from backlit.diagnosis.measured import average
-from backlit.diagnosis.predicted import predict_flow, scheme_scales
-from backlit.diagnosis.sphere import Rule, first, second
 from backlit.diagnosis.subject import Subject
-from backlit.diagnosis.units import unit_of
+from backlit.diagnosis.theory import batch_norm
+from backlit.diagnosis.theory.batch_norm import Batch, on_sphere
+from backlit.diagnosis.theory.batch_points import follow, gram_slopes
+from backlit.diagnosis.theory.fixed_points import Kind, fixed_point
+from backlit.diagnosis.theory.predicted import predict_flow, scheme_scales
+from backlit.diagnosis.theory.sphere import Rule, first, second
+from backlit.diagnosis.theory.units import unit_of
 from backlit.errors import ProblemError
 from backlit.render.diagnosis_html import diagnosis_page
 from backlit.render.diagnosis_text import theory_rows

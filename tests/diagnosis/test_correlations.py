@@ -8,9 +8,9 @@ from numpy.testing import assert_allclose
 
 from backlit.core.activations import get_activation
 from backlit.core.network import Dense, Network
-from backlit.diagnosis.expectations import mean, overlap, second_moment
-from backlit.diagnosis.fixed_points import Kind, fixed_point
 from backlit.diagnosis.subject import Subject
+from backlit.diagnosis.theory.expectations import mean, overlap, second_moment
+from backlit.diagnosis.theory.fixed_points import Kind, fixed_point
 
 
 def kind_of(name, sigma_b2=0.0, **other):

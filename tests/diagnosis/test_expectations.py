@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 from scipy.integrate import quad
 
 from backlit.core.activations import ACTIVATIONS, elu, leaky_relu
-from backlit.diagnosis.expectations import (
+from backlit.diagnosis.theory.expectations import (
     fourth_moment,
     growth,
     mean,

@@ -9,11 +9,11 @@ from numpy.testing import assert_allclose
 from backlit.core import Dense, Network
 from backlit.core.activations import get_activation
 from backlit.diagnosis import diagnose
-from backlit.diagnosis.expectations import overlap, second_moment, slope_moment
-from backlit.diagnosis.finite_width import DOUBT, interval
-from backlit.diagnosis.fluctuations import NOTHING, Setting, spread_of
-from backlit.diagnosis.hermite import power_sum, series
-from backlit.diagnosis.predicted import gaussian_scales, predict_flow, scheme_scales
+from backlit.diagnosis.theory.expectations import overlap, second_moment, slope_moment
+from backlit.diagnosis.theory.finite_width import DOUBT, interval
+from backlit.diagnosis.theory.fluctuations import NOTHING, Setting, spread_of
+from backlit.diagnosis.theory.hermite import power_sum, series
+from backlit.diagnosis.theory.predicted import gaussian_scales, predict_flow, scheme_scales
 
 
 @pytest.mark.parametrize("name", ["tanh", "gelu", "relu", "softplus"])

@@ -8,8 +8,8 @@ from backlit.core import Dense, Network
 from backlit.core.problem import Problem
 from backlit.diagnosis import diagnose
 from backlit.diagnosis.measured import average
-from backlit.diagnosis.predicted import gaussian_scales, predict_flow, scheme_scales
 from backlit.diagnosis.subject import Subject
+from backlit.diagnosis.theory.predicted import gaussian_scales, predict_flow, scheme_scales
 from backlit.errors import ProblemError
 from backlit.io.problems import read_problem
 

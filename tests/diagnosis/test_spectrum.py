@@ -8,9 +8,9 @@ from backlit.core import Dense, Network, forward
 from backlit.core.dropout import DropoutKey
 from backlit.diagnosis import diagnose
 from backlit.diagnosis.linear import Linearized
-from backlit.diagnosis.predicted import predict_flow, scheme_scales
 from backlit.diagnosis.spectrum import ends, jacobian_spectrum, predict_spectrum
 from backlit.diagnosis.subject import normal_inputs
+from backlit.diagnosis.theory.predicted import predict_flow, scheme_scales
 
 MIXED = Network(6, [
     Dense(8, "tanh", norm="layer"), Dense(8, "gelu", skip_from=1, skip_scale=0.5),

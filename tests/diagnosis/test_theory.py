@@ -7,9 +7,9 @@ import pytest
 from numpy.testing import assert_allclose
 
 from backlit.core.activations import ACTIVATIONS, get_activation, leaky_relu
-from backlit.diagnosis.criticality import critical_point
-from backlit.diagnosis.expectations import mean, overlap, second_moment, slope_moment, slope_overlap
-from backlit.diagnosis.fixed_points import Kind, fixed_point
+from backlit.diagnosis.theory.criticality import critical_point
+from backlit.diagnosis.theory.expectations import mean, overlap, second_moment, slope_moment, slope_overlap
+from backlit.diagnosis.theory.fixed_points import Kind, fixed_point
 
 ELEMENTWISE = [phi for name, phi in ACTIVATIONS.items() if name != "softmax"]
 RELU, TANH = get_activation("relu"), get_activation("tanh")

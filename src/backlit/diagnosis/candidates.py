@@ -7,11 +7,11 @@ from typing import Any
 
 from backlit.core.activations import get_activation
 from backlit.core.network import Dense, Network
-from backlit.diagnosis.criticality import Critical, bias_variance, critical_point
-from backlit.diagnosis.expectations import slope_moment
 from backlit.diagnosis.findings import BOUND
-from backlit.diagnosis.fixed_points import FixedPoint, Kind
 from backlit.diagnosis.subject import Subject
+from backlit.diagnosis.theory.criticality import Critical, bias_variance, critical_point
+from backlit.diagnosis.theory.expectations import slope_moment
+from backlit.diagnosis.theory.fixed_points import FixedPoint, Kind
 from backlit.diagnosis.updates import optimizer_of
 
 VARIANTS: tuple[Any, ...] = (

@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from backlit.diagnosis.fixed_points import FixedPoint, Kind
 from backlit.diagnosis.measured import MeasuredFlow
+from backlit.diagnosis.theory.fixed_points import FixedPoint, Kind
 from backlit.diagnosis.updates import FROZEN
 
 BOUND = 1e3

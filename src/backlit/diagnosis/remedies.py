@@ -16,10 +16,10 @@ from backlit.core.initializers import initialize
 from backlit.core.network import Network
 from backlit.core.parameters import Parameters
 from backlit.diagnosis.candidates import candidates, recipes
-from backlit.diagnosis.fixed_points import FixedPoint, Kind
 from backlit.diagnosis.measured import average
-from backlit.diagnosis.predicted import measured_scales, predict_flow, scheme_scales
 from backlit.diagnosis.subject import Subject, flow_of, normal_inputs
+from backlit.diagnosis.theory.fixed_points import FixedPoint, Kind
+from backlit.diagnosis.theory.predicted import measured_scales, predict_flow, scheme_scales
 
 LARGE = 1_000_000  # parameters
 

@@ -6,13 +6,13 @@ from typing import Any
 from backlit.core.problem import Problem
 from backlit.diagnosis.estimator import estimator_arguments
 from backlit.diagnosis.findings import Finding
-from backlit.diagnosis.finite_width import interval
-from backlit.diagnosis.fixed_points import FixedPoint, Kind
 from backlit.diagnosis.measured import MeasuredFlow
-from backlit.diagnosis.predicted import PredictedFlow
 from backlit.diagnosis.remedies import Probe, Remedy, Trial
 from backlit.diagnosis.spectrum import Spectrum
 from backlit.diagnosis.subject import Subject
+from backlit.diagnosis.theory.finite_width import interval
+from backlit.diagnosis.theory.fixed_points import FixedPoint, Kind
+from backlit.diagnosis.theory.predicted import PredictedFlow
 from backlit.diagnosis.updates import optimizer_of
 from backlit.errors import ProblemError
 

@@ -24,10 +24,10 @@ from backlit.core.dropout import DropoutKey
 from backlit.core.network import Network
 from backlit.core.parameters import Parameters
 from backlit.core.passes import Trace, forward
-from backlit.diagnosis.expectations import quiet
 from backlit.diagnosis.linear import Linearized
-from backlit.diagnosis.predicted import PredictedFlow, Scales, excess
 from backlit.diagnosis.subject import Subject
+from backlit.diagnosis.theory.expectations import quiet
+from backlit.diagnosis.theory.predicted import PredictedFlow, Scales, excess
 
 WHOLE = 6e9  # multiply-adds up to which the Jacobian is formed; above, its ends are found by Lanczos
 PROBES, ROUNDS = 32, 40

@@ -12,10 +12,10 @@ from backlit.core.parameters import Parameters
 from backlit.core.passes import backward, forward
 from backlit.core.problem import Problem
 from backlit.core.specs import finite_number
-from backlit.diagnosis.fixed_points import Kind
-from backlit.diagnosis.fluctuations import Setting
 from backlit.diagnosis.measured import MeasuredFlow, measure_flow
-from backlit.diagnosis.predicted import Scales, measured_scales, scheme_scales
+from backlit.diagnosis.theory.fixed_points import Kind
+from backlit.diagnosis.theory.fluctuations import Setting
+from backlit.diagnosis.theory.predicted import Scales, measured_scales, scheme_scales
 from backlit.errors import ProblemError
 
 EXAMPLES = 64

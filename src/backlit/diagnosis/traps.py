@@ -3,11 +3,11 @@
 import math
 from dataclasses import replace
 
-from backlit.diagnosis.batch_norm import Batch
-from backlit.diagnosis.batch_points import follow
-from backlit.diagnosis.expectations import second_moment, slope_moment
 from backlit.diagnosis.findings import Finding
-from backlit.diagnosis.fixed_points import FixedPoint, Kind, fixed_point
+from backlit.diagnosis.theory.batch_norm import Batch
+from backlit.diagnosis.theory.batch_points import follow
+from backlit.diagnosis.theory.expectations import second_moment, slope_moment
+from backlit.diagnosis.theory.fixed_points import FixedPoint, Kind, fixed_point
 
 NEAR = 0.02  # W's variance is measured, so it is a little off
 UNEVEN = 3.0  # how far differences of length grow over the depth before it is worth a word

@@ -12,15 +12,15 @@ from typing import Any
 
 from backlit.core.network import positive_integer
 from backlit.core.problem import Problem
-from backlit.diagnosis.expectations import quiet
 from backlit.diagnosis.findings import findings_of, frozen, verdict_of
-from backlit.diagnosis.fixed_points import fixed_point
 from backlit.diagnosis.measured import average
-from backlit.diagnosis.predicted import predict_flow
 from backlit.diagnosis.remedies import try_remedies
 from backlit.diagnosis.result import Diagnosis
 from backlit.diagnosis.spectrum import spectrum_of
 from backlit.diagnosis.subject import Subject, from_problem, from_sizes, typical
+from backlit.diagnosis.theory.expectations import quiet
+from backlit.diagnosis.theory.fixed_points import fixed_point
+from backlit.diagnosis.theory.predicted import predict_flow
 from backlit.diagnosis.traps import traps_of
 from backlit.diagnosis.updates import update_ratios
 from backlit.errors import ProblemError

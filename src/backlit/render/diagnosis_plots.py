@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from backlit.diagnosis.finite_width import interval
+from backlit.diagnosis.theory.finite_width import interval
 from backlit.render.plots import INK, SERIES, STYLES, svg
 
 MOST_CURVES = 5

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backlit.core.network import Dense
-from backlit.diagnosis import hermite as H
+from backlit.diagnosis.theory import hermite as H
 
 Array = np.ndarray
 NOTHING = np.zeros(H.TERMS)

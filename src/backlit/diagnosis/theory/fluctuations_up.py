@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from backlit.core.network import Dense, Network
-from backlit.diagnosis import hermite as H
-from backlit.diagnosis.fluctuations import NOTHING, Layer, Setting, Signal, free_share, held_terms, spread_of
+from backlit.diagnosis.theory import hermite as H
+from backlit.diagnosis.theory.fluctuations import NOTHING, Layer, Setting, Signal, free_share, held_terms, spread_of
 
 SECOND = 0.5  # n times what layer norm leaves to second order, where an orthogonal W and φ leave nothing to the first
 

@@ -16,7 +16,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from backlit.diagnosis.expectations import legendre
+from backlit.diagnosis.theory.expectations import legendre
 
 Array = np.ndarray
 REACH = 10.0  # deviations, as for Gaussians

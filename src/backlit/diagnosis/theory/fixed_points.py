@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from backlit.core.activations import Activation
-from backlit.diagnosis.batch_norm import Batch
-from backlit.diagnosis.batch_points import Settled, follow, gram_slopes
-from backlit.diagnosis.correlations import Approach, Deep, depth_scale, grown
-from backlit.diagnosis.expectations import growth, mean, second_moment, slope_moment
-from backlit.diagnosis.roots import root
+from backlit.diagnosis.theory.batch_norm import Batch
+from backlit.diagnosis.theory.batch_points import Settled, follow, gram_slopes
+from backlit.diagnosis.theory.correlations import Approach, Deep, depth_scale, grown
+from backlit.diagnosis.theory.expectations import growth, mean, second_moment, slope_moment
+from backlit.diagnosis.theory.roots import root
 
 SMALLEST, LARGEST = 1e-12, 1e12  # a length outside has collapsed to 0, or grows without end
 SLOW = 0.01  # growth a layer, after a thousand, of a length that grows as a power of depth

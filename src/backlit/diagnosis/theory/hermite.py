@@ -18,7 +18,7 @@ from functools import lru_cache
 import numpy as np
 
 from backlit.core.activations import Activation
-from backlit.diagnosis.expectations import edges, mean, panels, quiet
+from backlit.diagnosis.theory.expectations import edges, mean, panels, quiet
 
 Array = np.ndarray
 TERMS = 64

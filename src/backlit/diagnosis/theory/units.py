@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from backlit.core.activations import Activation, get_activation
 from backlit.core.network import Dense
-from backlit.diagnosis import expectations as E
-from backlit.diagnosis.batch_norm import Averages, Batch
+from backlit.diagnosis.theory import expectations as E
+from backlit.diagnosis.theory.batch_norm import Averages, Batch
 
 IDENTITY = get_activation("identity")
 

@@ -10,8 +10,8 @@ import math
 from dataclasses import dataclass
 
 from backlit.core.activations import Activation
-from backlit.diagnosis.expectations import overlap, slope_overlap
-from backlit.diagnosis.roots import root
+from backlit.diagnosis.theory.expectations import overlap, slope_overlap
+from backlit.diagnosis.theory.roots import root
 
 MARGINAL = 1e-9
 

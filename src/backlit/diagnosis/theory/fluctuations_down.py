@@ -3,7 +3,7 @@
 from typing import Any
 
 from backlit.core.network import Network
-from backlit.diagnosis.fluctuations import Layer, Setting, free_share, spread_of
+from backlit.diagnosis.theory.fluctuations import Layer, Setting, free_share, spread_of
 
 
 def go_down(net: Network, scales: Any, layers: list[Any], weight_term: list[Any], setting: Setting) -> None:

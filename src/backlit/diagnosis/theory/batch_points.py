@@ -17,9 +17,9 @@ from functools import lru_cache
 import numpy as np
 
 from backlit.core.activations import Activation
-from backlit.diagnosis.batch_norm import Averages, Batch
-from backlit.diagnosis.expectations import quiet
-from backlit.diagnosis.sphere import first, second
+from backlit.diagnosis.theory.batch_norm import Averages, Batch
+from backlit.diagnosis.theory.expectations import quiet
+from backlit.diagnosis.theory.sphere import first, second
 
 SETTLED = 1e-13
 SMALLEST, LARGEST = 1e-12, 1e12

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from backlit.core.activations import Activation
-from backlit.diagnosis.expectations import second_moment, slope_moment
-from backlit.diagnosis.roots import root
+from backlit.diagnosis.theory.expectations import second_moment, slope_moment
+from backlit.diagnosis.theory.roots import root
 
 LENGTHS = np.geomspace(1e-6, 1e4, 101)
 

@@ -21,9 +21,9 @@ import numpy as np
 
 from backlit.core.network import Network
 from backlit.core.parameters import Parameters
-from backlit.diagnosis.finite_width import Bands, finite_width
-from backlit.diagnosis.fluctuations import Setting
-from backlit.diagnosis.units import unit_of
+from backlit.diagnosis.theory.finite_width import Bands, finite_width
+from backlit.diagnosis.theory.fluctuations import Setting
+from backlit.diagnosis.theory.units import unit_of
 
 ByLayer = list[Any]
 

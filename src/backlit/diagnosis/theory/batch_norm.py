@@ -22,8 +22,8 @@ from functools import lru_cache
 import numpy as np
 
 from backlit.core.activations import Activation
-from backlit.diagnosis.expectations import legendre, quiet
-from backlit.diagnosis.sphere import FINE, Rule, first, second
+from backlit.diagnosis.theory.expectations import legendre, quiet
+from backlit.diagnosis.theory.sphere import FINE, Rule, first, second
 
 Array = np.ndarray
 EDGES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999, 1.0)  # of the panels of r

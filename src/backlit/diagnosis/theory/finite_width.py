@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from backlit.core.network import Network
-from backlit.diagnosis.fluctuations import Layer, Setting
-from backlit.diagnosis.fluctuations_down import go_down, short
-from backlit.diagnosis.fluctuations_up import go_up
+from backlit.diagnosis.theory.fluctuations import Layer, Setting
+from backlit.diagnosis.theory.fluctuations_down import go_down, short
+from backlit.diagnosis.theory.fluctuations_up import go_up
 
 ByLayer = list[Any]
 Z95 = 1.96  # the central 95 % of a normal logarithm
