@@ -7,7 +7,7 @@ from backlit.render.diagnosis_text import left_of, number, theory_rows
 from backlit.render.pages import page
 
 HEADLINES = {
-    "healthy": "Healthy: top and bottom learn alike.",
+    "healthy": "Healthy: E‖δ‖² at bottom and top differ by less than a factor of 1000.",
     "vanishing": "Vanishing: the gradient fades on its way down.",
     "exploding": "Exploding: the gradient grows on its way down.",
 }
