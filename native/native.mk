@@ -1,9 +1,10 @@
 # Targets of the native engine; the Makefile includes this file.  PYTHON may be set; it must have the build requirements.
 PYTHON ?= python3
 BENCH := build/bench
-SANITIZED_TESTS := tests/engine/test_native.py tests/engine/test_training.py tests/engine/test_safety.py tests/engine/test_fusing.py tests/engine/test_checkpointing.py -k "not memory and not ctrl_c"
+ENGINE_TESTS := $(addprefix tests/engine/test_,functions.py native.py training.py safety.py fusing.py checkpointing.py)
+AARCH64_ROOT ?= build/aarch64-root
 
-.PHONY: bench sanitize sanitize-address sanitize-thread
+.PHONY: bench sanitize sanitize-address sanitize-thread sanitize-undefined test-aarch64
 
 bench: $(BENCH)/ready
 	$(BENCH)/bin/python -m benchmarks.run
@@ -16,14 +17,28 @@ $(BENCH)/ready: pyproject.toml $(wildcard native/src/*) $(wildcard src/backlit/e
 	touch $@
 
 # The engine built with a sanitizer, under the tests that run it; leaks are Python's own, so they are not looked for.
-sanitize: sanitize-address sanitize-thread
+sanitize: sanitize-address sanitize-thread sanitize-undefined
 
 sanitize-address: SANITIZER_OPTIONS = ASAN_OPTIONS=detect_leaks=0
 sanitize-thread: SANITIZER_OPTIONS = TSAN_OPTIONS="exitcode=66 halt_on_error=0"
-sanitize-address sanitize-thread: sanitize-%:
+sanitize-undefined: SANITIZER_OPTIONS = UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+sanitize-address: SANITIZER_LIBRARY = libasan.so
+sanitize-thread: SANITIZER_LIBRARY = libtsan.so
+sanitize-undefined: SANITIZER_LIBRARY = libubsan.so
+sanitize-address sanitize-thread sanitize-undefined: sanitize-%:
 	cmake -S native -B build/$* -G Ninja -DBACKLIT_SANITIZE=$* -DPython_EXECUTABLE=$$($(PYTHON) -c "import sys; print(sys.executable)") \
 	  -Dnanobind_DIR=$$($(PYTHON) -m nanobind --cmake_dir)
 	cmake --build build/$*
 	$(SANITIZER_OPTIONS) BACKLIT_NATIVE=$$(ls build/$*/_native*.so) OPENBLAS_NUM_THREADS=1 \
-	  LD_PRELOAD="$$($(CXX) -print-file-name=lib$(if $(filter address,$*),asan,tsan).so) $$($(CXX) -print-file-name=libstdc++.so.6)" \
-	  $(PYTHON) -m pytest -q -p no:cacheprovider $(SANITIZED_TESTS)
+	  LD_PRELOAD="$$($(CXX) -print-file-name=$(SANITIZER_LIBRARY)) $$($(CXX) -print-file-name=libstdc++.so.6)" \
+	  $(PYTHON) -m pytest -q -p no:cacheprovider --capture=sys $(ENGINE_TESTS) -k "not memory and not ctrl_c"
+
+# The engine for 64-bit ARM under its tests, on any Linux with qemu-aarch64 and aarch64-linux-gnu-g++.  AARCH64_ROOT holds
+# what an ARM system has: usr/ with python3.x, its headers and libraries (Debian's arm64 packages, unpacked by dpkg -x), and
+# site/ with NumPy, SciPy, pytest and Hypothesis (pip install --target … --platform manylinux_2_28_aarch64 --only-binary=:all:).
+test-aarch64:
+	cmake -S native -B build/aarch64 -G Ninja -DCMAKE_TOOLCHAIN_FILE=tools/aarch64.cmake -DAARCH64_ROOT=$(abspath $(AARCH64_ROOT)) \
+	  -DPython_EXECUTABLE=$$($(PYTHON) -c "import sys; print(sys.executable)") -Dnanobind_DIR=$$($(PYTHON) -m nanobind --cmake_dir)
+	cmake --build build/aarch64
+	BACKLIT_NATIVE=$$(ls build/aarch64/_native*.so) OPENBLAS_NUM_THREADS=1 PYTHONPATH=$(AARCH64_ROOT)/site:src \
+	  qemu-aarch64 -L $(AARCH64_ROOT) $(firstword $(wildcard $(AARCH64_ROOT)/usr/bin/python3*)) -m pytest -q -p no:cacheprovider $(ENGINE_TESTS)
