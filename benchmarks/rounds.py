@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.sizes import SIZES
+
 
 class Worker:
     """One peer's process."""
@@ -54,17 +56,18 @@ def sgemm_rate(n: int = 1024) -> float:
     return 2 * n**3 / min(times)
 
 
-def race(names: list[str], size: Any, rounds: int, threads: int) -> dict[str, Any]:
-    """Every peer once a round: seconds (rounds,), loss of the first epoch, prediction seconds, memory above imports."""
+def race(names: list[str], size: str, rounds: int, threads: int) -> dict[str, Any]:
+    """Every peer once a round: seconds an epoch (rounds,), first loss, prediction seconds, memory above imports."""
     workers = [Worker(name, size, threads) for name in names]
     results: dict[str, Any] = {name: {"seconds": []} for name in names}
     rates = []
     for worker in workers:  # the first epoch compiles; its loss is compared
-        results[worker.name]["loss"] = worker.ask(do="epoch", seed=0)["loss"]
+        results[worker.name]["loss"] = worker.ask(do="epochs", seed=0, epochs=0)["loss"]
     for number in range(1, rounds + 1):
         rates.append(sgemm_rate())
         for worker in workers[number % len(workers) :] + workers[: number % len(workers)]:
-            results[worker.name]["seconds"].append(worker.ask(do="epoch", seed=number)["seconds"])
+            told = worker.ask(do="epochs", seed=number, epochs=SIZES[size].epochs)
+            results[worker.name]["seconds"].append(told["seconds"])
     for worker in workers:
         worker.ask(do="predict")
         told = worker.ask(do="predict")

@@ -7,12 +7,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Size:
-    """A network, a batch, and how many steps an epoch of the benchmark has."""
+    """A network, a batch, how many steps an epoch of the benchmark has, and how many epochs are timed in a round."""
 
     name: str
     n: tuple[int, ...]
     batch: int
     steps: int
+    epochs: int = 1
 
     @property
     def rows(self) -> int:
@@ -29,10 +30,10 @@ class Size:
 SIZES = {
     size.name: size
     for size in (
-        Size("T", (2, 16, 16, 2), 32, 400),
-        Size("B", (64, 256, 256, 10), 256, 60),
-        Size("M", (784, 256, 128, 10), 128, 60),
-        Size("D", (64, *[64] * 49, 10), 128, 20),
+        Size("T", (2, 16, 16, 2), 32, 400, 20),
+        Size("B", (64, 256, 256, 10), 256, 60, 2),
+        Size("M", (784, 256, 128, 10), 128, 60, 2),
+        Size("D", (64, *[64] * 49, 10), 128, 20, 4),
         Size("W", (2048, *[2048] * 6), 1024, 1),
     )
 }

@@ -136,7 +136,9 @@ def cosine_above(
     size = 1.0
     if layer.norm == "batch":  # about the mean
         cut[0] = 0.0
-        size = max(1 - float(h2[0]), 1e-300)
+        size = max(1 - float(h2[0]), float(h2[1:].sum()))  # the sum is exact where φ hardly varies
+        if size == 0.0:  # nor does it at all, as in a batch of one
+            return 0.0, 1.0
         h2 = cut**2 / size
     C = H.averaged(lambda r: H.power_sum(h2, r) + r**H.TERMS * max(1 - float(h2.sum()), 0.0), c, wander)
     slope = H.power_sum(h2[1:] * np.arange(1, H.TERMS), c)
