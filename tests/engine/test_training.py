@@ -37,6 +37,15 @@ def ten_steps(engine, problem, dtype, rates):
     return state, results
 
 
+def moved_by_rounding(problem, recipe, dtype, rates, expected):
+    """How far one unit in the last place of X takes the textbook's own theta: far, where a norm divides by next to 0."""
+    shaken = replace(problem, X=np.nextafter(problem.X.astype(dtype), np.inf, dtype=dtype))
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        other, _ = ten_steps(ReferenceEngine(recipe), shaken, dtype, rates)
+    return np.abs(other.params.theta - expected.params.theta).max()
+
+
 @st.composite
 def recipes(draw, net):
     """A way to train: any optimizer, batch size and clipping."""
@@ -71,8 +80,10 @@ def compare(problem, recipe, threads, dtype, rtol):
         patch.setattr("backlit.engine.native.useful_threads", lambda net, m, allowed: allowed)
         got, results = ten_steps(NativeEngine(replace(recipe, n_threads=threads)), problem, dtype, rates)
     assert got.step == expected.step
-    scale = np.abs(expected.params.theta).max()
-    np.testing.assert_allclose(got.params.theta, expected.params.theta, rtol=0, atol=rtol * scale)
+    allowed = rtol * np.abs(expected.params.theta).max()
+    if np.abs(got.params.theta - expected.params.theta).max() > allowed:
+        allowed += 10 * moved_by_rounding(problem, recipe, dtype, rates, expected)
+    np.testing.assert_allclose(got.params.theta, expected.params.theta, rtol=0, atol=allowed)
     for mine, textbook in zip(results, told, strict=True):
         assert mine.loss == pytest.approx(textbook.loss, rel=100 * rtol, abs=100 * rtol)
         top = max(1, np.abs(textbook.gradient_norms).max())
