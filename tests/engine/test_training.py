@@ -38,7 +38,7 @@ def ten_steps(engine, problem, dtype, rates):
 
 
 def moved_by_rounding(problem, recipe, dtype, rates, expected):
-    """How far one unit in the last place of X takes the textbook's own theta: far, where a norm divides by next to 0."""
+    """How far one unit in the last place of X takes the textbook's theta: far, where a norm divides by next to 0."""
     shaken = replace(problem, X=np.nextafter(problem.X.astype(dtype), np.inf, dtype=dtype))
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
