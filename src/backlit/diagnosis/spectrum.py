@@ -118,7 +118,9 @@ def whole(J: Linearized) -> Spectrum:
     values = np.linalg.svd(matrix, compute_uv=False)
     n, share = matrix.shape[1], values / (values[0] or 1.0)  # the fourth powers of small numbers would vanish
     mean, fourth = float((share**2).sum() / n), float((share**4).sum() / n)
-    return Spectrum(values, True, mean * float(values[0]) ** 2, fourth / mean**2 - 1 if mean else math.nan)
+    return Spectrum(
+        values, True, mean * float(values[0]) * float(values[0]), fourth / mean**2 - 1 if mean else math.nan
+    )
 
 
 def ends(J: Linearized) -> Spectrum:

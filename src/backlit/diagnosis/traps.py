@@ -56,11 +56,10 @@ def selu_init(kind: Kind, theory: FixedPoint, depth: int) -> Finding | None:
 
 def deep_batch_norm(kind: Kind, theory: FixedPoint, depth: int) -> Finding | None:
     """Batch norm makes gradients grow going down, over many examples by E φ'²/Var φ, over few by more."""
-    if kind.norm != "batch" or kind.skip is not None or theory.chi_1**depth < 1e3:
+    if kind.norm != "batch" or kind.skip is not None or not reaches(theory.chi_1, depth, 1e3):
         return None
-    text = (
-        f"batch norm makes gradients grow by {theory.chi_1:.4g} a layer: {theory.chi_1**depth:.2g} over {depth} layers"
-    )
+    total = theory.chi_1**depth if depth * math.log10(theory.chi_1) < 300 else math.inf
+    text = f"batch norm makes gradients grow by {theory.chi_1:.4g} a layer: {total:.2g} over {depth} layers"
     return Finding("trap_batch_norm_depth", text, theory.chi_1)
 
 
@@ -80,10 +79,15 @@ def small_batch(kind: Kind, theory: FixedPoint, depth: int) -> Finding | None:
     if m == 3:
         text = f"batch norm over 3 examples: only ε bounds E 1/σ², so that χ₁ = {theory.chi_1:.4g} comes from few units"
         return Finding("trap_small_batch", f"{text} and differs from draw to draw", theory.chi_1)
-    if not many or (theory.chi_1 / many) ** depth < 2:
+    if not many or not reaches(theory.chi_1 / many, depth, 2):
         return None
     text = f"with {m} examples a batch, gradients grow by {theory.chi_1:.4g} a layer; with many by {many:.4g}"
     return Finding("trap_small_batch", text, theory.chi_1)
+
+
+def reaches(factor: float, depth: int, bound: float) -> bool:
+    """Whether factor^depth ≥ bound, which may leave the range of floats."""
+    return factor > 0 and depth * math.log(factor) >= math.log(bound)
 
 
 def rare(kind: Kind) -> float:
@@ -95,7 +99,7 @@ def rare(kind: Kind) -> float:
 def uneven_batch(kind: Kind, theory: FixedPoint, depth: int) -> Finding | None:
     """Differences between the examples' lengths that grow: after ln √n / ln factor layers few examples have it all."""
     factor = theory.batch_factor
-    if factor is None or kind.skip is not None or factor**depth < UNEVEN:
+    if factor is None or kind.skip is not None or not reaches(factor, depth, UNEVEN):
         return None
     text = (
         f"under batch norm of {theory.batch}, {kind.phi.name} makes differences of length grow by {factor:.4g} a layer:"

@@ -8,6 +8,7 @@ smooth and a few nodes reach rounding.  Gauss-Hermite alone would lose half of i
 1.5
 """
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -17,6 +18,7 @@ from backlit.core.activations import Activation
 
 Array = np.ndarray
 REACH = 10.0  # standard deviations; what lies beyond weighs 1e-23
+FARTHEST = 1e3  # where exp's moments have long left the range of floats
 BENDS = np.concatenate([-(2.0 ** np.arange(-2, 7)), [0.0], 2.0 ** np.arange(-2, 7)])  # in u
 EXPONENTIAL = ("exp",)
 quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore")
@@ -48,7 +50,7 @@ def panels(edges: Array, nodes: int) -> tuple[Array, Array]:
 
 def reach(phi: Activation, q: float) -> float:
     """How far from 0 the integrand of φ⁴ still counts: e^{4√q z} moves its peak to 4√q."""
-    return REACH + (4 * np.sqrt(q) if phi.name in EXPONENTIAL else 0.0)
+    return min(REACH + (4 * np.sqrt(q) if phi.name in EXPONENTIAL else 0.0), FARTHEST)
 
 
 def edges(phi: Activation, q: float) -> Array:
@@ -128,6 +130,8 @@ def pair_moment(phi: Activation, q: float, o: float, *, slope: bool) -> float:
     if c == 0:
         return expect(phi, q, f) ** 2
     s, far = np.sqrt((1 - c) * (1 + c)), reach(phi, q)
+    if far == FARTHEST:
+        return math.inf
     z1, w1 = panels(outer_edges(phi, q, c, s), 16)
     bends = np.concatenate([BENDS, phi.kinks]) / np.sqrt(q)
     moved = np.clip((bends[None, :] - c * z1[:, None]) / s, -far, far)

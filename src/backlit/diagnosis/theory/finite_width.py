@@ -64,6 +64,7 @@ def interval(
     """
     if limit is None or shift is None or band is None or not 0 < limit < math.inf or not math.isfinite(shift + band):
         return None
+    band = min(band, 1e3)
     variance = math.log1p(math.expm1(min(band**2, 700.0)) / draws) if draws > 1 else band**2
     center = math.log(limit) + shift + (band**2 - variance) / 2
     half = Z95 * math.sqrt(variance) + doubt
@@ -71,10 +72,17 @@ def interval(
 
 
 def finite_width(net: Network, scales: Any, way: Any, weight_term: list[Any], setting: Setting) -> Bands:
-    """The bands of a network whose limit is known.  way : `predicted.Forward`;  weight_term : of the limit."""
-    layers, q_shift, q_band = go_up(net, scales, way, setting)
-    go_down(net, scales, layers, weight_term, setting)
-    return sums(net, layers, q_shift, q_band)
+    """The bands of a network whose limit is known.  way : `predicted.Forward`;  weight_term : of the limit.
+
+    NaN throughout where lengths leave the range of floats.
+    """
+    try:
+        layers, q_shift, q_band = go_up(net, scales, way, setting)
+        go_down(net, scales, layers, weight_term, setting)
+        return sums(net, layers, q_shift, q_band)
+    except ArithmeticError:
+        none: ByLayer = [None, *[math.nan] * net.L]
+        return Bands(none, none, none, none, none, none, math.nan, math.nan, none)
 
 
 def sums(net: Network, layers: ByLayer, q_shift: ByLayer, q_band: ByLayer) -> Bands:

@@ -248,7 +248,7 @@ def residual(kind: Kind, depth: int = 1000) -> FixedPoint:
         if not SMALLEST < kind.sigma_w2 * square + kind.sigma_b2 < LARGEST:
             break
         at = block(kind, square, level)
-        rate, square, level = at.above / square, at.above, at.level_above
+        rate, square, level = at.above / square if square else 1.0, at.above, at.level_above
         if math.isclose(rate, 1.0, rel_tol=1e-13):
             break
     if at is None:
