@@ -1,4 +1,4 @@
-"""Networks far from any that trains are diagnosed too: lengths beyond the range of floats, batches of one, no spread."""
+"""Networks far from any that trains are diagnosed too: lengths beyond floats, batches of one, units without spread."""
 
 import pytest
 
