@@ -14,7 +14,9 @@ Sources: Poole et al. 2016; Schoenholz et al. 2017; Yang & Schoenholz 2017; Yang
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -41,9 +43,7 @@ class Scales:
 @dataclass(frozen=True)
 class PredictedFlow:
     """By layer (index 0 None): q, the variance of z; u, that of u; grad_ratio = E‖δ_l‖²/E‖δ_{l+1}‖² (None at L) and
-    its two factors, of endless width; units : a unit's averages; top_to_bottom = E‖δ_1‖²/E‖δ_L‖².  bands : how far
-    networks of this width stray, as `finite_width` says.
-    """
+    its two factors, of endless width; units : a unit's averages; top_to_bottom = E‖δ_1‖²/E‖δ_L‖²."""
 
     q: ByLayer
     u: ByLayer
@@ -52,7 +52,12 @@ class PredictedFlow:
     derivative_term: ByLayer
     units: ByLayer
     top_to_bottom: float
-    bands: Bands
+    find_bands: Callable[[], Bands] = field(repr=False, compare=False)
+
+    @cached_property
+    def bands(self) -> Bands:
+        """How far networks of this width stray, as `finite_width` says; found when asked for, as it takes a while."""
+        return self.find_bands()
 
 
 @dataclass
@@ -154,7 +159,7 @@ def predict_flow(
             grad_a[layer.skip_from] += layer.skip_scale**2 * grad_a[l]
             grad_pair[layer.skip_from] += layer.skip_scale**2 * grad_pair[l]
     ratio = [None, *(divide(delta[l], delta[l + 1]) for l in range(1, net.L)), None]
-    bands = finite_width(net, scales, way, weight, setting or Setting(batch or 1, X))
+    bands = partial(finite_width, net, scales, way, weight, setting or Setting(batch or 1, X))
     return PredictedFlow(way.q, way.u, ratio, weight, slope, way.units, divide(delta[1], delta[net.L]), bands)
 
 
