@@ -28,7 +28,12 @@ def update_ratios(subject: Subject) -> list[Any]:
     g = backward(net, params, trace, y).theta
     if subject.problem is not None:
         g = clip_by_value(clip_by_norm(g, subject.problem.clip_norm), subject.problem.clip_value)
-    step, _ = optimizer.update(g, optimizer.init(params.theta), 1, lr=optimizer.learning_rate, theta=params.theta)
-    moved = Parameters(net, step)
-    lengths = [(np.linalg.norm(moved.W[l]), np.linalg.norm(params.W[l])) for l in range(1, net.L + 1)]
-    return [None, *(float(a / b) if b else float("nan") for a, b in lengths)]
+    pairs = zip(params.W[1:], Parameters(net, g).W[1:], strict=True)
+    return [None, *(step_ratio(optimizer, W.ravel(), slope.ravel()) for W, slope in pairs)]
+
+
+def step_ratio(optimizer: Optimizer, W: np.ndarray, g: np.ndarray) -> float:
+    """‖ΔW‖/‖W‖ of the first step of W (n,) along g (n,)."""
+    step, _ = optimizer.update(g, optimizer.init(W), 1, lr=optimizer.learning_rate, theta=W)
+    length = np.linalg.norm(W)
+    return float(np.linalg.norm(step) / length) if length else float("nan")
