@@ -173,7 +173,10 @@ def test_a_step_has_slope_zero():
 
 def test_an_elementwise_function_may_use_other_steps():
     """A maximum over a stacked axis is elementwise though its primitives are not."""
-    phi = lambda u: np.max(np.stack([0.1 * u, u]), axis=0)  # noqa: E731
+
+    def phi(u):
+        return np.max(np.stack([0.1 * u, u]), axis=0)
+
     assert_array_equal(derivative(phi)(np.array([[-2.0, 3.0]])), [[0.1, 1.0]])
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 from sklearn.datasets import load_digits
+from tests.training.runs import killed_at
 
 from backlit.errors import ProblemError
 from backlit.estimators import MLPClassifier, MLPRegressor
-from backlit.training import epoch, trainer
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 X, Y = load_digits(return_X_y=True)
@@ -140,28 +140,6 @@ def test_classes_of_every_kind_are_found(y):
     streamed, whole = MLPClassifier(**told).fit_chunks(in_order(y)), MLPClassifier(**told).fit(X, y)
     assert str(streamed.classes_) == str(whole.classes_)
     np.testing.assert_array_equal(streamed.predict(X), whole.predict(X))
-
-
-class Killed(BaseException):
-    """Stands for the end of the process."""
-
-
-def killed_at(monkeypatch, at, fit):
-    """Run fit until its `at`-th checkpoint is written."""
-    save, written = epoch.save_checkpoint, 0
-
-    def dies(*arguments):
-        nonlocal written
-        save(*arguments)
-        written += 1
-        if written == at:
-            raise Killed("killed")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(epoch, "save_checkpoint", dies)
-        patch.setattr(trainer, "save_checkpoint", dies)
-        with pytest.raises(Killed, match="killed"):
-            fit()
 
 
 STOPPING = {

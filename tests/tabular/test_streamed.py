@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 from tests.tabular.test_train_predict import mixed
+from tests.training.runs import killed_at
 
 from backlit import load_model, predict, train
 from backlit.cli import main
@@ -55,22 +56,8 @@ def test_one_file_and_a_folder_are_the_same_table(tmp_path, table, folder):
 
 
 def test_a_resumed_run_ends_with_the_same_bits(monkeypatch, tmp_path, folder):
-    from backlit.training import epoch
-
-    save, count = epoch.save_checkpoint, 0
-
-    def dies(*arguments):
-        nonlocal count
-        save(*arguments)
-        count += 1
-        if count == 7:
-            raise KeyboardInterrupt("in the middle")
-
     told = {"drop": ["grade"], "hidden": (8,), "epochs": 2, "buffer_mb": 0.1, "checkpoint_every": 50}
-    with monkeypatch.context() as patch:
-        patch.setattr(epoch, "save_checkpoint", dies)
-        with pytest.raises(KeyboardInterrupt, match="in the middle"):
-            train(folder, "price", checkpoint=tmp_path / "run", **told)
+    killed_at(monkeypatch, 7, lambda: train(folder, "price", checkpoint=tmp_path / "run", **told))
     resumed = train(folder, "price", checkpoint=tmp_path / "run", **told)
     whole = train(folder, "price", checkpoint=tmp_path / "whole", **told)
     np.testing.assert_array_equal(resumed.model.params.theta, whole.model.params.theta)

@@ -4,10 +4,11 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import pytest
 
 from backlit.core import Dense, Network
 from backlit.engine import Data
-from backlit.training import Outcome, Settings, fit
+from backlit.training import Outcome, Settings, epoch, fit, trainer
 
 Array = np.ndarray
 
@@ -51,3 +52,25 @@ def learned(outcome_or_run: Any) -> Array:
     """Parameters and running moments as one vector of their own."""
     state = outcome_or_run.state
     return np.concatenate([state.params.theta, state.statistics.mean[1], state.statistics.variance[1]])
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+def killed_at(monkeypatch, at, fit):
+    """Run fit until its `at`-th checkpoint is written."""
+    save, written = epoch.save_checkpoint, 0
+
+    def dies(*arguments):
+        nonlocal written
+        save(*arguments)
+        written += 1
+        if written == at:
+            raise Killed("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(epoch, "save_checkpoint", dies)
+        patch.setattr(trainer, "save_checkpoint", dies)
+        with pytest.raises(Killed, match="killed"):
+            fit()

@@ -10,6 +10,7 @@ it is what `batch_norm` says.  z has variance q, and covariance o between two ex
 """
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from backlit.core.activations import Activation, get_activation
@@ -21,7 +22,7 @@ IDENTITY = get_activation("identity")
 
 
 @dataclass(frozen=True)
-class Unit:
+class Unit(ABC):
     """u : u's variance.  level, square, pair : E h, E h², E h h' of two examples.  slope2, slope4 : E of the powers of
     ∂h/∂z with the norm's statistics held.  h is φ(u) after dropout.
     """
@@ -33,9 +34,9 @@ class Unit:
     slope2: float
     slope4: float
 
+    @abstractmethod
     def down(self, d: float, o: float) -> tuple[float, float]:
         """E δ² and E δδ' of two examples, from those of ∂ℓ/∂a."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
