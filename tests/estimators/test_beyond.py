@@ -207,6 +207,26 @@ def test_partial_fit_watches_what_it_is_given(diabetes):
     assert_allclose(model.score(X[300:], y[300:]), model.best_validation_score_, rtol=1e-12)
 
 
+@pytest.mark.filterwarnings("error")
+def test_partial_fit_measures_once_two_examples_are_held_out(diabetes):
+    """R² of a single example is not defined: it is neither measured nor warned of, call after call."""
+    X, y = diabetes
+    seen = set()
+    for seed in range(5):
+        options = {**QUICK, "batch_size": "auto", "random_state": seed}
+        model = MLPRegressor(**options, early_stopping=True, validation_fraction=0.25)
+        scores = held_out = 0
+        for i in range(30):
+            model.partial_fit(X[i : i + 1], y[i : i + 1])
+            before, held_out = held_out, 0 if model._stopping.sample is None else len(model._stopping.sample)
+            if held_out == before:  # the example was learned from
+                scores += held_out >= 2
+                seen.add(held_out)
+            assert len(model.validation_scores_) == scores
+        assert np.isfinite(model.validation_scores_).all()
+    assert {0, 1, 2} < seen
+
+
 # --- sparse inputs ----------------------------------------------------------------------------------------------------
 
 FORMATS = [

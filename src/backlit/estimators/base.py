@@ -150,7 +150,7 @@ class BaseMLP(FittedAttributes, Reading, Inspection, Persistence, ChunkedFit, Ba
             return self
         if held_out is None:
             data = self._stopping.split(data)
-            held_out = self._stopping.sample
+            held_out = self._stopping.enough()
         if not len(data):  # all of a small call was held out
             record(self, 0, 0)
             return self

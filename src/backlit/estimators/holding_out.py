@@ -14,20 +14,21 @@ import numpy as np
 from backlit.engine import Data
 
 Array = np.ndarray
-FEW = "The validation set is too small: n_samples = {} and validation_fraction = {:g} make {} of at least 2. {}"
+LEAST = 2  # examples to score by: R² of a single one is not defined
+FEW = "The validation set is too small: n_samples = {} and validation_fraction = {:g} make {} of at least {}. {}"
 
 
 def hold_out(data: Data, strata: Array | None, fraction: float, seed: int) -> tuple[Array, Array]:
     """Rows to learn from and rows to score by, (rows, rows), each class in both by its share where that can be.
 
     strata : (n,) a number for each class, or None.  Examples of weight 0 can be neither learned from nor scored by.
-    Raises ValueError where fewer than two rows would be held out.
+    Raises ValueError where fewer than LEAST rows would be held out.
     """
     rows = np.arange(len(data)) if data.sample_weight is None else np.flatnonzero(data.sample_weight)
     wanted = ceil(fraction * len(rows))
-    if wanted < 2 or len(rows) < 3:
+    if wanted < LEAST or len(rows) <= LEAST:
         remedy = "Increase validation_fraction, or set early_stopping=False"
-        raise ValueError(FEW.format(len(rows), fraction, wanted, remedy))
+        raise ValueError(FEW.format(len(rows), fraction, wanted, LEAST, remedy))
     keys, group = np.unique(draw(data, seed)[rows], return_inverse=True)  # equal examples are one group
     order = np.arange(len(keys))
     if strata is not None:

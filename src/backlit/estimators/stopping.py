@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from backlit.engine import Data, State
-from backlit.estimators.holding_out import draw
+from backlit.estimators.holding_out import LEAST, draw
 from backlit.training import Epoch, Settings
 from backlit.training.patience import Watch
 
@@ -44,6 +44,10 @@ class HeldOut:
         """The number of each example, and whether it is held out, (n,) each."""
         keys = draw(data, self.seed)
         return keys, keys < self.fraction
+
+    def enough(self) -> Data | None:
+        """The sample once it can be measured on; R² of a single example is not defined."""
+        return self.sample if self.sample is not None and len(self.sample) >= LEAST else None
 
     def keep(self, data: Data, keys: Array) -> None:
         """Add examples to the sample, each once, and drop those with the largest numbers beyond its size."""

@@ -112,8 +112,8 @@ class ChunkedFit:
             fraction = min(self.validation_fraction, SAMPLE / sum(rows))
             out = HeldOut(self._draw_seed(), fraction)
             rows = [len(out.split(read(*chunk))) for chunk in each(chunks)]
-            held_out = out.sample
-            if held_out is None or len(held_out) < 2 or not sum(rows):
+            held_out = out.enough()
+            if held_out is None or not sum(rows):
                 raise ProblemError(
                     f"early_stopping with validation_fraction={self.validation_fraction:g} holds "
                     f"{sum(found.rows) - sum(rows)} of {sum(found.rows)} rows out, and needs some on both sides: "
