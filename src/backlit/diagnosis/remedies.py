@@ -6,9 +6,12 @@ What is best is what trains best: `backlit.training.probe` ranks by the loss aft
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -21,6 +24,7 @@ from backlit.diagnosis.subject import Subject, flow_of, normal_inputs
 from backlit.diagnosis.theory.fixed_points import FixedPoint, Kind
 from backlit.diagnosis.theory.predicted import measured_scales, predict_flow, scheme_scales
 
+T = TypeVar("T")
 LARGE = 1_000_000  # parameters
 
 
@@ -90,11 +94,25 @@ class Remedy:
 
 def try_remedies(subject: Subject, kind: Kind, theory: FixedPoint) -> list[Remedy]:
     """Every remedy that applies, best first; of a LARGE network one draw is measured, which strays little."""
-    seeds = 1 if subject.net.n_parameters > LARGE else 2
-    tried = [attempt(subject, *candidate, seeds) for candidate in candidates(subject.net, kind, theory)]
-    own = attempt(subject, "", subject.net, None, seeds)
+    large = subject.net.n_parameters > LARGE
+    seeds = 1 if large else 2
+    own = attempt(subject, "", subject.net, None, seeds)  # first: its draw is there for those that keep W and b
+    each = [partial(attempt, subject, *candidate, seeds) for candidate in candidates(subject.net, kind, theory)]
+    tried = in_pairs(each) if large else [one() for one in each]
     steady = [replace(own, remedy=name, recipe=recipe) for name, recipe in recipes(subject)]
     return sorted([*tried, *steady], key=lambda remedy: remedy.distance)
+
+
+def in_pairs(each: Sequence[Callable[[], T]]) -> list[T]:
+    """Call all, two at a time, for each holds a network; the results in order.
+
+    Drawing and products of large matrices hold no lock of Python's, so two take little longer than one.
+
+    >>> in_pairs([lambda: "up", lambda: "down", lambda: "update"])
+    ['up', 'down', 'update']
+    """
+    with ThreadPoolExecutor(2, thread_name_prefix="backlit-remedy") as pool:
+        return list(pool.map(Context.run, [copy_context() for _ in each], each))
 
 
 def attempt(subject: Subject, name: str, net: Network, scheme: Any, seeds: int) -> Remedy:
