@@ -161,6 +161,20 @@ def test_scores_of_chunks_are_those_of_all_rows(task, K):
     assert scores.metrics() == pytest.approx(score(task, y, outputs), rel=1e-9)
 
 
+@pytest.mark.parametrize(("task", "K"), [("classification", 3), ("regression", 0)])
+def test_scores_need_no_row_in_the_sample(task, K):
+    """Where few rows among very many have a true value, the sample may hold none of them."""
+    y, outputs = np.arange(3.0), np.array([0.0, 1.0, 4.0])
+    y, outputs = (y.astype(int), np.eye(3)[[0, 1, 1]]) if K else (y, outputs)
+    scores = Scores(task, K, share=0.0)
+    scores.add(y, outputs)
+    found, expected = scores.metrics(), score(task, y, outputs)
+    if K:
+        assert found.pop("roc_auc") is None
+        assert expected.pop("roc_auc") > 0.5
+    assert found == pytest.approx(expected, rel=1e-9)
+
+
 def test_faults_are_one_line_and_exit_code_2(capsys, tmp_path, folder):
     bad = tmp_path / "bad"
     bad.mkdir()

@@ -177,6 +177,21 @@ def test_divergence_says_where(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("target", ["price", "grade"])
+@pytest.mark.parametrize("gap", ["null", "nan"])
+def test_rows_without_a_true_value_are_predicted_and_not_scored(target, gap):
+    table = mixed().drop("grade") if target == "price" else mixed().drop("price")
+    model = train(table, target, **QUICK).model
+    nothing = pl.lit(float("nan") if gap == "nan" and target == "price" else None)
+    third = pl.int_range(pl.len()) % 3 == 0
+    gaps = table.with_columns(pl.when(third).then(nothing).otherwise(pl.col(target)).alias(target))
+    known = table.filter(~third)
+    predicted = predict(model, gaps)
+    assert predicted.table.height == table.height
+    assert predicted.metrics == pytest.approx(predict(model, known).metrics, rel=1e-5)
+    assert predict(model, gaps.head(1)).metrics is None
+
+
 def test_metrics_are_scikit_learns():
     draw = np.random.default_rng(0)
     y, p = draw.integers(0, 3, 60), draw.dirichlet([1, 1, 1], 60)
