@@ -1,6 +1,7 @@
 """`cost` as a function and as a command: the contract's keys, the engine's own memory, one-line faults."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from backlit import cost
 from backlit.cli import main
 from backlit.core import Dense, Network
+from backlit.costs.machine import Timing
 from backlit.costs.memory import memory
 from backlit.engine import Data, Recipe, State, get_engine
 from backlit.engine.native import NativeEngine, extension
@@ -168,6 +170,47 @@ def test_the_page_is_whole_and_escaped(tmp_path):
     assert "<table>" in cost(sizes=[3, 2])._repr_html_()
 
 
-def test_the_function_raises_what_the_command_says():
+@pytest.mark.parametrize("sizes", [[2, 3, 1], [2, 1]])
+def test_the_function_raises_what_the_command_says(sizes):
     with pytest.raises(BacklitError, match="unknown activation"):
-        cost(sizes=[2, 3, 1], activation="relo")
+        cost(sizes=sizes, activation="relo")
+
+
+@pytest.mark.parametrize(("last", "activation", "loss"), [
+    (1, "sigmoid", "binary_cross_entropy"), (2, "softmax", "cross_entropy"), (3, "softmax", "cross_entropy"),
+])  # fmt: skip
+def test_sizes_are_those_of_a_classifier(last, activation, loss):
+    net = cost(sizes=[5, 4, last], activation="tanh").net
+    assert net == Network(5, [Dense(4, "tanh"), Dense(last, activation)], loss=loss)
+
+
+def test_the_optimizer_is_the_one_asked_for_else_the_problem_s_else_adam():
+    problem = {"inputs": 2, "layers": [{"units": 1}], "optimizer": {"name": "rmsprop"}}
+    assert cost(problem).optimizer.name == "rmsprop"
+    assert cost(problem, optimizer="sgd").optimizer.name == "sgd"
+    assert cost({"inputs": 2, "layers": [{"units": 1}]}).optimizer.name == "adam"
+
+
+def test_what_was_measured_is_beside_what_was_predicted():
+    counted = cost(sizes=[32, 16, 4], batch=8)
+    timing = Timing(2e-6, 4e-6, 1e-6, 6e-7, 4e-7, 5e9, 4e9, 3e9, "native")
+    measured = replace(counted, measured_peak=2 * counted.memory.peak, timing=timing)
+    described = measured.to_dict()
+    assert described["measured"] == {"peak": 2 * counted.memory.peak, "predicted_peak": counted.memory.peak}
+    assert described["timing"] == vars(timing)
+    assert {"measured", "timing"}.isdisjoint(counted.to_dict())
+    shown = str(measured)
+    assert "+100.0%" in shown
+    assert "time:      predicted 2 µs, measured 4 µs (native engine)" in shown
+    assert "products 1 µs, elementwise 1 µs, update 0 µs" in shown
+    assert "5 GFLOP/s in products, 3 GB/s in memory" in shown
+
+
+def test_under_a_limit_a_layer_s_activations_are_those_of_its_turn():
+    counted, small = (cost(sizes=[64] * 40, batch=500, memory_limit=limit) for limit in (None, "4MB"))
+    assert small.memory.pooled
+    assert not counted.memory.pooled
+    for free, pooled in zip(counted.layers(), small.layers(), strict=True):
+        assert pooled["activations"] == free["activations"] > 0
+        assert free["forwards"] == 1
+    assert max(row["forwards"] for row in small.layers()) > 1
