@@ -28,6 +28,9 @@ def test_the_command_gives_the_contracts_json(capsys):
     assert set(result["memory"]) == {"parameters", "gradients", "optimizer", "activations", "workspace", "peak"}
     assert result["forward"]["matmul_flops"] == 2 * (784 * 512 + 512 * 512 + 512 * 10)
     assert len(result["layers"]) == 3
+    assert {"timing", "measured", "checkpointing"}.isdisjoint(result)
+    assert main(["cost", "--sizes", "8,4", "--timing", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["timing"]["measured_seconds"] > 0
 
 
 def test_parts_add_up_to_the_whole():
