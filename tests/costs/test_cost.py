@@ -1,6 +1,7 @@
 """`cost` as a function and as a command: the contract's keys, the engine's own memory, one-line faults."""
 
 import json
+import subprocess
 from dataclasses import replace
 
 import numpy as np
@@ -122,6 +123,24 @@ def test_a_fault_is_one_line(capsys, arguments, says):
 def test_a_process_that_trains_grows_by_what_is_predicted(sizes, batch, limit):
     result = cost(sizes=sizes, batch=batch, peak=True, memory_limit=limit, n_threads=1)
     assert result.measured_peak == pytest.approx(result.memory.peak, rel=0.02)
+
+
+@pytest.mark.skipif(extension() is None, reason="the native engine was not built")
+@pytest.mark.parametrize(("code", "says"), [
+    ("import sys; sys.exit('first\\nlast')", "measurement failed: last$"),
+    ("import os; os.kill(os.getpid(), 9)", "measurement failed: it was ended from outside$"),
+])  # fmt: skip
+def test_a_process_that_fails_is_one_line(monkeypatch, code, says):
+    real = subprocess.run
+    monkeypatch.setattr("subprocess.run", lambda command, **options: real([*command[:2], code], **options))
+    with pytest.raises(BacklitError, match=says):
+        cost(sizes=[3, 2], peak=True)
+
+
+def test_without_the_engine_no_peak_is_measured(monkeypatch):
+    monkeypatch.setattr("backlit.costs.peak.extension", lambda: None)
+    with pytest.raises(BacklitError, match="needs the native engine and Linux"):
+        cost(sizes=[3, 2], peak=True)
 
 
 def test_a_network_is_taken_as_it_is():
