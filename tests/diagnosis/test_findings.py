@@ -39,6 +39,9 @@ def test_the_evidence_of_gradients_that_fade():
     first = found["vanishing"]
     assert first.message == "E‖δ‖² at layer 1 is 1e-06 times that at layer 4"
     assert (first.number, first.layer, first.term) == (pytest.approx(1e-6), 1, "weight")
+    assert first.to_dict() == {
+        "kind": "vanishing", "message": first.message, "number": first.number, "layer": 1, "term": "weight",
+    }  # fmt: skip
     assert found["start"].message == "coming down, E‖δ‖² leaves a factor 1000 of the top's at layer 2"
     assert found["start"].layer == 2
     assert found["cause"].message == "the weight term does most of it"
@@ -71,10 +74,10 @@ def test_a_healthy_flow_says_its_ratio_alone():
 
 
 def test_the_first_layer_outside_is_the_highest():
-    assert first_layer(flow([1e-9, 1e-5, 1e-2, 1.0]), "vanishing") == 2
-    assert first_layer(flow([1e9, 1e3, 1e2, 1.0]), "exploding") == 1
-    assert first_layer(flow([1.0, 2.0, 1.0]), "healthy") == 3
-    assert first_layer(flow([1.0, 2.0, 0.0]), "vanishing") == 2
+    assert first_layer(flow([1e-9, 1e-5, 1e-2, 1.0])) == 2
+    assert first_layer(flow([1e9, 1e3, 1e2, 1.0])) == 1
+    assert first_layer(flow([1.0, 2.0, 0.0])) == 2
+    assert first_layer(flow([1.0, 1.0, 1.0], q=math.inf)) == 1
 
 
 def test_units_are_named_at_the_layer_that_has_most():
