@@ -7,8 +7,9 @@ import pytest
 from backlit.core.activations import get_activation
 from backlit.diagnosis.findings import BOUND, evidence, findings_of, first_layer, frozen, lengths, units, verdict_of
 from backlit.diagnosis.measured import LayerFlow, MeasuredFlow
+from backlit.diagnosis.theory.expectations import slope_moment
 from backlit.diagnosis.theory.fixed_points import Kind, fixed_point
-from backlit.diagnosis.traps import traps_of
+from backlit.diagnosis.traps import rare, traps_of
 
 
 def flow(deltas, grad_as=None, q=1.0, dead=None, saturated=None):
@@ -128,6 +129,11 @@ TRAPS = [  # kind, depth, the traps; each beside what is near it and no trap
     (kind("sigmoid", 1.0, skip=1.0), 4, []), (kind("sigmoid", 1.0, norm="layer"), 4, []),
     (kind("relu", 1 / 3), 9, ["pytorch_default"]), (kind("relu", 1 / 3, norm="layer"), 9, []),
     (kind("relu", 1 / 3, skip=1.0), 9, []), (kind("relu", 0.35), 9, []),
+    (kind("silu", 2.0, norm="batch", batch=64), 12, []),
+    (kind("softplus", 2.0, norm="batch", batch=64), 54, ["small_batch"]),
+    (kind("silu", 2.0, norm="batch", batch=64), 20, ["uneven_batch"]),
+    (kind("silu", 2.0, norm="batch", batch=64, skip=1.0), 20, []),
+    (kind("relu", 2.0, norm="batch", batch=16), 9, ["small_batch"]), (kind("relu", 2.0, norm="batch", batch=16), 5, []),
 ]  # fmt: skip
 
 
@@ -153,4 +159,34 @@ def test_the_numbers_of_traps():
     assert batch.message == f"batch norm makes gradients grow by {growth:.4g} a layer: {growth**60:.2g} over 60 layers"
     assert "inf over 9000 layers" in only(kind("relu", 2.0, norm="batch"), 9000).message
     assert only(kind("relu", 1 / 3)).number == pytest.approx(1 / 6)
-    assert only(kind("sigmoid", 1.0)).message.startswith("a stack of sigmoids: E φ'² = 0.0")
+    sigmoid = fixed_point(kind("sigmoid", 1.0))
+    slope = slope_moment(get_activation("sigmoid"), sigmoid.q_star)
+    assert only(kind("sigmoid", 1.0)).message == (
+        f"a stack of sigmoids: E φ'² = {slope:.4g} (at most 1/16), so χ₁ = {sigmoid.chi_1:.4g}"
+    )
+    assert only(kind("tanh", 25 / 9)).message == (
+        f"gain 5/3 with tanh is chaotic: gradients grow by χ₁ = {chi:.4g} a layer going down"
+    )
+
+
+def test_the_numbers_of_batches():
+    def of(m, depth=20, phi="silu", **more):
+        one = kind(phi, 2.0, norm="batch", batch=m, **more)
+        return fixed_point(one), {found.kind: found for found in traps_of(one, fixed_point(one), depth)}
+
+    theory, found = of(64)
+    uneven = found["trap_uneven_batch"]
+    assert uneven.number == theory.batch_factor > 1
+    assert uneven.message == (
+        f"under batch norm of 64, silu makes differences of length grow by {uneven.number:.4g} a layer: deep down "
+        "few examples outweigh the rest, beyond this theory"
+    )
+    theory, found = of(16, phi="relu")
+    many = fixed_point(kind("relu", 2.0, norm="batch")).chi_1
+    assert found["trap_small_batch"].message == (
+        f"with 16 examples a batch, gradients grow by {theory.chi_1:.4g} a layer; with many by {many:.4g}"
+    )
+    assert of(1)[1]["trap_small_batch"].number == 0.0
+    share = math.erf(math.sqrt(1e-5))  # s² = σ_w² (E φ² − E φφ') = 2 (½ − 0): of two examples ReLU's a are 1 and 0
+    assert of(2, phi="relu")[1]["trap_small_batch"].number == pytest.approx(share, rel=0.02)
+    assert rare(kind("relu", 0.0, norm="batch", batch=2)) == 1.0
