@@ -16,6 +16,7 @@ from backlit.cli import main
 from backlit.errors import BacklitError
 from backlit.io.tables.surveying import TRAINING, Parts
 from backlit.tabular.metrics import score
+from backlit.tabular.predicting_streamed import predict_streamed
 from backlit.tabular.scoring import Scores
 from backlit.training import checkpoint
 
@@ -145,6 +146,57 @@ def test_a_prediction_of_a_folder_is_that_of_the_table(capsys, tmp_path, table, 
     assert main(["predict", str(model), str(folder)]) == 0
     out = capsys.readouterr().out
     assert out == (tmp_path / "p.csv").read_text()
+
+
+@pytest.fixture(scope="module")
+def models(table):
+    return {
+        "price": train(table[:600].drop("grade"), "price", hidden=(4,), epochs=2).model,
+        "grade": train(table[:600].drop("price"), "grade", hidden=(4,), epochs=2).model,
+    }
+
+
+def in_files(folder, table):
+    folder.mkdir()
+    for k in range(3):
+        table[k * 40 : (k + 1) * 40].write_parquet(folder / f"{k}.parquet")
+    return folder
+
+
+@pytest.mark.parametrize("target", ["price", "grade"])
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet", "jsonl"])
+def test_a_streamed_prediction_is_scored_as_one_in_memory(tmp_path, table, models, target, suffix):
+    rows, output = table[:120], tmp_path / f"p.{suffix}"
+    held = predict(models[target], rows)
+    done = predict_streamed(models[target], in_files(tmp_path / "t", rows), output)
+    assert (done.n, done.task, done.output) == (120, held.task, str(output))
+    assert done.metrics == pytest.approx(held.metrics, rel=1e-5)
+    separator = "\t" if suffix == "tsv" else ","
+    read = {"parquet": pl.read_parquet, "jsonl": pl.read_ndjson}.get(
+        suffix, lambda path: pl.read_csv(path, separator=separator)
+    )(output)
+    assert read.columns == held.table.columns
+    for name in read.columns:
+        if read[name].dtype.is_float():
+            np.testing.assert_allclose(read[name].to_numpy(), held.table[name].to_numpy(), rtol=1e-4)
+        else:
+            assert read[name].to_list() == held.table[name].to_list()
+
+
+def test_without_true_values_nothing_is_scored(tmp_path, table, models):
+    bare = in_files(tmp_path / "bare", table[:120].drop("price"))
+    assert predict_streamed(models["price"], bare, tmp_path / "p.csv").metrics is None
+    empty = in_files(tmp_path / "empty", table[:120].with_columns(price=pl.lit(None, pl.Float64)))
+    assert predict_streamed(models["price"], empty, tmp_path / "p.csv").metrics is None
+
+
+def test_a_fault_of_one_file_names_it_and_leaves_nothing(tmp_path, table, models):
+    rows = table[:120].with_columns(size=pl.when(pl.int_range(120) == 50).then(float("inf")).otherwise(pl.col("size")))
+    with pytest.raises(BacklitError, match=r"1\.parquet.*'size'.*inf"):
+        predict_streamed(models["price"], in_files(tmp_path / "t", rows), tmp_path / "p.csv")
+    with pytest.raises(BacklitError, match=r"'size'"):
+        predict_streamed(models["price"], in_files(tmp_path / "u", table[:120].drop("size")), tmp_path / "p.csv")
+    assert not (tmp_path / "p.csv").exists()
 
 
 @pytest.mark.parametrize(("task", "K"), [("classification", 3), ("regression", 0)])
