@@ -13,11 +13,14 @@ from tests.training.runs import killed_at
 
 from backlit import load_model, predict, train
 from backlit.cli import main
-from backlit.errors import BacklitError
-from backlit.io.tables.surveying import TRAINING, Parts
+from backlit.errors import BacklitError, Divergence
+from backlit.io.tables.folder import ParquetTable
+from backlit.io.tables.surveying import TRAINING, Parts, survey
 from backlit.tabular.metrics import score
 from backlit.tabular.predicting_streamed import predict_streamed
 from backlit.tabular.scoring import Scores
+from backlit.tabular.streamed import validation_share
+from backlit.tabular.table_stream import CHUNKS_IN_A_BUFFER, TableStream, columns_of
 from backlit.training import checkpoint
 
 QUICK = {"hidden": (16,), "epochs": 12, "buffer_mb": 0.1}
@@ -132,9 +135,11 @@ def test_a_prediction_of_a_folder_is_that_of_the_table(capsys, tmp_path, table, 
     model = tmp_path / "m.safetensors"
     code = main(["train", str(folder), "--target", "grade", "--drop", "price", "--epochs", "3", "--hidden", "8",
                  "--out", str(model), "--report", str(tmp_path / "r.html"), "--format", "json"])  # fmt: skip
-    result = json.loads(capsys.readouterr().out)
+    out, err = capsys.readouterr()
+    result = json.loads(out)
     assert code == 0
     assert result["task"] == "classification"
+    assert err.startswith(f"{folder}: 12,000 rows in 3 Parquet files, streamed from the disk\n")
     held = predict(load_model(model), table)
     for suffix in ("csv", "parquet", "jsonl"):
         assert main(["predict", str(model), str(folder), "-o", str(tmp_path / f"p.{suffix}")]) == 0
@@ -242,6 +247,63 @@ def test_faults_are_one_line_and_exit_code_2(capsys, tmp_path, folder):
     assert [line for line in errors if "1.parquet: is a damaged Parquet file" in line]
     assert [line for line in errors if "did you mean 'price'" in line]
     assert errors[-1].startswith("backlit: a table needs the name of its target column")
+
+
+def test_a_streamed_training_that_diverges_leaves_no_model(tmp_path, folder):
+    told = QUICK | {"optimizer": {"name": "sgd", "learning_rate": 1e20}}
+    with pytest.raises(Divergence, match=r"diverged at step \d+"):
+        train(folder, "price", drop=["grade"], out=tmp_path / "m.safetensors", **told)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_what_training_never_saw_weighs_nothing(folder, table, stream):
+    model = train(folder if stream else table, "price", drop=["grade"], hidden=(4,), epochs=1).model
+    silent = model.encoder.silent_features
+    assert len(silent)
+    np.testing.assert_array_equal(model.params.W[1][:, silent], 0)
+    assert (np.delete(model.params.W[1], silent, axis=1) != 0).all()
+
+
+@pytest.mark.parametrize(("schema", "rows", "megabytes", "held"), [
+    ({"a": pl.Float64, "b": pl.Int8}, 10**6, 1000, 80_000), ({"a": pl.Float64, "b": pl.Int8}, 10**8, 1000, 100_000),
+    ({"a": pl.Float64, "b": pl.Int8}, 10**6, 0.5, 2**19 // 8),
+    ({"a": pl.Float64, "b": pl.String}, 10**6, 1, 2**20 // 412),
+    ({"a": pl.String}, 10**6, 1e-5, 10),
+])  # fmt: skip
+def test_as_many_rows_validate_as_the_buffer_has_room_for(schema, rows, megabytes, held):
+    class Table:
+        def __init__(self):
+            self.schema = {name: dtype() for name, dtype in schema.items()}
+
+        def __len__(self):
+            return rows
+
+    assert round(validation_share(Table(), 0.2, int(megabytes * 2**20)) * rows) == held
+
+
+def test_a_batch_is_no_larger_than_the_rows(folder):
+    result = train(folder, "price", drop=["grade"], hidden=(2,), epochs=1, batch_size=10**6)
+    assert result.settings.batch_size == result.n_train - result.n_validation
+    assert len(result.history) == 1
+
+
+def test_a_buffer_is_filled_with_many_small_chunks_of_the_columns_that_count(tmp_path):
+    path, rows = tmp_path / "t.parquet", 120_000
+    draw = np.random.default_rng(0)
+    columns = {name: draw.standard_normal(rows) for name in "abcy"}
+    pl.DataFrame({**columns, "same": np.ones(rows)}).write_parquet(path, row_group_size=4000)
+    found = survey(ParquetTable.open(path), "y", None, Parts(0, 0.2, 0.1), drop=["b"])
+    stream = TableStream(found, 33_000, lambda y: y[:, None], 1)
+    assert max(chunk.rows for chunk in stream.chunks) == 2048 <= 33_000 // CHUNKS_IN_A_BUFFER
+    assert len(stream) == sum(stream.sizes(0, 1, shuffle=True)) == sum(stream.sizes(0, 1, shuffle=False))
+    assert max(stream.sizes(3, 1, shuffle=True)) <= 33_000 < sum(stream.sizes(3, 1, shuffle=True)[:2])
+    assert columns_of(found) == ["a", "c", "y"]
+    whole = [load.X for load in stream.loads(0, 1, False, 0, [0] * len(stream.sizes(0, 1, False)))]
+    later = [load.X for load in stream.loads(0, 1, False, 1, [2] * (len(whole) - 1))]
+    for early, late in zip(whole[1:], later, strict=True):
+        np.testing.assert_array_equal(early, late[2:])
+    assert sum(map(len, whole)) == len(stream)
 
 
 def test_checkpoints_every_0_batches_are_refused(folder, tmp_path):
