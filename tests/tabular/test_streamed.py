@@ -282,6 +282,17 @@ def test_as_many_rows_validate_as_the_buffer_has_room_for(schema, rows, megabyte
     assert round(validation_share(Table(), 0.2, int(megabytes * 2**20)) * rows) == held
 
 
+@pytest.mark.parametrize(("target", "drop", "said"), [
+    ("grade", "price", ["ROC AUC of train and test rows from a random sample of about 1,000"]), ("price", "grade", []),
+])  # fmt: skip
+def test_a_score_from_a_sample_is_said(monkeypatch, folder, target, drop, said):
+    monkeypatch.setattr("backlit.tabular.streamed.SAMPLE", 1000)
+    result = train(folder, target, drop=[drop], hidden=(4,), epochs=1, buffer_mb=50)
+    assert [note for note in result.notes if note.startswith("ROC AUC")] == said
+    assert "streamed: 12,000 rows of 3 files, shuffled whole in each epoch" in result.notes
+    assert 850 < len(result.y_test) == len(result.test_outputs) < 1150  # drawn of 2,400; the plots' points
+
+
 def test_a_batch_is_no_larger_than_the_rows(folder):
     result = train(folder, "price", drop=["grade"], hidden=(2,), epochs=1, batch_size=10**6)
     assert result.settings.batch_size == result.n_train - result.n_validation
