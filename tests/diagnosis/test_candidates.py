@@ -8,8 +8,9 @@ import pytest
 
 from backlit.core import Dense, Network
 from backlit.core.activations import get_activation
+from backlit.core.problem import Problem
 from backlit.diagnosis import diagnose
-from backlit.diagnosis.candidates import candidates, critical_init, depths
+from backlit.diagnosis.candidates import candidates, critical_init, depths, recipes
 from backlit.diagnosis.estimator import estimator_arguments
 from backlit.diagnosis.subject import from_sizes, noise_targets, normal_inputs, typical
 from backlit.diagnosis.theory.expectations import second_moment, slope_moment
@@ -35,7 +36,11 @@ def test_all_that_is_tried_on_a_plain_network():
     s = math.sqrt(1 - 0.64)
     variants = [name.split(" with critical init")[0] for name in found if " with critical init" in name]
     assert list(found)[:5] == INITS
-    assert "init critical σ_w = " in list(found)[5]
+    point = critical_init(one)
+    assert list(found)[5] == f"init critical σ_w = {point.sigma_w2**0.5:.4g}, σ_b = {point.sigma_b2**0.5:.4g}"
+    assert found[list(found)[5]][1] == {
+        "scheme": "gaussian", "sigma_w": point.sigma_w2**0.5, "sigma_b": point.sigma_b2**0.5,
+    }  # fmt: skip
     assert list(found)[6:10] == [
         "batch norm",
         "layer norm",
@@ -183,6 +188,22 @@ def test_of_many_rows_the_first_512_are_measured():
     with pytest.raises(ProblemError, match="batch is 601, but there are 600 rows"):
         diagnose(read_problem(problem), batch=601)
     assert diagnose(read_problem(problem), batch=600, remedies=False).subject.batch == 600
+
+
+def test_a_network_of_softmax_alone_has_no_flow():
+    net = Network(3, [Dense(2, "softmax")], loss="cross_entropy")
+    with pytest.raises(ProblemError, match="the only layer is softmax, which has no flow through it"):
+        diagnose(Problem(net, net.init(seed=0)))
+
+
+def test_remedies_of_the_training_are_said_as_they_are_done():
+    subject = from_sizes(2, 3)
+    assert recipes(subject) == [
+        ("clip_norm 1", {"clip_norm": 1.0}), ("clip_value 0.1", {"clip_value": 0.1}),
+        ("learning rate × 10 = 0.01", {"learning_rate": 0.01}),
+        ("learning rate × 0.1 = 0.0001", {"learning_rate": 1e-4}),
+        ("learning rate × 0.01 = 1e-05", {"learning_rate": 1e-5}),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("L", "layer"), [(1, 1), (2, 1), (3, 2), (6, 3), (7, 4)])

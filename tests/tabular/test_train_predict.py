@@ -1,5 +1,7 @@
 """From a table to a model and back, on real data and on tables that try to go wrong."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -134,6 +136,22 @@ def test_options_reach_the_network_and_the_settings():
     assert (net.l2, settings.clip_norm, settings.batch_size) == (0.01, 1.0, 16)
     assert (settings.optimizer.name, settings.schedule.name) == ("adamw", "cosine")
     assert len(result.history) == 3
+
+
+def test_a_result_says_what_was_done():
+    result = train(dataset="iris", epochs=2, batch_size=10**6)
+    assert result.settings.batch_size == result.n_train == 120
+    assert result.n_validation == 12
+    timed = replace(result, seconds=4.0)
+    assert timed.samples_per_second == 2 * (120 - 12) / 4
+    assert replace(result, seconds=0.0).samples_per_second == 0
+    made = result.model.training
+    assert (made["source"], made["seed"], made["epochs"], made["metrics"]) == ("iris", 0, 2, result.metrics)
+    assert {"backlit", "python", "numpy", "scipy", "polars", "scikit-learn", "made"} <= set(made)
+    described = result.to_dict()
+    assert described["metrics"] is result.metrics
+    assert (described["best_epoch"], described["stopped"]) == (result.history.best_epoch, "epochs")
+    assert (described["seed"], described["notes"], described["model"]) == (0, list(result.notes), None)
 
 
 def test_no_hidden_layer_is_logistic_regression():
