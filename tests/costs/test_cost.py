@@ -100,6 +100,7 @@ def test_a_problem_file_has_its_own_batch(tmp_path, capsys):
         (["--sizes", "3,2", "--batch", "0"], "batch must be at least 1"),
         (["--sizes", "3,2", "--dtype", "int8"], "dtype must be float32 or float64"),
         (["--sizes", "3,2", "--optimizer", "foo"], "unknown optimizer 'foo'"),
+        (["--sizes", "3,2", "--optimizer", ""], "unknown optimizer ''"),
         (["--sizes", "0"], "sizes names 1 numbers"),
         (["--sizes", "0,3"], "inputs must be at least 1, not 0"),
         (["--sizes", ""], "--sizes takes whole numbers"),

@@ -214,7 +214,9 @@ def test_the_theory_is_of_the_layer_in_the_middle(L, layer):
 
 
 @pytest.mark.parametrize(("told", "says"), [
-    ({"init": "lsuv"}, "init lsuv is scaled by data"),
+    ({"init": "lsuv"}, "init lsuv is scaled by data"), ({"init": {"scheme": "lsuv"}}, "init lsuv is scaled by data"),
+    ({"init": ""}, "unknown init scheme ''"), ({"init": {"gain": 2.0}}, "init scheme must be a name"),
+    ({"init": 5}, "init scheme must be a name"),
     ({"depth": 10_001}, "depth must be a whole number from 1 to 10000"),
     ({"depth": 2.0}, "depth must be a whole number"), ({"skip": math.inf}, "skip must be"),
     ({"init": "he_normal", "sigma_b": 0.1}, "give one of them"), ({"sigma_b": -1.0}, "sigma_b must"),
