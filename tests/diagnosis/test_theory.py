@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 from backlit.core.activations import ACTIVATIONS, get_activation, leaky_relu
 from backlit.diagnosis.theory.criticality import critical_point
 from backlit.diagnosis.theory.expectations import mean, overlap, second_moment, slope_moment, slope_overlap
-from backlit.diagnosis.theory.fixed_points import Kind, fixed_point
+from backlit.diagnosis.theory.fixed_points import Kind, fixed_point, scale
 
 ELEMENTWISE = [phi for name, phi in ACTIVATIONS.items() if name != "softmax"]
 RELU, TANH = get_activation("relu"), get_activation("tanh")
@@ -85,3 +85,45 @@ def test_batch_norm_never_shrinks_gradients(phi):
     """Gaussian Poincaré: E φ'² ≥ Var φ, equal for linear φ alone."""
     chi = fixed_point(Kind(phi, 2.0, norm="batch", eps=0.0)).chi_1
     assert chi == pytest.approx(1, rel=1e-12) if phi.name == "identity" else chi > 1
+
+
+@pytest.mark.parametrize(("phi", "norm", "dropout"), [
+    ("tanh", None, 0.0), ("sigmoid", None, 0.0), ("relu", "layer", 0.0), ("gelu", "layer", 0.25), ("tanh", None, 0.25),
+    ("sigmoid", "batch", 0.0),
+])  # fmt: skip
+def test_layers_with_skips_settle_where_their_equations_say(phi, norm, dropout):
+    """E a² = E φ²/keep + s² E a² + 2 s E φ E a, E a = E φ + s E a, and χ = s² + σ_w² E φ'²/(keep (v + ε))."""
+    phi, s, keep, eps = get_activation(phi), 0.5, 1 - dropout, 1e-2
+    theory = fixed_point(Kind(phi, 1.2, 0.1, norm=norm, eps=eps, dropout=dropout, skip=s))
+    q = theory.q_star
+    square = (q - 0.1) / 1.2
+    v = {None: 1 - eps, "layer": q}.get(norm)
+    u = q if norm is None else q / (q + eps)
+    if norm == "batch":
+        level = mean(phi, 1.0) / (1 - s)
+        for _ in range(100):
+            v = q - 1.2 * level**2 - 0.1
+            u = v / (v + eps)
+            level = mean(phi, u) / (1 - s)
+    m = mean(phi, u)
+    assert second_moment(phi, u) / keep + s * s * square + 2 * s * m * m / (1 - s) == pytest.approx(square, rel=1e-9)
+    chi = s * s + 1.2 * slope_moment(phi, u) / keep / (v + eps)
+    assert theory.chi_1 == pytest.approx(chi, rel=1e-9)
+    assert theory.xi_grad == pytest.approx(1 / abs(math.log(chi)), rel=1e-6)
+    assert (theory.divergence_rate, theory.xi_q) == (None, None)
+
+
+def test_a_skip_of_scale_1_lets_lengths_grow():
+    relu = fixed_point(Kind(get_activation("relu"), 2.0, skip=1.0))
+    assert relu.q_star is None
+    assert relu.chi_1 == pytest.approx(2)
+    assert relu.divergence_rate > 1.9  # E a² gains E φ² = E a², and 2 E φ E a
+    bounded = fixed_point(Kind(get_activation("tanh"), 1.0, skip=1.0))
+    assert bounded.q_star is None
+    assert 1 < bounded.divergence_rate < 1.01  # as a power of depth
+    assert bounded.chi_1 == pytest.approx(1 + slope_moment(get_activation("tanh"), 1000), rel=0.1)
+
+
+def test_an_xi_is_the_layers_of_a_factor_e():
+    assert [scale(chi) for chi in (0.0, -1.0, math.inf, math.nan, 1.0)] == [0, 0, 0, 0, math.inf]
+    assert (scale(math.e), scale(1 / math.e), scale(math.exp(0.1))) == pytest.approx((1, 1, 10))
