@@ -1,15 +1,23 @@
 """The verdict and its evidence, on flows whose numbers are known; each trap where it stands, and none near it."""
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from backlit.core import Dense, Network, backward, forward
 from backlit.core.activations import get_activation
+from backlit.core.dropout import DropoutKey
+from backlit.core.problem import Problem
 from backlit.diagnosis.findings import BOUND, evidence, findings_of, first_layer, frozen, lengths, units, verdict_of
 from backlit.diagnosis.measured import LayerFlow, MeasuredFlow
+from backlit.diagnosis.subject import from_problem
 from backlit.diagnosis.theory.expectations import slope_moment
 from backlit.diagnosis.theory.fixed_points import Kind, fixed_point
 from backlit.diagnosis.traps import rare, traps_of
+from backlit.diagnosis.updates import update_ratios
+from backlit.optim import get_optimizer
 
 
 def flow(deltas, grad_as=None, q=1.0, dead=None, saturated=None):
@@ -190,3 +198,21 @@ def test_the_numbers_of_batches():
     share = math.erf(math.sqrt(1e-5))  # s² = σ_w² (E φ² − E φφ') = 2 (½ − 0): of two examples ReLU's a are 1 and 0
     assert of(2, phi="relu")[1]["trap_small_batch"].number == pytest.approx(share, rel=0.02)
     assert rare(kind("relu", 0.0, norm="batch", batch=2)) == 1.0
+
+
+def test_the_first_step_of_each_layer_is_measured_against_its_weights():
+    draw = np.random.default_rng(0)
+    net = Network(3, [Dense(4, "tanh", dropout=0.5), Dense(1)])
+    params, X, y = net.init("he_normal", seed=1), draw.standard_normal((6, 3)), draw.standard_normal((6, 1))
+    sgd = get_optimizer({"name": "sgd", "learning_rate": 0.25})
+    subject = from_problem(Problem(net, params, X=X, y=y, optimizer=sgd))
+    grad = backward(net, params, forward(net, params, X, dropout=DropoutKey(0)), y)
+    expected = [0.25 * np.linalg.norm(grad.W[l]) / np.linalg.norm(params.W[l]) for l in (1, 2)]
+    assert update_ratios(subject)[1:] == pytest.approx(expected)
+    clipped = replace(subject, problem=replace(subject.problem, clip_norm=0.01))
+    share = 0.01 / np.linalg.norm(grad.theta)
+    assert update_ratios(clipped)[1:] == pytest.approx([share * one for one in expected])
+    bounded = replace(subject, problem=replace(subject.problem, clip_value=1e-6))
+    assert update_ratios(bounded)[1] <= 0.25e-6 * 12**0.5 / np.linalg.norm(params.W[1]) * (1 + 1e-12)
+    still = from_problem(Problem(net, net.init("zeros"), X=X, y=y, optimizer=sgd))
+    assert math.isnan(update_ratios(still)[1])

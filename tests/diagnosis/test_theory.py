@@ -127,3 +127,16 @@ def test_a_skip_of_scale_1_lets_lengths_grow():
 def test_an_xi_is_the_layers_of_a_factor_e():
     assert [scale(chi) for chi in (0.0, -1.0, math.inf, math.nan, 1.0)] == [0, 0, 0, 0, math.inf]
     assert (scale(math.e), scale(1 / math.e), scale(math.exp(0.1))) == pytest.approx((1, 1, 10))
+
+
+def test_critical_points_where_no_bias_is():
+    relu = critical_point(RELU)
+    assert (relu.sigma_w2, relu.sigma_b2, relu.q_star) == pytest.approx((2.0, 0.0, 1.0))
+    leaky = critical_point(leaky_relu(0.3))
+    assert (leaky.sigma_w2, leaky.q_star) == pytest.approx((2 / 1.09, 1.0))
+    tanh = critical_point(TANH)
+    assert (tanh.sigma_w2, tanh.sigma_b2, tanh.q_star) == pytest.approx((1.0, 0.0, 0.0))
+    gelu = critical_point(get_activation("gelu"))  # its line comes to no bias at a length of its own
+    assert gelu.sigma_w2 * slope_moment(get_activation("gelu"), gelu.q_star) == pytest.approx(1)
+    assert gelu.sigma_w2 * second_moment(get_activation("gelu"), gelu.q_star) == pytest.approx(gelu.q_star)
+    assert critical_point(RELU, 0.1) is None
