@@ -1,6 +1,6 @@
 """The drawings in characters, whole: every box, arrow, dash and number of one small network in its place.
 
-`drawings.txt` was read line by line; after a change that is meant, write it anew:
+`golden/drawings.txt` was read line by line; after a change that is meant, write it anew:
 python -m tests.render.test_golden_drawings
 """
 
@@ -12,7 +12,7 @@ from backlit.derivation.document import Diagram, Plot
 from backlit.render.explanation import explain
 from backlit.render.picture_text import drawn_text
 
-FILE = Path(__file__).with_name("drawings.txt")
+FILE = Path(__file__).with_name("golden") / "drawings.txt"
 WIDTHS = (110, 80)
 
 
