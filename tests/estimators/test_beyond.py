@@ -227,6 +227,29 @@ def test_partial_fit_measures_once_two_examples_are_held_out(diabetes):
     assert {0, 1, 2} < seen
 
 
+def test_examples_that_repeat_are_held_out_two_at_least():
+    """R² of a single row is not defined: where few examples differ, another is held out, and where none is left, said.
+
+    A third of a bootstrap sample repeats, so a tenth of the rows can be a tenth of fewer examples than ten.
+    """
+    draw = np.random.default_rng(0)
+    X, options = draw.standard_normal((7, 2)), {**QUICK, "batch_size": "auto", "max_iter": 2, "early_stopping": True}
+    for seed in range(5):
+        rows = np.concatenate([np.arange(7), draw.integers(0, 7, 5)])
+        model = MLPRegressor(**{**options, "random_state": seed}).fit(X[rows], X[rows, 0])
+        assert np.isfinite(model.validation_scores_).all()
+    model, equal = MLPRegressor(**{**options, "validation_fraction": 0.2}), np.ones((20, 2))
+    with pytest.raises(ValueError, match=r"n_samples = 20, of which 1 differ, and .* 0\.2 make 0 of"):
+        model.fit(equal, equal[:, 0])
+    said = 0
+    for seed in range(5):  # which says whether the one row that differs is learned from or would be held out alone
+        try:
+            assert model.set_params(random_state=seed).fit(equal, np.eye(20)[0]).t_ == model.n_iter_
+        except ValueError as error:
+            said += "n_samples = 20, of which 2 differ, and validation_fraction = 0.2 make 1 of" in str(error)
+    assert 0 < said < 5
+
+
 # --- sparse inputs ----------------------------------------------------------------------------------------------------
 
 FORMATS = [
