@@ -18,6 +18,14 @@ def fitted(y=WORDS, cls=MLPClassifier, **options):
     return cls((7, 5), max_iter=15, random_state=0, learning_rate_init=0.01, **options).fit(X, y)
 
 
+def test_a_few_rows_may_lack_classes_whatever_a_next_fit_would_do():
+    model = fitted(warm_start=True)
+    assert model.example_gradient_norms(X[:3], WORDS[:3]).shape == (3,)
+    assert model.label_error_ranking(X[:3], WORDS[:3], cv=None).rows.shape == (3,)
+    assert "loss" in model.explain(X[:1], WORDS[:1]).to_text()
+    assert model.diagnose(X[:3], WORDS[:3], remedies=False).verdict
+
+
 def one_by_one(model, X, Y):
     """‖∂ℓ_i/∂θ‖ by a backward pass a row; L2 left out, batch norm by its running moments."""
     norms = []
