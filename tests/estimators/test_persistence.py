@@ -268,10 +268,16 @@ def test_pytorch_computes_the_same_and_gives_it_back(norm):
 
 
 def test_a_state_dict_that_does_not_fit_changes_nothing():
-    model = MLPClassifier(**QUICK).fit(X, Y)
+    model = MLPClassifier(**QUICK).fit(X.astype(np.float32), Y)
     before = pickle.dumps(model)
     state = model.to_state_dict()
-    for bad in ({**state, "0.weight": state["0.weight"].T}, {**state, "0.bias": state["0.bias"] * np.nan}, {}):
+    huge = state["0.bias"].astype(np.float64) + 1e39  # infinity in float32
+    for bad in (
+        {**state, "0.weight": state["0.weight"].T},
+        {**state, "0.bias": state["0.bias"] * np.nan},
+        {**state, "0.bias": huge},
+        {},
+    ):
         with pytest.raises(ModelError, match=r"state dict|shape"):
             model.load_state_dict(bad)
     assert pickle.dumps(model) == before
