@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.strategies import networks
 
 from backlit.core import Dense, Network
-from backlit.engine import Data, Recipe, State, get_engine
+from backlit.engine import Data, Recipe, State, get_engine, say_once
 from backlit.engine.chain import Link, chain
 from backlit.engine.checkpointing import Backward, Forward, best_order, smallest_peak
 from backlit.engine.limited import LimitError, under_limit
@@ -338,5 +338,6 @@ def test_a_limit_above_the_need_changes_nothing():
 
 
 def test_the_reference_engine_says_that_it_keeps_all(caplog):
+    say_once.cache_clear()  # another test may have had it said
     get_engine("reference", Recipe(Network(2, [Dense(1)]), get_optimizer("sgd"), 4, memory_limit=1))
     assert "keeps all activations" in caplog.text

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from backlit.core import Dense, Network
-from backlit.engine import Data, Recipe, ReferenceEngine, State, get_engine
+from backlit.engine import Data, Recipe, ReferenceEngine, State, get_engine, say_once
 from backlit.engine.native import NativeEngine
 from backlit.errors import Divergence, DomainError, ProblemError
 from backlit.optim import get_optimizer
@@ -131,6 +131,7 @@ def test_calls_that_would_read_beyond_the_data_are_refused(order, rates, error):
 def test_what_is_the_users_own_goes_to_the_reference_engine(caplog):
     from backlit.core.activations import Activation
 
+    say_once.cache_clear()  # another test may have had it said
     square = Activation("square", lambda u: u * u, lambda u: 2 * u, "u^2", "2u", (0, np.inf))
     net = Network(2, [Dense(2, square), Dense(1)])
     recipe = Recipe(net, get_optimizer("adam"), 4)
