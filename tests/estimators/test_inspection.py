@@ -8,6 +8,7 @@ from sklearn.exceptions import NotFittedError
 
 from backlit.core.passes import backward, forward
 from backlit.estimators import MLPClassifier, MLPRegressor, inspection
+from backlit.estimators.inspection import problem_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 X, Y = load_iris(return_X_y=True)
@@ -73,6 +74,11 @@ def test_explain_is_the_gradient_at_the_fitted_parameters():
         assert_allclose(told["grad_W"][str(l)], grad.W[l], rtol=1e-12)
     assert_allclose(told["loss"], grad.loss)
     assert "grad_W[1][0,1]" in model.explain(X[:2], WORDS[:2], entry="grad_W[1][0,1]").to_text()
+
+
+def test_explain_has_the_optimizers_update_and_lbfgs_has_none():
+    assert problem_of(fitted(), X, WORDS, None).optimizer.name == "adam"
+    assert problem_of(fitted(solver="lbfgs"), X, WORDS, None).optimizer is None
 
 
 def test_explain_works_with_float32_dropout_and_batch_norm():

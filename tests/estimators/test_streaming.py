@@ -174,6 +174,16 @@ def test_another_order_of_the_same_values_is_another_run(tmp_path):
             model.fit_chunks([(X[rows], Y[rows]) for rows in parts], checkpoint=tmp_path)
 
 
+def test_the_same_numbers_in_other_places_of_a_sparse_matrix_are_another_run(tmp_path):
+    model, sparse = MLPClassifier((8,), max_iter=1, random_state=0), csr_matrix(np.eye(64))
+    y = np.arange(64) % 2
+    first = model.fit_chunks([(sparse, y)], checkpoint=tmp_path).loss_curve_
+    assert model.fit_chunks([(sparse, y)], checkpoint=tmp_path).loss_curve_ == first  # all is done
+    for other in (csr_matrix(np.eye(64)[:, ::-1]), csr_matrix(np.roll(np.eye(64), 1, axis=0))):
+        with pytest.raises(ProblemError, match="belongs to another run: its data was"):
+            model.fit_chunks([(other, y)], checkpoint=tmp_path)
+
+
 def test_callbacks_are_called_and_validation_is_measured_after_each_epoch():
     seen = []
     model = MLPClassifier((8,), callbacks=[lambda run: seen.append(len(run.history)) or len(seen) == 3], random_state=0)
