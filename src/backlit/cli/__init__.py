@@ -89,9 +89,8 @@ def unwritten(error: OSError) -> int:
 
 def muffle() -> None:
     """Send what is still buffered nowhere, so that the interpreter's end does not fail on it once more."""
-    with suppress(OSError, ValueError):  # a stream in memory has no descriptor
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    with suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:  # a stream in memory has no descriptor
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def one_line(text: str) -> str:
