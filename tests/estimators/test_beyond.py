@@ -11,7 +11,10 @@ from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.utils.class_weight import compute_sample_weight
 
+from backlit.core.losses import get_loss
+from backlit.errors import ProblemError
 from backlit.estimators import MLPClassifier, MLPRegressor
+from backlit.estimators.losses import check_targets
 from backlit.optim import AdamW, RmsProp
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -208,6 +211,31 @@ def test_partial_fit_watches_what_it_is_given(diabetes):
 
 
 @pytest.mark.filterwarnings("error")
+def test_partial_fit_may_watch_a_loss_that_it_is_given_the_rows_for(diabetes):
+    X, y = diabetes
+    model = MLPRegressor(**QUICK, monitor="validation_loss")
+    with pytest.raises(ProblemError, match="needs validation_data"):
+        model.partial_fit(X, y)
+    model.partial_fit(X[:300], y[:300], validation_data=(X[300:], y[300:]))
+    assert len(model.history_) == 1
+
+
+@pytest.mark.parametrize(("loss", "y", "says"), [
+    ("cross_entropy", np.array([[0, 1], [1, 1], [1, 0]]), "is for one label an example, but y has several"),
+    ("binary_cross_entropy", np.array([[0, 1], [1, 2], [2, 0]]), "is for yes or no, but y has labels of several"),
+])  # fmt: skip
+def test_a_loss_that_does_not_fit_the_labels(loss, y, says):
+    with pytest.raises(ProblemError, match=says):
+        MLPClassifier(loss=loss).fit(np.eye(3), y)
+
+
+def test_the_target_that_is_out_of_range_is_named():
+    loss = get_loss("binary_cross_entropy")
+    for wrong, says in ((-1.5, r"y holds -1\.5, but .* in \[0, 1\]"), (2.5, r"y holds 2\.5, but")):
+        with pytest.raises(ProblemError, match=says):
+            check_targets(loss, np.array([[0.5], [wrong]]))
+
+
 def test_partial_fit_measures_once_two_examples_are_held_out(diabetes):
     """R² of a single example is not defined: it is neither measured nor warned of, call after call."""
     X, y = diabetes
@@ -225,6 +253,29 @@ def test_partial_fit_measures_once_two_examples_are_held_out(diabetes):
             assert len(model.validation_scores_) == scores
         assert np.isfinite(model.validation_scores_).all()
     assert {0, 1, 2} < seen
+
+
+def test_examples_that_repeat_are_held_out_two_at_least():
+    """R² of a single row is not defined: where few examples differ, another is held out, and where none is left, said.
+
+    A third of a bootstrap sample repeats, so a tenth of the rows can be a tenth of fewer examples than ten.
+    """
+    draw = np.random.default_rng(0)
+    X, options = draw.standard_normal((7, 2)), {**QUICK, "batch_size": "auto", "max_iter": 2, "early_stopping": True}
+    for seed in range(5):
+        rows = np.concatenate([np.arange(7), draw.integers(0, 7, 5)])
+        model = MLPRegressor(**{**options, "random_state": seed}).fit(X[rows], X[rows, 0])
+        assert np.isfinite(model.validation_scores_).all()
+    model, equal = MLPRegressor(**{**options, "validation_fraction": 0.2}), np.ones((20, 2))
+    with pytest.raises(ValueError, match=r"n_samples = 20, of which 1 differ, and .* 0\.2 make 0 of"):
+        model.fit(equal, equal[:, 0])
+    said = 0
+    for seed in range(5):  # which says whether the one row that differs is learned from or would be held out alone
+        try:
+            assert model.set_params(random_state=seed).fit(equal, np.eye(20)[0]).t_ == model.n_iter_
+        except ValueError as error:
+            said += "n_samples = 20, of which 2 differ, and validation_fraction = 0.2 make 1 of" in str(error)
+    assert 0 < said < 5
 
 
 # --- sparse inputs ----------------------------------------------------------------------------------------------------
