@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from backlit.core.activations import ACTIVATIONS, get_activation, leaky_relu
+from backlit.diagnosis.theory.correlations import depth_scale
 from backlit.diagnosis.theory.criticality import critical_point
 from backlit.diagnosis.theory.expectations import mean, overlap, second_moment, slope_moment, slope_overlap
 from backlit.diagnosis.theory.fixed_points import Kind, fixed_point, scale
@@ -140,3 +141,18 @@ def test_critical_points_where_no_bias_is():
     assert gelu.sigma_w2 * slope_moment(get_activation("gelu"), gelu.q_star) == pytest.approx(1)
     assert gelu.sigma_w2 * second_moment(get_activation("gelu"), gelu.q_star) == pytest.approx(gelu.q_star)
     assert critical_point(RELU, 0.1) is None
+
+
+def test_right_angles_stay_where_an_odd_activation_has_no_bias():
+    chaotic = fixed_point(Kind(TANH, 4.0))
+    assert (chaotic.c_star, chaotic.c_approach) == (0.0, "exponential")
+    slope = 4.0 * slope_moment(TANH, chaotic.q_star, 1) ** 2  # of the map at c = 0: σ_w² (E φ')²
+    assert chaotic.xi_c == pytest.approx(-1 / math.log(slope))
+
+
+@pytest.mark.parametrize(("factor", "layers"), [
+    (-1.0, 0.0), (0.0, 0.0), (math.exp(-1), 1.0), (math.exp(-0.1), 10.0), (1.0, math.inf), (1 + 1e-10, math.inf),
+    (1.5, None),
+])  # fmt: skip
+def test_a_deviation_shrinks_by_e_in_so_many_layers(factor, layers):
+    assert depth_scale(factor) == (layers if layers in (None, math.inf) else pytest.approx(layers))
