@@ -39,6 +39,16 @@ def test_every_new_option_learns_iris(options, iris):
     assert_allclose(model.predict_proba(iris[0]).sum(axis=1), 1)
 
 
+@pytest.mark.parametrize(("loss", "classes", "name"), [
+    ("auto", 3, "cross_entropy"), ("auto", 2, "binary_cross_entropy"), ("cross_entropy", 2, "cross_entropy"),
+    ("binary_cross_entropy", 3, "binary_cross_entropy"), ("half_squared_error", 3, "half_squared_error"),
+    ("squared_error", 2, "squared_error"),
+])  # fmt: skip
+def test_the_loss_that_is_named_is_the_networks(loss, classes, name):
+    X, y = np.eye(6), np.arange(6) % classes
+    assert MLPClassifier((2,), loss=loss, max_iter=1, random_state=0).fit(X, y).network_.loss.name == name
+
+
 @pytest.mark.parametrize(("loss", "share"), [
     ("absolute_error", 0.5), ({"name": "huber", "delta": 0.5}, 0.5), ({"name": "quantile", "quantile": 0.9}, 0.9),
     ("half_squared_error", 0.5), (lambda a, y: np.log(np.cosh(a - y)).sum(axis=1), 0.5),
@@ -279,6 +289,17 @@ def test_examples_that_repeat_are_held_out_two_at_least():
 
 
 # --- sparse inputs ----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_learned_may_be_sparse_and_what_is_watched_dense(diabetes):
+    X, y = np.where(np.abs(diabetes[0]) > 0.5, diabetes[0], 0), diabetes[1]
+    one, other = (
+        MLPRegressor(**{**QUICK, "max_iter": 3}).fit(sparse.csr_matrix(X), y, validation_data=(watched, y))
+        for watched in (X, sparse.csr_matrix(X))
+    )
+    assert_allclose(one.validation_scores_, other.validation_scores_, rtol=1e-12)
+    assert_allclose(one.validation_losses_, other.validation_losses_, rtol=1e-12)
+
 
 FORMATS = [
     sparse.csr_array,

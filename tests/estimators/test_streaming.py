@@ -219,6 +219,12 @@ def test_warm_start_goes_on_with_an_iterator_too():
         model.set_params(warm_start=False).fit_chunks(iter([(X, Y)]))
 
 
+@pytest.mark.parametrize("nothing", [[], [(X[:0], Y[:0])]])
+def test_an_iterator_without_rows_is_said(nothing):
+    with pytest.raises(ProblemError, match="chunks held no rows"):
+        MLPClassifier((4,)).fit_chunks(iter(nothing), classes=range(10))
+
+
 def changing(*passes):
     """A function that gives other chunks each time."""
     left = iter(passes)
