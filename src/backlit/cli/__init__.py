@@ -1,8 +1,10 @@
 """The command line: one file a command, and a command is three lines: load, call, show.
 
-Exit codes: 0 done, 1 `check` found something wrong or `train` failed on its data, 2 the call or a file is unusable.
+Exit codes: 0 done, 1 `check` found something wrong or `train` failed on its data, 2 the call or a file is unusable;
+130 interrupted, 141 the reader of the output has left, as a shell says of any program.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +19,7 @@ app = typer.Typer(
     help="Feed-forward networks trained by backpropagation in plain sight.",
 )
 
+INTERRUPTED, LEFT = 130, 141
 UsageError: Any = typer.BadParameter.__bases__[0]  # what typer raises for a bad call; only its subclass is public
 
 
@@ -42,17 +45,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         code = app(args=None if arguments is None else list(arguments), prog_name="backlit", standalone_mode=False)
+        sys.stdout.flush()
     except UsageError as error:
         return fail(one_line(error.format_message()) + usage_hint(error))
     except BacklitError as error:
         return fail(one_line(str(error)))
     except MemoryError as error:
         return fail(f"out of memory ({one_line(str(error)) or 'no size given'}): use fewer rows, units or classes")
-    except KeyboardInterrupt:
-        return fail("interrupted", code=130)
-    except BrokenPipeError:  # the reader of our output has left
-        sys.stderr.close()
-        return 0
+    except (BrokenPipeError, SystemExit) as end:
+        if not isinstance(end, BrokenPipeError) and not isinstance(end.__context__, BrokenPipeError):
+            raise  # a shell asked how a word goes on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be written
+        return LEFT  # where Typer says 1, which is `check`'s
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    if code == INTERRUPTED:  # some versions of Typer make it an exit code, without a word
+        return fail("interrupted", code)
     return code if isinstance(code, int) else 0
 
 

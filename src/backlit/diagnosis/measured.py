@@ -15,10 +15,10 @@ import numpy as np
 from backlit.core.network import Network
 from backlit.core.parameters import Parameters
 from backlit.core.passes import Gradients, Trace
+from backlit.diagnosis.theory.expectations import quiet
 
 DEAD = 1e-12  # a unit whose |φ'| is no larger on any example learns nothing
 SATURATED = 0.05  # an entry whose |φ'| is below this share of the largest slope
-quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore")
 
 
 @dataclass(frozen=True)

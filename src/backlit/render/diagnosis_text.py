@@ -14,10 +14,11 @@ BRIEF = ("l", "q", "pred.", "ratio", "pred.", "weight", "deriv.", "dead", "sat."
 def show_diagnosis(diagnosis: Any) -> None:
     """Print the verdict, the theory, the layers, the findings and the remedies."""
     from rich.console import Console
+    from rich.text import Text
 
     console = Console()
-    color = COLORS[diagnosis.verdict]
-    console.print(f"[bold]{diagnosis.subject.name}[/bold]: [bold {color}]{diagnosis.verdict}[/]", highlight=False)
+    name, verdict = diagnosis.subject.name, diagnosis.verdict
+    console.print(Text.assemble((name, "bold"), ": ", (verdict, f"bold {COLORS[verdict]}")))  # a name is no markup
     console.print(finding_list(diagnosis))
     console.print(f"\nTheory of layer {diagnosis.layer} repeated: {theory_line(diagnosis.theory)}\n", highlight=False)
     console.print("By layer: q = E z², ratio = E‖δ_l‖²/E‖δ_{l+1}‖² = weight × derivative term", highlight=False)
