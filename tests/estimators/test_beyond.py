@@ -291,6 +291,16 @@ def test_examples_that_repeat_are_held_out_two_at_least():
 # --- sparse inputs ----------------------------------------------------------------------------------------------------
 
 
+def test_weights_of_classes_are_for_what_is_learned(iris):
+    """Validation measures what comes: its examples weigh alike, or what they are given."""
+    model = MLPClassifier(**{**QUICK, "max_iter": 1}, class_weight={0: 1.0, 1: 5.0, 2: 0.5})
+    model.fit(*iris, validation_data=iris)
+    outputs = model.predict_proba(iris[0])
+    assert_allclose(model.validation_losses_, [-np.log(outputs[np.arange(150), iris[1]]).mean()], rtol=1e-10)
+    with pytest.raises(TypeError, match="validation_data: y holds dates"):
+        model.fit(*iris, validation_data=(iris[0], iris[1].astype("M8[D]")))
+
+
 def test_what_is_learned_may_be_sparse_and_what_is_watched_dense(diabetes):
     X, y = np.where(np.abs(diabetes[0]) > 0.5, diabetes[0], 0), diabetes[1]
     one, other = (
