@@ -168,3 +168,19 @@ def test_help_and_version_are_there(capsys, arguments):
     _, out, _ = run(capsys, *arguments)
     assert "backlit" in out
     assert "Traceback" not in out
+
+
+def test_a_training_that_ctrl_c_ended_says_so(capsys, monkeypatch):
+    from backlit.tabular import training
+
+    real = training.fit
+
+    def interrupted(*arguments, **options):
+        outcome = real(*arguments, **options)
+        outcome.history.stopped = "interrupted"
+        return outcome
+
+    monkeypatch.setattr(training, "fit", interrupted)
+    code, out, _ = run(capsys, "train", "--dataset", "iris", "--epochs", 2)
+    assert code == 0
+    assert "stopped by Ctrl-C: the model and its scores are those of the best epoch until then" in " ".join(out.split())

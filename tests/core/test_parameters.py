@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 from tests.strategies import networks
 
 from backlit.core import Dense, Network, Parameters
-from backlit.core.parameters import layout, trainable
+from backlit.core.parameters import layout, n_trainable, trainable
 from backlit.errors import BacklitError, DomainError, ShapeError
 
 NET = Network(2, [Dense(3, "tanh", norm="layer"), Dense(1, train_bias=False)])
@@ -139,3 +139,8 @@ def test_trainable_is_all_but_the_biases_that_are_kept(net):
 
 def test_repr_names_the_shapes():
     assert repr(Parameters.zeros(Network(2, [Dense(3)]))) == "Parameters(W[1] (3, 2), b[1] (3,), float64)"
+
+
+@given(networks())
+def test_as_many_are_trainable_as_are_marked(net):
+    assert n_trainable(net) == trainable(net).sum()

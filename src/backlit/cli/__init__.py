@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 `check` found something wrong or `train` failed on its dat
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import typer
@@ -19,7 +20,7 @@ app = typer.Typer(
     help="Feed-forward networks trained by backpropagation in plain sight.",
 )
 
-INTERRUPTED, LEFT = 130, 141
+INTERRUPTED, LEFT = 130, 141  # as a shell says of a command that Ctrl-C, or a reader that left, ended
 UsageError: Any = typer.BadParameter.__bases__[0]  # what typer raises for a bad call; only its subclass is public
 
 
@@ -41,26 +42,29 @@ def options(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; every error is one line on standard error."""
-    from backlit.cli import commands  # noqa: F401  registers them
-
     try:
+        from backlit.cli import commands  # noqa: F401  registers them
+
         code = app(args=None if arguments is None else list(arguments), prog_name="backlit", standalone_mode=False)
-        sys.stdout.flush()
+        sys.stdout.flush()  # here, where what goes wrong has its line; at the interpreter's end it would have none
     except UsageError as error:
-        return fail(one_line(error.format_message()) + usage_hint(error))
+        return fail(one_line(error.format_message().replace("Value error, ", "")) + usage_hint(error))
     except BacklitError as error:
         return fail(one_line(str(error)))
     except MemoryError as error:
         return fail(f"out of memory ({one_line(str(error)) or 'no size given'}): use fewer rows, units or classes")
-    except (BrokenPipeError, SystemExit) as end:
-        if not isinstance(end, BrokenPipeError) and not isinstance(end.__context__, BrokenPipeError):
-            raise  # a shell asked how a word goes on
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be written
-        return LEFT  # where Typer says 1, which is `check`'s
     except (KeyboardInterrupt, typer.Abort):
-        code = INTERRUPTED
-    if code == INTERRUPTED:  # some versions of Typer make it an exit code, without a word
-        return fail("interrupted", code)
+        return fail("interrupted", code=INTERRUPTED)
+    except BrokenPipeError:
+        return forsaken()
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # typer leaves with 1 then, which means a failed check here
+            return forsaken()
+        raise
+    except OSError as error:
+        return unwritten(error)
+    if code == INTERRUPTED:  # typer has caught it, and said nothing
+        return fail("interrupted", code=INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 
@@ -68,6 +72,26 @@ def fail(message: str, code: int = 2) -> int:
     """Print one line on standard error and return the exit code."""
     print(f"backlit: {message}", file=sys.stderr)
     return code
+
+
+def forsaken() -> int:
+    """The reader of our output has left, such as `head`: nothing to be said, and no verdict either."""
+    muffle()
+    return LEFT
+
+
+def unwritten(error: OSError) -> int:
+    """Say that output has no place; a file's own faults are told where it is read or written."""
+    muffle()
+    reason = (error.strerror or str(error)).lower()
+    what = "standard output" if error.filename is None else error.filename
+    return fail(f"{what}: could not be written ({reason}): make room there, or write elsewhere (-o, or > FILE)")
+
+
+def muffle() -> None:
+    """Send what is still buffered nowhere, so that the interpreter's end does not fail on it once more."""
+    with suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:  # a stream in memory has no descriptor
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def one_line(text: str) -> str:

@@ -26,10 +26,11 @@ def command(
     format: Annotated[Format, Option(help="How to show the result.")] = Format.text,
 ) -> int:
     """Check claimed numbers of a problem, and name the mistake that made them wrong."""
-    from backlit.io.atomic import atomic_write, check_outputs
+    from backlit.io.atomic import atomic_write, check_outputs, check_suffix
     from backlit.io.problems import read_problem
 
     check_outputs(html, inputs=(problem, claims))
+    check_suffix(html, ".html", ".htm", what="a page")
     asked = read_problem(problem)
     if suggest_inputs:
         return suggest(asked, format)

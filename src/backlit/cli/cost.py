@@ -33,9 +33,10 @@ def command(
 ) -> None:
     """Count operations and bytes of a training step, equation by equation."""
     from backlit.costs import cost
-    from backlit.io.atomic import atomic_write, check_outputs
+    from backlit.io.atomic import atomic_write, check_outputs, check_suffix
 
     check_outputs(html, inputs=(problem,))
+    check_suffix(html, ".html", ".htm", what="a page")
     result = cost(
         problem,
         sizes=None if sizes is None else numbers(sizes),

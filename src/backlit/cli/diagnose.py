@@ -58,12 +58,15 @@ def command(
     ] = None,
 ) -> int:
     """Say whether gradients vanish or explode, why, and which remedy works."""
-    from backlit.io.atomic import check_outputs
+    from backlit.io.atomic import check_outputs, check_suffix
     from backlit.verbs import diagnose
 
     check_outputs(fix, fix_estimator, output, inputs=(problem, model, table))
     if output is not None and format is Shown.text:
         raise ProblemError("-o writes a page or JSON: add --format html or --format json")
+    check_suffix(fix, ".json", what="a problem")
+    check_suffix(fix_estimator, ".json", what="a remedy")
+    check_suffix(output, *([".json"] if format is Shown.json else [".html", ".htm"]), what=f"a diagnosis in {format}")
     diagnosis = diagnose(
         problem,
         model=None if model is None else str(model),

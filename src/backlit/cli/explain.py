@@ -45,9 +45,10 @@ def command(
 ) -> int:
     """Show where every number of a gradient comes from."""
     from backlit.io.atomic import check_outputs
-    from backlit.render.explanation import explain
+    from backlit.render.explanation import check_format, explain
 
     check_outputs(output, inputs=(problem, model, table))
+    check_format(output, format.value)
     made = explain(
         problem,
         example=example,

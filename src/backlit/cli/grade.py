@@ -18,16 +18,18 @@ def command(
 ) -> int:
     """Grade submissions: run each within limits, and say its first wrong equation.
 
-    Submissions are other people's code.  Limits on time and memory and an empty folder protect from accidents, and on
-    Linux the network is cut off where the system allows it; they do not keep a hostile program from your files.
+    Submissions are other people's code.  Limits on time and memory and an empty folder protect from accidents.
+    On Linux the network is cut off where the system allows it.  A hostile program is not kept from your files.
     """
-    from backlit.io.atomic import atomic_write, check_outputs
+    from backlit.io.atomic import atomic_write, check_outputs, check_suffix
     from backlit.render.check_grades import grades_csv, grades_page
     from backlit.verification.grading.grade import grade
     from backlit.verification.grading.rubric import read_rubric
 
     asked = read_rubric(rubric)
     check_outputs(out, html, inputs=(*submissions, rubric))
+    check_suffix(out, ".csv", what="a table of grades")
+    check_suffix(html, ".html", ".htm", what="a page")
     grades = []
     for one in grade(submissions, asked):
         grades.append(one)

@@ -40,11 +40,11 @@ def command(
     patience: Annotated[int, Option(help="Epochs without a lower validation loss before it stops.")] = 20,
     test_size: Annotated[float, Option(help="Share of the rows held out for the score.")] = 0.2,
     seed: Annotated[int, Option(help="Of the split, the initial weights, the shuffling and the dropout.")] = 0,
-    engine: Annotated[str, Option(help="Which engine runs it.")] = "auto",
+    engine: Annotated[str, Option(help="auto, native or reference.")] = "auto",
     out: Annotated[Path | None, Option(help="Write the model here (.safetensors).", show_default=False)] = None,
     report: Annotated[Path | None, Option(help="Write a report here (.html).", show_default=False)] = None,
     checkpoint: Annotated[
-        Path | None, Option(help="Keep the run in this folder, and go on from there if it is.", show_default=False)
+        Path | None, Option(help="Keep the run in this folder, and go on from what it holds.", show_default=False)
     ] = None,
     checkpoint_every: Annotated[
         int | None, Option(help="Batches between two checkpoints; else one an epoch, or a buffer.", show_default=False)
@@ -118,6 +118,8 @@ def show(result: Any) -> None:
     console.print(
         f"{len(result.history)} epochs in {duration(result.seconds)} s, {result.samples_per_second:,.0f} rows a second"
     )
+    if result.history.stopped == "interrupted":
+        console.print("stopped by Ctrl-C: the model and its scores are those of the best epoch until then")
     console.print(f"gradient checked: largest relative error {result.gradient_check.max_relative_error:.1e}")
     table = Table("metric", box=None, header_style="dim", pad_edge=False)
     table.add_column(f"{result.n_train:,} training rows", justify="right")

@@ -158,3 +158,13 @@ def trainable(net: Network) -> np.ndarray:
         if slot.name == "b" and not net.layer(slot.l).train_bias:
             mask[slot.start : slot.stop] = False
     return mask
+
+
+def n_trainable(net: Network) -> int:
+    """How many numbers an optimizer may move, without a mask that a network too large for memory has no room for.
+
+    >>> from backlit.core.network import Dense
+    >>> n_trainable(Network(10**8, [Dense(10**8, train_bias=False)])) == 10**16
+    True
+    """
+    return net.n_parameters - sum(layer.units for layer in net.layers if not layer.train_bias)

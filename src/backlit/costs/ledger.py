@@ -14,7 +14,7 @@ import numpy as np
 from backlit.core.activations import Activation
 from backlit.core.losses import SHORT_FORMS
 from backlit.core.network import Dense, Network
-from backlit.core.parameters import trainable
+from backlit.core.parameters import n_trainable
 from backlit.costs.counting import operations_of
 from backlit.optim import Optimizer
 
@@ -54,7 +54,7 @@ def count(
     """
     entries = [*forward_entries(net, m, dropout), *backward_entries(net, m, input_gradient, dropout)]
     if optimizer is not None:
-        entries.append(Entry("optimizer", 0, "OPT", update_operations(optimizer) * int(trainable(net).sum())))
+        entries.append(Entry("optimizer", 0, "OPT", update_operations(optimizer) * n_trainable(net)))
     return Ledger(tuple(entries))
 
 

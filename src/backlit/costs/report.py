@@ -110,6 +110,8 @@ def cost(
         raise ProblemError(f"dtype must be float32 or float64, not {dtype!r}")
     if (problem is None) == (sizes is None):
         raise ProblemError("give a problem or the sizes of a network, such as 784,512,10: one of the two")
+    if problem is not None and activation != "relu":
+        raise ProblemError(f"activation {activation!r} is for sizes; a problem names its own: leave it out")
     given = None if problem is None or isinstance(problem, Network) else read_problem(problem)
     net = problem if isinstance(problem, Network) else network_of(sizes, activation) if given is None else given.net
     asked = optimizer if optimizer is not None or given is None else given.optimizer
@@ -131,7 +133,8 @@ def network_of(sizes: Sequence[int] | None, activation: str) -> Network:
     sizes = list(sizes or ())
     if len(sizes) < 2:
         raise ProblemError(
-            f"sizes names {len(sizes)} numbers: give inputs and the units of each layer, such as 784,512,10"
+            f"sizes takes two numbers or more, not {len(sizes)}: give inputs and the units of each layer, such as "
+            f"784,512,10"
         )
     get_activation(activation)  # a fault even where no hidden layer takes it
     *hidden, last = (positive_integer(n, "sizes: each number") for n in sizes[1:])

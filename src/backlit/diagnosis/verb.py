@@ -56,16 +56,27 @@ def diagnose(
     if (problem is not None) + (model is not None) + sizes != 1:
         raise ProblemError("give one of: a problem, a model, or depth and width")
     positive_integer(seeds, "seeds")
+    layers = {"activation": activation, "init": init, "sigma_w": sigma_w, "sigma_b": sigma_b, "norm": norm}
+    layers |= {"skip": skip, "dropout": dropout}
+    check_layers(layers, sizes)
     if sizes:
         if depth is None or width is None:
             raise ProblemError("depth and width go together: give both")
-        subject = from_sizes(depth, width, activation, init, sigma_w, sigma_b, norm, skip, dropout)
+        subject = from_sizes(depth, width, **layers)
     elif problem is not None:
         subject = from_problem(problem)
     else:
         subject = Subject(model.params.net, "model", None, model.params)
     with one_thread(subject):
         return examine(replace(subject, batch=checked_batch(batch, subject)), seeds, remedies)
+
+
+def check_layers(told: dict[str, Any], sizes: bool) -> None:
+    """Raise ProblemError for what is said of layers that a problem or a model already describes."""
+    usual = {"activation": "tanh", "dropout": 0.0}
+    said = [name for name, value in told.items() if value != usual.get(name)]
+    if said and not sizes:
+        raise ProblemError(f"{said[0]} is for depth and width; a problem or a model says its own: leave it out")
 
 
 @contextmanager

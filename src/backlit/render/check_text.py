@@ -47,7 +47,9 @@ def check_text(result: CheckResult) -> RenderableType:
 def headline(result: CheckResult) -> Text:
     """The verdict in a line."""
     wrong = sum(not one.ok for one in result.quantities.values())
-    counted = f"{len(result.quantities)} quantities compared, {wrong} wrong, tolerance {result.tolerance:.0e}"
+    compared = len(result.quantities)
+    noun = "quantity" if compared == 1 else "quantities"
+    counted = f"{compared} {noun} compared, {wrong} wrong, tolerance {result.tolerance:.0e}"
     return Text.assemble((result.verdict.upper(), STYLES[result.verdict]), f"  {WORDS[result.verdict]}  ({counted})")
 
 

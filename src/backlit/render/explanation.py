@@ -24,7 +24,16 @@ from backlit.render.inline import inline
 if TYPE_CHECKING:
     import polars as pl
 
-FORMATS = ("text", "markdown", "latex", "typst", "html", "pdf", "json")
+SUFFIXES = {
+    "text": (".txt",),
+    "markdown": (".md",),
+    "latex": (".tex",),
+    "typst": (".typ",),
+    "html": (".html", ".htm"),
+    "pdf": (".pdf",),
+    "json": (".json",),
+}
+FORMATS = tuple(SUFFIXES)
 
 
 @dataclass(frozen=True)
@@ -99,6 +108,7 @@ class Explanation:
 
             to_terminal(self.derivation)
             return
+        check_format(path, format)
         made = self.render(format)
         content = made if isinstance(made, bytes) else made.encode()
         if path is None:
@@ -154,6 +164,24 @@ def described_steps(step: Step) -> list[dict[str, Any]]:
         for line in step.entries
     ]
     return [whole, *entries]
+
+
+def check_format(path: str | Path | None, format: str) -> None:
+    """Raise ProblemError where a file's name says another format than is asked for; other names may end as they like.
+
+    >>> check_format("page.html", "text")
+    Traceback (most recent call last):
+    backlit.errors.ProblemError: page.html: its name says html, and text is asked for: give the format html, or a name \
+that ends in .txt
+    """
+    suffix = "" if path is None else Path(path).suffix.lower()
+    said = next((name for name, known in SUFFIXES.items() if suffix in known), format)
+    if format in SUFFIXES and said != format:
+        ends = SUFFIXES[format][0]
+        raise ProblemError(
+            f"{path}: its name says {said}, and {format} is asked for: give the format {said}, or a name that ends in "
+            f"{ends}"
+        )
 
 
 def spoken(line: Line) -> str:

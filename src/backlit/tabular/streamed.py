@@ -82,7 +82,7 @@ def train_streamed(
         validation=validation,
         progress=progress,
         checkpoint=checkpoint,
-        checkpoint_every=every if checkpoint_every is None else checkpoint_every,
+        checkpoint_every=every if checkpoint_every is None and checkpoint is not None else checkpoint_every,
     )
     if outcome.divergence is not None:
         raise outcome.divergence

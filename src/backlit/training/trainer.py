@@ -73,6 +73,8 @@ def fit(
     check_monitor(settings, validation, score)
     if checkpoint_every is not None:
         positive_integer(checkpoint_every, "checkpoint_every")
+        if checkpoint is None:
+            raise ProblemError("checkpoint_every says how often a checkpoint is written: give its folder as checkpoint")
     recipe = Recipe(
         net,
         settings.optimizer,
@@ -98,7 +100,7 @@ def fit(
         score=score,
         watch=Watch(settings),
         checkpoint=None if checkpoint is None else Path(checkpoint),
-        checkpoint_every=checkpoint_every if checkpoint is not None else None,
+        checkpoint_every=checkpoint_every,
     )
     run.history.stopped = ""
     last, divergence = len(run.history) + settings.epochs, None

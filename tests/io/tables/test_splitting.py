@@ -68,5 +68,5 @@ def test_an_impossible_share_is_named(test_size):
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_too_few_rows(n):
-    with pytest.raises(TableError, match=f"^{n} rows cannot be split into training and test rows: give two or more$"):
+    with pytest.raises(TableError, match=f"^{n} rows cannot be split in two: give two or more$"):
         split(n)

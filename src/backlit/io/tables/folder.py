@@ -182,8 +182,8 @@ def _same_columns(file: Path, found: dict[str, pl.DataType], first: Path, schema
     for name, dtype in schema.items():
         if name not in found:
             raise TableError(
-                f"{file}: has no column {shown(name)}, which {first.name} has: {near(name, found)} All files of a "
-                f"folder need the same columns"
+                f"{file}: has no column {shown(name)}, which {first.name} has, and all files of a folder need the same "
+                f"columns: {near(name, found)}"
             )
         if dtype == pl.Null:
             schema[name] = found[name]

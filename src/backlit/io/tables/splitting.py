@@ -34,8 +34,12 @@ def split(
     take = _test_counts(sizes, test_size)
     if not take.sum():
         raise TableError(
-            f"{classes.size} rows cannot be split into training and test rows"
-            + (", as each is a class of its own: join classes" if classes.size > 1 else ": give two or more")
+            f"{classes.size} rows cannot be split in two"
+            + (
+                ", as each is a class of its own: join classes, or hold fewer rows out"
+                if classes.size > 1
+                else ": give two or more"
+            )
         )
     draw = np.random.Generator(np.random.PCG64(seed)).random(classes.size)
     order = np.lexsort((draw, label))  # class by class, at random within each
