@@ -51,6 +51,35 @@ def test_dead_and_saturated_are_shares_of_units_and_of_entries(passed):
     assert (flow.layers[1].dead, flow.layers[4].dead, flow.layers[4].saturated) == (0, 0, 0)
 
 
+def one_pass(last, loss, Y):
+    """The flow through one layer of 5 that is sure of itself, and the slopes p (1 − p) of its outputs."""
+    net = Network(4, [Dense(5, last)], loss=loss)
+    params = net.init({"scheme": "gaussian", "sigma_w": 20.0}, seed=2)
+    trace = forward(net, params, np.random.default_rng(3).standard_normal((7, 4)))
+    flow = measure_flow(net, params, trace, backward(net, params, trace, Y))
+    return flow.layers[1], trace.a[1] * (1 - trace.a[1])
+
+
+CLASSES = np.eye(5)[[0, 1, 2, 3, 4, 0, 1]]
+
+
+@pytest.mark.parametrize(("last", "loss", "Y"), [
+    ("softmax", "cross_entropy", CLASSES),
+    ("softmax[3,2]", "cross_entropy", np.hstack([np.eye(3)[[0, 1, 2, 0, 1, 2, 0]], np.eye(2)[[0, 1, 0, 1, 0, 1, 1]]])),
+    ("sigmoid", "binary_cross_entropy", CLASSES),
+])  # fmt: skip
+def test_a_slope_that_delta_goes_around_is_neither_dead_nor_saturated(last, loss, Y):
+    """δ = p − y: an output that is sure and wrong learns all the same."""
+    layer, slopes = one_pass(last, loss, Y)
+    assert (layer.dead, layer.saturated) == (0, 0)
+    assert (slopes < 0.05 / 4).mean() > 0.3
+
+
+def test_softmax_under_another_loss_is_saturated_where_p_is_near_0_or_1():
+    layer, slopes = one_pass("softmax", "squared_error", CLASSES)
+    assert layer.saturated == (slopes < 0.05 / 4).mean() > 0.3
+
+
 def test_the_noise_scale_is_that_of_every_example_s_own_gradient(passed):
     _, trace, grad, flow = passed
     for l in range(1, 5):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from backlit.core.activations import SELU_ALPHA, SELU_SCALE, Activation
-from backlit.core.groups import Groups
+from backlit.core.groups import groups_of
 from backlit.errors import ModelError
 from backlit.io.exchange.onnx_graph import Graph
 
@@ -40,8 +40,8 @@ def activate(graph: Graph, phi: Activation, u: str, name: str) -> str:
         return graph.add("Mul", [u, graph.between("Sigmoid", u)], name)
     if phi.name == "hard_tanh":
         return graph.add("Clip", [u, graph.number(-1.0), graph.number(1.0)], name)
-    if (sizes := group_sizes(phi)) is not None:
-        parts = graph.split(u, sizes, f"{name}_group")
+    if (groups := groups_of(phi)) is not None:
+        parts = graph.split(u, groups.sizes, f"{name}_group")
         return graph.add("Concat", [graph.between("Softmax", part, axis=1) for part in parts], name, axis=1)
     if phi.name not in OPERATORS:
         raise ModelError(f"activation {phi.name} is not one of Backlit's, and ONNX has no operator for it")
@@ -49,12 +49,6 @@ def activate(graph: Graph, phi: Activation, u: str, name: str) -> str:
         return graph.add("Identity", [IN_FLOAT64[phi.name](graph, u, **phi.parameters)], name)
     operator, attributes = OPERATORS[phi.name]
     return graph.add(operator, [u], name, **attributes, **phi.parameters)
-
-
-def group_sizes(phi: Activation) -> list[int] | None:
-    """The sizes of a softmax by groups, None for another activation."""
-    groups = getattr(phi.function, "__self__", None)
-    return list(groups.sizes) if isinstance(groups, Groups) else None
 
 
 # --- what onnxruntime lacks in float64 ----------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """An ONNX graph in the making: nodes and constants, each known by the name of what it gives."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ class Graph:
         """A number."""
         return self.constant(x, f"number{len(self.constants)}")
 
-    def split(self, a: str, sizes: list[int], name: str) -> list[str]:
+    def split(self, a: str, sizes: Sequence[int], name: str) -> list[str]:
         """The columns of each group."""
         from onnx import helper
 
