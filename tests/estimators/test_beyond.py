@@ -291,6 +291,15 @@ def test_examples_that_repeat_are_held_out_two_at_least():
 # --- sparse inputs ----------------------------------------------------------------------------------------------------
 
 
+def test_batch_norm_under_lbfgs_sees_all_sparse_rows_at_once(diabetes, monkeypatch):
+    monkeypatch.setattr("backlit.engine.dense_batches.BYTES_AT_ONCE", 4096)  # of 442 rows 51
+    told = {"hidden_layer_sizes": (4,), "solver": "lbfgs", "norm": "batch", "max_iter": 3, "random_state": 0}
+    one, other = (
+        MLPRegressor(**told).fit(change(diabetes[0]), diabetes[1]) for change in (sparse.csr_matrix, np.array)
+    )
+    assert_allclose(one.coefs_[0], other.coefs_[0], rtol=1e-9)
+
+
 def test_weights_of_classes_are_for_what_is_learned(iris):
     """Validation measures what comes: its examples weigh alike, or what they are given."""
     model = MLPClassifier(**{**QUICK, "max_iter": 1}, class_weight={0: 1.0, 1: 5.0, 2: 0.5})
