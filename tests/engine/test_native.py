@@ -13,6 +13,7 @@ from backlit.core.targets import as_targets
 from backlit.engine import Data, Recipe, ReferenceEngine, State
 from backlit.engine.native import NativeEngine, extension
 from backlit.engine.plan import Products
+from backlit.engine.threads import one_blas_thread
 from backlit.optim import get_optimizer
 
 ISAS = extension().instruction_sets() if extension() else ["none"]
@@ -96,6 +97,24 @@ def test_prediction_and_its_loss(problem, threads):
     expected = reference.predict(problem.params, statistics, data.X)
     np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-10 * max(1, np.abs(expected).max()))
     assert loss == pytest.approx(reference.loss(problem.params, statistics, data), rel=1e-9, abs=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_large_products_without_avx_are_blas_of_the_numbers_own_size(dtype, rng, monkeypatch):
+    """On one thread of BLAS, for the engine's threads call it."""
+    net = Network(200, [Dense(200, "tanh"), Dense(3)])
+    params = net.init(seed=0, dtype=dtype)
+    data = Data(rng.standard_normal((64, 200)).astype(dtype), rng.standard_normal((64, 3)).astype(dtype))
+    engine = native(net, isa="baseline", batch_size=64)
+    assert engine.plan(64, np.dtype(dtype)).uses_blas
+    entered, held = [], one_blas_thread
+    monkeypatch.setattr("backlit.engine.native.one_blas_thread", lambda: entered.append(1) or held())
+    loss, theta = engine.loss_and_gradient(params, data)
+    expected, gradient = ReferenceEngine(engine.recipe).loss_and_gradient(params, data)
+    eps = float(np.finfo(dtype).eps)
+    assert loss == pytest.approx(expected, rel=100 * eps)
+    np.testing.assert_allclose(theta, gradient, rtol=0, atol=1000 * eps * np.abs(gradient).max())
+    assert entered == [1]
 
 
 @pytest.mark.parametrize("blas", [True, False])

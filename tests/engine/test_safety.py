@@ -11,7 +11,7 @@ from backlit.core import Dense, Network
 from backlit.engine import Data, Recipe, ReferenceEngine, State, get_engine, say_once
 from backlit.engine.native import NativeEngine
 from backlit.errors import Divergence, DomainError, ProblemError
-from backlit.optim import get_optimizer
+from backlit.optim import Sgd, get_optimizer
 
 
 def start(net, n=40, *, batch_size=10, dtype=np.float64, optimizer="adam", **options):
@@ -133,6 +133,15 @@ def test_calls_that_would_read_beyond_the_data_are_refused(order, rates, error):
     engine, state, data = start(NET)
     with pytest.raises(error, match=r"rows outside|learning rates"):
         engine.run(state, data, order, rates, lambda: False)
+
+
+def test_an_optimizer_of_the_users_own_goes_to_the_reference_engine():
+    class Slower(Sgd):
+        pass
+
+    assert get_engine("auto", Recipe(NET, Slower(), 4)).name == "reference"
+    with pytest.raises(ProblemError, match="the optimizer Slower is your own"):
+        get_engine("native", Recipe(NET, Slower(), 4))
 
 
 def test_what_is_the_users_own_goes_to_the_reference_engine(caplog):

@@ -82,6 +82,16 @@ def test_small_work_has_one_thread_and_large_work_all():
     assert useful_threads(Network(784, [Dense(256), Dense(10)]), 128, 8) == 8
 
 
+def test_the_plan_has_the_threads_that_are_asked_for_and_blas_where_it_is():
+    net = Network(784, [Dense(512), Dense(512), Dense(10)])
+    for asked in (1, 2):
+        recipe = Recipe(net, get_optimizer("adam"), 256, n_threads=asked)
+        for isa in (None, "baseline"):
+            engine = NativeEngine(recipe, isa)
+            plan = engine.plan(256, np.dtype("f4"))
+            assert (plan.threads, plan.uses_blas) == (asked, engine.isa == "baseline")
+
+
 def test_an_engine_may_be_used_from_several_threads(rng):
     from concurrent.futures import ThreadPoolExecutor
 

@@ -39,6 +39,16 @@ def test_every_new_option_learns_iris(options, iris):
     assert_allclose(model.predict_proba(iris[0]).sum(axis=1), 1)
 
 
+@pytest.mark.parametrize(("loss", "classes", "name"), [
+    ("auto", 3, "cross_entropy"), ("auto", 2, "binary_cross_entropy"), ("cross_entropy", 2, "cross_entropy"),
+    ("binary_cross_entropy", 3, "binary_cross_entropy"), ("half_squared_error", 3, "half_squared_error"),
+    ("squared_error", 2, "squared_error"),
+])  # fmt: skip
+def test_the_loss_that_is_named_is_the_networks(loss, classes, name):
+    X, y = np.eye(6), np.arange(6) % classes
+    assert MLPClassifier((2,), loss=loss, max_iter=1, random_state=0).fit(X, y).network_.loss.name == name
+
+
 @pytest.mark.parametrize(("loss", "share"), [
     ("absolute_error", 0.5), ({"name": "huber", "delta": 0.5}, 0.5), ({"name": "quantile", "quantile": 0.9}, 0.9),
     ("half_squared_error", 0.5), (lambda a, y: np.log(np.cosh(a - y)).sum(axis=1), 0.5),
@@ -279,6 +289,36 @@ def test_examples_that_repeat_are_held_out_two_at_least():
 
 
 # --- sparse inputs ----------------------------------------------------------------------------------------------------
+
+
+def test_batch_norm_under_lbfgs_sees_all_sparse_rows_at_once(diabetes, monkeypatch):
+    monkeypatch.setattr("backlit.engine.dense_batches.BYTES_AT_ONCE", 4096)  # of 442 rows 51
+    told = {"hidden_layer_sizes": (4,), "solver": "lbfgs", "norm": "batch", "max_iter": 3, "random_state": 0}
+    one, other = (
+        MLPRegressor(**told).fit(change(diabetes[0]), diabetes[1]) for change in (sparse.csr_matrix, np.array)
+    )
+    assert_allclose(one.coefs_[0], other.coefs_[0], rtol=1e-9)
+
+
+def test_weights_of_classes_are_for_what_is_learned(iris):
+    """Validation measures what comes: its examples weigh alike, or what they are given."""
+    model = MLPClassifier(**{**QUICK, "max_iter": 1}, class_weight={0: 1.0, 1: 5.0, 2: 0.5})
+    model.fit(*iris, validation_data=iris)
+    outputs = model.predict_proba(iris[0])
+    assert_allclose(model.validation_losses_, [-np.log(outputs[np.arange(150), iris[1]]).mean()], rtol=1e-10)
+    with pytest.raises(TypeError, match="validation_data: y holds dates"):
+        model.fit(*iris, validation_data=(iris[0], iris[1].astype("M8[D]")))
+
+
+def test_what_is_learned_may_be_sparse_and_what_is_watched_dense(diabetes):
+    X, y = np.where(np.abs(diabetes[0]) > 0.5, diabetes[0], 0), diabetes[1]
+    one, other = (
+        MLPRegressor(**{**QUICK, "max_iter": 3}).fit(sparse.csr_matrix(X), y, validation_data=(watched, y))
+        for watched in (X, sparse.csr_matrix(X))
+    )
+    assert_allclose(one.validation_scores_, other.validation_scores_, rtol=1e-12)
+    assert_allclose(one.validation_losses_, other.validation_losses_, rtol=1e-12)
+
 
 FORMATS = [
     sparse.csr_array,

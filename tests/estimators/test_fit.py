@@ -61,6 +61,7 @@ def test_options_reach_the_network(iris):
     ({"engine": "cuda"}, "unknown engine 'cuda'"),
     ({"hidden_layer_sizes": (3, 0)}, "hidden_layer_sizes must be > 0, got"),
     ({"hidden_layer_sizes": (3.5,)}, "hidden_layer_sizes must be > 0, got"),
+    ({"hidden_layer_sizes": (True,)}, "hidden_layer_sizes must be > 0, got"),
     ({"norm": "group"}, "The 'norm' parameter of MLPClassifier must be"),
     ({"dropout": 1.0}, "The 'dropout' parameter of MLPClassifier must be"),
     ({"solver": "lbfgs", "dropout": 0.1}, "dropout draws a mask for each step, which lbfgs cannot follow"),

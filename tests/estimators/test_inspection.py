@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_matrix
 from sklearn.datasets import load_diabetes, load_digits, load_iris
 from sklearn.exceptions import NotFittedError
 
@@ -74,6 +75,12 @@ def test_explain_is_the_gradient_at_the_fitted_parameters():
         assert_allclose(told["grad_W"][str(l)], grad.W[l], rtol=1e-12)
     assert_allclose(told["loss"], grad.loss)
     assert "grad_W[1][0,1]" in model.explain(X[:2], WORDS[:2], entry="grad_W[1][0,1]").to_text()
+
+
+def test_sparse_rows_are_looked_at_as_dense_ones():
+    model, rows = fitted(), csr_matrix(X)
+    assert_array_equal(model.example_gradient_norms(rows, WORDS), model.example_gradient_norms(X, WORDS))
+    assert_array_equal(problem_of(model, rows[:3], WORDS[:3], None).X, X[:3])
 
 
 def test_explain_has_the_optimizers_update_and_lbfgs_has_none():

@@ -13,9 +13,12 @@ from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 
 from backlit import load_model, train
+from backlit.core import Dense, Network
+from backlit.core.norms import Statistics
 from backlit.errors import ModelError
 from backlit.estimators import MLPClassifier, MLPRegressor
 from backlit.estimators.plain import decode, encode
+from backlit.io.models import Model
 from backlit.io.tables import TargetCodec
 from backlit.optim import Adam
 from backlit.optim.schedules import Cosine
@@ -120,6 +123,26 @@ def test_plain_values_come_back(value):
 def test_what_no_value_is_stored_as_is_refused(stored):
     with pytest.raises(ModelError, match=r"is no stored value|is no key"):
         decode(stored)
+
+
+def test_a_network_that_names_no_classes_has_their_numbers():
+    for outputs, output, loss in ((1, "sigmoid", "binary_cross_entropy"), (2, "softmax", "cross_entropy"),
+                                  (3, "softmax", "cross_entropy")):  # fmt: skip
+        net = Network(4, [Dense(3, "tanh"), Dense(outputs, output)], loss=loss)
+        estimator = MLPClassifier.from_model(Model(net.init(seed=0), Statistics(net)))
+        assert_array_equal(estimator.classes_, np.arange(max(outputs, 2)))
+        assert estimator.loss == ("cross_entropy" if outputs == 2 else "auto")
+        assert estimator.predict_proba(X).shape == (len(X), max(outputs, 2))
+
+
+@pytest.mark.parametrize(
+    ("items", "dtype"),
+    [([1.5], "int64"), ([True], "int64"), ([1], "bool"), (["a"], "float64"), ([1], "object"), ([1], "U9"), ([1], None),
+     ([2**70], "int64"), ([[1], [1, 2]], "int64"), (3, "int64"), ([1.0], "longlonglong"), ([1.0], "complex128")],
+)  # fmt: skip
+def test_an_array_whose_items_are_not_of_its_dtype_is_refused(items, dtype):
+    with pytest.raises(ModelError, match="no array of dtype"):
+        decode({"array": items, "dtype": dtype})
 
 
 def test_the_model_of_a_regressor_names_its_one_target():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
 from tests.training.runs import killed_at
 
 from backlit.errors import ProblemError
@@ -219,6 +220,12 @@ def test_warm_start_goes_on_with_an_iterator_too():
         model.set_params(warm_start=False).fit_chunks(iter([(X, Y)]))
 
 
+@pytest.mark.parametrize("nothing", [[], [(X[:0], Y[:0])]])
+def test_an_iterator_without_rows_is_said(nothing):
+    with pytest.raises(ProblemError, match="chunks held no rows"):
+        MLPClassifier((4,)).fit_chunks(iter(nothing), classes=range(10))
+
+
 def changing(*passes):
     """A function that gives other chunks each time."""
     left = iter(passes)
@@ -243,6 +250,13 @@ def test_what_cannot_be_gone_through_is_said(monkeypatch, tmp_path, given, told,
         MLPClassifier((4,), max_iter=2, random_state=0).fit_chunks(given, **{"classes": range(10)} | told)
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_parameters_are_checked_and_an_end_that_is_none_is_warned_of():
+    with pytest.raises(ValueError, match="The 'alpha' parameter of MLPRegressor must be"):
+        MLPRegressor(alpha=-1.0).fit_chunks(chunks)
+    with pytest.warns(ConvergenceWarning, match=r"Maximum iterations \(1\) reached"):
+        MLPRegressor(hidden_layer_sizes=(2,), max_iter=1).fit_chunks(chunks)
 
 
 def test_parameters_that_need_all_rows_are_refused():

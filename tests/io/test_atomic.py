@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from backlit.errors import BacklitError
-from backlit.io.atomic import atomic_write, check_outputs
+from backlit.io.atomic import atomic_write, check_outputs, check_suffix
 
 
 def with_nothing_written(path):
@@ -161,3 +161,20 @@ def test_no_output_takes_the_place_of_an_input(tmp_path):
     with pytest.raises(BacklitError, match="named for two outputs"):
         check_outputs(tmp_path / "x", None, str(tmp_path / "x"))
     check_outputs(tmp_path / "x", tmp_path / "y", inputs=[table])
+
+
+def test_a_file_that_is_there_needs_the_suffix_and_a_pipe_needs_none(tmp_path):
+    (tmp_path / "model.pkl").write_bytes(b"")
+    for name in ("model.pkl", "none.pkl"):
+        with pytest.raises(BacklitError, match=r"a model is written as \.safetensors: give a name that ends so"):
+            check_suffix(tmp_path / name, ".safetensors", what="a model")
+    os.mkfifo(tmp_path / "pipe")
+    check_suffix(tmp_path / "pipe", ".safetensors", what="a model")
+
+
+def test_no_file_is_left_open(tmp_path):
+    before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").is_dir() else 0
+    for _ in range(3):
+        with atomic_write(tmp_path / "x") as temporary:
+            temporary.write_bytes(b"x")
+    assert before == (len(os.listdir("/proc/self/fd")) if before else 0)

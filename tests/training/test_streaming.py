@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.training import test_checkpoint as checkpoints
+from tests.training.runs import killed_at
 
 from backlit.engine import Data
 from backlit.errors import ProblemError
@@ -88,18 +90,15 @@ def run(told, folder=None, every=2):
 @pytest.mark.parametrize("at", [1, 5])
 def test_every_optimizer_goes_on_to_the_bit(monkeypatch, tmp_path, optimizer, at):
     told = checkpoints.settings(optimizer)
-    with monkeypatch.context() as patch:
-        patch.setattr(checkpoints, "train", run)
-        checkpoints.broken(monkeypatch, told, tmp_path / "run", at)
+    killed_at(monkeypatch, at, lambda: run(told, tmp_path / "run"))
     checkpoints.same(run(told, tmp_path / "run"), run(told, tmp_path / "whole"))
 
 
 def test_any_batch_is_a_place_to_stop(monkeypatch, tmp_path):
     told = checkpoints.settings(epochs=2, patience=None)
     whole = run(told, tmp_path / "whole", every=1)
-    monkeypatch.setattr(checkpoints, "train", run)
     for at in range(1, 16):  # 8 batches an epoch
-        checkpoints.broken(monkeypatch, told, tmp_path / str(at), at, every=1)
+        killed_at(monkeypatch, at, partial(run, told, tmp_path / str(at), every=1))
         checkpoints.same(run(told, tmp_path / str(at), every=1), whole)
 
 

@@ -1,6 +1,7 @@
 """Short trainings of remedies: reproducible, fair, and what they rank first trains best anew."""
 
 import json
+import logging
 import math
 
 import numpy as np
@@ -26,8 +27,9 @@ def test_the_first_remedy_trains_best_anew(seed):
         assert ranking.right(found, way, 0)
 
 
-def test_the_script_goes_on_where_it_was_cut_off(tmp_path, monkeypatch, capsys):
+def test_the_script_goes_on_where_it_was_cut_off(tmp_path, monkeypatch, capsys, caplog):
     """A line that is whole is not judged again; one that is cut off is."""
+    caplog.set_level(logging.WARNING, logger="backlit")  # and puts back at the end what the script makes of it
     whole = {way: [0.5, 0.9] for way in (*ranking.WAYS, "best")} | {"ratio": [0.4, 0.9]}
     path = tmp_path / "kept.jsonl"
     path.write_text(json.dumps({"seed": 0} | whole) + '\n{"seed": 1, "tra')

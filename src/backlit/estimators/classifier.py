@@ -185,8 +185,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return
         several = type_of_target(y) == "multilabel-indicator"  # whose columns name themselves
         self._set_classes(y if several else np.asarray(classes))
-        if self._labels.kind == "binary" and len(self.classes_) > 2:
-            raise ValueError(f"classes must be distinct, got {classes}")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

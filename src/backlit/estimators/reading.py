@@ -61,15 +61,15 @@ class Reading:
             reset=first,
         )
 
-    def _as_data(self, X: Any, y: Any, sample_weight: Any, new_targets: bool, balanced: bool = True) -> Data:
+    def _as_data(self, X: Any, y: Any, sample_weight: Any, new_targets: bool, by_class: bool = True) -> Data:
         y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, X, ensure_non_negative=True)
         if weight is not None and not weight.any():
             raise ValueError("sample_weight is zero everywhere: give at least one example a weight above 0")
         Y = np.ascontiguousarray(self._read_targets(y, new_targets), dtype=X.dtype)
-        by_class = self._class_weights(y) if balanced else None
-        if by_class is not None:
-            weight = by_class if weight is None else weight * by_class
+        class_weight = self._class_weights(y) if by_class else None
+        if class_weight is not None:
+            weight = class_weight if weight is None else weight * class_weight
         return Data(X, Y, None if weight is None else weight.astype(X.dtype))
 
     def _read_validation(self, given: Any) -> Data:
@@ -91,7 +91,7 @@ class Reading:
             order="C",
             reset=False,
         )
-        data = self._as_data(X, y, given[2] if len(given) == 3 else None, False, balanced=False)
+        data = self._as_data(X, y, given[2] if len(given) == 3 else None, False, by_class=False)
         self._check_shapes(data)
         return data
 
