@@ -34,6 +34,17 @@ def test_text_says_the_verdict(capsys):
     assert "vanishing" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["net[red].json", "a[/b].json"])
+def test_a_file_s_name_is_no_markup(capsys, monkeypatch, problem, name):
+    monkeypatch.chdir(problem.parent)
+    monkeypatch.setenv("COLUMNS", "160")
+    path = problem.parent / name
+    path.parent.mkdir(exist_ok=True)
+    problem.rename(path)
+    assert main(["diagnose", name, "--seeds", "1", "--no-remedies"]) == 0
+    assert capsys.readouterr().out.startswith(f"{name}: vanishing")
+
+
 def test_the_table_of_the_layers_fits_80_columns(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     assert main(["diagnose", "--depth", "30", "--width", "8", "--sigma-w", "9", "--activation", "relu"]) == 0

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from backlit import explain, load_model
 from backlit.cli import main
+from backlit.errors import ProblemError
 
 OVERFLOWS = {
     "inputs": 1,
@@ -58,6 +60,9 @@ def test_one_entry(capsys):
     (["--example", "worked", "--steps", "0"], "steps"),
     (["--example", "worked", "--steps", "99999999999"], "at most 1,000,000"),
     (["--model", ".", "--table", "t.csv", "--row", "0"], ".: is a folder: give a model file"),
+    (["--example", ""], "no example is called ''"),
+    (["--example", "worked", "--row", "0"], "a table and a row go with a model"),
+    (["--model", "m", "--row", "0"], "give a table as well"), (["--model", "m", "--table", "t"], "give a row as well"),
 ])  # fmt: skip
 def test_a_bad_call_is_one_line(capsys, arguments, said):
     code, out, err = run(capsys, *arguments)
@@ -87,6 +92,15 @@ def test_a_trained_model_on_a_row(capsys, trained):
     (step,) = json.loads(entry[1])["steps"]
     assert step["value"] == found["grad_W"]["1"][2][0]
     assert all(check["ok"] for check in step["checks"])
+
+
+def test_a_model_is_explained_by_itself_or_by_its_file(trained):
+    path, table = trained
+    model = load_model(path)
+    by_file = explain(model=path, table=table, row=1)
+    assert explain(model, table=table, row=1).to_dict() == by_file.to_dict()
+    with pytest.raises(ProblemError, match="give a problem, or an example"):
+        explain(model, model=path, table=table, row=1)
 
 
 @pytest.mark.parametrize(("row", "column", "said"), [

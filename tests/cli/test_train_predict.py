@@ -1,6 +1,7 @@
 """The commands as a person or a program meets them: output, exit codes, one line for each fault."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import polars as pl
 import pytest
 
 from backlit.cli import main
+from backlit.cli.train import figure
 from backlit.tabular.datasets import load_dataset
 
 KEYS = {"task", "n_train", "n_test", "metrics", "epochs", "seconds", "samples_per_second", "engine", "gradient_check"}
@@ -58,16 +60,69 @@ def test_train_then_predict(capsys, tmp_path, iris):
     assert "largest relative error" in " ".join(out.split())
     assert err.startswith("epoch 1/150")
     code, out, err = run(capsys, "predict", model, iris, "-o", predictions)
-    assert (code, "accuracy" in err) == (0, True)
+    assert (code, out) == (0, f"150 predictions: {predictions}\n")
+    assert "accuracy" in err
     table = pl.read_csv(predictions)
     assert table.columns[0] == "target"
     assert (table["target"] == load_dataset("iris")["target"]).mean() > 0.85
     code, out, _ = run(capsys, "predict", model, iris)
     assert code == 0
     assert pl.read_csv(out.encode()).equals(table)
-    _, out, _ = run(capsys, "predict", model, iris, "--format", "json")
+    code, out, err = run(capsys, "predict", model, iris, "--format", "json")
+    assert (code, err) == (0, "")
     assert json.loads(out)["n"] == 150
+    assert json.loads(out)["output"] is None
     assert len(json.loads(out)["predictions"]["target"]) == 150
+    bare = tmp_path / "bare.csv"
+    pl.read_csv(iris).drop("target").write_csv(bare)
+    code, out, err = run(capsys, "predict", model, bare)
+    assert (code, err) == (0, "")
+    assert pl.read_csv(out.encode()).equals(table)
+
+
+def test_a_folder_is_predicted_into_a_file_or_lines(capsys, tmp_path):
+    model, folder, output = tmp_path / "m.safetensors", tmp_path / "wine", tmp_path / "p.parquet"
+    folder.mkdir()
+    table = load_dataset("wine")
+    for k in range(2):
+        table[k::2].write_parquet(folder / f"{k}.parquet")
+    assert run(capsys, "train", "--dataset", "wine", "--epochs", 9, "--out", model)[0] == 0
+    code, out, err = run(capsys, "predict", model, folder, "-o", output, "--format", "json")
+    result = json.loads(out)
+    assert (code, err, result["n"], result["output"]) == (0, "", 178, str(output))
+    assert result["metrics"]["accuracy"] > 0.8
+    code, out, err = run(capsys, "predict", model, folder, "-o", output)
+    assert (code, out) == (0, f"178 predictions: {output}\n")
+    assert err.startswith(f"the table holds true values: accuracy {result['metrics']['accuracy']:.4g}, ")
+    code, out, _ = run(capsys, "predict", model, folder, "--format", "json")
+    assert (code, out) == (2, "")
+    code, out, err = run(capsys, "predict", model, folder)
+    assert code == 0
+    assert err.startswith("the table holds true values")
+    assert pl.read_csv(out.encode())["target"].equals(pl.read_parquet(output)["target"])
+
+
+def test_a_training_is_told_in_a_few_lines(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    table, model = tmp_path / "t.csv", tmp_path / "m[red].safetensors"
+    table.write_text("a,[b],y[bold]\n" + "".join(f"{k},{k % 7},{k % 5}.5\n" for k in range(40)))
+    code, out, _ = run(capsys, "train", table, "--target", "y[bold]", "--hidden", "3", "--epochs", 2, "--out", model)
+    lines = out.splitlines()
+    assert code == 0
+    assert re.fullmatch(r"regression of y\[bold\], network 2 → 3 → 1, (native|reference) engine", lines[0])
+    assert re.fullmatch(r"2 epochs in \S+ s, [\d,]+ rows a second", lines[1])
+    assert re.fullmatch(r"gradient checked: largest relative error \S+", lines[2])
+    assert lines[3].split() == ["metric", "32", "training", "rows", "8", "held-out", "rows"]
+    assert [line.split()[0] for line in lines[4:7]] == ["r2", "rmse", "mae"]
+    assert lines[-1] == f"model: {model}"
+    _, out, _ = run(capsys, "train", table, "--target", "y[bold]", "--hidden", "3", "--epochs", 2, "--format", "json")
+    metrics = json.loads(out)["metrics"]
+    for line, name in zip(lines[4:7], ("r2", "rmse", "mae"), strict=True):
+        assert line.split()[1:] == [f"{metrics[part][name]:.4g}" for part in ("train", "test")]
+
+
+def test_a_metric_that_is_not_defined_is_a_dash():
+    assert (figure(None), figure(0.123456)) == ("–", "0.1235")
 
 
 FAULTS = [

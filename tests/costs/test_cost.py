@@ -1,6 +1,8 @@
 """`cost` as a function and as a command: the contract's keys, the engine's own memory, one-line faults."""
 
 import json
+import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from backlit import cost
 from backlit.cli import main
 from backlit.core import Dense, Network
+from backlit.costs.machine import Timing
 from backlit.costs.memory import memory
 from backlit.engine import Data, Recipe, State, get_engine
 from backlit.engine.native import NativeEngine, extension
@@ -26,6 +29,9 @@ def test_the_command_gives_the_contracts_json(capsys):
     assert set(result["memory"]) == {"parameters", "gradients", "optimizer", "activations", "workspace", "peak"}
     assert result["forward"]["matmul_flops"] == 2 * (784 * 512 + 512 * 512 + 512 * 10)
     assert len(result["layers"]) == 3
+    assert {"timing", "measured", "checkpointing"}.isdisjoint(result)
+    assert main(["cost", "--sizes", "8,4", "--timing", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["timing"]["measured_seconds"] > 0
 
 
 def test_parts_add_up_to_the_whole():
@@ -94,6 +100,7 @@ def test_a_problem_file_has_its_own_batch(tmp_path, capsys):
         (["--sizes", "3,2", "--batch", "0"], "batch must be at least 1"),
         (["--sizes", "3,2", "--dtype", "int8"], "dtype must be float32 or float64"),
         (["--sizes", "3,2", "--optimizer", "foo"], "unknown optimizer 'foo'"),
+        (["--sizes", "3,2", "--optimizer", ""], "unknown optimizer ''"),
         (["--sizes", "0"], "sizes takes two numbers or more, not 1"),
         (["--sizes", "0,3"], "inputs must be at least 1, not 0"),
         (["--sizes", ""], "--sizes takes whole numbers"),
@@ -117,6 +124,24 @@ def test_a_fault_is_one_line(capsys, arguments, says):
 def test_a_process_that_trains_grows_by_what_is_predicted(sizes, batch, limit):
     result = cost(sizes=sizes, batch=batch, peak=True, memory_limit=limit, n_threads=1)
     assert result.measured_peak == pytest.approx(result.memory.peak, rel=0.02)
+
+
+@pytest.mark.skipif(extension() is None, reason="the native engine was not built")
+@pytest.mark.parametrize(("code", "says"), [
+    ("import sys; sys.exit('first\\nlast')", "measurement failed: last$"),
+    ("import os; os.kill(os.getpid(), 9)", "measurement failed: it was ended from outside$"),
+])  # fmt: skip
+def test_a_process_that_fails_is_one_line(monkeypatch, code, says):
+    real = subprocess.run
+    monkeypatch.setattr("subprocess.run", lambda command, **options: real([*command[:2], code], **options))
+    with pytest.raises(BacklitError, match=says):
+        cost(sizes=[3, 2], peak=True)
+
+
+def test_without_the_engine_no_peak_is_measured(monkeypatch):
+    monkeypatch.setattr("backlit.costs.peak.extension", lambda: None)
+    with pytest.raises(BacklitError, match="needs the native engine and Linux"):
+        cost(sizes=[3, 2], peak=True)
 
 
 def test_a_network_is_taken_as_it_is():
@@ -168,6 +193,47 @@ def test_the_page_is_whole_and_escaped(tmp_path):
     assert "<table>" in cost(sizes=[3, 2])._repr_html_()
 
 
-def test_the_function_raises_what_the_command_says():
+@pytest.mark.parametrize("sizes", [[2, 3, 1], [2, 1]])
+def test_the_function_raises_what_the_command_says(sizes):
     with pytest.raises(BacklitError, match="unknown activation"):
-        cost(sizes=[2, 3, 1], activation="relo")
+        cost(sizes=sizes, activation="relo")
+
+
+@pytest.mark.parametrize(("last", "activation", "loss"), [
+    (1, "sigmoid", "binary_cross_entropy"), (2, "softmax", "cross_entropy"), (3, "softmax", "cross_entropy"),
+])  # fmt: skip
+def test_sizes_are_those_of_a_classifier(last, activation, loss):
+    net = cost(sizes=[5, 4, last], activation="tanh").net
+    assert net == Network(5, [Dense(4, "tanh"), Dense(last, activation)], loss=loss)
+
+
+def test_the_optimizer_is_the_one_asked_for_else_the_problem_s_else_adam():
+    problem = {"inputs": 2, "layers": [{"units": 1}], "optimizer": {"name": "rmsprop"}}
+    assert cost(problem).optimizer.name == "rmsprop"
+    assert cost(problem, optimizer="sgd").optimizer.name == "sgd"
+    assert cost({"inputs": 2, "layers": [{"units": 1}]}).optimizer.name == "adam"
+
+
+def test_what_was_measured_is_beside_what_was_predicted():
+    counted = cost(sizes=[32, 16, 4], batch=8)
+    timing = Timing(2e-6, 4e-6, 1e-6, 6e-7, 4e-7, 5e9, 4e9, 3e9, "native")
+    measured = replace(counted, measured_peak=2 * counted.memory.peak, timing=timing)
+    described = measured.to_dict()
+    assert described["measured"] == {"peak": 2 * counted.memory.peak, "predicted_peak": counted.memory.peak}
+    assert described["timing"] == vars(timing)
+    assert {"measured", "timing"}.isdisjoint(counted.to_dict())
+    shown = str(measured)
+    assert "+100.0%" in shown
+    assert "time:      predicted 2 µs, measured 4 µs (native engine)" in shown
+    assert "products 1 µs, elementwise 1 µs, update 0 µs" in shown
+    assert "5 GFLOP/s in products, 3 GB/s in memory" in shown
+
+
+def test_under_a_limit_a_layer_s_activations_are_those_of_its_turn():
+    counted, small = (cost(sizes=[64] * 40, batch=500, memory_limit=limit) for limit in (None, "4MB"))
+    assert small.memory.pooled
+    assert not counted.memory.pooled
+    for free, pooled in zip(counted.layers(), small.layers(), strict=True):
+        assert pooled["activations"] == free["activations"] > 0
+        assert free["forwards"] == 1
+    assert max(row["forwards"] for row in small.layers()) > 1

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.strategies import networks
 
 from backlit.core import Dense, Network
-from backlit.engine import Data, Recipe, State, get_engine
+from backlit.engine import Data, Recipe, State, get_engine, say_once
 from backlit.engine.chain import Link, chain
 from backlit.engine.checkpointing import Backward, Forward, best_order, smallest_peak
 from backlit.engine.limited import LimitError, under_limit
@@ -284,6 +284,32 @@ def test_every_kind_of_layer(net, threads, share):
 
 
 @needs_native
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("reach", [3, 5])
+def test_stretches_under_long_skips_are_computed_again_to_the_same_bits(reach, dropout, monkeypatch):
+    """Layers under a skip come and go together, of widths that differ, at the least memory and up to all of it."""
+    monkeypatch.setattr("backlit.engine.native.useful_threads", lambda net, m, allowed: allowed)
+    widths = [40 if l % reach == 0 else 8 + 4 * (l % 3) for l in range(4 * reach + 1)]
+    layers = [
+        Dense(n, "tanh", dropout=dropout, skip_from=l - reach if l % reach == 0 and l > reach else None)
+        for l, n in enumerate(widths[1:], start=1)
+    ]
+    net, m = Network(6, [*layers, Dense(3, "softmax")], loss="cross_entropy"), 16
+    data, params = examples(net, 40), net.init(seed=1, dtype=np.float32)
+    plain = NativeEngine(Recipe(net, get_optimizer("adam"), m, n_threads=1)).plan(m, np.dtype("f4"))
+    with pytest.raises(LimitError, match="at least") as caught:
+        under_limit(plain, 0)
+    together = 0
+    for limit in np.linspace(caught.value.smallest, plain.bytes - 1, 5).astype(int):
+        _, _, plan = assert_same(net, data, params, m, int(limit) + held(net, np.float32), n_threads=1)
+        forward = [step for step in plan.schedule if not step.back]
+        together += sum(a.passing and b.passing and a.l % reach != 0 for a, b in itertools.pairwise(forward))
+        lanes = {buffer.name for buffer in plan.buffers if buffer.name.startswith("lane")}
+        assert lanes == {"lane[0]", "lane[1]"}  # three sources of skips, of which two have gradients at once
+    assert together
+
+
+@needs_native
 def test_what_lives_at_once_lies_apart():
     """Look at each step who is still to be read: no two of them, and not what is written, overlap."""
     net = Network(9, [Dense(n, "tanh", norm="layer", dropout=0.2) for n in (9, 30, 5, 17, 64, 9, 9, 33)] + [Dense(2)])
@@ -338,5 +364,6 @@ def test_a_limit_above_the_need_changes_nothing():
 
 
 def test_the_reference_engine_says_that_it_keeps_all(caplog):
+    say_once.cache_clear()  # another test may have had it said
     get_engine("reference", Recipe(Network(2, [Dense(1)]), get_optimizer("sgd"), 4, memory_limit=1))
     assert "keeps all activations" in caplog.text

@@ -54,6 +54,29 @@ def test_blas_has_one_thread_inside_and_its_own_number_after():
     assert [library.get_num_threads() for library in libraries] == before
 
 
+class Library:
+    """A BLAS with four threads."""
+
+    number = 4
+
+    def get_num_threads(self):
+        return self.number
+
+    def set_num_threads(self, number):
+        self.number = number
+
+
+def test_the_last_of_several_callers_gives_blas_its_threads_back(monkeypatch):
+    library = Library()
+    monkeypatch.setattr(module, "blas_libraries", lambda: [library])
+    for _ in range(2):
+        with one_blas_thread():
+            with one_blas_thread():
+                assert library.number == 1
+            assert library.number == 1
+        assert library.number == 4
+
+
 def test_small_work_has_one_thread_and_large_work_all():
     assert useful_threads(Network(2, [Dense(16), Dense(16), Dense(2)]), 32, 8) == 1
     assert useful_threads(Network(784, [Dense(256), Dense(10)]), 128, 8) == 8

@@ -11,7 +11,10 @@ from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.utils.class_weight import compute_sample_weight
 
+from backlit.core.losses import get_loss
+from backlit.errors import ProblemError
 from backlit.estimators import MLPClassifier, MLPRegressor
+from backlit.estimators.losses import check_targets
 from backlit.optim import AdamW, RmsProp
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -208,6 +211,31 @@ def test_partial_fit_watches_what_it_is_given(diabetes):
 
 
 @pytest.mark.filterwarnings("error")
+def test_partial_fit_may_watch_a_loss_that_it_is_given_the_rows_for(diabetes):
+    X, y = diabetes
+    model = MLPRegressor(**QUICK, monitor="validation_loss")
+    with pytest.raises(ProblemError, match="needs validation_data"):
+        model.partial_fit(X, y)
+    model.partial_fit(X[:300], y[:300], validation_data=(X[300:], y[300:]))
+    assert len(model.history_) == 1
+
+
+@pytest.mark.parametrize(("loss", "y", "says"), [
+    ("cross_entropy", np.array([[0, 1], [1, 1], [1, 0]]), "is for one label an example, but y has several"),
+    ("binary_cross_entropy", np.array([[0, 1], [1, 2], [2, 0]]), "is for yes or no, but y has labels of several"),
+])  # fmt: skip
+def test_a_loss_that_does_not_fit_the_labels(loss, y, says):
+    with pytest.raises(ProblemError, match=says):
+        MLPClassifier(loss=loss).fit(np.eye(3), y)
+
+
+def test_the_target_that_is_out_of_range_is_named():
+    loss = get_loss("binary_cross_entropy")
+    for wrong, says in ((-1.5, r"y holds -1\.5, but .* in \[0, 1\]"), (2.5, r"y holds 2\.5, but")):
+        with pytest.raises(ProblemError, match=says):
+            check_targets(loss, np.array([[0.5], [wrong]]))
+
+
 def test_partial_fit_measures_once_two_examples_are_held_out(diabetes):
     """R² of a single example is not defined: it is neither measured nor warned of, call after call."""
     X, y = diabetes
@@ -225,6 +253,29 @@ def test_partial_fit_measures_once_two_examples_are_held_out(diabetes):
             assert len(model.validation_scores_) == scores
         assert np.isfinite(model.validation_scores_).all()
     assert {0, 1, 2} < seen
+
+
+def test_examples_that_repeat_are_held_out_two_at_least():
+    """R² of a single row is not defined: where few examples differ, another is held out, and where none is left, said.
+
+    A third of a bootstrap sample repeats, so a tenth of the rows can be a tenth of fewer examples than ten.
+    """
+    draw = np.random.default_rng(0)
+    X, options = draw.standard_normal((7, 2)), {**QUICK, "batch_size": "auto", "max_iter": 2, "early_stopping": True}
+    for seed in range(5):
+        rows = np.concatenate([np.arange(7), draw.integers(0, 7, 5)])
+        model = MLPRegressor(**{**options, "random_state": seed}).fit(X[rows], X[rows, 0])
+        assert np.isfinite(model.validation_scores_).all()
+    model, equal = MLPRegressor(**{**options, "validation_fraction": 0.2}), np.ones((20, 2))
+    with pytest.raises(ValueError, match=r"n_samples = 20, of which 1 differ, and .* 0\.2 make 0 of"):
+        model.fit(equal, equal[:, 0])
+    said = 0
+    for seed in range(5):  # which says whether the one row that differs is learned from or would be held out alone
+        try:
+            assert model.set_params(random_state=seed).fit(equal, np.eye(20)[0]).t_ == model.n_iter_
+        except ValueError as error:
+            said += "n_samples = 20, of which 2 differ, and validation_fraction = 0.2 make 1 of" in str(error)
+    assert 0 < said < 5
 
 
 # --- sparse inputs ----------------------------------------------------------------------------------------------------
@@ -299,6 +350,37 @@ def test_labels_with_classes_of_their_own(iris):
     assert parts.score(X, labels) > 0.85
     with pytest.raises(ValueError, match="has classes not in"):
         model.partial_fit(X, np.where(labels == "a", "z", labels))
+
+
+def test_rows_that_show_few_of_the_classes_are_scored_as_others(iris):
+    """Labels of 0 to 2 and of 0 and 1: predictions that happen to be all 0 and 1 were taken for yes or no each."""
+    X, y = iris
+    labels = np.column_stack([y, X[:, 0] > 0]).astype(int)
+    model = MLPClassifier(**{**QUICK, "learning_rate_init": 0.05}).fit(X, labels)
+    rows = np.r_[0:3, 60:63, 149]
+    low = np.flatnonzero(model.predict(X).max(axis=1) < 2)
+    few = model.predict(X[low])
+    assert set(few.ravel()) == {0, 1}
+    assert model.score(X[low], labels[low]) == (few == labels[low]).all(axis=1).mean() > 0.9
+    assert model.score(X[:50], labels[100:]) == 0
+    weight = np.arange(1.0, 8)
+    right = (model.predict(X[rows]) == labels[rows]).all(axis=1)
+    assert model.score(X[rows], labels[rows].tolist(), sample_weight=weight) == right @ weight / weight.sum()
+    with pytest.raises(ValueError, match=r"y has shape \(50, 1\), but 2 labels a row are predicted"):
+        model.score(X[:50], labels[:50, :1])
+
+
+def test_labels_with_classes_of_their_own_have_the_rest_of_the_house(iris):
+    X, y = iris
+    labels = np.column_stack([y, X[:, 0] > 0]).astype(int)
+    model = MLPClassifier(**QUICK).fit(X, labels)
+    assert model.diagnose(X, labels, remedies=False).verdict == "healthy"
+    assert "softmax" in model.explain(X[:2], labels[:2]).to_text()
+    assert model.cost().to_dict()["layers"]
+    assert_allclose(model.example_gradient_norms(X[:9], labels[:9]).shape, (9,))
+    found = model.label_error_ranking(X, labels)
+    assert found.suspicion[found.rows[0]] == max(found.suspicion)
+    assert found.suggested.shape == (150, 2)
 
 
 def test_two_heads_learn_what_two_networks_learn():

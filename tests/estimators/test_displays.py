@@ -18,7 +18,7 @@ def axes():
 
 
 def test_the_loss_is_drawn_by_epoch():
-    model = MLPClassifier((8,), max_iter=12).fit(X, Y)
+    model = MLPClassifier((8,), max_iter=12, random_state=0).fit(X, Y)
     ax = axes()
     display = LossCurveDisplay.from_estimator(model, ax=ax, log_scale=True, line_kw={"color": "red", "label": "mine"})
     (line,) = display.lines_
@@ -30,7 +30,7 @@ def test_the_loss_is_drawn_by_epoch():
 
 
 def test_validation_is_drawn_where_there_was_any():
-    model = MLPClassifier((8,), max_iter=9, early_stopping=True).fit(X, Y)
+    model = MLPClassifier((8,), max_iter=9, early_stopping=True, random_state=0).fit(X, Y)
     display = LossCurveDisplay.from_estimator(model, ax=axes(), name="iris")
     _, validation, score = display.lines_
     np.testing.assert_array_equal(validation.get_ydata(), model.history_.column("validation_loss"))

@@ -8,6 +8,7 @@ from sklearn.exceptions import NotFittedError
 
 from backlit.core.passes import backward, forward
 from backlit.estimators import MLPClassifier, MLPRegressor, inspection
+from backlit.estimators.inspection import problem_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 X, Y = load_iris(return_X_y=True)
@@ -16,6 +17,14 @@ WORDS = np.array(["setosa", "versicolor", "virginica"])[Y]
 
 def fitted(y=WORDS, cls=MLPClassifier, **options):
     return cls((7, 5), max_iter=15, random_state=0, learning_rate_init=0.01, **options).fit(X, y)
+
+
+def test_a_few_rows_may_lack_classes_whatever_a_next_fit_would_do():
+    model = fitted(warm_start=True)
+    assert model.example_gradient_norms(X[:3], WORDS[:3]).shape == (3,)
+    assert model.label_error_ranking(X[:3], WORDS[:3], cv=None).rows.shape == (3,)
+    assert "loss" in model.explain(X[:1], WORDS[:1]).to_text()
+    assert model.diagnose(X[:3], WORDS[:3], remedies=False).verdict
 
 
 def one_by_one(model, X, Y):
@@ -65,6 +74,11 @@ def test_explain_is_the_gradient_at_the_fitted_parameters():
         assert_allclose(told["grad_W"][str(l)], grad.W[l], rtol=1e-12)
     assert_allclose(told["loss"], grad.loss)
     assert "grad_W[1][0,1]" in model.explain(X[:2], WORDS[:2], entry="grad_W[1][0,1]").to_text()
+
+
+def test_explain_has_the_optimizers_update_and_lbfgs_has_none():
+    assert problem_of(fitted(), X, WORDS, None).optimizer.name == "adam"
+    assert problem_of(fitted(solver="lbfgs"), X, WORDS, None).optimizer is None
 
 
 def test_explain_works_with_float32_dropout_and_batch_norm():

@@ -16,6 +16,7 @@ from backlit import load_model, train
 from backlit.errors import ModelError
 from backlit.estimators import MLPClassifier, MLPRegressor
 from backlit.estimators.plain import decode, encode
+from backlit.io.tables import TargetCodec
 from backlit.optim import Adam
 from backlit.optim.schedules import Cosine
 
@@ -108,6 +109,24 @@ def test_plain_values_come_back(value):
     found = decode(json.loads(json.dumps(encode(value), allow_nan=False)))
     assert found == value
     assert isinstance(found, type(value)) or isinstance(value, np.generic)
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [{"pairs": ["ab"]}, {"pairs": [[[1], 2]]}, {"pairs": [[{"tuple": [[1]]}, 2]]}, {"pairs": [[1]]}, {"float": "1"},
+     {"tuple": 3}, {"array": [1], "dtype": "int64", "more": 1}, {}],
+    ids=str,
+)  # fmt: skip
+def test_what_no_value_is_stored_as_is_refused(stored):
+    with pytest.raises(ModelError, match=r"is no stored value|is no key"):
+        decode(stored)
+
+
+def test_the_model_of_a_regressor_names_its_one_target():
+    y = np.column_stack([Y, -Y]).astype(float)
+    one, two = (MLPRegressor(hidden_layer_sizes=(2,), max_iter=1).fit(X, t).to_model() for t in (y[:, 0], y))
+    assert one.target == TargetCodec("target", "regression")
+    assert two.target is None
 
 
 @pytest.mark.parametrize(("options", "names"), [
@@ -268,10 +287,16 @@ def test_pytorch_computes_the_same_and_gives_it_back(norm):
 
 
 def test_a_state_dict_that_does_not_fit_changes_nothing():
-    model = MLPClassifier(**QUICK).fit(X, Y)
+    model = MLPClassifier(**QUICK).fit(X.astype(np.float32), Y)
     before = pickle.dumps(model)
     state = model.to_state_dict()
-    for bad in ({**state, "0.weight": state["0.weight"].T}, {**state, "0.bias": state["0.bias"] * np.nan}, {}):
+    huge = state["0.bias"].astype(np.float64) + 1e39  # infinity in float32
+    for bad in (
+        {**state, "0.weight": state["0.weight"].T},
+        {**state, "0.bias": state["0.bias"] * np.nan},
+        {**state, "0.bias": huge},
+        {},
+    ):
         with pytest.raises(ModelError, match=r"state dict|shape"):
             model.load_state_dict(bad)
     assert pickle.dumps(model) == before

@@ -114,12 +114,13 @@ def test_the_worked_example_of_test_fit_by_public_attributes():
         ("coefs_", [np.zeros((3, 2))], "coefs_ must be a list of 2 arrays, one a layer, not 1"),
         ("coefs_", [np.zeros((2, 3)), np.zeros((2, 1))], r"coefs_\[0\] must have shape \(3, 2\), not \(2, 3\)"),
         ("intercepts_", [[0.0, np.nan], [0.0]], r"intercepts_\[0\] holds NaN"),
+        ("intercepts_", [[0.0, 1e39], [0.0]], r"intercepts_\[0\] holds NaN or infinity"),
         ("intercepts_", [["a", "b"], [0.0]], "intercepts_ must hold arrays of numbers"),
         ("intercepts_", 3.0, "must be a list of 2 arrays, one a layer, not float"),
     ],
 )
 def test_weights_that_do_not_fit_are_refused_and_none_is_set(name, given, says):
-    model = MLPClassifier(2).partial_fit(np.eye(3), [0, 1, 1], classes=[0, 1])
+    model = MLPClassifier(2).partial_fit(np.eye(3, dtype=np.float32), [0, 1, 1], classes=[0, 1])
     before = model._params.theta.copy()
     with pytest.raises(ValueError, match=says):
         setattr(model, name, given)

@@ -174,6 +174,16 @@ def test_another_order_of_the_same_values_is_another_run(tmp_path):
             model.fit_chunks([(X[rows], Y[rows]) for rows in parts], checkpoint=tmp_path)
 
 
+def test_the_same_numbers_in_other_places_of_a_sparse_matrix_are_another_run(tmp_path):
+    model, sparse = MLPClassifier((8,), max_iter=1, random_state=0), csr_matrix(np.eye(64))
+    y = np.arange(64) % 2
+    first = model.fit_chunks([(sparse, y)], checkpoint=tmp_path).loss_curve_
+    assert model.fit_chunks([(sparse, y)], checkpoint=tmp_path).loss_curve_ == first  # all is done
+    for other in (csr_matrix(np.eye(64)[:, ::-1]), csr_matrix(np.roll(np.eye(64), 1, axis=0))):
+        with pytest.raises(ProblemError, match="belongs to another run: its data was"):
+            model.fit_chunks([(other, y)], checkpoint=tmp_path)
+
+
 def test_callbacks_are_called_and_validation_is_measured_after_each_epoch():
     seen = []
     model = MLPClassifier((8,), callbacks=[lambda run: seen.append(len(run.history)) or len(seen) == 3], random_state=0)
@@ -188,6 +198,25 @@ def test_warm_start_goes_on():
     first = model.loss_
     assert model.fit_chunks(chunks).loss_ < first
     assert len(model.loss_curve_) == 6
+
+
+def test_warm_start_goes_on_with_an_iterator_too():
+    """In an epoch of the iterator's chunks, which may each lack classes; the optimizer begins anew."""
+    told = {"max_iter": 3, "random_state": 0, "learning_rate_init": 0.01}
+    model = MLPClassifier((8,), warm_start=True, **told).fit(X, Y)
+    few = [rows[np.isin(Y[rows], classes)] for rows in ROWS[:1] for classes in ([1, 3, 5, 7, 9], [0, 2, 4, 6, 8])]
+    by_hand = MLPClassifier((8,), **told).fit(X, Y)
+    by_hand._state = None
+    for rows in few:
+        by_hand.partial_fit(X[rows], Y[rows])
+    assert model.fit_chunks((X[rows], Y[rows]) for rows in few).n_iter_ == 1
+    assert len(model.loss_curve_) == 3 + 2
+    np.testing.assert_array_equal(model.predict_proba(X), by_hand.predict_proba(X))
+    told |= {"early_stopping": True, "validation_fraction": 0.9999}
+    with pytest.raises(ProblemError, match="held every row of the chunks out"):
+        model.set_params(**told).fit_chunks(iter([(X[:2], Y[:2])]))
+    with pytest.raises(ProblemError, match="classes has to name"):
+        model.set_params(warm_start=False).fit_chunks(iter([(X, Y)]))
 
 
 def changing(*passes):

@@ -121,6 +121,19 @@ def test_clipping_stands_beside_the_optimizer_or_in_it():
     assert inside.optimizer == beside.optimizer
 
 
+def test_an_initialization_may_be_a_name_alone(tmp_path):
+    bare = changed(layers=[{"units": 2, "activation": "relu"}, {"units": 1}], seed=3)
+    by_name, by_spec = (read_problem(bare | {"init": init}) for init in ("he_normal", {"scheme": "he_normal"}))
+    np.testing.assert_array_equal(by_name.params.theta, by_spec.params.theta)
+    assert (by_name.params.theta != read_problem(bare).params.theta).any()
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path):
+    path = tmp_path / "worked.json"
+    path.write_text(json.dumps(WORKED), encoding="utf-8-sig")
+    assert read_problem(path).net == read_problem(WORKED).net
+
+
 def test_dropout_without_a_seed_cannot_be_run():
     problem = read_problem(layer(0, dropout=0.5))
     with pytest.raises(ProblemError, match="no seed names them"):
@@ -147,6 +160,8 @@ BAD = [
     (changed(x=[[1.0]]), r"x: x must be rows of 2 numbers"),
     (changed(x=[[1.0, 2.0], [1.0]], y=[[1.0], [1.0]]), "rows differ in length"),
     (changed(y=[[1.0, 2.0]]), r"y: y must have shape \(1, 1\)"),
+    (changed(y=[[1.0, "a"]]), r"y\[0\]\[1\]: .*valid number, not \"a\""),
+    (changed(y=["a" * 50]), r"y\[0\]: .*not \"a{36}\.\.\.$"),
     (changed(sample_weight=[-1.0]), r"sample_weight: sample_weight\[0\] is -1"),
     (changed(optimizer={"name": "adm"}), "optimizer: unknown optimizer 'adm': did you mean adam"),
     (changed(optimizer={"name": "adam", "learning_rat": 1.0}), "'learning_rat': did you mean learning_rate"),
@@ -155,6 +170,7 @@ BAD = [
     (changed(init={"scheme": "zeros", "seed": -1}), "init: seed must not be negative"),
     ({k: v for k, v in WORKED.items() if k != "inputs"}, "inputs: missing: it is required"),
     ({k: v for k, v in WORKED.items() if k != "x"}, "y is given without x"),
+    ({k: v for k, v in WORKED.items() if k not in "xy"} | {"sample_weight": [1.0]}, "sample_weight is given without x"),
     (changed(layers=[]), "at least one layer"),
     (changed(layers={}), "layers: .*list"),
 ]

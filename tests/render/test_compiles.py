@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from tests.strategies import Dense, Network, problems
 
 from backlit.core.problem import Problem
 from backlit.derivation import derive
-from backlit.render.explanation import Explanation
+from backlit.render.derivation_latex import escaped as latex_words
+from backlit.render.explanation import Explanation, explain
 
 FEW = settings(
     max_examples=3, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -65,3 +67,25 @@ def test_typst_of_drawn_networks(drawn):
 def test_typst_of_a_network_in_part():
     pytest.importorskip("typst")
     assert elided().to_pdf().startswith(b"%PDF")
+
+
+AWKWARD = 'a<b>c|d "e" --f – #$%&_{}~^\\ x̂ [g]@h*i`j`=k'
+
+
+def titled():
+    return Explanation(replace(explain(example="worked").derivation, title=AWKWARD, subtitle=AWKWARD))
+
+
+@needs_latex
+def test_latex_of_words_with_awkward_signs(tmp_path):
+    overfull(titled(), tmp_path)
+
+
+def test_typst_of_words_with_awkward_signs():
+    pytest.importorskip("typst")
+    assert titled().to_pdf().startswith(b"%PDF")
+
+
+def test_signs_that_latex_sets_as_others_are_themselves():
+    """Of its text fonts < > | are ¡ ¿ and a dash, a straight quote is a closing one, and two hyphens are a dash."""
+    assert latex_words('a<b>c|d "e" --f -g –') == (r"a$<$b$>$c$|$d {\ttfamily\char34}e{\ttfamily\char34} -{}-f -g --")

@@ -1,13 +1,18 @@
 """The report: whole, escaped, self-contained, and with the numbers of the result."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
+import numpy as np
 import polars as pl
 import pytest
 
 from backlit import train
-from backlit.render.report import render_report, shown_layers
+from backlit.core import Dense, Network
+from backlit.render import report
+from backlit.render.report import confusion, duration, layers, number, render_report, settings_of, shown_layers
 from backlit.tabular.datasets import load_dataset
 
 VOID = {"meta", "link", "br", "img", "hr", "input"}
@@ -113,3 +118,80 @@ def test_deep_networks_show_some_layers():
     assert len(shown_layers(200)) == 6
     assert shown_layers(200)[0] == 1
     assert shown_layers(200)[-1] == 200
+
+
+def classified(y, predicted, labels):
+    target = SimpleNamespace(classes=labels)
+    return SimpleNamespace(model=SimpleNamespace(target=target), y_test=np.array(y),
+                           test_outputs=np.eye(len(labels))[predicted])  # fmt: skip
+
+
+def test_confusions_are_counted_by_true_and_predicted_class():
+    matrix = confusion(classified([0, 0, 0, 1, 2, 2], [0, 1, 1, 1, 0, 2], ["a", "b", "c"]))
+    assert matrix["labels"] == ["a", "b", "c"]
+    assert [(name, [n for n, _, _ in row]) for name, row in matrix["rows"]] == [
+        ("a", [1, 2, 0]), ("b", [0, 1, 0]), ("c", [1, 0, 1]),
+    ]  # fmt: skip
+    assert [share for _, share, _ in matrix["rows"][0][1]] == pytest.approx([1 / 3, 2 / 3, 0])
+    assert [[right for _, _, right in row] for _, row in matrix["rows"]] == np.eye(3, dtype=bool).tolist()
+    assert matrix["worst"] == [("a", "b", 2), ("c", "a", 1)]
+
+
+@pytest.mark.parametrize(("K", "whole"), [(20, True), (21, False)])
+def test_many_classes_have_no_matrix_but_their_ten_worst_confusions(K, whole):
+    y = [k for k in range(K) for _ in range(k + 1)]
+    matrix = confusion(classified(y, [(k + 1) % K for k in y], [f"c{k}" for k in range(K)]))
+    assert (matrix["rows"] is not None) == whole
+    assert matrix["worst"] == [(f"c{k}", f"c{(k + 1) % K}", k + 1) for k in range(K - 1, K - 11, -1)]
+
+
+def test_a_class_that_is_not_among_the_rows_has_no_shares():
+    matrix = confusion(classified([0, 0], [0, 1], ["a", "b"]))
+    assert matrix["rows"][1] == ("b", [(0, 0.0, False), (0, 0.0, True)])
+
+
+def test_the_table_of_the_layers():
+    net = Network(3, [Dense(4, "relu", norm="batch", dropout=0.25), Dense(2, "tanh", dropout=0.5), Dense(1)])
+    assert layers(SimpleNamespace(net=net, params=net.init())) == [
+        {
+            "l": 1,
+            "activation": "relu",
+            "W": "4 × 3",
+            "extras": "batch norm, dropout 0.25",
+            "parameters": 12 + 4 + 4 + 4,
+        },
+        {"l": 2, "activation": "tanh", "W": "2 × 4", "extras": "dropout 0.5", "parameters": 10},
+        {"l": 3, "activation": "identity", "W": "1 × 2", "extras": "–", "parameters": 3},
+    ]
+
+
+def test_settings_in_a_line():
+    assert (
+        settings_of({"name": "adam", "learning_rate": 0.01, "beta1": None, "eps": 0})
+        == "adam (learning_rate 0.01, eps 0)"
+    )
+    assert settings_of({"name": "constant"}) == "constant"
+    assert (number(None), number(1234.56), duration(0.999), duration(1.0)) == ("–", "1235", "1", "1.0")
+
+
+def test_the_plots_show_the_history_and_the_held_out_rows(monkeypatch, diabetes):
+    shown = {}
+    for name in ("curves", "against", "histogram"):
+        monkeypatch.setattr(
+            report, name, lambda *args, name=name, **more: shown.setdefault(name, []).append((args, more))
+        )
+    assert set(report.figures(diabetes)) == {"loss", "norms", "against", "residuals"}
+    (losses, norms), history = shown["curves"], diabetes.history
+    assert losses[0][0] == {"training": history.column("loss"), "validation": history.column("validation_loss")}
+    assert losses[1]["mark"] == (history.best_epoch, f"best: {history.best_epoch}")
+    assert norms[0][0] == {f"layer {l}": [row[l - 1] for row in history.column("gradient_norms")] for l in (1, 2, 3)}
+    assert norms[1]["log"] is True
+    (((truth, predicted, _), _),) = shown["against"]
+    assert truth == diabetes.y_test.tolist()
+    assert predicted == diabetes.test_outputs.tolist()
+    (((residuals, _), _),) = shown["histogram"]
+    assert residuals == [p - t for p, t in zip(predicted, truth, strict=True)]
+    many = replace(diabetes, y_test=np.arange(5001.0), test_outputs=np.arange(5001.0))
+    report.figures(many)
+    (truth, *_), _ = shown["against"][-1]
+    assert (len(truth), truth[0], truth[-1]) == (2000, 0.0, 5000.0)

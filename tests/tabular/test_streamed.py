@@ -13,10 +13,14 @@ from tests.training.runs import killed_at
 
 from backlit import load_model, predict, train
 from backlit.cli import main
-from backlit.errors import BacklitError
-from backlit.io.tables.surveying import TRAINING, Parts
+from backlit.errors import BacklitError, Divergence
+from backlit.io.tables.folder import ParquetTable
+from backlit.io.tables.surveying import TRAINING, Parts, survey
 from backlit.tabular.metrics import score
+from backlit.tabular.predicting_streamed import predict_streamed
 from backlit.tabular.scoring import Scores
+from backlit.tabular.streamed import validation_share
+from backlit.tabular.table_stream import CHUNKS_IN_A_BUFFER, TableStream, columns_of
 from backlit.training import checkpoint
 
 QUICK = {"hidden": (16,), "epochs": 12, "buffer_mb": 0.1}
@@ -131,9 +135,11 @@ def test_a_prediction_of_a_folder_is_that_of_the_table(capsys, tmp_path, table, 
     model = tmp_path / "m.safetensors"
     code = main(["train", str(folder), "--target", "grade", "--drop", "price", "--epochs", "3", "--hidden", "8",
                  "--out", str(model), "--report", str(tmp_path / "r.html"), "--format", "json"])  # fmt: skip
-    result = json.loads(capsys.readouterr().out)
+    out, err = capsys.readouterr()
+    result = json.loads(out)
     assert code == 0
     assert result["task"] == "classification"
+    assert err.startswith(f"{folder}: 12,000 rows in 3 Parquet files, streamed from the disk\n")
     held = predict(load_model(model), table)
     for suffix in ("csv", "parquet", "jsonl"):
         assert main(["predict", str(model), str(folder), "-o", str(tmp_path / f"p.{suffix}")]) == 0
@@ -145,6 +151,57 @@ def test_a_prediction_of_a_folder_is_that_of_the_table(capsys, tmp_path, table, 
     assert main(["predict", str(model), str(folder)]) == 0
     out = capsys.readouterr().out
     assert out == (tmp_path / "p.csv").read_text()
+
+
+@pytest.fixture(scope="module")
+def models(table):
+    return {
+        "price": train(table[:600].drop("grade"), "price", hidden=(4,), epochs=2).model,
+        "grade": train(table[:600].drop("price"), "grade", hidden=(4,), epochs=2).model,
+    }
+
+
+def in_files(folder, table):
+    folder.mkdir()
+    for k in range(3):
+        table[k * 40 : (k + 1) * 40].write_parquet(folder / f"{k}.parquet")
+    return folder
+
+
+@pytest.mark.parametrize("target", ["price", "grade"])
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet", "jsonl"])
+def test_a_streamed_prediction_is_scored_as_one_in_memory(tmp_path, table, models, target, suffix):
+    rows, output = table[:120], tmp_path / f"p.{suffix}"
+    held = predict(models[target], rows)
+    done = predict_streamed(models[target], in_files(tmp_path / "t", rows), output)
+    assert (done.n, done.task, done.output) == (120, held.task, str(output))
+    assert done.metrics == pytest.approx(held.metrics, rel=1e-5)
+    separator = "\t" if suffix == "tsv" else ","
+    read = {"parquet": pl.read_parquet, "jsonl": pl.read_ndjson}.get(
+        suffix, lambda path: pl.read_csv(path, separator=separator)
+    )(output)
+    assert read.columns == held.table.columns
+    for name in read.columns:
+        if read[name].dtype.is_float():
+            np.testing.assert_allclose(read[name].to_numpy(), held.table[name].to_numpy(), rtol=1e-4)
+        else:
+            assert read[name].to_list() == held.table[name].to_list()
+
+
+def test_without_true_values_nothing_is_scored(tmp_path, table, models):
+    bare = in_files(tmp_path / "bare", table[:120].drop("price"))
+    assert predict_streamed(models["price"], bare, tmp_path / "p.csv").metrics is None
+    empty = in_files(tmp_path / "empty", table[:120].with_columns(price=pl.lit(None, pl.Float64)))
+    assert predict_streamed(models["price"], empty, tmp_path / "p.csv").metrics is None
+
+
+def test_a_fault_of_one_file_names_it_and_leaves_nothing(tmp_path, table, models):
+    rows = table[:120].with_columns(size=pl.when(pl.int_range(120) == 50).then(float("inf")).otherwise(pl.col("size")))
+    with pytest.raises(BacklitError, match=r"1\.parquet.*'size'.*inf"):
+        predict_streamed(models["price"], in_files(tmp_path / "t", rows), tmp_path / "p.csv")
+    with pytest.raises(BacklitError, match=r"'size'"):
+        predict_streamed(models["price"], in_files(tmp_path / "u", table[:120].drop("size")), tmp_path / "p.csv")
+    assert not (tmp_path / "p.csv").exists()
 
 
 @pytest.mark.parametrize(("task", "K"), [("classification", 3), ("regression", 0)])
@@ -159,6 +216,20 @@ def test_scores_of_chunks_are_those_of_all_rows(task, K):
     for rows in np.array_split(np.arange(999), 7):
         scores.add(y[rows], outputs[rows])
     assert scores.metrics() == pytest.approx(score(task, y, outputs), rel=1e-9)
+
+
+@pytest.mark.parametrize(("task", "K"), [("classification", 3), ("regression", 0)])
+def test_scores_need_no_row_in_the_sample(task, K):
+    """Where few rows among very many have a true value, the sample may hold none of them."""
+    y, outputs = np.arange(3.0), np.array([0.0, 1.0, 4.0])
+    y, outputs = (y.astype(int), np.eye(3)[[0, 1, 1]]) if K else (y, outputs)
+    scores = Scores(task, K, share=0.0)
+    scores.add(y, outputs)
+    found, expected = scores.metrics(), score(task, y, outputs)
+    if K:
+        assert found.pop("roc_auc") is None
+        assert expected.pop("roc_auc") > 0.5
+    assert found == pytest.approx(expected, rel=1e-9)
 
 
 def test_faults_are_one_line_and_exit_code_2(capsys, tmp_path, folder):
@@ -176,6 +247,74 @@ def test_faults_are_one_line_and_exit_code_2(capsys, tmp_path, folder):
     assert [line for line in errors if "1.parquet: is a damaged Parquet file" in line]
     assert [line for line in errors if "did you mean 'price'" in line]
     assert errors[-1].startswith("backlit: a table needs the name of its target column")
+
+
+def test_a_streamed_training_that_diverges_leaves_no_model(tmp_path, folder):
+    told = QUICK | {"optimizer": {"name": "sgd", "learning_rate": 1e20}}
+    with pytest.raises(Divergence, match=r"diverged at step \d+"):
+        train(folder, "price", drop=["grade"], out=tmp_path / "m.safetensors", **told)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_what_training_never_saw_weighs_nothing(folder, table, stream):
+    model = train(folder if stream else table, "price", drop=["grade"], hidden=(4,), epochs=1).model
+    silent = model.encoder.silent_features
+    assert len(silent)
+    np.testing.assert_array_equal(model.params.W[1][:, silent], 0)
+    assert (np.delete(model.params.W[1], silent, axis=1) != 0).all()
+
+
+@pytest.mark.parametrize(("schema", "rows", "megabytes", "held"), [
+    ({"a": pl.Float64, "b": pl.Int8}, 10**6, 1000, 80_000), ({"a": pl.Float64, "b": pl.Int8}, 10**8, 1000, 100_000),
+    ({"a": pl.Float64, "b": pl.Int8}, 10**6, 0.5, 2**19 // 8),
+    ({"a": pl.Float64, "b": pl.String}, 10**6, 1, 2**20 // 412),
+    ({"a": pl.String}, 10**6, 1e-5, 10),
+])  # fmt: skip
+def test_as_many_rows_validate_as_the_buffer_has_room_for(schema, rows, megabytes, held):
+    class Table:
+        def __init__(self):
+            self.schema = {name: dtype() for name, dtype in schema.items()}
+
+        def __len__(self):
+            return rows
+
+    assert round(validation_share(Table(), 0.2, int(megabytes * 2**20)) * rows) == held
+
+
+@pytest.mark.parametrize(("target", "drop", "said"), [
+    ("grade", "price", ["ROC AUC of train and test rows from a random sample of about 1,000"]), ("price", "grade", []),
+])  # fmt: skip
+def test_a_score_from_a_sample_is_said(monkeypatch, folder, target, drop, said):
+    monkeypatch.setattr("backlit.tabular.streamed.SAMPLE", 1000)
+    result = train(folder, target, drop=[drop], hidden=(4,), epochs=1, buffer_mb=50)
+    assert [note for note in result.notes if note.startswith("ROC AUC")] == said
+    assert "streamed: 12,000 rows of 3 files, shuffled whole in each epoch" in result.notes
+    assert 850 < len(result.y_test) == len(result.test_outputs) < 1150  # drawn of 2,400; the plots' points
+
+
+def test_a_batch_is_no_larger_than_the_rows(folder):
+    result = train(folder, "price", drop=["grade"], hidden=(2,), epochs=1, batch_size=10**6)
+    assert result.settings.batch_size == result.n_train - result.n_validation
+    assert len(result.history) == 1
+
+
+def test_a_buffer_is_filled_with_many_small_chunks_of_the_columns_that_count(tmp_path):
+    path, rows = tmp_path / "t.parquet", 120_000
+    draw = np.random.default_rng(0)
+    columns = {name: draw.standard_normal(rows) for name in "abcy"}
+    pl.DataFrame({**columns, "same": np.ones(rows)}).write_parquet(path, row_group_size=4000)
+    found = survey(ParquetTable.open(path), "y", None, Parts(0, 0.2, 0.1), drop=["b"])
+    stream = TableStream(found, 33_000, lambda y: y[:, None], 1)
+    assert max(chunk.rows for chunk in stream.chunks) == 2048 <= 33_000 // CHUNKS_IN_A_BUFFER
+    assert len(stream) == sum(stream.sizes(0, 1, shuffle=True)) == sum(stream.sizes(0, 1, shuffle=False))
+    assert max(stream.sizes(3, 1, shuffle=True)) <= 33_000 < sum(stream.sizes(3, 1, shuffle=True)[:2])
+    assert columns_of(found) == ["a", "c", "y"]
+    whole = [load.X for load in stream.loads(0, 1, False, 0, [0] * len(stream.sizes(0, 1, False)))]
+    later = [load.X for load in stream.loads(0, 1, False, 1, [2] * (len(whole) - 1))]
+    for early, late in zip(whole[1:], later, strict=True):
+        np.testing.assert_array_equal(early, late[2:])
+    assert sum(map(len, whole)) == len(stream)
 
 
 def test_checkpoints_every_0_batches_are_refused(folder, tmp_path):

@@ -1,12 +1,17 @@
 """From a table to a model and back, on real data and on tables that try to go wrong."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 from sklearn import metrics as reference
 
 from backlit import load_model, predict, train
+from backlit.core import Dense, Network, forward
 from backlit.errors import BacklitError, Divergence
+from backlit.io.tables import read_target
+from backlit.tabular.building import target_scale, unscale
 from backlit.tabular.datasets import DATASETS, load_dataset
 from backlit.tabular.metrics import classification_metrics, regression_metrics
 
@@ -127,9 +132,26 @@ def test_options_reach_the_network_and_the_settings():
     assert net.n == (13, 8, 4, 3)
     assert [layer.activation.name for layer in net.layers] == ["tanh", "tanh", "softmax"]
     assert [layer.norm for layer in net.layers] == ["batch", "batch", None]
+    assert [layer.dropout for layer in net.layers] == [0.1, 0.1, 0.0]
     assert (net.l2, settings.clip_norm, settings.batch_size) == (0.01, 1.0, 16)
     assert (settings.optimizer.name, settings.schedule.name) == ("adamw", "cosine")
     assert len(result.history) == 3
+
+
+def test_a_result_says_what_was_done():
+    result = train(dataset="iris", epochs=2, batch_size=10**6)
+    assert result.settings.batch_size == result.n_train == 120
+    assert result.n_validation == 12
+    timed = replace(result, seconds=4.0)
+    assert timed.samples_per_second == 2 * (120 - 12) / 4
+    assert replace(result, seconds=0.0).samples_per_second == 0
+    made = result.model.training
+    assert (made["source"], made["seed"], made["epochs"], made["metrics"]) == ("iris", 0, 2, result.metrics)
+    assert {"backlit", "python", "numpy", "scipy", "polars", "scikit-learn", "made"} <= set(made)
+    described = result.to_dict()
+    assert described["metrics"] is result.metrics
+    assert (described["best_epoch"], described["stopped"]) == (result.history.best_epoch, "epochs")
+    assert (described["seed"], described["notes"], described["model"]) == (0, list(result.notes), None)
 
 
 def test_no_hidden_layer_is_logistic_regression():
@@ -177,6 +199,42 @@ def test_divergence_says_where(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("target", ["price", "grade"])
+@pytest.mark.parametrize("gap", ["null", "nan"])
+def test_rows_without_a_true_value_are_predicted_and_not_scored(target, gap):
+    table = mixed().drop("grade") if target == "price" else mixed().drop("price")
+    model = train(table, target, **QUICK).model
+    nothing = pl.lit(float("nan") if gap == "nan" and target == "price" else None)
+    third = pl.int_range(pl.len()) % 3 == 0
+    gaps = table.with_columns(pl.when(third).then(nothing).otherwise(pl.col(target)).alias(target))
+    known = table.filter(~third)
+    predicted = predict(model, gaps)
+    assert predicted.table.height == table.height
+    assert predicted.metrics == pytest.approx(predict(model, known).metrics, rel=1e-5)
+    assert predict(model, gaps.head(1)).metrics is None
+
+
+def test_the_scale_of_the_target_is_folded_into_the_output():
+    table = pl.DataFrame({"y": [1.0, 5.0, 9.0, 500.0]})
+    target = read_target(table, "y", "regression")
+    assert target_scale(target, np.array([0, 1, 2])) == pytest.approx((5.0, (32 / 3) ** 0.5))
+    assert target_scale(target, np.array([1, 1])) == (5.0, 1.0)  # of a constant there is no scale
+    net = Network(3, [Dense(4, "tanh"), Dense(1)])
+    params, X = net.init({"scheme": "gaussian", "sigma_b": 1.0}, seed=0), np.eye(3)
+    before = forward(net, params, X).a[-1]
+    unscale(params, 5.0, 3.0)
+    np.testing.assert_allclose(forward(net, params, X).a[-1], 5 + 3 * before)
+
+
+def test_true_values_of_another_kind_are_not_scored():
+    numbers = train(mixed().drop("grade"), "price", **QUICK).model
+    assert predict(numbers, mixed(9).with_columns(price=pl.lit("dear"))).metrics is None
+    words = train(mixed().drop("price"), "grade", **QUICK).model
+    assert predict(words, mixed(9).with_columns(grade=pl.lit("huge"))).metrics is None
+    some = mixed(90).with_columns(grade=pl.when(pl.int_range(90) < 50).then(pl.lit("huge")).otherwise(pl.col("grade")))
+    assert predict(words, some).metrics == pytest.approx(predict(words, some[50:]).metrics, rel=1e-5)
+
+
 def test_metrics_are_scikit_learns():
     draw = np.random.default_rng(0)
     y, p = draw.integers(0, 3, 60), draw.dirichlet([1, 1, 1], 60)
@@ -202,5 +260,5 @@ def test_a_model_without_a_table_cannot_predict_one(tmp_path):
     bare = load_model(tmp_path / "m.safetensors")
     with pytest.raises(BacklitError, match="does not say how a table becomes its inputs"):
         predict(type(bare)(bare.params, bare.statistics), load_dataset("iris"))
-    with pytest.raises(BacklitError, match="no rows to predict"):
+    with pytest.raises(BacklitError, match=r"^the table has no rows to predict"):
         predict(result.model, load_dataset("iris").head(0))

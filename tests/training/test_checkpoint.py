@@ -2,17 +2,19 @@
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.training.runs import killed_at
 
 from backlit.core import Dense, Network
 from backlit.engine import Data
 from backlit.errors import BacklitError, ModelError, ProblemError
 from backlit.optim import get_optimizer, get_schedule
-from backlit.training import Settings, checkpoint, epoch, fit, trainer
-from backlit.training.checkpoint import FILE, save_checkpoint
+from backlit.training import Settings, checkpoint, fit
+from backlit.training.checkpoint import FILE
 
 OPTIMIZERS = [
     "sgd",
@@ -28,10 +30,6 @@ NET = Network(3, [Dense(6, "tanh", norm="batch", dropout=0.2), Dense(1, train_bi
 X = np.random.default_rng(0).standard_normal((63, 3))
 DATA = Data(X[:53], X[:53, :1] * X[:53, 1:2], np.linspace(0, 2, 53))
 VALIDATION = Data(X[53:], X[53:, :1] * X[53:, 1:2])
-
-
-class Killed(BaseException):
-    """Stands for the end of the process."""
 
 
 def settings(optimizer="adam", schedule="constant", **changes):
@@ -58,24 +56,6 @@ def train(told, folder=None, every=2, data=DATA, net=NET):
     )
 
 
-def broken(monkeypatch, told, folder, at, every=2):
-    """A run that dies right after it has written its `at`-th checkpoint."""
-    written = 0
-
-    def save(*arguments):
-        nonlocal written
-        save_checkpoint(*arguments)
-        written += 1
-        if written == at:
-            raise Killed("killed")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(epoch, "save_checkpoint", save)
-        patch.setattr(trainer, "save_checkpoint", save)
-        with pytest.raises(Killed, match="killed"):
-            train(told, folder, every)
-
-
 def same(first, second):
     np.testing.assert_array_equal(first.params.theta, second.params.theta)
     np.testing.assert_array_equal(first.statistics.mean[1], second.statistics.mean[1])
@@ -88,14 +68,14 @@ def same(first, second):
 @pytest.mark.parametrize("at", [1, 4, 9])
 def test_every_optimizer_goes_on_to_the_bit(monkeypatch, tmp_path, optimizer, at):
     told = settings(optimizer)
-    broken(monkeypatch, told, tmp_path / "run", at)
+    killed_at(monkeypatch, at, lambda: train(told, tmp_path / "run"))
     same(train(told, tmp_path / "run"), train(told, tmp_path / "whole"))
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
 def test_every_schedule_goes_on_to_the_bit(monkeypatch, tmp_path, schedule):
     told = settings(schedule=schedule)
-    broken(monkeypatch, told, tmp_path / "run", 7)
+    killed_at(monkeypatch, 7, lambda: train(told, tmp_path / "run"))
     same(train(told, tmp_path / "run"), train(told, tmp_path / "whole"))
 
 
@@ -103,14 +83,14 @@ def test_any_batch_is_a_place_to_stop(monkeypatch, tmp_path):
     told = settings(epochs=2, patience=None)
     whole = train(told, tmp_path / "whole", every=1)
     for at in range(1, 16):  # 8 batches an epoch
-        broken(monkeypatch, told, tmp_path / str(at), at, every=1)
+        killed_at(monkeypatch, at, partial(train, told, tmp_path / str(at), every=1))
         same(train(told, tmp_path / str(at), every=1), whole)
 
 
 def test_a_run_may_break_many_times(monkeypatch, tmp_path):
     told = settings()
     for _ in range(5):
-        broken(monkeypatch, told, tmp_path / "run", 3)
+        killed_at(monkeypatch, 3, lambda: train(told, tmp_path / "run"))
     same(train(told, tmp_path / "run"), train(told, tmp_path / "whole"))
 
 

@@ -1,6 +1,7 @@
 """`GradientFlow` during training, and its display."""
 
 import copy
+import json
 import logging
 import pickle
 from types import SimpleNamespace
@@ -101,6 +102,15 @@ def test_training_is_the_same_with_it():
     _, with_flow = trained(deep("tanh", 3), GradientFlow(every=1))
     _, without = trained(deep("tanh", 3), lambda run: None)
     assert (with_flow.params.theta == without.params.theta).all()
+
+
+def test_its_records_are_plain_numbers():
+    trained(deep("tanh", 3), flow := GradientFlow(every=2))
+    records = json.loads(json.dumps(flow.to_dict()))["records"]
+    assert [record["epoch"] for record in records] == [record.epoch for record in flow.records]
+    assert [layer["delta"] for layer in records[0]["layers"]] == [
+        layer.delta for layer in flow.records[0].flow.layers[1:]
+    ]
 
 
 @pytest.mark.parametrize(("name", "value"), [("every", 0), ("share", 2.0), ("rows", 0)])

@@ -106,6 +106,17 @@ def test_the_callers_own_handler_gets_the_second_signal_and_all_later_ones():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, None])
+def test_a_signal_that_is_ignored_or_handled_by_what_is_not_python_stays_so(monkeypatch, handler):
+    """None is what `getsignal` says of a handler that was not installed from Python, and none can be put back."""
+    if handler is None:
+        monkeypatch.setattr(signal, "getsignal", lambda number: None)
+    before = signal.signal(signal.SIGINT, handler or signal.default_int_handler)
+    with stop_on_interrupt() as stop:
+        assert signal.signal(signal.SIGINT, before) is (handler or before)  # as it was
+        assert not stop()
+
+
 def test_another_thread_trains_without_touching_the_handler():
     found = {}
 

@@ -24,6 +24,8 @@ from backlit.training import Settings
     ({"seed": -1}, "seed must lie in [0, 2^64), not -1"),
     ({"seed": 2**64}, "seed must lie in [0, 2^64), not 18446744073709551616"),
     ({"seed": None}, "seed must be a whole number, not None"),
+    ({"alpha": -0.1}, "alpha must be in [0, inf], not -0.1"),
+    ({"memory_limit": 0}, "memory_limit must be at least 1, not 0"),
     ({"n_threads": 0}, "n_threads must be at least 1, not 0"),
     ({"optimizer": "adma"}, "unknown optimizer 'adma': did you mean adam?"),
     ({"schedule": "cosin"}, "unknown schedule 'cosin': did you mean cosine?"),
@@ -32,6 +34,10 @@ def test_settings_that_cannot_be(options, line):
     with pytest.raises(ProblemError, match=re.escape(line)) as error:
         Settings(**options)
     assert "\n" not in str(error.value)
+
+
+def test_the_largest_seed():
+    assert Settings(seed=2**64 - 1).seed == 2**64 - 1
 
 
 def test_names_are_read():

@@ -1,6 +1,7 @@
 """The command line: one file a command, and a command is three lines: load, call, show.
 
-Exit codes: 0 done, 1 `check` found something wrong or `train` failed on its data, 2 the call or a file is unusable.
+Exit codes: 0 done, 1 `check` found something wrong or `train` failed on its data, 2 the call or a file is unusable;
+130 interrupted, 141 the reader of the output has left, as a shell says of any program.
 """
 
 import os
@@ -19,7 +20,7 @@ app = typer.Typer(
     help="Feed-forward networks trained by backpropagation in plain sight.",
 )
 
-INTERRUPTED = 130  # as a shell says of a command that Ctrl-C ended
+INTERRUPTED, LEFT = 130, 141  # as a shell says of a command that Ctrl-C, or a reader that left, ended
 UsageError: Any = typer.BadParameter.__bases__[0]  # what typer raises for a bad call; only its subclass is public
 
 
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return fail(one_line(str(error)))
     except MemoryError as error:
         return fail(f"out of memory ({one_line(str(error)) or 'no size given'}): use fewer rows, units or classes")
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         return fail("interrupted", code=INTERRUPTED)
     except BrokenPipeError:
         return forsaken()
@@ -74,9 +75,9 @@ def fail(message: str, code: int = 2) -> int:
 
 
 def forsaken() -> int:
-    """The reader of our output has left, such as `head`: that is no fault."""
+    """The reader of our output has left, such as `head`: nothing to be said, and no verdict either."""
     muffle()
-    return 0
+    return LEFT
 
 
 def unwritten(error: OSError) -> int:

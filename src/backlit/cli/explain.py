@@ -6,8 +6,6 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from backlit.cli.formats import print_json
-
 
 class Shown(StrEnum):
     """The formats of a derivation."""
@@ -62,8 +60,5 @@ def command(
         entry=entry,
         fractions=fractions,
     )
-    if format is Shown.json and output is None:
-        print_json(made.to_dict())
-    else:
-        made.write(format.value, output)
+    made.write(format.value, output)
     return 0

@@ -21,8 +21,9 @@ def print_json(result: dict[str, Any]) -> None:
 def plain(value: Any) -> Any:
     """Turn arrays and NumPy numbers into lists and numbers, and what is not finite into None.
 
-    >>> plain({"a": [1.0, float("nan")], 1: True})
-    {'a': [1.0, None], '1': True}
+    >>> import numpy as np
+    >>> plain({"a": [1.0, float("nan")], 1: True, "b": np.array([0.5, np.inf]), "c": np.float32(2)})
+    {'a': [1.0, None], '1': True, 'b': [0.5, None], 'c': 2.0}
     """
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}

@@ -63,6 +63,12 @@ def softmax_by_groups(sizes: tuple[int, ...]) -> Activation:
     )
 
 
+def groups_of(phi: Activation) -> Groups | None:
+    """The groups of a softmax by groups, None for another activation."""
+    owner = getattr(phi.function, "__self__", None)
+    return owner if isinstance(owner, Groups) else None
+
+
 def read_groups(name: Any) -> Activation | None:
     """The activation of a name like "softmax[3,2]", None for any other."""
     found = NAME.fullmatch(name) if isinstance(name, str) else None

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from backlit.core.activations import log1p, log_softmax, magnitude, positive_part
+from backlit.core.activations import Activation, log1p, log_softmax, magnitude, positive_part
+from backlit.core.groups import Groups, groups_of
 from backlit.core.specs import read_spec
 from backlit.errors import ProblemError
 
@@ -220,3 +221,23 @@ SHORT_FORMS: dict[tuple[str, str], ShortForm] = {
         r"\Bigl(1 - \frac{y}{p}\Bigr)\, p = p - y",
     ),
 }
+
+
+def total_over(groups: Groups, value: Callable[[Array, Array], Array], u: Array, y: Array) -> Array:
+    """The sum of each group's ℓ, (m,)."""
+    each = [value(own, target) for own, target in zip(groups.split(u), groups.split(y), strict=True)]
+    return np.sum(each, axis=0)
+
+
+def short_form(phi: Activation, loss: Loss) -> ShortForm | None:
+    """The pair's short form, None where it has none; softmax by groups has softmax's, summed over its groups.
+
+    >>> from backlit.core.activations import get_activation
+    >>> pair = short_form(get_activation("softmax[2,3]"), get_loss("cross_entropy"))
+    >>> pair.value(np.zeros((1, 5)), np.array([[0.0, 1.0, 1.0, 0.0, 0.0]])).round(4)  # ln 2 + ln 3
+    array([1.7918])
+    """
+    if (found := groups_of(phi)) is not None and loss.name == "cross_entropy":
+        one = SHORT_FORMS["softmax", "cross_entropy"]
+        return ShortForm(lambda u, y: total_over(found, one.value, u, y), one.proof)
+    return SHORT_FORMS.get((phi.name, loss.name))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from backlit.core.activations import Activation, get_activation
-from backlit.core.losses import SHORT_FORMS, Loss, get_loss
+from backlit.core.losses import Loss, ShortForm, get_loss, short_form
 from backlit.core.specs import finite_number
 from backlit.errors import ProblemError, ShapeError, near
 
@@ -178,11 +178,15 @@ class Network:
         return any(layer.norm == "batch" for layer in self.layers)
 
     @property
-    def has_short_form(self) -> bool:
-        """Whether ∂ℓ/∂u at the output is p − y: a pair of SHORT_FORMS with nothing between φ and the loss."""
+    def short_form(self) -> ShortForm | None:
+        """That of the output, by which ∂ℓ/∂u is p − y; None where something stands between φ and the loss."""
         last = self.layers[-1]
-        pair = (last.activation.name, self.loss.name)
-        return pair in SHORT_FORMS and not last.dropout and last.skip_from is None
+        return None if last.dropout or last.skip_from is not None else short_form(last.activation, self.loss)
+
+    @property
+    def has_short_form(self) -> bool:
+        """Whether ∂ℓ/∂u at the output is p − y."""
+        return self.short_form is not None
 
     def layer(self, l: int) -> Dense:
         """Layer l of 1…L, the book's index."""

@@ -18,7 +18,6 @@ import numpy as np
 
 from backlit.core import norms
 from backlit.core.dropout import DropoutKey, dropout_mask
-from backlit.core.losses import SHORT_FORMS
 from backlit.core.network import Network
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
@@ -139,8 +138,8 @@ def example_losses(net: Network, trace: Trace, y: Any) -> Array:
     Raises ShapeError or DomainError for targets, or outputs, that the loss is not defined at.
     """
     y = as_targets(net, y, trace.m, trace.a[0].real.dtype)
-    if net.has_short_form:
-        return SHORT_FORMS[net.layers[-1].activation.name, net.loss.name].value(trace.u[-1], y)
+    if net.short_form is not None:
+        return net.short_form.value(trace.u[-1], y)
     check_outputs(net, trace.a[-1])
     return net.loss.value(trace.a[-1], y)
 

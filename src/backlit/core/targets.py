@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from backlit.core.groups import groups_of
 from backlit.core.network import Network
 from backlit.errors import DomainError, ShapeError
 
@@ -76,12 +77,19 @@ def check_domain(net: Network, y: Array) -> None:
         i, k = (int(j) for j in np.argwhere(wrong)[0])
         raise DomainError(f"y[{i}][{k}] is {y[i, k]}, but {net.loss.name} takes finite targets in [{low:g}, {high:g}]")
     if net.loss.name == "cross_entropy" and net.has_short_form:
-        sums = y.sum(axis=1, dtype=np.float64)
-        i = int(np.argmax(np.abs(sums - 1)))
-        if abs(sums[i] - 1) > 1e-5:
-            raise DomainError(
-                f"row {i} of y sums to {sums[i]:g}: cross_entropy after softmax takes probabilities that sum to 1"
-            )
+        groups = groups_of(net.layers[-1].activation)
+        for part in [y] if groups is None else groups.split(y):
+            check_probabilities(part, "" if groups is None else " in each group")
+
+
+def check_probabilities(y: Array, where: str) -> None:
+    """Raise DomainError where a row does not sum to 1."""
+    sums = y.sum(axis=1, dtype=np.float64)
+    i = int(np.argmax(np.abs(sums - 1)))
+    if abs(sums[i] - 1) > 1e-5:
+        raise DomainError(
+            f"row {i} of y sums to {sums[i]:g}: cross_entropy after softmax takes probabilities that sum to 1{where}"
+        )
 
 
 def check_outputs(net: Network, a: Array) -> None:

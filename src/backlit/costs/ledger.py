@@ -12,7 +12,6 @@ from functools import lru_cache
 import numpy as np
 
 from backlit.core.activations import Activation
-from backlit.core.losses import SHORT_FORMS
 from backlit.core.network import Dense, Network
 from backlit.core.parameters import n_trainable
 from backlit.costs.counting import operations_of
@@ -140,8 +139,8 @@ def slope_operations(layer: Dense, n: int) -> int:
 def loss_operations(net: Network, m: int) -> int:
     """Operations of ℓ for m examples: from the scores where the output has a short form; else a's domain is checked."""
     y = np.ones((m, net.outputs))
-    if net.has_short_form:
-        value = SHORT_FORMS[net.layers[-1].activation.name, net.loss.name].value
+    if net.short_form is not None:
+        value = net.short_form.value
         return operations_of(lambda u: value(u, y), y.copy())
     return operations_of(lambda a: net.loss.value(a, y), y.copy()) + 4 * y.size
 

@@ -114,7 +114,8 @@ def cost(
         raise ProblemError(f"activation {activation!r} is for sizes; a problem names its own: leave it out")
     given = None if problem is None or isinstance(problem, Network) else read_problem(problem)
     net = problem if isinstance(problem, Network) else network_of(sizes, activation) if given is None else given.net
-    rule = get_optimizer(optimizer or (given and given.optimizer) or "adam")
+    asked = optimizer if optimizer is not None or given is None else given.optimizer
+    rule = get_optimizer("adam" if asked is None else asked)
     m = positive_integer(batch if batch is not None else examples(given), "batch")
     limit = None if memory_limit is None else read_bytes(memory_limit)
     recipe = Recipe(net, rule, m, n_threads=n_threads, memory_limit=limit)

@@ -39,7 +39,7 @@ def verdict_of(flow: MeasuredFlow) -> str:
     top, bottom = flow.layers[flow.L].delta, flow.layers[1].delta
     if not math.isfinite(bottom) or not math.isfinite(top) or not math.isfinite(flow.layers[flow.L].q):
         return "exploding"
-    if bottom == 0 or top == 0:
+    if top == 0:
         return "vanishing"
     ratio = bottom / top
     return "vanishing" if ratio < 1 / BOUND else "exploding" if ratio > BOUND else "healthy"
@@ -55,7 +55,7 @@ def evidence(flow: MeasuredFlow, verdict: str) -> list[Finding]:
     ratio = flow.top_to_bottom
     if verdict == "healthy":
         return [Finding("healthy", f"E‖δ‖² at layer 1 is {ratio:.3g} times that at layer {flow.L}", ratio)]
-    start, term = first_layer(flow, verdict), cause(flow)
+    start, term = first_layer(flow), cause(flow)
     per_layer = abs(math.log(ratio)) / max(flow.L - 1, 1) if ratio and math.isfinite(ratio) else math.nan
     deep = f"about {1 + int(math.log(BOUND) / per_layer)}" if per_layer > 0 else "no"
     return [
@@ -77,14 +77,14 @@ def frozen(updates: list[Any]) -> list[Finding]:
     return [Finding("frozen", text, updates[l], l)]
 
 
-def first_layer(flow: MeasuredFlow, verdict: str) -> int:
-    """The highest layer whose E‖δ‖² is outside the bound."""
+def first_layer(flow: MeasuredFlow) -> int:
+    """The highest layer whose E‖δ‖² is outside the bound; 1 where none is, as where z alone has left the floats."""
     top = flow.layers[flow.L].delta
     for l in range(flow.L - 1, 0, -1):
         ratio = flow.layers[l].delta / top if top else 0.0
         if not 1 / BOUND <= ratio <= BOUND:
             return l
-    return 1 if verdict != "healthy" else flow.L
+    return 1
 
 
 def total(flow: MeasuredFlow, term: str) -> float:
@@ -96,7 +96,7 @@ def total(flow: MeasuredFlow, term: str) -> float:
 def cause(flow: MeasuredFlow) -> str:
     """The term whose product is further from 1 in the direction that the whole goes."""
     weight, derivative, ratio = total(flow, "weight"), total(flow, "derivative"), flow.top_to_bottom
-    if not all(math.isfinite(x) and x > 0 for x in (weight, derivative, ratio)):
+    if not all(x > 0 for x in (weight, derivative, ratio)):
         return "weight" if not ratio < 1 else "derivative"
     down = ratio < 1
     return "weight" if (math.log(weight) < math.log(derivative)) == down else "derivative"
@@ -104,8 +104,8 @@ def cause(flow: MeasuredFlow) -> str:
 
 def lengths(theory: FixedPoint, kind: Kind) -> list[Finding]:
     """What the length map says: no fixed point, or a collapse to 0."""
-    if theory.q_star is None and theory.divergence_rate is not None:
-        rate = theory.divergence_rate
+    rate = theory.divergence_rate
+    if rate is not None:
         text = f"{kind.phi.name} has no fixed point of the length here: q grows by {rate:.4g} a layer"
         return [Finding("no_fixed_point", text, rate)]
     if theory.q_star == 0:

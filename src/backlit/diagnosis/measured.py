@@ -15,17 +15,18 @@ import numpy as np
 from backlit.core.network import Network
 from backlit.core.parameters import Parameters
 from backlit.core.passes import Gradients, Trace
+from backlit.diagnosis.theory.expectations import quiet
 
 DEAD = 1e-12  # a unit whose |φ'| is no larger on any example learns nothing
 SATURATED = 0.05  # an entry whose |φ'| is below this share of the largest slope
-quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore")
 
 
 @dataclass(frozen=True)
 class LayerFlow:
     """One layer.  q : mean z².  delta : E‖δ_l‖².  grad_a : E‖∂ℓ/∂a_l‖².  correlation : mean cosine of z of two inputs.
 
-    dead : share of units with φ' = 0 on all examples.  saturated : share of entries with a small φ'.
+    dead : share of units with φ' = 0 on all examples.  saturated : share of entries with a small φ'.  Both are 0 at a
+    top where δ = p − y, which φ' has no part in.
     grad_to_weight : ‖∂W‖/‖W‖.  noise_scale : Σ_i ‖∂W of example i − ∂W‖²/m over ‖∂W‖² (None where unknown).
     """
 
@@ -81,25 +82,34 @@ def measure_flow(net: Network, params: Parameters, trace: Trace, grad: Gradients
 
 def layer_flow(net: Network, params: Parameters, trace: Trace, grad: Gradients, l: int) -> LayerFlow:
     """Read one layer."""
-    phi = net.layer(l).activation
-    slope = np.abs(phi.derivative(trace.u[l]))
-    largest = slope_bound(phi)
+    dead, saturated = small_slopes(net, trace, l)
     W, grad_W = np.linalg.norm(params.W[l]), np.linalg.norm(grad.W[l])
     return LayerFlow(
         q=mean_square(trace.z[l]),
         delta=float((grad.delta[l] ** 2).sum(axis=1).mean()),
         grad_a=float((grad.a[l] ** 2).sum(axis=1).mean()),
         correlation=mean_cosine(trace.z[l]),
-        dead=float((slope <= DEAD).all(axis=0).mean()),
-        saturated=float((slope < SATURATED * largest).mean()),
+        dead=dead,
+        saturated=saturated,
         grad_to_weight=float(grad_W / W) if W else math.nan,
         noise_scale=noise_scale(net, trace, grad, l),
     )
 
 
+def small_slopes(net: Network, trace: Trace, l: int) -> tuple[float, float]:
+    """`dead` and `saturated` of layer l."""
+    if l == net.L and net.has_short_form:
+        return 0.0, 0.0
+    phi = net.layer(l).activation
+    slope = np.abs(phi.derivative(trace.u[l]))
+    return float((slope <= DEAD).all(axis=0).mean()), float((slope < SATURATED * slope_bound(phi)).mean())
+
+
 @lru_cache(maxsize=256)
 def slope_bound(phi: Any) -> float:
-    """The largest |φ'| on [−8, 8]: what φ' is called small against."""
+    """The largest |φ'| on [−8, 8], what φ' is called small against; of softmax that of p (1 − p)."""
+    if not phi.elementwise:
+        return 0.25
     return float(np.abs(phi.derivative(np.linspace(-8, 8, 1601))).max())
 
 

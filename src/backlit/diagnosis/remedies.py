@@ -132,10 +132,19 @@ def attempt(subject: Subject, name: str, net: Network, scheme: Any, seeds: int) 
 
 
 def drawn(subject: Subject, net: Network, scheme: Any, seed: int, X: np.ndarray) -> Parameters:
-    """Parameters for the changed network: drawn by the remedy's scheme, or the subject's own W and b."""
+    """Parameters for the changed network: drawn by the remedy's scheme, or the subject's own."""
     if scheme is not None:
         return initialize(net, scheme, seed=seed, X=X)
-    old = subject.draw(seed)
+    return kept(net, subject.draw(seed))
+
+
+def kept(net: Network, old: Parameters) -> Parameters:
+    """W and b, and γ and β where the norm is the same, in a changed network; of fewer layers it has the lower ones and
+    the output's.
+    """
+    whence = [*range(1, net.L), old.net.L]  # the layer that each one's come from; index 0 of all lists is None
+    alike = [k if net.layer(l).norm == old.net.layer(k).norm else 0 for l, k in enumerate(whence, start=1)]
     params = Parameters.zeros(net)
-    params.fill({"W": [*old.W[: net.L], old.W[-1]], "b": [*old.b[: net.L], old.b[-1]]})  # fewer layers: the lower ones
+    for name, layers in (("W", whence), ("b", whence), ("gamma", alike), ("beta", alike)):
+        params.fill({name: [None, *(getattr(old, name)[k] for k in layers)]})
     return params

@@ -7,7 +7,7 @@ from backlit.core.problem import Problem
 from backlit.diagnosis.estimator import estimator_arguments
 from backlit.diagnosis.findings import Finding
 from backlit.diagnosis.measured import MeasuredFlow
-from backlit.diagnosis.remedies import Probe, Remedy, Trial
+from backlit.diagnosis.remedies import Probe, Remedy, Trial, kept
 from backlit.diagnosis.spectrum import Spectrum
 from backlit.diagnosis.subject import Subject
 from backlit.diagnosis.theory.finite_width import interval
@@ -128,7 +128,7 @@ class Diagnosis:
         described = self.best.net.to_dict()
         given: Problem | None = self.subject.problem
         if given is not None:
-            whole = replace(given, net=self.best.net, params=self.kept(given)).to_dict()
+            whole = replace(given, net=self.best.net, params=kept(self.best.net, given.params)).to_dict()
             layers = whole["layers"] if self.best.scheme is None else described["layers"]
             described = whole | {"layers": layers}
         if self.best.scheme is not None or given is None:
@@ -160,17 +160,3 @@ class Diagnosis:
 
         page = import_module("backlit.render.diagnosis_html").diagnosis_page(self)  # render stands above diagnosis
         return f'<iframe srcdoc="{escape(page)}" width="100%" height="720" style="border:0"></iframe>'
-
-    def kept(self, given: Problem) -> Any:
-        """The given W and b in the remedy's network."""
-        from backlit.core.parameters import Parameters
-
-        assert self.best is not None
-        params = Parameters.zeros(self.best.net)
-        shallow = slice(0, self.best.net.L)
-        if self.best.net.n == given.net.n:
-            params.fill({"W": given.params.W, "b": given.params.b})
-        else:  # fewer layers: those that stay, and the output's
-            W, b = given.params.W, given.params.b
-            params.fill({"W": [*W[shallow], W[-1]], "b": [*b[shallow], b[-1]]})
-        return params

@@ -118,8 +118,8 @@ def from_sizes(
     sigma = {k: v for k, v in (("sigma_w", sigma_w), ("sigma_b", sigma_b)) if v is not None}
     for name, value in sigma.items():
         finite_number(value, name, low=0.0)
-    scheme = {"scheme": "gaussian", **sigma} if sigma else (init or "xavier_uniform")
-    if (scheme if isinstance(scheme, str) else scheme["scheme"]) == "lsuv":
+    scheme = {"scheme": "gaussian", **sigma} if sigma else "xavier_uniform" if init is None else init
+    if scheme in ("lsuv", {"scheme": "lsuv"}):
         raise ProblemError("init lsuv is scaled by data: give a problem file with x, or another scheme")
     layer: dict[str, Any] = {"norm": norm, "dropout": dropout}
     if skip is not None:

@@ -66,7 +66,7 @@ def deep_batch_norm(kind: Kind, theory: FixedPoint, depth: int) -> Finding | Non
 def small_batch(kind: Kind, theory: FixedPoint, depth: int) -> Finding | None:
     """A batch so small that its σ² is often near 0: E 1/σ² needs four examples, and one or two leave x̂ no freedom."""
     m = theory.batch
-    if m is None or kind.norm != "batch":
+    if m is None:
         return None
     many = fixed_point(replace(kind, batch=None)).chi_1
     if m == 1:

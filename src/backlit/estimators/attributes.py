@@ -61,7 +61,10 @@ def write(views: list[Array], given: Sequence[Any], name: str) -> None:
         found = f"{len(given)}" if isinstance(given, list | tuple) else type(given).__name__
         raise ProblemError(f"{name} must be a list of {len(views)} arrays, one a layer, not {found}")
     try:
-        arrays = [np.asarray(array, dtype=np.float64) for array in given]
+        with np.errstate(over="ignore"):  # a number beyond float32 is infinity, and refused below
+            arrays = [
+                np.asarray(array, np.float64).astype(view.dtype) for view, array in zip(views, given, strict=True)
+            ]
     except (TypeError, ValueError):
         raise ProblemError(f"{name} must hold arrays of numbers, one a layer") from None
     for k, (view, array) in enumerate(zip(views, arrays, strict=True)):

@@ -91,7 +91,7 @@ class BaseMLP(FittedAttributes, Reading, Inspection, Persistence, ChunkedFit, Ba
         self._validate_params()
         check_resumable(self, checkpoint)
         go_on = self.warm_start and hasattr(self, "network_")
-        data = self._read(X, y, sample_weight, first=not go_on, new_targets=not go_on)
+        data = self._read(X, y, sample_weight, first=not go_on, new_targets=not go_on, same_classes=go_on)
         if go_on:
             self._state, self._stopping = None, None  # warm_start keeps what was learned, not the optimizer's memory
             self._go_on_with_copies()

@@ -3,11 +3,13 @@
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_consistent_length
 
 from backlit.core.activations import Activation
 from backlit.core.losses import Loss
@@ -194,7 +196,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
 def accuracy(y: Any, predicted: Any, sample_weight: Any) -> float:
     """The share of rows in which every label is right, weighted; what scikit-learn's multi-output estimators score."""
-    if np.ndim(predicted) == 2 and type_of_target(predicted) != "multilabel-indicator":
+    if np.ndim(predicted) == 2 and not issparse(y):  # whatever classes these few rows happen to show
+        check_consistent_length(y, predicted, sample_weight)
+        if np.shape(y) != np.shape(predicted):
+            raise ValueError(f"y has shape {np.shape(y)}, but {predicted.shape[1]} labels a row are predicted")
         right = (np.asarray(y) == predicted).all(axis=1)
         return float(np.average(right, weights=sample_weight))
     return float(accuracy_score(y, predicted, sample_weight=sample_weight))

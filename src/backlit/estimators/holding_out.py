@@ -15,7 +15,10 @@ from backlit.engine import Data
 
 Array = np.ndarray
 LEAST = 2  # examples to score by: R² of a single one is not defined
-FEW = "The validation set is too small: n_samples = {} and validation_fraction = {:g} make {} of at least {}. {}"
+FEW = (
+    "The validation set is too small: n_samples = {}, of which {} differ, and validation_fraction = {:g} make {} of at "
+    "least {}. Increase validation_fraction, or set early_stopping=False"
+)
 
 
 def hold_out(data: Data, strata: Array | None, fraction: float, seed: int) -> tuple[Array, Array]:
@@ -25,19 +28,20 @@ def hold_out(data: Data, strata: Array | None, fraction: float, seed: int) -> tu
     Raises ValueError where fewer than LEAST rows would be held out.
     """
     rows = np.arange(len(data)) if data.sample_weight is None else np.flatnonzero(data.sample_weight)
-    wanted = ceil(fraction * len(rows))
-    if wanted < LEAST or len(rows) <= LEAST:
-        remedy = "Increase validation_fraction, or set early_stopping=False"
-        raise ValueError(FEW.format(len(rows), fraction, wanted, LEAST, remedy))
     keys, group = np.unique(draw(data, seed)[rows], return_inverse=True)  # equal examples are one group
+    wanted = min(max(ceil(fraction * len(keys)), LEAST), len(keys) - 1)
     order = np.arange(len(keys))
     if strata is not None:
         own = np.empty(len(keys), np.intp)
         own[group] = strata[rows]
-        order = np.lexsort((keys, own)) if can_stratify(own, ceil(fraction * len(keys))) else order
+        order = np.lexsort((keys, own)) if can_stratify(own, wanted) else order
     chosen = np.zeros(len(keys), bool)
-    chosen[evenly(order, min(ceil(fraction * len(keys)), len(keys) - 1), strata is None)] = True
-    return rows[~chosen[group]], rows[chosen[group]]
+    chosen[evenly(order, wanted, strata is None)] = True
+    kept, out = rows[~chosen[group]], rows[chosen[group]]
+    found = min(ceil(fraction * len(rows)), len(out))
+    if found < LEAST:
+        raise ValueError(FEW.format(len(rows), len(keys), fraction, found, LEAST))
+    return kept, out
 
 
 def can_stratify(classes: Array, wanted: int) -> bool:

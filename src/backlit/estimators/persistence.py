@@ -85,9 +85,11 @@ class Persistence:
 
         check_is_fitted(self)
         params, statistics = from_state_dict(self.network_, state)
-        if not np.isfinite(params.theta).all():
+        with np.errstate(over="ignore"):  # a weight beyond float32 is infinity, and refused right below
+            theta = params.theta.astype(self._params.theta.dtype)
+        if not np.isfinite(theta).all():
             raise ModelError("the state dict holds NaN or infinity: give weights that are finite")
-        self._params = Parameters(self.network_, params.theta.astype(self._params.theta.dtype))
+        self._params = Parameters(self.network_, theta)
         self._statistics = statistics
         self._state, self._stopping = None, None  # the memory of the optimizer and of patience was of other weights
         self.stopped_ = ""

@@ -20,7 +20,6 @@ class Reading:
     _numeric = False  # whether y must hold numbers
     _params: Parameters
     network_: Network
-    warm_start: bool
 
     # --- what a subclass gives ---
 
@@ -37,9 +36,11 @@ class Reading:
 
     # --- reading ---
 
-    def _read(self, X: Any, y: Any, sample_weight: Any, *, first: bool, new_targets: bool) -> Data:
+    def _read(
+        self, X: Any, y: Any, sample_weight: Any, *, first: bool, new_targets: bool, same_classes: bool = False
+    ) -> Data:
         X, y = self._check_arrays(X, y, first)
-        if not first and self.warm_start:
+        if same_classes:
             self._check_same_classes(y)
         return self._as_data(X, y, sample_weight, new_targets)
 

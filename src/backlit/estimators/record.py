@@ -137,7 +137,7 @@ def history_of(stored: Any) -> History:
 def kind_of(estimator: Any) -> str | None:
     """What scikit-learn's `type_of_target` calls the classes; None for a regressor."""
     labels = getattr(estimator, "_labels", None)
-    return None if labels is None else getattr(labels, "kind", None) or labels.y_type_
+    return None if labels is None else labels.kind
 
 
 def set_classes(estimator: Any, kind: Any, classes: Any) -> None:
@@ -154,8 +154,7 @@ def set_classes(estimator: Any, kind: Any, classes: Any) -> None:
         y = each[0]
     try:
         estimator._set_classes(y)
-        encode_labels = getattr(estimator._labels, "encode", None) or estimator._labels.transform
-        outputs = encode_labels(y).shape[1]
+        outputs = estimator._labels.encode(y).shape[1]
     except (TypeError, ValueError) as error:
         raise ModelError(f"its classes cannot be: {' '.join(str(error).split())}") from None
     same = all(map(np.array_equal, [estimator.classes_] if len(each) == 1 else estimator.classes_, each))

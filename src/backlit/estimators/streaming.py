@@ -130,20 +130,22 @@ class ChunkedFit:
 
     def _fit_once(self: Any, chunks: Iterator[Any], classes: Any, validation_data: Any) -> Any:
         """One epoch, a call of `partial_fit` a chunk."""
-        first: dict[str, Any] = {}
-        if self._has_classes:
-            if classes is None:
-                raise ProblemError(f"classes has to name all that will come, as an iterator {ONCE}")
-            first = {"classes": classes}
-        if hasattr(self, "network_"):
+        go_on = self.warm_start and hasattr(self, "network_")
+        before = len(self.history_) if go_on else 0
+        first: dict[str, Any] = {} if classes is None else {"classes": classes}
+        if go_on:
+            self._state, self._stopping = None, None
+        elif hasattr(self, "network_"):
             del self.network_
+        if self._has_classes and classes is None and not go_on:
+            raise ProblemError(f"classes has to name all that will come, as an iterator {ONCE}")
         seen = False
         for X, y, weight in each(chunks):
             self.partial_fit(X, y, weight, validation_data=validation_data, **first)
             first, seen = {}, True
         if not seen:
             raise ProblemError("chunks held no rows: give chunks (X, y) with rows")
-        if not len(self.history_):
+        if len(self.history_) == before:
             raise ProblemError("early_stopping held every row of the chunks out: lower validation_fraction")
         self.n_iter_ = 1
         return self

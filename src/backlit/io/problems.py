@@ -198,7 +198,9 @@ def build(name: str, file: ProblemFile) -> Problem:
             raise ProblemError(f'{name}: y is given without x: give the rows of inputs as "x"')
         located(f"{name}: y", lambda: as_targets(net, ragged(file.y), len(X)))
         y = np.asarray(file.y)
-    if file.sample_weight is not None and X is not None:
+    if file.sample_weight is not None:
+        if X is None:
+            raise ProblemError(f'{name}: sample_weight is given without x: give the rows of inputs as "x"')
         located(f"{name}: sample_weight", lambda: shares(net, len(X), file.sample_weight, np.float64))
         weight = np.asarray(file.sample_weight)
     optimizer, clip_norm, clip_value = located(f"{name}: optimizer", lambda: read_optimizer(file))

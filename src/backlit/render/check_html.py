@@ -11,6 +11,7 @@ HEADLINES = {
     "fail": "Fail: something is wrong.",
     "unresolved": "Unresolved: nothing is certified.",
 }
+UNKNOWN = "The mistake is none that the catalogue knows, alone or in pairs."
 
 
 def check_page(result: CheckResult, *, title: str) -> str:

@@ -7,7 +7,7 @@ stand for wrong and right have enough contrast on both, and a word beside them.
 from functools import singledispatch
 from typing import Any
 
-from backlit.render.check_html import HEADLINES
+from backlit.render.check_html import HEADLINES, UNKNOWN
 from backlit.render.check_html import first as worst_of
 from backlit.render.pages import page
 from backlit.verification.functions import FunctionCheck
@@ -54,9 +54,6 @@ def _(result: NetworkCheck) -> dict[str, Any]:
     lines = [f"Your gradient {own} the gradient of your own loss.", *found["lines"], *broken(result.facts)]
     headline = "Another convention: the gradient belongs to your loss, but that is not the one that was asked for."
     return found | {"headline": HEADLINES.get(result.verdict, headline), "lines": lines}
-
-
-UNKNOWN = "The mistake is none that the catalogue knows, alone or in pairs."
 
 
 def sentences(notes: Any) -> list[str]:

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from backlit.equations import EQUATIONS
+from backlit.render.check_html import UNKNOWN
 from backlit.verification.comparison import Compared
 from backlit.verification.diagnosis import Diagnosis
 from backlit.verification.result import CheckResult
@@ -69,7 +70,7 @@ def where_it_starts(one: Compared) -> Text:
 def explanations(result: CheckResult) -> list[RenderableType]:
     """Each diagnosis as a panel; a plain word where the mistake is unknown."""
     if not result.diagnoses:
-        return [Text("The mistake is none that the catalogue knows, alone or in pairs.", style="bold")]
+        return [Text(UNKNOWN, style="bold")]
     return [explanation(one) for one in result.diagnoses]
 
 

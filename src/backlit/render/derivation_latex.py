@@ -1,5 +1,6 @@
 """A derivation as a LaTeX document that compiles as it is, with packages that every TeX has."""
 
+import re
 import unicodedata
 
 from backlit.derivation.document import (
@@ -56,6 +57,11 @@ MARKS = {
     "“": "``",
     "”": "''",
     "–": "--",
+    "--": "-{}-",  # an option's, not a dash
+    "<": "$<$",
+    ">": "$>$",
+    "|": "$|$",
+    '"': r"{\ttfamily\char34}",
     "…": r"\ldots{}",
     "⋯": r"$\cdots$",
     "½": r"$\tfrac12$",
@@ -94,14 +100,8 @@ def to_latex(derivation: Derivation) -> str:
 
 def escaped(text: str) -> str:
     """Plain words for LaTeX; letters and signs that it lacks are set as mathematics."""
-    text = text.replace("x̂", "\0")
-    made = []
-    for c in text:
-        if c == "\0":
-            made.append(MARKS["x̂"])
-        else:
-            made.append(ESCAPES.get(c) or MARKS.get(c) or (c if ord(c) < 256 else plain(c)))
-    return "".join(made)
+    signs = re.findall("x̂|--|.", text, re.DOTALL)
+    return "".join(ESCAPES.get(c) or MARKS.get(c) or (c if ord(c) < 256 else plain(c)) for c in signs)
 
 
 def plain(c: str) -> str:

@@ -14,13 +14,11 @@ BRIEF = ("l", "q", "pred.", "ratio", "pred.", "weight", "deriv.", "dead", "sat."
 def show_diagnosis(diagnosis: Any) -> None:
     """Print the verdict, the theory, the layers, the findings and the remedies."""
     from rich.console import Console
-    from rich.markup import escape
+    from rich.text import Text
 
     console = Console()
-    color = COLORS[diagnosis.verdict]
-    console.print(
-        f"[bold]{escape(diagnosis.subject.name)}[/bold]: [bold {color}]{diagnosis.verdict}[/]", highlight=False
-    )
+    name, verdict = diagnosis.subject.name, diagnosis.verdict
+    console.print(Text.assemble((name, "bold"), ": ", (verdict, f"bold {COLORS[verdict]}")))  # a name is no markup
     console.print(finding_list(diagnosis))
     console.print(f"\nTheory of layer {diagnosis.layer} repeated: {theory_line(diagnosis.theory)}\n", highlight=False)
     some = f" ({MOST_ROWS} of {L})" if (L := diagnosis.subject.net.L) > MOST_ROWS else ""

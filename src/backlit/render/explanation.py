@@ -220,7 +220,7 @@ def explain(
     >>> print(explain(example="worked", entry="grad_W[1][0,1]").derivation.step("grad_W[1][0,1]").value)
     -0.126142303...
     """
-    if isinstance(problem, Model):
+    if isinstance(problem, Model) and model is None:
         problem, model = None, problem
     found, name = chosen(problem, example, model, table, row)
     if entry is not None:
@@ -245,8 +245,10 @@ def chosen(problem: Any, example: str | None, model: Any, table: Any, row: int |
         return found, found.name
     if table is not None or row is not None:
         raise ProblemError("a table and a row go with a model: give a model file, or leave them out")
-    found = read_problem(read_example(example) if example else problem)
-    return found, f"the example “{example}”" if example else Path(found.name).name
+    if example is not None:
+        return read_problem(read_example(example)), f"the example “{example}”"
+    found = read_problem(problem)
+    return found, Path(found.name).name
 
 
 def finite(value: Any) -> Any:

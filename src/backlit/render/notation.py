@@ -186,7 +186,7 @@ class Writer(ABC, Generic[T]):
             if n == 0:
                 made += [self.write(term)]
                 continue
-            made += [self.mark("−" if minus else "+"), self.operand(shown, PRODUCT if minus else SUM + 0)]
+            made += [self.mark("−" if minus else "+"), self.operand(shown, PRODUCT if minus else SUM)]
         return self.row(made)
 
     def joined(self, factors: Sequence[Expr], sign: str) -> T:

@@ -73,7 +73,7 @@ class TypstWriter(Writer[str]):
     def transpose(self, of: Expr) -> str:
         """W^top."""
         if isinstance(of, tree.Sym) and of.example:
-            return f"{{{self.write(of)}}}^top".replace("{", "attach(").replace("}^top", ", tr: top)")
+            return f"attach({self.write(of)}, tr: top)"
         return f"{self.operand(of, ATOM)}^top"
 
     def function(self, name: str) -> str:

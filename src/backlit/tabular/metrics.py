@@ -19,24 +19,33 @@ def classification_metrics(y: Array, p: Array) -> dict[str, float | None]:
     """
     from sklearn import metrics
 
-    classes = np.arange(p.shape[1])
-    predicted = p.argmax(axis=1)
-    p = p.astype(np.float64)
-    p /= p.sum(axis=1, keepdims=True)  # float32 sums to 1 only roughly
-    present = np.unique(y)
-    recall = metrics.recall_score(y, predicted, labels=present, average="macro", zero_division=0)
-    scores: dict[str, float | None] = {
+    predicted, p = p.argmax(axis=1), shares(p)
+    recall = metrics.recall_score(y, predicted, labels=np.unique(y), average="macro", zero_division=0)
+    return {
         "accuracy": float((predicted == y).mean()),
         "balanced_accuracy": float(recall),
-        "log_loss": float(metrics.log_loss(y, p, labels=classes)),
-        "roc_auc": None,
+        "log_loss": float(metrics.log_loss(y, p, labels=np.arange(p.shape[1]))),
+        "roc_auc": roc_auc(y, p),
     }
-    if len(present) == len(classes):  # else there is no curve for a class that is not there
-        two = len(classes) == 2
-        scores["roc_auc"] = float(
-            metrics.roc_auc_score(y, p[:, 1] if two else p, multi_class="ovo", labels=None if two else classes)
-        )
-    return scores
+
+
+def roc_auc(y: Array, p: Array) -> float | None:
+    """See above; None where a class is not among y, for then it has no curve."""
+    from sklearn import metrics
+
+    K = p.shape[1]
+    if len(np.unique(y)) < K:
+        return None
+    p = shares(p)
+    if K == 2:
+        return float(metrics.roc_auc_score(y, p[:, 1]))
+    return float(metrics.roc_auc_score(y, p, multi_class="ovo", labels=np.arange(K)))
+
+
+def shares(p: Array) -> Array:
+    """Probabilities whose rows sum to 1, which those in float32 do only roughly."""
+    p = p.astype(np.float64)
+    return p / p.sum(axis=1, keepdims=True)
 
 
 def regression_metrics(y: Array, predicted: Array) -> dict[str, float | None]:

@@ -11,6 +11,7 @@ from backlit.io.models import Model, load_model
 from backlit.io.tables import TableEncoder, TargetCodec, read_table
 from backlit.tabular.metrics import score
 from backlit.tabular.outputs import outputs_of
+from backlit.tabular.table_stream import has_value
 
 if TYPE_CHECKING:
     import polars as pl
@@ -91,7 +92,7 @@ def truth_of(target: TargetCodec, frame: "pl.DataFrame") -> tuple[np.ndarray, np
     if target.name not in frame.columns:
         return None
     truth, decoded = frame[target.name], target.decode(np.zeros(1))
-    known = np.flatnonzero(truth.is_not_null().to_numpy())
+    known = np.flatnonzero(has_value(truth))
     if not known.size or (target.task == "regression" and not truth.dtype.is_numeric()):
         return None
     if target.task == "regression":

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from backlit.io.tables.splitting import drawn
-from backlit.tabular.metrics import score
+from backlit.tabular.metrics import roc_auc, shares
 
 Array = np.ndarray
 SAMPLE = 100_000  # rows that are kept for the ROC AUC and the report
@@ -41,8 +41,7 @@ class Scores:
         """Count true class by predicted class, and sum −ln p."""
         counts = np.bincount(y * self.K + p.argmax(axis=1), minlength=self.K**2).reshape(self.K, self.K)
         self.confusion = self.confusion + counts if self.confusion.size else counts
-        p = p / p.sum(axis=1, keepdims=True)
-        likelihood = p[np.arange(len(y)), y]
+        likelihood = shares(p)[np.arange(len(y)), y]
         self.sums[0] -= np.log(np.maximum(likelihood, np.finfo(np.float64).eps)).sum()
 
     def add_numbers(self, y: Array, predicted: Array) -> None:
@@ -57,13 +56,16 @@ class Scores:
         return np.concatenate(y), np.concatenate(outputs)
 
     def metrics(self) -> dict[str, Any]:
-        """What `score` gives; the ROC AUC from the sample."""
-        found = score(self.task, *self.sampled())
+        """What `score` gives; the ROC AUC from the sample, which of a few rows among very many may have none."""
         if self.task == "classification":
             rows, right = self.confusion.sum(axis=1), np.diag(self.confusion)
             recall = right[rows > 0] / rows[rows > 0]
-            exact = (right.sum() / self.n, recall.mean(), self.sums[0] / self.n)
-            return found | dict(zip(("accuracy", "balanced_accuracy", "log_loss"), map(float, exact), strict=True))
+            return {
+                "accuracy": float(right.sum() / self.n),
+                "balanced_accuracy": float(recall.mean()),
+                "log_loss": float(self.sums[0] / self.n),
+                "roc_auc": roc_auc(*self.sampled()),
+            }
         spread = self.sums[4] - self.sums[3] ** 2 / self.n
         r2 = 1 - float(self.sums[2] / spread) if spread > 0 else None
         return {"r2": r2, "rmse": float(np.sqrt(self.sums[2] / self.n)), "mae": float(self.sums[1] / self.n)}

@@ -20,9 +20,13 @@ class Stop:
 
 @contextmanager
 def stop_on_interrupt() -> Iterator[Stop]:
-    """Turn SIGINT into a request, in the main thread; other threads cannot receive it and get a Stop all the same."""
+    """Turn SIGINT into a request, in the main thread; other threads cannot receive it and get a Stop all the same.
+
+    It is left alone where it is ignored, as in a shell script's background, or handled by what is not Python.
+    """
     stop = Stop()
-    if threading.current_thread() is not threading.main_thread():
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None):
         yield stop
         return
 

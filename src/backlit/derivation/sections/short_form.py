@@ -1,5 +1,6 @@
 """The output's short form, δ = p − y, proved from the general rule where it applies."""
 
+from backlit.core.groups import groups_of
 from backlit.derivation.document import Block, Formula, Paragraph, Section
 from backlit.derivation.expressions import (
     Add,
@@ -25,14 +26,15 @@ def section(s: Scene) -> Section | None:
     """None where the output goes through the general rule."""
     if not s.net.has_short_form:
         return None
-    name, loss = s.net.layers[-1].activation.name, s.net.loss.name.replace("_", " ")
-    proof = softmax() if name == "softmax" else elementwise(s)
+    phi, loss = s.net.layers[-1].activation, s.net.loss.name.replace("_", " ")
+    proof = elementwise(s) if phi.elementwise else softmax()
+    sums = "" if groups_of(phi) is None else ", sums running over the outputs of j's own softmax"
     blocks: tuple[Block, ...] = (
         Paragraph(
             (
-                f"{name} with {loss} is a matched pair. Write p for the output ",
+                f"{phi.name} with {loss} is a matched pair. Write p for the output ",
                 Sym("a", str(s.net.L)),
-                "; the general rule gives",
+                f"; the general rule gives{sums}",
             )
         ),
         Formula(proof, "BP1S"),
@@ -73,9 +75,9 @@ def numbers(s: Scene) -> Chain:
     phi, p, y = s.net.layers[-1].activation, s.trace.a[L][0], s.y[0]
     result = s.num(p[0] - y[0], f"{'grad_u' if s.layer(L).norm else 'delta'}[{L}]")
     short = minus(s.num(p[0], f"a[{L}]"), s.num(y[0], "given-y"))
-    if phi.name == "softmax":
-        terms = []
-        for k in range(len(p)):
+    if not phi.elementwise:
+        terms, groups = [], groups_of(phi)
+        for k in range(len(p) if groups is None else groups.sizes[0]):
             if y[k] == 0 or p[k] == 0:
                 continue
             jac = Mul(s.num(p[k], f"a[{L}]"), minus(constant_if(k == 0), s.num(p[0], f"a[{L}]")))

@@ -184,8 +184,7 @@ def batch_pair(kind: Kind, deep: Settled, q: float, slope: float) -> Approach:
         return Approach(1.0 if sums else at.pair / square if square else None, 1.0, "polynomial")
     if q <= 0 or not math.isfinite(q):
         return NO_PAIR
-    how = "exponential" if slope < 1 - 10 * kind.eps else "polynomial" if slope <= 1 + MARGINAL else "none"
-    return Approach((kind.sigma_w2 * deep.shared + kind.sigma_b2) / q, 1.0 if how == "polynomial" else slope, how)
+    return approach_of(kind, deep.shared, q, slope)
 
 
 def centered(kind: Kind, q: float, level2: float, u: float, spread: float) -> Approach:
@@ -195,8 +194,13 @@ def centered(kind: Kind, q: float, level2: float, u: float, spread: float) -> Ap
     if q <= 0 or not math.isfinite(q):
         return NO_PAIR
     slope = kind.sigma_w2 * slope_moment(kind.phi, u, 1) ** 2 / (spread + kind.eps) + (kind.skip or 0.0) ** 2
+    return approach_of(kind, level2, q, slope)
+
+
+def approach_of(kind: Kind, shared: float, q: float, slope: float) -> Approach:
+    """c* from E a a' of two examples, and how it is come to by a slope that ε keeps a little below 1."""
     how = "exponential" if slope < 1 - 10 * kind.eps else "polynomial" if slope <= 1 + MARGINAL else "none"
-    return Approach((kind.sigma_w2 * level2 + kind.sigma_b2) / q, 1.0 if how == "polynomial" else slope, how)
+    return Approach((kind.sigma_w2 * shared + kind.sigma_b2) / q, 1.0 if how == "polynomial" else slope, how)
 
 
 def norm_variance(kind: Kind, q: float, u: float) -> float:

@@ -83,7 +83,6 @@ def first(m: int, kinks: Sequence[float] | Array = (), rule: Rule = FINE) -> tup
     """Values of x_1 and weights (N,), cut where x_1 or x_2 meets a kink."""
     if m == 2:
         return np.array([-1.0, 1.0]), np.array([0.5, 0.5])
-    at = np.zeros(0) if kinks is None else kinks
     at = np.asarray(kinks, dtype=float)
     own = np.arcsin(np.clip(at / math.sqrt(m - 1), -1, 1))
     t, w = angles(m - 3, m, rule, np.concatenate([own, leaving(at, m)]))
@@ -94,7 +93,6 @@ def second(x_1: Array, m: int, kinks: Sequence[float] | Array = (), rule: Rule =
     """Values of x_2 and weights (N, N') for each x_1."""
     if m == 2:
         return -x_1[:, None], np.ones((len(x_1), 1))
-    at = np.zeros(0) if kinks is None else kinks
     at = np.asarray(kinks, dtype=float)
     cuts = inner_angle(at[None, :], x_1[:, None], m)
     t, w = angles(m - 4, m, rule, cuts)

@@ -14,56 +14,16 @@ from typing import Any
 import numpy as np
 
 from backlit._version import __version__
-from backlit.core.activations import SELU_ALPHA, SELU_SCALE, Activation
-from backlit.core.groups import Groups
 from backlit.core.network import Dense
-from backlit.errors import BacklitError, ModelError
+from backlit.errors import BacklitError
 from backlit.io.atomic import atomic_write
+from backlit.io.exchange.onnx_activations import activate
+from backlit.io.exchange.onnx_graph import Graph
 from backlit.io.models import Model
 from backlit.io.tables.labels import Label
 
 OPSET, IR_VERSION = 20, 9
 Heads = Sequence[Sequence[Label]]
-# activation: operator and attributes; those that take more than one operator are in `activate`
-OPERATORS: dict[str, tuple[str, dict[str, Any]]] = {
-    "sigmoid": ("Sigmoid", {}),
-    "tanh": ("Tanh", {}),
-    "relu": ("Relu", {}),
-    "leaky_relu": ("LeakyRelu", {}),
-    "elu": ("Elu", {}),
-    "selu": ("Selu", {"alpha": SELU_ALPHA, "gamma": SELU_SCALE}),
-    "gelu": ("Gelu", {"approximate": "none"}),
-    "softplus": ("Softplus", {}),
-    "mish": ("Mish", {}),
-    "softsign": ("Softsign", {}),
-    "exp": ("Exp", {}),
-    "softmax": ("Softmax", {"axis": 1}),
-}
-
-
-class Graph:
-    """Collects nodes and constants; each method gives the name of its result."""
-
-    def __init__(self, dtype: np.dtype):
-        self.dtype = dtype
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-
-    def constant(self, value: Any, name: str) -> str:
-        """A constant array, floats in the model's dtype."""
-        from onnx import numpy_helper
-
-        array = np.asarray(value)
-        array = array.astype(self.dtype) if array.dtype.kind == "f" else array
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
-        return name
-
-    def add(self, operator: str, inputs: list[str], name: str, **attributes: Any) -> str:
-        """An operator's output."""
-        from onnx import helper
-
-        self.nodes.append(helper.make_node(operator, inputs, [name], name=f"node_{name}", **attributes))
-        return name
 
 
 def export_onnx(model: Model, path: str | Path, heads: Heads = ()) -> None:
@@ -103,7 +63,7 @@ def build(model: Model, heads: Heads = ()) -> Any:
     elif heads and net.layers[-1].activation.name == "sigmoid":
         outputs += yes_or_no(graph, a[-1], kind, len(heads))
     elif heads:
-        for k, p in enumerate(split(graph, a[-1], [len(classes) for classes in heads], "head")):
+        for k, p in enumerate(graph.split(a[-1], [len(classes) for classes in heads], "head")):
             graph.add("Identity", [p], f"probabilities_{k}")
             outputs.append(value(f"probabilities_{k}", kind, len(heads[k])))
             outputs.append(choose(graph, p, heads[k], f"label_{k}"))
@@ -140,47 +100,12 @@ def normalize(graph: Graph, model: Model, l: int, layer: Dense, z: str) -> str:
     return graph.add("BatchNormalization", [z, gamma, beta, mean, variance], f"u{l}", epsilon=layer.eps)
 
 
-def activate(graph: Graph, phi: Activation, u: str, name: str) -> str:
-    """h from u."""
-    if phi.name == "identity":
-        return u
-    if phi.name == "silu":
-        return graph.add("Mul", [u, graph.add("Sigmoid", [u], f"{name}_sigmoid")], name)
-    if phi.name == "hard_tanh":
-        low, high = graph.constant(-1.0, f"{name}_low"), graph.constant(1.0, f"{name}_high")
-        return graph.add("Clip", [u, low, high], name)
-    if (sizes := group_sizes(phi)) is not None:
-        parts = split(graph, u, sizes, f"{name}_group")
-        each = [graph.add("Softmax", [part], f"{name}_softmax{k}", axis=1) for k, part in enumerate(parts)]
-        return graph.add("Concat", each, name, axis=1)
-    if phi.name not in OPERATORS:
-        raise ModelError(f"activation {phi.name} is not one of Backlit's, and ONNX has no operator for it")
-    operator, attributes = OPERATORS[phi.name]
-    return graph.add(operator, [u], name, **attributes, **phi.parameters)
-
-
 def skip(graph: Graph, layer: Dense, h: str, a: list[str], l: int) -> str:
     """The layer's output a from h."""
     if layer.skip_from is None:
         return h
     scaled = graph.add("Mul", [a[layer.skip_from], graph.constant(layer.skip_scale, f"s{l}")], f"skip{l}")
     return graph.add("Add", [h, scaled], f"a{l}")
-
-
-def group_sizes(phi: Activation) -> list[int] | None:
-    """The sizes of a softmax by groups, None for another activation."""
-    groups = getattr(phi.function, "__self__", None)
-    return list(groups.sizes) if isinstance(groups, Groups) else None
-
-
-def split(graph: Graph, a: str, sizes: list[int], name: str) -> list[str]:
-    """The columns of each group."""
-    from onnx import helper
-
-    names = [f"{name}{k}" for k in range(len(sizes))]
-    lengths = graph.constant(np.array(sizes, np.int64), f"{name}_sizes")
-    graph.nodes.append(helper.make_node("Split", [a, lengths], names, name=f"node_{name}", axis=1))
-    return names
 
 
 def classify(graph: Graph, model: Model, a: str, kind: int) -> list[Any]:
