@@ -198,3 +198,18 @@ SIZED = ["--depth", "3", "--width", "4"]
 def test_a_fault_is_one_line_and_exit_2(capsys, arguments):
     assert main(["diagnose", *arguments]) == 2
     one_line(capsys)
+
+
+def test_brackets_in_the_name_of_a_file_are_no_markup(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sick[red].json").write_text(
+        '{"inputs": 1, "layers": [{"units": 1}], "x": [[1]], "y": [[2]]}', encoding="utf-8"
+    )
+    assert main(["diagnose", "sick[red].json", "--no-remedies"]) == 0
+    assert capsys.readouterr().out.startswith("sick[red].json: healthy")
+
+
+@pytest.mark.parametrize(("depth", "said"), [(24, "By layer: q"), (25, "By layer (24 of 25): q")])
+def test_a_table_that_leaves_layers_out_says_so(depth, said, capsys):
+    assert main(["diagnose", "--depth", str(depth), "--width", "4", "--seeds", "1", "--no-remedies"]) == 0
+    assert said in capsys.readouterr().out

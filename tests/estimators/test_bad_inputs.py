@@ -117,3 +117,10 @@ def test_the_generator_is_put_back():
     with pytest.raises(ValueError, match="drawn"):
         model.fit()
     assert model._random.randint(10**6) == np.random.RandomState(0).randint(10**6)
+
+
+def test_a_regressor_refuses_words_in_one_line():
+    with pytest.raises(
+        ValueError, match=r"^y holds text, such as 'red': give numbers, or use MLPClassifier for classes$"
+    ):
+        MLPRegressor(max_iter=2).fit(np.ones((4, 2)), ["red", "green"] * 2)

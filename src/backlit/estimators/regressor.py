@@ -72,6 +72,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         keep(self, locals())
 
     def _read_targets(self, y: Any, first: bool) -> Array:
+        if y.dtype.kind in "US":  # which scikit-learn's check lets through
+            raise ValueError(
+                f"y holds text, such as {str(y.flat[0])!r}: give numbers, or use MLPClassifier for classes"
+            )
         check_targets(number_output(self.loss)[2], y)
         return y[:, None] if y.ndim == 1 else y
 

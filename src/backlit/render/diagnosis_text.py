@@ -21,7 +21,10 @@ def show_diagnosis(diagnosis: Any) -> None:
     console.print(Text.assemble((name, "bold"), ": ", (verdict, f"bold {COLORS[verdict]}")))  # a name is no markup
     console.print(finding_list(diagnosis))
     console.print(f"\nTheory of layer {diagnosis.layer} repeated: {theory_line(diagnosis.theory)}\n", highlight=False)
-    console.print("By layer: q = E z², ratio = E‖δ_l‖²/E‖δ_{l+1}‖² = weight × derivative term", highlight=False)
+    some = f" ({MOST_ROWS} of {L})" if (L := diagnosis.subject.net.L) > MOST_ROWS else ""
+    console.print(
+        f"By layer{some}: q = E z², ratio = E‖δ_l‖²/E‖δ_{{l+1}}‖² = weight × derivative term", highlight=False
+    )
     console.print(layer_table(diagnosis, wide=console.width >= WIDE))
     console.print(band_line(diagnosis), highlight=False)
     console.print(f"\nJacobian ∂a_L/∂a_0: {spectrum_line(diagnosis.spectrum)}\n", highlight=False)

@@ -96,7 +96,7 @@ def curves(
         axes.set_xlabel(xlabel)
         axes.set_ylabel(ylabel)
         axes.locator_params(axis="x", integer=True)
-        axes.legend(loc="upper right", fontsize=8)
+        axes.legend(loc="best", fontsize=8)
 
     return svg(draw, title)
 
