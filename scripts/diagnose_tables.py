@@ -143,23 +143,23 @@ def measured_already(path: Path | None, width: int, seeds: int) -> dict[str, lis
 def run(width: int, seeds: int, processes: int, path: Path | None) -> Iterator[tuple[str, list[Quantity]]]:
     """Every case in order, measured or read; each is written as soon as it is known."""
     known = measured_already(path, width, seeds)
-    todo = [key for key in cases() if case_name(key) not in known]
+    due = [key for key in cases() if case_name(key) not in known]
     yield from known.items()
-    arguments = [list(column) for column in zip(*todo, strict=True)] or [[], [], []]
-    sizes = [[width] * len(todo), [seeds] * len(todo)]
+    arguments = [list(column) for column in zip(*due, strict=True)] or [[], [], []]
+    sizes = [[width] * len(due), [seeds] * len(due)]
     if processes == 1:
         results: Any = map(measure, *arguments, *sizes)
-        yield from kept(todo, results, width, seeds, path)
+        yield from kept(due, results, width, seeds, path)
         return
     with ProcessPoolExecutor(processes) as pool:
-        yield from kept(todo, pool.map(measure, *arguments, *sizes), width, seeds, path)
+        yield from kept(due, pool.map(measure, *arguments, *sizes), width, seeds, path)
 
 
 def kept(
-    todo: list[Key], results: Any, width: int, seeds: int, path: Path | None
+    due: list[Key], results: Any, width: int, seeds: int, path: Path | None
 ) -> Iterator[tuple[str, list[Quantity]]]:
     """Write each case as it comes, a line a case."""
-    for key, quantities in zip(todo, results, strict=True):
+    for key, quantities in zip(due, results, strict=True):
         if path is not None:
             row = {"case": case_name(key), "width": width, "seeds": seeds, "quantities": list(map(asdict, quantities))}
             with path.open("a", encoding="utf-8") as file:
