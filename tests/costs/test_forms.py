@@ -59,7 +59,7 @@ def test_what_was_measured_planned_and_timed_goes_below():
         "limit:     2 KiB", "kept:      4 layers: 1-3, 7", "again:     3 layers: 4-6; up to 2 times more each",
         "extra:     500 operations, 25% of a forward pass",
     ]  # fmt: skip
-    assert facts(checkpointing=PLAN | {"recomputed": {"4": 1}})[2] == "again:     1 layers: 4; once more each"
+    assert facts(checkpointing=PLAN | {"recomputed": {"4": 1}})[2] == "again:     1 layer: 4; once more each"
     assert facts(checkpointing=PLAN | {"recomputed": {}}) == [
         "limit:     2 KiB", "plan:      all activations fit; nothing is computed again",
     ]  # fmt: skip

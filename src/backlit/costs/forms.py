@@ -116,10 +116,19 @@ def plan_rows(plan: dict[str, Any], forward: int) -> Iterator[tuple[str, str]]:
         yield "plan", "all activations fit; nothing is computed again"
         return
     again = {int(l): count for l, count in plan["recomputed"].items()}
-    yield "kept", f"{len(plan['kept'])} layers: {brief(ranges(plan['kept']))}"
-    yield "again", f"{len(again)} layers: {brief(ranges(sorted(again)))}; {times(max(again.values()))}"
+    yield "kept", f"{layers(len(plan['kept']))}: {brief(ranges(plan['kept']))}"
+    yield "again", f"{layers(len(again))}: {brief(ranges(sorted(again)))}; {times(max(again.values()))}"
     extra = plan["extra_flops"]
     yield "extra", f"{amount(extra)} operations, {extra / forward:.0%} of a forward pass"
+
+
+def layers(n: int) -> str:
+    """How many layers.
+
+    >>> layers(1), layers(2)
+    ('1 layer', '2 layers')
+    """
+    return "1 layer" if n == 1 else f"{n} layers"
 
 
 def times(most: int) -> str:
