@@ -155,6 +155,19 @@ def test_this_very_network_judges_rows_that_it_has_not_seen():
     assert_allclose(ranking.suspicion, -np.log(p[np.arange(75), np.searchsorted(model.classes_, spoiled)]), rtol=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:The least populated class")
+@pytest.mark.parametrize("several", [False, True])
+def test_a_class_of_one_row_is_suspect_and_no_error(several):
+    """The other folds know of the class; several labels of which a fold shows 0 and 1 alone are not yes or no each."""
+    y = np.where(np.arange(150) == 7, 2, Y > 0)
+    labels = np.column_stack([y, X[:, 0] > 5.8]).astype(int) if several else y
+    model = MLPClassifier((8,), max_iter=60, learning_rate_init=0.02, random_state=0).fit(X, labels)
+    found = model.label_error_ranking(X, labels)
+    assert found.rows[0] == 7
+    assert np.isfinite(found.suspicion).all()
+    assert found.suggested.shape == labels.shape
+
+
 def test_wrong_numbers_and_too_few_rows():
     patients, y = load_diabetes(return_X_y=True)
     y = (y - y.mean()) / y.std()

@@ -1,10 +1,13 @@
 """Several labels a row, each with classes of its own."""
 
+import pickle
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.datasets import load_iris
 
+from backlit.errors import ProblemError
 from backlit.estimators import MLPClassifier
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -74,3 +77,11 @@ def test_two_heads_learn_what_two_networks_learn():
         assert_allclose(
             both.predict_proba(X)[k], alone.predict_proba(X), atol=2e-3
         )  # L-BFGS ends at a fall of 2e-9 in the cost
+
+
+def test_a_copy_of_the_model_is_told_the_same_of_its_engine(iris):
+    X, y = iris
+    labels = np.column_stack([y, X[:, 0] > 0]).astype(int)
+    model = pickle.loads(pickle.dumps(MLPClassifier(**QUICK).fit(X, labels)))
+    with pytest.raises(ProblemError, match=r"layer 2 has a softmax for each of several labels, softmax\[3,2\]"):
+        model.set_params(engine="native", warm_start=True).fit(X, labels)

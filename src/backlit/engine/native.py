@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from backlit.core.activations import ACTIVATIONS, get_activation
-from backlit.core.groups import read_groups
+from backlit.core.groups import groups_of
 from backlit.core.losses import LOSSES, get_loss
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters, layout
@@ -49,7 +49,7 @@ def why_not(recipe: Recipe) -> str | None:
         return "it was not built when Backlit was installed (no C++ compiler, or an unknown platform)"
     for l, layer in recipe.net.numbered():
         if layer.activation.name not in PHI or get_activation(layer.activation.spec) is not layer.activation:
-            if read_groups(layer.activation.name) is layer.activation:
+            if groups_of(layer.activation) is not None:
                 return f"layer {l} has a softmax for each of several labels, {layer.activation.name}"
             return f"layer {l} has an activation of your own, {layer.activation.name}"
     loss = recipe.net.loss

@@ -38,6 +38,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     _parameter_constraints: ClassVar = CLASSIFIER_CONSTRAINTS
     _has_classes = True
+    _told: Labels | ManyLabels | None = None  # labels that `fit` takes in place of those that y shows
 
     def __init__(
         self,
@@ -95,7 +96,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._labels.encode(y)
 
     def _set_classes(self, y: Any) -> None:
-        self._labels = labels_of(y, self.loss)
+        self._labels = labels_of(y, self.loss) if self._told is None else self._told
         self.classes_ = self._labels.classes
 
     def _check_same_classes(self, y: Any) -> None:

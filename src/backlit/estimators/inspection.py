@@ -113,7 +113,8 @@ class Inspection:
         suspect rows are wrong with cv=5, and by chance 0.05 would be.  A suspect row is one to look at: a rare example
         is suspect too.
 
-        Raises ValueError where cv needs more rows of a class than there are.
+        A class of which the other folds have no row is unlikely to them, and its rows are suspect.
+        Raises ValueError where cv needs more rows of every class than there are.
         """
         check_is_fitted(self)
         data = self._read(X, y, None, first=False, new_targets=False)
@@ -169,6 +170,8 @@ def judged_by_others(estimator: Any, X: Any, y: Any, n: int, cv: Any) -> tuple[A
     suspicion, suggested = np.zeros(n), None
     for kept, held_out in folds.split(np.zeros((n, 1)), y):
         learner = clone(estimator).set_params(warm_start=False)
+        if is_classifier(estimator):
+            learner._told = estimator._labels  # a fold may lack a class
         learner.fit(_safe_indexing(X, kept), _safe_indexing(y, kept))
         X_out, y_out = _safe_indexing(X, held_out), _safe_indexing(y, held_out)
         suspicion[held_out] = losses_of(learner, learner._read(X_out, y_out, None, first=False, new_targets=False))
