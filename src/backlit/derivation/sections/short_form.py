@@ -1,6 +1,6 @@
 """The output's short form, δ = p − y, proved from the general rule where it applies."""
 
-from backlit.core.groups import groups_of
+from backlit.core.groups import groups_of, softmax_units
 from backlit.derivation.document import Block, Formula, Paragraph, Section
 from backlit.derivation.expressions import (
     Add,
@@ -76,8 +76,8 @@ def numbers(s: Scene) -> Chain:
     result = s.num(p[0] - y[0], f"{'grad_u' if s.layer(L).norm else 'delta'}[{L}]")
     short = minus(s.num(p[0], f"a[{L}]"), s.num(y[0], "given-y"))
     if not phi.elementwise:
-        terms, groups = [], groups_of(phi)
-        for k in range(len(p) if groups is None else groups.sizes[0]):
+        terms = []
+        for k in softmax_units(phi, 0, len(p)) or ():
             if y[k] == 0 or p[k] == 0:
                 continue
             jac = Mul(s.num(p[k], f"a[{L}]"), minus(constant_if(k == 0), s.num(p[0], f"a[{L}]")))

@@ -1,5 +1,6 @@
 """h = φ(u), dropout and the skip."""
 
+from backlit.core.groups import groups_of, softmax_units
 from backlit.derivation.document import Line, Step
 from backlit.derivation.expressions import (
     Add,
@@ -26,15 +27,14 @@ def activation(s: Scene, l: int) -> Step:
             s.columns(s.trace.h[l], cols, id),
         ]
 
+    mixing = "all units at once" if groups_of(phi) is None else "each group of units"
     words = {"identity": "The identity hands the sums on as they are."}
     return Step(
         id,
         "F2",
         f"Activation of layer {l}",
         applied(phi, Sym(under, str(l))),
-        words.get(
-            phi.name, f"{phi.name} is applied " + ("to each unit." if phi.elementwise else "to all units at once.")
-        ),
+        words.get(phi.name, f"{phi.name} is applied " + ("to each unit." if phi.elementwise else f"to {mixing}.")),
         "forward",
         lines(s, build),
         entries(s, id, s.trace.h[l].shape, lambda s, i, j: entry_activation(s, l, i, j)),
@@ -53,10 +53,11 @@ def entry_activation(s: Scene, l: int, i: int, j: int) -> Line:
     if known(phi):
         numbers = [value_of(phi, u)] if phi.name != "identity" else []
         return line(s.label([i]), symbols, [*numbers, result], entry_id(id, (i, j)))
-    if phi.name != "softmax":
+    units = softmax_units(phi, j, s.net.n[l])
+    if units is None:
         made = [applied(phi, u)] if phi.elementwise else []
         return line(s.label([i]), symbols, [*made, result], entry_id(id, (i, j)))
-    scores = [fn("exp", s.num(v, f"{under}[{l}]")) for v in s.trace.u[l][i]]
+    scores = [fn("exp", s.num(v, f"{under}[{l}]")) for v in s.trace.u[l][i, units]]
     share = Frac(fn("exp", u), Add(*s.terms(scores)) if len(scores) > 1 else scores[0])
     return line(s.label([i]), symbols, [share, result], entry_id(id, (i, j)))
 
