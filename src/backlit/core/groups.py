@@ -69,15 +69,20 @@ def groups_of(phi: Activation) -> Groups | None:
     return owner if isinstance(owner, Groups) else None
 
 
-def softmax_units(phi: Activation, j: int, n: int) -> range | None:
-    """The units, of n, whose softmax unit j is one of; None for an activation that is no softmax.
+def is_softmax(phi: Activation) -> bool:
+    """Whether it is softmax, whole or by groups."""
+    return phi.name == "softmax" or groups_of(phi) is not None
+
+
+def softmax_units(phi: Activation, j: int, n: int) -> range:
+    """The units, of n, that share unit j's softmax.
 
     >>> softmax_units(softmax_by_groups((3, 2)), 4, 5)
     range(3, 5)
     """
     groups = groups_of(phi)
     if groups is None:
-        return range(n) if phi.name == "softmax" else None
+        return range(n)
     ends = np.cumsum(groups.sizes)
     k = int(np.searchsorted(ends, j, side="right"))
     return range(int(ends[k]) - groups.sizes[k], int(ends[k]))

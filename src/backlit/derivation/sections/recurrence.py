@@ -1,6 +1,6 @@
 """The chain-rule recurrence, derived in general."""
 
-from backlit.core.groups import softmax_units
+from backlit.core.groups import is_softmax
 from backlit.derivation.document import Block, Formula, Paragraph, Section
 from backlit.derivation.expressions import At, BigSum, Chain, Expr, Had, MatMul, Mul, Partial, Sym, Transpose
 from backlit.derivation.functions import fn
@@ -67,6 +67,6 @@ def additions(s: Scene) -> str:
         found.append("a dropout mask multiplies on both ways")
     if any(layer.skip_from is not None for layer in s.net.layers):
         found.append("a skip adds its own path to ∂ℓ/∂a")
-    if softmax_units(s.net.layers[-1].activation, 0, 1) is not None:
+    if is_softmax(s.net.layers[-1].activation):
         found.append("softmax mixes its units, so its Jacobian takes the place of φ'")
     return "In this network, besides: " + "; ".join(found) + "." if found else ""

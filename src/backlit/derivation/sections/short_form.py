@@ -77,7 +77,7 @@ def numbers(s: Scene) -> Chain:
     short = minus(s.num(p[0], f"a[{L}]"), s.num(y[0], "given-y"))
     if not phi.elementwise:
         terms = []
-        for k in softmax_units(phi, 0, len(p)) or ():
+        for k in softmax_units(phi, 0, len(p)):
             if y[k] == 0 or p[k] == 0:
                 continue
             jac = Mul(s.num(p[k], f"a[{L}]"), minus(constant_if(k == 0), s.num(p[0], f"a[{L}]")))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from backlit.core.activations import Activation
-from backlit.core.groups import groups_of, softmax_units
+from backlit.core.groups import groups_of, is_softmax
 from backlit.derivation.document import Block, Formula, Paragraph, Plot, Section
 from backlit.derivation.expressions import At, Chain, Iverson, MatMul, Partial, Sym
 from backlit.derivation.functions import MEANINGS, applied, known, minus, slope_of, value_of
@@ -26,7 +26,7 @@ def part(s: Scene, phi: Activation, layers: list[int]) -> list[Block]:
     u = Sym("u")
     where = f"layer {layers[0]}" if len(layers) == 1 else "layers " + ", ".join(map(str, layers))
     name = phi.name.replace("_", " ")
-    if softmax_units(phi, 0, 1) is not None:
+    if is_softmax(phi):
         p, j, k = Sym("p"), Sym("j"), Sym("k")
         jacobian = MatMul(at_letter(p, "k"), minus(Iverson(k, "=", j), at_letter(p, "j")))
         mixed = "the units" if groups_of(phi) is None else "the units of each group"

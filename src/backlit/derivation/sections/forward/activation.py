@@ -1,6 +1,6 @@
 """h = φ(u), dropout and the skip."""
 
-from backlit.core.groups import groups_of, softmax_units
+from backlit.core.groups import groups_of, is_softmax, softmax_units
 from backlit.derivation.document import Line, Step
 from backlit.derivation.expressions import (
     Add,
@@ -53,11 +53,10 @@ def entry_activation(s: Scene, l: int, i: int, j: int) -> Line:
     if known(phi):
         numbers = [value_of(phi, u)] if phi.name != "identity" else []
         return line(s.label([i]), symbols, [*numbers, result], entry_id(id, (i, j)))
-    units = softmax_units(phi, j, s.net.n[l])
-    if units is None:
+    if not is_softmax(phi):
         made = [applied(phi, u)] if phi.elementwise else []
         return line(s.label([i]), symbols, [*made, result], entry_id(id, (i, j)))
-    scores = [fn("exp", s.num(v, f"{under}[{l}]")) for v in s.trace.u[l][i, units]]
+    scores = [fn("exp", s.num(v, f"{under}[{l}]")) for v in s.trace.u[l][i, softmax_units(phi, j, s.net.n[l])]]
     share = Frac(fn("exp", u), Add(*s.terms(scores)) if len(scores) > 1 else scores[0])
     return line(s.label([i]), symbols, [share, result], entry_id(id, (i, j)))
 
