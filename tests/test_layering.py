@@ -18,11 +18,12 @@ FLOORS = [
     ("cli",),
     ("tabular", "verbs"),
     ("estimators",),
-    ("render", "training", "costs"),
+    ("render",),
+    ("training", "costs"),
     ("verification", "derivation", "diagnosis", "engine", "io"),
     ("core",),
     ("equations", "autodiff", "optim"),
-    ("errors", "_version"),
+    ("errors", "display", "_version"),
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 MODULES = sorted(SOURCE.rglob("*.py"))

@@ -3,10 +3,12 @@
 Names are loaded when they are first used, so that importing the package is quick.
 """
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from backlit._version import __version__
+from backlit.display import Writer, register
 
 if TYPE_CHECKING:
     from backlit.core import Dense, Gradients, Network, Parameters, Trace, backward, forward
@@ -51,6 +53,13 @@ HOMES = {
     ),
 }
 HOME = {name: home for home, names in HOMES.items() for name in names}
+DISPLAYS = {  # class → format → who writes it, a function of a floor that the class does not know
+    "CheckResult": {"html": "render.check_notebook.to_html", "markdown": "render.check_notebook.to_markdown"},
+    "FunctionCheck": {"html": "render.check_notebook.to_html", "markdown": "render.check_notebook.to_markdown"},
+    "NetworkCheck": {"html": "render.check_notebook.to_html", "markdown": "render.check_notebook.to_markdown"},
+    "Cost": {"html": "render.cost.cost_fragment", "text": "render.cost.cost_text"},
+    "Diagnosis": {"html": "render.diagnosis_html.diagnosis_frame"},
+}
 
 __all__ = [
     "Dense",
@@ -83,6 +92,16 @@ __all__ = [
     "suggest_inputs",
     "train",
 ]
+
+
+def loader(writer: str) -> Callable[[], Writer]:
+    """What loads a function of this package, by its dotted name, when it is first needed."""
+    module, function = writer.rsplit(".", 1)
+    return lambda: getattr(import_module(f"backlit.{module}"), function)
+
+
+for result, formats in DISPLAYS.items():
+    register(result, **{format: loader(writer) for format, writer in formats.items()})
 
 
 def __getattr__(name: str) -> Any:

@@ -49,11 +49,11 @@ def command(
         memory_limit=memory_limit,
     )
     if html is not None:
-        from backlit.render.cost_html import cost_page, shape
+        from backlit.render.cost import cost_page, shape
 
         title = str(problem) if problem is not None else shape(result.net.n)
         with atomic_write(html) as file:
-            file.write_text(cost_page(result._repr_html_(), title=title), encoding="utf-8")
+            file.write_text(cost_page(result, title=title), encoding="utf-8")
     print_json(result.to_dict()) if format is Format.json else print(result)
 
 

@@ -10,12 +10,12 @@ from backlit.core.activations import get_activation
 from backlit.core.network import Dense, Network, positive_integer
 from backlit.core.problem import Problem
 from backlit.costs.checkpointing import Checkpointing, checkpointing
-from backlit.costs.forms import cost_fragment, cost_text
 from backlit.costs.ledger import Ledger, count
 from backlit.costs.machine import Timing, measure
 from backlit.costs.memory import CACHED, Memory, memory
 from backlit.costs.peak import measured_peak
 from backlit.costs.units import read_bytes
+from backlit.display import Displayed
 from backlit.engine import Recipe
 from backlit.engine.chain import sizes_of
 from backlit.errors import ProblemError
@@ -26,7 +26,7 @@ PHASES = ("forward", "backward", "optimizer")
 
 
 @dataclass(frozen=True)
-class Cost:
+class Cost(Displayed):
     """The ledger, the memory, and where it was asked for the timing, of a training step on `batch` examples."""
 
     net: Network
@@ -52,13 +52,6 @@ class Cost:
         if self.checkpointing is not None:
             described["checkpointing"] = self.checkpointing.to_dict()
         return described if self.timing is None else described | {"timing": asdict(self.timing)}
-
-    def __str__(self) -> str:
-        return cost_text(self.to_dict())
-
-    def _repr_html_(self) -> str:
-        """The cost in a notebook."""
-        return cost_fragment(self.to_dict())
 
     def layers(self) -> list[dict[str, Any]]:
         """Each layer's sizes, its operations a phase, and those of each equation."""

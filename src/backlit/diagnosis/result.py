@@ -14,11 +14,12 @@ from backlit.diagnosis.theory.finite_width import interval
 from backlit.diagnosis.theory.fixed_points import FixedPoint, Kind
 from backlit.diagnosis.theory.predicted import PredictedFlow
 from backlit.diagnosis.updates import optimizer_of
+from backlit.display import Displayed
 from backlit.errors import ProblemError
 
 
 @dataclass(frozen=True)
-class Diagnosis:
+class Diagnosis(Displayed):
     """A diagnosis.  `layer` is the one whose kind the theory is about; `seeds` the number of draws measured.
 
     updates : ‖ΔW_l‖/‖W_l‖ of the first step by l.  probe, trial : the few steps, and the short training, of the network
@@ -152,11 +153,3 @@ class Diagnosis:
             if arguments is not None:
                 return arguments
         raise ProblemError("no remedy that was tried fits an estimator's arguments: write the problem file with --fix")
-
-    def _repr_html_(self) -> str:
-        """Its page in a notebook, in a frame of its own so that neither styles the other."""
-        from html import escape
-        from importlib import import_module
-
-        page = import_module("backlit.render.diagnosis_html").diagnosis_page(self)  # render stands above diagnosis
-        return f'<iframe srcdoc="{escape(page)}" width="100%" height="720" style="border:0"></iframe>'

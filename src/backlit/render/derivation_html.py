@@ -33,15 +33,6 @@ def to_html(derivation: Derivation) -> str:
     return page("derivation.html.j2", derivation=derivation, sections=sections)
 
 
-def to_frame(derivation: Derivation) -> str:
-    """The page in a frame, so that a notebook's style and the page's leave each other alone."""
-    content = escape(to_html(derivation), quote=True)
-    return (
-        f'<iframe srcdoc="{content}" title="{escape(derivation.title)}" style="width:100%;height:40rem;'
-        'border:1px solid currentColor"></iframe>'
-    )
-
-
 def described(section: Section) -> dict[str, Any]:
     """A section for the template."""
     blocks = [block_html(block, f"{section.id}-{n}") for n, block in enumerate(section.blocks)]

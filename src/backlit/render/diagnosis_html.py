@@ -4,7 +4,7 @@ from typing import Any
 
 from backlit.render.diagnosis_plots import flow_plot, length_plot, loss_plot, remedy_plot, spectrum_plot
 from backlit.render.diagnosis_text import left_of, number, theory_rows
-from backlit.render.pages import page
+from backlit.render.pages import frame, page
 
 HEADLINES = {
     "healthy": "Healthy: E‖δ‖² at bottom and top differ by less than a factor of 1000.",
@@ -36,6 +36,11 @@ def diagnosis_page(diagnosis: Any) -> str:
         complete=diagnosis.spectrum.complete,
         draws=diagnosis.seeds,
     )
+
+
+def diagnosis_frame(diagnosis: Any) -> str:
+    """The page in a frame, for a notebook."""
+    return frame(diagnosis_page(diagnosis), f"Diagnosis of {diagnosis.subject.name}")
 
 
 def figures(diagnosis: Any) -> dict[str, str]:

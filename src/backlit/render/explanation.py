@@ -119,9 +119,9 @@ class Explanation:
             temporary.write_bytes(content)
 
     def _repr_html_(self) -> str:
-        from backlit.render.derivation_html import to_frame
+        from backlit.render.pages import frame
 
-        return to_frame(self.derivation)
+        return frame(self.to_html(), self.derivation.title)
 
     def _repr_markdown_(self) -> str:
         return self.to_markdown()

@@ -1,6 +1,7 @@
 """Pages from Jinja templates, escaped, with the style that all pages of Backlit share; a page fetches nothing."""
 
 from functools import lru_cache
+from html import escape
 from typing import Any
 
 
@@ -21,3 +22,11 @@ def environment() -> Any:
 def page(template: str, **values: Any) -> str:
     """Fill a template."""
     return environment().get_template(template).render(**values)
+
+
+def frame(document: str, title: str) -> str:
+    """A page in a frame, so that a notebook's style and the page's leave each other alone."""
+    return (
+        f'<iframe srcdoc="{escape(document, quote=True)}" title="{escape(title)}" style="width:100%;height:40rem;'
+        'border:1px solid currentColor"></iframe>'
+    )

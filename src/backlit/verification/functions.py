@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from backlit.display import Displayed
 from backlit.errors import DomainError, ShapeError
 from backlit.verification.facts import Fact
 from backlit.verification.oracles.stepping import derivative
-from backlit.verification.shown import Shown
 
 Array = np.ndarray
 Function = Callable[[Array], Any]
@@ -26,7 +26,7 @@ CHOSEN = 300
 
 
 @dataclass(frozen=True)
-class FunctionCheck(Shown):
+class FunctionCheck(Displayed):
     """The outcome of `check_function`.
 
     verdict : "pass", "fail", or "unresolved" where no way to the slope is sure enough.  method : whose slope was used.

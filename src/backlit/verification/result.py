@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from backlit.display import Displayed
 from backlit.verification.comparison import Compared
 from backlit.verification.diagnosis import Diagnosis
 from backlit.verification.facts import Fact
 from backlit.verification.oracles.agreement import Agreement
-from backlit.verification.shown import Shown
 
 Verdict = Literal["pass", "fail", "unresolved"]
 
 
 @dataclass(frozen=True)
-class CheckResult(Shown):
+class CheckResult(Displayed):
     """The outcome of `check`.
 
     verdict : "pass", "fail", or "unresolved" where the oracles disagree or the claims have too few digits; `notes` say

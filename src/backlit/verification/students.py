@@ -14,13 +14,13 @@ from backlit.core.network import Dense, Network
 from backlit.core.parameters import Parameters
 from backlit.core.problem import Problem
 from backlit.core.targets import as_targets
+from backlit.display import Displayed
 from backlit.errors import ProblemError, ShapeError
 from backlit.verification.checking import check
 from backlit.verification.facts import Fact, facts_of_code
 from backlit.verification.functions import FunctionCheck, check_function
 from backlit.verification.quantities import Array
 from backlit.verification.result import CheckResult
-from backlit.verification.shown import Shown
 from backlit.verification.suggest import with_telling_numbers
 
 Step = Callable[[list[Array], list[Array], Array, Array], Any]
@@ -28,7 +28,7 @@ RETURNED = ("loss", "grad_W", "grad_b", "z", "a", "delta")
 
 
 @dataclass(frozen=True)
-class NetworkCheck(Shown):
+class NetworkCheck(Displayed):
     """Both answers.
 
     own : the gradient against differences of the student's own loss.  against : every number against the textbook's.

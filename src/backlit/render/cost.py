@@ -1,19 +1,22 @@
-"""A cost as text of 80 columns and as a fragment of HTML, from what `Cost.to_dict` says."""
+"""A cost as text of 80 columns, as a fragment of HTML and as a page, from what `Cost.to_dict` says."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any
 
+from backlit.costs import Cost
 from backlit.costs.checkpointing import ranges
 from backlit.costs.units import amount, size
+from backlit.render.pages import page
 
 HEADS = ("layer", "forward", "products", "backward", "products", "activations")
 Row = tuple[str, ...]
 SHOWN = 24  # rows of the table; of a deeper network the middle is left out
 
 
-def cost_text(described: dict[str, Any]) -> str:
+def cost_text(cost: Cost) -> str:
     """The table of the layers, and a line for each of the other numbers."""
+    described = cost.to_dict()
     rows = [HEADS, *shortened(layer_rows(described)), all_row(described)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(HEADS))]
     lines = [
@@ -25,8 +28,9 @@ def cost_text(described: dict[str, Any]) -> str:
     return "\n".join([title(described), "", *(line.rstrip() for line in lines), "", *facts])
 
 
-def cost_fragment(described: dict[str, Any]) -> str:
+def cost_fragment(cost: Cost) -> str:
     """The same as HTML: two tables."""
+    described = cost.to_dict()
     head = "".join(f'<th scope="col"{numeric(i)}>{escape(name)}</th>' for i, name in enumerate(HEADS))
     body = "".join(html_row(row) for row in [*layer_rows(described), all_row(described)])
     facts = "".join(
@@ -37,6 +41,11 @@ def cost_fragment(described: dict[str, Any]) -> str:
         f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
         f'<div class="table"><table><tbody>{facts}</tbody></table></div>'
     )
+
+
+def cost_page(cost: Cost, *, title: str) -> str:
+    """One page around the tables; it fetches nothing."""
+    return page("cost.html.j2", title=title, fragment=markup(cost_fragment(cost)))
 
 
 def html_row(row: Row) -> str:
@@ -153,3 +162,22 @@ def timing_rows(timing: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def micro(seconds: float) -> str:
     """Microseconds."""
     return f"{seconds * 1e6:,.0f} µs"
+
+
+def shape(sizes: Sequence[int], most: int = 7) -> str:
+    """The sizes of a network; of a deep one the middle is left out.
+
+    >>> shape([784, 512, 10]), shape([64] * 20 + [10])
+    ('784 → 512 → 10', '64 → 64 → 64 → … → 64 → 64 → 10 (20 layers)')
+    """
+    names = list(map(str, sizes))
+    if len(names) <= most:
+        return " → ".join(names)
+    return " → ".join([*names[:3], "…", *names[-3:]]) + f" ({len(names) - 1} layers)"
+
+
+def markup(text: str) -> Any:
+    """Text that is inserted as it is."""
+    from markupsafe import Markup
+
+    return Markup(text)
