@@ -1,10 +1,9 @@
-"""Measure the house: its size, and how many files somebody opens who follows one call.  `--write` puts it into ARCHITECTURE.md.
+"""Measure the house: its size, and how many files somebody opens who follows one call.
 
 A file counts if one of its functions runs.  What runs at import, and what only compares or prints dataclasses, is not
 followed.
 """
 
-import argparse
 import os
 import sys
 from collections.abc import Callable
@@ -66,7 +65,9 @@ def fit() -> Callable[[], Any]:
     from backlit import MLPRegressor
 
     X = np.arange(40.0).reshape(20, 2)
-    return lambda: MLPRegressor(hidden_layer_sizes=(4,), max_iter=2, tol=0, random_state=0, n_iter_no_change=5).fit(X, X[:, 0])
+    return lambda: MLPRegressor(hidden_layer_sizes=(4,), max_iter=2, tol=0, random_state=0, n_iter_no_change=5).fit(
+        X, X[:, 0]
+    )
 
 
 def explain() -> Callable[[], Any]:

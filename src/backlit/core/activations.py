@@ -28,6 +28,7 @@ class Activation:
 
     `derivative` gives φ'(u), elementwise.  An activation that mixes the units of an example (softmax) has `pull_back`
     instead: (u, ∂ℓ/∂h) ↦ ∂ℓ/∂u = Jᵀ ∂ℓ/∂h, and `derivative` is the diagonal of its Jacobian J.
+    `rational` says that φ and φ' of a fraction are fractions, by the formula as it is written.
     Two activations are equal if their names and parameters are.
     """
 
@@ -40,6 +41,7 @@ class Activation:
     kinks: tuple[float, ...] = ()
     parameters: Mapping[str, float] = field(default_factory=dict, hash=False)
     pull_back: Callable[[Array, Array], Array] | None = field(default=None, compare=False)
+    rational: bool = field(default=False, compare=False)
 
     @property
     def elementwise(self) -> bool:
@@ -156,7 +158,9 @@ def softmax_diagonal(z: Array) -> Array:
 
 # --- the table ----------------------------------------------------------------------------------------------------
 
-IDENTITY = Activation("identity", lambda u: u, np.ones_like, latex="u", derivative_latex="1", range=(-INF, INF))
+IDENTITY = Activation(
+    "identity", lambda u: u, np.ones_like, latex="u", derivative_latex="1", range=(-INF, INF), rational=True
+)
 SIGMOID = Activation(
     "sigmoid",
     sigmoid,
@@ -174,6 +178,7 @@ RELU = Activation(
     derivative_latex=r"[u > 0]",
     range=(0, INF),
     kinks=(0.0,),
+    rational=True,
 )
 
 
@@ -194,6 +199,7 @@ def make_leaky_relu(alpha: float) -> Activation:
         range=(-INF if alpha > 0 else 0, INF),
         kinks=(0.0,),
         parameters={"alpha": alpha},
+        rational=True,
     )
 
 
@@ -267,6 +273,7 @@ HARD_TANH = Activation(
     derivative_latex=r"[|u| < 1]",
     range=(-1, 1),
     kinks=(-1.0, 1.0),
+    rational=True,
 )
 SOFTSIGN = Activation(
     "softsign",
@@ -275,6 +282,7 @@ SOFTSIGN = Activation(
     latex=r"\frac{u}{1 + |u|}",
     derivative_latex=r"\frac{1}{(1 + |u|)^2}",
     range=(-1, 1),
+    rational=True,
 )
 EXP = Activation("exp", np.exp, np.exp, latex=r"e^{u}", derivative_latex=r"e^{u}", range=(0, INF))
 SOFTMAX = Activation(

@@ -47,7 +47,9 @@ def loss_of(function: Callable[[Array, Array], Array], *, name: str = "", kinked
     name = name or name_of(function, LOSSES)
     word = rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"
     gradient_latex = rf"\partial {word} / \partial a_k"
-    return Loss(name, Value(name, function), Slope(function), rf"{word}(a, y)", gradient_latex, kinked=kinked)
+    return Loss(
+        name, Value(name, function), Slope(function), rf"{word}(a, y)", gradient_latex, kinked=kinked, rational=False
+    )
 
 
 # Classes, not closures: a fitted estimator is pickled with the functions that pickle finds by name.

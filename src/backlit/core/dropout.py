@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from backlit.core.exact import literal
 from backlit.core.network import whole_number
 from backlit.errors import ProblemError
 
@@ -39,7 +40,7 @@ def dropout_mask(key: DropoutKey, l: int, shape: tuple[int, int], p: float, dtyp
     m, n = shape
     philox = np.random.Philox(key=np.array([key.seed, key.step], np.uint64), counter=np.array([0, l, 0, 0], np.uint64))
     words = philox.random_raw((m * n + 1) // 2).astype("<u8").view("<u4")[: m * n].reshape(m, n)
-    return np.where(words >= round(p * 2**32), dtype_of(dtype)(1 / (1 - p)), dtype_of(dtype)(0))
+    return np.where(words >= round(p * 2**32), dtype_of(dtype)(1 / (1 - literal(p, dtype))), dtype_of(dtype)(0))
 
 
 def dtype_of(dtype: Any) -> Any:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from backlit.core.activations import Activation, log1p, log_softmax, magnitude, positive_part
+from backlit.core.exact import literal
 from backlit.core.groups import Groups, groups_of
 from backlit.core.specs import read_spec
 from backlit.errors import ProblemError
@@ -29,7 +30,8 @@ class Loss:
     """A loss ℓ(a, y) of one example.
 
     `value`: (a (m, n), y (m, n)) ↦ ℓ (m,).  `gradient`: ↦ ∂ℓ_i/∂a_i (m, n), with no 1/m in it.
-    `outputs` and `targets` are the closed intervals in which a and y must lie.
+    `outputs` and `targets` are the closed intervals in which a and y must lie.  `rational` says that both functions
+    take exact numbers as they are written.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Loss:
     outputs: tuple[float, float] = (-INF, INF)
     targets: tuple[float, float] = (-INF, INF)
     kinked: bool = False
+    rational: bool = field(default=True, compare=False)
     parameters: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     @property
@@ -58,15 +61,19 @@ def total(terms: Array) -> Array:
     return terms.sum(axis=1)
 
 
+def tiny(a: Array) -> Any:
+    """The least normal number of a's dtype, of float64 for exact numbers."""
+    return literal(np.finfo(float if a.dtype == object else a.dtype).tiny, a.dtype)
+
+
 def clipped(a: Array) -> Array:
     """max(a, tiny), so that log a and 1/a are finite."""
-    tiny = np.finfo(a.dtype).tiny
-    return np.where(a.real < tiny, tiny, a)
+    return np.where(a.real < tiny(a), tiny(a), a)
 
 
 def log_slope(a: Array) -> Array:
     """d log(clipped(a))/da: 1/a, and 0 where a is clipped."""
-    return np.where(a < np.finfo(a.dtype).tiny, 0, 1 / clipped(a))
+    return np.where(a < tiny(a), 0, 1 / clipped(a))
 
 
 HALF_SQUARED_ERROR = Loss(

@@ -161,6 +161,7 @@ def backward(net: Network, params: Parameters, trace: Trace, y: Any, sample_weig
     y : (m, n_L), or class indices (m,) for cross_entropy.  sample_weight : (m,) ≥ 0.
     Raises ShapeError or DomainError where they do not fit.
     """
+    loss = total_loss(net, params, trace, y, sample_weight)
     y = as_targets(net, y, trace.m, trace.a[0].dtype)
     weight, share = example_weights(net, trace, sample_weight)
     grad = Parameters(net, np.empty_like(params.theta))
@@ -193,7 +194,6 @@ def backward(net: Network, params: Parameters, trace: Trace, y: Any, sample_weig
             grad.W[l][:] += net.l2 * params.W[l]  # [L2G]
         grad_a[l - 1] = plus(grad_a[l - 1], delta[l] @ params.W[l])  # [BP5]
 
-    loss = total_loss(net, params, trace, y, sample_weight)
     return Gradients(float(loss), grad, grad_a, grad_u, delta)
 
 

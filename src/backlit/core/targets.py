@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from backlit.core.exact import literal
 from backlit.core.groups import groups_of
 from backlit.core.network import Network
 from backlit.errors import DomainError, ShapeError
@@ -112,7 +113,7 @@ def shares(net: Network, m: int, sample_weight: Any, dtype: Any) -> Array:
     weights that sum to 0 in a mean.
     """
     if sample_weight is None:
-        return np.full(m, 1 / m if net.reduction == "mean" else 1, dtype)
+        return np.full(m, 1 / literal(m, dtype) if net.reduction == "mean" else 1, dtype)
     w = as_array(sample_weight, f"sample_weight must be {m} numbers", np.float64)
     if w.shape != (m,):
         raise ShapeError(f"sample_weight must have shape ({m},) for {m} examples, not {w.shape}")
@@ -122,4 +123,5 @@ def shares(net: Network, m: int, sample_weight: Any, dtype: Any) -> Array:
         raise DomainError(f"sample_weight[{i}] is {w[i]:g}: weights must be finite and not negative")
     if net.reduction == "mean" and not w.sum():
         raise DomainError("sample_weight sums to 0, so its mean is undefined: give one example a weight above 0")
+    w = literal(w, dtype)
     return (w / w.sum() if net.reduction == "mean" else w).astype(dtype)

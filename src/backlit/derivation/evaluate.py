@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from backlit.core.activations import ACTIVATIONS, get_activation, normal_cdf, normal_pdf, softmax
+from backlit.core.activations import ACTIVATIONS, Activation, get_activation, normal_cdf, normal_pdf, softmax
+from backlit.core.exact import Exact, exact_array, root
 from backlit.derivation.expressions import (
     Add,
     Dots,
@@ -35,7 +36,6 @@ from backlit.derivation.expressions import (
     Transpose,
 )
 from backlit.derivation.numbers import ROUNDING
-from backlit.derivation.rational import POINTWISE, root
 
 PLAIN: dict[str, Any] = {
     "exp": np.exp,
@@ -67,21 +67,26 @@ def function(name: str, args: list[Any]) -> Any:
     base, slope = name.removesuffix("'"), name.endswith("'")
     if base == "softmax":
         return softmax(np.asarray(args[0], float).T).T
-    if base not in ACTIVATIONS:
-        raise NotNumeric
-    phi = get_activation(base if len(args) == 1 else {"name": base, "alpha": float(args[1])})
+    phi = named_activation(base, args)
     return (phi.derivative if slope else phi.function)(np.asarray(args[0], float))
+
+
+def named_activation(name: str, args: list[Any]) -> Activation:
+    """The activation of a function's name and its arguments after u.  Raises NotNumeric where there is none."""
+    if name not in ACTIVATIONS:
+        raise NotNumeric
+    return get_activation(name if len(args) == 1 else {"name": name, "alpha": float(args[1])})
 
 
 def rational_function(name: str, args: list[Any]) -> Any:
     """A named function of fractions.  Raises NotNumeric for one whose values are none."""
     if name in RATIONAL:
         return RATIONAL[name](*args)
-    base = name.removesuffix("'")
-    if base not in POINTWISE:
+    phi = named_activation(name.removesuffix("'"), args)
+    if not phi.rational:
         raise NotNumeric
-    one = POINTWISE[base][1 if name.endswith("'") else 0]
-    return np.vectorize(one, otypes=[object])(*args) if np.ndim(args[0]) else one(*args)
+    made = (phi.derivative if name.endswith("'") else phi.function)(exact_array(args[0]))
+    return np.vectorize(lambda number: Exact(number).value, otypes=[object])(made)[()]
 
 
 def evaluate(expr: Expr, *, rational: bool = False) -> Any:

@@ -3,7 +3,7 @@
 Cols is a choice of examples: one of them gives a column vector, several a matrix with one column an example.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice, product
@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from backlit.core.exact import exact_array, written
 from backlit.core.network import Dense, Network
 from backlit.core.parameters import Parameters
 from backlit.core.passes import Gradients, Trace, example_losses, example_weights
 from backlit.core.problem import Problem
 from backlit.core.targets import as_targets, shares
-from backlit.derivation import exact
 from backlit.derivation.document import Check, Line
+from backlit.derivation.exact import exact_losses, exact_slopes, lifted
 from backlit.derivation.expressions import At, Chain, Dots, Expr, Mat, Num, Partial, Sym
 from backlit.derivation.numbers import Numbers
-from backlit.derivation.rational import written
 from backlit.derivation.settle import settled
 
 Array = np.ndarray
@@ -65,44 +65,45 @@ class Scene:
     @cached_property
     def y(self) -> Array:
         """Targets, (m, n_L)."""
-        if self.rational:
-            return exact.targets(self.problem, self.m)
-        return as_targets(self.net, self.problem.data()[1], self.m)
+        y = as_targets(self.net, self.problem.data()[1], self.m)
+        return lifted(y, exact_array(y)) if self.rational else y
 
     @cached_property
     def losses(self) -> Array:
         """ℓ_i, (m,)."""
-        if not self.rational:
-            return example_losses(self.net, self.trace, self.y)
-        return exact.losses(self.problem, self.trace, example_losses(self.net, as_floats(self.trace), as_float(self.y)))
+        if self.rational:
+            return exact_losses(self.problem, self.trace)
+        return example_losses(self.net, self.trace, self.y)
 
     @cached_property
     def cost_shares(self) -> Array:
         """The share of each ℓ_i in C, (m,)."""
-        if self.rational:
-            return exact.weights(self.net, self.m, self.problem.sample_weight)
-        return shares(self.net, self.m, self.problem.sample_weight, np.float64)
+        return self.beside_exact(lambda trace: shares(self.net, self.m, self.weights, trace.a[0].dtype))
 
     @cached_property
     def delta_shares(self) -> Array:
         """The share of each δ_i in ∂C/∂W, (m,)."""
-        if self.rational:
-            return exact.example_shares(self.problem, self.trace)[1]
-        return example_weights(self.net, self.trace, self.problem.sample_weight)[1]
+        return self.beside_exact(lambda trace: example_weights(self.net, trace, self.weights)[1])
 
     @cached_property
     def output_weights(self) -> Array | None:
         """The factor on ∂ℓ_i/∂a_L where weights come in there (batch norm), (m,)."""
-        if self.rational:
-            factor = exact.example_shares(self.problem, self.trace)[0]
-        else:
-            factor = example_weights(self.net, self.trace, self.problem.sample_weight)[0]
+        factor = self.beside_exact(lambda trace: example_weights(self.net, trace, self.weights)[0])
         return None if np.ndim(factor) == 0 else factor[:, 0]
+
+    @property
+    def weights(self) -> Array | None:
+        """The weights of the examples, None where all count alike."""
+        return self.problem.sample_weight
+
+    def beside_exact(self, made: Callable[[Trace], Any]) -> Any:
+        """What core makes of a trace, in the trace's arithmetic: floats, with the fractions among them if asked for."""
+        return lifted(made(as_floats(self.trace)), made(self.trace)) if self.rational else made(self.trace)
 
     def slopes(self, l: int) -> Array:
         """φ'(u) of layer l, (m, n_l)."""
         layer, u = self.layer(l), self.trace.u[l]
-        return exact.slopes(layer, u) if self.rational else layer.activation.derivative(u)
+        return exact_slopes(layer, u) if self.rational else layer.activation.derivative(u)
 
     # --- choices of examples ----------------------------------------------------------------------------------------
 

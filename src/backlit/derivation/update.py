@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from backlit.core.exact import kept, written
 from backlit.core.parameters import Parameters, trainable
 from backlit.core.passes import Gradients
 from backlit.core.problem import Problem
-from backlit.derivation import exact
-from backlit.derivation.rational import kept, written
+from backlit.derivation.exact import exact_passes
 from backlit.optim import get_optimizer
 from backlit.optim.clipping import clip_by_norm, clip_by_value, norm
 from backlit.optim.optimizers.base import Optimizer
@@ -100,7 +100,7 @@ def gradients(problem: Problem, params: Parameters, step: int) -> Gradients:
     trace, grad = problem.passes(Parameters(problem.net, as_float(params.theta)), step=step)
     if params.theta.dtype != object:
         return grad
-    return exact.backward(problem, params, exact.forward(problem, params, trace), grad)
+    return exact_passes(problem, trace, grad, params, step)[2]
 
 
 def clip(problem: Problem, g: Array) -> Array:
