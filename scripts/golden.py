@@ -1,0 +1,64 @@
+"""Record the golden files of tests/golden anew, and print item by item what changed.
+
+`python scripts/golden.py [fits] [outputs] [files]`: those alone; all of them unless told.  Files are added, never
+replaced: a file of an earlier version stays as that version wrote it.
+"""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for `tests`
+
+from tests.golden.fits import FITS, missing
+from tests.golden.machine import everything, one_thread
+from tests.golden.outputs import OUTPUTS
+from tests.golden.store import FOLDER, ArrayStore, Store, TextStore
+
+
+def fits() -> Iterator[tuple[str, str]]:
+    """Record each fit that this machine can make: (item, what happened)."""
+    store = ArrayStore(FOLDER, "fits")
+    yield from forgotten(store, set(FITS))
+    for item, fit in FITS.items():
+        reason = missing(fit.native)
+        yield item, f"left as it is: {reason}" if reason else store.record(item, fit.run(), fit.machine())
+    store.write()
+
+
+def outputs() -> Iterator[tuple[str, str]]:
+    """Record each output."""
+    store = TextStore(FOLDER, "outputs")
+    yield from forgotten(store, set(OUTPUTS))
+    for item, make in OUTPUTS.items():
+        yield item, store.record(item, make(), everything())
+    store.write()
+
+
+def forgotten(store: Store, known: set[str]) -> Iterator[tuple[str, str]]:
+    """Forget what is made no more."""
+    for item in sorted(store.known - known):
+        store.drop(item)
+        yield item, "gone"
+
+
+def main() -> None:
+    """Record, and say what happened."""
+    kinds = {"fits": fits, "outputs": outputs}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kinds", nargs="*", choices=[*kinds, []], default=[])
+    chosen = parser.parse_args().kinds or kinds
+    with one_thread():
+        for kind in chosen:
+            counts: Counter[str] = Counter()
+            for item, what in kinds[kind]():
+                counts[what.partition(":")[0]] += 1
+                if what != "same":
+                    print(f"{kind}: {item}: {what}")
+            print(f"{kind}: " + ", ".join(f"{number} {word}" for word, number in counts.items()))
+
+
+if __name__ == "__main__":
+    main()

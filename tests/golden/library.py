@@ -1,0 +1,12 @@
+"""All that the golden tests take from Backlit beside its public names: where a module moves, this file follows."""
+
+from backlit.core import ACTIVATIONS, Dense, Network
+from backlit.engine import Data, DenseBatches, Engine, Recipe, ReferenceEngine, State
+from backlit.engine.native import NativeEngine, extension
+from backlit.optim import get_optimizer
+from backlit.training import Settings, fit
+
+__all__ = [
+    "ACTIVATIONS", "Data", "Dense", "DenseBatches", "Engine", "NativeEngine", "Network", "Recipe", "ReferenceEngine",
+    "Settings", "State", "extension", "fit", "get_optimizer",
+]  # fmt: skip
