@@ -170,7 +170,12 @@ OPTIMIZERS: dict[str, Any] = {
     "adamw with amsgrad": {"name": "adamw", "learning_rate": 0.05, "weight_decay": 0.1, "amsgrad": True},
 }
 SOFTMAX = {"out": Dense(3, "softmax"), "loss": "cross_entropy", "kind": "classes"}
-TALL = {"rows": 128, "batch_size": 128, "recipe": {"memory_limit": 600_000}}  # too little to keep all activations
+TALL = {
+    "rows": 128,
+    "batch_size": 128,
+    "recipe": {"memory_limit": 600_000},  # too little to keep all activations
+    "optimizer": {"name": "sgd", "learning_rate": 0.01},  # small steps, for through 16 layers rounding grows
+}
 OPTIONS: dict[str, dict[str, Any]] = {
     "batch norm": {"hidden": two("relu", norm="batch")},
     "batch norm, large eps": {"hidden": two("tanh", norm="batch", eps=0.1), "optimizer": OPTIMIZERS["momentum"]},

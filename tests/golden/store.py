@@ -9,7 +9,7 @@ import gzip
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,9 @@ MOST = {"theta": 64}  # numbers of an array that are kept, evenly spaced; of oth
 FEW = 16
 UNKEPT = ("slot", "gradient")  # arrays of which the sums alone are kept: what is wrong with them shows in theta too
 TOLERANCE = {"float32": 1e-4, "float64": 1e-9}  # of an array's largest entry, by the type that the item computes in
-NUMBER = re.compile(r"[-−]?(?:\d+\.\d+|\.\d+|\d+)(?:[eE][-−+]?\d+)?")
+NUMBER = re.compile(  # with the power of ten as programs, LaTeX and Typst write it
+    r"([-−]?(?:\d+\.\d+|\.\d+|\d+))(?:(?:[eE]\\?| \\?times 10\^[{(])([-−+]?\d+)[)}]?)?"
+)
 NOISE = 1e-6  # below this a printed number is how far two ways to compute one thing differ
 LINES = 40  # of a difference that are shown
 
@@ -131,10 +133,14 @@ class ArrayStore(Store):
 
 
 class TextStore(Store):
-    """Items that are files, named by what they are called there: text and JSON readable, all else compressed."""
+    """Items that are files, named by what they are called there: text and JSON readable, all else compressed.
 
-    def __init__(self, folder: Path, name: str):
+    tolerance : of an item's numbers.
+    """
+
+    def __init__(self, folder: Path, name: str, tolerance: Callable[[str], float]):
         super().__init__(folder, name)
+        self.tolerance = tolerance
         self.texts = folder / name
         self.known = {path.name.removesuffix(".gz") for path in self.texts.glob("*")}
 
@@ -152,9 +158,11 @@ class TextStore(Store):
 
     def differences(self, item: str, value: str, exact: bool) -> str:
         kept = self.of(item)
-        if not exact and close_text(kept, value, 1e-9 if item.endswith(".json") else 2e-4):
-            return ""
-        lines = list(difflib.unified_diff(kept.splitlines(), value.splitlines(), "recorded", "now", lineterm="", n=1))
+        if not exact and NUMBER.sub("0", kept).split() == NUMBER.sub("0", value).split():
+            lines = far_numbers(kept, value, self.tolerance(item))
+        else:
+            now = value.splitlines()
+            lines = list(difflib.unified_diff(kept.splitlines(), now, "recorded", "now", lineterm="", n=1))
         more = [f"  … {len(lines) - LINES} more lines"] if len(lines) > LINES else []
         return "\n".join([f"  {shortened(line)}" for line in lines[:LINES]] + more)
 
@@ -208,23 +216,31 @@ def array_difference(kept: np.ndarray, now: np.ndarray, tolerance: float) -> str
     return f"{unequal.sum()} of {len(kept)} numbers, most at [{worst}]: {kept[worst]} is now {now[worst]}"
 
 
-def close_text(kept: str, now: str, tolerance: float) -> bool:
-    """Whether two texts have the same words, and numbers that are close; two below NOISE count as close.
+def far_numbers(kept: str, now: str, tolerance: float) -> list[str]:
+    """The numbers of a text that are not close to what they were; two below NOISE are.
 
-    >>> close_text("cost 0.12346 (1.2e-11 off)", "cost 0.12347 (3.1e-10 off)", 2e-4)
-    True
-    >>> close_text("cost 0.12346", "loss 0.12346", 2e-4), close_text("cost 0.12346", "cost 0.12446", 2e-4)
-    (False, False)
+    >>> far_numbers("cost 0.12346 (1.2e-11 off)", "cost 0.12347 (3.1e-10 off)", 2e-4)
+    []
+    >>> far_numbers("cost 0.12346, loss 2", "cost 0.12346, loss 3", 2e-4)
+    ['number 2: 2.0 is now 3.0']
     """
-    if NUMBER.sub("0", kept).split() != NUMBER.sub("0", now).split():
-        return False
-    pairs = zip(numbers_in(kept), numbers_in(now), strict=True)
-    return all(abs(a - b) <= tolerance * max(abs(a), abs(b)) or max(abs(a), abs(b)) < NOISE for a, b in pairs)
+    pairs = enumerate(zip(numbers_in(kept), numbers_in(now), strict=True), start=1)
+    return [f"number {k}: {a} is now {b}" for k, (a, b) in pairs if not close(a, b, tolerance)]
+
+
+def close(a: float, b: float, tolerance: float) -> bool:
+    """Whether two numbers are close, or both noise."""
+    size = max(abs(a), abs(b))
+    return size < NOISE or abs(a - b) <= tolerance * size
 
 
 def numbers_in(text: str) -> list[float]:
-    """The numbers that stand in a text."""
-    return [float(number.replace("−", "-")) for number in NUMBER.findall(text)]
+    """The numbers that stand in a text.
+
+    >>> numbers_in(r"−0.5 and 2e-3, $1.5 \\times 10^{-16}$ or $7 times 10^(2)$")
+    [-0.5, 0.002, 1.5e-16, 700.0]
+    """
+    return [float(f"{number}e{power or 0}".replace("−", "-")) for number, power in NUMBER.findall(text)]
 
 
 def parts(recorded: Any, sums: Any) -> str:
