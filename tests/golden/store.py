@@ -18,8 +18,8 @@ from safetensors.numpy import load_file, save_file
 
 FOLDER = Path(__file__).parent
 AGAIN = "If this is meant: `make golden`, and its reason in the commit message (tests/golden/README.md)."
-MOST = {"theta": 64}  # numbers of an array that are kept, evenly spaced; of others FEW
-FEW = 16
+MOST = {"theta": 64, "predictions": 64, "label": 4000}  # numbers of an array that are kept, evenly spaced
+FEW = 16  # of arrays whose names begin otherwise
 UNKEPT = ("slot", "gradient")  # arrays of which the sums alone are kept: what is wrong with them shows in theta too
 TOLERANCE = {"float32": 1e-4, "float64": 1e-9}  # of an array's largest entry, by the type that the item computes in
 NUMBER = re.compile(  # with the power of ten as programs, LaTeX and Typst write it
@@ -184,7 +184,8 @@ def sum_of(array: np.ndarray) -> str:
 
 def kept_of(value: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What is kept of arrays by name."""
-    return {name: some(array, MOST.get(name, FEW)) for name, array in value.items() if not name.startswith(UNKEPT)}
+    most = {name: next((n for start, n in MOST.items() if name.startswith(start)), FEW) for name in value}
+    return {name: some(array, most[name]) for name, array in value.items() if not name.startswith(UNKEPT)}
 
 
 def some(array: np.ndarray, most: int) -> np.ndarray:
@@ -201,6 +202,8 @@ def array_difference(kept: np.ndarray, now: np.ndarray, tolerance: float) -> str
     >>> array_difference(np.array([1.0, 2.0]), np.array([1.0, 2.0 + 1e-12]), 1e-9)
     ''
     """
+    if kept.dtype == now.dtype == np.uint8:
+        return words_difference(kept.tobytes().decode(), now.tobytes().decode())
     if (kept.dtype, kept.shape) != (now.dtype, now.shape):
         return f"{kept.dtype} {kept.shape} is now {now.dtype} {now.shape}"
     if kept.dtype.kind != "f":
@@ -214,6 +217,22 @@ def array_difference(kept: np.ndarray, now: np.ndarray, tolerance: float) -> str
         return ""
     worst = int(np.where(unequal, gap, -1).argmax())
     return f"{unequal.sum()} of {len(kept)} numbers, most at [{worst}]: {kept[worst]} is now {now[worst]}"
+
+
+def words_difference(kept: str, now: str) -> str:
+    """How labels with bars between them differ.
+
+    >>> words_difference("yes|no|no", "yes|maybe|no")
+    "1 of 3 labels, first at [1]: 'no' is now 'maybe'"
+    """
+    before, after = kept.split("|"), now.split("|")
+    if len(before) != len(after):
+        return f"{len(before)} labels are now {len(after)}"
+    unequal = [k for k in range(len(before)) if before[k] != after[k]]
+    if not unequal:
+        return ""
+    k = unequal[0]
+    return f"{len(unequal)} of {len(before)} labels, first at [{k}]: {before[k]!r} is now {after[k]!r}"
 
 
 def far_numbers(kept: str, now: str, tolerance: float) -> list[str]:
