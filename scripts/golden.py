@@ -1,7 +1,7 @@
 """Record the golden files of tests/golden anew, and print item by item what changed.
 
-`python scripts/golden.py [fits] [outputs] [files]`: those alone; all of them unless told.  Files are added, never
-replaced: a file of an earlier version stays as that version wrote it.
+`python scripts/golden.py [fits] [outputs] [files] [names]`: those alone; all of them unless told.  Files are added,
+never replaced: a file of an earlier version stays as that version wrote it.
 """
 
 import argparse
@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for `tests`
 from tests.golden.files import items, write_missing
 from tests.golden.fits import FITS, missing
 from tests.golden.machine import everything, one_thread
+from tests.golden.names import PATH, names, recorded
 from tests.golden.outputs import OUTPUTS, lacking, tolerance
 from tests.golden.store import FOLDER, ArrayStore, Store, TextStore
 
@@ -56,6 +57,14 @@ def files() -> Iterator[tuple[str, str]]:
     store.write()
 
 
+def public_names() -> Iterator[tuple[str, str]]:
+    """Record the public names."""
+    before, now = recorded(), list(names())
+    yield from ((line, "CHANGED: lost, or with another default") for line in before if line not in now)
+    yield from ((line, "new") for line in now if line not in before)
+    PATH.write_text("\n".join(now) + "\n", encoding="utf-8")
+
+
 def forgotten(store: Store, known: set[str]) -> Iterator[tuple[str, str]]:
     """Forget what is made no more."""
     for item in sorted(store.known - known):
@@ -65,7 +74,7 @@ def forgotten(store: Store, known: set[str]) -> Iterator[tuple[str, str]]:
 
 def main() -> None:
     """Record, and say what happened."""
-    kinds = {"fits": fits, "outputs": outputs, "files": files}
+    kinds = {"fits": fits, "outputs": outputs, "files": files, "names": public_names}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kinds", nargs="*", choices=[*kinds, []], default=[])
     chosen = parser.parse_args().kinds or kinds
