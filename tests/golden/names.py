@@ -5,6 +5,8 @@ One line a name.  A line that was recorded must stay; more may come.
 
 import inspect
 from collections.abc import Iterator
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import Any
 
 import typer
@@ -22,7 +24,8 @@ def names() -> Iterator[str]:
     for name in sorted(backlit.__all__):
         if name != "__version__":
             yield from lines(f"backlit.{name}", getattr(backlit, name))
-    main(["--version"])  # so that the commands are registered
+    with redirect_stdout(StringIO()):
+        main(["--version"])  # registers the commands
     yield from commands("backlit", typer.main.get_command(app))
 
 

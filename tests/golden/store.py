@@ -240,11 +240,17 @@ def far_numbers(kept: str, now: str, tolerance: float) -> list[str]:
 
     >>> far_numbers("cost 0.12346 (1.2e-11 off)", "cost 0.12347 (3.1e-10 off)", 2e-4)
     []
-    >>> far_numbers("cost 0.12346, loss 2", "cost 0.12346, loss 3", 2e-4)
-    ['number 2: 2.0 is now 3.0']
+    >>> far_numbers("cost 0.12346\\nloss 2", "cost 0.12346\\nloss 3", 2e-4)
+    ['2.0 is now 3.0 in: loss 3']
     """
-    pairs = enumerate(zip(numbers_in(kept), numbers_in(now), strict=True), start=1)
-    return [f"number {k}: {a} is now {b}" for k, (a, b) in pairs if not close(a, b, tolerance)]
+    pairs = zip(numbers_in(kept), numbers_in(now), NUMBER.finditer(now), strict=True)
+    return [f"{a} is now {b} in: {line_at(now, where.start())}" for a, b, where in pairs if not close(a, b, tolerance)]
+
+
+def line_at(text: str, position: int) -> str:
+    """The line around a position, or what there is of it within 60 characters."""
+    before, after = text[:position].rpartition("\n")[2], text[position:].partition("\n")[0]
+    return f"{before[-60:]}{after[:60]}".strip()
 
 
 def close(a: float, b: float, tolerance: float) -> bool:

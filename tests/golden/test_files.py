@@ -1,10 +1,7 @@
 """Each file that a version wrote opens, predicts what it predicted, and goes on to where it went."""
 
-import importlib.util
-
 import pytest
-from tests.golden.files import items, unwritten
-from tests.golden.fits import missing
+from tests.golden.files import items, lacking, unwritten
 from tests.golden.machine import everything, one_thread
 from tests.golden.store import AGAIN, FOLDER, ArrayStore
 
@@ -13,13 +10,6 @@ from backlit.errors import ProblemError
 STORE = ArrayStore(FOLDER, "files")
 KEPT = "A file that users have must open and go on as it did: this is a mistake (tests/golden/README.md)."
 ITEMS = items()
-
-
-def lacking(needs):
-    """Why a file cannot be opened here, "" where it can."""
-    if needs in ("", "native"):
-        return missing("any" if needs else "")
-    return "" if importlib.util.find_spec(needs) else f"{needs} is not installed"
 
 
 @pytest.mark.parametrize("item", ITEMS)

@@ -3,7 +3,7 @@
 from tests.golden.names import names, recorded
 
 
-def test_no_name_is_lost(capsys):
+def test_no_name_is_lost():
     now = set(names())
     lost = [line for line in recorded() if line not in now]
     assert len(recorded()) > 500

@@ -88,7 +88,7 @@ def test_another_word_or_number_is_found_on_any_machine(texts, item, machine):
     for old, new in (("loss", "cost"), ("0.12346", "0.12446"), ("agrees", "agrees not"), ("1.2e-12", "1.2e-2")):
         found = texts.compare(item, texts.of(item).replace(old, new), machine)
         assert item in found
-        assert new in found or "0.12346 is now 0.12446" in found or "1.2e-12 is now 0.012" in found
+        assert new in found
 
 
 def test_elsewhere_noise_is_no_difference(texts):
