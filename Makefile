@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types interop coverage startup check-matrix kills syscalls fuzz bad-inputs stop-points
+.PHONY: help demo test golden lint types interop coverage startup check-matrix kills syscalls fuzz bad-inputs stop-points
 .PHONY: explain-fuzz explain-pages diagnose-ranking diagnose-tables cost-networks cost-growth stream-memory clean
 
 help: ## Say what there is.
@@ -39,6 +39,9 @@ demo: $(VENV)/installed ## Train on scanned digits; writes demo/digits.safetenso
 
 test: $(VENV)/tested ## Run the tests.
 	$(BIN)/python -m pytest -q -m "not interop"
+
+golden: $(VENV)/tested ## Record the golden files anew, and say item by item what changed (tests/golden/README.md).
+	$(BIN)/python scripts/golden.py
 
 lint: $(VENV)/linted ## Look for mistakes and odd formatting.
 	$(BIN)/ruff check .

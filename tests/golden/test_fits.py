@@ -1,0 +1,22 @@
+"""Each fit has the bits that were recorded for this machine; on a machine that was never recorded, close numbers."""
+
+import pytest
+from tests.golden.fits import FITS, missing
+from tests.golden.machine import one_thread
+from tests.golden.store import AGAIN, FOLDER, ArrayStore
+
+STORE = ArrayStore(FOLDER, "fits")
+
+
+@pytest.mark.parametrize("item", FITS)
+def test_the_fit_is_the_one_that_was_recorded(item):
+    fit = FITS[item]
+    if reason := missing(fit.native):
+        pytest.skip(reason)
+    with one_thread():
+        found = STORE.compare(item, fit.run(), fit.machine())
+    assert not found, f"{found}\n{AGAIN}"
+
+
+def test_every_recorded_fit_is_still_made():
+    assert STORE.known == set(FITS)
