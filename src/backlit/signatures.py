@@ -20,7 +20,7 @@ def entries(text: str) -> dict[str, str]:
     ... ''')["tol"]
     'tol : float\\n    Smallest improvement.'
     """
-    found: dict[str, str] = {}
+    found, name = dict[str, str](), ""
     for line in dedent(text).splitlines():
         if line.startswith(" "):
             found[name] += f"\n{line}"

@@ -20,9 +20,30 @@ LOSSES = {
 
 
 def from_scikit_learn(estimator: Any) -> Model:
-    """The model that a fitted scikit-learn network computes, in its dtype, with the same L2 term.
+    """The model that a fitted network of scikit-learn computes, in its dtype, with its classes; the L2 term is left out.
 
-    Raises ModelError for what is not such a network, or is not fitted.
+    Parameters
+    ----------
+    estimator : sklearn.neural_network.MLPClassifier or MLPRegressor
+        A fitted estimator.
+
+    Returns
+    -------
+    Model
+        A model with the same outputs.
+
+    Raises
+    ------
+    ModelError
+        If the estimator is not such a network, or is not fitted.
+
+    Examples
+    --------
+    >>> from sklearn.neural_network import MLPRegressor
+    >>> X = np.linspace(-1, 1, 20)[:, None]
+    >>> theirs = MLPRegressor((4,), solver="lbfgs", random_state=0).fit(X, X[:, 0])
+    >>> from_scikit_learn(theirs).net.n
+    (1, 4, 1)
     """
     if not all(hasattr(estimator, name) for name in ("coefs_", "intercepts_", "out_activation_", "loss")):
         raise ModelError(f"{type(estimator).__name__} is not a fitted MLPClassifier or MLPRegressor: fit it first")
