@@ -1,4 +1,4 @@
-"""The floors of the house, read from the imports: they run downhill only, and rooms on one floor do not know each other.
+"""The floors of the house, read from the imports: they run downhill, and rooms on one floor do not know each other.
 
 Floor 2, `tabular`, is where a table goes in and a model comes out; it stands above the estimators that it uses.
 """

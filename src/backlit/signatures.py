@@ -68,10 +68,10 @@ def documented(shared: Mapping[str, str]) -> Callable[[T], T]:
 
 
 def with_default(entry: str, parameter: inspect.Parameter) -> str:
-    """The entry with the parameter's default at the end of its first line."""
-    if parameter.default is parameter.empty:
-        return entry
+    """The entry with the parameter's default at the end of its first line, unless it stands there."""
     first, _, rest = entry.partition("\n")
+    if parameter.default is parameter.empty or ", default " in first or first.endswith(", optional"):
+        return entry
     return f"{first}, {'optional' if parameter.default is None else f'default {parameter.default!r}'}\n{rest}"
 
 

@@ -47,7 +47,7 @@ def export_onnx(model: Model, path: str | Path, heads: Heads = ()) -> None:
 
     Examples
     --------
-    >>> import os, tempfile
+    >>> import onnx, os, tempfile
     >>> from backlit.core.network import Network
     >>> from backlit.core.norms import Statistics
     >>> net = Network(2, [Dense(3, "relu"), Dense(1)])

@@ -20,7 +20,9 @@ LOSSES = {
 
 
 def from_scikit_learn(estimator: Any) -> Model:
-    """The model that a fitted network of scikit-learn computes, in its dtype, with its classes; the L2 term is left out.
+    """The model that a fitted network of scikit-learn computes, in its dtype and with its classes.
+
+    What belongs to training, such as alpha, is not in it.
 
     Parameters
     ----------
@@ -41,7 +43,7 @@ def from_scikit_learn(estimator: Any) -> Model:
     --------
     >>> from sklearn.neural_network import MLPRegressor
     >>> X = np.linspace(-1, 1, 20)[:, None]
-    >>> theirs = MLPRegressor((4,), solver="lbfgs", random_state=0).fit(X, X[:, 0])
+    >>> theirs = MLPRegressor(hidden_layer_sizes=(4,), solver="lbfgs", random_state=0).fit(X, X[:, 0])
     >>> from_scikit_learn(theirs).net.n
     (1, 4, 1)
     """
