@@ -6,7 +6,6 @@ from textwrap import dedent, indent
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-PLACE = "    {parameters}\n"
 
 
 def entries(text: str) -> dict[str, str]:
@@ -36,11 +35,11 @@ def parameters_of(function: Callable[..., Any]) -> dict[str, str]:
     return entries(after.partition("\n\n")[0])
 
 
-def documented(shared: Mapping[str, str]) -> Callable[[T], T]:
+def documented(shared: Mapping[str, str], **texts: str) -> Callable[[T], T]:
     """Describe the parameters of a function or class: the line `{parameters}` of its docstring becomes shared entries.
 
     They are those that the signature names and the docstring does not describe, in the signature's order, each with its
-    default as the signature has it.
+    default as the signature has it.  texts : what other lines in braces become, by name.
 
     >>> @documented({"seed": "seed : int\\n    Draws the rows."})
     ... def shuffle(rows, seed=0):
@@ -61,7 +60,8 @@ def documented(shared: Mapping[str, str]) -> Callable[[T], T]:
         if named.__doc__ is not None:  # python -OO drops docstrings
             own = parameters_of(named)
             wanted = [with_default(shared[name], p) for name, p in parameters.items() if name in set(shared) - set(own)]
-            named.__doc__ = named.__doc__.replace(PLACE, indent("\n".join(wanted), " " * 4) + "\n")
+            for name, text in {**texts, "parameters": "\n".join(wanted)}.items():
+                named.__doc__ = named.__doc__.replace(f"    {{{name}}}", indent(text, " " * 4))
         return named
 
     return describe

@@ -22,6 +22,8 @@ from backlit.io.exchange.onnx_graph import Graph
 from backlit.io.models import Model
 from backlit.io.tables.labels import Label
 
+__all__ = ["export_onnx"]
+
 OPSET, IR_VERSION = 20, 9
 Heads = Sequence[Sequence[Label]]
 
