@@ -10,6 +10,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -156,6 +157,12 @@ def test_a_public_name_is_described(name):
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_of_the_estimators_is_described(name):
     assert faults(name, METHODS[name]) == []
+
+
+def test_the_page_on_versions_names_the_same_packages():
+    page = (Path(__file__).parents[1] / "docs" / "versions.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"`(backlit[\w.]*)`", page.split("## What is public")[1].split("\n- The commands")[0]))
+    assert listed == {re.sub(r"(io\.exchange)\.\w+", r"\1", package) for package in PACKAGES}
 
 
 def test_names_and_methods_are_found():
