@@ -45,7 +45,7 @@ class Trace:
     norm : list of Normalized
         What each normalization leaves for the backward pass; None for a layer without one.
     mask : list of (m, n_l) arrays
-        Dropout masks, None where none was drawn.
+        Dropout masks, None if none was drawn.
 
     Examples
     --------
@@ -133,12 +133,12 @@ class Gradients:
 
     @property
     def gamma(self) -> ByLayer:
-        """∂C/∂gamma[l], (n_l,), None where the layer has no norm."""
+        """∂C/∂gamma[l], (n_l,), None if the layer has no norm."""
         return self.flat.gamma
 
     @property
     def beta(self) -> ByLayer:
-        """∂C/∂beta[l], (n_l,), None where the layer has no norm."""
+        """∂C/∂beta[l], (n_l,), None if the layer has no norm."""
         return self.flat.beta
 
 

@@ -59,7 +59,7 @@ class BaseMLP(FittedAttributes, Reading, Inspection, Persistence, ChunkedFit, Ba
         raise TypeError(f"{type(self).__name__} has no score")
 
     def _strata(self, Y: Array) -> Array | None:
-        """A number for each class that the held-out examples are to hold by its share, (n,)."""
+        """A number for each class (n,): the held-out examples are to have each in the same share."""
         return None
 
     def _to_learn(self, Y: Array) -> Array:
@@ -163,7 +163,7 @@ class BaseMLP(FittedAttributes, Reading, Inspection, Persistence, ChunkedFit, Ba
         return self
 
     def _partial_fit_until_tired(self, data: Data, held_out: Data | None) -> Self:
-        """A pass, and a look at the held-out sample; nothing at all once patience has been spent."""
+        """Make a pass and measure the held-out sample; do nothing once early stopping has ended the training."""
         if self._stopping is None:
             settings = settings_of(self, len(data), 1)
             self._stopping = Stopping.start(settings, self.validation_fraction, self._draw_seed())

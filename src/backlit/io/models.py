@@ -1,6 +1,6 @@
 """Model files: safetensors, which holds arrays and text and runs no code on loading.
 
-The arrays are W.1, b.1, gamma.1, …, and mean.1, variance.1 where a layer has batch norm.  The one metadata entry
+The arrays are W.1, b.1, gamma.1, …, and mean.1, variance.1 if a layer has batch norm.  The one metadata entry
 "backlit" is JSON: the format's version, the network in plain enumerated names, how a table becomes its inputs, what its
 outputs mean, and how it was trained.
 """

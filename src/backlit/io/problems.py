@@ -239,7 +239,7 @@ def located(where: str, make: Any) -> Any:
 
 
 def ragged(y: Any) -> np.ndarray:
-    """y as an array; ProblemError where its rows differ in length."""
+    """y as an array; ProblemError if its rows differ in length."""
     try:
         return np.asarray(y)
     except ValueError:

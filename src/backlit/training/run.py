@@ -97,7 +97,7 @@ class Run:
 
     @property
     def batch_size(self) -> int:
-        """Examples a step; all of them where there are fewer than the settings say."""
+        """Examples in a step; all of them if there are fewer than the settings say."""
         return min(self.settings.batch_size, len(self.data))
 
     @property

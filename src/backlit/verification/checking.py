@@ -97,7 +97,7 @@ def agreed_on(problem: Problem) -> Agreement:
 
 
 def refuse_non_finite(problem: Problem) -> None:
-    """Raise DomainError where the problem's own quantities overflow: nothing can be compared with them."""
+    """Raise DomainError if the problem's own quantities overflow: nothing can be compared with them."""
     trace, grad = problem.passes()
     name = trace.first_non_finite()
     if name is None and not (abs(grad.loss) < float("inf")):

@@ -167,7 +167,7 @@ def choose(graph: Graph, p: str, classes: Sequence[Label], name: str) -> Any:
 
 
 def yes_or_no(graph: Graph, a: str, kind: int, k: int) -> list[Any]:
-    """Probabilities of yes, and 1 where they are above one half."""
+    """Probabilities of yes, and 1 if they are above one half."""
     from onnx import TensorProto
 
     graph.add("Identity", [a], "probabilities")
