@@ -199,21 +199,22 @@ def scale(x, factor=2.0):
 @pytest.mark.parametrize(
     ("before", "after", "found"),
     [
-        ("    factor : float, default 2.0\n        What it is multiplied by.\n", "", "PR01"),
-        ("x : float\n        A number", "w : float\n        A number", "PR02"),
-        ("x : float\n        A number.\n    ", "x : float\n    ", "PR07"),
+        ("factor : float, default 2.0\n    What it is multiplied by.\n", "", "PR01"),
+        ("x : float\n    A number", "w : float\n    A number", "PR02"),
+        ("x : float\n    A number.\n", "x : float\n", "PR07"),
         ("default 2.0", "default 3.0", "default is 2.0"),
         (", default 2.0", "", "default is 2.0"),
-        ("Returns\n    -------\n    float\n        The product.\n\n    ", "", "no section Returns"),
-        ("    ValueError\n        If", "    TypeError\n        If", "raises ValueError"),
-        ("Multiply numbers.\n", "Multiply numbers,\n    two of them.\n", "SS06"),
-        ("Multiply numbers.\n", "Multiply numbers.\n\n    Raises ValueError for 0.\n", "section Raises"),
+        ("Returns\n-------\nfloat\n    The product.\n\n", "", "no section Returns"),
+        ("ValueError\n    If", "TypeError\n    If", "raises ValueError"),
+        ("Multiply numbers.\n", "Multiply numbers,\ntwo of them.\n", "SS06"),
+        ("Multiply numbers.\n", "Multiply numbers.\n\nRaises ValueError for 0.\n", "section Raises"),
         ("", "", None),
     ],
 )
 def test_a_planted_fault_is_found(before, after, found, monkeypatch):
-    assert before in scale.__doc__
-    monkeypatch.setattr(scale, "__doc__", scale.__doc__.replace(before, after, 1))
+    doc = inspect.cleandoc(scale.__doc__)
+    assert before in doc
+    monkeypatch.setattr(scale, "__doc__", doc.replace(before, after, 1))
     name = f"{__name__}.scale"
     monkeypatch.setattr(validate.Validator, "_load_obj", staticmethod(lambda _: scale))
     told = faults(name, scale)

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from textwrap import dedent, indent
+from textwrap import dedent
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ def parameters_of(function: Callable[..., Any]) -> dict[str, str]:
 
 
 def documented(shared: Mapping[str, str], **texts: str) -> Callable[[T], T]:
-    """Describe the parameters of a function or class: the line `{parameters}` of its docstring becomes shared entries.
+    """Describe the parameters of a function or class: the line {parameters} of its docstring becomes shared entries.
 
     They are those that the signature names and the docstring does not describe, in the signature's order, each with its
     default as the signature has it.  texts : what other lines in braces become, by name.
@@ -60,8 +60,9 @@ def documented(shared: Mapping[str, str], **texts: str) -> Callable[[T], T]:
         if named.__doc__ is not None:  # python -OO drops docstrings
             own = parameters_of(named)
             wanted = [with_default(shared[name], p) for name, p in parameters.items() if name in set(shared) - set(own)]
+            named.__doc__ = inspect.cleandoc(named.__doc__)  # as Python 3.13 does
             for name, text in {**texts, "parameters": "\n".join(wanted)}.items():
-                named.__doc__ = named.__doc__.replace(f"    {{{name}}}", indent(text, " " * 4))
+                named.__doc__ = named.__doc__.replace(f"{{{name}}}", text)
         return named
 
     return describe
