@@ -1,7 +1,7 @@
 # `make demo` and `make test` do their own set-up: a virtual environment in .venv, made anew only when pyproject.toml changes.
 PYTHON ?= python3
 VENV := .venv
-BIN := $(VENV)/bin
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test golden lint types interop coverage startup check-matrix kills syscalls fuzz bad-inputs stop-points

@@ -13,6 +13,7 @@ from backlit.errors import ProblemError
 from backlit.io.models import load_model
 from backlit.io.problems import read_problem
 from backlit.io.rows import table_problem
+from backlit.signatures import documented, parameters_of, passes_on
 from backlit.training.probe import probe_remedies
 from backlit.training.trials import try_training
 from backlit.verification.checking import check as check_problem
@@ -30,9 +31,31 @@ def check(
 ) -> "CheckResult":
     """Say whether claimed numbers of a problem are right, and which mistake made them wrong.
 
-    problem : a problem file, its content, or a Problem.  The rest is as in `backlit.verification.check`.
-    Raises BacklitError in one line for a problem or a claim that cannot be used.
+    Parameters
+    ----------
+    problem : str, Path, mapping or Problem
+        A problem file, its content, or a Problem, with examples.
+    claims : str, Path or mapping
+        A JSON file or a mapping with any of z, u, a, loss, grad_a, delta, grad_gamma, grad_beta, grad_b, grad_W and
+        update, each a list or a mapping by layer; rows are examples.  Numbers may be rounded: the tolerance follows
+        from the digits that they show, and is 1e-8 for full float64.
+    steps : int, default 1
+        How many optimizer steps `update` is after.
+    pairs : bool, default True
+        Whether two mistakes at once are looked for.
 
+    Returns
+    -------
+    CheckResult
+        The verdict, each quantity's error, the first wrong one, and the mistakes that explain it, best first.
+
+    Raises
+    ------
+    BacklitError
+        If the problem or a claim cannot be used, in one line.
+
+    Examples
+    --------
     >>> problem = {"inputs": 1, "layers": [{"units": 1, "W": [[2.0]], "b": [0.0]}], "x": [[3.0]], "y": [[5.0]]}
     >>> check(problem, {"grad_W": {"1": [[3.0]]}}).verdict
     'pass'
@@ -42,6 +65,8 @@ def check(
     return check_problem(read_problem(problem), claims, steps=steps, pairs=pairs)
 
 
+@documented(parameters_of(diagnose_subject))
+@passes_on(diagnose_subject)
 def diagnose(
     problem: str | Path | Mapping[str, Any] | Problem | None = None,
     *,
@@ -54,13 +79,43 @@ def diagnose(
 ) -> Diagnosis:
     """Say whether gradients vanish or explode, why, and which remedy works.
 
-    problem : a problem file, its content, or a Problem; or model : a Model or a model file, with a `table` (a file or a
-    Polars DataFrame with the columns of its training) where its rows are to be gone through; or depth and width.
-    train : epochs of a short training of the network and of each remedy, which then are ranked by the loss; `show` is
-    called after each.  probe : without `train`, whether a few steps of training rank the remedies (see
-    `backlit.training.probe`); else their gradient ratio does.  The rest is as in `backlit.diagnosis.diagnose`.
-    Raises BacklitError in one line for what cannot be used.
+    Give a problem, a model, or `depth` and `width`.
 
+    Parameters
+    ----------
+    problem : str, Path, mapping or Problem, optional
+        A problem file, its content, or a Problem.
+    model : str, Path or Model, optional
+        A model file, or a Model.
+    table : str, Path or polars.DataFrame, optional
+        Rows on which the model is measured, with the columns of its training.
+    train : int, optional
+        Epochs of a short training of the network and of each remedy; the remedies are then ranked by the loss that is
+        left.
+    probe : bool, default True
+        Whether a few steps of training rank the remedies if `train` is not given; otherwise their gradient ratio does.
+    show : callable, optional
+        Called with (trainings done, trainings in all) after each training.
+    {parameters}
+
+    Returns
+    -------
+    Diagnosis
+        Measured flow beside predicted flow, the verdict, findings, and the remedies, best first.
+
+    Raises
+    ------
+    BacklitError
+        If something cannot be used, or says two things at once, in one line.
+    ProblemError
+        If a table is given without a model, or together with a problem.
+
+    See Also
+    --------
+    backlit.training.probe : How remedies are tried in a few steps.
+
+    Examples
+    --------
     >>> diagnose(depth=10, width=32, activation="sigmoid", seeds=1, remedies=False).verdict
     'vanishing'
     """

@@ -60,7 +60,7 @@ def weight_of_rows(problem: Problem) -> Array:
 
 
 def example_losses(problem: Problem, nudge: Nudge = lambda name, l, value: value) -> Array:
-    """ℓ_i by the definitions in DESIGN, (…, m); `nudge(name, l, value)` may shift any quantity on the way.
+    """ℓ_i by the definitions of the equations, (…, m); `nudge(name, l, value)` may shift any quantity on the way.
 
     Written on its own: no norm, pass or short form of core is in it.  Arrays may have axes in front of (m, n).
     """

@@ -47,7 +47,7 @@ def test_every_quantity_of_every_layer(problem):
 
 @given(problems())
 def test_losses_are_the_definition(problem):
-    """The stable forms of core give what DESIGN's formulas give."""
+    """The stable forms of core give what the losses' definitions give."""
     assert_allclose(
         example_losses(problem.net, problem.forward(), problem.y),
         complex_step.example_losses(problem).real,

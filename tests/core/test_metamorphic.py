@@ -1,4 +1,4 @@
-"""Facts that hold for any network without knowing its numbers (FACTS §2), and the chain rule as one product."""
+"""Facts that hold for any network without knowing its numbers, and the chain rule as one product."""
 
 from dataclasses import replace
 

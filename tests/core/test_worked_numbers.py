@@ -1,4 +1,4 @@
-"""The worked numbers of FACTS §1, to the digits that are given there or to 1e-12 against the book's arithmetic."""
+"""Published worked examples, to the digits that their authors print, or to 1e-12 against exact arithmetic."""
 
 from math import exp
 
@@ -81,7 +81,7 @@ class TestMazur:
         assert_allclose(grad.loss, 0.298371108760, rtol=0, atol=1e-12)
 
     def test_gradients(self, mazur):
-        """FACTS prints nine significant digits of these; the complex-step tests hold the others."""
+        """Nine significant digits are given of these; the complex-step tests hold the others."""
         grad = mazur[2]
         assert_allclose(grad.W[2], [[0.0821670406, 0.0826676278], [-0.0226025405, -0.0227402422]], rtol=0, atol=5e-11)
         W1 = [[0.000438567734, 0.000877135469], [0.000497712735, 0.000995425471]]

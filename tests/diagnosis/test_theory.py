@@ -1,4 +1,4 @@
-"""Mean-field theory against closed forms and the published points of FACTS."""
+"""Mean-field theory against closed forms and published points of critical lines."""
 
 import math
 

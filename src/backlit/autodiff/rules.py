@@ -70,7 +70,7 @@ class Rule:
     """How to go back through one primitive.
 
     symbol : how the drawing writes it.  formula : the derivative, for people.
-    vjps : one function (g, v, *args, **options) -> x̄ per positional argument; None where there is no derivative.
+    vjps : one function (g, v, *args, **options) -> x̄ per positional argument; None if there is no derivative.
     elementwise : whether each number of v depends on the numbers of the same place only.
     """
 

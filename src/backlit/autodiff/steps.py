@@ -206,7 +206,7 @@ def centered(x: Any, axis: Any) -> Any:
 
 
 def ratio(x: Any, y: Any) -> Any:
-    """x / y, and 0 where both are 0."""
+    """x / y, and 0 if both are 0."""
     neither = np.equal(x, 0) & np.equal(y, 0)
     return np.where(neither, 0, x / np.where(neither, 1, y))
 

@@ -75,13 +75,13 @@ def fail(message: str, code: int = 2) -> int:
 
 
 def forsaken() -> int:
-    """The reader of our output has left, such as `head`: nothing to be said, and no verdict either."""
+    """Say nothing, since the reader of the output, such as `head`, has left; return the exit code for that."""
     muffle()
     return LEFT
 
 
 def unwritten(error: OSError) -> int:
-    """Say that output has no place; a file's own faults are told where it is read or written."""
+    """Say that the output cannot be written; faults of files are told where these are read or written."""
     muffle()
     reason = (error.strerror or str(error)).lower()
     what = "standard output" if error.filename is None else error.filename

@@ -98,7 +98,7 @@ class Slope:
 
 
 def own_of(net: Network) -> str | None:
-    """What of a network is a user's own, such as "layer 1's activation swirl"; None where nothing is."""
+    """What of a network is a user's own, such as "layer 1's activation swirl"; None if nothing is."""
     for l, layer in net.numbered():
         if layer.activation.name not in ACTIVATIONS and read_groups(layer.activation.name) is None:
             return f"layer {l}'s activation {layer.activation.name}"

@@ -32,11 +32,34 @@ REDUCTIONS = ("mean", "sum")
 class Dense:
     """One layer: z = W a + b, u = norm(z), h = φ(u), r = dropout(h), a = r + skip_scale · a[skip_from].
 
-    units : n_l ≥ 1.  activation : a name, `{"name": ..., "alpha": ...}` or an Activation.
-    norm : None, "batch" or "layer", with `eps` added to the variance.
-    dropout : probability in [0, 1) that a unit is 0.
-    skip_from : index of an earlier layer of equal width (0 is the input).  train_bias : False keeps b as it is.
-    Raises ProblemError for a value outside these.
+    Parameters
+    ----------
+    units : int
+        Number of units n_l, at least 1.
+    activation : str, mapping or Activation, default 'identity'
+        φ: a name such as "tanh", `{"name": "leaky_relu", "alpha": 0.1}`, an Activation, or a NumPy function of u.
+    norm : {"batch", "layer"}, optional
+        Normalization between z and u.
+    eps : float, default 1e-05
+        What `norm` adds to the variance, at least 0.
+    dropout : float, default 0.0
+        Probability in [0, 1) that a unit is set to 0 in training; the others are divided by 1 − dropout.
+    skip_from : int, optional
+        Index k < l of an earlier layer of equal width, whose output is added; 0 is the input.
+    skip_scale : float, default 1.0
+        What the skipped output is multiplied by.
+    train_bias : bool, default True
+        Whether the optimizer moves b; False keeps it as it is.
+
+    Raises
+    ------
+    ProblemError
+        If a value is outside these.  The error names it, what was given, and what is allowed.
+
+    Examples
+    --------
+    >>> Dense(3, "relu", dropout=0.2).to_dict()
+    {'units': 3, 'activation': 'relu', 'dropout': 0.2}
     """
 
     units: int
@@ -101,8 +124,34 @@ class Dense:
 class Network:
     """A feed-forward network: `inputs` numbers in, the layers, and the loss at the end.
 
-    reduction : "mean" makes C = Σ w_i ℓ_i / Σ w_i, "sum" makes C = Σ w_i ℓ_i; `l2` adds (l2/2) Σ ‖W‖².
-    Raises ProblemError or ShapeError naming the layer, what was found and how to mend it.
+    Parameters
+    ----------
+    inputs : int
+        Number of inputs n_0, at least 1.
+    layers : sequence of Dense
+        Layers 1 to L.  The last one gives the outputs.
+    loss : str, mapping or Loss, default 'half_squared_error'
+        ℓ of one example: a name such as "cross_entropy", `{"name": "huber", "delta": 2.0}`, a Loss, or a NumPy
+        function of (a, y).
+    reduction : {"mean", "sum"}, default 'mean'
+        The cost C is Σ w_i ℓ_i / Σ w_i for "mean", and Σ w_i ℓ_i for "sum".
+    l2 : float, default 0.0
+        λ ≥ 0: C has (λ/2) Σ ‖W‖² more.  Biases are not in it.
+
+    Raises
+    ------
+    ProblemError
+        If there is no layer, a value is out of range, or softmax is not at the output.
+    ShapeError
+        If a layer skips from one of another width.
+
+    Examples
+    --------
+    >>> net = Network(2, [Dense(3, "tanh"), Dense(1)], loss="half_squared_error")
+    >>> net.L, net.n, net.n_parameters
+    (2, (2, 3, 1), 13)
+    >>> net.layer(1).activation.name
+    'tanh'
     """
 
     inputs: int
@@ -179,7 +228,7 @@ class Network:
 
     @property
     def short_form(self) -> ShortForm | None:
-        """That of the output, by which ∂ℓ/∂u is p − y; None where something stands between φ and the loss."""
+        """The output's short form, by which ∂ℓ/∂u is p − y; None if dropout or a skip stands between φ and the loss."""
         last = self.layers[-1]
         return None if last.dropout or last.skip_from is not None else short_form(last.activation, self.loss)
 
@@ -189,7 +238,7 @@ class Network:
         return self.short_form is not None
 
     def layer(self, l: int) -> Dense:
-        """Layer l of 1…L, the book's index."""
+        """Layer l, counted from 1 to L as in the equations."""
         return self.layers[l - 1]
 
     def numbered(self) -> Iterable[tuple[int, Dense]]:
@@ -204,7 +253,34 @@ class Network:
         X: np.ndarray | None = None,
         dtype: Any = np.float64,
     ) -> "Parameters":
-        """Draw parameters; see `backlit.core.initializers` for the schemes.  X (m, n_0) is for "lsuv" only."""
+        """Draw parameters.
+
+        Parameters
+        ----------
+        scheme : str or mapping, default 'xavier_uniform'
+            A name of `backlit.core.initializers`, or `{"scheme": "gaussian", "sigma_w": 1.0}`.
+        seed : int, default 0
+            Draws W, and b if the scheme draws it.
+        X : (m, n_0) array, optional
+            Inputs by which "lsuv" scales the layers; no other scheme takes them.
+        dtype : dtype, default numpy.float64
+            float32 or float64.  Both start from the same draw.
+
+        Returns
+        -------
+        Parameters
+            The drawn parameters of this network.
+
+        Raises
+        ------
+        ProblemError
+            If the scheme or an option of it is unknown, or "lsuv" has no X.
+
+        Examples
+        --------
+        >>> Network(2, [Dense(1)]).init("lecun_normal", seed=1).W[1].shape
+        (1, 2)
+        """
         from backlit.core.initializers import initialize
 
         return initialize(self, scheme, seed=seed, X=X, dtype=dtype)

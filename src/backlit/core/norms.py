@@ -19,7 +19,7 @@ MOMENTUM = 0.1
 class Normalized:
     """What the backward pass needs of one normalization: x̂ (m, n) and 1/√(σ² + ε), with the moments that made them.
 
-    `axis` is None where the moments were given (running statistics), for then they do not depend on z.
+    `axis` is None if the moments were given (running statistics), for then they do not depend on z.
     """
 
     x_hat: Array
@@ -47,7 +47,7 @@ class Statistics:
         return copied
 
     def of(self, l: int) -> tuple[Array, Array] | None:
-        """Layer l's mean and variance, None where it has no batch norm."""
+        """Layer l's mean and variance, None if it has no batch norm."""
         return None if self.mean[l] is None else (self.mean[l], self.variance[l])
 
     def update(self, l: int, norm: Normalized) -> None:

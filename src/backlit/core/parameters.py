@@ -54,11 +54,33 @@ def layout(net: Network) -> tuple[Slot, ...]:
 
 
 class Parameters:
-    """W[l], b[l], gamma[l], beta[l] as views into one vector `theta`; index 0, and a norm that is not there, is None.
+    """W[l], b[l], gamma[l] and beta[l] as views into one vector `theta`.
 
-    net : the network they belong to.  theta : (net.n_parameters,), kept, not copied.
-    Raises ShapeError for a vector of another length.
+    Index 0 is None, and so are gamma[l] and beta[l] of a layer that has no norm.
 
+    Parameters
+    ----------
+    net : Network
+        The network that the numbers belong to.
+    theta : (n_parameters,) array
+        The vector.  It is kept, not copied: writing into a view writes into it.
+
+    Attributes
+    ----------
+    W : list of (n_l, n_{l−1}) arrays
+        Weights by l.
+    b : list of (n_l,) arrays
+        Biases by l.
+    gamma, beta : lists of (n_l,) arrays
+        Scale and shift of the norms by l.
+
+    Raises
+    ------
+    ShapeError
+        If theta has another length than the network has parameters.
+
+    Examples
+    --------
     >>> from backlit.core.network import Dense
     >>> params = Parameters.zeros(Network(2, [Dense(1)]))
     >>> params.W[1][0, 1] = 5.0
@@ -79,7 +101,7 @@ class Parameters:
 
     @classmethod
     def zeros(cls, net: Network, dtype: Any = np.float64) -> "Parameters":
-        """All W, b and beta 0, all gamma 1."""
+        """Parameters with every W, b and beta 0, and every gamma 1."""
         params = cls(net, np.zeros(net.n_parameters, dtype))
         for gamma in params.gamma:
             if gamma is not None:
@@ -88,17 +110,41 @@ class Parameters:
 
     @classmethod
     def from_arrays(cls, net: Network, arrays: Mapping[str, Sequence[Any]], dtype: Any = np.float64) -> "Parameters":
-        """Copy given arrays, `{"W": [None, W1, …], "b": [None, b1, …]}`; what is None or left out is as in `zeros`.
+        """Copy given arrays into new parameters.
 
-        Raises ShapeError for a wrong shape (and says if the transpose would fit) and for an array that the network has
-        no place for, DomainError for NaN or infinity.
+        Parameters
+        ----------
+        net : Network
+            The network that the arrays belong to.
+        arrays : mapping of str to sequence of arrays
+            `{"W": [None, W1, …], "b": [None, b1, …]}`.  What is None or left out is as `zeros` makes it.
+        dtype : dtype, default numpy.float64
+            Type of theta.
+
+        Returns
+        -------
+        Parameters
+            The copied numbers.
+
+        Raises
+        ------
+        ShapeError
+            If an array has a wrong shape (the error says if its transpose would fit), or no place in the network.
+        DomainError
+            If an array holds NaN or infinity.
+
+        Examples
+        --------
+        >>> from backlit.core.network import Dense
+        >>> Parameters.from_arrays(Network(2, [Dense(1)]), {"W": [None, [[1.0, 2.0]]]}).theta
+        array([1., 2., 0.])
         """
         params = cls.zeros(net, dtype)
         params.fill(arrays)
         return params
 
     def fill(self, arrays: Mapping[str, Sequence[Any]]) -> None:
-        """Copy given arrays in, as `from_arrays` does; what is None or left out stays."""
+        """Copy given arrays in, as `from_arrays` does; an array that is None or left out stays as it is."""
         slots = {(slot.name, slot.l): slot for slot in layout(self.net)}
         given = {(name, l): array for name, by_layer in arrays.items() for l, array in enumerate(by_layer)}
         for (name, l), array in given.items():

@@ -30,9 +30,30 @@ quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # what is
 
 @dataclass(frozen=True)
 class Trace:
-    """All quantities of a forward pass, by layer: z, u, h = φ(u) and a are (m, n_l), mask too where dropout drew one.
+    """All quantities of a forward pass, in lists by layer.
 
-    norm[l] is what the layer's normalization leaves for the backward pass, a `Normalized`.
+    Parameters
+    ----------
+    z : list of (m, n_l) arrays
+        Pre-activations; z[0] is None.
+    u : list of (m, n_l) arrays
+        Normalized pre-activations; u[l] is z[l] if layer l has no norm.
+    h : list of (m, n_l) arrays
+        φ(u), before dropout and skip.
+    a : list of (m, n_l) arrays
+        Activations; a[0] is the input, a[L] the output.
+    norm : list of Normalized
+        What each normalization leaves for the backward pass; None for a layer without one.
+    mask : list of (m, n_l) arrays
+        Dropout masks, None if none was drawn.
+
+    Examples
+    --------
+    >>> from backlit.core.network import Dense
+    >>> net = Network(2, [Dense(1, "tanh")])
+    >>> trace = forward(net, net.init(), [[1.0, 2.0]])
+    >>> trace.m, trace.z[1].shape, trace.first_non_finite()
+    (1, (1, 1), None)
     """
 
     z: ByLayer
@@ -61,9 +82,32 @@ class Trace:
 class Gradients:
     """All quantities of a backward pass.
 
-    loss : C.  flat : ∂C/∂theta with its views W, b, gamma, beta.  a[l], u[l], delta[l], each (m, n_l), are ∂ℓ_i/∂a_i,
-    ∂ℓ_i/∂u_i and ∂ℓ_i/∂z_i, one row an example and no 1/m in it (with batch norm, which couples examples: m ∂C/∂a_i,
-    or ∂C/∂a_i where the losses are summed).
+    Parameters
+    ----------
+    loss : float
+        The cost C.
+    flat : Parameters
+        ∂C/∂theta.  Its views are this object's W, b, gamma and beta; `theta` is the vector.
+    a : list of (m, n_l) arrays
+        ∂ℓ_i/∂a_i by l, one row an example; a[0] is the gradient of the input.
+    u : list of (m, n_l) arrays
+        ∂ℓ_i/∂u_i by l; u[0] is None.
+    delta : list of (m, n_l) arrays
+        δ = ∂ℓ_i/∂z_i by l, with no 1/m in it; delta[0] is None.
+
+    Notes
+    -----
+    Batch norm couples the examples of a batch.  There a, u and delta are m ∂C/∂a_i and so on, or ∂C/∂a_i if the losses
+    are summed.
+
+    Examples
+    --------
+    >>> from backlit.core.network import Dense
+    >>> net = Network(2, [Dense(1)])
+    >>> params = net.init()
+    >>> grad = backward(net, params, forward(net, params, [[1.0, 2.0]]), [[0.5]])
+    >>> grad.W[1].shape, grad.delta[1].shape, grad.theta.shape
+    ((1, 2), (1, 1), (3,))
     """
 
     loss: float
@@ -89,12 +133,12 @@ class Gradients:
 
     @property
     def gamma(self) -> ByLayer:
-        """∂C/∂gamma[l], (n_l,), None where the layer has no norm."""
+        """∂C/∂gamma[l], (n_l,), None if the layer has no norm."""
         return self.flat.gamma
 
     @property
     def beta(self) -> ByLayer:
-        """∂C/∂beta[l], (n_l,), None where the layer has no norm."""
+        """∂C/∂beta[l], (n_l,), None if the layer has no norm."""
         return self.flat.beta
 
 
@@ -109,9 +153,38 @@ def forward(
 ) -> Trace:
     """Compute z, u, h and a of every layer.
 
-    X : (m, n_0).  dropout : the draw of the masks, None for none.  statistics : batch norm's running moments, None for
-    those of this batch.  Raises ShapeError where X does not fit.  Does not raise for overflow: see
-    `Trace.first_non_finite`.
+    Overflow raises nothing: ask `Trace.first_non_finite`.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    params : Parameters
+        Its numbers.
+    X : (m, n_0) array
+        Inputs, one row an example; a flat vector (n_0,) is one example.
+    dropout : DropoutKey, optional
+        Names the draw of the masks; without one nothing is dropped.
+    statistics : Statistics, optional
+        Batch norm's running moments, as in prediction; without them the moments are those of this batch.
+
+    Returns
+    -------
+    Trace
+        All quantities by layer, in the dtype of `params`.
+
+    Raises
+    ------
+    ShapeError
+        If X has another number of columns than the network has inputs, or no rows.
+
+    Examples
+    --------
+    >>> from backlit.core.network import Dense
+    >>> net = Network(2, [Dense(1)])
+    >>> params = Parameters.from_arrays(net, {"W": [None, [[1.0, 2.0]]], "b": [None, [0.5]]})
+    >>> forward(net, params, [[3.0, 4.0]]).a[1]
+    array([[11.5]])
     """
     z, u, h, a, norm, mask = (empty(net) for _ in range(6))
     a[0] = as_inputs(net, X, params.theta.dtype)
@@ -133,9 +206,9 @@ def forward(
 
 @quiet
 def example_losses(net: Network, trace: Trace, y: Any) -> Array:
-    """ℓ_i, (m,), without the L2 term; from the scores u where the output has a short form.
+    """The loss ℓ_i of each example, (m,), without the L2 term; from the scores u if the output has a short form.
 
-    Raises ShapeError or DomainError for targets, or outputs, that the loss is not defined at.
+    Raises ShapeError or DomainError for targets, or outputs, at which the loss is not defined.
     """
     y = as_targets(net, y, trace.m, trace.a[0].real.dtype)
     if net.short_form is not None:
@@ -158,8 +231,39 @@ def total_loss(net: Network, params: Parameters, trace: Trace, y: Any, sample_we
 def backward(net: Network, params: Parameters, trace: Trace, y: Any, sample_weight: Any = None) -> Gradients:
     """Compute ∂ℓ/∂a, δ and the gradients of every layer, from the output down.
 
-    y : (m, n_L), or class indices (m,) for cross_entropy.  sample_weight : (m,) ≥ 0.
-    Raises ShapeError or DomainError where they do not fit.
+    Parameters
+    ----------
+    net : Network
+        The network.
+    params : Parameters
+        Its numbers.
+    trace : Trace
+        What `forward` gave for them.
+    y : (m, n_L) array
+        Targets, one row an example; class indices (m,) will do for cross_entropy.
+    sample_weight : (m,) array, optional
+        Weights of the examples, none below 0.
+
+    Returns
+    -------
+    Gradients
+        The cost and all gradients, in the dtype of `params`.
+
+    Raises
+    ------
+    ShapeError
+        If y or the weights do not fit the examples.
+    DomainError
+        If the loss is not defined at a target or an output, or a weight is negative.
+
+    Examples
+    --------
+    >>> from backlit.core.network import Dense
+    >>> net = Network(2, [Dense(1)])
+    >>> params = Parameters.from_arrays(net, {"W": [None, [[1.0, 2.0]]]})
+    >>> grad = backward(net, params, forward(net, params, [[3.0, 4.0]]), [[10.0]])
+    >>> grad.loss, grad.delta[1], grad.W[1], grad.b[1], grad.a[0]
+    (0.5, array([[1.]]), array([[3., 4.]]), array([1.]), array([[1., 2.]]))
     """
     loss = total_loss(net, params, trace, y, sample_weight)
     y = as_targets(net, y, trace.m, trace.a[0].dtype)
@@ -200,8 +304,8 @@ def backward(net: Network, params: Parameters, trace: Trace, y: Any, sample_weig
 def example_weights(net: Network, trace: Trace, sample_weight: Any) -> tuple[Any, Array]:
     """Say where the weights of the examples come in: (a factor on ∂ℓ/∂a_L, the share of each δ_i in ∂C/∂W (m,)).
 
-    Where examples are independent δ_i has no weight in it, and the share of δ_i is 1/m, or w_i/Σw.  Where batch norm
-    couples them δ_i means m ∂C/∂z_i: the weight comes in at the output, and every share is 1/m.
+    If the examples are independent, δ_i has no weight in it, and the share of δ_i is 1/m, or w_i/Σw.  If batch norm
+    couples them, δ_i means m ∂C/∂z_i: the weight comes in at the output, and every share is 1/m.
     """
     dtype = trace.a[0].dtype
     share = shares(net, trace.m, sample_weight, dtype)

@@ -16,12 +16,41 @@ from backlit.optim import Optimizer
 
 @dataclass(frozen=True)
 class Problem:
-    """A network with parameters, and, where given, examples, weights, an optimizer and a seed.
+    """A network with its numbers and, if it has them, examples, weights, an optimizer and a seed.
 
-    X : (m, n_0).  y : (m, n_L), or (m,) class indices.  sample_weight : (m,).  seed : draws the dropout masks.
-    clip_norm, clip_value : bounds on the gradient that the optimizer is given, None for none.
-    statistics : a trained model's running moments; where they are given the passes are those of prediction, with no
-    dropout and batch norm by these moments.
+    Parameters
+    ----------
+    net : Network
+        The network.
+    params : Parameters
+        Its numbers.
+    X : (m, n_0) array, optional
+        Inputs, one row an example.
+    y : (m, n_L) array, optional
+        Targets; class indices (m,) will do for cross_entropy.
+    sample_weight : (m,) array, optional
+        Weights of the examples.
+    optimizer : Optimizer, optional
+        The optimizer whose steps `explain` and `check` take.
+    clip_norm : float, optional
+        Bound on the norm of the gradient that the optimizer is given.
+    clip_value : float, optional
+        Bound on each entry of it.
+    seed : int, optional
+        Draws the dropout masks.
+    name : str, default 'problem'
+        What messages call it; for a file its path.
+    statistics : Statistics, optional
+        A trained model's running moments.  With them the passes are those of prediction: no dropout, and batch norm by
+        these moments.
+
+    Examples
+    --------
+    >>> from backlit.core.network import Dense
+    >>> net = Network(2, [Dense(1)])
+    >>> trace, grad = Problem(net, net.init(), np.ones((3, 2)), np.zeros((3, 1))).passes()
+    >>> grad.delta[1].shape
+    (3, 1)
     """
 
     net: Network
@@ -37,15 +66,24 @@ class Problem:
     statistics: Statistics | None = None
 
     def data(self) -> tuple[np.ndarray, np.ndarray]:
-        """X and y; ProblemError where the problem has none."""
+        """X and y.
+
+        Raises
+        ------
+        ProblemError
+            If the problem has no examples.
+        """
         if self.X is None or self.y is None:
             raise ProblemError(f'{self.name}: no examples: give rows of inputs as "x" and their targets as "y"')
         return self.X, self.y
 
     def dropout_key(self, step: int = 0) -> DropoutKey | None:
-        """The draw of the dropout masks at an optimizer step, None where nothing is dropped.
+        """The draw of the dropout masks at an optimizer step; None if nothing is dropped.
 
-        Raises ProblemError where masks are to be drawn and the problem has no seed.
+        Raises
+        ------
+        ProblemError
+            If masks are to be drawn and the problem has no seed.
         """
         if self.statistics or not any(layer.dropout for layer in self.net.layers):
             return None
@@ -56,7 +94,7 @@ class Problem:
         return DropoutKey(self.seed, step)
 
     def passes(self, params: Parameters | None = None, *, step: int = 0) -> tuple[Trace, Gradients]:
-        """Forward and backward on the whole of x, at the problem's parameters or at others."""
+        """Run forward and backward on all examples, with the problem's parameters or with others."""
         X, y = self.data()
         params = self.params if params is None else params
         trace = forward(self.net, params, X, dropout=self.dropout_key(step), statistics=self.statistics)

@@ -71,7 +71,7 @@ def one_hot(labels: Array, K: int, dtype: Any) -> Array:
 
 
 def check_domain(net: Network, y: Array) -> None:
-    """Raise DomainError where a target is not finite, or outside what the loss is defined at."""
+    """Raise DomainError if a target is not finite, or outside what the loss is defined at."""
     low, high = net.loss.targets
     wrong = ~np.isfinite(y) | (y < low) | (y > high)
     if wrong.any():
@@ -84,7 +84,7 @@ def check_domain(net: Network, y: Array) -> None:
 
 
 def check_probabilities(y: Array, where: str) -> None:
-    """Raise DomainError where a row does not sum to 1."""
+    """Raise DomainError if a row does not sum to 1."""
     sums = y.sum(axis=1, dtype=np.float64)
     i = int(np.argmax(np.abs(sums - 1)))
     if abs(sums[i] - 1) > 1e-5:
@@ -94,7 +94,7 @@ def check_probabilities(y: Array, where: str) -> None:
 
 
 def check_outputs(net: Network, a: Array) -> None:
-    """Raise DomainError where an output lies outside what the loss is defined at (the log of a negative number)."""
+    """Raise DomainError if an output lies outside what the loss is defined at (the log of a negative number)."""
     low, high = net.loss.outputs
     wrong = (a.real < low) | (a.real > high)
     if wrong.any():

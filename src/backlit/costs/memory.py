@@ -47,7 +47,7 @@ class Memory:
 def plan_for(recipe: Recipe, dtype: Any) -> Plan:
     """The native engine's own plan on this machine; where it was not built, that of one thread.
 
-    Raises ProblemError where the recipe has a memory limit that cannot be met.
+    Raises ProblemError if the recipe has a memory limit that cannot be met.
     """
     dtype = np.dtype(dtype)
     if extension() is not None:

@@ -28,7 +28,7 @@ from backlit.optim import get_optimizer
 def measured_peak(recipe: Recipe, dtype: str) -> int:
     """Bytes that two steps of the native engine took in a process of their own, its data not counted.
 
-    Raises ProblemError where the native engine or /proc is missing, or a network cannot be written down.
+    Raises ProblemError if the native engine or /proc is missing, or a network cannot be written down.
     """
     if extension() is None or not Path("/proc/self/clear_refs").exists():
         raise ProblemError("measuring the peak needs the native engine and Linux: leave it out")

@@ -27,7 +27,35 @@ PHASES = ("forward", "backward", "optimizer")
 
 @dataclass(frozen=True)
 class Cost(Displayed):
-    """The ledger, the memory, and where it was asked for the timing, of a training step on `batch` examples."""
+    """What a training step costs.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    batch : int
+        Examples in a step.
+    dtype : {"float32", "float64"}
+        Type of the numbers.
+    optimizer : Optimizer
+        Whose update and state are counted.
+    ledger : Ledger
+        Operations by equation and layer.
+    memory : Memory
+        Bytes by what they are for; `memory.peak` is their sum.
+    timing : Timing, optional
+        Seconds of a step, predicted and measured, if they were asked for.
+    checkpointing : Checkpointing, optional
+        What is kept and what is computed again, if there is a memory limit.
+    measured_peak : int, optional
+        Bytes by which a process that trains grew, if it was asked for.
+
+    Examples
+    --------
+    >>> found = cost(sizes=[784, 512, 10], batch=32)
+    >>> found.memory.parameters, found.ledger.matmul("forward")
+    (1628200, 26017792)
+    """
 
     net: Network
     batch: int
@@ -84,14 +112,43 @@ def cost(
     memory_limit: int | str | None = None,
     n_threads: int | None = None,
 ) -> Cost:
-    """Count what a training step costs.
+    """Count what a training step costs, in operations and bytes, before anything runs.
 
-    problem : a Network, a problem file, a mapping or a Problem; or sizes : (n_0, …, n_L) of a network with `activation`
-    in the hidden layers and softmax with cross-entropy at the end.  batch : examples a step, else the problem's, or 1.
-    timing : measure this machine's rates and a real step too.  peak : let a fresh process train, and measure by how
-    much it grows.  memory_limit : bytes, or text such as "64MB": plan what to keep and what to compute again.
-    Raises BacklitError for what cannot be.
+    Parameters
+    ----------
+    problem : Network, Problem, str, Path or mapping, optional
+        A network, or a problem file or its content.  Give this or `sizes`.
+    sizes : sequence of int, optional
+        (n_0, …, n_L) of a classifier: `activation` in the hidden layers, and softmax with cross-entropy at the end.
+    activation : str, default 'relu'
+        Activation of the hidden layers, with `sizes`.
+    batch : int, optional
+        Examples in a step; the problem's, or 1, if not given.
+    dtype : {"float32", "float64"}, default 'float32'
+        Type of the numbers.
+    optimizer : str, mapping or Optimizer, optional
+        As `get_optimizer` takes it; the problem's, or adam, if not given.
+    timing : bool, default False
+        Whether to measure this machine's rates and a real step, in seconds.
+    peak : bool, default False
+        Whether to let a fresh process train, and to measure by how many bytes it grows.
+    memory_limit : int or str, optional
+        Bytes that a step may take, or text such as "64MB": plans what to keep and what to compute again.
+    n_threads : int, optional
+        Threads of the engine; as many as it may use, if not given.
 
+    Returns
+    -------
+    Cost
+        Operations, a multiply-add being 2, and memory in bytes.
+
+    Raises
+    ------
+    ProblemError
+        If neither or both of problem and sizes are given, an option is out of range, or the limit cannot be met.
+
+    Examples
+    --------
     >>> from backlit.core import Dense, Network
     >>> cost(Network(784, [Dense(512, "relu"), Dense(10)]), batch=32).memory.parameters
     1628200
@@ -137,5 +194,5 @@ def network_of(sizes: Sequence[int] | None, activation: str) -> Network:
 
 
 def examples(problem: Problem | None) -> int:
-    """The problem's examples, 1 where it has none."""
+    """The number of the problem's examples, 1 if it has none."""
     return 1 if problem is None or problem.X is None else len(problem.X)

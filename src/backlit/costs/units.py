@@ -12,7 +12,7 @@ UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MI
 def read_bytes(value: Any, what: str = "memory_limit") -> int:
     """A number of bytes, or text such as "64MB" (10⁶) or "64 MiB" (2²⁰).
 
-    Raises ProblemError where it is neither, or below 1.
+    Raises ProblemError if it is neither, or below 1.
 
     >>> read_bytes("64MB"), read_bytes("1.5 KiB"), read_bytes(100)
     (64000000, 1536, 100)

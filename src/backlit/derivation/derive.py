@@ -37,16 +37,39 @@ Found = dict[str, tuple[Check, ...]]
 def derive(
     problem: Problem, *, steps: int = 1, digits: int = 5, fractions: bool = False, title: str = ""
 ) -> Derivation:
-    """Work a problem from its inputs to its gradients and `steps` optimizer steps.
+    """Work a problem from its inputs to its gradients and some optimizer steps.
 
-    digits : significant digits that are printed, 2 to 15.  fractions : compute and print fractions, as far as numbers
-    are rational.  Where a number overflows the derivation ends at the first step that is not finite (see `stopped`).
-    Raises ProblemError where the problem has no data, or where an option is out of range.
+    If a number overflows, the derivation ends at the first step that is not finite.
 
+    Parameters
+    ----------
+    problem : Problem
+        A network with its numbers and examples.
+    steps : int, default 1
+        Optimizer steps to take, up to 1,000,000.
+    digits : int, default 5
+        Significant digits that are printed, 2 to 15.
+    fractions : bool, default False
+        Whether to compute and print fractions, as far as numbers are rational.
+    title : str, default ''
+        Heads the document; made from the problem's name if empty.
+
+    Returns
+    -------
+    Derivation
+        The document: sections of steps, each with formula, substituted numbers and result.
+
+    Raises
+    ------
+    ProblemError
+        If the problem has no examples, or an option is out of range.
+
+    Examples
+    --------
     >>> from backlit.core import Dense, Network
     >>> net = Network(1, [Dense(1, "tanh")])
-    >>> made = derive(Problem(net, net.init(seed=0), X=[[0.5]], y=[[1.0]]))
-    >>> [step.id for step in made.steps()][:4]
+    >>> found = derive(Problem(net, net.init(seed=0), X=[[0.5]], y=[[1.0]]))
+    >>> [step.id for step in found.steps()][:4]
     ['z[1]', 'a[1]', 'ell', 'loss']
     """
     check_options(steps, digits)

@@ -13,10 +13,10 @@ Text = tuple["str | Expr", ...]  # words with formulas between them
 
 @dataclass(frozen=True)
 class Check:
-    """What an independent computation gave for a step: `kind` (complex step, central difference), its largest error.
+    """What an independent computation gave for a step.
 
-    error : largest |difference| / largest |value|, over a tensor's entries.
-    ok : whether it is within what the method can do.
+    kind : its method, complex step or central difference.  error : largest |difference| over largest |value| of a
+    tensor's entries.  ok : whether the error is within what the method can do.
     """
 
     kind: str
@@ -37,10 +37,41 @@ class Line:
 class Step:
     """One quantity: where it comes from, with numbers.
 
-    id : stable, as `grad_W[2]`.  equation : its number in the registry.  formula : for this layer, in symbols.
-    lines : with numbers, an example each (columns).  entries : single entries, each with its id (`grad_W[2][0,1]`).
-    shapes : under each factor, (symbol, rows × columns).  value : the quantity as arrays with one row an example.
-    way : "forward", "backward" or "update".
+    Parameters
+    ----------
+    id : str
+        A name that stays, such as `grad_W[2]`.
+    equation : str
+        Number of its equation, such as "BP4".
+    title : str
+        What it is.
+    formula : Expr
+        The equation for this layer, in symbols.
+    sentence : str
+        The equation in words.
+    way : {"forward", "backward", "update"}
+        The pass that it belongs to.
+    lines : tuple of Line
+        The formula with numbers, one line for each example or tensor.
+    entries : tuple of Line, default ()
+        Single entries, each with an id such as `grad_W[2][0,1]`.
+    shapes : tuple of (Expr, str), default ()
+        Each factor with its shape, rows × columns.
+    notes : tuple of Text, default ()
+        Remarks.
+    value : array, optional
+        The quantity in full precision, one row an example.
+    checks : tuple of Check, default ()
+        Independent computations of the same quantity.
+    hidden : str, default ''
+        Why there are no lines, if there are too many numbers to print.
+
+    Examples
+    --------
+    >>> from backlit import explain
+    >>> step = explain(example="worked").derivation.step("delta[2]")
+    >>> step.equation, step.way
+    ('BP1S', 'backward')
     """
 
     id: str
@@ -67,7 +98,7 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Formula:
-    """A displayed formula, with its number in the registry where it has one; an id where numbers link to it."""
+    """A displayed formula, with its equation's number if it has one, and an id if numbers link to it."""
 
     chain: Expr
     equation: str = ""
@@ -85,7 +116,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Points:
-    """A list of statements; `numbered` where their order matters."""
+    """A list of statements; `numbered` if their order matters."""
 
     items: tuple[Text, ...]
     numbered: bool = False
@@ -142,7 +173,23 @@ Block = Paragraph | Formula | Table | Points | Diagram | Plot | Step
 
 @dataclass(frozen=True)
 class Section:
-    """One part of the document."""
+    """One part of a derivation.
+
+    Parameters
+    ----------
+    id : str
+        A name that stays, such as "forward".
+    title : str
+        Its heading.
+    blocks : tuple of Step, Paragraph, Formula, Table, Points, Diagram or Plot
+        What stands in it, in reading order.
+
+    Examples
+    --------
+    >>> from backlit import explain
+    >>> [section.id for section in explain(example="worked").derivation.sections][:3]
+    ['setup', 'sought', 'recurrence']
+    """
 
     id: str
     title: str
@@ -151,9 +198,29 @@ class Section:
 
 @dataclass(frozen=True)
 class Derivation:
-    """The whole: sections in reading order, and the plain numbers by name (`quantities`, as CONTRACT's JSON has them).
+    """A worked derivation: sections in reading order, and the plain numbers by name.
 
-    stopped : the first quantity that is not finite, where the derivation ends; None where all are finite.
+    Parameters
+    ----------
+    title : str
+        Heads the document.
+    subtitle : str
+        What it is about, in a sentence.
+    sections : tuple of Section
+        The parts.
+    quantities : dict
+        loss, z, u, a, delta, grad_W, … as `backlit explain --format json` prints them: by name, then by layer as text.
+    digits : int, default 5
+        Significant digits that are printed.
+    stopped : str, optional
+        The first quantity that is not finite, if there is one; the derivation ends there.
+
+    Examples
+    --------
+    >>> from backlit import explain
+    >>> derivation = explain(example="worked").derivation
+    >>> derivation.step("z[1]").equation, sorted(derivation.quantities)[:2]
+    ('F1', ['a', 'delta'])
     """
 
     title: str
@@ -171,7 +238,7 @@ class Derivation:
                     yield block
 
     def step(self, id: str) -> Step:
-        """The step of that id; KeyError where there is none."""
+        """The step of that id; KeyError if there is none."""
         for step in self.steps():
             if step.id == id:
                 return step

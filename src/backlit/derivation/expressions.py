@@ -194,7 +194,7 @@ class Mean(Expr):
 
 @dataclass(frozen=True)
 class Iverson(Expr):
-    """[k = j]: 1 where the statement holds, else 0."""
+    """[k = j]: 1 if the statement holds, else 0."""
 
     left: Expr
     relation: str

@@ -186,7 +186,7 @@ def log(a: Expr) -> Fn:
 
 
 def quotient(y: Expr, a: Expr) -> Expr:
-    """y/a, and 0 where a is clipped."""
+    """y/a, and 0 if a is clipped."""
     return ZERO if clipped(a) else Frac(y, a)
 
 

@@ -17,7 +17,7 @@ def by_layer(arrays: list[Any]) -> Plain:
 
 
 def quantities(trace: Trace, grad: Gradients | None, updates: list[Updated]) -> Plain:
-    """CONTRACT's keys: loss, z, u, a, delta, grad_*, update."""
+    """The plain numbers by name, as `--format json` prints them: loss, z, u, a, delta, grad_*, update."""
     found: Plain = {"loss": grad.loss if grad else None}
     found |= {name: by_layer(getattr(trace, name)) for name in ("z", "u", "a")}
     if grad is not None:

@@ -88,7 +88,7 @@ def shortened(theta: Array) -> Array:
 
 
 def rounded(value: Any) -> float:
-    """A float, infinite where the value is too large for one."""
+    """A float, infinite if the value is too large for one."""
     try:
         return float(value)
     except OverflowError:

@@ -48,7 +48,7 @@ def candidates(net: Network, kind: Kind, theory: FixedPoint) -> Iterator[tuple[s
 
 
 def shallower(net: Network, theory: FixedPoint) -> Iterator[tuple[str, Network, Any]]:
-    """As many of the lower layers as each of `depths` says, where the top ones can simply go."""
+    """The network without some of its top hidden layers, one for each of `depths`, if the widths allow it."""
     for depth in depths(net.L, theory):
         if net.n[depth - 1] == net.n[net.L - 1]:
             below = net.layers[: depth - 1]
@@ -84,7 +84,7 @@ def gaussian(point: Critical) -> dict[str, Any]:
 
 
 def critical_init(kind: Kind) -> Critical | None:
-    """χ₁ = 1 with the length held at 1 where a bias can hold it, else without bias, as far as the line goes."""
+    """χ₁ = 1 with the length kept at 1 if a bias can keep it there, otherwise without bias."""
     excess = bias_variance(kind.phi, 1.0)
     if excess >= -1e-12:
         return Critical(1 / slope_moment(kind.phi, 1.0), max(excess, 0.0), 1.0)

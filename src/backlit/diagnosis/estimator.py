@@ -18,7 +18,7 @@ SOLVERS = {"adam": "adam", "sgd": "sgd"}
 def estimator_arguments(
     net: Network, optimizer: Mapping[str, Any], scheme: Any, recipe: Mapping[str, float]
 ) -> dict[str, Any] | None:
-    """The arguments, None where the estimators cannot say it: skips, clip_value, hidden layers of several kinds.
+    """The arguments, None if the estimators cannot say it: skips, clip_value, hidden layers of several kinds.
 
     The output layer and the loss are the estimators' own.  An optimizer that is neither "adam" nor "sgd" is left out.
     """

@@ -78,7 +78,7 @@ def frozen(updates: list[Any]) -> list[Finding]:
 
 
 def first_layer(flow: MeasuredFlow) -> int:
-    """The highest layer whose E‖δ‖² is outside the bound; 1 where none is, as where z alone has left the floats."""
+    """The highest layer whose E‖δ‖² is outside the bound; 1 if there is none, such as when z alone overflows."""
     top = flow.layers[flow.L].delta
     for l in range(flow.L - 1, 0, -1):
         ratio = flow.layers[l].delta / top if top else 0.0
@@ -94,7 +94,7 @@ def total(flow: MeasuredFlow, term: str) -> float:
 
 
 def cause(flow: MeasuredFlow) -> str:
-    """The term whose product is further from 1 in the direction that the whole goes."""
+    """The term, weight or derivative, that does most of the whole's shrinking or growing."""
     weight, derivative, ratio = total(flow, "weight"), total(flow, "derivative"), flow.top_to_bottom
     if not all(x > 0 for x in (weight, derivative, ratio)):
         return "weight" if not ratio < 1 else "derivative"

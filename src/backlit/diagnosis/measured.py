@@ -23,11 +23,12 @@ SATURATED = 0.05  # an entry whose |φ'| is below this share of the largest slop
 
 @dataclass(frozen=True)
 class LayerFlow:
-    """One layer.  q : mean z².  delta : E‖δ_l‖².  grad_a : E‖∂ℓ/∂a_l‖².  correlation : mean cosine of z of two inputs.
+    """What was measured of one layer.
 
-    dead : share of units with φ' = 0 on all examples.  saturated : share of entries with a small φ'.  Both are 0 at a
-    top where δ = p − y, which φ' has no part in.
-    grad_to_weight : ‖∂W‖/‖W‖.  noise_scale : Σ_i ‖∂W of example i − ∂W‖²/m over ‖∂W‖² (None where unknown).
+    q : mean z².  delta : E‖δ_l‖².  grad_a : E‖∂ℓ/∂a_l‖².  correlation : mean cosine of z of two inputs.
+    dead : share of units with φ' = 0 on all examples.  saturated : share of entries with a small φ'.  Both are 0 at an
+    output with δ = p − y, in which φ' does not appear.
+    grad_to_weight : ‖∂W‖/‖W‖.  noise_scale : Σ_i ‖∂W of example i − ∂W‖²/m over ‖∂W‖² (None if unknown).
     """
 
     q: float
@@ -42,7 +43,7 @@ class LayerFlow:
 
 @dataclass(frozen=True)
 class MeasuredFlow:
-    """The layers by l (index 0 None), averaged over the seeds where there were several."""
+    """The layers by l (index 0 None), averaged over the seeds if there were several."""
 
     layers: list[Any]
 
@@ -141,9 +142,9 @@ def noise_scale(net: Network, trace: Trace, grad: Gradients, l: int) -> float | 
 
 
 def average(flows: Sequence[MeasuredFlow]) -> MeasuredFlow:
-    """Average over seeds, quantity by quantity; E‖δ‖² over seeds is the E of the ratio's two ends.
+    """Average over seeds, quantity by quantity.
 
-    δ is first measured in units of the top's, for otherwise one seed with a large loss would count alone.
+    δ is first divided by that of the top layer; otherwise one seed with a large loss would dominate the mean.
     """
     if len(flows) == 1:
         return flows[0]

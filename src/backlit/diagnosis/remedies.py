@@ -30,9 +30,10 @@ LARGE = 1_000_000  # parameters
 
 @dataclass(frozen=True)
 class Trial:
-    """A short training: the loss of each epoch, and `left`, the last ones' share of a constant prediction's loss.
+    """A short training: the loss of each epoch, and what is left of it.
 
-    left is a mean over seeds; infinite where one of them diverged.  1 : nothing was learned; 0 : all was.
+    left : loss of the last epochs over that of the best constant prediction, a mean over seeds; 1 means that nothing
+    was learned, 0 that everything was; infinite if one of the seeds diverged.
     """
 
     losses: list[float]
@@ -45,7 +46,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Probe:
-    """A few real optimizer steps: how many, and `left`, the last ones' share of a constant prediction's loss."""
+    """A few real optimizer steps: how many, and the last loss over that of the best constant prediction (`left`)."""
 
     steps: int
     left: float
@@ -57,11 +58,11 @@ class Probe:
 
 @dataclass(frozen=True)
 class Remedy:
-    """A remedy and what it does.  net, scheme : the network with it, and how it is drawn (None: W and b are kept).
+    """A remedy and what it does.
 
-    predicted_ratio, measured_ratio : E‖δ_1‖²/E‖δ_L‖² with it.  recipe : what it changes in the training (clip_norm,
-    clip_value, learning_rate).  probe : what a few steps of training came to, None where it had none.  trial : its
-    short training, where one was asked for.
+    net, scheme : the network with it, and how it is drawn (None: W and b are kept).  predicted_ratio, measured_ratio :
+    E‖δ_1‖²/E‖δ_L‖² with it.  recipe : what it changes in the training (clip_norm, clip_value, learning_rate).
+    probe, trial : its few steps, and its short training; None if there were none.
     """
 
     remedy: str
@@ -75,12 +76,12 @@ class Remedy:
 
     @property
     def distance(self) -> float:
-        """|ln ratio| as measured; infinite where nothing arrives."""
+        """|ln ratio| as measured; infinite if nothing arrives."""
         r = self.measured_ratio
         return abs(math.log(r)) if r > 0 and math.isfinite(r) else math.inf
 
     def to_dict(self) -> dict[str, Any]:
-        """CONTRACT's names, and how to draw it."""
+        """The remedy in plain values, and how to draw its network."""
         return {
             "remedy": self.remedy,
             "predicted_ratio": self.predicted_ratio,
@@ -104,9 +105,9 @@ def try_remedies(subject: Subject, kind: Kind, theory: FixedPoint) -> list[Remed
 
 
 def in_pairs(each: Sequence[Callable[[], T]]) -> list[T]:
-    """Call all, two at a time, for each holds a network; the results in order.
+    """Call all of them, two at a time, since each holds a network; the results are in order.
 
-    Drawing and products of large matrices hold no lock of Python's, so two take little longer than one.
+    Drawing and products of large matrices release Python's lock, so two take little longer than one.
 
     >>> in_pairs([lambda: "up", lambda: "down", lambda: "update"])
     ['up', 'down', 'update']
@@ -139,9 +140,7 @@ def drawn(subject: Subject, net: Network, scheme: Any, seed: int, X: np.ndarray)
 
 
 def kept(net: Network, old: Parameters) -> Parameters:
-    """W and b, and γ and β where the norm is the same, in a changed network; of fewer layers it has the lower ones and
-    the output's.
-    """
+    """W and b in a changed network, and γ and β if the norm is the same; of fewer layers, the lower and the output."""
     whence = [*range(1, net.L), old.net.L]  # the layer that each one's come from; index 0 of all lists is None
     alike = [k if net.layer(l).norm == old.net.layer(k).norm else 0 for l, k in enumerate(whence, start=1)]
     params = Parameters.zeros(net)

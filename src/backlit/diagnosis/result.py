@@ -20,10 +20,45 @@ from backlit.errors import ProblemError
 
 @dataclass(frozen=True)
 class Diagnosis(Displayed):
-    """A diagnosis.  `layer` is the one whose kind the theory is about; `seeds` the number of draws measured.
+    """What `diagnose` found.
 
-    updates : ‖ΔW_l‖/‖W_l‖ of the first step by l.  probe, trial : the few steps, and the short training, of the network
-    as it is, where there were any; the remedies then have theirs, and are ranked by them.
+    Parameters
+    ----------
+    subject : Subject
+        The network, with its parameters and data if they were given.
+    layer : int
+        The layer in the middle, whose kind the theory is about.
+    kind : Kind
+        Its activation, variances of W and b, norm, dropout and skip.
+    theory : FixedPoint
+        What mean-field theory says of many layers of this kind.
+    predicted : PredictedFlow
+        Predicted flow of each layer of this network.
+    measured : MeasuredFlow
+        Measured flow of each layer, a mean over the draws.
+    seeds : int
+        Number of draws that were measured.
+    verdict : {"healthy", "vanishing", "exploding"}
+        What the gradients do from the top to the bottom.
+    findings : list of Finding
+        What is wrong, and by which term.
+    remedies : list of Remedy
+        Remedies that were tried, best first.
+    spectrum : Spectrum
+        Singular values of the Jacobian from input to output.
+    updates : list of float
+        ‖ΔW_l‖/‖W_l‖ of the first optimizer step, by l; None at 0.
+    trial : Trial, optional
+        The short training of the network as it is; each remedy then has one too, and is ranked by it.
+    probe : Probe, optional
+        The few steps of the network as it is; each remedy then has some too, and is ranked by them.
+
+    Examples
+    --------
+    >>> from backlit.diagnosis import diagnose
+    >>> found = diagnose(depth=4, width=16, activation="tanh", seeds=1, remedies=False)
+    >>> found.verdict, found.measured.L, found.best
+    ('healthy', 4, None)
     """
 
     subject: Subject
@@ -48,11 +83,11 @@ class Diagnosis(Displayed):
 
     @property
     def best(self) -> Remedy | None:
-        """The best remedy, None where none was tried."""
+        """The best remedy, None if none was tried."""
         return self.remedies[0] if self.remedies else None
 
     def to_dict(self) -> dict[str, Any]:
-        """CONTRACT's JSON."""
+        """The result in plain values, as `backlit diagnose --format json` prints it."""
         return {
             "name": self.subject.name,
             "predicted": self.theory.to_dict() | {"layer": self.layer},
@@ -77,7 +112,7 @@ class Diagnosis(Displayed):
         }
 
     def row(self, l: int) -> dict[str, Any]:
-        """One layer in CONTRACT's names."""
+        """One layer in plain values, an entry of `layers`."""
         layer, flow, theory = self.measured.layers[l], self.measured, self.predicted
         return {
             "layer": l,
@@ -101,18 +136,18 @@ class Diagnosis(Displayed):
         }
 
     def q_interval(self, l: int, draws: int) -> list[float] | None:
-        """What holds 95 % of q_l, of single draws or of means over `draws`."""
+        """The interval that holds 95 % of q_l, of single draws or of means over `draws`."""
         bands = self.predicted.bands
         return interval(self.predicted.q[l], bands.q_shift[l], bands.q_band[l], draws)
 
     def ratio_interval(self, l: int, draws: int) -> list[float] | None:
-        """The same of E‖δ_l‖²/E‖δ_{l+1}‖²; None at the top."""
+        """The interval that holds 95 % of E‖δ_l‖²/E‖δ_{l+1}‖²; None at the top."""
         bands = self.predicted.bands
         doubt = bands.doubt[l] - bands.doubt[l + 1] if l < self.measured.L else 0.0
         return interval(self.predicted.grad_ratio[l], bands.ratio_shift[l], bands.ratio_band[l], draws, doubt)
 
     def total_interval(self, draws: int) -> list[float] | None:
-        """The same of top to bottom."""
+        """The interval that holds 95 % of E‖δ_1‖²/E‖δ_L‖²."""
         bands = self.predicted.bands
         return interval(self.predicted.top_to_bottom, bands.total_shift, bands.total_band, draws, bands.doubt[1])
 
@@ -123,7 +158,7 @@ class Diagnosis(Displayed):
         return sum(known) / len(known) if known else None
 
     def fixed_problem(self) -> dict[str, Any]:
-        """The problem file with the best remedy in it, as a mapping.  Raises ProblemError where there is none."""
+        """The problem file with the best remedy in it, as a mapping; ProblemError if no remedy was tried."""
         if self.best is None:
             raise ProblemError("no remedy was tried, so there is none to write: leave --no-remedies out")
         described = self.best.net.to_dict()
@@ -142,9 +177,12 @@ class Diagnosis(Displayed):
         return described
 
     def estimator_parameters(self) -> dict[str, Any]:
-        """The best remedy that MLPClassifier and MLPRegressor can say, as their keyword arguments.
+        """The best remedy that MLPClassifier and MLPRegressor can be told, as their keyword arguments.
 
-        Raises ProblemError where there is none.
+        Raises
+        ------
+        ProblemError
+            If no remedy that was tried fits an estimator.
         """
         optimizer = optimizer_of(self.subject).to_dict()
         for remedy in self.remedies:

@@ -37,12 +37,12 @@ BUDGET = 2e9
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Measured and predicted.
+    """Singular values of the Jacobian, measured and predicted.
 
-    values : singular values, descending; all min(n_0, n_L) of them where `complete`, else the largest and smallest that
-    were found.  mean, variance : of the squares of all n_0 (zeros included); the variance in units of mean².
-    predicted_* : their mean-field values, None where there is no theory (skips over several layers).  They are of the
-    average example and draw: level is the mean square over `cases` of those, and deviation how far one strays from it.
+    values : singular values, descending; all min(n_0, n_L) of them if `complete`, otherwise the largest and the
+    smallest that were found.  mean, variance : of the squares of all n_0 (zeros included); the variance in units of
+    mean².  predicted_* : mean-field values for the average example and draw; None if there is no theory (skips over
+    several layers).  level : mean square over `cases` examples.  deviation : how far one of them strays from it.
     """
 
     values: np.ndarray
@@ -57,7 +57,7 @@ class Spectrum:
 
     @property
     def condition(self) -> float:
-        """The largest over the smallest; infinite where the smallest is 0."""
+        """The largest over the smallest; infinite if the smallest is 0."""
         return float(self.values[0] / self.values[-1]) if self.values[-1] else math.inf
 
     def to_dict(self) -> dict[str, Any]:

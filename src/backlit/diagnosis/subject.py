@@ -25,10 +25,11 @@ MOST_EXAMPLES = 512  # of a problem's rows; a flow is a mean, which more would n
 
 @dataclass(frozen=True)
 class Subject:
-    """params, X, y : as given; None where they are drawn by `scheme` and as standard normal inputs.
+    """What is diagnosed.
 
+    params, X, y : as given; None if `scheme` draws the parameters and the inputs are standard normal.
     batch : how many examples are measured at once; None for up to MOST_EXAMPLES rows, or EXAMPLES drawn ones.
-    kept : where given, the last seed's draw is held there for the next one who asks.
+    kept : a place for the draw of the last seed, so that it is not drawn again.
     """
 
     net: Network
@@ -46,7 +47,7 @@ class Subject:
         return scheme_scales(self.net, self.scheme) if self.params is None else measured_scales(self.net, self.params)
 
     def draw(self, seed: int) -> Parameters:
-        """Its parameters; where a scheme draws them, those of this seed."""
+        """Its parameters; those of this seed if a scheme draws them."""
         if self.params is not None:
             return self.params
         if self.kept is None:
@@ -72,7 +73,7 @@ class Subject:
 
 
 def normal_inputs(net: Network, seed: int, batch: int | None = None) -> np.ndarray:
-    """`batch` standard normal rows; EXAMPLES unless told, or twice that where batch norm couples them."""
+    """Standard normal rows: `batch`, or EXAMPLES if not given, or twice that if batch norm couples them."""
     m = batch or (2 * EXAMPLES if net.couples_examples else EXAMPLES)
     return np.random.default_rng([seed, 1]).standard_normal((m, net.inputs))
 
@@ -110,8 +111,8 @@ def from_sizes(
 ) -> Subject:
     """`depth` equal layers on `width` inputs.  Raises ProblemError for what is impossible.
 
-    init : a scheme (xavier_uniform unless told); sigma_w, sigma_b : W of variance σ_w²/n_in and b of σ_b², in place of
-    it.  skip : the scale of a skip from the layer below.
+    init : a scheme, xavier_uniform if not given.  sigma_w, sigma_b : W of variance σ_w²/n_in and b of σ_b², in place of
+    `init`.  skip : the scale of a skip from the layer below.
     """
     if init is not None and (sigma_w is not None or sigma_b is not None):
         raise ProblemError("init and sigma_w or sigma_b both say how W and b are drawn: give one of them")

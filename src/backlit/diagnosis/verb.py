@@ -1,9 +1,4 @@
-"""`diagnose`: measured flow beside predicted flow, what is wrong, and what helps.
-
->>> diagnosis = diagnose(depth=20, width=64, activation="sigmoid", remedies=False)
->>> diagnosis.verdict, diagnosis.findings[2].term
-('vanishing', 'derivative')
-"""
+"""`diagnose`: measured flow beside predicted flow, what is wrong, and what helps."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,12 +40,57 @@ def diagnose(
     seeds: int = 5,
     remedies: bool = True,
 ) -> Diagnosis:
-    """Diagnose a problem, a model (an object with `params`), or `depth` equal layers of `width` units.
+    """Diagnose a problem, a model, or `depth` equal layers of `width` units.
 
-    init, sigma_w, sigma_b, norm, skip, dropout : of the network of equal layers.  batch : how many examples are passed
-    at once, which counts under batch norm; up to 512 rows, or 128 drawn ones, unless told.  seeds : how many draws of
-    it are measured.  remedies : whether remedies are tried.  Where there are no data, inputs are standard normal and
-    targets of the loss's kind at random.  Raises ProblemError for what is impossible or says two things at once.
+    Without data, inputs are standard normal and targets are drawn at random, of the loss's kind.
+
+    Parameters
+    ----------
+    problem : Problem, optional
+        A network with its numbers, and examples if it has any.
+    model : object with `params`, optional
+        A trained model.
+    depth : int, optional
+        Number of equal layers, up to 10,000; with `width`.
+    width : int, optional
+        Units of each of them, and number of inputs; with `depth`.
+    activation : str, mapping or Activation, default 'tanh'
+        φ of the equal layers.
+    init : str or mapping, optional
+        How they are drawn: "xavier_uniform" if neither this nor a sigma is given.
+    sigma_w : float, optional
+        Draws W with variance σ_w²/n_in, in place of `init`.
+    sigma_b : float, optional
+        Draws b with variance σ_b², in place of `init`.
+    norm : {"batch", "layer"}, optional
+        Norm of the equal layers.
+    skip : float, optional
+        Scale of a skip from the layer below into each of them.
+    dropout : float, default 0.0
+        Dropout of the equal layers.
+    batch : int, optional
+        Examples that are passed at once, which matters under batch norm.  If not given: up to 512 rows of the data; 64
+        drawn ones, or 128 under batch norm.
+    seeds : int, default 5
+        How many draws are measured, if the numbers are drawn.
+    remedies : bool, default True
+        Whether remedies are tried.
+
+    Returns
+    -------
+    Diagnosis
+        Measured flow beside predicted flow, the verdict, findings, and the remedies, ranked by their gradient ratio.
+
+    Raises
+    ------
+    ProblemError
+        If something is impossible, or says two things at once.
+
+    Examples
+    --------
+    >>> diagnosis = diagnose(depth=20, width=64, activation="sigmoid", remedies=False)
+    >>> diagnosis.verdict, diagnosis.findings[2].term
+    ('vanishing', 'derivative')
     """
     sizes = depth is not None or width is not None
     if (problem is not None) + (model is not None) + sizes != 1:
@@ -72,7 +112,7 @@ def diagnose(
 
 
 def check_layers(told: dict[str, Any], sizes: bool) -> None:
-    """Raise ProblemError for what is said of layers that a problem or a model already describes."""
+    """Raise ProblemError if layers are described that a problem or a model already describes."""
     usual = {"activation": "tanh", "dropout": 0.0}
     said = [name for name, value in told.items() if value != usual.get(name)]
     if said and not sizes:
@@ -81,7 +121,7 @@ def check_layers(told: dict[str, Any], sizes: bool) -> None:
 
 @contextmanager
 def one_thread(subject: Subject) -> Iterator[None]:
-    """One BLAS thread where matrices are small: several take as long, and more than as long on a busy machine."""
+    """One BLAS thread for small matrices: several take as long, and longer on a busy machine."""
     if max(subject.net.n) > SMALL:
         yield
         return
@@ -92,7 +132,7 @@ def one_thread(subject: Subject) -> Iterator[None]:
 
 
 def checked_batch(batch: int | None, subject: Subject) -> int | None:
-    """The batch.  Raises ProblemError where it is no whole number from 1 to the number of rows."""
+    """The batch; ProblemError if it is no whole number from 1 to the number of rows."""
     if batch is not None:
         positive_integer(batch, "batch")
         if subject.X is not None and batch > len(subject.X):

@@ -1,6 +1,6 @@
 """What the classifier and the regressor share: `fit`, `partial_fit`, and what a fit leaves.
 
-See `backlit.estimators.parameters` for the constructor's parameters.
+`backlit.estimators.parameter_docs` says what the constructor's parameters mean.
 """
 
 from dataclasses import replace
@@ -59,7 +59,7 @@ class BaseMLP(FittedAttributes, Reading, Inspection, Persistence, ChunkedFit, Ba
         raise TypeError(f"{type(self).__name__} has no score")
 
     def _strata(self, Y: Array) -> Array | None:
-        """A number for each class that the held-out examples are to hold by its share, (n,)."""
+        """A number for each class (n,): the held-out examples are to have each in the same share."""
         return None
 
     def _to_learn(self, Y: Array) -> Array:
@@ -79,14 +79,36 @@ class BaseMLP(FittedAttributes, Reading, Inspection, Persistence, ChunkedFit, Ba
         checkpoint: Any = None,
         checkpoint_every: int | None = None,
     ) -> Self:
-        """Train on X (n, n_features), dense or sparse, and y, with optional weights (n,).
+        """Train on examples.
 
-        validation_data : (X, y) or (X, y, sample_weight) to measure the validation loss and score on after each epoch;
-        with early_stopping in place of examples held out.  checkpoint : a folder; where it holds a checkpoint of this
-        same fit, training goes on from there.  checkpoint_every : batches from one checkpoint to the next, None: one
-        an epoch.
-        Raises ValueError for what cannot be used; Divergence, a ValueError, where training leaves the finite numbers
-        (the estimator then holds the last finite parameters).
+        A call that fails leaves the estimator as it was; after a Divergence it holds the last finite weights.
+
+        Parameters
+        ----------
+        X : (n, n_features) array, sparse matrix or data frame
+            Rows.
+        y : (n,) or (n, k) array
+            Their targets.
+        sample_weight : (n,) array, optional
+            Weights of the rows, none below 0.
+        validation_data : tuple (X, y) or (X, y, sample_weight), optional
+            Rows whose loss and score are measured after each epoch; with early_stopping in place of held-out ones.
+        checkpoint : str or Path, optional
+            A folder.  If it holds a checkpoint of this same fit, training goes on from there; needs a random_state.
+        checkpoint_every : int, optional
+            Batches from one checkpoint to the next; one an epoch if not given.
+
+        Returns
+        -------
+        MLPClassifier or MLPRegressor
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, X, y or a weight cannot be used.
+        Divergence
+            If training leaves the finite numbers; it is a ValueError too.
         """
         self._validate_params()
         check_resumable(self, checkpoint)
@@ -141,7 +163,7 @@ class BaseMLP(FittedAttributes, Reading, Inspection, Persistence, ChunkedFit, Ba
         return self
 
     def _partial_fit_until_tired(self, data: Data, held_out: Data | None) -> Self:
-        """A pass, and a look at the held-out sample; nothing at all once patience has been spent."""
+        """Make a pass and measure the held-out sample; do nothing once early stopping has ended the training."""
         if self._stopping is None:
             settings = settings_of(self, len(data), 1)
             self._stopping = Stopping.start(settings, self.validation_fraction, self._draw_seed())

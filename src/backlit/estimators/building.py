@@ -51,7 +51,7 @@ def activations(estimator: Any, n_hidden: int) -> list[Activation]:
 
 
 def skip_scale(skip: Any, sizes: list[int]) -> float | None:
-    """What a skip connection multiplies by, None for no skips.  Raises ProblemError where no two widths allow one."""
+    """What a skip connection multiplies by, None for no skips.  Raises ProblemError if no two widths allow one."""
     if skip is None:
         return None
     if not any(size == before for before, size in pairwise(sizes)):

@@ -36,8 +36,8 @@ def each(chunks: Chunks) -> Iterator[tuple[Any, Any, Any]]:
 class Survey:
     """What the first pass over the chunks found.
 
-    rows : of each chunk.  weight : of all rows together.  first : the first rows, X, y and their weights.
-    values : the distinct values of y, or where it has several columns of each.
+    rows : number of rows of each chunk.  weight : of all rows together.  first : the first rows, X, y and their
+    weights.  values : the distinct values of y, one array a column if there are several.
     """
 
     rows: list[int]
@@ -59,7 +59,7 @@ class Survey:
 
 def survey(estimator: Any, chunks: Chunks, *, new: bool, summed: bool) -> Survey:
     """Go through the chunks once and check them.  new : whether the first says how many features there are.
-    summed : whether to take the checksum.  Raises ProblemError where there are none, or for one that cannot be used.
+    summed : whether to take the checksum.  Raises ProblemError if there are none, or for one that cannot be used.
     """
     found: Survey | None = None
     for number, (X, y, weight) in enumerate(each(chunks), start=1):
@@ -85,7 +85,7 @@ def survey(estimator: Any, chunks: Chunks, *, new: bool, summed: bool) -> Survey
 
 
 def refuse_other_labels(columns: list[Array], before: Survey | None) -> None:
-    """Raise ProblemError for words where there were numbers, or another number of labels."""
+    """Raise ProblemError if y holds words after numbers, or another number of labels."""
     if before is None:
         return
     if len(columns) != len(before.values):
@@ -109,7 +109,7 @@ class named:
 
 
 def checksum_of(X: Any, y: Any, weight: Any, before: int) -> int:
-    """A checksum of one chunk behind those before it."""
+    """A checksum of one chunk that goes on from the checksum of those before it."""
     y = y if y.dtype.kind in "biuf" else y.astype("U")
     arrays = (X,) if isinstance(X, np.ndarray) else (X.data, X.indices, X.indptr)
     for array in (*arrays, y, *([] if weight is None else [np.asarray(weight)])):

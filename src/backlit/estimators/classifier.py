@@ -17,7 +17,9 @@ from backlit.estimators.base import Array, BaseMLP
 from backlit.estimators.guard import check_class_weight, refuse_mixed_labels, unchanged_on_error
 from backlit.estimators.labels import Labels, ManyLabels, labels_of, smoothed
 from backlit.estimators.losses import class_output
+from backlit.estimators.parameter_docs import ATTRIBUTES, CLASSIFIER
 from backlit.estimators.parameters import CLASSIFIER_CONSTRAINTS, keep
+from backlit.signatures import documented
 
 
 def stochastic(estimator: Any) -> bool:
@@ -27,9 +29,25 @@ def stochastic(estimator: Any) -> bool:
     return True
 
 
+@documented(CLASSIFIER, attributes=ATTRIBUTES)
 class MLPClassifier(ClassifierMixin, BaseMLP):
-    """A multilayer perceptron that minimizes cross-entropy; see `backlit.estimators.parameters` for the parameters.
+    """A multilayer perceptron for classes: scikit-learn's `MLPClassifier` with every parameter, and more.
 
+    The output is softmax with cross-entropy for several classes, one sigmoid for two, and a sigmoid or a softmax for
+    each label if an example has several.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    classes_ : (n_classes,) array, or list of one for each label
+        The distinct classes, sorted.
+    {attributes}
+
+    Examples
+    --------
     >>> from sklearn.datasets import load_iris
     >>> X, y = load_iris(return_X_y=True)
     >>> MLPClassifier((16,), solver="lbfgs", max_iter=300, random_state=0).fit(X, y).score(X, y) > 0.95
@@ -130,26 +148,81 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return accuracy(y, predicted, sample_weight)
 
     def predict(self, X: Any) -> Array:
-        """The likeliest class of each row of X (n, n_features); (n, k) for several labels."""
+        """The likeliest class of each row.
+
+        Parameters
+        ----------
+        X : (n, n_features) array, sparse matrix or data frame
+            Rows.
+
+        Returns
+        -------
+        (n,) array, or (n, k) for several labels
+            Classes, in the type of y.
+
+        Raises
+        ------
+        ValueError
+            If X has other columns than in training, or holds NaN or infinity.
+        """
         outputs = self._outputs(X)
         return self._decode(outputs)
 
     def predict_proba(self, X: Any) -> Any:
-        """Probabilities (n, n_classes) in the order of `classes_`; of each label for multilabel targets.
+        """The probability of each class.
 
-        For several labels with classes of their own, a list with one such array a label.
+        Parameters
+        ----------
+        X : (n, n_features) array, sparse matrix or data frame
+            Rows.
+
+        Returns
+        -------
+        (n, n_classes) array, or a list of one for each label with classes of its own
+            Probabilities in the order of `classes_`; for labels of yes or no, (n, k) of yes.
+
+        Raises
+        ------
+        ValueError
+            If X has other columns than in training, or holds NaN or infinity.
         """
         outputs = self._outputs(X)
         return self._labels.probabilities(outputs)
 
     def predict_log_proba(self, X: Any) -> Any:
-        """The logarithm of `predict_proba`."""
+        """The logarithm of `predict_proba`.
+
+        Parameters
+        ----------
+        X : (n, n_features) array, sparse matrix or data frame
+            Rows.
+
+        Returns
+        -------
+        (n, n_classes) array, or a list of one for each label with classes of its own
+            Logarithms; −inf for a probability of 0.
+        """
         p = self.predict_proba(X)
         with np.errstate(divide="ignore"):
             return [np.log(own) for own in p] if isinstance(p, list) else np.log(p)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """The share of rows whose labels are all predicted right."""
+        """The share of rows whose labels are all predicted right.
+
+        Parameters
+        ----------
+        X : (n, n_features) array, sparse matrix or data frame
+            Rows.
+        y : (n,) or (n, k) array
+            Their classes.
+        sample_weight : (n,) array, optional
+            Weights of the rows.
+
+        Returns
+        -------
+        float
+            Accuracy, in [0, 1].
+        """
         return accuracy(y, self.predict(X), sample_weight)
 
     @available_if(stochastic)
@@ -157,10 +230,35 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None, *, validation_data: Any = None
     ) -> Self:
-        """One pass over these examples; the first call names all `classes` that will come (a list of them, a label).
+        """Make one pass over these examples.
 
-        With early_stopping a share of each call's examples is held out, and once patience is spent, which is counted
-        in calls, `stopped_` is "patience" and further calls change nothing.
+        With early_stopping a share of each call's examples is held out.  Calls without an improvement are counted, and
+        after `n_iter_no_change` of them `stopped_` is "patience", and further calls change nothing.
+
+        Parameters
+        ----------
+        X : (n, n_features) array, sparse matrix or data frame
+            Rows.
+        y : (n,) or (n, k) array
+            Their classes.
+        sample_weight : (n,) array, optional
+            Weights of the rows.
+        classes : array, or list of one for each label, optional
+            All classes that will come; the first call needs them.
+        validation_data : tuple (X, y) or (X, y, sample_weight), optional
+            Rows to measure on, in place of held-out ones.
+
+        Returns
+        -------
+        MLPClassifier
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If the first call has no classes, y has a class that they do not name, or a value cannot be used.
+        Divergence
+            If training leaves the finite numbers.
         """
         first = not hasattr(self, "network_")
         self._refuse_balanced()
@@ -194,7 +292,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
 
 def accuracy(y: Any, predicted: Any, sample_weight: Any) -> float:
-    """The share of rows in which every label is right, weighted; what scikit-learn's multi-output estimators score."""
+    """The share of rows in which every label is right, weighted, as scikit-learn's multi-output estimators score."""
     if np.ndim(predicted) == 2 and not issparse(y):  # whatever classes these few rows happen to show
         check_consistent_length(y, predicted, sample_weight)
         if np.shape(y) != np.shape(predicted):

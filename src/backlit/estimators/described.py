@@ -13,7 +13,7 @@ SKLEARN_WORDS = {"sigmoid": "logistic"}
 def described_as(name: str, net: Network) -> dict[str, Any]:
     """hidden_layer_sizes, activation, norm, dropout (of the first hidden layer, where they differ) and loss.
 
-    Raises ModelError where the loss belongs to the other class.
+    Raises ModelError if the loss belongs to the other class.
     """
     classifies = net.loss.name in CLASSIFIER_LOSSES
     if classifies != (name == "MLPClassifier"):

@@ -9,12 +9,34 @@ from sklearn.utils.validation import check_is_fitted
 
 @dataclass
 class LossCurveDisplay:
-    """Loss by epoch: of training, of validation where there was any, and the validation score on an axis of its own.
+    """Loss by epoch: of training, of validation if there was any, and the validation score on an axis of its own.
 
-    loss, validation_loss, validation_score : a number an epoch; an empty list is not drawn.  best_epoch : the one that
-    validation likes most, or None.
-    After `plot`: `ax_`, `figure_`, `lines_`, and `score_ax_` (None where no score is shown).
+    Parameters
+    ----------
+    loss : list of float
+        Training loss, a number an epoch.
+    validation_loss : list of float, optional
+        Validation loss, a number an epoch; not drawn if empty.
+    validation_score : list of float, optional
+        Validation score, a number an epoch; not drawn if empty.
+    best_epoch : int, optional
+        The epoch with the best validation.
+    estimator_name : str, optional
+        For the title.
 
+    Attributes
+    ----------
+    ax_ : matplotlib.axes.Axes
+        The axes, once `plot` has drawn.
+    figure_ : matplotlib.figure.Figure
+        Their figure.
+    lines_ : list of matplotlib.lines.Line2D
+        The curves.
+    score_ax_ : matplotlib.axes.Axes or None
+        The axes of the score, None if no score is shown.
+
+    Examples
+    --------
     >>> LossCurveDisplay([1.0, 0.5, 0.3]).loss
     [1.0, 0.5, 0.3]
     """
@@ -37,9 +59,30 @@ class LossCurveDisplay:
     ) -> "LossCurveDisplay":
         """Draw the history of a fitted estimator.
 
-        ax : Matplotlib axes, new ones unless told.  name : for the title, the class unless told.  log_scale : of the
-        loss.  line_kw : keywords of the training loss's line.  Raises NotFittedError, or ValueError after
-        solver="lbfgs", which has no epochs.
+        Parameters
+        ----------
+        estimator : MLPClassifier or MLPRegressor
+            A fitted estimator.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; new ones if not given.
+        name : str, optional
+            For the title; the class if not given.
+        log_scale : bool, default False
+            Whether the loss is on a logarithmic scale.
+        line_kw : mapping, optional
+            Keywords of the training loss's line.
+
+        Returns
+        -------
+        LossCurveDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If it was fitted by solver="lbfgs", which has no epochs.
         """
         check_is_fitted(estimator)
         history = estimator.history_

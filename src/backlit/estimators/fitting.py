@@ -24,12 +24,12 @@ from backlit.training import fit as train
 
 
 def batch_size_of(estimator: Any, n: int) -> int:
-    """Examples a step; all of them where there are fewer than `batch_size`."""
+    """Examples in a step; all of them if there are fewer than `batch_size`."""
     return min(200 if estimator.batch_size == "auto" else estimator.batch_size, n)
 
 
 def settings_of(estimator: Any, n: int, epochs: int) -> Settings:
-    """What the trainer is told, for n examples; a warning where they are fewer than a batch."""
+    """The trainer's settings for n examples; warns if they are fewer than a batch."""
     if estimator.batch_size != "auto" and estimator.batch_size > n:
         warn("Got `batch_size` larger than the sample size. It is going to be clipped")
     return Settings(
@@ -53,7 +53,7 @@ def settings_of(estimator: Any, n: int, epochs: int) -> Settings:
 def run_training(
     estimator: Any, data: Data, held_out: Data | None, settings: Settings, checkpoint: Any = None, every: Any = None
 ) -> Outcome:
-    """Train on from the estimator's state, leave what came out in it, and raise where training diverged."""
+    """Train on from the estimator's state and store the outcome in it; raise Divergence if training diverged."""
     if estimator._state is None:
         slots = settings.optimizer.init(estimator._params.theta)
         estimator._state = State(estimator._params, slots, estimator._statistics)
@@ -96,7 +96,7 @@ def explained(error: Divergence) -> Divergence:
 
 
 def warn_of_end(estimator: Any, stopped: str) -> None:
-    """Warn where training ended before it was done."""
+    """Warn if training ended before it had converged."""
     if stopped == "interrupted":
         warn("Training interrupted by user.")
     if stopped == "epochs":
@@ -127,5 +127,5 @@ def record(estimator: Any, epochs: int, n: int) -> None:
 
 
 def measured(column: list[Any]) -> list[float]:
-    """The numbers of a column of the history that has None where none was measured."""
+    """The numbers of a column of the history that has None if none was measured."""
     return [value for value in column if value is not None]

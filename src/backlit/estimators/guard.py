@@ -14,10 +14,10 @@ NO_NUMBERS = {"m": "spans of time", "M": "dates", "V": "records"}  # which NumPy
 
 
 def unchanged_on_error(method: Method) -> Method:
-    """Make `fit` or `partial_fit` put every attribute back, and the generator, where it raises.
+    """Make `fit` or `partial_fit` put every attribute, and the generator, back if it raises.
 
-    The method writes into no array or list that was there before (`BaseMLP._go_on_with_copies`).  Divergence is no such
-    error: training has then done what it could, and its last finite parameters are kept.
+    The method writes into no array or list that was there before (`BaseMLP._go_on_with_copies`).  Divergence is an
+    exception to that: training has then done what it could, and its last finite parameters are kept.
     """
 
     @wraps(method)
@@ -40,7 +40,7 @@ def unchanged_on_error(method: Method) -> Method:
 
 
 def refuse_no_numbers(array: Any, name: str) -> None:
-    """Raise TypeError where an array holds dates, spans or records, ValueError where there is none.
+    """Raise TypeError if an array holds dates, spans or records, ValueError if there is none.
 
     >>> refuse_no_numbers(np.array(["2020-01-01"], dtype="M8[D]"), "X")
     Traceback (most recent call last):
@@ -54,7 +54,7 @@ def refuse_no_numbers(array: Any, name: str) -> None:
 
 
 def refuse_mixed_labels(y: Any) -> None:
-    """Raise TypeError where labels are of types that cannot be sorted together.
+    """Raise TypeError if labels are of types that cannot be sorted together.
 
     >>> refuse_mixed_labels(np.array(["a", 1], dtype=object))
     Traceback (most recent call last):
@@ -69,7 +69,7 @@ def refuse_mixed_labels(y: Any) -> None:
 
 
 def check_class_weight(given: Any, y: Any) -> None:
-    """Raise ValueError for a list where an example has one label, and for a weight below 0 or not finite.
+    """Raise ValueError for a list if an example has one label, and for a weight below 0 or not finite.
 
     >>> check_class_weight({0: -1.0}, np.array([0, 1]))
     Traceback (most recent call last):

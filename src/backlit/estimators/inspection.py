@@ -41,8 +41,14 @@ SLICE_BYTES = 32 * 2**20  # of one quantity of all layers: what bounds the memor
 class LabelErrorRanking:
     """Rows by suspicion, the most suspect first.
 
-    rows : (n,) indices.  suspicion : (n,), of row i at place i, the loss ℓ_i of its label; larger is more suspect.
-    suggested : (n,) what the network says in place of y, by row.
+    Parameters
+    ----------
+    rows : (n,) array of int
+        Indices of the rows, the most suspect first.
+    suspicion : (n,) array
+        Loss ℓ_i of each row's label, by row; larger is more suspect.
+    suggested : (n,) or (n, k) array
+        What the network says in place of y, by row.
     """
 
     rows: Array
@@ -55,10 +61,30 @@ class Inspection:
 
     def explain(self: Any, X: Any, y: Any, sample_weight: Any = None, *, steps: int = 1, digits: int = 5,
                 entry: str | None = None) -> "Explanation":  # fmt: skip
-        """Derive every number of the gradient at the fitted parameters, on X and y as one batch.
+        """Derive every number of the gradient at the fitted parameters, on these rows as one batch.
 
-        The result is that of `backlit.explain`, with its options.  It is a training pass: batch norm takes the moments
-        of these rows, and dropout draws its masks with seed 0.  Meant for a few rows.
+        It is a training pass: batch norm takes the moments of these rows, and dropout draws its masks with seed 0.
+        Meant for a few rows.
+
+        Parameters
+        ----------
+        X : (n, n_features) array, sparse matrix or data frame
+            Rows.
+        y : (n,) or (n, k) array
+            Their targets.
+        sample_weight : (n,) array, optional
+            Weights of the rows.
+        steps : int, default 1
+            Optimizer steps to take.
+        digits : int, default 5
+            Significant digits that are printed, 2 to 15.
+        entry : str, optional
+            Work this entry alone, such as `grad_W[2][0,1]`.
+
+        Returns
+        -------
+        Explanation
+            As `backlit.explain` gives it.
         """
         from backlit.render.explanation import explain
 
@@ -67,7 +93,21 @@ class Inspection:
     def diagnose(self: Any, X: Any, y: Any, sample_weight: Any = None, *, remedies: bool = True) -> "Diagnosis":
         """Say whether the gradients vanish or explode at the fitted parameters, why, and which remedy works.
 
-        The result is that of `backlit.diagnose`; at most its first 512 rows are measured.
+        Parameters
+        ----------
+        X : (n, n_features) array, sparse matrix or data frame
+            Rows; at most the first 512 are measured.
+        y : (n,) or (n, k) array
+            Their targets.
+        sample_weight : (n,) array, optional
+            Weights of the rows.
+        remedies : bool, default True
+            Whether remedies are tried.
+
+        Returns
+        -------
+        Diagnosis
+            As `backlit.diagnose` gives it.
         """
         from backlit.diagnosis import diagnose
         from backlit.training.probe import probe_remedies
@@ -75,9 +115,21 @@ class Inspection:
         return probe_remedies(diagnose(problem_of(self, X, y, sample_weight), remedies=remedies))
 
     def cost(self: Any, batch: int | None = None, *, timing: bool = False) -> "Cost":
-        """Count the operations and the bytes of a training step on `batch` examples (`batch_size` unless told).
+        """Count the operations and the bytes of a training step.
 
-        "auto" counts as 200.  With solver="lbfgs" it is one evaluation of the cost and its gradient, and a plain step.
+        With solver="lbfgs" a step is one evaluation of the cost and its gradient, and a plain step.
+
+        Parameters
+        ----------
+        batch : int, optional
+            Examples in the step; `batch_size` if not given, where "auto" counts as 200.
+        timing : bool, default False
+            Whether to measure this machine's rates and a real step, in seconds.
+
+        Returns
+        -------
+        Cost
+            As `backlit.cost` gives it.
         """
         from backlit.costs import cost
 
@@ -90,10 +142,26 @@ class Inspection:
         return cost(problem, batch=batch, dtype=dtype, timing=timing, n_threads=self.n_threads)
 
     def example_gradient_norms(self: Any, X: Any, y: Any) -> Array:
-        """‖∂ℓ_i/∂θ‖ of each row, (n,), over all weights, biases, gammas and betas, without a backward pass a row.
+        """The norm of each row's own gradient, without a backward pass a row.
 
-        ‖∂ℓ_i/∂W_l‖² = ‖δ_i‖² ‖a_i‖² (Goodfellow 2015, arXiv:1510.01799).  The network is the one that predicts: no
-        dropout, batch norm by its running moments.  Memory is bounded: rows go through in slices.
+        The network is the one that predicts: no dropout, batch norm by its running moments.  Rows go through in slices,
+        which bounds the memory.
+
+        Parameters
+        ----------
+        X : (n, n_features) array, sparse matrix or data frame
+            Rows.
+        y : (n,) or (n, k) array
+            Their targets.
+
+        Returns
+        -------
+        (n,) array
+            ‖∂ℓ_i/∂θ‖ over all weights, biases, gammas and betas.
+
+        References
+        ----------
+        ‖∂ℓ_i/∂W_l‖² = ‖δ_i‖² ‖a_i‖²: Goodfellow 2015, arXiv:1510.01799.
         """
         check_is_fitted(self)
         data = self._read(X, y, None, first=False, new_targets=False)
@@ -106,15 +174,38 @@ class Inspection:
         """Rank rows by how likely their label (or number) is wrong.
 
         Suspicion is the row's loss ℓ_i under a network that has not seen the row: for classes −log p of the given
-        label, so that the order is that of the label's "self-confidence" (Northcutt, Jiang & Chuang 2021; Kuan &
-        Mueller 2022).  `cv` says how: the rows of each fold are judged by a clone that was fitted to the other folds.
-        cv=None takes this very network, at no cost; do so for rows that it was not fitted to, since what a network has
-        learned by heart it no longer suspects.  On digits with 5 % of the labels made wrong, 0.91 of the 89 most
-        suspect rows are wrong with cv=5, and by chance 0.05 would be.  A suspect row is one to look at: a rare example
-        is suspect too.
+        label.
 
-        A class of which the other folds have no row is unlikely to them, and its rows are suspect.
-        Raises ValueError where cv needs more rows of every class than there are.
+        Parameters
+        ----------
+        X : (n, n_features) array, sparse matrix or data frame
+            Rows.
+        y : (n,) or (n, k) array
+            Their labels.
+        cv : int, splitter, iterable or None, default 5
+            As in scikit-learn: the rows of each fold are judged by a clone that was fitted to the other folds.  None
+            takes this very network, at no cost; do so for rows that it was not fitted to, since a network no longer
+            suspects what it has learned by heart.
+
+        Returns
+        -------
+        LabelErrorRanking
+            Rows by suspicion, and what the networks say in place of y.
+
+        Raises
+        ------
+        ValueError
+            If cv needs more rows of every class than there are.
+
+        Notes
+        -----
+        A suspect row is one to look at: a rare example is suspect too, and so are rows of a class that the other folds
+        do not have.  On digits with 5 % of the labels made wrong, 0.91 of the 89 most suspect rows are wrong with cv=5;
+        by chance 0.05 would be.
+
+        References
+        ----------
+        The order is that of "self-confidence": Northcutt, Jiang & Chuang 2021; Kuan & Mueller 2022.
         """
         check_is_fitted(self)
         data = self._read(X, y, None, first=False, new_targets=False)

@@ -18,8 +18,8 @@ Array = np.ndarray
 class Labels:
     """One label an example, or one yes or no for each of several.
 
-    two_columns : give two classes a column each, as softmax needs, in place of one.  one_against_rest : outputs are a
-    sigmoid a class.
+    two_columns : whether two classes have a column each, as softmax needs, and not one column for both.
+    one_against_rest : whether each class has a sigmoid of its own.
     """
 
     binarizer: LabelBinarizer
@@ -83,7 +83,7 @@ class Labels:
         return outputs
 
     def strata(self, Y: Array) -> Array | None:
-        """A number for each class (n,), None where examples have several labels."""
+        """A number for each class (n,), None if examples have several labels."""
         if self.kind == "multilabel-indicator":
             return None
         return Y.argmax(axis=1) if Y.shape[1] > 1 else Y.ravel()

@@ -33,7 +33,7 @@ def activation_of(spec: Any) -> Activation:
 
 
 def name_of(loss: Any, known: tuple[str, ...]) -> str | None:
-    """The name in a loss by name or spec, checked; None for a user's own."""
+    """The checked name of a loss that is given by name or spec; None for a user's own function."""
     if isinstance(loss, Loss) or callable(loss):
         return None
     return read_spec(loss, "loss", known, {name: taken for name, taken in TAKES.items() if name in known})[0]
@@ -71,7 +71,7 @@ def number_output(loss: Any) -> tuple[str, Activation, Loss]:
 
 
 def check_targets(loss: Loss, Y: Array) -> None:
-    """Raise ValueError where a target lies outside what the loss is defined at."""
+    """Raise ValueError if a target lies outside what the loss is defined at."""
     low, high = loss.targets
     if len(Y) and (Y.min() < low or Y.max() > high):
         wrong = Y.min() if Y.min() < low else Y.max()

@@ -55,7 +55,7 @@ def adapts(estimator: Any) -> bool:
 
 
 def patience_of(estimator: Any) -> int | None:
-    """Epochs without improvement that are borne, None for any number."""
+    """Epochs without improvement after which training stops, None for any number."""
     return None if np.isinf(estimator.n_iter_no_change) else int(estimator.n_iter_no_change)
 
 

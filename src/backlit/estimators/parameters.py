@@ -1,34 +1,4 @@
-"""The constructor parameters: which values each may take, and what those mean that scikit-learn's classes don't have.
-
-scikit-learn's own keep their names, defaults and meaning.  Beyond them, all as keywords:
-
-- `activation` takes every activation of Backlit, `{"name": "leaky_relu", "alpha": 0.1}`, an `Activation`, a plain NumPy
-  function of u, and a tuple of one a hidden layer.
-- `norm` : None, "batch" or "layer", in every hidden layer.  `dropout` : probability in [0, 1) after each of them.
-- `skip` : None, "residual", or a number s > 0: each hidden layer as wide as the hidden layer before it adds s times
-  (1 for "residual") that layer's output to its own.
-- `init` : a scheme of `backlit.core.initializers`, by name or as `{"scheme": "gaussian", "sigma_w": 1.0}`.
-- `loss` : the regressor's "squared_error" (½ Σ (a − y)², as in scikit-learn), "absolute_error", "huber", "quantile" and
-  "poisson", with a parameter as `{"name": "quantile", "quantile": 0.9}`; the classifier's "auto", "cross_entropy",
-  "binary_cross_entropy" or a squared error; for both a plain NumPy function loss(a, y), (m, n_L) twice ↦ (m,), whose
-  slope is found by `backlit.autodiff`.
-- `class_weight` : None, "balanced", `{class: weight}`, or a list of one an output; it multiplies `sample_weight`.
-- `label_smoothing` : ε in [0, 1): a target is (1 − ε) y + ε/K for K classes, K = 2 for a sigmoid.
-- `optimizer` : None for what `solver` says; else a name, a dict or an object of `backlit.optim`, in place of it.
-  `learning_rate_init` is its rate where it names none.
-- `schedule` : None for what `learning_rate` says; else one of `backlit.optim`, for every stochastic solver; warm-up is
-  `{"name": "warm_up", "length": 500, "per": "step", "after": "cosine"}`.
-- `clip_norm` : bound on the norm of the whole gradient.
-- `callbacks` : functions of the `backlit.training.Run`, called after each epoch; one that returns True stops training.
-- `monitor` : what patience and "adaptive" watch: "loss", "validation_loss" or "validation_score"; "auto" is the
-  validation score with `early_stopping`, else the loss.
-- `scoring` : the validation score: a scikit-learn scorer's name or a callable(estimator, X, y); None for accuracy, R².
-- `restore_best` : whether to end with the best epoch's parameters; None: with `early_stopping`.
-- `engine` : "auto", "native" or "reference".  `n_threads` : of the native engine.
-
-`fit` and `partial_fit` take `validation_data=(X, y)` or `(X, y, sample_weight)`; `fit` takes `checkpoint`, a folder,
-and `checkpoint_every`, a number of batches.
-"""
+"""Which values each constructor parameter may take; `parameter_docs` says what they mean."""
 
 from collections.abc import Mapping
 from numbers import Integral, Real

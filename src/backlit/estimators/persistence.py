@@ -26,10 +26,22 @@ class Persistence:
     def save(self: Any, path: str | Path) -> None:
         """Write the fitted estimator to a safetensors file, whole or not at all.
 
-        The optimizer's memory is not in it: `partial_fit` after `load` begins with a fresh one.  Raises ModelError in
-        one line for a constructor parameter that has no plain name (a function, a RandomState), BacklitError where the
-        file cannot be written.
+        The optimizer's memory is not in it: `partial_fit` after `load` begins with a fresh one.
 
+        Parameters
+        ----------
+        path : str or Path
+            The file; one that is there is replaced.
+
+        Raises
+        ------
+        ModelError
+            If a constructor parameter has no plain name, such as a function or a RandomState.
+        BacklitError
+            If the file cannot be written.
+
+        Examples
+        --------
         >>> import tempfile
         >>> from backlit.estimators import MLPRegressor
         >>> X = np.linspace(-1, 1, 20)[:, None]
@@ -47,8 +59,23 @@ class Persistence:
         """The estimator of a file that `save` wrote; it predicts the same bits.
 
         A file that `backlit train` wrote is loaded too: X then holds the features that its encoder makes of a table.
-        Raises ModelError in one line: missing, damaged, from the future, of the other class, or with weights that are
-        not finite (unless allowed).
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+        allow_non_finite : bool, default False
+            Whether weights may be NaN or infinite.
+
+        Returns
+        -------
+        MLPClassifier or MLPRegressor
+            The fitted estimator.
+
+        Raises
+        ------
+        ModelError
+            If the file is missing, damaged, of a later format or of the other class, or its weights are not finite.
         """
         model = load_model(path, allow_non_finite=allow_non_finite)
         try:
@@ -59,27 +86,74 @@ class Persistence:
             raise ModelError(f"{path}: {error}") from None
 
     def to_model(self: Any, *, estimator: Any = None) -> Model:
-        """The fitted network as a `backlit.Model`, which shares its arrays; for the verbs, ONNX and state dicts."""
+        """The fitted network as a `backlit.Model`, for the verbs, ONNX and state dicts.
+
+        Parameters
+        ----------
+        estimator : dict, optional
+            What a file says of the estimator; `save` gives it.
+
+        Returns
+        -------
+        Model
+            It shares the estimator's arrays.
+        """
         check_is_fitted(self)
         return Model(self._params, self._statistics, target=codec_of(self), estimator=estimator)
 
     def to_onnx(self: Any, path: str | Path) -> None:
-        """Write ONNX: `outputs`, and for a classifier `probabilities` and `label`; see `backlit.io.exchange.onnx`."""
+        """Write ONNX: `outputs`, and for a classifier `probabilities` and `label`.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; one that is there is replaced.
+
+        Raises
+        ------
+        ModelError
+            If an activation is not one of Backlit's.
+        BacklitError
+            If the package `onnx` is not installed, or the file cannot be written.
+
+        See Also
+        --------
+        backlit.io.exchange.onnx : The shapes of inputs and outputs.
+        """
         from backlit.io.exchange.onnx import export_onnx
 
         export_onnx(self.to_model(), path, heads_of(self))
 
     def to_state_dict(self: Any) -> dict[str, np.ndarray]:
-        """The weights under the names that PyTorch's `nn.Sequential` of the same layers has for them."""
+        """The weights under the names that a `torch.nn.Sequential` of the same layers has for them.
+
+        Returns
+        -------
+        dict of str to array
+            Copies; see `backlit.io.exchange.state_dicts`.
+        """
         from backlit.io.exchange.state_dicts import to_state_dict
 
         check_is_fitted(self)
         return to_state_dict(self._params, self._statistics)
 
     def load_state_dict(self: Any, state: Any) -> Any:
-        """Put the weights of an `nn.Sequential` of the same layers into this fitted estimator.
+        """Put the weights of a `torch.nn.Sequential` of the same layers into this fitted estimator.
 
-        Raises ModelError, and changes nothing, where they do not fit or are not finite.
+        Parameters
+        ----------
+        state : mapping of str to arrays or tensors
+            A state dict.
+
+        Returns
+        -------
+        MLPClassifier or MLPRegressor
+            The estimator itself.
+
+        Raises
+        ------
+        ModelError
+            If a module's weights are missing, left over, of another shape or not finite.
         """
         from backlit.io.exchange.state_dicts import from_state_dict
 
@@ -97,9 +171,22 @@ class Persistence:
 
     @classmethod
     def from_scikit_learn(cls: Any, fitted: Any) -> Any:
-        """This class's estimator that predicts what a fitted one of scikit-learn's predicts.
+        """The estimator that predicts what a fitted one of scikit-learn's predicts; its parameters are taken over.
 
-        Constructor parameters are taken over.  Raises ModelError for what is no fitted network, or of the other kind.
+        Parameters
+        ----------
+        fitted : sklearn.neural_network.MLPClassifier or MLPRegressor
+            A fitted estimator of the same kind.
+
+        Returns
+        -------
+        MLPClassifier or MLPRegressor
+            The fitted estimator.
+
+        Raises
+        ------
+        ModelError
+            If it is no fitted network, or of the other kind.
         """
         from backlit.io.exchange.scikit_learn import from_scikit_learn
 
@@ -116,9 +203,24 @@ class Persistence:
 
     @classmethod
     def from_model(cls: Any, model: Model, classes: Any = None) -> Any:
-        """The estimator of a `backlit.Model`, as `load_model` gives it; X then holds its features.
+        """The estimator of a `backlit.Model`; X then holds the model's features.
 
-        classes : labels, where the model names none.  Raises ModelError where its loss is not this class's.
+        Parameters
+        ----------
+        model : Model
+            As `load_model` gives it.
+        classes : array, optional
+            Labels, if the model names none.
+
+        Returns
+        -------
+        MLPClassifier or MLPRegressor
+            The fitted estimator.
+
+        Raises
+        ------
+        ModelError
+            If the model's loss is not this class's.
         """
         estimator: Any = cls(**described_as(cls.__name__, model.net))
         install(estimator, model)

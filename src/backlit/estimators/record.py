@@ -84,7 +84,7 @@ def restored(cls: Any, model: Model) -> Any:
 
 
 def estimator_of(model: Model) -> Any:
-    """The estimator of a model that one was saved with.  Raises ModelError where its record is not whole."""
+    """The estimator of a model that one was saved with.  Raises ModelError if its record is not whole."""
     from backlit.estimators import MLPClassifier, MLPRegressor
 
     named = model.estimator.get("class") if isinstance(model.estimator, dict) else None
@@ -170,7 +170,7 @@ def holds_classes(part: Any) -> bool:
 
 
 def codec_of(estimator: Any) -> TargetCodec | None:
-    """What the outputs mean in plain labels; None where an example has several labels, or labels of no plain type."""
+    """What the outputs mean in plain labels; None if an example has several labels, or labels of no plain type."""
     classes = getattr(estimator, "classes_", None)
     if classes is None:
         return TargetCodec("target", "regression") if estimator.network_.outputs == 1 else None

@@ -12,12 +12,25 @@ from backlit.estimators.base import Array, BaseMLP
 from backlit.estimators.classifier import stochastic
 from backlit.estimators.guard import unchanged_on_error
 from backlit.estimators.losses import check_targets, number_output
+from backlit.estimators.parameter_docs import ATTRIBUTES, REGRESSOR
 from backlit.estimators.parameters import CONSTRAINTS, keep
+from backlit.signatures import documented
 
 
+@documented(REGRESSOR, attributes=ATTRIBUTES)
 class MLPRegressor(RegressorMixin, BaseMLP):
-    """A multilayer perceptron for numbers; see `backlit.estimators.parameters` for the parameters.
+    """A multilayer perceptron for numbers: scikit-learn's `MLPRegressor` with every parameter, and more.
 
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    Examples
+    --------
     >>> import numpy as np
     >>> X = np.linspace(-2, 2, 200)[:, None]
     >>> model = MLPRegressor(hidden_layer_sizes=(32,), solver="lbfgs", max_iter=500, random_state=0)
@@ -89,11 +102,54 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return float(r2_score(y, predicted, sample_weight=sample_weight))
 
     def predict(self, X: Any) -> Array:
-        """The outputs for X (n, n_features): (n,), or (n, n_outputs) for several targets."""
+        """The outputs for rows.
+
+        Parameters
+        ----------
+        X : (n, n_features) array, sparse matrix or data frame
+            Rows.
+
+        Returns
+        -------
+        (n,) array, or (n, n_outputs) for several targets
+            Predicted numbers.
+
+        Raises
+        ------
+        ValueError
+            If X has other columns than in training, or holds NaN or infinity.
+        """
         return self._decode(self._outputs(X))
 
     @available_if(stochastic)
     @unchanged_on_error
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: Any = None) -> Self:
-        """One pass over these examples; with early_stopping as `MLPClassifier.partial_fit`."""
+        """Make one pass over these examples.
+
+        With early_stopping a share of each call's examples is held out.  Calls without an improvement are counted, and
+        after `n_iter_no_change` of them `stopped_` is "patience", and further calls change nothing.
+
+        Parameters
+        ----------
+        X : (n, n_features) array, sparse matrix or data frame
+            Rows.
+        y : (n,) or (n, n_outputs) array
+            Their targets.
+        sample_weight : (n,) array, optional
+            Weights of the rows.
+        validation_data : tuple (X, y) or (X, y, sample_weight), optional
+            Rows to measure on, in place of held-out ones.
+
+        Returns
+        -------
+        MLPRegressor
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If a value cannot be used.
+        Divergence
+            If training leaves the finite numbers.
+        """
         return self._partial_fit(X, y, sample_weight, validation_data, not hasattr(self, "network_"))

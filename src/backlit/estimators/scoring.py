@@ -26,7 +26,7 @@ def score_of(estimator: Any, held_out: Data) -> Score:
 def plain_score(
     estimator: Any, engine: Engine, params: Parameters, statistics: Statistics, held_out: Data, y: Any
 ) -> float:
-    """Accuracy or R²; nan where an output is not finite."""
+    """Accuracy or R²; nan if an output is not finite."""
     outputs = engine.predict(params, statistics, held_out.X)
     if not np.isfinite(outputs).all():
         return float("nan")
@@ -34,7 +34,7 @@ def plain_score(
 
 
 def scorer_score(scorer: Any, model: Any, held_out: Data, y: Any) -> float:
-    """What a scorer says; it is given the weights where it is one of scikit-learn's, which take them."""
+    """The score that a scorer gives; scikit-learn's own scorers also get the weights."""
     weighted = held_out.sample_weight is not None and hasattr(scorer, "_score_func")
     return float(scorer(model, held_out.X, y, **({"sample_weight": held_out.sample_weight} if weighted else {})))
 
@@ -48,6 +48,6 @@ def view(estimator: Any, params: Parameters, statistics: Statistics) -> Any:
 
 
 def check_scorer(estimator: Any) -> None:
-    """Raise ValueError for a scorer that there is not, before the first step."""
+    """Raise ValueError before the first step if there is no such scorer."""
     if estimator.scoring is not None:
         check_scoring(estimator, scoring=estimator.scoring)

@@ -75,7 +75,7 @@ class Stopping(HeldOut):
         return replace(self, watch=replace(self.watch))
 
     def see(self, epoch: Epoch, state: State) -> bool:
-        """Take a call's epoch in; True, with the best call's parameters put back, once patience is spent."""
+        """Record the epoch of a call.  True, with the best call's parameters put back, once patience has run out."""
         if getattr(epoch, self.watch.settings.monitor) is None or not self.watch.see(epoch, state):
             return False
         self.watch.restore(state)
@@ -83,7 +83,7 @@ class Stopping(HeldOut):
 
 
 def join(first: Data, second: Data) -> Data:
-    """The examples of both; those without weights have weight 1 where the others have some."""
+    """The examples of both; those without weights have weight 1 if the others have some."""
     if first.is_sparse:
         from scipy.sparse import vstack
 

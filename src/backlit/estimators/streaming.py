@@ -34,18 +34,39 @@ class ChunkedFit:
         checkpoint: Any = None,
         checkpoint_every: int | None = None,
     ) -> Any:
-        """Train on chunks (X, y) or (X, y, sample_weight) as `fit` does on an array; memory holds two or three of them.
+        """Train on chunks as `fit` does on arrays; memory holds two or three chunks.
 
-        chunks : a function that gives an iterator, or a list and the like: gone through once to see what there is,
-        then once an epoch.  It must give the same chunks each time.  Rows are shuffled within a chunk, the chunks keep
-        their order, and batches go across their borders: with shuffle=False the bits are those of `fit` on all rows.
-        classes : of a classifier, all that will come; None: those that the chunks hold.
-        validation_data, checkpoint, checkpoint_every : as in `fit`; a checkpoint may lie in the middle of a chunk.
-        With early_stopping and no validation_data, one more pass holds out the share `validation_fraction` of the
-        rows, at most 10,000; patience counts epochs.
-        An iterator can be gone through once, and makes one epoch of `partial_fit`, a call a chunk.
-        Raises ProblemError, which names the chunk, for what cannot be used.
+        Rows are shuffled within a chunk, the chunks keep their order, and batches go across their borders: with
+        shuffle=False the bits are those of `fit` on all rows.
 
+        Parameters
+        ----------
+        chunks : callable or iterable
+            A function that makes an iterator of chunks (X, y) or (X, y, sample_weight), or a list of them.  They are
+            gone through once to see what there is, then once an epoch, and must be the same each time.  An iterator can
+            be gone through once only, and makes one epoch of `partial_fit`, a call a chunk.
+        classes : array, or list of one for each label, optional
+            All classes that will come, for a classifier; those that the chunks hold if not given.
+        validation_data : tuple (X, y) or (X, y, sample_weight), optional
+            As in `fit`.  With early_stopping and without it, one more pass holds out the share `validation_fraction` of
+            the rows, at most 10,000.
+        checkpoint : str or Path, optional
+            As in `fit`; a checkpoint may lie in the middle of a chunk.
+        checkpoint_every : int, optional
+            As in `fit`.
+
+        Returns
+        -------
+        MLPClassifier or MLPRegressor
+            The estimator itself.
+
+        Raises
+        ------
+        ProblemError
+            If something cannot be used; the error names the chunk.
+
+        Examples
+        --------
         >>> from backlit.estimators import MLPRegressor
         >>> X = np.linspace(-1, 1, 400)[:, None]
         >>> def chunks():

@@ -55,7 +55,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def check_folder(path: str | os.PathLike[str] | None) -> None:
-    """Raise BacklitError where a file at `path` could not be written, so that long work is not done in vain."""
+    """Raise BacklitError if a file at `path` could not be written, so that long work is not done in vain."""
     if path is None:
         return
     final = Path(os.path.realpath(path))
@@ -68,7 +68,7 @@ def check_folder(path: str | os.PathLike[str] | None) -> None:
 
 
 def check_outputs(*outputs: str | os.PathLike[str] | None, inputs: Iterable[object] = ()) -> None:
-    """`check_folder` of each output, and BacklitError where one would take the place of an input or of another output.
+    """`check_folder` of each output, and BacklitError if one would take the place of an input or of another output.
 
     inputs : what is read; what is no path, such as a table in memory, is passed over.
 
@@ -92,7 +92,7 @@ def check_outputs(*outputs: str | os.PathLike[str] | None, inputs: Iterable[obje
 
 
 def check_suffix(path: str | os.PathLike[str] | None, *known: str, what: str) -> None:
-    """Raise BacklitError where the name of an output ends in none of the known suffixes; a device or a pipe may.
+    """Raise BacklitError if the name of an output ends in none of the known suffixes; a device or a pipe may.
 
     >>> check_suffix("model.safetensors", ".safetensors", what="a model")
     >>> check_suffix("model.pkl", ".safetensors", what="a model")

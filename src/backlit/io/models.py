@@ -1,6 +1,6 @@
 """Model files: safetensors, which holds arrays and text and runs no code on loading.
 
-The arrays are W.1, b.1, gamma.1, …, and mean.1, variance.1 where a layer has batch norm.  The one metadata entry
+The arrays are W.1, b.1, gamma.1, …, and mean.1, variance.1 if a layer has batch norm.  The one metadata entry
 "backlit" is JSON: the format's version, the network in plain enumerated names, how a table becomes its inputs, what its
 outputs mean, and how it was trained.
 """
@@ -29,11 +29,34 @@ LARGEST_DESCRIPTION = 64 * 2**20  # bytes of JSON; a table of thousands of colum
 
 @dataclass(frozen=True)
 class Model:
-    """What was learned, with what it takes to use it.
+    """What was learned, with all that it takes to use it: what a model file holds.
 
-    encoder : from a table to X.  target : from outputs to the target's values; both None where no table was involved.
-    training : plain notes on how it was made (seed, versions, metrics).  estimator : the record that
-    `backlit.estimators.persistence` writes and reads, None where no estimator was saved.
+    Parameters
+    ----------
+    params : Parameters
+        The weights, and by `params.net` the network.
+    statistics : Statistics
+        Batch norm's running moments, by which the network predicts.
+    encoder : TableEncoder, optional
+        From the columns of a table to X; only a model of a table has one.
+    target : TargetCodec, optional
+        From outputs to the target's values.
+    training : dict, optional
+        Plain notes on how the model was made: seed, versions, metrics.
+    estimator : dict, optional
+        What restores the estimator that saved the model.
+
+    Attributes
+    ----------
+    net : Network
+        The network's description.
+
+    Examples
+    --------
+    >>> from backlit.core.network import Dense
+    >>> net = Network(2, [Dense(1)])
+    >>> sorted(Model(net.init(), Statistics(net)).arrays())
+    ['W.1', 'b.1']
     """
 
     params: Parameters
@@ -58,7 +81,32 @@ class Model:
 
 
 def save_model(model: Model, path: str | Path) -> None:
-    """Write a model file beside `path` and rename it.  Raises BacklitError where it cannot be written."""
+    """Write a model to a safetensors file, whole or not at all.
+
+    Parameters
+    ----------
+    model : Model
+        The model.  Its network must be made of Backlit's own functions, since a file holds no code.
+    path : str or Path
+        The file; one that is there is replaced.
+
+    Raises
+    ------
+    ModelError
+        If the network holds a function of yours.
+    BacklitError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from backlit.core.network import Dense
+    >>> net = Network(2, [Dense(1)])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_model(Model(net.init(), Statistics(net)), f"{folder}/line.safetensors")
+    ...     load_model(f"{folder}/line.safetensors").net == net
+    True
+    """
     from safetensors.numpy import save
 
     own = own_of(model.net)
@@ -80,10 +128,31 @@ def save_model(model: Model, path: str | Path) -> None:
 
 
 def load_model(path: str | Path, *, allow_non_finite: bool = False) -> Model:
-    """Read a model file.
+    """Read a model file.  Reading runs no code of the file's.
 
-    Raises ModelError in one line: missing, truncated, not ours, from the future, arrays that do not fit the network,
-    or weights that are not finite (unless allowed).
+    Parameters
+    ----------
+    path : str or Path
+        A file that `save_model`, `train` or an estimator's `save` wrote.
+    allow_non_finite : bool, default False
+        Whether weights may be NaN or infinite.
+
+    Returns
+    -------
+    Model
+        The model, with the dtype that it was saved in.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, truncated, not a model of Backlit's, of a later format, or its arrays do not fit its
+        network or are not finite.
+
+    Examples
+    --------
+    >>> load_model("no.safetensors")
+    Traceback (most recent call last):
+    backlit.errors.ModelError: no.safetensors: no such file: check the name and the folder
     """
     arrays, description = read_file(Path(path))
     described = read_description(path, description)

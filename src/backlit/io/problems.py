@@ -74,10 +74,33 @@ class ProblemFile(NetworkFile):
 
 
 def read_problem(source: str | Path | Mapping[str, Any] | Problem) -> Problem:
-    """Read a problem from a file, or check one that is given as a mapping; a Problem is returned as it is.
+    """Read a problem from a file, or check one that is given as a mapping.
 
-    Raises ProblemError (or ShapeError, DomainError) in one line: the file, the field's path, what was found, what is
-    allowed.
+    Parameters
+    ----------
+    source : str, Path, mapping or Problem
+        A JSON, TOML or YAML file, by its suffix; or its content; or a Problem, which is returned as it is.
+
+    Returns
+    -------
+    Problem
+        The network, its numbers in float64, and the examples if there are any.
+
+    Raises
+    ------
+    ProblemError
+        If the file cannot be read, or a field is unknown or says something impossible.  The error gives the file, the
+        field's path, what was found and what is allowed.
+    ShapeError
+        If arrays do not fit the network.
+    DomainError
+        If a target or a number is outside what the network takes.
+
+    Examples
+    --------
+    >>> problem = read_problem({"inputs": 1, "layers": [{"units": 1, "activation": "tanh"}], "x": [[0.5]], "y": [[1]]})
+    >>> problem.net.n
+    (1, 1)
     """
     if isinstance(source, Problem):
         return source
@@ -216,7 +239,7 @@ def located(where: str, make: Any) -> Any:
 
 
 def ragged(y: Any) -> np.ndarray:
-    """y as an array; ProblemError where its rows differ in length."""
+    """y as an array; ProblemError if its rows differ in length."""
     try:
         return np.asarray(y)
     except ValueError:

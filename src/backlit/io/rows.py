@@ -77,7 +77,7 @@ def tabular_model(model: str | Path | Model) -> tuple[str, Model, TableEncoder, 
 
 
 def encoded(target: TargetCodec, one: pl.DataFrame, row: int, outputs: int) -> np.ndarray:
-    """The target of a table of one row, as the loss takes it.  Raises TableError where it has none that fits."""
+    """The target of a table of one row, as the loss takes it.  Raises TableError if it has none that fits."""
     if target.name not in one.columns:
         raise TableError(
             f"column {target.name!r} is not in the table, and the derivation starts from its loss: "

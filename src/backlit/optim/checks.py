@@ -21,7 +21,7 @@ INF = math.inf
 
 
 def as_float(value: object) -> float:
-    """The value as a float, NaN where it is no number; a bool is none, whatever Python says."""
+    """The value as a float, NaN if it is no number; a bool is none, whatever Python says."""
     if isinstance(value, bool) or not isinstance(value, Real):
         return math.nan
     try:

@@ -13,11 +13,22 @@ bound = number(0, low_open=True)
 
 
 def norm(g: Array) -> float:
-    """‖g‖₂ of the whole vector g (any shape), as a Python float.
+    """‖g‖₂ of a whole vector.
 
-    Squares are taken of g/max|g|, so they neither overflow nor vanish: 1e30 has no square in float32, nor has 1e-30.
-    NaN or infinity where an entry is.
+    Squares are taken of g/max|g|, so they neither overflow nor vanish: in float32 1e30 has no square, nor has 1e-30.
 
+    Parameters
+    ----------
+    g : array
+        Numbers of any shape.
+
+    Returns
+    -------
+    float
+        The norm; NaN or infinity if an entry is.
+
+    Examples
+    --------
     >>> norm(np.array([3, 4], dtype=np.float32) * 2.0**100) / 2.0**100
     5.0
     """
@@ -28,12 +39,33 @@ def norm(g: Array) -> float:
 
 
 def clip_by_norm(g: Array, max_norm: float | None) -> Array:
-    """Shorten g (n_parameters,) to length c = max_norm where it is longer: g ← g · min(1, c/‖g‖).
+    """Shorten g to length c = max_norm if it is longer: g ← g · min(1, c/‖g‖).
 
-    The direction stays.  None clips nothing.  PyTorch's `clip_grad_norm_` divides by ‖g‖ + 1e-6, and so shortens a
-    little more.  A g that is not finite is returned as it is, for the caller to find.
-    Raises ProblemError unless max_norm is a finite number above 0.
+    The direction stays.  PyTorch's `clip_grad_norm_` divides by ‖g‖ + 1e-6, and so shortens a little more.
 
+    Parameters
+    ----------
+    g : (n_parameters,) array
+        The gradient.  It is not written to; one that is not finite is returned as it is, for the caller to find.
+    max_norm : float or None
+        c, above 0; None clips nothing.
+
+    Returns
+    -------
+    (n_parameters,) array
+        The clipped gradient; g itself if nothing was clipped.
+
+    Raises
+    ------
+    ProblemError
+        If max_norm is not a finite number above 0.
+
+    References
+    ----------
+    Pascanu, Mikolov & Bengio 2013.
+
+    Examples
+    --------
     >>> clip_by_norm(np.array([3.0, 4.0]), 1.0)
     array([0.6, 0.8])
     """
@@ -47,12 +79,32 @@ def clip_by_norm(g: Array, max_norm: float | None) -> Array:
 
 
 def clip_by_value(g: Array, limit: float | None) -> Array:
-    """Bound each entry of g (n_parameters,) to ±c, c = limit: g ← min(max(g, −c), c), which may turn its direction.
+    """Bound each entry of g to ±c, c = limit: g ← min(max(g, −c), c), which may turn its direction.
 
-    None clips nothing.  An infinite entry becomes ±c and NaN stays NaN, as in PyTorch's `clip_grad_value_`: look for
-    entries that are not finite before clipping.
-    Raises ProblemError unless limit is a finite number above 0.
+    Parameters
+    ----------
+    g : (n_parameters,) array
+        The gradient.  It is not written to.
+    limit : float or None
+        c, above 0; None clips nothing.
 
+    Returns
+    -------
+    (n_parameters,) array
+        The clipped gradient; g itself if nothing was clipped.
+
+    Raises
+    ------
+    ProblemError
+        If limit is not a finite number above 0.
+
+    Notes
+    -----
+    An infinite entry becomes ±c and NaN stays NaN, as in PyTorch's `clip_grad_value_`: look for entries that are not
+    finite before clipping.
+
+    Examples
+    --------
     >>> clip_by_value(np.array([3.0, -4.0, 0.5]), 1.0)
     array([ 1. , -1. ,  0.5])
     """

@@ -29,12 +29,27 @@ SCHEDULE_WORDS = {
 
 
 def get_optimizer(spec: str | Mapping[str, Any] | Optimizer) -> Optimizer:
-    """An optimizer by name, by `{"name": ..., "learning_rate": ...}`, or one as it is.
+    """An optimizer by name or by a description.
 
-    Names: sgd, adagrad, rmsprop, adam, amsgrad (which is adam with amsgrad) and adamw.  lr, beta_1, beta_2, betas,
-    epsilon and nesterovs_momentum are understood.
-    Raises ProblemError, in one line with the nearest name, for an unknown name or key, and for a number out of range.
+    Parameters
+    ----------
+    spec : str, mapping or Optimizer
+        A name, `{"name": "adam", "learning_rate": 0.01}`, or an optimizer, which is returned as it is.  Names are sgd,
+        adagrad, rmsprop, adam, adamw, and amsgrad, which is adam with amsgrad.  The words lr, beta_1, beta_2, betas,
+        epsilon and nesterovs_momentum of other libraries are understood.
 
+    Returns
+    -------
+    Optimizer
+        A frozen description with the pure functions `init` and `update`.
+
+    Raises
+    ------
+    ProblemError
+        If a name or a key is unknown (the error gives the nearest), or a number is out of range.
+
+    Examples
+    --------
     >>> get_optimizer({"name": "adam", "lr": 0.01, "betas": (0.8, 0.99)})
     Adam(learning_rate=0.01, beta1=0.8, beta2=0.99, eps=1e-08, amsgrad=False)
     >>> get_optimizer("sgd").to_dict()
@@ -54,15 +69,31 @@ def get_optimizer(spec: str | Mapping[str, Any] | Optimizer) -> Optimizer:
 
 
 def get_schedule(spec: str | Mapping[str, Any] | Schedule) -> Schedule:
-    """A schedule by name, by `{"name": "step", "every": 10, ...}`, or one as it is.
+    """A schedule by name or by a description.
 
-    Names: constant, step, exponential, cosine, one_cycle, warm_up, inverse_scaling, reduce_on_plateau and adaptive.
-    The `after` of warm_up is a spec too, and counts warm_up's unit where it names none.
-    Raises as `get_optimizer` does.
+    Parameters
+    ----------
+    spec : str, mapping or Schedule
+        A name, `{"name": "step", "every": 10}`, or a schedule, which is returned as it is.  Names are constant, step,
+        exponential, cosine, one_cycle, warm_up, inverse_scaling, reduce_on_plateau and adaptive.  The `after` of
+        warm_up is a description too, and counts warm_up's unit if it names none.
 
+    Returns
+    -------
+    Schedule
+        A frozen description with the pure function `factor`.
+
+    Raises
+    ------
+    ProblemError
+        If a name or a key is unknown (the error gives the nearest), or a number is out of range.
+
+    Examples
+    --------
     >>> get_schedule({"name": "exponential", "rate": 0.5}).factor([0, 1, 2])
     array([1.  , 0.5 , 0.25])
-    >>> get_schedule({"name": "warm_up", "length": 9, "after": "cosine"}).bind(epochs=1, steps=109).factor([0, 9, 59])
+    >>> warm_up = get_schedule({"name": "warm_up", "length": 9, "after": "cosine"})
+    >>> warm_up.bind(epochs=1, steps=109).factor([0, 9, 59])
     array([0.1, 1. , 0.5])
     """
     if isinstance(spec, Schedule):

@@ -42,7 +42,7 @@ def to_typst(derivation: Derivation) -> str:
 
 
 def to_pdf(derivation: Derivation) -> bytes:
-    """The document as PDF.  Raises BacklitError where the extra is not installed."""
+    """The document as PDF.  Raises BacklitError if the extra is not installed."""
     try:
         import typst as compiler
     except ImportError:

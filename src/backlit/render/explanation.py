@@ -38,7 +38,18 @@ FORMATS = tuple(SUFFIXES)
 
 @dataclass(frozen=True)
 class Explanation:
-    """A derivation that can be written in every format; in a notebook it shows itself as a page."""
+    """A derivation that can be written in every format; in a notebook it shows itself as a page.
+
+    Parameters
+    ----------
+    derivation : Derivation
+        What is written.
+
+    Examples
+    --------
+    >>> explain(example="worked").to_text().splitlines()[0]
+    'Backpropagation, worked: the example “worked”'
+    """
 
     derivation: Derivation
 
@@ -67,7 +78,7 @@ class Explanation:
         return to_typst(self.derivation)
 
     def to_pdf(self) -> bytes:
-        """The Typst document as PDF; BacklitError where the extra `pdf` is not installed."""
+        """The Typst document as PDF; BacklitError if the extra `pdf` is not installed."""
         from backlit.render.derivation_typst import to_pdf
 
         return to_pdf(self.derivation)
@@ -167,12 +178,11 @@ def described_steps(step: Step) -> list[dict[str, Any]]:
 
 
 def check_format(path: str | Path | None, format: str) -> None:
-    """Raise ProblemError where a file's name says another format than is asked for; other names may end as they like.
+    """Raise ProblemError if a file's name says another format than is asked for; other names may end as they like.
 
     >>> check_format("page.html", "text")
     Traceback (most recent call last):
-    backlit.errors.ProblemError: page.html: its name says html, and text is asked for: give the format html, or a name \
-that ends in .txt
+    backlit.errors.ProblemError: page.html: its name says html, and text is asked for: give the format html, or ...
     """
     suffix = "" if path is None else Path(path).suffix.lower()
     said = next((name for name, known in SUFFIXES.items() if suffix in known), format)
@@ -209,12 +219,45 @@ def explain(
 ) -> Explanation:
     """Work out where every number of a problem's gradient comes from.
 
-    problem : a file, a mapping or a Problem; or `example`, one of `EXAMPLES`; or a trained `model` (a Model or a model
-    file) on one `row` of a `table`, counted from 0, whose target stands in the table.
-    steps : optimizer steps to take.  digits : significant digits that are printed.  entry : work this one alone, as
-    `grad_W[2][0,1]`.  fractions : compute with fractions, as far as numbers are rational, and print them.
-    Raises ProblemError where none or several are given, ModelError or TableError for a model or a row that won't do.
+    Give a problem, or an example, or a model with a table and a row.
 
+    Parameters
+    ----------
+    problem : str, Path, mapping, Problem or Model, optional
+        A problem file, its content, or a Problem, with examples.
+    example : str, optional
+        Name of a built-in problem, such as "worked".
+    model : str, Path or Model, optional
+        A trained model, or its file.
+    table : str, Path or polars.DataFrame, optional
+        A table with the columns of the model's training, its target among them.
+    row : int, optional
+        The row of the table, counted from 0.
+    steps : int, default 1
+        Optimizer steps to take.
+    digits : int, default 5
+        Significant digits that are printed, 2 to 15.
+    entry : str, optional
+        Work this entry alone, such as `grad_W[2][0,1]`.
+    fractions : bool, default False
+        Whether to compute and print fractions, as far as numbers are rational.
+
+    Returns
+    -------
+    Explanation
+        The derivation; `to_text`, `to_markdown`, `to_latex`, `to_html`, `to_pdf` and others write it.
+
+    Raises
+    ------
+    ProblemError
+        If none or several of these are given, or an option is out of range.
+    ModelError
+        If the model cannot be read, or is not of a table.
+    TableError
+        If the table cannot be read, or has no such row.
+
+    Examples
+    --------
     >>> explain(example="worked").derivation.quantities["delta"]["2"]
     [[-1.29001855615989...]]
     >>> print(explain(example="worked", entry="grad_W[1][0,1]").derivation.step("grad_W[1][0,1]").value)
@@ -252,7 +295,7 @@ def chosen(problem: Any, example: str | None, model: Any, table: Any, row: int |
 
 
 def finite(value: Any) -> Any:
-    """The same with None where a number is NaN or infinite, for which JSON has no word."""
+    """The same with None in place of NaN and infinity, for which JSON has no word."""
     if isinstance(value, dict):
         return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

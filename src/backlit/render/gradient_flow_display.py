@@ -11,10 +11,28 @@ from backlit.errors import ProblemError
 
 
 class GradientFlowDisplay:
-    """‖δ_l‖² of each layer over the top's, one line an epoch that was measured.
+    """‖δ_l‖² of each layer over that of the last, one line for each measured epoch.
 
-    epochs : their numbers.  ratios : one row an epoch, one number a layer, layer 1 first.
-    ax_, figure_, lines_ : set by `plot`.
+    Parameters
+    ----------
+    epochs : list of int
+        Numbers of the epochs.
+    ratios : list of list of float
+        One row an epoch, one number a layer, layer 1 first.
+
+    Attributes
+    ----------
+    ax_ : matplotlib.axes.Axes
+        The axes, once `plot` has drawn.
+    figure_ : matplotlib.figure.Figure
+        Their figure.
+    lines_ : list of matplotlib.lines.Line2D
+        One line an epoch.
+
+    Examples
+    --------
+    >>> GradientFlowDisplay(epochs=[1], ratios=[[0.25, 0.5, 1.0]]).ratios
+    [[0.25, 0.5, 1.0]]
     """
 
     def __init__(self, *, epochs: list[int], ratios: list[list[float]]):
@@ -22,7 +40,7 @@ class GradientFlowDisplay:
 
     @classmethod
     def from_history(cls, flow: Any, *, ax: Any = None) -> "GradientFlowDisplay":
-        """From a `GradientFlow` callback that a training has called.  Raises ProblemError where it has no record."""
+        """Draw the records of a `GradientFlow` callback that a training has called; ProblemError if it has none."""
         if not flow.records:
             raise ProblemError("this GradientFlow has no records: give it to a training as a callback first")
         return cls(
@@ -31,9 +49,28 @@ class GradientFlowDisplay:
 
     @classmethod
     def from_estimator(cls, estimator: Any, X: Any, y: Any = None, *, ax: Any = None) -> "GradientFlowDisplay":
-        """From a fitted MLPClassifier or MLPRegressor at X and y as its `fit` takes them; random targets without y.
+        """Draw the flow of a fitted MLPClassifier or MLPRegressor.
 
-        At most MOST_EXAMPLES rows are measured.  Raises ProblemError for an estimator without a network.
+        Parameters
+        ----------
+        estimator : MLPClassifier or MLPRegressor
+            A fitted estimator.
+        X : (n, n_features) array
+            Rows to measure on; at most the first 512 are used.
+        y : (n,) or (n, n_outputs) array, optional
+            Their targets; drawn at random if not given.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; new ones if not given.
+
+        Returns
+        -------
+        GradientFlowDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ProblemError
+            If the estimator is not a fitted one of Backlit's.
         """
         params = getattr(estimator, "_params", None)
         if not isinstance(params, Parameters):
@@ -48,7 +85,7 @@ class GradientFlowDisplay:
         return cls(epochs=[epochs], ratios=[shares(flow)]).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> "GradientFlowDisplay":
-        """Draw on `ax`, or on a new figure."""
+        """Draw on `ax`, or on a new figure if none is given."""
         if ax is None:
             import matplotlib.pyplot as plt
 

@@ -30,7 +30,7 @@ def classification_metrics(y: Array, p: Array) -> dict[str, float | None]:
 
 
 def roc_auc(y: Array, p: Array) -> float | None:
-    """See above; None where a class is not among y, for then it has no curve."""
+    """The area under the ROC curve, for more than two classes the mean over all pairs; None if a class is not in y."""
     from sklearn import metrics
 
     K = p.shape[1]

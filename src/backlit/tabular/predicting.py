@@ -21,8 +21,22 @@ if TYPE_CHECKING:
 class Predictions:
     """Predictions for the rows of a table.
 
-    table : the prediction in the target's own name and type, and for classes the probability of each.
-    metrics : where the table holds the target's true values, the scores on the rows that have one; else None.
+    Parameters
+    ----------
+    table : polars.DataFrame
+        One row a row of the table: the prediction in the target's own name and type, and the probability of each class.
+    task : {"classification", "regression"}
+        What the model predicts.
+    metrics : dict or None
+        Scores on the rows whose true value the table holds; None if there are none.
+
+    Examples
+    --------
+    >>> from backlit.tabular import predict, train
+    >>> from backlit.tabular.datasets import load_dataset
+    >>> model = train(dataset="iris", epochs=2).model
+    >>> predict(model, load_dataset("iris")).table.columns[0]
+    'target'
     """
 
     table: "pl.DataFrame"
@@ -42,8 +56,32 @@ class Predictions:
 def predict(model: str | Path | Model, table: "str | Path | pl.DataFrame") -> Predictions:
     """Predict every row of a table by a model that `train` made.
 
-    model : a Model or a model file.  table : a file or a Polars DataFrame with the columns of the training table.
-    Raises ModelError or TableError in one line.
+    Parameters
+    ----------
+    model : str, Path or Model
+        A model file, or a Model.
+    table : str, Path or polars.DataFrame
+        A CSV, Parquet or JSON lines file, or a data frame, with the columns of the training table.
+
+    Returns
+    -------
+    Predictions
+        A table with one row a row, and the scores if it holds the true values.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot be read, or was not made from a table.
+    TableError
+        If the table cannot be read, has no rows, or lacks a column.
+
+    Examples
+    --------
+    >>> from backlit.tabular import train
+    >>> from backlit.tabular.datasets import load_dataset
+    >>> found = predict(train(dataset="iris", epochs=50, seed=1).model, load_dataset("iris"))
+    >>> found.table.height, found.metrics["accuracy"] > 0.9
+    (150, True)
     """
     name = "the model" if isinstance(model, Model) else str(model)
     model = model if isinstance(model, Model) else load_model(model)
@@ -61,7 +99,7 @@ def predict(model: str | Path | Model, table: "str | Path | pl.DataFrame") -> Pr
 
 
 def known_model(model: Model, name: str) -> tuple[TableEncoder, TargetCodec]:
-    """Encoder and target of a model; raises ModelError where it has none."""
+    """Encoder and target of a model; ModelError if it has none."""
     if model.encoder is None or model.target is None:
         raise ModelError(
             f"{name} does not say how a table becomes its inputs: use a model that train made from a table"
@@ -82,7 +120,7 @@ def as_table(target: TargetCodec, outputs: np.ndarray) -> "pl.DataFrame":
 
 
 def score_if_known(target: TargetCodec, frame: "pl.DataFrame", outputs: np.ndarray) -> dict[str, Any] | None:
-    """Metrics on the rows whose true value the table holds; None where it holds none, or values of another kind."""
+    """Metrics on the rows whose true value the table holds; None if it holds none, or values of another kind."""
     found = truth_of(target, frame)
     return None if found is None else score(target.task, found[1], outputs[found[0]])
 

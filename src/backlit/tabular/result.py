@@ -17,11 +17,52 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What `train` gives: the model, its scores, how it came about.
+    """What `train` gives: the model, its scores, and how they came about.
 
-    metrics : {"train": {...}, "test": {...}}; "test" on rows that training never saw.  y_test, test_outputs : the
-    target (class indices or numbers) and the outputs (probabilities (n, K) or numbers) of those rows.  seconds : of the
-    epochs.
+    Parameters
+    ----------
+    task : {"classification", "regression"}
+        What is predicted.
+    source : str
+        The table.
+    model : Model
+        The trained model.
+    metrics : dict
+        {"train": {...}, "test": {...}}; "test" is on rows that training never saw.
+    history : History
+        The epochs.
+    gradient_check : GradientCheck
+        The gradient against differences, before the first step.
+    engine : str
+        Name of the engine that trained.
+    seconds : float
+        Wall time of the epochs.
+    n_train, n_validation, n_test : int
+        Rows: to train on (validation among them), to stop by, to score on.
+    rows_checked : int
+        Rows of the gradient check.
+    y_test : (n_test,) array
+        Target of the test rows: class indices or numbers.
+    test_outputs : (n_test, K) or (n_test,) array
+        Outputs for them: probabilities or numbers.
+    notes : tuple of str
+        What was noticed in the table.
+    settings : Settings
+        How it was trained.
+    model_path, report_path : str, optional
+        Files that were written.
+
+    Attributes
+    ----------
+    samples_per_second : float
+        Training rows passed in a second of wall time, in which the validation is counted too.
+
+    Examples
+    --------
+    >>> from backlit.tabular import train
+    >>> result = train(dataset="iris", epochs=2)
+    >>> result.n_train, result.n_validation, result.n_test
+    (120, 12, 30)
     """
 
     task: str

@@ -65,20 +65,82 @@ def train(
 ) -> TrainResult:
     """Train a network on a table and score it on rows that it never saw.
 
-    table : a file (CSV, Parquet, JSON lines) or a Polars DataFrame, with its `target` column; or dataset : a name of
-    `backlit.tabular.datasets`.  task : "classification" or "regression", else the target's type decides.
-    drop : columns to leave out.  hidden : units of the hidden layers.  l2 : λ in (λ/2) Σ ‖W‖².  epochs : at most;
-    training stops after `patience` epochs in which the loss on a tenth of the training rows did not fall, and ends with
-    the best.  test_size : share of the rows to score on.  out, report : files to write.
-    checkpoint : a folder; a run that was stopped goes on from there, with the bits of an unbroken one.  It is written
-    after each epoch, and each `checkpoint_every` batches (streamed: by default as often as a buffer is learned).
+    Parameters
+    ----------
+    table : str, Path or polars.DataFrame, optional
+        A CSV, Parquet or JSON lines file, a folder of Parquet files, or a data frame.  Give this or `dataset`.
+    target : str, optional
+        Name of the column to predict.
+    dataset : {"digits", "iris", "wine", "breast_cancer", "diabetes"}, optional
+        A table of scikit-learn's.
+    task : {"classification", "regression"}, optional
+        What to predict; the target's type decides if not given.
+    drop : sequence of str, default ()
+        Columns to leave out.
+    hidden : sequence of int, default (128, 64)
+        Units of the hidden layers.
+    activation : str, default 'relu'
+        Activation of the hidden layers.
+    norm : {"batch", "layer"}, optional
+        Norm of the hidden layers.
+    dropout : float, default 0.0
+        Probability in [0, 1) that a hidden unit is dropped in training.
+    init : str, default 'xavier_uniform'
+        How W is drawn; a scheme of `backlit.core.initializers`.
+    optimizer : str, mapping or Optimizer, default 'adam'
+        As `backlit.optim.get_optimizer` takes it.
+    schedule : str, mapping or Schedule, default 'constant'
+        As `backlit.optim.get_schedule` takes it.
+    l2 : float, default 0.005
+        λ in (λ/2) Σ ‖W‖².
+    clip_norm : float, optional
+        Bound on the norm of the gradient.
+    epochs : int, default 200
+        Passes over the training rows, at most.
+    batch_size : int, default 32
+        Rows in a step.
+    patience : int, default 20
+        Training stops after so many epochs in which the loss on a tenth of the training rows did not fall, and ends
+        with the best epoch's weights.
+    test_size : float, default 0.2
+        Share of the rows to score on.
+    seed : int, default 0
+        Draws the split, the weights, the order of the rows and the dropout masks.
+    engine : {"auto", "native", "reference"}, default 'auto'
+        Who runs the passes.
+    out : str or Path, optional
+        Model file to write, .safetensors.
+    report : str or Path, optional
+        Report to write, .html.
+    checkpoint : str or Path, optional
+        A folder.  A run that was stopped goes on from there, with the bits of an unbroken one.
+    checkpoint_every : int, optional
+        Batches from one checkpoint to the next; if not given, one an epoch, and for a streamed table one a buffer.
+    stream : bool, default False
+        Whether a single Parquet file stays on the disk as a folder does.
+    buffer_mb : float, default 64.0
+        MB of rows that a streamed table holds in memory; it does not grow with the table.
+    progress : bool, default False
+        Whether to show a progress bar.
 
-    A folder of Parquet files is streamed: its rows stay on the disk, and each epoch reads them in a seeded order by
-    a buffer of `buffer_mb` MB, so that memory does not grow with the table.  A single Parquet file is, with `stream`.
-    Everything else is held in memory.
+    Returns
+    -------
+    TrainResult
+        The model, its scores, and how they came about.
 
-    Raises BacklitError for anything that cannot be used, Divergence where training leaves the finite numbers.
+    Raises
+    ------
+    BacklitError
+        If a table, column or option cannot be used, or a file cannot be written.
+    TableError
+        If fewer than 5 rows have a target.
+    ProblemError
+        If neither or both of table and dataset are given, or no target.
+    Divergence
+        If training leaves the finite numbers.
 
+    Examples
+    --------
     >>> result = train(dataset="iris", epochs=50, seed=1)
     >>> result.task, result.n_test, result.metrics["test"]["accuracy"] > 0.9
     ('classification', 30, True)
@@ -153,7 +215,7 @@ def train(
 
 
 def streams(table: Any, target: str | None, dataset: str | None, asked: bool) -> bool:
-    """Whether a table is streamed: a folder always, a file where it is asked for."""
+    """Whether a table is streamed: a folder always, a file if it is asked for."""
     folder = isinstance(table, str | Path) and Path(table).is_dir()
     if not (folder or asked):
         return False
@@ -219,7 +281,7 @@ def summarize(
 
 
 def write_files(result: TrainResult, out: str | Path | None, report: str | Path | None) -> TrainResult:
-    """Write the model and the report, where wanted, and note where they are."""
+    """Write the model and the report, if they are wanted, and note where they are."""
     model_path, report_path = (None if path is None else str(path) for path in (out, report))
     result = replace(result, model_path=model_path, report_path=report_path)
     text = render_report(result) if report is not None else ""  # rendered first: if it fails, nothing is written

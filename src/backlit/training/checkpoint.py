@@ -28,7 +28,7 @@ FILE = "checkpoint.safetensors"
 
 
 def save_checkpoint(folder: Path, run: Run) -> None:
-    """Write the run's state into the folder, in place of the last.  Raises BacklitError where it cannot be written."""
+    """Write the run's state into the folder, in place of the last.  Raises BacklitError if it cannot be written."""
     from safetensors.numpy import save
 
     make_folder(folder)
@@ -49,7 +49,7 @@ def save_checkpoint(folder: Path, run: Run) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder of a run's checkpoints.  Raises BacklitError where that cannot be."""
+    """Make the folder of a run's checkpoints.  Raises BacklitError if that cannot be."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -67,7 +67,7 @@ def arrays(state: State, watch: Watch) -> dict[str, np.ndarray]:
 def load_checkpoint(folder: Path, run: Run) -> None:
     """Put a run where the folder's checkpoint left it.
 
-    Raises ModelError for a file that is damaged or from the future, ProblemError where it belongs to another run.
+    Raises ModelError for a file that is damaged or from the future, ProblemError if it belongs to another run.
     """
     stored, described = read(folder / FILE)
     watch = run.watch

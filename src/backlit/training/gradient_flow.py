@@ -1,15 +1,4 @@
-"""`GradientFlow`: the diagnosis of a network while it trains, cheap enough to leave on.
-
->>> import numpy as np
->>> from backlit.core import Dense, Network
->>> from backlit.engine import Data
->>> from backlit.training import Settings, fit
->>> X = np.random.default_rng(0).standard_normal((64, 8))
->>> net, flow = Network(8, [Dense(8, "tanh")] * 3 + [Dense(1)]), GradientFlow(warn=False)
->>> outcome = fit(net, net.init(seed=0), Data(X, X[:, :1]), Settings(epochs=9, patience=None), callbacks=[flow])
->>> flow.records[-1].epoch <= 9, flow.records[0].verdict, len(flow.records[0].flow.layers) - 1
-(True, 'healthy', 4)
-"""
+"""`GradientFlow`: the diagnosis of a network while it trains, cheap enough to leave on."""
 
 import logging
 import time
@@ -55,15 +44,41 @@ class FlowRecord:
 
 
 class GradientFlow:
-    """A callback of `fit` that measures the flow as `diagnose` does, records it and warns once of each fault.
+    """A callback that measures the gradient flow as `diagnose` does, records it, and warns once of each fault.
 
-    every : epochs between two measurements; None measures whenever all that was spent on it, with what the next one
-    will take, stays within `share` of the run's time, and after the last epoch where there was no time for one before:
-    a run of a fraction of a second may spend more on that one.  rows : examples it looks at, the first of the data.
-    warn : log each verdict other than healthy to "backlit", once.
-    records : what was measured, oldest first; a training that begins anew begins them anew.  verdict : the last one,
-    None before the first.
+    Parameters
+    ----------
+    every : int, optional
+        Epochs from one measurement to the next.  If not given, it measures whenever the time spent on it, with what the
+        next measurement will take, stays within `share` of the run's time; and after the last epoch if there was no
+        time before.
+    share : float, default 0.02
+        Share of the run's time, in [0, 1], that measuring may take.
+    rows : int, default 64
+        Examples that it looks at, the first of the data.
+    warn : bool, default True
+        Whether to log each verdict other than healthy to "backlit", once.
+
+    Attributes
+    ----------
+    records : list of FlowRecord
+        What was measured, oldest first; a training that begins anew begins them anew.
+    verdict : str or None
+        The last verdict, None before the first.
+
+    Notes
+    -----
     A copy or pickle holds the records and none of the data; scikit-learn's `clone` gives one without records.
+
+    Examples
+    --------
+    >>> from backlit.core import Dense, Network
+    >>> from backlit.training import Settings, fit
+    >>> X = np.random.default_rng(0).standard_normal((64, 8))
+    >>> net, flow = Network(8, [Dense(8, "tanh")] * 3 + [Dense(1)]), GradientFlow(warn=False)
+    >>> outcome = fit(net, net.init(seed=0), Data(X, X[:, :1]), Settings(epochs=9, patience=None), callbacks=[flow])
+    >>> flow.records[-1].epoch <= 9, flow.verdict, len(flow.records[0].flow.layers) - 1
+    (True, 'healthy', 4)
     """
 
     def __init__(self, *, every: int | None = None, share: float = 0.02, rows: int = 64, warn: bool = True):
@@ -88,7 +103,7 @@ class GradientFlow:
         return GradientFlow(every=self.every, share=self.share, rows=self.rows, warn=self.warn)
 
     def __call__(self, run: Run) -> None:
-        """Measure, where it is time to."""
+        """Measure, if it is time to."""
         if len(run.history) <= self.seen:  # another training's
             self.forget()
         self.elapsed += sum(epoch.seconds for epoch in run.history.epochs[self.seen :])

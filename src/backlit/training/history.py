@@ -7,10 +7,29 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass over the data.
+    """What was measured in one pass over the data.
 
-    loss : mean cost of the batches, each at the parameters before its step.  learning_rate : of the last step.
-    gradient_norms : ‖∂C/∂W_l‖ for l = 1…L, mean over the batches, before clipping.  seconds : wall time.
+    Parameters
+    ----------
+    number : int
+        Counted from 1.
+    loss : float
+        Mean cost of the batches, each at the parameters before its step.
+    learning_rate : float
+        Of the last step.
+    gradient_norms : tuple of float
+        ‖∂C/∂W_l‖ for l = 1…L, mean over the batches, before clipping.
+    seconds : float
+        Wall time.
+    validation_loss : float, optional
+        Cost of the validation data after the epoch, if there are any.
+    validation_score : float, optional
+        Score of the validation data, higher is better, if there is one.
+
+    Examples
+    --------
+    >>> Epoch(1, loss=0.5, learning_rate=0.01, gradient_norms=(0.1,), seconds=0.2).validation_loss is None
+    True
     """
 
     number: int
@@ -24,7 +43,28 @@ class Epoch:
 
 @dataclass
 class History:
-    """The epochs of a run, in order, and why it ended."""
+    """The epochs of a run, in order, and why it ended.
+
+    Parameters
+    ----------
+    epochs : list of Epoch, optional
+        One record an epoch.
+    best_epoch : int, optional
+        Number of the epoch whose monitored number was best.
+    stopped : str, default ''
+        "epochs", "patience", "callback", "interrupted" or "diverged"; empty while it runs.
+
+    Attributes
+    ----------
+    seconds : float
+        Wall time of all epochs.
+
+    Examples
+    --------
+    >>> history = History([Epoch(1, loss=0.5, learning_rate=0.01, gradient_norms=(0.1,), seconds=0.2)])
+    >>> history.column("loss"), len(history)
+    ([0.5], 1)
+    """
 
     epochs: list[Epoch] = field(default_factory=list)
     best_epoch: int | None = None
@@ -41,7 +81,7 @@ class History:
         return iter(self.epochs)
 
     def column(self, name: str) -> list[Any]:
-        """One field of every epoch, e.g. column("loss")."""
+        """One field of every epoch, such as column("loss")."""
         return [getattr(epoch, name) for epoch in self.epochs]
 
     @property

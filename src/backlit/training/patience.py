@@ -20,7 +20,7 @@ class Watch:
     kept: list[np.ndarray] = field(default_factory=list)
 
     def see(self, epoch: Epoch, state: State) -> bool:
-        """Take one epoch in; True once there was no improvement by tol for more than `patience` epochs."""
+        """Record one epoch; True once more than `patience` epochs have passed without an improvement by tol."""
         value = getattr(epoch, self.settings.monitor)
         merit = value if self.settings.monitor == "validation_score" else -value
         self.waited = self.waited + 1 if merit < self.best + self.settings.tol else 0

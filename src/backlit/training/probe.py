@@ -1,10 +1,9 @@
-"""A probe of the remedies: a handful of real optimizer steps of each, which tells what learns from what only lets the
-gradient through.
+"""Rank the remedies by a few real optimizer steps, which show what learns and not merely lets the gradient through.
 
 The gradient ratio picks a dozen remedies.  They take 16 steps on the same few rows, the better half goes on to 32, the
 better half of those to 64 (successive halving; Jamieson & Talwalkar 2016), from two draws each.  In a large network
-there are fewer steps, from one draw, so that a probe takes about as long as the rest of a diagnosis; in one that is too
-large even for that there is none.
+there are fewer steps, from one draw, so that a probe takes about as long as the rest of a diagnosis; a network that is
+too large even for that is not probed.
 
 >>> from backlit.diagnosis import diagnose
 >>> probed = probe_remedies(diagnose(depth=12, width=16, activation="sigmoid", seeds=1))
@@ -80,7 +79,7 @@ class Runner:
         self.units = units
 
     def loss(self, course: Course) -> float:
-        """The mean loss of the last unit; infinite where a draw has diverged."""
+        """The mean loss of the last unit; infinite if a draw has diverged."""
         if any(len(history) < self.units * course.epochs for history in self.histories):
             return math.inf
         return float(np.mean([history.column("loss")[-course.epochs :] for history in self.histories]))

@@ -28,7 +28,57 @@ class Position(EpochSums):
 
 @dataclass
 class Run:
-    """A training run as a callback sees it."""
+    """A training run as a callback sees it.
+
+    Parameters
+    ----------
+    net : Network
+        What is trained.
+    settings : Settings
+        How.
+    engine : Engine
+        Who runs the passes.
+    state : State
+        Parameters, running moments and the optimizer's state; `state.params` are those of now.
+    history : History
+        The epochs so far.
+    data : Data or Stream
+        The examples that are learned.
+    validation : Data or None
+        The examples that are measured on.
+    score : callable or None
+        What gives the validation score.
+    watch : Watch
+        Early stopping.
+    checkpoint : Path, optional
+        Folder of the checkpoint.
+    checkpoint_every : int, optional
+        Batches from one checkpoint to the next; one an epoch if not given.
+    position : Position, optional
+        How far the present epoch has come.
+    plateau : PlateauState, optional
+        What a schedule that watches a metric remembers.
+    fingerprint : dict, optional
+        What a checkpoint is recognized by.
+
+    Attributes
+    ----------
+    batch_size : int
+        Examples in a step.
+    n_batches : int
+        Steps in an epoch.
+
+    Examples
+    --------
+    >>> from backlit.core import Dense, Network
+    >>> from backlit.training import Settings, fit
+    >>> import numpy as np
+    >>> def stop_at_two(run):
+    ...     return len(run.history) == 2
+    >>> net, X = Network(1, [Dense(1)]), np.ones((4, 1))
+    >>> fit(net, net.init(), Data(X, X), Settings(), callbacks=[stop_at_two]).history.stopped
+    'callback'
+    """
 
     net: Network
     settings: Settings
@@ -47,7 +97,7 @@ class Run:
 
     @property
     def batch_size(self) -> int:
-        """Examples a step; all of them where there are fewer than the settings say."""
+        """Examples in a step; all of them if there are fewer than the settings say."""
         return min(self.settings.batch_size, len(self.data))
 
     @property

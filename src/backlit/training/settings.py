@@ -14,14 +14,53 @@ MONITORS = ("loss", "validation_loss", "validation_score")
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What a training run is told.
+    """How to train: all that is decided before the first step.
 
-    epochs : passes over the data at most.  batch_size : examples a step.  patience : epochs without an improvement of
-    the monitored number by `tol` after which training stops, None for never.  restore_best : end with the parameters
-    of the best epoch.  seed : of the shuffling and of the dropout masks.  engine : "auto", or an engine's name.
-    memory_limit : bytes that a step may take, alpha : L2 that a batch shares; see `engine.Recipe`; None for neither.
-    optimizer, schedule : as they are, or what `get_optimizer` and `get_schedule` read.
-    Raises ProblemError for a value that cannot be.
+    Parameters
+    ----------
+    epochs : int, default 200
+        Passes over the data, at most.
+    batch_size : int, default 200
+        Examples in a step.
+    optimizer : Optimizer, str or mapping, optional
+        As `get_optimizer` takes it; adam if not given.
+    schedule : Schedule, str or mapping, optional
+        As `get_schedule` takes it; constant if not given.
+    clip_norm : float, optional
+        Bound on the norm of the whole gradient, above 0.
+    clip_value : float, optional
+        Bound on each entry of the gradient, above 0.
+    alpha : float, optional
+        α in C = (Σ w_i ℓ_i + (α/2) Σ ‖W‖²) / Σ w_i of each batch, which is scikit-learn's L2; in place of the network's
+        l2.
+    shuffle : bool, default True
+        Whether each epoch has an order of its own, drawn by seed and epoch.
+    monitor : {"loss", "validation_loss", "validation_score"}, default 'loss'
+        What early stopping and plateau schedules watch.
+    patience : int, optional, default 10
+        Epochs without an improvement by `tol` after which training stops; None for never.
+    tol : float, default 0.0001
+        Smallest improvement, in the unit of what is watched.
+    restore_best : bool, default False
+        Whether to end with the parameters of the best epoch.
+    seed : int, default 0
+        Draws the order of the examples and the dropout masks.
+    engine : {"auto", "native", "reference"}, default 'auto'
+        Who runs the passes.
+    n_threads : int, optional
+        Threads of the native engine; as many as it may use if not given.
+    memory_limit : int, optional
+        Bytes that a step may take; activations that do not fit are computed again, with the same numbers to the bit.
+
+    Raises
+    ------
+    ProblemError
+        If a value is outside these.
+
+    Examples
+    --------
+    >>> Settings(optimizer="sgd", epochs=10).optimizer.name
+    'sgd'
     """
 
     epochs: int = 200

@@ -21,7 +21,16 @@ T = TypeVar("T")
 
 
 class Stream(Protocol):
-    """Training rows that are read when they are needed."""
+    """Training rows that are read when they are needed: what `fit` takes in place of arrays.
+
+    An object with these methods is a stream; it need not inherit from this class.
+
+    Examples
+    --------
+    >>> from backlit.training import Stream
+    >>> sorted(name for name in vars(Stream) if not name.startswith("_"))
+    ['digest', 'is_sparse', 'loads', 'sizes']
+    """
 
     @property
     def is_sparse(self) -> bool:

@@ -1,15 +1,4 @@
-"""The training loop: an epoch, a look at what came out, another epoch; on any engine.
-
->>> from backlit.core import Dense, Network
->>> net = Network(1, [Dense(8, "tanh"), Dense(1)])
->>> import numpy as np
->>> X = np.linspace(-1, 1, 50)[:, None]
->>> from backlit.optim import Adam
->>> settings = Settings(epochs=200, batch_size=10, optimizer=Adam(learning_rate=0.01), patience=None)
->>> outcome = fit(net, net.init(seed=0), Data(X, X**2), settings)
->>> outcome.history.epochs[-1].loss < 1e-3
-True
-"""
+"""The training loop: an epoch, a look at what came out, another epoch; on any engine."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +24,32 @@ from backlit.training.streaming import Stream
 
 @dataclass(frozen=True)
 class Outcome:
-    """What training ends with; `divergence` is set where it left the finite numbers (the last finite ones are kept)."""
+    """What training ends with.
+
+    Parameters
+    ----------
+    params : Parameters
+        The last parameters, or with restore_best the best; after a divergence the last finite ones.
+    statistics : Statistics
+        Batch norm's running moments.
+    history : History
+        The epochs, and why training stopped.
+    state : State
+        What to go on from.
+    engine : Engine
+        Who ran the passes.
+    divergence : Divergence, optional
+        Where training left the finite numbers, if it did.
+
+    Examples
+    --------
+    >>> from backlit.core import Dense, Network
+    >>> import numpy as np
+    >>> net, X = Network(1, [Dense(1)]), np.ones((4, 1))
+    >>> outcome = fit(net, net.init(), Data(X, X), Settings(epochs=3))
+    >>> outcome.history.stopped, outcome.divergence
+    ('epochs', None)
+    """
 
     params: Parameters
     statistics: Statistics
@@ -60,15 +74,59 @@ def fit(
     checkpoint: str | Path | None = None,
     checkpoint_every: int | None = None,
 ) -> Outcome:
-    """Train until the epochs are over, patience has run out, a callback returns True, or Ctrl-C.
+    """Train until the epochs are over, early stopping or a callback ends it, or Ctrl-C is pressed.
 
-    data, validation : checked examples in the parameters' dtype; data may be a stream (`training.streaming`), read anew
-    in each epoch.  score : higher is better, for the monitor
-    "validation_score".  state, history : go on from there, with `epochs` more; else from `params`, which are not
-    written to.  What is drawn depends on the seed and the epoch's number, so 5 epochs and 5 more are 10.
-    checkpoint : a folder; where it holds a checkpoint of this same run, training goes on from there and ends with the
-    bits of an unbroken run; one is written after each epoch, or each `checkpoint_every` batches.
-    Raises ProblemError where the monitored number is not there to be watched, or the checkpoint is another run's.
+    Parameters
+    ----------
+    net : Network
+        What is trained.
+    params : Parameters
+        Where to start.  They are not written to.
+    data : Data or Stream
+        Checked examples in the parameters' dtype; a stream is read anew in each epoch.
+    settings : Settings
+        How to train.
+    validation : Data, optional
+        Examples that are measured after each epoch.
+    score : callable, optional
+        A function of (engine, params, statistics) that gives the validation score; higher is better.
+    callbacks : sequence of callables, default ()
+        Called with the Run after each epoch; one that returns True ends the training.
+    progress : bool, default False
+        Whether to show a progress bar.
+    state : State, optional
+        Go on from there, not from `params`, for `epochs` more.
+    history : History, optional
+        The epochs before; new ones are added to it.
+    checkpoint : str or Path, optional
+        A folder.  If it holds a checkpoint of this same run, training goes on from there and ends with the bits of an
+        unbroken run.
+    checkpoint_every : int, optional
+        Batches from one checkpoint to the next; one an epoch if not given.
+
+    Returns
+    -------
+    Outcome
+        Parameters, history and state.
+
+    Raises
+    ------
+    ProblemError
+        If the monitored number will not be measured, or the checkpoint is another run's.
+
+    Notes
+    -----
+    What is drawn depends on the seed and the epoch's number alone, so 5 epochs and 5 more are 10.
+
+    Examples
+    --------
+    >>> from backlit.core import Dense, Network
+    >>> import numpy as np
+    >>> from backlit.optim import Adam
+    >>> net, X = Network(1, [Dense(8, "tanh"), Dense(1)]), np.linspace(-1, 1, 50)[:, None]
+    >>> settings = Settings(batch_size=10, optimizer=Adam(learning_rate=0.01), patience=None)
+    >>> fit(net, net.init(seed=0), Data(X, X**2), settings).history.epochs[-1].loss < 1e-3
+    True
     """
     check_monitor(settings, validation, score)
     if checkpoint_every is not None:
@@ -143,7 +201,7 @@ def loop(run: Run, last: int, callbacks: Sequence[Callback], stop: Stop, show: S
 
 
 def check_monitor(settings: Settings, validation: Data | None, score: Score | None) -> None:
-    """Raise ProblemError where the monitored number will not be measured."""
+    """Raise ProblemError if the monitored number will not be measured."""
     if settings.monitor == "validation_loss" and validation is None:
         raise ProblemError("monitor validation_loss needs validation data: give it, or monitor the loss")
     if settings.monitor == "validation_score" and score is None:

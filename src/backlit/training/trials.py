@@ -1,5 +1,4 @@
-"""Short real trainings of a diagnosed network and of each of its remedies, side by side: what is best is what trains
-best.
+"""Short real trainings of a diagnosed network and of each of its remedies; the best remedy is the one that trains best.
 
 Each is trained from `seeds` draws, on the same rows in the same order, by the problem's optimizer.
 """
@@ -33,7 +32,7 @@ def try_training(
 ) -> Diagnosis:
     """Train the network and every remedy for `epochs`, and rank the remedies by the loss that is left.
 
-    show : called after each with how many of how many are done.  A problem without data is given standard normal rows
+    show : called with (trainings done, trainings in all) after each.  A problem without data gets standard normal rows
     and a smooth target drawn at random.
     """
     subject = diagnosis.subject

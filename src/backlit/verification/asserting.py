@@ -17,12 +17,29 @@ def assert_gradients_match(
     names: Mapping[str, slice] | None = None,
     tolerance: float = CERTIFIED,
 ) -> None:
-    """Fail a test where gradients are wrong.
+    """Fail a test if gradients are wrong.
 
-    With a Problem: `assert_gradients_match(problem, {"grad_W": ...})`, and the mistake is named.
-    With a function of a flat vector: `assert_gradients_match(loss, grad, theta)`.
-    Raises AssertionError with the first wrong quantity, its worst entry, and what to do.
+    Parameters
+    ----------
+    what : Problem or callable
+        A problem whose numbers are claimed; or the loss, a function of a flat vector (n,) that gives one number.
+    claims : mapping, path, callable or array
+        Of a problem: the claimed numbers, as `check` takes them.  Of a function: its gradient, as `check_function`
+        takes it.
+    theta : (n,) array, optional
+        Where a function is checked; a problem has no need of it.
+    names : mapping of str to slice, optional
+        Parts of theta by name, for the message.
+    tolerance : float, default 1e-08
+        Relative error that a function's gradient may have.
 
+    Raises
+    ------
+    AssertionError
+        If something is wrong: the first wrong quantity, its worst entry, the mistake if it is known, and what to do.
+
+    Examples
+    --------
     >>> assert_gradients_match(lambda t: (t**3).sum(), lambda t: 3 * t**2, [1.0, -2.0])
     """
     __tracebackhide__ = True

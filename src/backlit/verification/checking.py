@@ -26,13 +26,35 @@ def check(
 ) -> CheckResult:
     """Say whether claimed numbers are right, and which mistake made them wrong.
 
-    problem : a network with its numbers and examples.  claims : a JSON file or a mapping with any of z, u, a, loss,
-    grad_a, delta, grad_gamma, grad_beta, grad_b, grad_W and update, each a table by layer; rows are examples.
-    steps : how many optimizer steps `update` is after.  pairs : whether two mistakes at once are looked for.
+    Parameters
+    ----------
+    problem : Problem
+        A network with its numbers and examples.
+    claims : str, Path or mapping
+        A JSON file or a mapping with any of z, u, a, loss, grad_a, delta, grad_gamma, grad_beta, grad_b, grad_W and
+        update, each a list or a mapping by layer; rows are examples.  Numbers may be rounded: the tolerance follows
+        from the digits that they show, and is 1e-8 for full float64.
+    steps : int, default 1
+        How many optimizer steps `update` is after.
+    pairs : bool, default True
+        Whether two mistakes at once are looked for.
 
-    Claims may be rounded: the tolerance follows from the digits that they show, 1e-8 for full float64.
-    Raises ProblemError, ShapeError or DomainError for a claim that can't be compared.
+    Returns
+    -------
+    CheckResult
+        The verdict, each quantity's error, the first wrong one, and the mistakes that explain it, best first.
 
+    Raises
+    ------
+    ProblemError
+        If a claim is not one of these, or the problem has no examples.
+    ShapeError
+        If a claim has another shape than its quantity.
+    DomainError
+        If steps is less than 1, or a number is not finite.
+
+    Examples
+    --------
     >>> from backlit.core import Dense, Network
     >>> import numpy as np
     >>> net = Network(2, [Dense(2, "sigmoid"), Dense(1)])
@@ -68,14 +90,14 @@ def check(
 
 
 def agreed_on(problem: Problem) -> Agreement:
-    """Hold the oracles against each other, beside a kink of the loss where an output lies on one."""
+    """Compare the oracles with each other, next to a kink of the loss if an output lies on one."""
     trace, _ = problem.passes()
     at_kink = any(what == "u" for what, *_ in points_at_kinks(problem, trace, 0.0))
     return agreement(off_loss_kinks(problem, trace), at_kink=at_kink)
 
 
 def refuse_non_finite(problem: Problem) -> None:
-    """Raise DomainError where the problem's own quantities overflow: nothing can be compared with them."""
+    """Raise DomainError if the problem's own quantities overflow: nothing can be compared with them."""
     trace, grad = problem.passes()
     name = trace.first_non_finite()
     if name is None and not (abs(grad.loss) < float("inf")):

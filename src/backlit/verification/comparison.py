@@ -84,7 +84,7 @@ class Yardstick:
 
 
 def excess(gap: Array, allowed: Array) -> Array:
-    """How many times its rounding an entry is off; 0 where it is exact."""
+    """How many times its rounding an entry is off; 0 if it is exact."""
     return np.divide(gap, allowed, out=np.where(gap > 0, np.inf, 0.0), where=allowed > 0)
 
 

@@ -1,7 +1,7 @@
 """Facts that hold for right gradients whatever their numbers are: evidence that needs no right answer to compare with.
 
 Each row of a table has a name, the fact in words, and a function that measures how far it is from holding, or gives
-None where it says nothing of this network.  Facts about claims look at the numbers; facts about code call it again.
+None if it says nothing of this network.  Facts about claims look at the numbers; facts about code call it again.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -119,7 +119,7 @@ def slope(claims: Values, right: Values, names: list[str]) -> float:
 
 
 def misfit(predictor: Predictor, predicted: Mapping[str, Array]) -> float | None:
-    """The largest relative difference of a prediction, None where it is outside rounding."""
+    """The largest relative difference of a prediction, None if it is outside rounding."""
     errors = [predictor.misfit(name, value) for name, value in predicted.items()]
     return None if any(e is None for e in errors) else max((e for e in errors if e is not None), default=0.0)
 

@@ -27,12 +27,31 @@ CHOSEN = 300
 
 @dataclass(frozen=True)
 class FunctionCheck(Displayed):
-    """The outcome of `check_function`.
+    """What `check_function` found.
 
-    verdict : "pass", "fail", or "unresolved" where no way to the slope is sure enough.  method : whose slope was used.
-    max_relative_error : of the gradient, relative to its largest entry.  worst : (index, claimed, right).
-    by_name : the largest relative error of each named part.  certain : what the method knows of its error, relative.
-    note : what was recognized, such as a constant factor.  facts : what must hold whatever the numbers are.
+    Parameters
+    ----------
+    verdict : {"pass", "fail", "unresolved"}
+        "unresolved" if no method knows the slope well enough.
+    method : str
+        The method whose slope was used: complex_step, tape or differences.
+    max_relative_error : float
+        Largest error of the gradient, relative to its largest entry.
+    worst : tuple of (int, float, float)
+        Index, claimed and right number of the worst entry.
+    by_name : mapping of str to float
+        Largest relative error of each named part.
+    certain : float
+        How well the method knows the slope, relative.
+    note : str, default ''
+        What was recognized, such as a constant factor.
+    facts : tuple of Fact, default ()
+        Facts that hold for every right gradient, and whether they do here.
+
+    Examples
+    --------
+    >>> check_function(lambda t: (t**2).sum(), lambda t: 4 * t, [1.0, 2.0]).note
+    'the claimed gradient is 2 times the right one'
     """
 
     verdict: Literal["pass", "fail", "unresolved"]
@@ -83,10 +102,45 @@ def check_function(
 ) -> FunctionCheck:
     """Say whether `grad` is the gradient of `loss` at theta.
 
-    loss : flat vector (n,) ↦ number.  grad : the function that claims to be its gradient, or the claimed numbers (n,).
-    names : slices of theta by name, for the report.  exact : whether complex step and tape are tried.
-    Raises ShapeError or DomainError where what is handed in can't be compared.
+    Parameters
+    ----------
+    loss : callable
+        A function of a flat vector (n,) that gives one number; any NumPy code.
+    grad : callable or (n,) array
+        The function that claims to be its gradient, or the claimed numbers.
+    theta : (n,) array
+        Where the gradient is checked.
+    names : mapping of str to slice, optional
+        Parts of theta by name, for the report.
+    tolerance : float, default 1e-08
+        Relative error that an entry may have; what the method does not know is added.
+    exact : bool, default True
+        Whether the complex step and automatic differentiation are tried; False for code that takes real numbers alone.
 
+    Returns
+    -------
+    FunctionCheck
+        The verdict, the worst entry, and a constant factor if there is one.
+
+    Raises
+    ------
+    ShapeError
+        If the gradient has another length than theta.
+    DomainError
+        If the gradient is not finite, or the loss is not one finite number.
+
+    Notes
+    -----
+    Central differences are extrapolated and know their rounding error.  The exact methods count only if they agree with
+    them.  At a kink every value between the two one-sided slopes is right.  Beyond 2,000 entries, differences look at
+    300 drawn ones.
+
+    References
+    ----------
+    Complex step: Squire & Trapp 1998.
+
+    Examples
+    --------
     >>> check_function(lambda t: (t**2).sum(), lambda t: 2 * t, [1.0, 2.0]).verdict
     'pass'
     >>> str(check_function(lambda t: (t**2).sum(), lambda t: t, [1.0, 2.0]))[:25]
@@ -116,7 +170,7 @@ def check_function(
 
 
 def refuse(loss: Function, theta: Array, claimed: Array) -> None:
-    """Raise for what can't be compared."""
+    """Raise an error if there is nothing that can be compared."""
     if claimed.shape != theta.shape:
         raise ShapeError(f"the gradient must have {len(theta)} numbers like theta, not {claimed.size}")
     if not np.isfinite(claimed).all():
@@ -223,7 +277,7 @@ def one_sided(loss: Function, theta: Array, j: int, h: float) -> float:
 
 
 def recognized(claimed: Array, right: Array, allowed: Array) -> str:
-    """A constant factor, where there is one."""
+    """A constant factor between claimed and right numbers, if there is one."""
     below = float(right @ right)
     factor = float(claimed @ right) / below if below else 0.0
     if len(right) > 1 and factor and (np.abs(claimed - factor * right) <= abs(factor) * allowed + allowed).all():

@@ -50,7 +50,7 @@ def off_loss_kinks(problem: Problem, trace: Trace) -> Problem:
 
 
 def slopes_between(problem: Problem, *, width: float = 0.0) -> tuple[Values, Values] | None:
-    """(least, largest) of each backward quantity over the choices of slope at kinks; None where no point is at one."""
+    """(least, largest) of each backward quantity over the choices of slope at kinks; None if no point is at one."""
     trace, _ = problem.passes()
     points = points_at_kinks(problem, trace, width)
     if not points:

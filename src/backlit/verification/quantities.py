@@ -61,7 +61,7 @@ def key_of(name: str) -> str:
 def right_values(problem: Problem, *, steps: int | None = None) -> Values:
     """Every quantity of a problem by the textbook's closed form, float64, in the order of computation.
 
-    steps : how many optimizer steps `update` is after; None leaves update out.  Raises ProblemError where the problem
+    steps : how many optimizer steps `update` is after; None leaves update out.  Raises ProblemError if the problem
     lacks what is asked for.
     """
     trace, grad = problem.passes()

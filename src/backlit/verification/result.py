@@ -15,13 +15,28 @@ Verdict = Literal["pass", "fail", "unresolved"]
 
 @dataclass(frozen=True)
 class CheckResult(Displayed):
-    """The outcome of `check`.
+    """What `check` found.
 
-    verdict : "pass", "fail", or "unresolved" where the oracles disagree or the claims have too few digits; `notes` say
-    why.  tolerance : relative, as the claims' digits allow.  quantities : by name, in the order of computation.
-    diagnoses : best first, empty where the mistake is none of the catalogue's.  not_detectable : {bug: on which inputs
-    it would show} for those that these claims and inputs can't reveal.  oracles : how the right values were agreed on.
-    facts : what must hold whatever the numbers are.
+    Parameters
+    ----------
+    verdict : {"pass", "fail", "unresolved"}
+        "unresolved" if the oracles disagree or the claims have too few digits; `notes` say why.
+    tolerance : float
+        Relative, as the digits of the claims allow.
+    quantities : mapping of str to Compared
+        Each claimed quantity's errors by name, in the order of computation.
+    first_wrong : str or None
+        Name of the first wrong quantity.
+    diagnoses : tuple of Diagnosis
+        Mistakes that explain the numbers, best first; empty if the catalogue has none that does.
+    not_detectable : mapping of str to str
+        Mistakes that these claims and inputs cannot reveal, each with the inputs that would.
+    oracles : Agreement
+        How the right values were agreed on.
+    notes : tuple of str, default ()
+        What must be said with the verdict.
+    facts : tuple of Fact, default ()
+        Facts that hold for every right gradient, and whether they do here.
     """
 
     verdict: Verdict
@@ -41,7 +56,7 @@ class CheckResult(Displayed):
 
     @property
     def exit_code(self) -> int:
-        """0 for pass, 1 else."""
+        """0 for pass, 1 otherwise."""
         return 0 if self.ok else 1
 
     def to_dict(self) -> dict[str, Any]:

@@ -29,12 +29,24 @@ RETURNED = ("loss", "grad_W", "grad_b", "z", "a", "delta")
 
 @dataclass(frozen=True)
 class NetworkCheck(Displayed):
-    """Both answers.
+    """What `check_network` found: the gradient against the code's own loss, and every number against the textbook's.
 
-    own : the gradient against differences of the student's own loss.  against : every number against the textbook's.
-    facts : what must hold whatever the numbers are, tried by calling the code again.
-    verdict : "pass" where both are right, "fail" where the backward pass is wrong, "convention" where the gradient
-    belongs to the student's loss, but that is not the one that was asked for.
+    Parameters
+    ----------
+    own : FunctionCheck
+        The gradient against differences of the student's own loss.
+    against : CheckResult
+        Every number against the textbook's.
+    problem : Problem
+        The network and the numbers that the code ran on.
+    facts : tuple of Fact, default ()
+        Facts that hold for every right gradient, tried by calling the code again.
+
+    Attributes
+    ----------
+    verdict : {"pass", "fail", "convention", "unresolved"}
+        "pass" if both are right, "fail" if the backward pass is wrong, "convention" if the gradient belongs to the
+        student's loss, but that loss is not the one that was asked for.
     """
 
     own: FunctionCheck
@@ -69,16 +81,43 @@ def check_network(
     examples: Literal["rows", "columns"] = "rows",
     seed: int = 0,
 ) -> NetworkCheck:
-    """Run `step(W, b, X, y)` on a random network and say which formula is wrong.
+    """Run your own backpropagation on a random network and say which formula is wrong.
 
-    step : takes lists W and b (one array a layer, first layer first), X and y, and returns a mapping with loss, grad_W
-    and grad_b (lists like W and b), and, if it likes, z, a and delta (lists, first layer first); or the tuple
-    (loss, grad_W, grad_b).  shapes : units a layer, inputs first.  activations : one a layer; sigmoid, and identity at
-    the output, unless told.
-    weights : "out_in" if W is (n_l, n_{l−1}), "in_out" if it is (n_{l−1}, n_l).  examples : how X, y and what is
-    returned hold their examples.
-    Raises ProblemError or ShapeError where what comes back can't be read.
+    Parameters
+    ----------
+    step : callable
+        `step(W, b, X, y)` takes lists W and b (one array a layer, first layer first), X and y.  It returns a mapping
+        with loss, grad_W and grad_b (lists like W and b) and, if you like, z, a and delta (lists, first layer first);
+        or the tuple (loss, grad_W, grad_b).
+    shapes : sequence of int
+        Units of each layer, inputs first.
+    activations : sequence of str, optional
+        One a layer; sigmoid, and identity at the output, if none are given.
+    loss : str, default 'half_squared_error'
+        Name of the loss.
+    l2 : float, default 0.0
+        λ in (λ/2) Σ ‖W‖².
+    weights : {"out_in", "in_out"}, default 'out_in'
+        "out_in" if W is (n_l, n_{l−1}), "in_out" if it is (n_{l−1}, n_l).
+    examples : {"rows", "columns"}, default 'rows'
+        How X, y and what is returned hold their examples.
+    seed : int, default 0
+        Draws the network's numbers and the examples.
 
+    Returns
+    -------
+    NetworkCheck
+        The verdict, and what is wrong.
+
+    Raises
+    ------
+    ProblemError
+        If shapes and activations do not fit, or what comes back is no such mapping.
+    ShapeError
+        If a returned array has a wrong shape.
+
+    Examples
+    --------
     >>> def step(W, b, X, y):
     ...     a = X @ W[0].T + b[0]
     ...     delta = (a - y) / len(X)

@@ -24,7 +24,17 @@ DROPOUT_SEED = 1
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A problem to check with, and what it reveals that the given one does not; `hidden` stays hidden in both."""
+    """A problem to check with, and what it reveals that the given one does not.
+
+    Parameters
+    ----------
+    problem : Problem
+        The same network with numbers on which more mistakes show.
+    revealed : tuple of str
+        Mistakes that it reveals and the given problem does not.
+    hidden : dict of str to str
+        Mistakes that no gradient of it reveals, each with the inputs that would.
+    """
 
     problem: Problem
     revealed: tuple[str, ...]
@@ -41,8 +51,27 @@ class Suggestion:
 
 
 def suggest_inputs(problem: Problem, *, seed: int = 0) -> Suggestion:
-    """Propose numbers for a problem's network on which more mistakes can be told.
+    """Propose numbers for a problem's network on which more mistakes can be told apart.
 
+    Parameters
+    ----------
+    problem : Problem
+        The network; its examples, if it has any, are what is compared with.
+    seed : int, default 0
+        Draws the numbers.
+
+    Returns
+    -------
+    Suggestion
+        A problem with seven examples, random signs and a noticeable L2 term, and what it reveals.
+
+    Raises
+    ------
+    BacklitError
+        If the network is one that no mistakes can be tried on.
+
+    Examples
+    --------
     >>> from backlit.core import Dense, Network
     >>> net = Network(2, [Dense(2, "tanh"), Dense(1)])
     >>> given = Problem(net, net.init(), np.ones((1, 2)), np.zeros((1, 1)))

@@ -29,12 +29,39 @@ def check_torch(
     *,
     tolerance: float = CERTIFIED,
 ) -> FunctionCheck:
-    """Check ∂loss/∂(each parameter, and the input where it is floating point) by differences.
+    """Check the gradients of a PyTorch module, hand-written `autograd.Function`s and all, by differences of its loss.
 
-    module : in its present mode; random parts such as dropout must be switched off, `module.eval()`.
-    loss : (module's output, y) ↦ one number.  X, y : tensors or arrays.
-    Returns a FunctionCheck whose `by_name` has the module's own parameter names and "input".
-    Raises ProblemError where two runs on the same numbers differ.
+    What is checked is ∂loss/∂(each parameter), and ∂loss/∂X if X is floating point.  The module is copied in float64.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The module, in its present mode.  Switch dropout off with `module.eval()`.
+    loss : callable
+        A function of (the module's output, y) that gives one number.
+    X : tensor or array
+        Inputs of the module.
+    y : tensor or array
+        What the loss takes.
+    tolerance : float, default 1e-08
+        Relative error that an entry may have.
+
+    Returns
+    -------
+    FunctionCheck
+        Its `by_name` has the module's own parameter names, and "input".
+
+    Raises
+    ------
+    ProblemError
+        If two runs on the same numbers differ.
+
+    Examples
+    --------
+    >>> import torch
+    >>> X, y = torch.randn(4, 3), torch.randn(4, 2)
+    >>> check_torch(torch.nn.Linear(3, 2), torch.nn.functional.mse_loss, X, y).verdict
+    'pass'
     """
     import torch
 

@@ -58,7 +58,7 @@ def signed(sign: str, lines: list[str]) -> list[str]:
 
 
 def drawn_layers(L: int) -> list[int | None]:
-    """The layers that are drawn; None where some are left out.
+    """The layers that are drawn; None if some are left out.
 
     >>> drawn_layers(3), drawn_layers(9)
     ([1, 2, 3], [1, 2, None, 9])

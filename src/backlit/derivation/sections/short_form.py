@@ -23,7 +23,7 @@ P, Y, U, ELL = Sym("p"), Sym("y"), Sym("u"), Sym("ell")
 
 
 def section(s: Scene) -> Section | None:
-    """None where the output goes through the general rule."""
+    """None if the output goes through the general rule."""
     if not s.net.has_short_form:
         return None
     phi, loss = s.net.layers[-1].activation, s.net.loss.name.replace("_", " ")

@@ -27,8 +27,9 @@ SMALLEST, LARGEST = 1e-12, 1e12
 
 @dataclass(frozen=True)
 class Settled:
-    """a deep down: E a², E a and E a a' of two examples below the layer; s²; what norm and φ make of it; the growth of
-    E a² a layer, 1 where it has settled.
+    """a after many layers: E a², E a and E a a' of two examples below the layer, s², and what norm and φ make of it.
+
+    rate : growth of E a² a layer, 1 if it has settled.
     """
 
     square: float

@@ -94,7 +94,7 @@ def grown(phi: Activation, u: float, second: float, mean: float) -> Approach:
 
 
 def depth_scale(factor: float) -> float | None:
-    """ξ of a deviation that each layer multiplies by `factor`: −1/ln factor; None where it does not shrink."""
+    """ξ of a deviation that each layer multiplies by `factor`: −1/ln factor; None if it does not shrink."""
     if factor <= 0:
         return 0.0
     if abs(factor - 1) < MARGINAL:

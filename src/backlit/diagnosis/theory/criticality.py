@@ -35,9 +35,9 @@ def bias_variance(phi: Activation, q: float) -> float:
 
 
 def critical_point(phi: Activation, sigma_b2: float = 0.0) -> Critical | None:
-    """The critical point with the smallest length at this σ_b²; None where the line does not come there.
+    """The critical point with the smallest length at this σ_b²; None if the line has no point there.
 
-    ReLU and its like, for which every q is critical without bias, give q = 1.
+    For ReLU and its like every q is critical without bias; the result is then q = 1.
     """
     excess = [bias_variance(phi, float(q)) - sigma_b2 for q in LENGTHS]
     if sigma_b2 == 0 and abs(phi.function(np.zeros(1))[0]) == 0:

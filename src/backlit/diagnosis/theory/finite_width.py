@@ -33,7 +33,12 @@ DOUBT = 5.0  # n times what a layer's mean under batch norm may be off by, being
 
 @dataclass(frozen=True)
 class Bands:
-    """See above."""
+    """How far single draws of a finite width stray from the limit, by layer (index 0 None).
+
+    q_shift, ratio_shift, level_shift (of E‖δ_l‖²/E‖δ_L‖²), total_shift : what is added to ln of the limit, on average.
+    q_band, ratio_band, level_band, total_band : one standard deviation of ln, between single draws.  doubt : the
+    further error that ln of E‖δ_l‖²/E‖δ_L‖² may have under batch norm, whose means of order 1/n are not derived.
+    """
 
     q_shift: ByLayer
     q_band: ByLayer
@@ -47,7 +52,7 @@ class Bands:
 
     @property
     def trusted(self) -> bool:
-        """Whether the first order in 1/n, which the bands are of, is enough."""
+        """Whether the expansion to first order in 1/n, on which the bands rest, is accurate enough."""
         return bool(self.total_band <= TRUSTED)
 
 

@@ -56,14 +56,15 @@ class Kind:
 
 @dataclass(frozen=True)
 class FixedPoint:
-    """What depth does; a number is None where the theory has none.
+    """What depth does; a number is None if the theory has none.
 
-    q_star : the length that z settles at (None: it never does).  chi_1 : E‖δ_l‖²/E‖δ_{l+1}‖² there.
-    c_star : the correlation of two inputs' z deep down, and c_approach how it is come to: "exponential" (e each ξ_c
-    layers), "polynomial" (ξ_c infinite) or "kept" (every correlation stays as it is; no c*).  xi_q, xi_c, xi_grad :
-    layers in which a deviation of q, of c, and ‖δ‖² change by e (infinite at criticality).
-    divergence_rate : q_{l+1}/q_l of a length that does not settle.  batch : the examples of a batch, under batch norm;
-    c is then that of two of them, and batch_factor what a layer makes of the differences between their lengths.
+    q_star : the variance at which z settles (None: it never does).  chi_1 : E‖δ_l‖²/E‖δ_{l+1}‖² there.  c_star : the
+    correlation of two inputs' z after many layers.  c_approach : how the correlation gets there: "exponential" (the
+    distance falls by e each ξ_c layers), "polynomial" (ξ_c is infinite), or "kept" (every correlation stays as it is,
+    and there is no c*).  xi_q, xi_c, xi_grad : number of layers in which the distance of q, the distance of c, and ‖δ‖²
+    change by a factor e; infinite at criticality.  divergence_rate : q_{l+1}/q_l of a length that does not settle.
+    batch : examples in a batch, under batch norm; c is then the correlation of two of them.  batch_factor : what a
+    layer multiplies the differences between their lengths by.
     """
 
     q_star: float | None
@@ -78,7 +79,7 @@ class FixedPoint:
     batch_factor: float | None = None
 
     def to_dict(self) -> dict[str, float | None]:
-        """CONTRACT's names."""
+        """The numbers as `backlit diagnose --format json` names them."""
         return dict(vars(self))
 
 
@@ -115,9 +116,9 @@ def fixed_point(kind: Kind, q_start: float | None = None) -> FixedPoint:
 
 
 def settle(step: Callable[[float], float], start: float) -> float | None:
-    """The first fixed point that lies in the direction in which `step` moves `start`; None where there is none.
+    """The first fixed point that lies in the direction in which `step` moves `start`; None if there is none.
 
-    The map grows with q, so it never jumps over a fixed point.  0 where it shrinks below any length.
+    The map grows with q, so it never jumps over a fixed point.  0 if it shrinks below any length.
     """
     moved = step(start)
     if math.isclose(moved, start, rel_tol=MARGINAL):
@@ -177,7 +178,11 @@ def batched(kind: Kind, m: int) -> FixedPoint:
 
 
 def batch_pair(kind: Kind, deep: Settled, q: float, slope: float) -> Approach:
-    """c* of two examples of a batch; under a sum of layers without end the sum's mean wins, else the layers' own."""
+    """c* of two examples of a batch.
+
+    If skips add up endlessly many layers, it is the mean of that sum that decides; otherwise the layers' own fixed
+    point.
+    """
     at, square = deep.at, deep.at.square / kind.keep
     if kind.skip is not None and abs(kind.skip) == 1 and deep.rate < 1 + SLOW:
         sums = at.level**2 > MARGINAL * square
@@ -188,8 +193,10 @@ def batch_pair(kind: Kind, deep: Settled, q: float, slope: float) -> Approach:
 
 
 def centered(kind: Kind, q: float, level2: float, u: float, spread: float) -> Approach:
-    """Under batch norm u₁ and u₂ are uncorrelated: z's share (σ_w² (E a)² + σ_b²)/q.  A pair's own deviation from it
-    goes on with s² + σ_w² (E φ')²/(v + ε), which is at most 1 without skip: (E φ')² ≤ Var φ.
+    """c* of two examples under batch norm over many examples.
+
+    Batch norm makes u₁ and u₂ uncorrelated, so that c* is the share (σ_w² (E a)² + σ_b²)/q of z.  A deviation from it
+    is multiplied by s² + σ_w² (E φ')²/(v + ε) in each layer, which is at most 1 without skip: (E φ')² ≤ Var φ.
     """
     if q <= 0 or not math.isfinite(q):
         return NO_PAIR
@@ -198,7 +205,7 @@ def centered(kind: Kind, q: float, level2: float, u: float, spread: float) -> Ap
 
 
 def approach_of(kind: Kind, shared: float, q: float, slope: float) -> Approach:
-    """c* from E a a' of two examples, and how it is come to by a slope that ε keeps a little below 1."""
+    """c* from E a a' of two examples, and how the correlation gets there; ε keeps the slope a little below 1."""
     how = "exponential" if slope < 1 - 10 * kind.eps else "polynomial" if slope <= 1 + MARGINAL else "none"
     return Approach((kind.sigma_w2 * shared + kind.sigma_b2) / q, 1.0 if how == "polynomial" else slope, how)
 

@@ -25,7 +25,7 @@ class Setting:
 
     @property
     def orthogonal(self) -> bool:
-        """Whether W holds lengths."""
+        """Whether W keeps the lengths of vectors."""
         return self.scheme in ("orthogonal", "lsuv")
 
     @property
@@ -36,8 +36,10 @@ class Setting:
 
 @dataclass
 class Signal:
-    """The way up.  one, many : Var κ of one example and of the mean over all.  drift : E κ.  c, wander : mean and
-    variance of two examples' cosine.  kurtosis : E a⁴/(E a²)².
+    """What the way up leaves.
+
+    one, many : variance of κ, of one example and of the mean over all.  drift : E κ.  c, wander : mean and variance of
+    the cosine of two examples.  kurtosis : E a⁴/(E a²)².
     """
 
     one: float

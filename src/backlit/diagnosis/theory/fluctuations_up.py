@@ -96,7 +96,8 @@ def step(layer: Dense, z: Signal, way: Any, l: int, n: int, m: int, free: float,
 def roughness(unit: Any, down: H.Series, keep: float, m: int) -> float:
     """Var (1/v)/(E 1/v)² of batch norm's v, which differs from unit to unit: 2/m for many examples.
 
-    Read from E (φ'/√v)⁴ of `unit`, which knows the batch; an orthogonal W holds v's linear part, 2/(m−1).
+    It follows from E (φ'/√v)⁴ of `unit`, which knows the batch.  An orthogonal W keeps the linear part of v, 2/(m−1),
+    fixed.
     """
     fourth = unit.slope4 / unit.slope2**2 if unit.slope2 else 0.0
     return max(fourth * keep / down.second - 1, 2 / max(m - 1, 1)) if math.isfinite(fourth) else 1.0
@@ -114,7 +115,11 @@ def normed(
     free: float,
     rough: float,
 ) -> None:
-    """Under a norm φ sees nothing of κ; δ is divided by the length v = (1 + κ + S) E v, S being its sampling."""
+    """Set what a norm changes in a layer's fluctuations.
+
+    The norm rescales z, so φ does not see the fluctuation κ of its length.  δ is divided by the measured length
+    v = (1 + κ + S) E v, where S is the error of measuring it on finitely many units.
+    """
     here.lean, here.handed = -1.0, 0.0
     if layer.norm == "batch":
         here.rough = rough

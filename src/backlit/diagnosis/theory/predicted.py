@@ -56,7 +56,7 @@ class PredictedFlow:
 
     @cached_property
     def bands(self) -> Bands:
-        """How far networks of this width stray, as `finite_width` says; found when asked for, as it takes a while."""
+        """How far networks of this width stray (see `finite_width`); worked out on first use, as that takes time."""
         return self.find_bands()
 
 
@@ -164,7 +164,7 @@ def predict_flow(
 
 
 def divide(a: float, b: float) -> float:
-    """a/b, NaN where both have vanished."""
+    """a/b, NaN if both have vanished."""
     return a / b if b else math.nan
 
 

@@ -22,15 +22,41 @@ from backlit.io.exchange.onnx_graph import Graph
 from backlit.io.models import Model
 from backlit.io.tables.labels import Label
 
+__all__ = ["export_onnx"]
+
 OPSET, IR_VERSION = 20, 9
 Heads = Sequence[Sequence[Label]]
 
 
 def export_onnx(model: Model, path: str | Path, heads: Heads = ()) -> None:
-    """Write `model` to `path`; what dropout does in training is left out, batch norm goes by its running moments.
+    """Write a model as ONNX; dropout is left out, and batch norm goes by its running moments.
 
-    heads : where an example has several labels, the classes of each.
-    Raises ModelError for an activation that is not one of Backlit's, BacklitError where `onnx` is not installed.
+    Parameters
+    ----------
+    model : Model
+        The model.
+    path : str or Path
+        The file; one that is there is replaced.
+    heads : sequence of sequences of labels, default ()
+        The classes of each label, if an example has several labels.
+
+    Raises
+    ------
+    ModelError
+        If an activation is not one of Backlit's.
+    BacklitError
+        If the package `onnx` is not installed, or the file cannot be written.
+
+    Examples
+    --------
+    >>> import onnx, os, tempfile
+    >>> from backlit.core.network import Network
+    >>> from backlit.core.norms import Statistics
+    >>> net = Network(2, [Dense(3, "relu"), Dense(1)])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     export_onnx(Model(net.init(), Statistics(net)), f"{folder}/net.onnx")
+    ...     os.listdir(folder)
+    ['net.onnx']
     """
     try:
         import onnx
@@ -141,7 +167,7 @@ def choose(graph: Graph, p: str, classes: Sequence[Label], name: str) -> Any:
 
 
 def yes_or_no(graph: Graph, a: str, kind: int, k: int) -> list[Any]:
-    """Probabilities of yes, and 1 where they are above one half."""
+    """Probabilities of yes, and 1 if they are above one half."""
     from onnx import TensorProto
 
     graph.add("Identity", [a], "probabilities")

@@ -11,6 +11,8 @@ from backlit.errors import ModelError
 from backlit.io.models import Model
 from backlit.io.tables import TargetCodec
 
+__all__ = ["from_scikit_learn"]
+
 ACTIVATIONS = {"logistic": "sigmoid"}
 LOSSES = {
     "log_loss": {"softmax": "cross_entropy", "logistic": "binary_cross_entropy"},
@@ -20,9 +22,32 @@ LOSSES = {
 
 
 def from_scikit_learn(estimator: Any) -> Model:
-    """The model that a fitted scikit-learn network computes, in its dtype, with the same L2 term.
+    """The model that a fitted network of scikit-learn computes, in its dtype and with its classes.
 
-    Raises ModelError for what is not such a network, or is not fitted.
+    What belongs to training, such as alpha, is not in it.
+
+    Parameters
+    ----------
+    estimator : sklearn.neural_network.MLPClassifier or MLPRegressor
+        A fitted estimator.
+
+    Returns
+    -------
+    Model
+        A model with the same outputs.
+
+    Raises
+    ------
+    ModelError
+        If the estimator is not such a network, or is not fitted.
+
+    Examples
+    --------
+    >>> from sklearn.neural_network import MLPRegressor
+    >>> X = np.linspace(-1, 1, 20)[:, None]
+    >>> theirs = MLPRegressor(hidden_layer_sizes=(4,), solver="lbfgs", random_state=0).fit(X, X[:, 0])
+    >>> from_scikit_learn(theirs).net.n
+    (1, 4, 1)
     """
     if not all(hasattr(estimator, name) for name in ("coefs_", "intercepts_", "out_activation_", "loss")):
         raise ModelError(f"{type(estimator).__name__} is not a fitted MLPClassifier or MLPRegressor: fit it first")

@@ -15,6 +15,8 @@ from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
 from backlit.errors import ModelError
 
+__all__ = ["from_state_dict", "to_state_dict"]
+
 SUFFIXES = {"W": "weight", "b": "bias", "gamma": "weight", "beta": "bias"}
 
 
@@ -29,8 +31,22 @@ def module_numbers(net: Network) -> list[tuple[int, int | None]]:
 
 
 def to_state_dict(params: Parameters, statistics: Statistics | None = None) -> dict[str, np.ndarray]:
-    """Copy the parameters under the names that the Sequential has for them.
+    """Copy parameters under the names that a `torch.nn.Sequential` of the same layers has for them.
 
+    Parameters
+    ----------
+    params : Parameters
+        The weights.
+    statistics : Statistics, optional
+        Batch norm's running moments, which then are in it too.
+
+    Returns
+    -------
+    dict of str to array
+        "0.weight" (n_1, n_0), "0.bias" (n_1,) and so on; PyTorch loads it after `torch.from_numpy` on each.
+
+    Examples
+    --------
     >>> from backlit.core.network import Dense
     >>> net = Network(2, [Dense(3, "relu"), Dense(1)])
     >>> [f"{name} {array.shape}" for name, array in to_state_dict(net.init()).items()]
@@ -52,9 +68,32 @@ def to_state_dict(params: Parameters, statistics: Statistics | None = None) -> d
 
 
 def from_state_dict(net: Network, state: Mapping[str, Any]) -> tuple[Parameters, Statistics]:
-    """Read the weights of a Sequential, module after module, into parameters of `net`.
+    """Read the weights of a `torch.nn.Sequential`, module after module.
 
-    Raises ModelError naming the module whose weights are missing, left over or of another shape.
+    Parameters
+    ----------
+    net : Network
+        The layers that the Sequential has; only the order of its modules matters, not their numbers.
+    state : mapping of str to arrays or tensors
+        Its state dict.  A Linear without bias leaves b at 0.
+
+    Returns
+    -------
+    Parameters, Statistics
+        The weights and the running moments, in the dtype of the state dict.
+
+    Raises
+    ------
+    ModelError
+        If a module's weights are missing, left over or of another shape; the error names the module.
+
+    Examples
+    --------
+    >>> from backlit.core.network import Dense
+    >>> net = Network(2, [Dense(1)])
+    >>> params, statistics = from_state_dict(net, {"0.weight": np.ones((1, 2)), "0.bias": np.zeros(1)})
+    >>> params.theta
+    array([1., 1., 0.])
     """
     modules = group(state)
     dtype = np.result_type(*(array.dtype for module in modules for array in module.values() if array.dtype.kind == "f"))

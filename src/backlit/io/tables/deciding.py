@@ -1,4 +1,4 @@
-"""What becomes of a column, decided from what was counted over its training rows.
+"""What becomes of a column, decided from the counts over its training rows.
 
 The counts come from a table in memory (`fitting`) or from one pass over chunks (`gathering`): one rule for both.
 """
@@ -56,7 +56,7 @@ def scaled(
 ) -> Column:
     """A column of numbers or moments with that mean and standard deviation.
 
-    all_differ : whole numbers that differ in every row.  Raises TableError where the span is beyond float64.
+    all_differ : whole numbers that differ in every row.  Raises TableError if the span is beyond float64.
     """
     if not np.isfinite(scale):
         raise TableError(

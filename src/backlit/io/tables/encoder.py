@@ -73,7 +73,7 @@ class TableEncoder:
         values.  A missing word has a slot of its own where training had missing words, and else counts as unseen.
 
         Raises TableError that names the column for lists, structs, infinite values, an identifier, numbers spoiled by
-        words, and where no column is left.
+        words, or if no column is left.
         """
         if max_categories < 1:
             raise DomainError(f"max_categories is {max_categories}: give 1 or more, {MAX_CATEGORIES} unless told")
@@ -84,7 +84,7 @@ class TableEncoder:
 
     @classmethod
     def of(cls, columns: Iterable[Column], rows: int) -> TableEncoder:
-        """Put learned columns together; raises TableError where all of them are left out."""
+        """Put learned columns together; raises TableError if all of them are left out."""
         encoder = cls(tuple(columns), rows)
         if not encoder.feature_names_out:
             left = "; ".join(f"{shown(column.name)}: {column.note}" for column in encoder.columns[:4])
@@ -98,7 +98,7 @@ class TableEncoder:
 
         dtype : float64 or float32.  Columns are found by name; others are ignored.
 
-        Raises TableError where a column is not there, is of another type than in training or is infinite, and where
+        Raises TableError if a column is not there, is of another type than in training or is infinite, or if
         the array would not fit in memory.
         """
         used = [column for column in self.columns if not isinstance(column, Dropped)]

@@ -68,7 +68,7 @@ class ExactMoments:
     def mean_and_scale(self) -> tuple[float, float]:
         """Mean and standard deviation (over n, not n - 1) of at least one value, each rounded once.
 
-        The scale is 0 where all values are equal, infinite where they span more than float64 holds.
+        The scale is 0 if all values are equal, infinite if they span more than float64 holds.
         """
         if self.low == self.high:
             return self.low, 0.0

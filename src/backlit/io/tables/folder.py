@@ -106,7 +106,7 @@ class ParquetTable:
 
 
 def parquet_files(folder: Path) -> list[Path]:
-    """The Parquet files of a folder by name; raises TableError where there is none."""
+    """The Parquet files of a folder by name; raises TableError if there is none."""
     try:
         inside = sorted(folder.iterdir())
     except OSError as error:
@@ -140,7 +140,7 @@ def checked_file(path: Path) -> Path:
 
 
 def footer(file: Path) -> tuple[dict[str, pl.DataType], int]:
-    """Columns and number of rows of a file.  Raises TableError where it is no whole Parquet file."""
+    """Columns and number of rows of a file.  Raises TableError if it is no whole Parquet file."""
     import polars as pl
 
     with readable(file):
@@ -176,7 +176,7 @@ def readable(file: Path) -> Iterator[None]:
 
 
 def _same_columns(file: Path, found: dict[str, pl.DataType], first: Path, schema: dict[str, pl.DataType]) -> None:
-    """Raise TableError where a file has other columns than the first; a column of nulls only fits every type."""
+    """Raise TableError if a file has other columns than the first; a column of nulls only fits every type."""
     import polars as pl
 
     for name, dtype in schema.items():

@@ -65,7 +65,7 @@ class GatheredNumbers(Gathered):
         self.ascends, self.last = True, -np.inf
 
     def see(self, column: pl.Series) -> None:
-        """Take in its values; raises TableError where one is infinite."""
+        """Take in its values; raises TableError if one is infinite."""
         values = as_numbers(column, self.kind, AMONG)
         values = values[~np.isnan(values)]
         self.first = self.first or shown(str(column.drop_nulls()[0]))
@@ -110,7 +110,7 @@ class GatheredWords(Gathered):
         self.frequency: Counter[str] = Counter()
 
     def see(self, column: pl.Series) -> None:
-        """Count each value; raises TableError where there are too many to count."""
+        """Count each value; raises TableError if there are too many to count."""
         for value, times in column.drop_nulls().value_counts().iter_rows():
             self.frequency[value] += times
         if len(self.frequency) > MOST_WORDS:

@@ -62,7 +62,7 @@ class GatheredTarget:
         return has
 
     def learned(self) -> tuple[TargetCodec, tuple[str, ...]]:
-        """Task and labels, and what a reader should know.  Raises TableError where the column cannot be a target."""
+        """Task and labels, and what a reader should know.  Raises TableError if the column cannot be a target."""
         name = shown(self.name)
         if not self.given or self.dtype is None:
             raise TableError(f"target {name} has no value in any of {count(self.rows, 'row')}: name another column")

@@ -58,7 +58,7 @@ def typed(table: pl.DataFrame, delimiter: str, text: Collection[str]) -> pl.Data
 
 
 def stripped(column: pl.Series) -> pl.Series:
-    """Take the blanks off the ends of each value, and let those that stand for nothing be null."""
+    """Remove the blanks around each value, and make null of words that stand for a missing value."""
     import polars as pl
 
     bare = column.str.strip_chars()
@@ -67,7 +67,7 @@ def stripped(column: pl.Series) -> pl.Series:
 
 
 def moments_or_flags(column: pl.Series) -> pl.Series | None:
-    """Read a column of text as true and false, dates or times; None where some value is none of it.
+    """Read a column of text as true and false, dates or times; None if some value is none of it.
 
     >>> import polars as pl
     >>> moments_or_flags(pl.Series(["31/12/2024", "01/02/2024"])).to_list()

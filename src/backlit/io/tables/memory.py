@@ -8,7 +8,7 @@ SHARE = 0.8  # of the machine's memory that one array may take
 
 
 def machine_memory() -> float:
-    """Bytes of memory in this machine; infinite where the system does not say."""
+    """Bytes of memory in this machine; infinite if the system does not say."""
     try:
         return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (AttributeError, OSError, ValueError):  # Windows has no sysconf
@@ -16,7 +16,7 @@ def machine_memory() -> float:
 
 
 def check_memory(size: int, what: str, remedy: str) -> None:
-    """Raise TableError where `size` bytes are more than an array may take."""
+    """Raise TableError if `size` bytes are more than an array may take."""
     limit = SHARE * machine_memory()
     if size > limit:
         raise TableError(

@@ -22,7 +22,7 @@ def split(
         part grows where it must; a class of one row is in training.
     test_size : share of rows to hold out, between 0 and 1.
 
-    Raises DomainError for another test_size, TableError where a part would be empty.
+    Raises DomainError for another test_size, TableError if a part would be empty.
 
     >>> split(np.array([0, 0, 0, 0, 1, 1, 1, 1]), test_size=0.25)
     (array([0, 1, 2, 4, 5, 7]), array([3, 6]))

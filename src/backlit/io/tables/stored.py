@@ -28,7 +28,7 @@ def encoder_to_dict(columns: Iterable[Column], rows: int) -> dict[str, Any]:
 
 
 def encoder_from_dict(stored: object) -> tuple[tuple[Column, ...], int]:
-    """Return columns and number of rows; raises ModelError where a field is missing, strange or of another type."""
+    """Return columns and number of rows; raises ModelError if a field is missing, strange or of another type."""
     record = check_header(stored, FORMAT, VERSION)
     rows = check_field(record, "rows", "int", f"{FORMAT}: ")
     entries = record.get("columns")

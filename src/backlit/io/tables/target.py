@@ -103,7 +103,7 @@ def decide_task(given: pl.Series) -> Task:
 
 
 def decide(dtype: pl.DataType, different: int, rows: int) -> Task:
-    """The same by type, number of different values and number of rows."""
+    """Choose the task by the rule of `read_target` from a column's type and its numbers of distinct values and rows."""
     if dtype.is_integer():
         few = different <= MOST_INTEGER_CLASSES and 2 * different <= rows
         return "classification" if few else "regression"
@@ -111,7 +111,7 @@ def decide(dtype: pl.DataType, different: int, rows: int) -> Task:
 
 
 def check_column(columns: Collection[str], column: str, task: Task | None) -> None:
-    """Raise where the task is none, or the column is not there."""
+    """Raise an error if there is no such task, or the column is not in the table."""
     if task not in (None, "classification", "regression"):
         raise ProblemError(
             f"task is {task!r}: give 'classification' or 'regression', or nothing to let the target decide"
@@ -150,7 +150,7 @@ def _classes(given: pl.Series, rows: NDArray[np.int64]) -> tuple[TargetCodec, ND
 
 
 def codec_of(name: str, dtype: Any, frequency: dict[Label, int]) -> tuple[TargetCodec, list[str]]:
-    """Classes in order, and a note on those of a single row.  Raises TableError where there are too many."""
+    """Classes in order, and a note on those of a single row.  Raises TableError if there are too many."""
     rows, different = sum(frequency.values()), len(frequency)
     if 2 * different > rows:
         raise TableError(
@@ -185,7 +185,7 @@ def _values(given: pl.Series, rows: NDArray[np.int64]) -> tuple[TargetCodec, NDA
 
 
 def numbers_of(given: pl.Series, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The values of a target for regression; raises TableError where one is a word."""
+    """The values of a target for regression; raises TableError if one is a word."""
     import polars as pl
 
     if not given.dtype.is_numeric():

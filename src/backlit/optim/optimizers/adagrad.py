@@ -13,13 +13,29 @@ from backlit.optim.optimizers.base import POSITIVE_EPS, Array, Optimizer, Slots
 class Adagrad(Optimizer):
     """Adagrad:  s ← s + g²,  θ ← θ − η g/(√s + ε).
 
-    s starts at 0, so the first step is η in each parameter that has a gradient.  It equals PyTorch's `Adagrad` with
-    lr_decay = 0 and initial_accumulator_value = 0 (Keras starts s at 0.1).
+    Parameters
+    ----------
+    learning_rate : float, default 0.01
+        η ≥ 0.
+    eps : float, default 1e-10
+        ε ≥ 1e-37.
 
-    Slots: s.
-    Raises ProblemError unless eps ≥ 1e-37 and 0 ≤ learning_rate < ∞.
-    Source: Duchi, Hazan & Singer 2011.
+    Raises
+    ------
+    ProblemError
+        If a value is outside these.
 
+    Notes
+    -----
+    The state is one vector, s.  It starts at 0, so the first step is η in each parameter that has a gradient.  This is
+    PyTorch's `Adagrad` with lr_decay = 0 and initial_accumulator_value = 0 (Keras starts s at 0.1).
+
+    References
+    ----------
+    Duchi, Hazan & Singer 2011.
+
+    Examples
+    --------
     >>> adagrad, theta = Adagrad(learning_rate=0.1), np.zeros(2)
     >>> step, state = adagrad.update(np.array([3.0, -0.01]), adagrad.init(theta), 1, lr=0.1, theta=theta)
     >>> step.round(6)

@@ -15,15 +15,38 @@ class Adam(Optimizer):
 
     .. math:: \hat m = m/(1 - \beta_1^t), \qquad \hat v = v/(1 - \beta_2^t)
 
-    free both means of their start at 0.  With amsgrad v̂ is made from the largest v so far, v_max ← max(v_max, v);
-    the name "amsgrad" stands for that.  It equals PyTorch's `Adam`: ε is added to √v̂.  scikit-learn adds it to √v
-    instead (the form at the end of the paper's section 2), which is ours with ε/√(1 − β₂ᵗ): it matters only for
-    gradients not far above ε.
+    correct both means for their start at 0.
 
-    Slots: m, v, and with amsgrad v_max (of v, before its start is undone).
-    Raises ProblemError unless 0 ≤ beta1, beta2 < 1, eps ≥ 1e-37 and 0 ≤ learning_rate < ∞.
-    Source: Kingma & Ba 2015, algorithm 1; Reddi, Kale & Kumar 2018.
+    Parameters
+    ----------
+    learning_rate : float, default 0.001
+        η ≥ 0.
+    beta1 : float, default 0.9
+        β₁ in [0, 1): how much of m a step keeps.
+    beta2 : float, default 0.999
+        β₂ in [0, 1): how much of v a step keeps.
+    eps : float, default 1e-08
+        ε ≥ 1e-37.
+    amsgrad : bool, default False
+        Make v̂ from the largest v so far, v_max ← max(v_max, v).  The name "amsgrad" stands for that.
 
+    Raises
+    ------
+    ProblemError
+        If a value is outside these.
+
+    Notes
+    -----
+    The state is m, v, and with amsgrad v_max (of v before it is corrected).  This is PyTorch's `Adam`: ε is added to
+    √v̂.  scikit-learn adds it to √v instead (the form at the end of the paper's section 2), which is ours with ε/√(1 −
+    β₂ᵗ): it matters only for gradients not far above ε.
+
+    References
+    ----------
+    Kingma & Ba 2015, algorithm 1; Reddi, Kale & Kumar 2018.
+
+    Examples
+    --------
     >>> adam, theta = Adam(), np.zeros(2)
     >>> step, state = adam.update(np.array([3.0, -0.1]), adam.init(theta), 1, lr=0.001, theta=theta)
     >>> step.round(6)

@@ -12,14 +12,38 @@ from backlit.optim.optimizers.base import NOT_NEGATIVE, Array, Slots
 class AdamW(Adam):
     """AdamW:  Adam's step, and  θ ← θ − η λ θ,  λ = weight_decay.
 
-    An L2 term in the cost would be divided by √v̂ like the rest of the gradient, so large gradients would be decayed
-    less; here every parameter shrinks alike.  All of theta decays, biases and norm parameters too, and the decay is
-    scaled by the learning rate with its schedule, as in PyTorch's `AdamW`.
+    Parameters
+    ----------
+    learning_rate : float, default 0.001
+        η ≥ 0.
+    beta1 : float, default 0.9
+        β₁ in [0, 1): how much of m a step keeps.
+    beta2 : float, default 0.999
+        β₂ in [0, 1): how much of v a step keeps.
+    eps : float, default 1e-08
+        ε ≥ 1e-37.
+    amsgrad : bool, default False
+        As in `Adam`.
+    weight_decay : float, default 0.01
+        λ ≥ 0.
 
-    Slots: Adam's.
-    Raises ProblemError as Adam does, and unless 0 ≤ weight_decay < ∞.
-    Source: Loshchilov & Hutter 2019.
+    Raises
+    ------
+    ProblemError
+        If a value is outside these.
 
+    Notes
+    -----
+    The state is Adam's.  An L2 term in the cost would be divided by √v̂ like the rest of the gradient, so large
+    gradients would be decayed less; here every parameter shrinks alike.  All of theta decays, biases and norm
+    parameters too, and the learning rate's schedule scales the decay, as in PyTorch's `AdamW`.
+
+    References
+    ----------
+    Loshchilov & Hutter 2019.
+
+    Examples
+    --------
     >>> import numpy as np
     >>> adamw, theta = AdamW(weight_decay=0.1), np.array([1.0, -1.0])
     >>> step, state = adamw.update(np.zeros(2), adamw.init(theta), 1, lr=0.5, theta=theta)

@@ -22,10 +22,27 @@ DECAY = number(0, 1, high_open=True)  # a running mean that forgets nothing neve
 
 @dataclass(frozen=True, kw_only=True)
 class Optimizer:
-    """The base: a name, hyperparameters with their checks, and the names of the state vectors.
+    """What every optimizer is: a name, hyperparameters with their checks, and the names of the state vectors.
 
     A subclass gives `checks` (one for each field), `slots` and `rule`.
-    Raises ProblemError for a hyperparameter that is not a number, not finite or out of range.
+
+    Parameters
+    ----------
+    learning_rate : float
+        η ≥ 0, which a schedule multiplies.
+
+    Raises
+    ------
+    ProblemError
+        If a hyperparameter is not a number, not finite or out of range.
+
+    Examples
+    --------
+    >>> from backlit.optim import get_optimizer
+    >>> sgd, theta = get_optimizer("sgd"), np.array([1.0])
+    >>> step, state = sgd.update(np.array([2.0]), sgd.init(theta), 1, lr=0.5, theta=theta)
+    >>> step
+    array([-1.])
     """
 
     name: ClassVar[str]
@@ -51,11 +68,32 @@ class Optimizer:
         return tuple(np.zeros_like(theta) for _ in self.slots)
 
     def update(self, g: Array, state: Slots, t: int, *, lr: float, theta: Array) -> tuple[Array, Slots]:
-        """(step, new state) from gradient g at step t; the caller adds the step to theta.
+        """Work out a step from the gradient; the caller adds it to theta.  Nothing is written to.
 
-        g = ∂C/∂theta, theta, each vector of the state, and the step : (n_parameters,), all of one dtype, which is kept.
-        t : counts the steps from 1.  lr : the learning rate η of this step, which a schedule may have scaled.
-        Raises ShapeError where g, theta and the state don't fit together, DomainError for t < 1.
+        Parameters
+        ----------
+        g : (n_parameters,) array
+            ∂C/∂theta.
+        state : tuple of (n_parameters,) arrays
+            What `init` or the last `update` gave.
+        t : int
+            Number of this step, counted from 1.
+        lr : float
+            Learning rate η of this step, which a schedule may have scaled.
+        theta : (n_parameters,) array
+            The parameters before the step.
+
+        Returns
+        -------
+        (n_parameters,) array, tuple of (n_parameters,) arrays
+            The step and the new state, in the dtype of g and theta.
+
+        Raises
+        ------
+        ShapeError
+            If g, theta and the state do not fit together.
+        DomainError
+            If t is less than 1.
         """
         if g.shape != theta.shape or [s.shape for s in state] != [theta.shape] * len(self.slots):
             raise ShapeError(

@@ -13,13 +13,34 @@ from backlit.optim.optimizers.base import DECAY, POSITIVE_EPS, Array, Optimizer,
 class RmsProp(Optimizer):
     """RMSprop:  s ← ρ s + (1 − ρ) g²,  d = g/(√s + ε),  θ ← θ − η d;  with momentum μ  v ← μ v + d,  θ ← θ − η v.
 
-    s starts at 0 and is not freed of that start, so the first step is η/√(1 − ρ), ten times η at ρ = 0.99.  It equals
-    PyTorch's `RMSprop` (whose alpha is rho) with centered = False: ε is outside the root, and η scales the whole v.
+    Parameters
+    ----------
+    learning_rate : float, default 0.01
+        η ≥ 0.
+    rho : float, default 0.99
+        ρ in [0, 1): how much of s a step keeps.  PyTorch calls it alpha.
+    eps : float, default 1e-08
+        ε ≥ 1e-37.
+    momentum : float, default 0.0
+        μ in [0, 1].
 
-    Slots: s, and v where there is momentum.
-    Raises ProblemError unless 0 ≤ rho < 1, 0 ≤ momentum ≤ 1, eps ≥ 1e-37 and 0 ≤ learning_rate < ∞.
-    Source: Tieleman & Hinton 2012, lecture 6.5.
+    Raises
+    ------
+    ProblemError
+        If a value is outside these.
 
+    Notes
+    -----
+    The state is s, and v if there is momentum.  s starts at 0 and is not corrected for it, so the first step is η/√(1 −
+    ρ), ten times η at ρ = 0.99.  This is PyTorch's `RMSprop` with centered = False: ε is outside the root, and η scales
+    all of v.
+
+    References
+    ----------
+    Tieleman & Hinton 2012, lecture 6.5.
+
+    Examples
+    --------
     >>> rmsprop, theta = RmsProp(learning_rate=0.01), np.zeros(2)
     >>> step, state = rmsprop.update(np.array([3.0, -0.01]), rmsprop.init(theta), 1, lr=0.01, theta=theta)
     >>> step.round(6)
@@ -40,7 +61,7 @@ class RmsProp(Optimizer):
 
     @property
     def slots(self) -> tuple[str, ...]:
-        """The running mean of squares, and the sum of directions where there is momentum."""
+        """The running mean of squares, and the sum of directions if there is momentum."""
         return ("s", "v") if self.momentum else ("s",)
 
     def rule(self, g: Array, state: Slots, t: int, lr: float, theta: Array) -> tuple[Array, Slots]:

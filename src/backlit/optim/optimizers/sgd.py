@@ -11,16 +11,33 @@ from backlit.optim.optimizers.base import Array, Optimizer, Slots
 class Sgd(Optimizer):
     """Gradient descent with momentum μ:  v ← μ v − η g,  θ ← θ + v;  with Nesterov θ ← θ + μ v − η g.
 
+    Parameters
+    ----------
+    learning_rate : float, default 0.01
+        η ≥ 0.
+    momentum : float, default 0.0
+        μ in [0, 1].  With it there is one state vector, v.
+    nesterov : bool, default False
+        Whether the step looks ahead; without momentum this changes nothing.
+
+    Raises
+    ------
+    ProblemError
+        If a value is outside these.
+
+    Notes
+    -----
     The velocity holds each gradient with the learning rate of its own step, as in Sutskever's paper and scikit-learn.
-    PyTorch keeps b ← μ b + g and steps by −η b (Nesterov: −η (g + μ b)), so that a new η scales old gradients too.
-    At a constant η the two are equal, v = −η b.  Where η falls by a factor, ours coasts on for about 1/(1 − μ) steps
-    and PyTorch's brakes at once.  `nesterov` without momentum changes nothing.  There is no weight decay here: the
-    cost's L2 term is the network's `l2`.
+    PyTorch keeps b ← μ b + g and steps by −η b (Nesterov: −η (g + μ b)), so that a new η scales old gradients too.  At
+    a constant η the two are equal, v = −η b.  If η falls by a factor, ours coasts on for about 1/(1 − μ) steps and
+    PyTorch's brakes at once.  There is no weight decay here: the cost's L2 term is the network's `l2`.
 
-    Slots: v, where there is momentum.
-    Raises ProblemError unless 0 ≤ momentum ≤ 1 and 0 ≤ learning_rate < ∞.
-    Source: Sutskever, Martens, Dahl & Hinton 2013, equations 1-4 and appendix A.1.
+    References
+    ----------
+    Sutskever, Martens, Dahl & Hinton 2013, equations 1-4 and appendix A.1.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> sgd, theta = Sgd(learning_rate=0.5, momentum=0.9), np.array([1.0, -2.0])
     >>> state = sgd.init(theta)
@@ -39,7 +56,7 @@ class Sgd(Optimizer):
 
     @property
     def slots(self) -> tuple[str, ...]:
-        """The velocity, where there is momentum."""
+        """The velocity, if there is momentum."""
         return ("v",) if self.momentum else ()
 
     def rule(self, g: Array, state: Slots, t: int, lr: float, theta: Array) -> tuple[Array, Slots]:

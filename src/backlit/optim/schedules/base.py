@@ -19,10 +19,25 @@ TOTAL = optional(whole(1))
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """The base: a name, parameters with their checks, and the unit that t counts.
+    """What every schedule is: a name, parameters with their checks, and the unit that t counts.
 
     A subclass gives `checks` (one for each field) and `curve`; one that ends has a field `total`, its length.
-    Raises ProblemError for a parameter that is not a number, not finite or out of range.
+
+    Parameters
+    ----------
+    per : {"epoch", "step"}, default 'epoch'
+        What t counts, from 0 over the whole run.
+
+    Raises
+    ------
+    ProblemError
+        If a parameter is not a number, not finite or out of range.
+
+    Examples
+    --------
+    >>> from backlit.optim import get_schedule
+    >>> get_schedule({"name": "step", "every": 2, "rate": 0.5}).factor([0, 1, 2, 3, 4])
+    array([1.  , 1.  , 0.5 , 0.5 , 0.25])
     """
 
     name: ClassVar[str]
@@ -39,9 +54,24 @@ class Schedule:
         raise TypeError(f"{type(self).__name__} has no curve")
 
     def factor(self, t: Any) -> Any:
-        """What the learning rate is multiplied by at time t, float64 in t's shape: a number, or an array of times.
+        """What the learning rate is multiplied by at time t.
 
-        Raises DomainError for a time that is negative or not finite, ProblemError where `total` is needed and None.
+        Parameters
+        ----------
+        t : float or array
+            Times from 0 on.
+
+        Returns
+        -------
+        float64 number or array
+            The factor at each time, in the shape of t.
+
+        Raises
+        ------
+        DomainError
+            If a time is negative or not finite.
+        ProblemError
+            If the schedule needs `total` and has none.
         """
         times = np.asarray(t, dtype=np.float64)
         if not (np.isfinite(times) & (times >= 0)).all():
@@ -49,7 +79,7 @@ class Schedule:
         return self.curve(times)[()]
 
     def bind(self, *, epochs: int, steps: int) -> Self:
-        """The schedule with the run's length in its own unit as `total`, where it has one that is not given."""
+        """The schedule with the run's length, in its own unit, as its `total`, if it has a total that is not given."""
         if getattr(self, "total", 0) is not None:
             return self
         bound: Any = {"total": epochs if self.per == "epoch" else steps}
@@ -61,7 +91,7 @@ class Schedule:
 
 
 def length(schedule: Any) -> int:
-    """The schedule's `total`; ProblemError where neither the caller nor a trainer gave it."""
+    """The schedule's `total`; ProblemError if neither the caller nor a trainer gave it."""
     if schedule.total is None:
         raise ProblemError(f"schedule {schedule.name}: give its length as total, or let a trainer bind it")
     return schedule.total

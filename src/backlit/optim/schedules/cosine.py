@@ -15,11 +15,33 @@ class Cosine(Schedule):
 
     .. math:: f + (1 - f)\,\tfrac12 (1 + \cos \pi x), \qquad x = \min(t/T, 1)
 
-    with f = floor and T = total, which the trainer fills in where it is None.  PyTorch's `CosineAnnealingLR` with
-    T_max = total and eta_min = floor · learning_rate, which however rises again after T.
-    Raises ProblemError unless 0 ≤ floor ≤ 1 and total ≥ 1 is a whole number or None.
-    Source: Loshchilov & Hutter 2017, equation 5, without restarts.
+    with f = floor and T = total.
 
+    Parameters
+    ----------
+    per : {"epoch", "step"}, default 'epoch'
+        What t counts.
+    floor : float, default 0.0
+        Last factor, in [0, 1].
+    total : int, optional
+        Length in the unit of `per`, at least 1; a trainer fills it in if it is not given.
+
+    Raises
+    ------
+    ProblemError
+        If a value is outside these.
+
+    Notes
+    -----
+    This is PyTorch's `CosineAnnealingLR` with T_max = total and eta_min = floor · learning_rate, except that PyTorch's
+    rises again after T.
+
+    References
+    ----------
+    Loshchilov & Hutter 2017, equation 5, without restarts.
+
+    Examples
+    --------
     >>> Cosine(total=10).factor([0, 5, 10, 11]).round(3)
     array([1. , 0.5, 0. , 0. ])
     """

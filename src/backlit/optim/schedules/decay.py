@@ -13,6 +13,13 @@ from backlit.optim.schedules.base import SHARE, Schedule
 class Constant(Schedule):
     """The learning rate as it is: factor 1.
 
+    Parameters
+    ----------
+    per : {"epoch", "step"}, default 'epoch'
+        What t counts.
+
+    Examples
+    --------
     >>> Constant().factor([0, 10, 20])
     array([1., 1., 1.])
     """
@@ -28,8 +35,22 @@ class Constant(Schedule):
 class Step(Schedule):
     """A fall by `rate` every `every`:  rate^⌊t/every⌋, PyTorch's `StepLR`.
 
-    Raises ProblemError unless every ≥ 1 is a whole number and 0 ≤ rate ≤ 1.
+    Parameters
+    ----------
+    per : {"epoch", "step"}, default 'epoch'
+        What t counts.
+    every : int, default 30
+        Length of a stair in the unit of `per`, at least 1.
+    rate : float, default 0.1
+        What a stair multiplies by, in [0, 1].
 
+    Raises
+    ------
+    ProblemError
+        If a value is outside these.
+
+    Examples
+    --------
     >>> Step(every=10, rate=0.5).factor([0, 9, 10, 25])
     array([1.  , 1.  , 0.5 , 0.25])
     """
@@ -48,8 +69,20 @@ class Step(Schedule):
 class Exponential(Schedule):
     """A fall by `rate` each time:  rate^t, PyTorch's `ExponentialLR`.
 
-    Raises ProblemError unless 0 ≤ rate ≤ 1.
+    Parameters
+    ----------
+    per : {"epoch", "step"}, default 'epoch'
+        What t counts.
+    rate : float, default 0.95
+        What each time multiplies by, in [0, 1].
 
+    Raises
+    ------
+    ProblemError
+        If a value is outside these.
+
+    Examples
+    --------
     >>> Exponential(rate=0.5).factor([0, 1, 2])
     array([1.  , 0.5 , 0.25])
     """
@@ -67,11 +100,31 @@ class Exponential(Schedule):
 class InverseScaling(Schedule):
     """A fall as a power of time:  (1 + scale · t)^−power.
 
-    scikit-learn's "invscaling" moves the rate once an epoch and counts the examples seen: that is per="epoch",
-    power=power_t, scale=the number of training examples.
-    Raises ProblemError unless 0 ≤ power < ∞ and 0 ≤ scale < ∞.
-    Source: Robbins & Monro 1951, who ask for a power in (1/2, 1].
+    Parameters
+    ----------
+    per : {"epoch", "step"}, default 'epoch'
+        What t counts.
+    power : float, default 0.5
+        At least 0; Robbins and Monro ask for one in (1/2, 1].
+    scale : float, default 1.0
+        What t is multiplied by, at least 0.
 
+    Raises
+    ------
+    ProblemError
+        If a value is outside these.
+
+    Notes
+    -----
+    scikit-learn's "invscaling" moves the rate once an epoch and counts the examples seen: that is per="epoch",
+    power=power_t and scale=the number of training examples.
+
+    References
+    ----------
+    Robbins & Monro 1951.
+
+    Examples
+    --------
     >>> InverseScaling().factor([0, 3, 8]).round(3)
     array([1.   , 0.5  , 0.333])
     >>> InverseScaling(scale=150).factor([0, 1, 2]).round(3)  # scikit-learn with 150 examples

@@ -15,12 +15,38 @@ class OneCycle(Schedule):
 
     .. math:: s + (1 - s)\,\tfrac12 (1 - \cos \pi x) \quad\text{then}\quad e + (1 - e)\,\tfrac12 (1 + \cos \pi x)
 
-    with x from 0 to 1 in each part; the peak is at t = rise · total − 1, the end at t = total − 1.  It equals PyTorch's
-    `OneCycleLR` with max_lr = learning_rate, total_steps = total, pct_start = rise, div_factor = 1/start,
-    final_div_factor = start/end and cycle_momentum = False; after the end it stays there.
-    Raises ProblemError unless start, end and rise are in [0, 1] and total ≥ 1 is a whole number or None.
-    Source: Smith & Topin 2018.
+    with x from 0 to 1 in each part; the peak is at t = rise · total − 1, the end at t = total − 1.  After the end the
+    factor stays there.
 
+    Parameters
+    ----------
+    per : {"epoch", "step"}, default 'step'
+        What t counts.
+    start : float, default 0.04
+        First factor, in [0, 1].
+    end : float, default 4e-06
+        Last factor, in [0, 1].
+    rise : float, default 0.3
+        Share of `total` in which the factor rises, in [0, 1].
+    total : int, optional
+        Length in the unit of `per`, at least 1; a trainer fills it in if it is not given.
+
+    Raises
+    ------
+    ProblemError
+        If a value is outside these.
+
+    Notes
+    -----
+    This is PyTorch's `OneCycleLR` with max_lr = learning_rate, total_steps = total, pct_start = rise, div_factor =
+    1/start, final_div_factor = start/end and cycle_momentum = False.
+
+    References
+    ----------
+    Smith & Topin 2018.
+
+    Examples
+    --------
     >>> OneCycle(total=11, rise=6 / 11).factor([0, 5, 10]).round(6)
     array([4.e-02, 1.e+00, 4.e-06])
     """

@@ -16,7 +16,22 @@ from backlit.optim.schedules.base import SHARE, Schedule
 
 @dataclass(frozen=True)
 class PlateauState:
-    """What is remembered: the best metric, the epochs since it improved, and the factor now."""
+    """What a schedule that watches a metric remembers.
+
+    Parameters
+    ----------
+    best : float, default inf
+        Best metric so far.
+    waited : int, default 0
+        Epochs since it improved.
+    factor : float, default 1.0
+        What the learning rate is multiplied by now.
+
+    Examples
+    --------
+    >>> ReduceOnPlateau(patience=0, rate=0.5).observe(PlateauState(best=1.0), 2.0)
+    PlateauState(best=1.0, waited=0, factor=0.5)
+    """
 
     best: float = math.inf
     waited: int = 0
@@ -25,10 +40,30 @@ class PlateauState:
 
 @dataclass(frozen=True, kw_only=True)
 class Plateau(Schedule):
-    """What both have: a fall f ← max(rate · f, floor) after more than `patience` epochs without an improvement.
+    """What schedules that watch a metric share: f ← max(rate · f, floor) after more than `patience` bad epochs.
 
-    Lower is better; hand in the negative of a score.  A subclass gives `observe`, which says what an improvement is.
-    Raises ProblemError unless 0 ≤ rate < 1, patience ≥ 0 is a whole number and 0 ≤ floor ≤ 1.
+    Lower is better: give the negative of a score.  A subclass gives `observe`, which says what an improvement is.
+
+    Parameters
+    ----------
+    per : {"epoch"}, default 'epoch'
+        What is counted.
+    rate : float, default 0.1
+        What the factor is multiplied by when it falls, in [0, 1).
+    patience : int, default 10
+        Epochs without an improvement that pass before a fall, at least 0.
+    floor : float, default 0.0
+        Smallest factor, in [0, 1].
+
+    Raises
+    ------
+    ProblemError
+        If a value is outside these.
+
+    Examples
+    --------
+    >>> isinstance(ReduceOnPlateau(), Plateau), ReduceOnPlateau().factor([0, 100])
+    (True, array([1., 1.]))
     """
 
     checks: ClassVar[dict[str, Check]] = {
@@ -42,7 +77,7 @@ class Plateau(Schedule):
     floor: float = 0.0
 
     def curve(self, t: Any) -> Any:
-        """1: what has been observed comes on top."""
+        """1: what was observed is multiplied on top."""
         return np.ones_like(t)
 
     def observe(self, state: PlateauState, metric: float) -> PlateauState:
@@ -50,7 +85,7 @@ class Plateau(Schedule):
         raise TypeError(f"{type(self).__name__} does not say what an improvement is")
 
     def wait(self, state: PlateauState) -> PlateauState:
-        """The state after an epoch without an improvement: longer waited, or fallen and waiting anew."""
+        """The state after an epoch without an improvement: it has waited longer, or the factor has fallen."""
         if state.waited < self.patience:
             return replace(state, waited=state.waited + 1)
         return PlateauState(state.best, 0, max(self.rate * state.factor, self.floor))  # [SCH-PLATEAU]
@@ -60,11 +95,32 @@ class Plateau(Schedule):
 class ReduceOnPlateau(Plateau):
     """A fall when no metric of more than `patience` epochs was below best − threshold · |best|.
 
-    The best metric is the last that was an improvement, so small ones add up.  It equals PyTorch's `ReduceLROnPlateau`
-    with factor = rate, cooldown = 0, eps = 0 and min_lr = floor · learning_rate: in its mode "min" for metrics above 0,
-    in "max" for scores above 0 whose negatives are handed in here.
-    Raises ProblemError as `Plateau` does, and unless 0 ≤ threshold ≤ 1.
+    Parameters
+    ----------
+    per : {"epoch"}, default 'epoch'
+        What is counted.
+    rate : float, default 0.1
+        What the factor is multiplied by when it falls, in [0, 1).
+    patience : int, default 10
+        Epochs without an improvement that pass before a fall, at least 0.
+    floor : float, default 0.0
+        Smallest factor, in [0, 1].
+    threshold : float, default 0.0001
+        Share of the best metric, in [0, 1], by which a metric has to improve on it.
 
+    Raises
+    ------
+    ProblemError
+        If a value is outside these.
+
+    Notes
+    -----
+    The best metric is the last that was an improvement, so small ones add up.  This is PyTorch's `ReduceLROnPlateau`
+    with factor = rate, cooldown = 0, eps = 0 and min_lr = floor · learning_rate: in its mode "min" for metrics above 0,
+    in "max" for scores above 0 whose negatives are given here.
+
+    Examples
+    --------
     >>> schedule, state = ReduceOnPlateau(rate=0.5, patience=1), PlateauState()
     >>> for metric in (3.0, 2.0, 2.0, 2.0, 2.0):
     ...     state = schedule.observe(state, metric)
@@ -88,10 +144,31 @@ class ReduceOnPlateau(Plateau):
 class Adaptive(Plateau):
     """scikit-learn's "adaptive" rate: a fall when each of more than `patience` epochs improved by less than tol.
 
-    tol is in the metric's own unit.  The best metric moves with the smallest improvement, so a slow descent counts as a
-    plateau here, where `ReduceOnPlateau` adds it up.  scikit-learn's n_iter_no_change is patience; its rate is 1/5.
-    Raises ProblemError as `Plateau` does, and unless 0 ≤ tol < ∞.
+    Parameters
+    ----------
+    per : {"epoch"}, default 'epoch'
+        What is counted.
+    rate : float, default 0.2
+        What the factor is multiplied by when it falls, in [0, 1).  scikit-learn's is 1/5.
+    patience : int, default 10
+        Epochs without an improvement that pass before a fall, at least 0: scikit-learn's n_iter_no_change.
+    floor : float, default 0.0
+        Smallest factor, in [0, 1].
+    tol : float, default 0.0001
+        Smallest improvement, at least 0, in the metric's own unit.
 
+    Raises
+    ------
+    ProblemError
+        If a value is outside these.
+
+    Notes
+    -----
+    The best metric moves with the smallest improvement, so a slow descent counts as a plateau here, while
+    `ReduceOnPlateau` adds it up.
+
+    Examples
+    --------
     >>> for schedule in (Adaptive(patience=2, tol=0.015), ReduceOnPlateau(patience=2, threshold=0.015)):
     ...     state = PlateauState()
     ...     for metric in (1.0, 0.99, 0.98, 0.97):

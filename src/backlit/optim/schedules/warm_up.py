@@ -23,12 +23,29 @@ def function_of_time(value: object, what: str) -> Schedule | None:
 class WarmUp(Schedule):
     """A rise over the first k = `length`, (t + 1)/(k + 1), and then the schedule `after`, counted from 0 again.
 
-    The first factor is 1/(k + 1) and the rise meets 1 at t = k, where `after` starts.  `after` counts the same unit;
-    where its total is None, it is given what the rise leaves of the run.  None stands for a constant.
-    Raises ProblemError unless length ≥ 1 is a whole number and `after` is a schedule of the same unit that is a
-    function of time, which those that watch a metric are not.
-    Source: Goyal et al. 2017, section 2.2.
+    The first factor is 1/(k + 1), and the rise meets 1 at t = k, where `after` starts.
 
+    Parameters
+    ----------
+    per : {"epoch", "step"}, default 'step'
+        What t counts.
+    length : int, default 100
+        k, at least 1, in the unit of `per`.
+    after : Schedule, optional
+        A schedule of the same unit that is a function of time, which those that watch a metric are not; a constant if
+        none is given.  If its total is not given, it gets what the rise leaves of the run.
+
+    Raises
+    ------
+    ProblemError
+        If a value is outside these.
+
+    References
+    ----------
+    Goyal et al. 2017, section 2.2.
+
+    Examples
+    --------
     >>> from backlit.optim.schedules import Exponential
     >>> WarmUp(length=3, after=Exponential(rate=0.5, per="step")).factor([0, 1, 2, 3, 4])
     array([0.25, 0.5 , 0.75, 1.  , 0.5 ])

@@ -81,7 +81,7 @@ def together(*parts: Instances) -> Instances:
 
 
 def only_if(condition: Callable[[Setting], bool], instances: Instances) -> Instances:
-    """None where the problem can't have the mistake."""
+    """None if the problem can't have the mistake."""
     return lambda s: instances(s) if condition(s) else []
 
 

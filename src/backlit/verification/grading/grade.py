@@ -19,9 +19,30 @@ from backlit.verification.students import View
 class Grade:
     """What one submission got.
 
-    verdict : "pass", "fail", "unresolved" or "error".  first_wrong : the first wrong quantity.  equation : the book's
-    number of the formula to look at.  bug, explanation : what the mistake was, where it was recognized.  error : what
-    went wrong before anything could be checked.  result : the check of the first network that is not right.
+    Parameters
+    ----------
+    file : str
+        The submission.
+    verdict : {"pass", "fail", "unresolved", "error"}
+        "error" if it could not be run or read.
+    points, out_of : float
+        What it got, and what there was to get.
+    first_wrong : str or None
+        The first wrong quantity, in the order of computation.
+    equation : str or None
+        Number of the formula to look at.
+    bug : str or None
+        The mistake, if it was recognized.
+    explanation : str
+        The mistake in words.
+    error : str or None
+        What went wrong before anything could be checked.
+    seconds : float
+        Wall time of the run.
+    network_cut : bool
+        Whether the submission ran without access to the network.
+    result : CheckResult, optional
+        The check of the first network that is not right.
     """
 
     file: str
@@ -61,7 +82,37 @@ EQUATION_OF = {"z": "F1", "u": "F1", "a": "F2", "loss": "C1", "grad_a": "BP5", "
 
 
 def grade(files: Sequence[str | Path], rubric: Rubric) -> Iterator[Grade]:
-    """Grade submissions one after the other, each in its own process; yields as they are done."""
+    r"""Grade submissions one after the other, each in a process of its own.
+
+    Parameters
+    ----------
+    files : sequence of str or Path
+        Python files that define the rubric's function.
+    rubric : Rubric
+        Which function to call on which networks, for how many points, within how many seconds and MB; `read_rubric` of
+        `backlit.verification.grading.rubric` reads one from a TOML file.
+
+    Yields
+    ------
+    Grade
+        One for each file, as soon as it is done.
+
+    Raises
+    ------
+    ProblemError
+        If a file is not there; before any is run.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from backlit.verification.grading.rubric import rubric_of
+    >>> code = "def backprop(W, b, X, y):\n    raise NotImplementedError\n"
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(f"{folder}/empty.py").write_text(code)
+    ...     [one] = grade([f"{folder}/empty.py"], rubric_of({"networks": [{"shapes": [2, 1]}]}))
+    >>> one.verdict, one.points
+    ('error', 0.0)
+    """
     for file in files:  # before any is run
         if not Path(file).is_file():
             found = "it is a folder; name its files, as FOLDER/*.py" if Path(file).is_dir() else "no such file"

@@ -34,7 +34,23 @@ NETWORK_KEYS = ("shapes", "activations", "loss", "l2", "seed")
 
 @dataclass(frozen=True)
 class Rubric:
-    """A rubric, read and checked."""
+    """A rubric, read and checked.
+
+    Parameters
+    ----------
+    views : tuple of View
+        The networks, as the submissions hold their numbers.
+    title : str, default 'Submissions'
+        Heads the table.
+    function : str, default 'backprop'
+        Name of the function that a submission defines.
+    points : mapping of str to float
+        Points of each quantity; one is given for it if it is right in every layer and on every network.
+    seconds : float, default 10.0
+        Wall time that a submission may take.
+    memory_mb : float, default 1024
+        Memory that it may take, in MB.
+    """
 
     views: tuple[View, ...]
     title: str = "Submissions"
@@ -50,7 +66,7 @@ class Rubric:
 
 
 def read_rubric(path: str | Path) -> Rubric:
-    """Read a rubric; ProblemError in one line where it says something impossible."""
+    """Read a rubric from a TOML file; ProblemError in one line if it says something impossible."""
     try:
         content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:

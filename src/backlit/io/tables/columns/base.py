@@ -45,7 +45,7 @@ class Column(ABC):
         """Write the features of a settled column into `out` (m, len(features)), which holds zeros."""
 
     def problem(self) -> str | None:
-        """What makes these data impossible, where they come from a file; None where they are in order."""
+        """What makes these data impossible, where they come from a file; None if they are in order."""
         return None
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Words: one feature a value that training rows had, 1 where the row has it, and one for every other value."""
+"""Words: one feature a value that training rows had, 1 if the row has it, and one for every other value."""
 
 from __future__ import annotations
 

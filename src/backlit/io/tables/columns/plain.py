@@ -30,7 +30,7 @@ class Presence(Column):
         return "missing 1, else 0"
 
     def encode(self, column: pl.Series, out: NDArray[np.floating]) -> None:
-        """Write 1 where the value is missing."""
+        """Write 1 if the value is missing."""
         out[:, 0] = column.is_null().to_numpy()
 
 

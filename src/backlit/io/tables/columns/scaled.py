@@ -31,7 +31,7 @@ class Scaled(Column):
     """x becomes (x - mean) / scale; a missing value becomes 0, which is the mean.
 
     mean, scale : in the unit of UNITS[kind].
-    indicator : a second feature says 1 where the value is missing; only where training rows had missing values.  A
+    indicator : a second feature says 1 if the value is missing; only where training rows had missing values.  A
         column that had none takes the mean without a word when it is missing later.
     """
 
@@ -54,7 +54,7 @@ class Scaled(Column):
         return f"standardized: (x {sign} {abs(self.mean):.6g}) / {self.scale:.6g}{unit}"
 
     def encode(self, column: pl.Series, out: NDArray[np.floating]) -> None:
-        """Standardize; raises TableError where the type is another or a value is infinite or far off."""
+        """Standardize; raises TableError if the type is another or a value is infinite or far off."""
         values = as_numbers(column, self.kind)
         missing = np.isnan(values)
         with np.errstate(over="ignore"):  # float32 and float64 overflow alike, and are told below
@@ -81,7 +81,7 @@ class Scaled(Column):
 def standard(values: NDArray[np.float64]) -> tuple[float, float]:
     """Mean and standard deviation (over n, not n - 1), the same to the bit in any order of the values.
 
-    values : (n,) finite, n > 0.  The scale is 0 where all are equal, infinite where they span more than float64 holds.
+    values : (n,) finite, n > 0.  The scale is 0 if all are equal, infinite if they span more than float64 holds.
     Sorting makes the order not matter; taking the least value away and dividing by the range keeps the digits of
     values that are large beside their spread.
 
@@ -100,7 +100,7 @@ def as_numbers(column: pl.Series, kind: str, among: str = "") -> NDArray[np.floa
     """Values of a settled column in the unit of its kind, NaN where missing.
 
     among : said after the number of a row, such as " of the training rows".
-    Raises TableError where the column is of another kind, or a value is infinite.
+    Raises TableError if the column is of another kind, or a value is infinite.
     """
     import polars as pl
 

@@ -1,0 +1,17 @@
+"""Doctests whose example needs a package that is optional, such as PyTorch, are skipped where it is not installed."""
+
+import re
+from importlib.util import find_spec
+
+import pytest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark them as skipped, with the package that is missing."""
+    for item in items:
+        if isinstance(item, pytest.DoctestItem):
+            source = "".join(example.source for example in item.dtest.examples)
+            wanted = re.findall(r"^(?:import|from) (torch|onnx|typst)\b", source, re.MULTILINE)
+            missing = [name for name in wanted if find_spec(name) is None]
+            if missing:
+                item.add_marker(pytest.mark.skip(reason=f"{missing[0]} is not installed"))

@@ -1,0 +1,70 @@
+"""Old names of modules that moved: they are the new modules themselves, and one warning names the new name."""
+
+import pickle
+import subprocess
+import sys
+import warnings
+from importlib import import_module
+
+import pytest
+
+import backlit.errors
+import backlit.optim.schedules
+from backlit.deprecation import Alias, deprecated_module
+
+
+@pytest.fixture
+def moved():
+    """Registers names that moved, and takes them back."""
+    before = list(sys.meta_path)
+    yield deprecated_module
+    aliases = [finder for finder in sys.meta_path if finder not in before and isinstance(finder, Alias)]
+    sys.meta_path[:] = before
+    for alias in aliases:
+        for name in [name for name in sys.modules if name == alias.old or name.startswith(f"{alias.old}.")]:
+            del sys.modules[name]
+
+
+def test_the_old_name_is_the_new_module_and_warns_once_where_it_is_imported(moved):
+    moved("backlit.faults", "backlit.errors")
+    spec = backlit.errors.__spec__
+    with pytest.warns(DeprecationWarning, match=r"backlit\.faults is now backlit\.errors") as caught:
+        from backlit.faults import ShapeError
+    assert caught[0].filename == __file__
+    assert ShapeError is backlit.errors.ShapeError
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert import_module("backlit.faults") is backlit.errors
+    assert backlit.errors.__spec__ is spec
+    assert backlit.errors.__name__ == "backlit.errors"
+
+
+def test_a_moved_package_brings_its_modules(moved):
+    moved("backlit.rules", "backlit.optim")
+    with pytest.warns(DeprecationWarning, match="import it from there") as caught:
+        old = import_module("backlit.rules.schedules.cosine")
+    assert len(caught) == 1
+    assert old is sys.modules["backlit.optim.schedules.cosine"]
+    assert import_module("backlit.rules.schedules") is backlit.optim.schedules
+
+
+def test_other_names_are_left_alone(moved):
+    moved("backlit.rules", "backlit.optim")
+    with pytest.raises(ModuleNotFoundError, match="rulesets"):
+        import_module("backlit.rulesets")
+
+
+def test_a_pickle_that_names_the_old_module_is_read(moved):
+    moved("backlit.faults", "backlit.errors")
+    written = pickle.dumps(backlit.errors.ShapeError).replace(b"\x0ebacklit.errors", b"\x0ebacklit.faults")
+    assert b"faults" in written
+    with pytest.warns(DeprecationWarning, match="faults"):
+        assert pickle.loads(written) is backlit.errors.ShapeError
+
+
+def test_registering_imports_nothing():
+    code = (
+        "import sys; from backlit.deprecation import deprecated_module; before = set(sys.modules)\n"
+        "deprecated_module('backlit.rules', 'backlit.optim'); assert set(sys.modules) == before"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
