@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from tests.helpers import raises_naming
 
 from backlit.costs.forms import cost_fragment, cost_text, timing_rows
 from backlit.costs.units import UNITS, amount, read_bytes, size
@@ -128,7 +129,7 @@ def test_bytes_are_read_in_every_unit(unit):
 
 @pytest.mark.parametrize("text", ["", "MB", "1 TB", "-1", "1e3", "1.2.3", "3 I"])
 def test_what_is_no_number_of_bytes_is_refused(text):
-    with pytest.raises(ProblemError, match="memory_limit takes bytes, such as 64MB, 2GiB or 1000000, not"):
+    with raises_naming(ProblemError, "memory_limit", "bytes", "64MB", "2GiB", "1000000"):
         read_bytes(text)
 
 
