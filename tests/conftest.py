@@ -1,6 +1,10 @@
 """Settings of the whole test suite: Hypothesis profiles, and `tests` as a place to import shared strategies from."""
 
 import os
+
+# before NumPy is read, here and in what tests start: BLAS's second thread waits by spinning, for a third of all time
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import sys
 from pathlib import Path
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.special as sp
 from numpy.testing import assert_allclose, assert_array_equal
+from tests.helpers import raises_naming
 
 from backlit.autodiff import AutodiffError, Var, derivative, gradient, record, value_and_gradient, value_and_slope
 from backlit.core.activations import ACTIVATIONS
@@ -59,16 +60,16 @@ def test_a_seed_gives_the_gradient_of_the_weighted_sum():
 @pytest.mark.parametrize(
     ("f", "args", "words"),
     [
-        (lambda w: w * 2.0, (W,), "not one number"),
-        (lambda w: (w, w), (W,), "returned 2 values"),
-        (lambda w: None, (W,), "returned None"),
-        (lambda w: np.sum(w), (np.array([1, 2]),), "but w is int64: write 2.0 for 2"),
-        (lambda w: np.sum(w), (np.array([1j]),), "but w is complex128"),
-        (np.exp, (2,), "the variable is int64: write 2.0 for 2"),
+        (lambda w: w * 2.0, (W,), ("one number",)),
+        (lambda w: (w, w), (W,), ("returned", "2")),
+        (lambda w: None, (W,), ("returned", "None")),
+        (lambda w: np.sum(w), (np.array([1, 2]),), ("w", "int64", "write", "2.0")),
+        (lambda w: np.sum(w), (np.array([1j]),), ("w", "complex128")),
+        (np.exp, (2,), ("variable", "int64", "write", "2.0")),
     ],
 )
 def test_misuse_is_refused(f, args, words):
-    with pytest.raises(AutodiffError, match=words):
+    with raises_naming(AutodiffError, *words):
         gradient(f, *args)
 
 
@@ -183,15 +184,15 @@ def test_an_elementwise_function_may_use_other_steps():
 @pytest.mark.parametrize(
     ("phi", "words"),
     [
-        (lambda u: np.exp(u) / np.sum(np.exp(u)), "by itself"),
-        (lambda u: u - np.mean(u, axis=-1, keepdims=True), "by itself"),
-        (lambda u: u[::-1] * 1.0, "by itself"),
-        (lambda u: np.sum(u), "keep the shape"),
-        (lambda u: u * np.ones((3, 1)), "keep the shape"),
+        (lambda u: np.exp(u) / np.sum(np.exp(u)), ("by itself",)),
+        (lambda u: u - np.mean(u, axis=-1, keepdims=True), ("by itself",)),
+        (lambda u: u[::-1] * 1.0, ("by itself",)),
+        (lambda u: np.sum(u), ("keep", "shape")),
+        (lambda u: u * np.ones((3, 1)), ("keep", "shape")),
     ],
 )
 def test_what_is_no_activation_is_refused(phi, words):
-    with pytest.raises(AutodiffError, match=words):
+    with raises_naming(AutodiffError, *words):
         derivative(phi)(np.array([0.5, -1.0, 2.0, 0.1]))
 
 
@@ -217,15 +218,15 @@ def test_a_loss_with_class_indices():
 @pytest.mark.parametrize(
     ("loss", "words"),
     [
-        (lambda a, y: np.mean((a - y) ** 2), "one number per example"),
-        (lambda a, y: (a - y) ** 2, "one number per example"),
-        (lambda a, y: np.sum((a - y) ** 2, axis=0), "one number per example"),
-        (lambda a, y: np.sum((a - np.mean(a, axis=0)) ** 2, axis=1), "depends on another example"),
-        (lambda a, y: np.sum((a - y) ** 2) * np.ones(len(a)), "depends on another example"),
+        (lambda a, y: np.mean((a - y) ** 2), ("one number", "example")),
+        (lambda a, y: (a - y) ** 2, ("one number", "example")),
+        (lambda a, y: np.sum((a - y) ** 2, axis=0), ("one number", "example")),
+        (lambda a, y: np.sum((a - np.mean(a, axis=0)) ** 2, axis=1), ("depends", "example")),
+        (lambda a, y: np.sum((a - y) ** 2) * np.ones(len(a)), ("depends", "example")),
     ],
 )
 def test_a_loss_of_the_whole_batch_is_refused(loss, words):
-    with pytest.raises(AutodiffError, match=words):
+    with raises_naming(AutodiffError, *words):
         value_and_slope(loss)(np.array([[1.0, 2.0], [0.5, -1.0], [3.0, 0.0]]), np.zeros((3, 2)))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.special as sp
 from numpy.testing import assert_allclose, assert_array_equal
+from tests.helpers import raises_naming
 
 from backlit.autodiff import RULES, AutodiffError, Rule, Var, backward, gradient, topological_order
 
@@ -100,12 +101,12 @@ def test_seed_weights_the_outputs():
 
 @pytest.mark.parametrize("seed", [1.0, np.ones(3), np.ones((3, 2))])
 def test_a_seed_of_another_shape_is_refused(seed):
-    with pytest.raises(AutodiffError, match=r"has its shape \(2, 3\)"):
+    with raises_naming(AutodiffError, "shape", "(2, 3)"):
         backward(x() * 2.0, seed)
 
 
 def test_an_array_without_a_seed_is_refused():
-    with pytest.raises(AutodiffError, match=r"shape \(2, 3\), not one number"):
+    with raises_naming(AutodiffError, "shape", "(2, 3)", "one number"):
         backward(x() * 2.0)
 
 
@@ -298,69 +299,66 @@ def write_into_an_array(a):
 @pytest.mark.parametrize(
     ("call", "names", "remedy"),
     [
-        (add_in_place, "np.add", "x = x + y"),
-        (add_into_an_array, "np.add", "x = x + y"),
-        (lambda a: np.exp(a, out=np.zeros((2, 3))), "np.exp", "x = x + y"),
-        (lambda a: np.add.at(np.zeros(3), [0], a), "np.add.at", "indexing"),
-        (lambda a: np.multiply.outer(a, a), "np.multiply.outer", "write it with np.multiply"),
-        (lambda a: np.add.reduceat(a, [0, 1]), "np.add.reduceat", "write it with"),
-        (lambda a: np.subtract.reduce(a), "np.subtract.reduce", "write it with"),
-        (write, r"x\[i\] = …", "np.where"),
-        (lambda a: gradient(write_into_an_array, a), "plain (array|number)", "np.stack"),
-        (lambda a: np.asarray(a), "plain array", "leave out np.asarray"),
-        (lambda a: np.array([a, a]), "plain array", "np.stack"),
-        (lambda a: math.exp(a[0, 0]), "plain number", "np.exp"),
-        (lambda a: float(a[0, 0]), "plain number", "value"),
-        (lambda a: np.ones(5)[Var(1.0)], "plain array", ""),
-        (lambda a: np.sort(a), "np.sort has no rule", "add a line to backlit.autodiff.RULES"),
-        (lambda a: np.median(a), "np.median has no rule", "RULES"),
-        (lambda a: np.linalg.inv(a @ a.T), "np.linalg.inv has no rule", "RULES"),
-        (lambda a: sp.gamma(a), "scipy.special.gamma has no rule", "RULES"),
-        (lambda a: np.modf(a), "np.modf has no rule", "RULES"),
-        (lambda a: np.sum(a, where=a > 0), "np.sum is recorded with the arguments x, axis, keepdims only", "where"),
-        (lambda a: np.sum(a, dtype=float), "np.sum", "dtype"),
-        (lambda a: np.sum(a, initial=1.0), "np.sum", "initial"),
-        (lambda a: np.exp(a, where=a.value > 0), "np.exp", "where"),
-        (lambda a: np.mean(a, out=np.zeros(())), "np.mean", "out"),
-        (lambda a: np.reshape(a, (3, 2), order="F"), "np.reshape", "order"),
-        (lambda a: np.concatenate([a, a], dtype=float), "np.concatenate", "dtype"),
-        (lambda a: np.where(a, a, 0.0), "np.where has no slope in argument 1", "compare it first"),
-        (lambda a: np.ones(3)[None] * a[a], "getitem has no slope in argument 2", "value"),
-        (lambda a: np.einsum("ii->i", a[:, :2]), "np.einsum", "diagonal"),
-        (lambda a: np.einsum("...j->...", a), "np.einsum", "letters"),
-        (lambda a: np.einsum(a, [0, 1]), "np.einsum", "letters"),
-        (lambda a: np.dot(np.ones((2, 2, 3)), a.T), "np.dot", "einsum"),
-        (lambda a: np.linalg.norm(a, 2), "np.linalg.norm", "ord"),
-        (lambda a: np.linalg.norm(a, "nuc"), "np.linalg.norm", "ord"),
-        (lambda a: np.squeeze(a, 0), "np.squeeze", "length 1"),
-        (lambda a: a * 1j, "np.multiply is complex128", "real floats"),
-        (lambda a: np.power(2.0, a, dtype=np.float32), "np.power", "dtype"),
-        (lambda a: Var(a), "a Var", "use it as it is"),
-        (lambda a: Var(3), "int64", "write 2.0 for 2"),
-        (lambda a: Var([True]), "bool", "astype"),
-        (lambda a: Var(1j), "complex128", "real floats"),
-        (lambda a: Var("text"), "<U4", "real floats"),
+        (add_in_place, ("np.add",), ("x", "=", "+", "y")),
+        (add_into_an_array, ("np.add",), ("x", "=", "+", "y")),
+        (lambda a: np.exp(a, out=np.zeros((2, 3))), ("np.exp",), ("x", "=", "+", "y")),
+        (lambda a: np.add.at(np.zeros(3), [0], a), ("np.add.at",), ("indexing",)),
+        (lambda a: np.multiply.outer(a, a), ("np.multiply.outer",), ("write", "np.multiply")),
+        (lambda a: np.add.reduceat(a, [0, 1]), ("np.add.reduceat",), ("write it with",)),
+        (lambda a: np.subtract.reduce(a), ("np.subtract.reduce",), ("write it with",)),
+        (write, ("x[i] = …",), ("np.where",)),
+        (lambda a: gradient(write_into_an_array, a), ("plain",), ("np.stack",)),
+        (lambda a: np.asarray(a), ("plain array",), ("leave", "np.asarray")),
+        (lambda a: np.array([a, a]), ("plain array",), ("np.stack",)),
+        (lambda a: math.exp(a[0, 0]), ("plain number",), ("np.exp",)),
+        (lambda a: float(a[0, 0]), ("plain number",), ("value",)),
+        (lambda a: np.ones(5)[Var(1.0)], ("plain array",), ()),
+        (lambda a: np.sort(a), ("np.sort", "rule"), ("add", "line", "backlit.autodiff.RULES")),
+        (lambda a: np.median(a), ("np.median", "rule"), ("RULES",)),
+        (lambda a: np.linalg.inv(a @ a.T), ("np.linalg.inv", "rule"), ("RULES",)),
+        (lambda a: sp.gamma(a), ("scipy.special.gamma", "rule"), ("RULES",)),
+        (lambda a: np.modf(a), ("np.modf", "rule"), ("RULES",)),
+        (lambda a: np.sum(a, where=a > 0), ("np.sum", "recorded", "arguments", "x", "axis", "keepdims"), ("where",)),
+        (lambda a: np.sum(a, dtype=float), ("np.sum",), ("dtype",)),
+        (lambda a: np.sum(a, initial=1.0), ("np.sum",), ("initial",)),
+        (lambda a: np.exp(a, where=a.value > 0), ("np.exp",), ("where",)),
+        (lambda a: np.mean(a, out=np.zeros(())), ("np.mean",), ("out",)),
+        (lambda a: np.reshape(a, (3, 2), order="F"), ("np.reshape",), ("order",)),
+        (lambda a: np.concatenate([a, a], dtype=float), ("np.concatenate",), ("dtype",)),
+        (lambda a: np.where(a, a, 0.0), ("np.where", "slope", "argument", "1"), ("compare it first",)),
+        (lambda a: np.ones(3)[None] * a[a], ("getitem", "slope", "argument", "2"), ("value",)),
+        (lambda a: np.einsum("ii->i", a[:, :2]), ("np.einsum",), ("diagonal",)),
+        (lambda a: np.einsum("...j->...", a), ("np.einsum",), ("letters",)),
+        (lambda a: np.einsum(a, [0, 1]), ("np.einsum",), ("letters",)),
+        (lambda a: np.dot(np.ones((2, 2, 3)), a.T), ("np.dot",), ("einsum",)),
+        (lambda a: np.linalg.norm(a, 2), ("np.linalg.norm",), ("ord",)),
+        (lambda a: np.linalg.norm(a, "nuc"), ("np.linalg.norm",), ("ord",)),
+        (lambda a: np.squeeze(a, 0), ("np.squeeze",), ("length", "1")),
+        (lambda a: a * 1j, ("np.multiply", "complex128"), ("real", "floats")),
+        (lambda a: np.power(2.0, a, dtype=np.float32), ("np.power",), ("dtype",)),
+        (lambda a: Var(a), ("Var",), ("use it as it is",)),
+        (lambda a: Var(3), ("int64",), ("write", "2.0")),
+        (lambda a: Var([True]), ("bool",), ("astype",)),
+        (lambda a: Var(1j), ("complex128",), ("real", "floats")),
+        (lambda a: Var("text"), ("<U4",), ("real", "floats")),
     ],
 )  # fmt: skip
 def test_what_cannot_be_recorded_is_refused_in_one_line(call, names, remedy):
-    with pytest.raises(AutodiffError, match=names) as caught:
+    with raises_naming(AutodiffError, *names, *remedy):
         call(x())
-    message = str(caught.value)
-    assert "\n" not in message
-    assert remedy in message
 
 
 def test_a_method_that_is_not_recorded_says_so():
-    with pytest.raises(AttributeError, match=r"x\.sort is not recorded.*x\.value\.sort"):
+    with raises_naming(AttributeError, "x.sort", "x.value.sort"):
         x().sort()
-    with pytest.raises(AttributeError, match="no attribute 'foo'"):
+    with raises_naming(AttributeError, "foo"):
         x().foo()
 
 
 def test_a_rule_that_gives_the_wrong_shape_is_named(monkeypatch):
     monkeypatch.setitem(RULES, np.exp, Rule("exp", "wrong", [lambda g, v, x: np.sum(g)]))
     a = x()
-    with pytest.raises(AutodiffError, match=r"np\.exp made \(\) for an argument \(2, 3\)"):
+    with raises_naming(AutodiffError, "np.exp", "()", "argument", "(2, 3)"):
         backward(np.exp(a), np.ones((2, 3)))
 
 

@@ -15,6 +15,7 @@ import scipy.special as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
+from tests.helpers import raises_naming
 
 from backlit.autodiff import RULES, AutodiffError, Rule, elementwise, gradient, record, steps, value_and_gradient
 from backlit.autodiff.composites import COMPOSITES
@@ -229,7 +230,7 @@ def test_rule_can_be_differentiated_again_or_says_that_it_cannot(row):
     if row.twice:
         check(weighted_gradient, row.args, analytic=False)
     else:
-        with pytest.raises(AutodiffError, match="has no rule for its derivative"):
+        with raises_naming(AutodiffError, "rule", "derivative"):
             gradient(weighted_gradient, *row.args)
 
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from tests.helpers import raises_naming
 
 from backlit.core import Dense, DropoutKey, Network, forward
 from backlit.core.dropout import dropout_mask
@@ -109,15 +110,14 @@ def test_dtype(dtype):
 
 
 @pytest.mark.parametrize(("seed", "step", "message"), [
-    (-1, 0, r"seed must lie in \[0, 2\^64\), not -1"),
-    (0, 2**64, r"step must lie in \[0, 2\^64\), not 18446744073709551616"),
-    (0.5, 0, "seed must be a whole number, not 0.5"),
-    (True, 0, "seed must be a whole number, not True"),
+    (-1, 0, ("seed", "[0, 2^64)", "-1")),
+    (0, 2**64, ("step", "[0, 2^64)", "18446744073709551616")),
+    (0.5, 0, ("seed", "whole number", "0.5")),
+    (True, 0, ("seed", "whole number", "True")),
 ])  # fmt: skip
 def test_bad_keys(seed, step, message):
-    with pytest.raises(ProblemError, match=message) as caught:
+    with raises_naming(ProblemError, *message):
         DropoutKey(seed, step)
-    assert "\n" not in str(caught.value)
 
 
 # --- in the forward pass ----------------------------------------------------------------------------------------------

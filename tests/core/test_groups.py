@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from tests.helpers import raises_naming
 
 from backlit.core import Dense, Network, backward, forward, get_activation, total_loss
 from backlit.core.activations import softmax
@@ -79,7 +80,7 @@ def test_the_short_form_is_the_chain_rule():
 def test_targets_are_probabilities_in_each_group():
     net = Network(1, [Dense(5, "softmax[3,2]")], loss="cross_entropy")
     trace = forward(net, net.init(), np.zeros((1, 1)))
-    with pytest.raises(DomainError, match=r"row 0 of y sums to 2: .* that sum to 1 in each group"):
+    with raises_naming(DomainError, "row 0", "y", "sums to 2", "sum", "1", "group"):
         backward(net, net.init(), trace, np.array([[1.0, 1, 0, 0, 0]]))
 
 
@@ -95,12 +96,12 @@ def test_its_name_is_its_spec():
 
 @pytest.mark.parametrize("name", ["softmax[]", "softmax[0,2]", "softmax[3,-2]", "softmax[3", "softmax[3,2.5]"])
 def test_names_that_cannot_be(name):
-    with pytest.raises(ProblemError, match="unknown activation"):
+    with raises_naming(ProblemError, "unknown activation"):
         get_activation(name)
 
 
 def test_groups_that_do_not_fit():
-    with pytest.raises(ProblemError, match="takes 9 scores, not 8"):
+    with raises_naming(ProblemError, "9", "scores", "8"):
         softmax_by_groups(SIZES).function(np.zeros((1, 8)))
-    with pytest.raises(ProblemError, match="for the output"):
+    with raises_naming(ProblemError, "for the output"):
         Network(2, [Dense(9, softmax_by_groups(SIZES)), Dense(1)])

@@ -6,6 +6,7 @@ Seeds are fixed and bounds are five standard deviations of the sample variance, 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from tests.helpers import raises_naming
 
 from backlit.core import Dense, Network, forward, initialize
 from backlit.core.initializers import DRAWS
@@ -124,23 +125,22 @@ def test_layers_are_drawn_one_after_another():
 
 
 @pytest.mark.parametrize(("scheme", "seed", "message"), [
-    ("xavier", 0, r"unknown init scheme 'xavier': did you mean xavier"),
-    (None, 0, "init scheme must be a name or"),
-    ({"name": "zeros"}, 0, r'init scheme must be a name or {"scheme": ...}'),
-    ({"scheme": "zeros", "gain": 2}, 0, "init scheme zeros has no parameter 'gain': it takes none"),
-    ({"scheme": "he_normal", "sigma_w": 2}, 0, "init scheme he_normal has no parameter 'sigma_w': one of gain"),
-    ({"scheme": "gaussian", "sigma_v": 2}, 0, "gaussian has no parameter 'sigma_v': did you mean sigma_"),
-    ({"scheme": "gaussian", "sigma_w": "2"}, 0, "init scheme gaussian: sigma_w must be a finite number, not '2'"),
-    ("lsuv", 0, "init scheme lsuv scales layers by data: give X, or use orthogonal"),
-    ("zeros", -1, "seed must not be negative, not -1"),
-    ("zeros", 1.0, "seed must be a whole number, not 1.0"),
-    ("zeros", None, "seed must be a whole number, not None"),
+    ("xavier", 0, ("init scheme", "'xavier'", "xavier_normal?")),
+    (None, 0, ("init scheme",)),
+    ({"name": "zeros"}, 0, ("init scheme", '{"scheme": ...}')),
+    ({"scheme": "zeros", "gain": 2}, 0, ("init scheme", "zeros", "parameter", "'gain'", "none")),
+    ({"scheme": "he_normal", "sigma_w": 2}, 0, ("init scheme", "he_normal", "parameter", "'sigma_w'", "gain")),
+    ({"scheme": "gaussian", "sigma_v": 2}, 0, ("gaussian", "parameter", "'sigma_v'", "sigma_w?")),
+    ({"scheme": "gaussian", "sigma_w": "2"}, 0, ("init scheme", "gaussian", "sigma_w", "finite number", "'2'")),
+    ("lsuv", 0, ("init scheme", "lsuv", "scales", "layers", "data", "give", "X", "use", "orthogonal")),
+    ("zeros", -1, ("seed", "negative", "-1")),
+    ("zeros", 1.0, ("seed", "whole number", "1.0")),
+    ("zeros", None, ("seed", "whole number", "None")),
 ])  # fmt: skip
 def test_bad_calls(scheme, seed, message):
-    with pytest.raises(BacklitError, match=message) as caught:
+    with raises_naming(BacklitError, *message) as caught:
         initialize(NET, scheme, seed=seed)
     assert type(caught.value) is ProblemError
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("layers", [

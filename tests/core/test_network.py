@@ -7,72 +7,71 @@ from dataclasses import FrozenInstanceError
 import numpy as np
 import pytest
 from hypothesis import given
+from tests.helpers import raises_naming
 from tests.strategies import networks
 
 from backlit.core import ACTIVATIONS, LOSSES, Dense, Network
 from backlit.errors import BacklitError, ProblemError, ShapeError
 
 BAD_LAYERS = [
-    ({"units": 0}, "units must be at least 1, not 0"),
-    ({"units": -3}, "units must be at least 1, not -3"),
-    ({"units": 2.0}, "units must be a whole number, not 2.0"),
-    ({"units": True}, "units must be a whole number, not True"),
-    ({"units": np.True_}, "units must be a whole number"),
-    ({"units": "3"}, "units must be a whole number, not '3'"),
-    ({"units": None}, "units must be a whole number, not None"),
-    ({"activation": "relo"}, r"unknown activation 'relo': did you mean relu\?"),
-    ({"activation": None}, "activation must be a name"),
-    ({"norm": "bacth"}, r"unknown norm 'bacth': did you mean batch\?"),
-    ({"norm": True}, "unknown norm True"),
-    ({"norm": "batch", "eps": -1e-5}, r"eps must be in \[0, inf\], not -1e-05"),
-    ({"eps": "small"}, "eps must be a finite number, not 'small'"),
-    ({"eps": float("nan")}, "eps must be a finite number, not nan"),
-    ({"dropout": 1}, "dropout must be less than 1"),
-    ({"dropout": 1.5}, r"dropout must be in \[0, 1\], not 1.5"),
-    ({"dropout": -0.1}, r"dropout must be in \[0, 1\], not -0.1"),
-    ({"dropout": True}, "dropout must be a finite number, not True"),
-    ({"skip_from": 0.0}, "skip_from must be a whole number, not 0.0"),
-    ({"skip_from": "input"}, "skip_from must be a whole number, not 'input'"),
-    ({"skip_from": 0, "skip_scale": float("inf")}, "skip_scale must be a finite number, not inf"),
-    ({"train_bias": "no"}, "train_bias must be true or false, not 'no'"),
-    ({"train_bias": 0}, "train_bias must be true or false, not 0"),
+    ({"units": 0}, ("units", "at least 1", "0")),
+    ({"units": -3}, ("units", "at least 1", "-3")),
+    ({"units": 2.0}, ("units", "whole number", "2.0")),
+    ({"units": True}, ("units", "whole number", "True")),
+    ({"units": np.True_}, ("units", "whole number")),
+    ({"units": "3"}, ("units", "whole number", "'3'")),
+    ({"units": None}, ("units", "whole number", "None")),
+    ({"activation": "relo"}, ("activation", "'relo'", "relu")),
+    ({"activation": None}, ("activation must be a name",)),
+    ({"norm": "bacth"}, ("norm", "'bacth'", "batch")),
+    ({"norm": True}, ("norm", "True")),
+    ({"norm": "batch", "eps": -1e-5}, ("eps", "[0, inf]", "-1e-05")),
+    ({"eps": "small"}, ("eps", "finite number", "'small'")),
+    ({"eps": float("nan")}, ("eps", "finite number", "nan")),
+    ({"dropout": 1}, ("dropout", "less", "1")),
+    ({"dropout": 1.5}, ("dropout", "[0, 1]", "1.5")),
+    ({"dropout": -0.1}, ("dropout", "[0, 1]", "-0.1")),
+    ({"dropout": True}, ("dropout", "finite number", "True")),
+    ({"skip_from": 0.0}, ("skip_from", "whole number", "0.0")),
+    ({"skip_from": "input"}, ("skip_from", "whole number", "'input'")),
+    ({"skip_from": 0, "skip_scale": float("inf")}, ("skip_scale", "finite number", "inf")),
+    ({"train_bias": "no"}, ("train_bias", "true", "false", "'no'")),
+    ({"train_bias": 0}, ("train_bias", "true", "false", "0")),
 ]
 
 
 @pytest.mark.parametrize(("options", "message"), BAD_LAYERS)
 def test_bad_layers(options, message):
-    with pytest.raises(ProblemError, match=message) as caught:
+    with raises_naming(ProblemError, *message):
         Dense(**{"units": 3, **options})
-    assert "\n" not in str(caught.value)
 
 
 BAD_NETWORKS = [
-    ({"inputs": 0}, ProblemError, "inputs must be at least 1, not 0"),
-    ({"inputs": 2.5}, ProblemError, "inputs must be a whole number, not 2.5"),
-    ({"layers": []}, ProblemError, "a network needs at least one layer: layers is empty"),
-    ({"layers": iter(())}, ProblemError, "a network needs at least one layer"),
-    ({"layers": [Dense(1), 3]}, ProblemError, "layer 2 must be a Dense, not int"),
-    ({"layers": [{"units": 3}]}, ProblemError, "layer 1 must be a Dense, not dict"),
-    ({"loss": "mse"}, ProblemError, "unknown loss 'mse'"),
-    ({"reduction": "avg"}, ProblemError, "unknown reduction 'avg': one of mean, sum"),
-    ({"reduction": None}, ProblemError, "unknown reduction None"),
-    ({"l2": -1}, ProblemError, r"l2 must be in \[0, inf\], not -1"),
-    ({"l2": float("inf")}, ProblemError, "l2 must be a finite number, not inf"),
-    ({"layers": [Dense(3, "softmax"), Dense(1)]}, ProblemError, "layer 1 is softmax, which is for the output"),
-    ({"layers": [Dense(2, skip_from=1)]}, ProblemError, "layer 1 skips from layer 1: .* an earlier layer, 0 to 0"),
-    ({"layers": [Dense(2), Dense(2, skip_from=3)]}, ProblemError, "layer 2 skips from layer 3: .* 0 to 1"),
-    ({"layers": [Dense(2, skip_from=-1)]}, ProblemError, "layer 1 skips from layer -1"),
-    ({"layers": [Dense(3, skip_from=0)]}, ShapeError, "layer 1 has 3 units but skips from layer 0, which has 2: make"),
-    ({"layers": [Dense(4), Dense(2, skip_from=1)]}, ShapeError, "layer 2 has 2 units but skips from layer 1, which"),
+    ({"inputs": 0}, ProblemError, ("inputs", "at least 1", "0")),
+    ({"inputs": 2.5}, ProblemError, ("inputs", "whole number", "2.5")),
+    ({"layers": []}, ProblemError, ("network", "at least one", "layer", "layers", "empty")),
+    ({"layers": iter(())}, ProblemError, ("network", "at least one", "layer")),
+    ({"layers": [Dense(1), 3]}, ProblemError, ("layer 2", "Dense", "int")),
+    ({"layers": [{"units": 3}]}, ProblemError, ("layer 1", "Dense", "dict")),
+    ({"loss": "mse"}, ProblemError, ("loss", "'mse'")),
+    ({"reduction": "avg"}, ProblemError, ("reduction", "'avg'", "sum")),
+    ({"reduction": None}, ProblemError, ("reduction", "None")),
+    ({"l2": -1}, ProblemError, ("l2", "[0, inf]", "-1")),
+    ({"l2": float("inf")}, ProblemError, ("l2", "finite number", "inf")),
+    ({"layers": [Dense(3, "softmax"), Dense(1)]}, ProblemError, ("layer 1", "softmax", "output")),
+    ({"layers": [Dense(2, skip_from=1)]}, ProblemError, ("layer 1", "skips", "earlier", "0")),
+    ({"layers": [Dense(2), Dense(2, skip_from=3)]}, ProblemError, ("layer 2", "skips", "3", "0", "1")),
+    ({"layers": [Dense(2, skip_from=-1)]}, ProblemError, ("layer", "skips", "-1")),
+    ({"layers": [Dense(3, skip_from=0)]}, ShapeError, ("layer 1", "3", "units", "skips", "0", "2")),
+    ({"layers": [Dense(4), Dense(2, skip_from=1)]}, ShapeError, ("layer 2", "units", "skips", "1")),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("options", "error", "message"), BAD_NETWORKS)
 def test_bad_networks(options, error, message):
-    with pytest.raises(BacklitError, match=message) as caught:
+    with raises_naming(BacklitError, *message) as caught:
         Network(**{"inputs": 2, "layers": [Dense(1)], **options})
     assert type(caught.value) is error
-    assert "\n" not in str(caught.value)
 
 
 @given(networks())
@@ -126,7 +125,7 @@ def test_whole_numbers_of_numpy_are_whole_numbers():
 
 def test_frozen():
     net = Network(2, [Dense(3)])
-    with pytest.raises(FrozenInstanceError, match="cannot assign to field 'l2'"):
+    with pytest.raises(FrozenInstanceError, match="l2"):
         net.l2 = 1.0
-    with pytest.raises(FrozenInstanceError, match="cannot assign to field 'units'"):
+    with pytest.raises(FrozenInstanceError, match="units"):
         net.layers[0].units = 2

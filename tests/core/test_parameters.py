@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from numpy.testing import assert_array_equal
+from tests.helpers import raises_naming
 from tests.strategies import networks
 
 from backlit.core import Dense, Network, Parameters
@@ -77,7 +78,7 @@ def test_the_vector_is_kept_and_copies_are_not_views():
 
 @pytest.mark.parametrize("n", [18, 20])
 def test_a_vector_of_another_length(n):
-    with pytest.raises(ShapeError, match=rf"theta must have shape \(19,\) for this network, not \({n},\)"):
+    with raises_naming(ShapeError, "theta", "(19,)", f"({n},)"):
         Parameters(NET, np.zeros(n))
 
 
@@ -108,26 +109,25 @@ def test_from_arrays_leaves_the_rest_as_in_zeros():
 
 
 @pytest.mark.parametrize(("arrays", "error", "message"), [
-    ({"W": [None, [[1, 2]]]}, ShapeError, r"W\[1\] must have shape \(3, 2\), not \(1, 2\): rows are this"),
-    ({"W": [None, np.ones((2, 3))]}, ShapeError, r"must have shape \(3, 2\), not \(2, 3\): .* give W\[1\].T"),
-    ({"W": [None, None, [1, 2, 3]]}, ShapeError, r"W\[2\] must have shape \(1, 3\), not \(3,\)"),
-    ({"b": [None, [[1, 2, 3]]]}, ShapeError, r"b\[1\] must have shape \(3,\), not \(1, 3\)"),
-    ({"b": [None, 0.0]}, ShapeError, r"b\[1\] must have shape \(3,\), not \(\)"),
-    ({"W": [None, [[1, 2], [3], [4, 5]]]}, ShapeError, r"W\[1\] must be a \(3, 2\) array of numbers: its rows differ"),
-    ({"b": [None, ["x", "y", "z"]]}, ShapeError, r"b\[1\] must be a \(3,\) array of numbers"),
-    ({"b": [None, [0, np.nan, 0]]}, DomainError, r"b\[1\] holds nan at \[1\]: give finite numbers"),
-    ({"W": [None, [[0, 0], [0, 0], [0, np.inf]]]}, DomainError, r"W\[1\] holds inf at \[2, 1\]"),
-    ({"beta": [None, [0, -np.inf, 0]]}, DomainError, r"beta\[1\] holds -inf"),
-    ({"gamma": [None, None, [1]]}, ShapeError, r"this network has no gamma\[2\]: it has W\[1\], b\[1\], gamma\[1\]"),
-    ({"W": [np.ones((3, 2)), np.ones((1, 3))]}, ShapeError, r"this network has no W\[0\]"),
-    ({"W": [None, None, None, [[1]]]}, ShapeError, r"this network has no W\[3\]"),
-    ({"w": [None, [[1]]]}, ShapeError, r"this network has no w\[1\]"),
+    ({"W": [None, [[1, 2]]]}, ShapeError, ("W[1]", "shape", "(3, 2)", "(1, 2)", "rows")),
+    ({"W": [None, np.ones((2, 3))]}, ShapeError, ("shape", "(3, 2)", "(2, 3)", "give", "W[1].T")),
+    ({"W": [None, None, [1, 2, 3]]}, ShapeError, ("W[2]", "shape", "(1, 3)", "(3,)")),
+    ({"b": [None, [[1, 2, 3]]]}, ShapeError, ("b[1]", "shape", "(3,)", "(1, 3)")),
+    ({"b": [None, 0.0]}, ShapeError, ("b[1]", "shape", "(3,)", "()")),
+    ({"W": [None, [[1, 2], [3], [4, 5]]]}, ShapeError, ("W[1]", "(3, 2)", "array", "numbers", "rows", "differ")),
+    ({"b": [None, ["x", "y", "z"]]}, ShapeError, ("b[1]", "(3,)", "array", "numbers")),
+    ({"b": [None, [0, np.nan, 0]]}, DomainError, ("b[1]", "nan", "[1]", "give", "finite", "numbers")),
+    ({"W": [None, [[0, 0], [0, 0], [0, np.inf]]]}, DomainError, ("W[1]", "inf", "[2, 1]")),
+    ({"beta": [None, [0, -np.inf, 0]]}, DomainError, ("beta[1]", "-inf")),
+    ({"gamma": [None, None, [1]]}, ShapeError, ("network", "gamma[2]", "W[1]", "b[1]", "gamma[1]")),
+    ({"W": [np.ones((3, 2)), np.ones((1, 3))]}, ShapeError, ("network", "W[0]")),
+    ({"W": [None, None, None, [[1]]]}, ShapeError, ("network", "W[3]")),
+    ({"w": [None, [[1]]]}, ShapeError, ("network", "w[1]")),
 ])  # fmt: skip
 def test_bad_arrays(arrays, error, message):
-    with pytest.raises(BacklitError, match=message) as caught:
+    with raises_naming(BacklitError, *message) as caught:
         Parameters.from_arrays(NET, arrays)
     assert type(caught.value) is error
-    assert "\n" not in str(caught.value)
 
 
 @given(networks())

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from tests.helpers import raises_naming
 
 from backlit.core import Dense, Network, backward, forward
 from backlit.core.passes import example_losses
@@ -46,50 +47,48 @@ def test_forms_of_targets(net, y, m, expected):
 
 
 @pytest.mark.parametrize(("net", "y", "m", "error", "message"), [
-    (CLASSES, [3, 0], 2, DomainError, r"y\[0\] is 3, but class indices go from 0 to 2 for 3 outputs"),
-    (CLASSES, [0, -1], 2, DomainError, r"y\[1\] is -1, but class indices"),
-    (CLASSES, [0, 0.5], 2, DomainError, r"y\[1\] is 0.5, but class indices"),
-    (CLASSES, [0, np.nan], 2, DomainError, r"y\[1\] is nan, but class indices"),
-    (CLASSES, [0, 1e300], 2, DomainError, r"y\[1\] is 1e\+300, but class indices"),
-    (CLASSES, [np.inf, 0], 2, DomainError, r"y\[0\] is inf, but class indices"),
-    (CLASSES, [0, 1, 2], 2, ShapeError, r"y must have shape \(2, 3\) for 2 examples and 3 outputs or class indices"),
-    (CLASSES, [[1, 0]], 1, ShapeError, r"y must have shape \(1, 3\)"),
-    (CLASSES, [[0.5, 0.5, 0.5]], 1, DomainError, "row 0 of y sums to 1.5: cross_entropy after softmax takes"),
-    (CLASSES, [[1, 0, 0], [0, 0, 0]], 2, DomainError, "row 1 of y sums to 0"),
-    (CLASSES, [[2, -1, 0]], 1, DomainError, r"y\[0\]\[0\] is 2, but cross_entropy takes finite targets in \[0, 1\]"),
-    (CLASSES, ["cat", "dog"], 2, DomainError, "y must hold numbers, not"),
-    (CLASSES, None, 2, DomainError, "y must hold numbers, not object"),
-    (CLASSES, [1 + 0j, 0], 2, DomainError, "y must hold numbers, not complex128"),
-    (PLANE, [[1, 2], [3]], 2, ShapeError, "y must be rows of 2 numbers: its rows differ in length"),
-    (LINE, [[1], [2], [3]], 2, ShapeError, r"y must have shape \(2, 1\) for 2 examples and 1 outputs, not \(3, 1\)"),
-    (PLANE, [1, 2], 2, ShapeError, r"y must have shape \(2, 2\)"),
-    (LINE, [[[1]]], 1, ShapeError, r"not \(1, 1, 1\)"),
-    (LINE, 3.0, 1, ShapeError, r"not \(\)"),
-    (BIT, [2, 0], 2, DomainError, r"y\[0\]\[0\] is 2, but binary_cross_entropy takes finite targets in \[0, 1\]"),
-    (COUNT, [0, -1], 2, DomainError, r"y\[1\]\[0\] is -1, but poisson takes finite targets in \[0, inf\]"),
-    (LINE, [np.nan], 1, DomainError, r"y\[0\]\[0\] is nan"),
+    (CLASSES, [3, 0], 2, DomainError, ("y[0]", "3", "class", "indices", "2", "outputs")),
+    (CLASSES, [0, -1], 2, DomainError, ("y[1]", "-1", "class", "indices")),
+    (CLASSES, [0, 0.5], 2, DomainError, ("y[1]", "0.5", "class", "indices")),
+    (CLASSES, [0, np.nan], 2, DomainError, ("y[1]", "nan", "class", "indices")),
+    (CLASSES, [0, 1e300], 2, DomainError, ("y[1]", "1e+300", "class", "indices")),
+    (CLASSES, [np.inf, 0], 2, DomainError, ("y[0]", "inf", "class", "indices")),
+    (CLASSES, [0, 1, 2], 2, ShapeError, ("y", "shape", "(2, 3)", "examples", "outputs", "class", "indices")),
+    (CLASSES, [[1, 0]], 1, ShapeError, ("y", "shape", "(1, 3)")),
+    (CLASSES, [[0.5, 0.5, 0.5]], 1, DomainError, ("row 0", "y", "sums to 1.5", "cross_entropy", "softmax")),
+    (CLASSES, [[1, 0, 0], [0, 0, 0]], 2, DomainError, ("row 1", "y", "sums to 0")),
+    (CLASSES, [[2, -1, 0]], 1, DomainError, ("y[0][0]", "2", "cross_entropy", "finite targets", "[0, 1]")),
+    (CLASSES, ["cat", "dog"], 2, DomainError, ("y", "numbers")),
+    (CLASSES, None, 2, DomainError, ("y", "numbers", "object")),
+    (CLASSES, [1 + 0j, 0], 2, DomainError, ("y", "numbers", "complex128")),
+    (PLANE, [[1, 2], [3]], 2, ShapeError, ("y", "rows", "2", "numbers", "differ", "length")),
+    (LINE, [[1], [2], [3]], 2, ShapeError, ("y", "shape", "(2, 1)", "examples", "outputs", "(3, 1)")),
+    (PLANE, [1, 2], 2, ShapeError, ("y", "shape", "(2, 2)")),
+    (LINE, [[[1]]], 1, ShapeError, ("(1, 1, 1)",)),
+    (LINE, 3.0, 1, ShapeError, ("()",)),
+    (BIT, [2, 0], 2, DomainError, ("y[0][0]", "2", "binary_cross_entropy", "finite targets", "[0, 1]")),
+    (COUNT, [0, -1], 2, DomainError, ("y[1][0]", "-1", "poisson", "finite targets", "[0, inf]")),
+    (LINE, [np.nan], 1, DomainError, ("y[0][0]", "nan")),
 ])  # fmt: skip
 def test_bad_targets(net, y, m, error, message):
-    with pytest.raises(BacklitError, match=message) as caught:
+    with raises_naming(BacklitError, *message) as caught:
         as_targets(net, y, m)
     assert type(caught.value) is error
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("X", "message"), [
-    ([[1, 2, 3]], r"x must be rows of 2 numbers \(m, 2\), not an array of shape \(1, 3\)"),
-    ([1, 2, 3], r"not an array of shape \(3,\)"),
-    ([[[1, 2]]], r"not an array of shape \(1, 1, 2\)"),
-    ([[1, 2], [3]], "x must be rows of 2 numbers: its rows differ in length"),
-    ([["a", "b"]], "x must be rows of 2 numbers: its rows differ in length or hold no numbers"),
-    (np.zeros((0, 2)), "x has no rows: give at least one example"),
-    (3.0, r"not an array of shape \(\)"),
-    (None, "x must be rows of 2 numbers"),
+    ([[1, 2, 3]], ("x", "rows", "numbers", "(m, 2)", "array", "shape", "(1, 3)")),
+    ([1, 2, 3], ("array", "shape", "(3,)")),
+    ([[[1, 2]]], ("array", "shape", "(1, 1, 2)")),
+    ([[1, 2], [3]], ("x", "rows", "2", "numbers", "differ", "length")),
+    ([["a", "b"]], ("x", "rows", "2", "numbers", "differ", "length")),
+    (np.zeros((0, 2)), ("x", "rows", "give", "at least one", "example")),
+    (3.0, ("array", "shape", "()")),
+    (None, ("x", "rows", "2", "numbers")),
 ])  # fmt: skip
 def test_bad_inputs(X, message):
-    with pytest.raises(ShapeError, match=message) as caught:
+    with raises_naming(ShapeError, *message):
         as_inputs(LINE, X, np.float64)
-    assert "\n" not in str(caught.value)
 
 
 def test_forms_of_inputs():
@@ -108,27 +107,26 @@ def test_shares():
 
 
 @pytest.mark.parametrize(("net", "w", "error", "message"), [
-    (LINE, [1, 2], ShapeError, r"sample_weight must have shape \(3,\) for 3 examples, not \(2,\)"),
-    (LINE, [[1], [2], [3]], ShapeError, r"not \(3, 1\)"),
-    (LINE, 1.0, ShapeError, r"not \(\)"),
-    (LINE, ["a", "b", "c"], ShapeError, r"sample_weight must be 3 numbers"),
-    (LINE, [[1], [2, 3], [4]], ShapeError, r"sample_weight must be 3 numbers"),
-    (LINE, [1, -2, 3], DomainError, r"sample_weight\[1\] is -2: weights must be finite and not negative"),
-    (SUM, [1, np.nan, 3], DomainError, r"sample_weight\[1\] is nan"),
-    (SUM, [np.inf, 1, 3], DomainError, r"sample_weight\[0\] is inf"),
-    (LINE, [0, 0, 0], DomainError, "sample_weight sums to 0, so its mean is undefined"),
+    (LINE, [1, 2], ShapeError, ("sample_weight", "shape", "(3,)", "examples", "(2,)")),
+    (LINE, [[1], [2], [3]], ShapeError, ("(3, 1)",)),
+    (LINE, 1.0, ShapeError, ("()",)),
+    (LINE, ["a", "b", "c"], ShapeError, ("sample_weight", "3", "numbers")),
+    (LINE, [[1], [2, 3], [4]], ShapeError, ("sample_weight", "3", "numbers")),
+    (LINE, [1, -2, 3], DomainError, ("sample_weight[1]", "-2", "weights", "finite", "not negative")),
+    (SUM, [1, np.nan, 3], DomainError, ("sample_weight[1]", "nan")),
+    (SUM, [np.inf, 1, 3], DomainError, ("sample_weight[0]", "inf")),
+    (LINE, [0, 0, 0], DomainError, ("sample_weight", "sums to 0", "undefined")),
 ])  # fmt: skip
 def test_bad_weights(net, w, error, message):
-    with pytest.raises(BacklitError, match=message) as caught:
+    with raises_naming(BacklitError, *message) as caught:
         shares(net, 3, w, np.float64)
     assert type(caught.value) is error
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("loss", "activation", "message"), [
-    ("cross_entropy", "tanh", r"cross_entropy takes outputs in \[0, inf\], but a\[1\]\[0\]\[0\] is -0.76.* with activ"),
-    ("binary_cross_entropy", "identity", r"binary_cross_entropy takes outputs in \[0, 1\], but a\[1\]\[0\]\[0\] is -1"),
-    ("poisson", "identity", r"poisson takes outputs in \[0, inf\], .* use an output activation whose range fits"),
+    ("cross_entropy", "tanh", ("cross_entropy", "outputs", "[0, inf]", "a[1][0][0]", "-0.761594", "activation tanh")),
+    ("binary_cross_entropy", "identity", ("binary_cross_entropy", "outputs", "[0, 1]", "a[1][0][0]", "-1")),
+    ("poisson", "identity", ("poisson", "outputs", "[0, inf]", "use", "output", "activation", "range", "fits")),
 ])  # fmt: skip
 def test_an_output_outside_the_losss_domain(loss, activation, message):
     net = Network(1, [Dense(1, activation)], loss=loss)
@@ -136,6 +134,5 @@ def test_an_output_outside_the_losss_domain(loss, activation, message):
     params.W[1][:] = 1
     trace = forward(net, params, [[-1.0]])
     for call in (lambda: example_losses(net, trace, [[1]]), lambda: backward(net, params, trace, [[1]])):
-        with pytest.raises(DomainError, match=message) as caught:
+        with raises_naming(DomainError, *message):
             call()
-        assert "\n" not in str(caught.value)

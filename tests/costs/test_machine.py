@@ -4,6 +4,7 @@ from itertools import count as counter
 
 import numpy as np
 import pytest
+from tests.helpers import raises_naming
 
 from backlit.core import Dense, Network
 from backlit.costs import machine
@@ -112,5 +113,5 @@ def test_without_the_engine_memory_is_planned_for_one_thread(monkeypatch):
     assert without.parameters == with_it.parameters == without.gradients
     assert without.activations == with_it.activations == without.to_dict()["activations"] > 0
     limited = recipe(m=64, units=64)
-    with pytest.raises(ProblemError, match="memory_limit 10 is too small"):
+    with raises_naming(ProblemError, "memory_limit", "10", "small"):
         memory(Recipe(limited.net, limited.optimizer, 64, memory_limit=10), FLOAT32)

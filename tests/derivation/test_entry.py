@@ -1,10 +1,9 @@
 """`--entry`: every entry of every quantity by itself, with what each example adds to it."""
 
-import re
-
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
+from tests.helpers import raises_naming
 from tests.strategies import problems
 
 from backlit.core import Dense, Network
@@ -77,29 +76,28 @@ def test_many_examples_are_summed_in_one_row():
 
 
 @pytest.mark.parametrize(("id", "said"), [
-    ("grad_w[2][0,1]", "did you mean grad_W?"),
-    ("gradW[2][0,1]", "did you mean grad_W?"),
-    ("dleta[1][0,0]", "did you mean delta?"),
-    ("grad_W", "names no layer"),
-    ("grad_W[2]]", "names no entry"),
-    ("grad_W[3][0,0]", "layers 1 to 2"),
-    ("z[0][0,0]", "layers 1 to 2"),
-    ("grad_W[2][1,0]", "shape (1, 2): its indices go from 0 to 0, 0 to 1"),
-    ("grad_W[2][0]", "shape (1, 2)"),
-    ("ell[2]", "shape (2,)"),
-    ("loss[0]", "without an index"),
-    ("mu[1][0]", "there is no mu[1] here: that layer has z[1], a[1]"),
+    ("grad_w[2][0,1]", ("grad_W",)),
+    ("gradW[2][0,1]", ("grad_W",)),
+    ("dleta[1][0,0]", ("did you mean delta?",)),
+    ("grad_W", ("names no layer",)),
+    ("grad_W[2]]", ("names no entry",)),
+    ("grad_W[3][0,0]", ("layers", "1", "2")),
+    ("z[0][0,0]", ("layers", "1", "2")),
+    ("grad_W[2][1,0]", ("shape", "(1, 2)", "indices", "0")),
+    ("grad_W[2][0]", ("shape", "(1, 2)")),
+    ("ell[2]", ("shape", "(2,)")),
+    ("loss[0]", ("without an index",)),
+    ("mu[1][0]", ("mu[1]", "layer", "z[1]", "a[1]")),
 ])  # fmt: skip
 def test_a_bad_id_is_one_line_with_the_remedy(id, said):
-    with pytest.raises(ProblemError, match=re.escape(said)) as raised:
+    with raises_naming(ProblemError, *said):
         derive_entry(SMALL, id)
-    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("id", ["grad_W[2]", "a[0]", "loss", "ell", "update_loss", "update_W[1]", "grad_a[0]"])
 def test_a_whole_quantity(id):
     if id == "a[0]":
-        with pytest.raises(ProblemError, match="layers 1 to 2"):
+        with raises_naming(ProblemError, "layers", "1", "2"):
             derive_entry(SMALL, id)
         return
     (step,) = derive_entry(SMALL, id).steps()

@@ -9,6 +9,7 @@ from scipy import sparse
 from sklearn import neural_network
 from sklearn.base import clone
 from sklearn.utils.class_weight import compute_sample_weight
+from tests.helpers import raises_naming
 
 from backlit.core.losses import get_loss
 from backlit.errors import ProblemError
@@ -58,23 +59,23 @@ def test_losses_of_numbers(loss, share, diabetes):
 
 
 @pytest.mark.parametrize(("cls", "options", "line"), [
-    (MLPClassifier, {"loss": "cros_entropy"}, "unknown loss 'cros_entropy': did you mean cross_entropy"),
-    (MLPClassifier, {"loss": "poisson"}, "unknown loss 'poisson'"),
-    (MLPRegressor, {"loss": "cross_entropy"}, "unknown loss 'cross_entropy'"),
-    (MLPRegressor, {"loss": {"name": "quantile", "quantile": 2}}, "quantile must lie between 0 and 1"),
-    (MLPClassifier, {"skip": "residual"}, "skip='residual' joins hidden layers of equal widths"),
-    (MLPClassifier, {"optimizer": "adma"}, "unknown optimizer 'adma'"),
-    (MLPClassifier, {"schedule": "cosin"}, "unknown schedule 'cosin'"),
-    (MLPClassifier, {"callbacks": [3]}, "callbacks must be functions of the run, but holds 3"),
-    (MLPClassifier, {"monitor": "validation_loss"}, "monitor='validation_loss' needs examples to measure on"),
-    (MLPClassifier, {"scoring": "acuracy"}, "acuracy"),
-    (MLPClassifier, {"solver": "lbfgs", "schedule": "cosine"}, "schedule is for solvers that take steps"),
-    (MLPClassifier, {"solver": "lbfgs", "optimizer": "sgd"}, "optimizer is for solvers that take steps"),
-    (MLPClassifier, {"label_smoothing": 1.0}, "The 'label_smoothing' parameter of MLPClassifier must be"),
-    (MLPClassifier, {"class_weight": "even"}, "The 'class_weight' parameter of MLPClassifier must be"),
+    (MLPClassifier, {"loss": "cros_entropy"}, ("loss", "'cros_entropy'", "cross_entropy")),
+    (MLPClassifier, {"loss": "poisson"}, ("loss", "'poisson'")),
+    (MLPRegressor, {"loss": "cross_entropy"}, ("loss", "'cross_entropy'")),
+    (MLPRegressor, {"loss": {"name": "quantile", "quantile": 2}}, ("quantile", "0", "1")),
+    (MLPClassifier, {"skip": "residual"}, ("skip='residual'", "joins", "hidden", "layers", "equal", "widths")),
+    (MLPClassifier, {"optimizer": "adma"}, ("optimizer", "'adma'")),
+    (MLPClassifier, {"schedule": "cosin"}, ("schedule", "'cosin'")),
+    (MLPClassifier, {"callbacks": [3]}, ("callbacks", "functions", "run", "3")),
+    (MLPClassifier, {"monitor": "validation_loss"}, ("monitor='validation_loss'", "examples", "measure")),
+    (MLPClassifier, {"scoring": "acuracy"}, ("'scoring'", "'acuracy'")),
+    (MLPClassifier, {"solver": "lbfgs", "schedule": "cosine"}, ("schedule", "solvers", "steps")),
+    (MLPClassifier, {"solver": "lbfgs", "optimizer": "sgd"}, ("optimizer", "solvers", "steps")),
+    (MLPClassifier, {"label_smoothing": 1.0}, ("'label_smoothing'", "parameter", "MLPClassifier")),
+    (MLPClassifier, {"class_weight": "even"}, ("'class_weight'", "parameter", "MLPClassifier")),
 ], ids=str)  # fmt: skip
 def test_new_options_that_cannot_be(cls, options, line, iris):
-    with pytest.raises(ValueError, match=line):
+    with raises_naming(ValueError, *line, longest=2000):  # scikit-learn lists every score that it knows
         cls(**{**QUICK, **options}).fit(*iris)
 
 
@@ -87,7 +88,7 @@ def test_class_weights_are_sample_weights(iris):
     balanced = MLPClassifier(**told, class_weight="balanced").fit(X[:120], y[:120])
     by_row = MLPClassifier(**told).fit(X[:120], y[:120], compute_sample_weight("balanced", y[:120]))
     assert_array_equal(balanced.coefs_[0], by_row.coefs_[0])
-    with pytest.raises(ValueError, match="class_weight='balanced' needs all examples at once"):
+    with raises_naming(ValueError, "class_weight='balanced'", "examples", "once"):
         MLPClassifier(class_weight="balanced").partial_fit(X, y, classes=[0, 1, 2])
 
 
@@ -223,25 +224,25 @@ def test_partial_fit_watches_what_it_is_given(diabetes):
 def test_partial_fit_may_watch_a_loss_that_it_is_given_the_rows_for(diabetes):
     X, y = diabetes
     model = MLPRegressor(**QUICK, monitor="validation_loss")
-    with pytest.raises(ProblemError, match="needs validation_data"):
+    with raises_naming(ProblemError, "validation_data"):
         model.partial_fit(X, y)
     model.partial_fit(X[:300], y[:300], validation_data=(X[300:], y[300:]))
     assert len(model.history_) == 1
 
 
 @pytest.mark.parametrize(("loss", "y", "says"), [
-    ("cross_entropy", np.array([[0, 1], [1, 1], [1, 0]]), "is for one label an example, but y has several"),
-    ("binary_cross_entropy", np.array([[0, 1], [1, 2], [2, 0]]), "is for yes or no, but y has labels of several"),
+    ("cross_entropy", np.array([[0, 1], [1, 1], [1, 0]]), ("label", "example", "y", "several")),
+    ("binary_cross_entropy", np.array([[0, 1], [1, 2], [2, 0]]), ("yes", "y", "labels", "several")),
 ])  # fmt: skip
 def test_a_loss_that_does_not_fit_the_labels(loss, y, says):
-    with pytest.raises(ProblemError, match=says):
+    with raises_naming(ProblemError, *says):
         MLPClassifier(loss=loss).fit(np.eye(3), y)
 
 
 def test_the_target_that_is_out_of_range_is_named():
     loss = get_loss("binary_cross_entropy")
-    for wrong, says in ((-1.5, r"y holds -1\.5, but .* in \[0, 1\]"), (2.5, r"y holds 2\.5, but")):
-        with pytest.raises(ProblemError, match=says):
+    for wrong in (-1.5, 2.5):
+        with raises_naming(ProblemError, "y", str(wrong), "[0, 1]"):
             check_targets(loss, np.array([[0.5], [wrong]]))
 
 
@@ -276,7 +277,7 @@ def test_examples_that_repeat_are_held_out_two_at_least():
         model = MLPRegressor(**{**options, "random_state": seed}).fit(X[rows], X[rows, 0])
         assert np.isfinite(model.validation_scores_).all()
     model, equal = MLPRegressor(**{**options, "validation_fraction": 0.2}), np.ones((20, 2))
-    with pytest.raises(ValueError, match=r"n_samples = 20, of which 1 differ, and .* 0\.2 make 0 of"):
+    with raises_naming(ValueError, "n_samples", "20", "1", "differ", "0.2"):
         model.fit(equal, equal[:, 0])
     said = 0
     for seed in range(5):  # which says whether the one row that differs is learned from or would be held out alone
@@ -305,7 +306,7 @@ def test_weights_of_classes_are_for_what_is_learned(iris):
     model.fit(*iris, validation_data=iris)
     outputs = model.predict_proba(iris[0])
     assert_allclose(model.validation_losses_, [-np.log(outputs[np.arange(150), iris[1]]).mean()], rtol=1e-10)
-    with pytest.raises(TypeError, match="validation_data: y holds dates"):
+    with raises_naming(TypeError, "validation_data", "y", "dates"):
         model.fit(*iris, validation_data=(iris[0], iris[1].astype("M8[D]")))
 
 

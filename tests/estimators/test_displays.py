@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.inspection import DecisionBoundaryDisplay
+from tests.helpers import raises_naming
 
 from backlit.estimators import LossCurveDisplay, MLPClassifier
 
@@ -43,7 +44,7 @@ def test_validation_is_drawn_where_there_was_any():
 
 
 def test_without_epochs_there_is_no_curve():
-    with pytest.raises(ValueError, match="not fitted in epochs"):
+    with raises_naming(ValueError, "fitted", "epochs"):
         LossCurveDisplay.from_estimator(MLPClassifier((4,), solver="lbfgs", max_iter=5).fit(X, Y), ax=axes())
     with pytest.raises(NotFittedError, match="not fitted"):
         LossCurveDisplay.from_estimator(MLPClassifier(), ax=axes())

@@ -15,6 +15,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from tests.helpers import raises_naming
 
 from backlit.errors import BacklitError, Divergence, ProblemError
 from backlit.estimators import MLPClassifier, MLPRegressor
@@ -55,22 +56,21 @@ def test_options_reach_the_network(iris):
 
 
 @pytest.mark.parametrize(("options", "line"), [
-    ({"activation": "relo"}, "unknown activation 'relo': did you mean relu?"),
-    ({"activation": ("relu", "tanh")}, "activation names 2 layers, but hidden_layer_sizes has 1"),
-    ({"init": "he"}, "unknown init scheme 'he'"),
-    ({"engine": "cuda"}, "unknown engine 'cuda'"),
-    ({"hidden_layer_sizes": (3, 0)}, "hidden_layer_sizes must be > 0, got"),
-    ({"hidden_layer_sizes": (3.5,)}, "hidden_layer_sizes must be > 0, got"),
-    ({"hidden_layer_sizes": (True,)}, "hidden_layer_sizes must be > 0, got"),
-    ({"norm": "group"}, "The 'norm' parameter of MLPClassifier must be"),
-    ({"dropout": 1.0}, "The 'dropout' parameter of MLPClassifier must be"),
-    ({"solver": "lbfgs", "dropout": 0.1}, "dropout draws a mask for each step, which lbfgs cannot follow"),
-    ({"early_stopping": True, "validation_fraction": 0.005}, "The validation set is too small: n_samples = 150"),
+    ({"activation": "relo"}, ("activation", "'relo'", "relu?")),
+    ({"activation": ("relu", "tanh")}, ("activation", "2", "layers", "hidden_layer_sizes", "1")),
+    ({"init": "he"}, ("init scheme", "'he'")),
+    ({"engine": "cuda"}, ("engine", "'cuda'")),
+    ({"hidden_layer_sizes": (3, 0)}, ("hidden_layer_sizes", ">", "0")),
+    ({"hidden_layer_sizes": (3.5,)}, ("hidden_layer_sizes", ">", "0")),
+    ({"hidden_layer_sizes": (True,)}, ("hidden_layer_sizes", ">", "0")),
+    ({"norm": "group"}, ("'norm'", "parameter", "MLPClassifier")),
+    ({"dropout": 1.0}, ("'dropout'", "parameter", "MLPClassifier")),
+    ({"solver": "lbfgs", "dropout": 0.1}, ("dropout", "draws", "mask", "step", "lbfgs", "follow")),
+    ({"early_stopping": True, "validation_fraction": 0.005}, ("validation", "set", "small", "n_samples", "150")),
 ])  # fmt: skip
 def test_options_that_cannot_be(options, line, iris):
-    with pytest.raises(ValueError, match=line) as error:
+    with raises_naming(ValueError, *line):
         MLPClassifier(**{**QUICK, **options}).fit(*iris)
-    assert "\n" not in str(error.value)
 
 
 def test_more_than_a_batch_is_clipped_with_a_warning(iris):
@@ -144,7 +144,7 @@ def test_counts_by_poisson(diabetes):
     assert (model.out_activation_, model.network_.loss.name) == ("exp", "poisson")
     assert (model.predict(X) > 0).all()
     assert np.corrcoef(np.log(model.predict(X)), np.log(rate))[0, 1] > 0.8
-    with pytest.raises(ValueError, match="y holds -1, but the loss poisson takes targets >= 0"):
+    with raises_naming(ValueError, "y", "-1", "loss", "poisson", "targets", ">=", "0"):
         model.fit(X, y - 1)
 
 
@@ -182,14 +182,14 @@ def test_partial_fit_may_see_a_class_late(iris):
 
 
 @pytest.mark.parametrize(("call", "line"), [
-    (lambda m, X, y: m.partial_fit(X, y), "classes must be passed on the first call to partial_fit"),
-    (lambda m, X, y: m.partial_fit(X, y, classes=[0, 1]), "`y` has classes not in `self.classes_`"),
-    (lambda m, X, y: m.partial_fit(X, y, classes=[0, 1, 2]).partial_fit(X, y, classes=[0, 1, 3]), "is not the same as"),
-    (lambda m, X, y: m.fit(X, y).partial_fit(X, y + 1), "`y` has classes not in `self.classes_`"),
-    (lambda m, X, y: m.fit(X, y).partial_fit(X[:, :2], y), "X has 2 features"),
+    (lambda m, X, y: m.partial_fit(X, y), ("classes", "partial_fit")),
+    (lambda m, X, y: m.partial_fit(X, y, classes=[0, 1]), ("`y`", "classes", "`self.classes_`")),
+    (lambda m, X, y: m.partial_fit(X, y, classes=[0, 1, 2]).partial_fit(X, y, classes=[0, 1, 3]), ("same",)),
+    (lambda m, X, y: m.fit(X, y).partial_fit(X, y + 1), ("`y`", "classes", "`self.classes_`")),
+    (lambda m, X, y: m.fit(X, y).partial_fit(X[:, :2], y), ("X", "2", "features")),
 ])  # fmt: skip
 def test_partial_fit_that_cannot_be(call, line, iris):
-    with pytest.raises(ValueError, match=line):
+    with raises_naming(ValueError, *line):
         call(MLPClassifier(**{**QUICK, "max_iter": 1}), *iris)
 
 
@@ -225,7 +225,7 @@ def test_warm_start_may_change_the_solver(iris):
 def test_warm_start_with_other_classes_is_refused(iris):
     X, y = iris
     model = MLPClassifier(**{**QUICK, "max_iter": 2}, warm_start=True).fit(X, y)
-    with pytest.raises(ValueError, match="warm_start can only be used where `y` has the same classes"):
+    with raises_naming(ValueError, "warm_start", "`y`", "classes"):
         model.fit(X, y + 1)
 
 
@@ -255,10 +255,10 @@ def test_rows_of_weight_zero_are_neither_learned_from_nor_scored_by(iris):
 
 
 @pytest.mark.parametrize(("weight", "line"), [
-    (np.zeros(150), "zero"), (np.full(150, -1.0), "Negative values"), (np.ones(3), "shape")
+    (np.zeros(150), ("zero",)), (np.full(150, -1.0), ("Negative",)), (np.ones(3), ("shape",))
 ], ids=["zero", "negative", "short"])  # fmt: skip
 def test_weights_that_cannot_be(weight, line, iris):
-    with pytest.raises(ValueError, match=line):
+    with raises_naming(ValueError, *line):
         MLPClassifier(**QUICK).fit(*iris, sample_weight=weight)
 
 
@@ -357,7 +357,7 @@ def test_verbose_prints_what_scikit_learn_prints(stops_early, iris, capsys):
 def test_a_divergence_is_a_value_error_and_leaves_finite_parameters(scale, diabetes):
     X, y = diabetes
     model = MLPRegressor(**{**QUICK, "solver": "sgd", "learning_rate_init": 1.0})
-    with pytest.raises(Divergence, match="training diverged at step") as error:
+    with raises_naming(Divergence, "training", "diverged", "step") as error:
         model.fit(X * scale, y)
     assert isinstance(error.value, BacklitError | ValueError)
     assert all(np.isfinite(array).all() for array in (*model.coefs_, *model.intercepts_))

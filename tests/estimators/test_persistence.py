@@ -11,6 +11,7 @@ from safetensors.numpy import save_file
 from sklearn import neural_network
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
+from tests.helpers import raises_naming
 
 from backlit import load_model, train
 from backlit.core import Dense, Network
@@ -115,13 +116,15 @@ def test_plain_values_come_back(value):
 
 
 @pytest.mark.parametrize(
-    "stored",
-    [{"pairs": ["ab"]}, {"pairs": [[[1], 2]]}, {"pairs": [[{"tuple": [[1]]}, 2]]}, {"pairs": [[1]]}, {"float": "1"},
-     {"tuple": 3}, {"array": [1], "dtype": "int64", "more": 1}, {}],
+    ("stored", "named"),
+    [({"pairs": ["ab"]}, "{'pairs': ['ab']}"), ({"pairs": [[[1], 2]]}, "[1]"),
+     ({"pairs": [[{"tuple": [[1]]}, 2]]}, "([1],)"), ({"pairs": [[1]]}, "{'pairs': [[1]]}"),
+     ({"float": "1"}, "{'float': '1'}"), ({"tuple": 3}, "{'tuple': 3}"),
+     ({"array": [1], "dtype": "int64", "more": 1}, "'more': 1"), ({}, "{}")],
     ids=str,
 )  # fmt: skip
-def test_what_no_value_is_stored_as_is_refused(stored):
-    with pytest.raises(ModelError, match=r"is no stored value|is no key"):
+def test_what_no_value_is_stored_as_is_refused(stored, named):
+    with raises_naming(ModelError, named):
         decode(stored)
 
 
@@ -141,7 +144,7 @@ def test_a_network_that_names_no_classes_has_their_numbers():
      ([2**70], "int64"), ([[1], [1, 2]], "int64"), (3, "int64"), ([1.0], "longlonglong"), ([1.0], "complex128")],
 )  # fmt: skip
 def test_an_array_whose_items_are_not_of_its_dtype_is_refused(items, dtype):
-    with pytest.raises(ModelError, match="no array of dtype"):
+    with raises_naming(ModelError, "array", "dtype"):
         decode({"array": items, "dtype": dtype})
 
 
@@ -153,16 +156,15 @@ def test_the_model_of_a_regressor_names_its_one_target():
 
 
 @pytest.mark.parametrize(("options", "names"), [
-    ({"random_state": np.random.RandomState(0)}, "random_state: RandomState"),
-    ({"verbose": 1j}, "verbose: complex"),
-    ({"callbacks": [print]}, "callbacks: builtin_function"),
-    ({"activation": ("relu", np.tanh)}, "activation: ufunc"),
+    ({"random_state": np.random.RandomState(0)}, ("random_state", "RandomState")),
+    ({"verbose": 1j}, ("verbose", "complex")),
+    ({"callbacks": [print]}, ("callbacks", "builtin_function_or_method")),
+    ({"activation": ("relu", np.tanh)}, ("activation", "ufunc")),
 ])  # fmt: skip
 def test_what_has_no_plain_name_is_refused(tmp_path, options, names):
     model = MLPClassifier(**QUICK).fit(X, Y).set_params(**options)
-    with pytest.raises(ModelError, match=names) as error:
+    with raises_naming(ModelError, *names):
         model.save(tmp_path / "m.safetensors")
-    assert "\n" not in str(error.value)
     assert not list(tmp_path.iterdir())
 
 
@@ -175,37 +177,36 @@ def edited(path, change):
 
 
 BAD = [
-    (lambda d, t: d.update(version=99), "version 99 of the model format"),
-    (lambda d, t: d["estimator"].update(version=7), "its estimator is of version 7"),
-    (lambda d, t: d["estimator"].update(version="1"), "names no version"),
-    (lambda d, t: d.update(estimator=[]), "names no version"),
-    (lambda d, t: d["estimator"].update({"class": "os.system"}), "holds 'os.system'"),
-    (lambda d, t: d["estimator"]["params"].update(extra=1), "parameter 'extra' is not one"),
-    (lambda d, t: d["estimator"]["params"].update(alpha=-1), "'alpha' parameter"),
-    (lambda d, t: d["estimator"]["params"].update(alpha={"import": "os"}), "no stored value"),
-    (lambda d, t: d["estimator"]["fitted"].update(predict=1), "'predict' is no fitted attribute"),
-    (lambda d, t: d["estimator"]["fitted"].update(coefs_=1), "'coefs_' is no fitted attribute"),
-    (lambda d, t: d["estimator"]["fitted"].update(n_features_in_=9), "not the network's 4 inputs"),
-    (lambda d, t: d["estimator"].update(classes={"array": [0, 1], "dtype": "int64"}), "classes do not fit"),
-    (lambda d, t: d["estimator"].update(classes={"array": [0, 1, 1], "dtype": "int64"}), "classes do not fit"),
-    (lambda d, t: d["estimator"].update(classes={"array": ["a"], "dtype": "int64"}), "no array of dtype"),
-    (lambda d, t: d["estimator"].update(kind="binary"), "classes do not fit"),
-    (lambda d, t: d["estimator"].pop("history"), "history is not whole"),
-    (lambda d, t: d["estimator"].pop("params"), "params are missing"),
-    (lambda d, t: t.update({"W.1": t["W.1"] * np.nan}), "W.1 holds NaN"),
-    (lambda d, t: t.pop("b.2"), "b.2 is missing"),
+    (lambda d, t: d.update(version=99), ("version", "99", "model", "format")),
+    (lambda d, t: d["estimator"].update(version=7), ("estimator", "version", "7")),
+    (lambda d, t: d["estimator"].update(version="1"), ("names no version",)),
+    (lambda d, t: d.update(estimator=[]), ("names no version",)),
+    (lambda d, t: d["estimator"].update({"class": "os.system"}), ("'os.system'",)),
+    (lambda d, t: d["estimator"]["params"].update(extra=1), ("parameter", "'extra'")),
+    (lambda d, t: d["estimator"]["params"].update(alpha=-1), ("'alpha'", "parameter")),
+    (lambda d, t: d["estimator"]["params"].update(alpha={"import": "os"}), ("no stored value",)),
+    (lambda d, t: d["estimator"]["fitted"].update(predict=1), ("'predict'", "fitted", "attribute")),
+    (lambda d, t: d["estimator"]["fitted"].update(coefs_=1), ("'coefs_'", "fitted", "attribute")),
+    (lambda d, t: d["estimator"]["fitted"].update(n_features_in_=9), ("network's", "4", "inputs")),
+    (lambda d, t: d["estimator"].update(classes={"array": [0, 1], "dtype": "int64"}), ("classes", "fit")),
+    (lambda d, t: d["estimator"].update(classes={"array": [0, 1, 1], "dtype": "int64"}), ("classes", "fit")),
+    (lambda d, t: d["estimator"].update(classes={"array": ["a"], "dtype": "int64"}), ("array", "dtype")),
+    (lambda d, t: d["estimator"].update(kind="binary"), ("classes", "fit")),
+    (lambda d, t: d["estimator"].pop("history"), ("history", "whole")),
+    (lambda d, t: d["estimator"].pop("params"), ("params", "missing")),
+    (lambda d, t: t.update({"W.1": t["W.1"] * np.nan}), ("W.1", "NaN")),
+    (lambda d, t: t.pop("b.2"), ("b.2", "missing")),
 ]
 
 
-@pytest.mark.parametrize(("change", "says"), BAD, ids=[says for _, says in BAD])
+@pytest.mark.parametrize(("change", "says"), BAD, ids=[" ".join(says) for _, says in BAD])
 def test_files_that_do_not_fit_are_refused_in_one_line(tmp_path, change, says):
     path = tmp_path / "m.safetensors"
     MLPClassifier(**QUICK).fit(X, Y).save(path)
     edited(path, change)
-    with pytest.raises(ModelError, match=says) as error:
+    with raises_naming(ModelError, *says) as error:
         MLPClassifier.load(path)
     assert str(error.value).startswith(str(path))
-    assert "\n" not in str(error.value)
 
 
 def test_weights_that_are_not_finite_load_where_told(tmp_path):
@@ -220,7 +221,7 @@ def test_the_other_class_and_what_is_not_fitted(tmp_path):
     with pytest.raises(NotFittedError, match="not fitted"):
         MLPClassifier().save(path)
     MLPClassifier(**QUICK).fit(X, Y).save(path)
-    with pytest.raises(ModelError, match="load it by that class, not by MLPRegressor"):
+    with raises_naming(ModelError, "load", "class", "MLPRegressor"):
         MLPRegressor.load(path)
 
 
@@ -240,7 +241,7 @@ def test_what_train_wrote_is_loaded_over_its_features(tmp_path, dataset, cls, ot
     assert (model.hidden_layer_sizes, model.activation) == ((8, 4), "gelu")
     if cls is MLPClassifier:
         assert tuple(model.classes_.tolist()) == result.model.target.classes
-    with pytest.raises(ModelError, match=f"load it by {cls.__name__}"):
+    with raises_naming(ModelError, "load", cls.__name__):
         other.load(path)
 
 
@@ -253,7 +254,7 @@ def test_scikit_learns_classifiers_come_over(tmp_path, y):
     assert (model.alpha, model.max_iter, model.activation, model.t_) == (0.3, 15, "tanh", fitted.t_)
     assert_array_equal(again(model, tmp_path / "m.safetensors").predict(X), fitted.predict(X))
     assert model.partial_fit(X, y).n_iter_ == 1
-    with pytest.raises(ModelError, match="load it by MLPClassifier"):
+    with raises_naming(ModelError, "load", "MLPClassifier"):
         MLPRegressor.from_scikit_learn(fitted)
 
 
@@ -262,7 +263,7 @@ def test_scikit_learns_regressors_come_over():
     model = MLPRegressor.from_scikit_learn(fitted)
     assert_allclose(model.predict(X), fitted.predict(X), rtol=1e-12)
     assert model.loss == "poisson"
-    with pytest.raises(ModelError, match="fit it first"):
+    with raises_naming(ModelError, "fit it first"):
         MLPRegressor.from_scikit_learn(neural_network.MLPRegressor())
 
 

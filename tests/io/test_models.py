@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.numpy import save_file
+from tests.helpers import raises_naming
 from tests.strategies import problems
 
 from backlit.core import Dense, Network, Statistics
@@ -100,55 +101,54 @@ def test_a_cut_or_changed_file_is_an_error_and_never_a_crash(tmp_path_factory, d
 
 
 BAD = [
-    (lambda d: d.update(version=FORMAT_VERSION + 1), "install a newer one"),
-    (lambda d: d.pop("version"), "names no version"),
-    (lambda d: d.update(version=True), "names no version"),
-    (lambda d: d["network"].update(inputs=4), r"W.1 has shape \(4, 3\), but the network needs \(4, 4\)"),
-    (lambda d: d["network"].update(inputs="3"), "network: inputs"),
-    (lambda d: d["network"]["layers"].pop(), "belongs to no layer"),
-    (lambda d: d["network"]["layers"][0].update(activation="os.system"), "unknown activation 'os.system'"),
-    (lambda d: d["network"]["layers"][0].update(extra=1), "unknown key"),
-    (lambda d: d.update(network=None), "a problem is a table|network"),
-    (lambda d: d.update(encoder={"format": "other"}), "m.safetensors: "),
-    (lambda d: d["target"].update(classes=["no"]), "m.safetensors: "),
+    (lambda d: d.update(version=FORMAT_VERSION + 1), ("install", "newer")),
+    (lambda d: d.pop("version"), ("names no version",)),
+    (lambda d: d.update(version=True), ("names no version",)),
+    (lambda d: d["network"].update(inputs=4), ("W.1", "shape", "(4, 3)", "network", "(4, 4)")),
+    (lambda d: d["network"].update(inputs="3"), ("network", "inputs")),
+    (lambda d: d["network"]["layers"].pop(), ("belongs", "layer")),
+    (lambda d: d["network"]["layers"][0].update(activation="os.system"), ("activation", "'os.system'")),
+    (lambda d: d["network"]["layers"][0].update(extra=1), ("unknown key",)),
+    (lambda d: d.update(network=None), ("network",)),
+    (lambda d: d.update(encoder={"format": "other"}), ("m.safetensors",)),
+    (lambda d: d["target"].update(classes=["no"]), ("m.safetensors",)),
 ]
 
 
-@pytest.mark.parametrize(("change", "says"), BAD, ids=[says[:30] for _, says in BAD])
+@pytest.mark.parametrize(("change", "says"), BAD, ids=[" ".join(says) for _, says in BAD])
 def test_a_description_that_does_not_fit_is_refused(saved, change, says):
-    with pytest.raises(ModelError, match=says) as caught:
+    with raises_naming(ModelError, *says) as caught:
         load_model(edited(saved, change))
     assert str(caught.value).startswith(str(saved))
-    assert "\n" not in str(caught.value)
 
 
 def test_weights_that_are_not_finite_are_refused_unless_told(saved):
     edited(saved, lambda d: None, lambda t: {**t, "W.1": np.full_like(t["W.1"], np.nan)})
-    with pytest.raises(ModelError, match=r"W\.1 holds NaN"):
+    with raises_naming(ModelError, "W.1", "NaN"):
         load_model(saved)
     assert np.isnan(load_model(saved, allow_non_finite=True).params.W[1]).all()
 
 
 def test_arrays_of_another_kind_are_refused(saved):
     edited(saved, lambda d: None, lambda t: {**t, "b.1": t["b.1"].astype(np.float32)})
-    with pytest.raises(ModelError, match="all must be float32, or all float64"):
+    with raises_naming(ModelError, "float32", "float64"):
         load_model(saved)
 
 
 def test_other_files_are_refused(tmp_path):
     save_file({"a": np.zeros(2)}, tmp_path / "other.safetensors")
-    with pytest.raises(ModelError, match="not a model of Backlit's"):
+    with raises_naming(ModelError, "model", "Backlit's"):
         load_model(tmp_path / "other.safetensors")
-    with pytest.raises(ModelError, match="no such file"):
+    with raises_naming(ModelError, "no such file"):
         load_model(tmp_path / "none.safetensors")
-    with pytest.raises(ModelError, match=str(tmp_path)):
+    with raises_naming(ModelError, str(tmp_path)):
         load_model(tmp_path)
 
 
 def test_a_failed_write_leaves_the_old_file(saved):
     before = saved.read_bytes()
     broken = Model(small().params, small().statistics, training={"a": float("nan")})
-    with pytest.raises(ValueError, match="JSON"):
+    with raises_naming(ValueError, "JSON"):
         save_model(broken, saved)
     assert saved.read_bytes() == before
     assert list(saved.parent.iterdir()) == [saved]

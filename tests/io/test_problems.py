@@ -1,12 +1,12 @@
 """Problem files: three formats give one problem, a problem survives its file, each fault is one line with its place."""
 
 import json
-import re
 
 import numpy as np
 import pytest
 import yaml
 from hypothesis import given
+from tests.helpers import raises_naming
 from tests.strategies import problems
 
 from backlit.core import forward
@@ -136,72 +136,70 @@ def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path):
 
 def test_dropout_without_a_seed_cannot_be_run():
     problem = read_problem(layer(0, dropout=0.5))
-    with pytest.raises(ProblemError, match="no seed names them"):
+    with raises_naming(ProblemError, "no seed names them"):
         problem.passes()
 
 
 BAD = [
-    (changed(layer=[]), "layer: unknown key: did you mean layers"),
-    (layer(0, unitz=3), r"layers\[0\].unitz: unknown key: did you mean units"),
-    (layer(0, activation="sigmoyd"), r"layers\[0\]: unknown activation 'sigmoyd': did you mean sigmoid"),
-    (layer(1, units="1"), r"layers\[1\].units: .* not \"1\""),
-    (layer(1, units=0), r"layers\[1\]: units must be at least 1, not 0"),
-    (layer(0, W=[[0.1, 0.4], [0.2]]), r"W\[1\] must be a \(2, 2\) array of numbers: its rows differ in length"),
-    (layer(1, W=[[0.2], [-0.5]]), r"W\[2\] must have shape \(1, 2\), not \(2, 1\): it is the transpose"),
-    (layer(0, W=[[0.1, float("nan")], [0.4, 0.3]]), r"layers\[0\].W\[0\]\[1\]: should be a finite number"),
-    (layer(0, b=[0.0, "a"]), r"layers\[0\].b\[1\]: .*valid number, not \"a\""),
-    (layer(0, gamma=[1.0, 1.0]), r"layers\[0\]: gamma and beta belong to a norm"),
-    (layer(0, norm="bach"), r"layers\[0\]: unknown norm 'bach': did you mean batch"),
-    (layer(0, dropout=1.5), r"layers\[0\]: dropout must be in \[0, 1\], not 1.5"),
-    (layer(1, skip_from=1), r"layer 2 has 1 units but skips from layer 1, which has 2"),
-    (changed(loss="mse"), "unknown loss 'mse'"),
-    (changed(reduction="average"), "unknown reduction 'average'"),
-    (changed(l2=-1.0), r"l2 must be in \[0, inf\], not -1"),
-    (changed(x=[[1.0]]), r"x: x must be rows of 2 numbers"),
-    (changed(x=[[1.0, 2.0], [1.0]], y=[[1.0], [1.0]]), "rows differ in length"),
-    (changed(y=[[1.0, 2.0]]), r"y: y must have shape \(1, 1\)"),
-    (changed(y=[[1.0, "a"]]), r"y\[0\]\[1\]: .*valid number, not \"a\""),
-    (changed(y=["a" * 50]), r"y\[0\]: .*not \"a{36}\.\.\.$"),
-    (changed(sample_weight=[-1.0]), r"sample_weight: sample_weight\[0\] is -1"),
-    (changed(optimizer={"name": "adm"}), "optimizer: unknown optimizer 'adm': did you mean adam"),
-    (changed(optimizer={"name": "adam", "learning_rat": 1.0}), "'learning_rat': did you mean learning_rate"),
-    (changed(optimizer={"name": "sgd", "clip_norm": 0}), "clip_norm must be a number above 0, not 0"),
-    (changed(init={"scheme": "kaiming"}), "init: unknown init scheme 'kaiming'"),
-    (changed(init={"scheme": "zeros", "seed": -1}), "init: seed must not be negative"),
-    ({k: v for k, v in WORKED.items() if k != "inputs"}, "inputs: missing: it is required"),
-    ({k: v for k, v in WORKED.items() if k != "x"}, "y is given without x"),
-    ({k: v for k, v in WORKED.items() if k not in "xy"} | {"sample_weight": [1.0]}, "sample_weight is given without x"),
-    (changed(layers=[]), "at least one layer"),
-    (changed(layers={}), "layers: .*list"),
+    (changed(layer=[]), ("layer", "key", "layers")),
+    (layer(0, unitz=3), ("layers[0].unitz", "key", "units")),
+    (layer(0, activation="sigmoyd"), ("layers[0]", "activation", "'sigmoyd'", "sigmoid")),
+    (layer(1, units="1"), ("layers[1].units", '"1"')),
+    (layer(1, units=0), ("layers[1]", "units", "at least 1", "0")),
+    (layer(0, W=[[0.1, 0.4], [0.2]]), ("W[1]", "(2, 2)", "array", "numbers", "rows", "differ", "length")),
+    (layer(1, W=[[0.2], [-0.5]]), ("W[2]", "shape", "(1, 2)", "(2, 1)", "transpose")),
+    (layer(0, W=[[0.1, float("nan")], [0.4, 0.3]]), ("layers[0].W[0][1]", "finite number")),
+    (layer(0, b=[0.0, "a"]), ("layers[0].b[1]", "valid", "number", '"a"')),
+    (layer(0, gamma=[1.0, 1.0]), ("layers[0]", "gamma", "beta", "belong", "norm")),
+    (layer(0, norm="bach"), ("layers[0]", "norm", "'bach'", "batch")),
+    (layer(0, dropout=1.5), ("layers[0]", "dropout", "[0, 1]", "1.5")),
+    (layer(1, skip_from=1), ("layer 2", "1", "units", "skips")),
+    (changed(loss="mse"), ("loss", "'mse'")),
+    (changed(reduction="average"), ("reduction", "'average'")),
+    (changed(l2=-1.0), ("l2", "[0, inf]", "-1")),
+    (changed(x=[[1.0]]), ("x", "rows", "2", "numbers")),
+    (changed(x=[[1.0, 2.0], [1.0]], y=[[1.0], [1.0]]), ("rows", "differ", "length")),
+    (changed(y=[[1.0, 2.0]]), ("y", "shape", "(1, 1)")),
+    (changed(y=[[1.0, "a"]]), ("y[0][1]", "valid", "number", '"a"')),
+    (changed(y=["a" * 50]), ("y[0]", '"' + "a" * 36 + "...")),
+    (changed(sample_weight=[-1.0]), ("sample_weight[0]", "-1")),
+    (changed(optimizer={"name": "adm"}), ("optimizer", "'adm'", "adam")),
+    (changed(optimizer={"name": "adam", "learning_rat": 1.0}), ("'learning_rat'", "learning_rate")),
+    (changed(optimizer={"name": "sgd", "clip_norm": 0}), ("clip_norm", "number", "above 0")),
+    (changed(init={"scheme": "kaiming"}), ("init scheme", "'kaiming'")),
+    (changed(init={"scheme": "zeros", "seed": -1}), ("init", "seed", "negative")),
+    ({k: v for k, v in WORKED.items() if k != "inputs"}, ("inputs", "missing", "required")),
+    ({k: v for k, v in WORKED.items() if k != "x"}, ("y", "x")),
+    ({k: v for k, v in WORKED.items() if k not in "xy"} | {"sample_weight": [1.0]}, ("sample_weight", "x")),
+    (changed(layers=[]), ("at least one", "layer")),
+    (changed(layers={}), ("layers", "list")),
 ]
 
 
-@pytest.mark.parametrize(("content", "says"), BAD, ids=[says[:40] for _, says in BAD])
+@pytest.mark.parametrize(("content", "says"), BAD, ids=[" ".join(says) for _, says in BAD])
 def test_a_fault_is_one_line_with_its_place(content, says):
-    with pytest.raises(BacklitError, match=says) as caught:
+    with raises_naming(BacklitError, *says) as caught:
         read_problem(content)
-    assert "\n" not in str(caught.value)
     assert str(caught.value).startswith("problem: ")
 
 
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("none.json", None, "no such file"),
-        ("a.txt", "{}", "unknown suffix '.txt': use one of .json"),
-        ("a.json", "{", "not valid JSON"),
-        ("a.json", '{"inputs": 1, "inputs": 2}', "key 'inputs' is given twice"),
-        ("a.json", "[]", 'a problem is a table of fields such as "inputs" and "layers", not a list'),
-        ("a.toml", "x = ", "not valid TOML"),
-        ("a.yaml", "a: [1", "not valid YAML"),
-        ("a.json", b"\xff\xfe\x00", "not UTF-8 text"),
+        ("none.json", None, ("no such file",)),
+        ("a.txt", "{}", ("suffix", "'.txt'", "use", ".json")),
+        ("a.json", "{", ("valid", "JSON")),
+        ("a.json", '{"inputs": 1, "inputs": 2}', ("key", "'inputs'", "twice")),
+        ("a.json", "[]", ("problem", "table", "fields", '"inputs"', '"layers"', "list")),
+        ("a.toml", "x = ", ("valid", "TOML")),
+        ("a.yaml", "a: [1", ("valid", "YAML")),
+        ("a.json", b"\xff\xfe\x00", ("UTF-8", "text")),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(tmp_path, name, content, says):
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-    with pytest.raises(ProblemError, match=re.escape(says)) as caught:
+    with raises_naming(ProblemError, *says) as caught:
         read_problem(path)
     assert str(caught.value).startswith(str(path))
-    assert "\n" not in str(caught.value)

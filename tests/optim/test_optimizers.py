@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from tests.helpers import raises_naming
 from tests.optim.cases import OPTIMIZER_CASES, gradients, walk
 
 from backlit.errors import DomainError, ShapeError
@@ -168,9 +169,9 @@ def test_adaptive_optimizers_ignore_the_scale_of_the_cost(optimizer, rng):
 def test_a_wrong_shape_is_told(optimizer):
     theta = np.zeros(3)
     state = optimizer.init(theta)
-    with pytest.raises(ShapeError, match=r"must have one shape, but g has \(3, 1\), theta \(3,\)"):
+    with raises_naming(ShapeError, "shape", "g", "(3, 1)", "theta", "(3,)"):
         optimizer.update(np.zeros((3, 1)), state, 1, lr=0.1, theta=theta)
-    with pytest.raises(ShapeError, match=r"make the state with init\(theta\)"):
+    with raises_naming(ShapeError, "state", "init(theta)"):
         optimizer.update(theta, (*state, theta), 1, lr=0.1, theta=theta)
 
 
@@ -178,7 +179,7 @@ def test_a_wrong_shape_is_told(optimizer):
 @pytest.mark.parametrize("t", [0, -1])
 def test_steps_count_from_one(optimizer, t):
     theta = np.zeros(3)
-    with pytest.raises(DomainError, match=f"t counts steps from 1, not {t}"):
+    with raises_naming(DomainError, "t", "steps", "1", f"not {t}"):
         optimizer.update(theta, optimizer.init(theta), t, lr=0.1, theta=theta)
 
 
@@ -193,9 +194,9 @@ def test_a_subclass_without_slots_or_rule_says_so():
         name = "nothing"
 
     theta = np.zeros(1)
-    with pytest.raises(TypeError, match="Nothing names no slots"):
+    with raises_naming(TypeError, "Nothing", "slots"):
         Nothing(learning_rate=1).init(theta)
-    with pytest.raises(TypeError, match="Nothing has no rule"):
+    with raises_naming(TypeError, "Nothing", "rule"):
         Nothing(learning_rate=1).rule(theta, (), 1, 0.1, theta)
 
 

@@ -5,6 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.helpers import raises_naming
 
 from backlit.optim import Adaptive, Plateau, PlateauState, ReduceOnPlateau
 
@@ -101,5 +102,5 @@ def test_the_base_does_not_say_what_an_improvement_is():
     class Nothing(Plateau):
         name = "nothing"
 
-    with pytest.raises(TypeError, match="Nothing does not say what an improvement is"):
+    with raises_naming(TypeError, "Nothing", "improvement"):
         Nothing().observe(PlateauState(), 1.0)

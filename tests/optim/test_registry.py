@@ -1,13 +1,13 @@
 """Specs: the names, the field's other words, the way there and back, and one line for each mistake."""
 
 import json
-import re
 from dataclasses import fields
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.helpers import raises_naming
 from tests.optim.cases import OPTIMIZER_CASES
 
 from backlit.errors import ProblemError
@@ -121,76 +121,68 @@ def test_numpy_numbers_become_plain_ones():
 @pytest.mark.parametrize(
     ("spec", "line"),
     [
-        ("adma", "unknown optimizer 'adma': did you mean adam? (one of sgd, adagrad, rmsprop, adam, adamw, amsgrad)"),
-        ("Adam", "unknown optimizer 'Adam': did you mean adam? (one of sgd, adagrad, rmsprop, adam, adamw, amsgrad)"),
-        ("lbfgs", "unknown optimizer 'lbfgs': one of sgd, adagrad, rmsprop, adam, adamw, amsgrad"),
-        ({"name": ["adam"]}, "unknown optimizer ['adam']: one of sgd, adagrad, rmsprop, adam, adamw, amsgrad"),
+        ("adma", ("optimizer", "'adma'", "adam?", *OPTIMIZERS)),
+        ("Adam", ("optimizer", "'Adam'", "adam?", *OPTIMIZERS)),
+        ("lbfgs", ("optimizer", "'lbfgs'", *OPTIMIZERS)),
+        ({"name": ["adam"]}, ("optimizer", "['adam']", *OPTIMIZERS)),
         (
             {"name": "sgd", "momentun": 0.9},
-            "optimizer sgd has no parameter 'momentun': did you mean momentum? "
-            "(one of learning_rate, momentum, nesterov)",
+            ("optimizer", "sgd", "parameter", "'momentun'", "momentum?", "learning_rate", "nesterov"),
         ),
         (
             {"name": "sgd", "weight_decay": 0.1},
-            "optimizer sgd has no parameter 'weight_decay': name \"adamw\" for weight decay, or give the network l2",
+            ("optimizer", "sgd", "'weight_decay'", '"adamw"', "l2"),
         ),
         (
             {"name": "sgd", "betas": [0.9, 0.99]},
-            "optimizer sgd has no parameter 'betas': one of learning_rate, momentum, nesterov",
+            ("optimizer", "sgd", "parameter", "'betas'", "learning_rate", "momentum", "nesterov"),
         ),
-        ({"name": "sgd", 3: 0.9}, "optimizer sgd has no parameter 3: one of learning_rate, momentum, nesterov"),
+        ({"name": "sgd", 3: 0.9}, ("optimizer", "sgd", "parameter", "3", "learning_rate", "momentum", "nesterov")),
         (
             {"name": "sgd", "alpha": 1},
-            "optimizer sgd has no parameter 'alpha': one of learning_rate, momentum, nesterov",
+            ("optimizer", "sgd", "parameter", "'alpha'", "learning_rate", "momentum", "nesterov"),
         ),
         (
             {"name": "sgd", "lr": 1, "learning_rate": 1},
-            "optimizer sgd: learning_rate is given twice, once as learning_rate: leave one out",
+            ("optimizer", "sgd", "learning_rate", "twice", "leave one out"),
         ),
         (
             {"name": "adam", "betas": [0.9, 0.99], "beta_2": 0.9},
-            "optimizer adam: betas and beta_2 say the same: leave one out",
+            ("optimizer", "adam", "betas", "beta_2", "leave one out"),
         ),
-        ({"name": "adam", "betas": 0.9}, "optimizer adam: betas must be two numbers, not 0.9"),
-        ({"name": "adam", "betas": [0.9]}, "optimizer adam: betas must be two numbers, not [0.9]"),
-        ({"name": "adam", "betas": [0.9, 1]}, "optimizer adam: beta2 must be a finite number in [0, 1), not 1"),
+        ({"name": "adam", "betas": 0.9}, ("optimizer", "adam", "betas", "two numbers", "0.9")),
+        ({"name": "adam", "betas": [0.9]}, ("optimizer", "adam", "betas", "two numbers", "[0.9]")),
+        ({"name": "adam", "betas": [0.9, 1]}, ("optimizer", "adam", "beta2", "finite number", "[0, 1)")),
         (
             {"name": "amsgrad", "amsgrad": False},
-            'optimizer amsgrad: amsgrad is False: leave it out, or name "adam"',
+            ("optimizer", "amsgrad", "False", "leave it out", '"adam"'),
         ),
-        (3, 'optimizer must be a name or {"name": ...}, not 3'),
-        (None, 'optimizer must be a name or {"name": ...}, not None'),
-        ({"learning_rate": 1}, "optimizer must be a name or {\"name\": ...}, not {'learning_rate': 1}"),
+        (3, ("optimizer", '{"name": ...}', "3")),
+        (None, ("optimizer", '{"name": ...}', "None")),
+        ({"learning_rate": 1}, ("optimizer", '{"name": ...}', "{'learning_rate': 1}")),
     ],
     ids=str,
 )
 def test_one_line_for_a_mistake(spec, line):
-    with pytest.raises(ProblemError, match=f"^{re.escape(line)}$"):
+    with raises_naming(ProblemError, *line):
         get_optimizer(spec)
 
 
 @pytest.mark.parametrize(
     ("spec", "line"),
     [
-        (
-            "cosin",
-            "unknown schedule 'cosin': did you mean cosine? (one of constant, step, exponential, cosine, one_cycle, "
-            "warm_up, inverse_scaling, reduce_on_plateau, adaptive)",
-        ),
-        (
-            {"name": "step", "evry": 3},
-            "schedule step has no parameter 'evry': did you mean every? (one of per, every, rate)",
-        ),
-        ({"name": "constant", "after": "cosine"}, "schedule constant has no parameter 'after': one of per"),
-        ({"name": "step", "every": 2.5}, "schedule step: every must be a whole number from 1 on, not 2.5"),
-        ({"name": "step", "per": "day"}, "schedule step: per must be 'epoch' or 'step', not 'day'"),
-        ({"name": "warm_up", "after": 3}, 'schedule warm_up: after must be a name or {"name": ...}, not 3'),
-        (3, 'schedule must be a name or {"name": ...}, not 3'),
+        ("cosin", ("schedule", "'cosin'", "cosine?", *SCHEDULES)),
+        ({"name": "step", "evry": 3}, ("schedule", "step", "'evry'", "every?", "per", "rate")),
+        ({"name": "constant", "after": "cosine"}, ("schedule", "constant", "'after'", "per")),
+        ({"name": "step", "every": 2.5}, ("schedule", "step", "every", "whole number", "1", "2.5")),
+        ({"name": "step", "per": "day"}, ("schedule", "step", "per", "'epoch'", "'step'", "'day'")),
+        ({"name": "warm_up", "after": 3}, ("schedule", "warm_up", "after", '{"name": ...}', "3")),
+        (3, ("schedule", '{"name": ...}', "3")),
     ],
     ids=str,
 )  # fmt: skip
 def test_one_line_for_a_schedules_mistake(spec, line):
-    with pytest.raises(ProblemError, match=f"^{re.escape(line)}$"):
+    with raises_naming(ProblemError, *line):
         get_schedule(spec)
 
 
@@ -205,10 +197,8 @@ def test_each_field_has_its_check(cls):
 @pytest.mark.parametrize(("kind", "name", "field"), NUMBERS)
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, -0.5, True, np.True_, "0.5", [0.5], 1j, 10**400], ids=repr)
 def test_what_is_no_number_in_range_is_refused(kind, name, field, bad):
-    what = f"^{kind} {name}: {field} must be a (finite|whole) number .*, not "
-    with pytest.raises(ProblemError, match=what) as caught:
+    with raises_naming(ProblemError, kind, name, field, "number", "not"):
         TABLES[kind][1]({"name": name, field: bad})
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("kind", "name", "field"), NUMBERS)
@@ -217,7 +207,7 @@ def test_none_is_a_length_to_be_filled_in_and_nothing_else(kind, name, field):
     if field == "total":
         assert read({"name": name, field: None}).total is None
     else:
-        with pytest.raises(ProblemError, match="not None"):
+        with raises_naming(ProblemError, "None"):
             read({"name": name, field: None})
 
 
@@ -226,7 +216,7 @@ def test_counts_are_whole(kind, name, field):
     read = TABLES[kind][1]
     assert getattr(read({"name": name, field: 3.0}), field) == 3
     assert isinstance(getattr(read({"name": name, field: 3.0}), field), int)
-    with pytest.raises(ProblemError, match="must be a whole number from"):
+    with raises_naming(ProblemError, "whole number"):
         read({"name": name, field: 3.5})
 
 
@@ -262,12 +252,12 @@ def test_the_edges_that_are_in(name, field, edge):
     ],
 )
 def test_the_edges_that_are_out(name, field, beyond):
-    with pytest.raises(ProblemError, match=f"optimizer {name}: {field} must be a finite number in "):
+    with raises_naming(ProblemError, "optimizer", name, field, "finite number"):
         get_optimizer({"name": name, field: beyond})
 
 
 @pytest.mark.parametrize(("name", "field"), [("sgd", "nesterov"), ("adam", "amsgrad"), ("adamw", "amsgrad")])
 @pytest.mark.parametrize("bad", [1, 0, "true", None])
 def test_a_flag_is_true_or_false(name, field, bad):
-    with pytest.raises(ProblemError, match=f"optimizer {name}: {field} must be true or false, not "):
+    with raises_naming(ProblemError, "optimizer", name, field, "true", "false"):
         get_optimizer({"name": name, field: bad})

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from tests.helpers import raises_naming
 
 from backlit.costs.units import UNITS, amount, read_bytes, size
 from backlit.errors import ProblemError
@@ -140,7 +141,7 @@ def test_bytes_are_read_in_every_unit(unit):
 
 @pytest.mark.parametrize("text", ["", "MB", "1 TB", "-1", "1e3", "1.2.3", "3 I"])
 def test_what_is_no_number_of_bytes_is_refused(text):
-    with pytest.raises(ProblemError, match="memory_limit takes bytes, such as 64MB, 2GiB or 1000000, not"):
+    with raises_naming(ProblemError, "memory_limit", "bytes", "64MB", "2GiB", "1000000"):
         read_bytes(text)
 
 

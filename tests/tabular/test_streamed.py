@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import polars as pl
 import pytest
+from tests.helpers import raises_naming
 from tests.tabular.test_train_predict import mixed
 from tests.training.runs import killed_at
 
@@ -197,9 +198,9 @@ def test_without_true_values_nothing_is_scored(tmp_path, table, models):
 
 def test_a_fault_of_one_file_names_it_and_leaves_nothing(tmp_path, table, models):
     rows = table[:120].with_columns(size=pl.when(pl.int_range(120) == 50).then(float("inf")).otherwise(pl.col("size")))
-    with pytest.raises(BacklitError, match=r"1\.parquet.*'size'.*inf"):
+    with raises_naming(BacklitError, "1.parquet", "'size'", "infinite"):
         predict_streamed(models["price"], in_files(tmp_path / "t", rows), tmp_path / "p.csv")
-    with pytest.raises(BacklitError, match=r"'size'"):
+    with raises_naming(BacklitError, "'size'"):
         predict_streamed(models["price"], in_files(tmp_path / "u", table[:120].drop("size")), tmp_path / "p.csv")
     assert not (tmp_path / "p.csv").exists()
 
@@ -251,7 +252,7 @@ def test_faults_are_one_line_and_exit_code_2(capsys, tmp_path, folder):
 
 def test_a_streamed_training_that_diverges_leaves_no_model(tmp_path, folder):
     told = QUICK | {"optimizer": {"name": "sgd", "learning_rate": 1e20}}
-    with pytest.raises(Divergence, match=r"diverged at step \d+"):
+    with raises_naming(Divergence, "diverged", "step"):
         train(folder, "price", drop=["grade"], out=tmp_path / "m.safetensors", **told)
     assert not list(tmp_path.iterdir())
 
@@ -318,13 +319,13 @@ def test_a_buffer_is_filled_with_many_small_chunks_of_the_columns_that_count(tmp
 
 
 def test_checkpoints_every_0_batches_are_refused(folder, tmp_path):
-    with pytest.raises(BacklitError, match="checkpoint_every"):
+    with raises_naming(BacklitError, "checkpoint_every"):
         train(folder, "price", checkpoint=tmp_path / "run", checkpoint_every=0, **QUICK)
 
 
 def test_only_parquet_is_streamed(tmp_path, table):
     table.write_csv(tmp_path / "t.csv")
-    with pytest.raises(BacklitError, match="only Parquet can be streamed"):
+    with raises_naming(BacklitError, "Parquet", "streamed"):
         train(tmp_path / "t.csv", "price", stream=True)
-    with pytest.raises(BacklitError, match="give its path, and no dataset"):
+    with raises_naming(BacklitError, "give", "path", "dataset"):
         train(table, "price", stream=True)

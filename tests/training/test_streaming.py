@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.helpers import raises_naming
 from tests.training import test_checkpoint as checkpoints
 from tests.training.runs import killed_at
 
@@ -113,7 +114,7 @@ def test_one_buffer_learns_what_the_same_order_in_memory_does():
 
 def test_another_stream_is_refused(tmp_path):
     run(checkpoints.settings(), tmp_path)
-    with pytest.raises(ProblemError, match="its data was"):
+    with raises_naming(ProblemError, "its data was"):
         checkpoints.train(checkpoints.settings(), tmp_path)
 
 

@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from tests.helpers import raises_naming
 from tests.training.runs import classifier, curve, digits, learned, regressor, run_curve
 
 from backlit.engine import ReferenceEngine
@@ -186,12 +187,12 @@ def test_callbacks_are_called_in_order_and_true_stops():
 
 
 @pytest.mark.parametrize(("options", "line"), [
-    ({"monitor": "validation_loss"}, "monitor validation_loss needs validation data: give it, or monitor the loss"),
-    ({"monitor": "validation_score"}, "monitor validation_score needs a score: give one, or monitor the loss"),
-    ({"engine": "cuda"}, "unknown engine 'cuda'"),
+    ({"monitor": "validation_loss"}, ("monitor", "validation_loss", "validation", "data", "give", "loss")),
+    ({"monitor": "validation_score"}, ("monitor", "validation_score", "score", "give", "loss")),
+    ({"engine": "cuda"}, ("engine", "'cuda'")),
 ])  # fmt: skip
 def test_a_run_that_cannot_be(options, line):
-    with pytest.raises(ProblemError, match=line):
+    with raises_naming(ProblemError, *line):
         run_curve(**options)
 
 

@@ -12,6 +12,7 @@ backlit.errors.ProblemError: optimizer adam: beta1 must be a finite number in [0
 import math
 from collections.abc import Callable
 from numbers import Real
+from reprlib import repr as short  # so that a number of a thousand digits does not fill the screen
 from typing import Any
 
 from backlit.errors import ProblemError
@@ -38,7 +39,7 @@ def number(low: float, high: float = INF, *, low_open: bool = False, high_open: 
         x = as_float(value)
         inside = (low < x if low_open else low <= x) and (x < high if high_open else x <= high)
         if not (math.isfinite(x) and inside):
-            raise ProblemError(f"{what} must be a finite number in {interval}, not {value!r}")
+            raise ProblemError(f"{what} must be a finite number in {interval}, not {short(value)}")
         return x
 
     return check
@@ -50,7 +51,7 @@ def whole(low: int) -> Check:
     def check(value: object, what: str) -> int:
         x = as_float(value)
         if not (math.isfinite(x) and x.is_integer() and x >= low):
-            raise ProblemError(f"{what} must be a whole number from {low} on, not {value!r}")
+            raise ProblemError(f"{what} must be a whole number from {low} on, not {short(value)}")
         return int(x)  # a count above 2⁵³ is no count of epochs or steps, so nothing is lost
 
     return check

@@ -7,6 +7,7 @@ import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.helpers import raises_naming
 from tests.strategies import problems
 
 from backlit import predict, train
@@ -100,6 +101,6 @@ def test_a_trained_model_gives_the_same_labels_and_probabilities(tmp_path, datas
 def test_an_activation_of_ones_own_is_refused(tmp_path):
     own = Activation("own", np.sin, np.cos, latex="", derivative_latex="", range=(-1, 1))
     net = Network(1, [Dense(1, own)])
-    with pytest.raises(BacklitError, match="activation own is not one of Backlit's"):
+    with raises_naming(BacklitError, "activation", "Backlit's"):
         export_onnx(Model(net.init(), Statistics(net)), tmp_path / "m.onnx")
     assert not list(tmp_path.iterdir())

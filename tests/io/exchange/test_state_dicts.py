@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tests.helpers import raises_naming
 
 from backlit.core import Dense, Network, Statistics, forward
 from backlit.errors import ModelError
@@ -54,16 +55,16 @@ def test_the_sequential_computes_the_same():
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda s: s.pop("0.weight"), "Linear of layer 1: the state dict has no weight for it, only bias"),
-        (lambda s: s.update({"0.weight": np.zeros((4, 5))}), r"its weight has shape \(4, 5\).*needs \(5, 4\)"),
-        (lambda s: s.update({"99.weight": np.zeros(1)}), "has 7 modules with weights, but the network needs 6"),
-        (lambda s: s.clear(), "is empty"),
+        (lambda s: s.pop("0.weight"), ("Linear", "layer 1", "state dict", "weight", "bias")),
+        (lambda s: s.update({"0.weight": np.zeros((4, 5))}), ("weight", "shape", "(4, 5)", "(5, 4)")),
+        (lambda s: s.update({"99.weight": np.zeros(1)}), ("7", "modules", "weights", "network", "6")),
+        (lambda s: s.clear(), ("is empty",)),
     ],
 )
 def test_what_does_not_fit_is_named(change, says):
     state = to_state_dict(*filled())
     change(state)
-    with pytest.raises(ModelError, match=says):
+    with raises_naming(ModelError, *says):
         from_state_dict(NET, state)
 
 

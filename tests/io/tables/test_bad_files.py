@@ -7,6 +7,7 @@ import zipfile
 
 import polars as pl
 import pytest
+from tests.helpers import raises_naming
 
 from backlit.errors import TableError
 from backlit.io.tables import memory, read_table
@@ -27,69 +28,88 @@ def workbook() -> bytes:
 
 GOOD = parquet(pl.DataFrame({"a": list(range(1000))}))
 
-BAD = {  # name: (file's name, content, what the line says after the file's name)
-    "empty": ("t.csv", "", "is empty (0 bytes): check how"),
-    "blank": ("t.csv", "\n\n  \n", "is empty: a table needs a header line"),
-    "sep= alone": ("t.csv", "sep=;\n", "is empty: a table needs a header line"),
-    "header only": ("t.csv", "a,b\n", "has a header line and no rows below it: add rows"),
-    "short line": ("t.csv", "a,b\n1,2\n3\n4,5\n", "line 3 has 1 field, the header in line 1 has 2: mend the line"),
-    "long line": ("t.csv", "a;b\n1;2\n3;4;5\n", "line 3 has 3 fields, the header in line 1 has 2: mend"),
-    "long lines": ("t.csv", "a,b\n1,2,3\n3,4\n5,6,7\n", "line 2 has 3 fields, the header in line 1 has 2 (1 line more"),
-    "ragged past blanks": ("t.csv", "\n\na,b\n\n1,2\n\n3\n", "line 7 has 1 field, the header in line 3 has 2"),
-    "ragged past quotes": ("t.csv", 'a,b\n"1\n\n",2\n3\n', "line 5 has 1 field, the header in line 1 has 2"),
-    "ragged past sep=": ("t.csv", "sep=,\na,b\n1\n", "line 3 has 1 field, the header in line 2 has 2"),
+BAD = {  # name: (file's name, content, what the line names besides the file)
+    "empty": ("t.csv", "", ("empty", "(0 bytes)", "check")),
+    "blank": ("t.csv", "\n\n  \n", ("empty", "table", "header", "line")),
+    "sep= alone": ("t.csv", "sep=;\n", ("empty", "table", "header", "line")),
+    "header only": ("t.csv", "a,b\n", ("header", "line", "rows", "below", "add")),
+    "short line": ("t.csv", "a,b\n1,2\n3\n4,5\n", ("line 3", "1", "field", "header", "2", "mend")),
+    "long line": ("t.csv", "a;b\n1;2\n3;4;5\n", ("line 3", "fields", "header", "1", "2", "mend")),
+    "long lines": ("t.csv", "a,b\n1,2,3\n3,4\n5,6,7\n", ("line 2", "3", "fields", "header", "1 line more")),
+    "ragged past blanks": ("t.csv", "\n\na,b\n\n1,2\n\n3\n", ("line 7", "1", "field", "header", "3", "2")),
+    "ragged past quotes": ("t.csv", 'a,b\n"1\n\n",2\n3\n', ("line 5", "1", "field", "header", "2")),
+    "ragged past sep=": ("t.csv", "sep=,\na,b\n1\n", ("line 3", "1", "field", "header", "2")),
     "title above": (
         "t.csv",
         "Report\na,b\n1,2\n",
-        "line 2 has 2 fields, the header in line 1 has 1 (1 line more like it): name",
+        ("2", "fields", "header", "(1 line more like it)"),
     ),
-    "title above semicolons": ("t.csv", "Report\na;b\n", "line 2 has 2 fields, the header in line 1 has 1: name every"),
-    "row names of R": ("t.csv", "a,b\nx,1,2\ny,3,4\n", "line 2 has 3 fields, the header in line 1 has 2 (1 line more"),
-    "UTF-16 with mark": ("t.csv", "a,b\n1,2\n".encode("utf-16"), "is text in UTF-16, and UTF-8 is needed: save"),
-    "UTF-16 without": ("t.csv", "a,b\n1,2\n".encode("utf-16-be"), "is text in UTF-16BE, and UTF-8 is needed: save"),
-    "UTF-32": ("t.csv", "a,b\n1,2\n".encode("utf-32"), "is text in UTF-32, and UTF-8 is needed: save"),
-    "Latin-1": ("t.csv", "a,b\n1,x\n2,é\n".encode("latin-1"), "line 3 has the byte 0xE9, which is not UTF-8"),
-    "cut in a letter": ("t.csv", "a,b\n1,é".encode()[:-1], "line 2 has the byte 0xC3, which is not UTF-8"),
-    "duplicated": ("t.csv", "a,b,a\n1,2,3\n", "line 1 names 'a' more than once: give each column"),
-    "duplicated by blanks": ("t.csv", "a, a\n1,2\n", "line 1 names 'a' more than once: give each column"),
-    "no header": ("t.csv", "5.1,3.5\n4.9,3.0\n", "line 1 holds numbers ('5.1', '3.5') where the names"),
-    "open quote": ("t.csv", 'a,b\n1,x\n2,"y\n3,z\n', 'a quote (") opens at line 3 or below and never closes: close'),
-    "stray quote": ("t.csv", 'a,b\n1,"x"\n2,y"z"\n', 'line 3 has a quote (") inside a field that does not begin'),
-    "image": ("t.csv", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "holds binary data, not a text table: give"),
-    "controls": ("t.csv", bytes(range(1, 32)) * 9, "holds binary data, not a text table: give"),
-    "late zero": ("t.csv", b"a,b\n" + b"1,2\n" * 2000 + b"3,\0\n", "holds binary data, not a text table: give"),
-    "workbook": ("t.csv", workbook(), "is a zip archive or an Excel workbook, not a text table: save the sheet"),
-    "gzip": ("t.csv", gzip.compress(b"a,b\n1,2\n"), "is a gzip file, not a text table: unpack it with gunzip"),
-    "Parquet as CSV": ("t.csv", GOOD, "is a Parquet file, not a text table: let its name end in .parquet"),
-    "suffix": ("t.xlsx", "a,b\n1,2\n", "its name ends in '.xlsx', which says no known format: give CSV"),
-    "no suffix": ("table", "a,b\n1,2\n", "its name has no suffix, which says no known format: give CSV"),
-    "Parquet, empty": ("t.parquet", "", "is empty (0 bytes)"),
-    "Parquet, cut": ("t.parquet", GOOD[:-20], "is a Parquet file cut short (its end is missing): copy"),
-    "Parquet, damaged": ("t.parquet", b"PAR1" + b"\xff" * 90 + b"PAR1", "is a damaged Parquet file ("),
-    "CSV as Parquet": ("t.parquet", "a,b\n1,2\n", "is not a Parquet file, though its name says so: give"),
-    "Parquet, no rows": ("t.parquet", parquet(pl.DataFrame({"a": []})), "has 1 column and no rows: add rows"),
-    "Parquet, no columns": ("t.parquet", parquet(pl.DataFrame()), "has no columns besides row labels: give"),
-    "JSON, broken": ("t.jsonl", '{"a": 1}\n{"a": }\n', "line 2, column 7: is not JSON (Expecting value): mend"),
-    "JSON, cut": ("t.jsonl", '{"a": 1}\n\n{"a": 2', "line 3, column 8: is not JSON (Expecting ',' delimiter): mend"),
-    "JSON, two a line": ("t.jsonl", '{"a": 1} {"a": 2}\n', "line 1, column 10: is not JSON (Extra data): mend"),
-    "JSON array": ("t.jsonl", '[\n{"a": 1}\n]\n', "line 1, column 2: begins a JSON array, not JSON lines: write"),
-    "JSON lists": ("t.jsonl", "[1, 2]\n[3, 4]\n", "line 1 holds a list, not an object: write one object a line"),
-    "JSON, mixed": ("t.jsonl", '{"a": 1}\n{"a": true}\n', "line 2 has true or false in 'a' and line 1 a number"),
-    "JSON, NaN": ("t.jsonl", '{"a": 1.5}\n{"a": NaN}\n', "line 2 holds NaN, which JSON does not have: write null"),
-    "JSON, blank": ("t.jsonl", "\n\n", "is empty: JSON lines hold one object a line"),
-    "JSON, no keys": ("t.jsonl", "{}\n{}\n", "its objects are empty: name the columns"),
-    "JSON in Latin-1": ("t.jsonl", '{"a": "é"}'.encode("latin-1"), "line 1 has the byte 0xE9, which is not UTF-8"),
+    "title above semicolons": ("t.csv", "Report\na;b\n", ("line 2", "fields", "header", "1")),
+    "row names of R": ("t.csv", "a,b\nx,1,2\ny,3,4\n", ("line 2", "3", "fields", "header", "1 line more")),
+    "UTF-16 with mark": ("t.csv", "a,b\n1,2\n".encode("utf-16"), ("text", "UTF-16", "UTF-8", "needed", "save")),
+    "UTF-16 without": ("t.csv", "a,b\n1,2\n".encode("utf-16-be"), ("text", "UTF-16BE", "UTF-8", "needed", "save")),
+    "UTF-32": ("t.csv", "a,b\n1,2\n".encode("utf-32"), ("text", "UTF-32", "UTF-8", "needed", "save")),
+    "Latin-1": ("t.csv", "a,b\n1,x\n2,é\n".encode("latin-1"), ("line 3", "byte", "0xE9", "UTF-8")),
+    "cut in a letter": ("t.csv", "a,b\n1,é".encode()[:-1], ("line 2", "byte", "0xC3", "UTF-8")),
+    "duplicated": ("t.csv", "a,b,a\n1,2,3\n", ("line 1", "'a'", "once", "give", "column")),
+    "duplicated by blanks": ("t.csv", "a, a\n1,2\n", ("line 1", "'a'", "once", "give", "column")),
+    "no header": ("t.csv", "5.1,3.5\n4.9,3.0\n", ("line", "numbers", "('5.1', '3.5')")),
+    "open quote": (
+        "t.csv",
+        'a,b\n1,x\n2,"y\n3,z\n',
+        ("quote", "line 3", "close"),
+    ),
+    "stray quote": ("t.csv", 'a,b\n1,"x"\n2,y"z"\n', ("line 3", "quote", "field")),
+    "image": ("t.csv", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", ("binary data", "text table", "give")),
+    "controls": ("t.csv", bytes(range(1, 32)) * 9, ("binary data", "text table", "give")),
+    "late zero": ("t.csv", b"a,b\n" + b"1,2\n" * 2000 + b"3,\0\n", ("binary data", "text table", "give")),
+    "workbook": ("t.csv", workbook(), ("Excel workbook", "save")),
+    "gzip": ("t.csv", gzip.compress(b"a,b\n1,2\n"), ("gzip", "gunzip")),
+    "Parquet as CSV": ("t.csv", GOOD, ("Parquet", ".parquet")),
+    "suffix": ("t.xlsx", "a,b\n1,2\n", ("ends", "'.xlsx'", "format", "give", "CSV")),
+    "no suffix": ("table", "a,b\n1,2\n", ("suffix", "format", "give", "CSV")),
+    "Parquet, empty": ("t.parquet", "", ("empty", "(0 bytes)")),
+    "Parquet, cut": ("t.parquet", GOOD[:-20], ("Parquet", "file", "cut", "short", "(its end is missing)", "copy")),
+    "Parquet, damaged": ("t.parquet", b"PAR1" + b"\xff" * 90 + b"PAR1", ("damaged", "Parquet", "file")),
+    "CSV as Parquet": ("t.parquet", "a,b\n1,2\n", ("not a Parquet file", "give")),
+    "Parquet, no rows": ("t.parquet", parquet(pl.DataFrame({"a": []})), ("1", "column", "rows", "add")),
+    "Parquet, no columns": ("t.parquet", parquet(pl.DataFrame()), ("columns", "besides", "row", "labels", "give")),
+    "JSON, broken": (
+        "t.jsonl",
+        '{"a": 1}\n{"a": }\n',
+        ("line 2", "column", "7", "JSON", "(Expecting value)", "mend"),
+    ),
+    "JSON, cut": (
+        "t.jsonl",
+        '{"a": 1}\n\n{"a": 2',
+        ("line 3", "column", "8", "JSON", "(Expecting ',' delimiter)", "mend"),
+    ),
+    "JSON, two a line": (
+        "t.jsonl",
+        '{"a": 1} {"a": 2}\n',
+        ("line 1", "column", "10", "JSON", "(Extra data)", "mend"),
+    ),
+    "JSON array": (
+        "t.jsonl",
+        '[\n{"a": 1}\n]\n',
+        ("line 1", "column", "2", "JSON array", "JSON lines"),
+    ),
+    "JSON lists": ("t.jsonl", "[1, 2]\n[3, 4]\n", ("line 1", "list", "object", "write")),
+    "JSON, mixed": ("t.jsonl", '{"a": 1}\n{"a": true}\n', ("line 2", "true", "false", "'a'", "1", "number")),
+    "JSON, NaN": ("t.jsonl", '{"a": 1.5}\n{"a": NaN}\n', ("line 2", "NaN", "JSON", "write", "null")),
+    "JSON, blank": ("t.jsonl", "\n\n", ("empty", "JSON", "lines", "object", "line")),
+    "JSON, no keys": ("t.jsonl", "{}\n{}\n", ("objects", "empty", "columns")),
+    "JSON in Latin-1": ("t.jsonl", '{"a": "é"}'.encode("latin-1"), ("line 1", "byte", "0xE9", "UTF-8")),
 }
 
 
 @pytest.mark.parametrize(("name", "content", "says"), BAD.values(), ids=BAD)
 def test_one_line_says_it_all(table_file, name, content, says):
     path = table_file(content, name)
-    with pytest.raises(TableError, match=r".") as caught:
+    with raises_naming(TableError, *says) as caught:
         read_table(path)
     message = str(caught.value)
-    assert message.startswith(f"{path}: {says}")
-    assert "\n" not in message
+    assert message.startswith(f"{path}: ")
     assert ": " in message.removeprefix(f"{path}: "), "no remedy"
 
 
@@ -97,29 +117,25 @@ def test_rows_that_polars_lost_are_told(table_file, monkeypatch):
     """No file is known that does this; should there be one, it must not pass for a shorter table."""
     path, read_csv = table_file("a,b\n1,2\n3,4\n"), pl.read_csv
     monkeypatch.setattr(pl, "read_csv", lambda *args, **options: read_csv(*args, **options).head(1))
-    with pytest.raises(
-        TableError, match=r"table\.csv: 1 of 2 rows could be read: check the quotes, or save it as Parquet"
-    ):
+    with raises_naming(TableError, "table.csv", "1", "2", "rows", "read", "check", "quotes", "save", "Parquet"):
         read_table(path)
 
 
 def test_a_missing_file_is_looked_for(table_file):
     path = table_file("a,b\n1,2\n", "penguins.csv")
-    with pytest.raises(
-        TableError, match=r"penguin\.csv: does not exist: check the name.*did you mean 'penguins\.csv'\?"
-    ):
+    with raises_naming(TableError, "penguin.csv", "exist", "check", "'penguins.csv'"):
         read_table(path.with_name("penguin.csv"))
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(TableError, match=r"the folder \S+nowhere does not exist: check the path"):
+    with raises_naming(TableError, "folder", "nowhere", "exist", "check", "path"):
         read_table(tmp_path / "nowhere" / "t.csv")
 
 
 @pytest.mark.parametrize("name", ["folder", "folder.csv"])
 def test_a_folder_is_not_a_file(tmp_path, name):
     (tmp_path / name).mkdir()
-    with pytest.raises(TableError, match=f"{name}: is a folder: give one file"):
+    with raises_naming(TableError, name, "folder", "give", "file"):
         read_table(tmp_path / name)
 
 
@@ -130,7 +146,7 @@ def test_a_forbidden_file_is_named(table_file):
     if before == 0:
         os.seteuid(65534)  # a superuser may read anything
     try:
-        with pytest.raises(TableError, match=r"table\.csv: reading it is not allowed: ask"):
+        with raises_naming(TableError, "table.csv", "reading", "allowed", "ask"):
             read_table(path)
     finally:
         os.seteuid(before)
@@ -159,7 +175,6 @@ def test_parquet_damaged_anywhere_is_read_or_refused(table_file, step):
 def test_a_file_that_memory_cannot_hold_is_not_tried(monkeypatch, tmp_path, name, says):
     monkeypatch.setattr(memory, "machine_memory", lambda: 1000.0)
     (tmp_path / name).write_bytes(b"x" * 500)
-    with pytest.raises(TableError, match="and this machine has room for") as caught:
+    with raises_naming(TableError, "machine", "room") as caught:
         read_table(tmp_path / name)
     assert says in str(caught.value)
-    assert "\n" not in str(caught.value)

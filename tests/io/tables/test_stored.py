@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
+from tests.helpers import raises_naming
 
 from backlit.errors import ModelError
 from backlit.io.tables import TableEncoder, TargetCodec
@@ -108,10 +109,9 @@ def test_a_changed_file_is_refused(where, value, says):
         for key in where[:-1]:
             part = part[key]
         part[where[-1]] = value
-    with pytest.raises(ModelError, match="table encoder: ") as caught:
+    with raises_naming(ModelError, "table", "encoder") as caught:
         TableEncoder.from_dict(stored)
     assert str(caught.value).startswith(f"backlit table encoder: {says}")
-    assert "\n" not in str(caught.value)
 
 
 WRONG_TARGETS = {
@@ -133,5 +133,5 @@ WRONG_TARGETS = {
 @pytest.mark.parametrize("change", WRONG_TARGETS.values(), ids=WRONG_TARGETS)
 def test_a_changed_target_is_refused(change):
     assert TargetCodec.from_dict(CODEC.to_dict()) == CODEC
-    with pytest.raises(ModelError, match=r"^backlit target[:.] ?.*(altered|update)"):
+    with raises_naming(ModelError, "backlit target"):
         TargetCodec.from_dict(None if change is None else CODEC.to_dict() | change)

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 from numpy.testing import assert_array_equal
+from tests.helpers import raises_naming
 
 import backlit.io.tables.memory as memory
 from backlit.errors import ProblemError, TableError
@@ -86,76 +87,73 @@ BAD = {
     "one class": (
         ["a", "a", None],
         None,
-        "has one value only, 'a', in 2 rows: there is nothing to tell apart; add rows",
+        ("'a'", "2", "rows", "nothing", "tell", "apart", "add"),
     ),
-    "one number": ([2.5, 2.5], None, "has one value only, 2.5, in 2 rows: there is nothing to tell apart; add"),
-    "one row": ([None, "a"], None, "has one value only, 'a', in 1 row: there"),
-    "all missing": ([None, None], None, "has no value in any of 2 rows: name another column"),
-    "all NaN": ([float("nan")] * 2, None, "has no value in any of 2 rows: name another column"),
+    "one number": ([2.5, 2.5], None, ("2.5", "rows", "nothing", "tell", "apart", "add")),
+    "one row": ([None, "a"], None, ("'a'", "1", "row")),
+    "all missing": ([None, None], None, ("2", "rows", "column")),
+    "all NaN": ([float("nan")] * 2, None, ("2", "rows", "column")),
     "infinite": (
         [None, 1.0, INF, -INF],
         None,
-        "is infinite in 2 rows, first in row 3: write a number there, or empty it",
+        ("infinite", "2", "rows", "row 3", "write", "number", "empty"),
     ),
-    "infinite classes": ([0.0, 0.0, INF, INF], C, "is infinite in 2 rows, first in row 3: write a number there, or"),
+    "infinite classes": ([0.0, 0.0, INF, INF], C, ("infinite", "2", "rows", "row 3", "write", "number")),
     "too many": (
         ["a", "b", "c"],
         None,
-        "has 3 different values in 3 rows, too many for classes, which need two rows each",
+        ("3", "different", "rows", "many", "classes", "need"),
     ),
     "numbers as classes": (
         [1.5, 2.5, 3.5],
         C,
-        "has 3 different values in 3 rows, too many for classes, which need two",
+        ("3", "different", "rows", "many", "classes", "need"),
     ),
-    "spoiled": (["1.5", "2.5", "3.5", "x"], None, "has 4 different values in 4 rows, too many for classes, which need"),
-    "text as numbers": ([None, "1.5", "x"], R, "holds 'x' in row 3, and regression needs numbers: mend or empty such"),
-    "flags as numbers": ([True, False], R, "holds 'True' in row 1, and regression needs numbers: mend or empty such"),
+    "spoiled": (["1.5", "2.5", "3.5", "x"], None, ("4", "different", "rows", "many", "classes", "need")),
+    "text as numbers": ([None, "1.5", "x"], R, ("'x'", "row 3", "regression", "numbers", "mend", "empty")),
+    "flags as numbers": ([True, False], R, ("'True'", "row 1", "regression", "numbers", "mend", "empty")),
     "dates": (
         [dt.date(2024, 1, 1), dt.date(2024, 1, 2)],
         None,
-        "holds dates or times, such as '2024-01-01': write it as",
+        ("dates", "times", "'2024-01-01'", "write"),
     ),
 }
 
 
 @pytest.mark.parametrize(("values", "task", "says"), BAD.values(), ids=BAD)
 def test_one_line_names_the_target_and_the_remedy(values, task, says):
-    with pytest.raises(TableError, match=r"^target 'y' ") as caught:
+    with raises_naming(TableError, "target 'y'", *says):
         target(values, task)
-    message = str(caught.value)
-    assert message.startswith(f"target 'y' {says}")
-    assert "\n" not in message
 
 
 REMEDIES = {
-    "numbers as classes": "use the task regression",
-    "spoiled": "it is numbers but for 'x' and the like",
-    "too many": "join rare",
+    "numbers as classes": ("use", "task", "regression"),
+    "spoiled": ("numbers", "'x'", "like"),
+    "too many": ("join", "rare"),
 }
 
 
 @pytest.mark.parametrize("case", REMEDIES)
 def test_the_remedy_fits_the_type(case):
     values, task, _ = BAD[case]
-    with pytest.raises(TableError, match=REMEDIES[case]):
+    with raises_naming(TableError, *REMEDIES[case]):
         target(values, task)
 
 
 def test_a_target_that_is_not_there_is_looked_for():
-    with pytest.raises(TableError, match=r"^target 'Y' is not a column of the table: did you mean 'y'\?$"):
+    with raises_naming(TableError, "target", "'Y'", "column", "table", "'y'"):
         read_target(pl.DataFrame({"y": [1, 2], "x": [1, 2]}), "Y")
-    with pytest.raises(TableError, match=r"^target 'price' is not a column of the table: there are 'y', 'x'$"):
+    with raises_naming(TableError, "target", "'price'", "column", "table", "'y'", "'x'"):
         read_target(pl.DataFrame({"y": [1, 2], "x": [1, 2]}), "price")
 
 
 def test_an_unknown_task_is_named():
-    with pytest.raises(ProblemError, match=r"^task is 'ranking': give 'classification' or 'regression'"):
+    with raises_naming(ProblemError, "task", "'ranking'", "give", "'classification'", "'regression'"):
         target([1, 2], "ranking")
 
 
 def test_more_classes_than_memory_holds(monkeypatch):
     monkeypatch.setattr(memory, "machine_memory", lambda: 1000.0)
     assert len(target(["a", "b"] * 25).classes) == 2
-    with pytest.raises(TableError, match=r"^target 'y': the scores of 3 classes in 60 rows take .* GiB.*: join rare"):
+    with raises_naming(TableError, "target", "'y'", "scores", "3", "classes", "60", "rows", "GiB", "join", "rare"):
         target(["a", "b", "c"] * 20)

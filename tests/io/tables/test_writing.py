@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.helpers import raises_naming
 
 from backlit.errors import BacklitError, TableError
 from backlit.io.tables import read_table, write_table
@@ -66,9 +67,7 @@ def test_a_single_column_with_gaps_keeps_its_rows(tmp_path, suffix):
 
 
 def test_another_suffix_is_refused_before_anything_is_written(tmp_path):
-    with pytest.raises(
-        TableError, match=r"t\.xlsx: its name ends in '\.xlsx', which says no known format: end it in \.csv"
-    ):
+    with raises_naming(TableError, "t.xlsx", "ends", "'.xlsx'", "format", "end", ".csv"):
         write_table(pl.DataFrame({"a": [1]}), tmp_path / "t.xlsx")
     assert list(tmp_path.iterdir()) == []
 
@@ -76,14 +75,14 @@ def test_another_suffix_is_refused_before_anything_is_written(tmp_path):
 def test_what_a_format_cannot_hold_leaves_the_old_file(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("old")
-    with pytest.raises(TableError, match=r"t\.csv: could not be written \(.*nested.*\): write \.parquet instead"):
+    with raises_naming(TableError, "t.csv", "written", "nested", "write", ".parquet", "instead"):
         write_table(pl.DataFrame({"a": [[1, 2]]}), path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(BacklitError, match=r"the folder \S+none does not exist: make it"):
+    with raises_naming(BacklitError, "folder", "none", "exist"):
         write_table(pl.DataFrame({"a": [1]}), tmp_path / "none" / "t.csv")
 
 
