@@ -1,11 +1,11 @@
 // The activations of backlit.core.activations: f is φ(u), slope is φ'(u), on vectors.
 #pragma once
 #include "functions.hpp"
+#include "names.hpp"
 
 namespace backlit::BACKLIT_ISA {
 
-enum Phi { IDENTITY, SIGMOID, TANH, RELU, LEAKY_RELU, ELU, SELU, GELU, SILU, SOFTPLUS, MISH, HARD_TANH, SOFTSIGN, EXP };
-constexpr int n_phi = 14;  // softmax mixes the units of a row: see rows.hpp
+template <int id> constexpr bool has_no_formula = id < 0;  // false, but only once `id` is known
 
 template <class T> INLINE V<T> sigmoid(V<T> u) {
     const V<T> e = exp<T>(-abs<T>(u));
@@ -20,54 +20,52 @@ constexpr double selu_scale = 1.0507009873554804934193349852946, selu_alpha = 1.
 
 template <class T, int phi> INLINE V<T> f(V<T> u, T alpha) {
     if constexpr (phi == IDENTITY) return u;
-    if constexpr (phi == SIGMOID) return sigmoid<T>(u);
-    if constexpr (phi == TANH) return tanh<T>(u);
-    if constexpr (phi == RELU) return positive<T>(u);
-    if constexpr (phi == LEAKY_RELU) return u <= 0 ? alpha * u : u;
-    if constexpr (phi == ELU) return positive<T>(u) + alpha * expm1<T>(u < 0 ? u : (u > 0 ? V<T>{} : u));
-    if constexpr (phi == SELU) {
+    else if constexpr (phi == SIGMOID) return sigmoid<T>(u);
+    else if constexpr (phi == TANH) return tanh<T>(u);
+    else if constexpr (phi == RELU) return positive<T>(u);
+    else if constexpr (phi == LEAKY_RELU) return u <= 0 ? alpha * u : u;
+    else if constexpr (phi == ELU)
+        return fma<T>(alpha, expm1<T>(u < 0 ? u : (u > 0 ? V<T>{} : u)), positive<T>(u));
+    else if constexpr (phi == SELU) {
         const V<T> low = u > 0 ? V<T>{} : u;
-        return (T)selu_scale * (positive<T>(u) + (T)selu_alpha * expm1<T>(low));
-    }
-    if constexpr (phi == GELU) return u * normal_cdf<T>(u);
-    if constexpr (phi == SILU) return u * sigmoid<T>(u);
-    if constexpr (phi == SOFTPLUS) return softplus<T>(u);
-    if constexpr (phi == MISH) return u * tanh<T>(softplus<T>(u));
-    if constexpr (phi == HARD_TANH) return clamp<T>(u, (T)-1, (T)1);
-    if constexpr (phi == SOFTSIGN) return u / (1 + abs<T>(u));
-    if constexpr (phi == EXP) return exp<T>(u);
+        return (T)selu_scale * fma<T>((T)selu_alpha, expm1<T>(low), positive<T>(u));
+    } else if constexpr (phi == GELU) return u * normal_cdf<T>(u);
+    else if constexpr (phi == SILU) return u * sigmoid<T>(u);
+    else if constexpr (phi == SOFTPLUS) return softplus<T>(u);
+    else if constexpr (phi == MISH) return u * tanh<T>(softplus<T>(u));
+    else if constexpr (phi == HARD_TANH) return clamp<T>(u, (T)-1, (T)1);
+    else if constexpr (phi == SOFTSIGN) return u / (1 + abs<T>(u));
+    else if constexpr (phi == EXP) return exp<T>(u);
+    else static_assert(has_no_formula<phi>, "an activation of names.hpp has no formula here");
 }
 
 template <class T, int phi> INLINE V<T> slope(V<T> u, T alpha) {
     const V<T> one = all<T>(1);
     if constexpr (phi == IDENTITY) return one;
-    if constexpr (phi == SIGMOID) {
+    else if constexpr (phi == SIGMOID) {
         const V<T> e = exp<T>(-abs<T>(u));
         return e / ((1 + e) * (1 + e));
-    }
-    if constexpr (phi == TANH) {
+    } else if constexpr (phi == TANH) {
         const V<T> e = exp<T>(-2 * abs<T>(u));
         return 4 * e / ((1 + e) * (1 + e));
-    }
-    if constexpr (phi == RELU) return u > 0 ? one : V<T>{};
-    if constexpr (phi == LEAKY_RELU) return u > 0 ? one : all<T>(alpha);
-    if constexpr (phi == ELU) return u > 0 ? one : alpha * exp<T>(u > 0 ? V<T>{} : u);
-    if constexpr (phi == SELU)
+    } else if constexpr (phi == RELU) return u > 0 ? one : V<T>{};
+    else if constexpr (phi == LEAKY_RELU) return u > 0 ? one : all<T>(alpha);
+    else if constexpr (phi == ELU) return u > 0 ? one : alpha * exp<T>(u > 0 ? V<T>{} : u);
+    else if constexpr (phi == SELU)
         return (T)selu_scale * (u > 0 ? one : (T)selu_alpha * exp<T>(u > 0 ? V<T>{} : u));
-    if constexpr (phi == GELU)
-        return normal_cdf<T>(u) + u * (exp<T>((T)-0.5 * u * u) * (T)0.39894228040143267794);
-    if constexpr (phi == SILU) return sigmoid<T>(u) * (1 + u * sigmoid<T>(-u));
-    if constexpr (phi == SOFTPLUS) return sigmoid<T>(u);
-    if constexpr (phi == MISH) {
+    else if constexpr (phi == GELU)
+        return fma<T>(u, exp<T>((T)-0.5 * u * u) * (T)0.39894228040143267794, normal_cdf<T>(u));
+    else if constexpr (phi == SILU) return sigmoid<T>(u) * fma<T>(u, sigmoid<T>(-u), one);
+    else if constexpr (phi == SOFTPLUS) return sigmoid<T>(u);
+    else if constexpr (phi == MISH) {
         const V<T> s = softplus<T>(u), e = exp<T>(-2 * s);
-        return tanh<T>(s) + u * (4 * e / ((1 + e) * (1 + e))) * sigmoid<T>(u);
-    }
-    if constexpr (phi == HARD_TANH) return abs<T>(u) < 1 ? one : V<T>{};
-    if constexpr (phi == SOFTSIGN) {
+        return fma<T>(u * (4 * e / ((1 + e) * (1 + e))), sigmoid<T>(u), tanh<T>(s));
+    } else if constexpr (phi == HARD_TANH) return abs<T>(u) < 1 ? one : V<T>{};
+    else if constexpr (phi == SOFTSIGN) {
         const V<T> d = 1 + abs<T>(u);
         return 1 / (d * d);
-    }
-    if constexpr (phi == EXP) return exp<T>(u);
+    } else if constexpr (phi == EXP) return exp<T>(u);
+    else static_assert(has_no_formula<phi>, "an activation of names.hpp has no slope here");
 }
 
 // core.passes [F2]: a = φ(u) (m, n), where u (m, n) holds z and, if bias (n,) is given, u ← z + b first [F1].

@@ -53,21 +53,21 @@ template <> struct coefficients<float> {
 template <class T, int n> INLINE V<T> polynomial(V<T> x, const T (&c)[n]) {
     V<T> p = all<T>(c[n - 1]);
 #pragma GCC unroll 20
-    for (int i = n - 2; i >= 0; --i) p = p * x + c[i];
+    for (int i = n - 2; i >= 0; --i) p = fma<T>(p, x, all<T>(c[i]));
     return p;
 }
 
 // x = k ln 2 + r with |r| ≤ ½ ln 2; returns e^r − 1, and 2^k as two factors so that both ends of the range are reached.
 template <class T> INLINE V<T> exp_reduced(V<T> x, V<T>& half_scale, V<T>& rest_scale) {
     using c = coefficients<T>;
-    const V<T> shifted = x * c::log2e + c::magic;
+    const V<T> shifted = fma<T>(c::log2e, x, all<T>(c::magic));
     const V<T> k = shifted - c::magic;
-    const V<T> r = (x - k * c::ln2_high) - k * c::ln2_low;
+    const V<T> r = fma<T>(-c::ln2_low, k, fma<T>(-c::ln2_high, k, x));
     const I<T> whole = bits<T>(shifted) - bits<T>(all<T>(c::magic));
     const I<T> half = whole >> 1;
     half_scale = number<T>((half + simd<T>::bias) << simd<T>::mantissa);
     rest_scale = number<T>((whole - half + simd<T>::bias) << simd<T>::mantissa);
-    return r + r * r * polynomial<T>(r, c::exp_tail);
+    return fma<T>(r * r, polynomial<T>(r, c::exp_tail), r);
 }
 
 template <class T> INLINE V<T> clamp(V<T> x, T low, T high) {  // NaN stays NaN
@@ -87,7 +87,7 @@ template <class T> INLINE V<T> expm1(V<T> x) {
     using c = coefficients<T>;
     V<T> h, s;
     const V<T> p = exp_reduced<T>(clamp<T>(x, (T)-100, c::exp_highest), h, s);
-    const V<T> e = (p * h) * s + (h * s - 1);
+    const V<T> e = fma<T>(p * h, s, fma<T>(h, s, all<T>(-1)));
     const V<T> large = (p + 1) * h * s;  // h·s alone may overflow where the product does not
     const V<T> either = x > 60 ? large : e;
     return x > c::exp_highest ? all<T>((T)__builtin_inf()) : either;
@@ -107,7 +107,7 @@ template <class T> INLINE V<T> log(V<T> x) {
     kf = denormal ? kf - (T)(width + 1) : kf;
     const V<T> f = m - 1, s = f / (2 + f), z = s * s, hfsq = f * f * (T)0.5;
     const V<T> R = z * polynomial<T>(z, c::log_tail);
-    V<T> y = kf * c::ln2_high - ((hfsq - (s * (hfsq + R) + kf * c::ln2_low)) - f);
+    V<T> y = fma<T>(c::ln2_high, kf, f - (hfsq - fma<T>(s, hfsq + R, kf * c::ln2_low)));
     y = x == (T)__builtin_inf() ? x : y;
     y = x == 0 ? all<T>(-(T)__builtin_inf()) : y;
     return !(x >= 0) ? x * (T)__builtin_nan("") : y;
@@ -137,7 +137,8 @@ template <class T> INLINE V<T> erfc_large(V<T> x) {  // x ≥ 0.45
     const V<T> scaled = polynomial<T>(t, c::erfc_scaled) / (1 + 2 * x);
     const V<T> head = number<T>(bits<T>(x) & ~all_bits<T>(c::low_half));  // its square is exact
     const V<T> d = (head - x) * (head + x);
-    const V<T> correction = 1 + d * (1 + d * ((T)0.5 + d * ((T)(1 / 6.0) + d * (T)(1 / 24.0))));
+    static constexpr T exp_series[] = {1, 1, (T)0.5, (T)(1 / 6.0), (T)(1 / 24.0)};
+    const V<T> correction = polynomial<T>(d, exp_series);
     return exp<T>(-head * head) * (correction * scaled);
 }
 

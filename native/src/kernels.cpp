@@ -38,15 +38,16 @@ template <class T> Kernels<T> table() {
     t.lanes = N<T>;
     t.panel_rows = longest_panel;
     t.copied_step = copied_step;
-    fill_activations(t, std::make_integer_sequence<int, n_phi>{});
-    fill_losses(t, std::make_integer_sequence<int, n_losses>{});
-    fill_updates(t, std::make_integer_sequence<int, n_optimizers>{});
+    fill_activations(t, std::make_integer_sequence<int, n_elementwise>{});
+    fill_losses(t, std::make_integer_sequence<int, n_loss_kernels>{});
+    fill_updates(t, std::make_integer_sequence<int, n_update_rules>{});
     t.gather = gather<T>;
     t.softmax = softmax<T>;
     t.softmax_pull_back = softmax_pull_back<T>;
     t.product_transposed = product_transposed<T>;
     t.product = product<T>;
     t.product_of_few_inputs = product_of_few_inputs<T>;
+    t.copies_rows = copies_rows<T>;
     t.pack_transposed = pack_transposed<T>;
     t.layer_norm = layer_norm<T>;
     t.layer_norm_back = layer_norm_back<T>;
@@ -59,13 +60,8 @@ template <class T> Kernels<T> table() {
     t.draw_mask = draw_mask<T>;
     t.measure = measure<T>;
     t.add_l2 = add_l2<T>;
-    t.function[0] = apply<T, exp<T>>;
-    t.function[1] = apply<T, expm1<T>>;
-    t.function[2] = apply<T, log<T>>;
-    t.function[3] = apply<T, log1p<T>>;
-    t.function[4] = apply<T, tanh<T>>;
-    t.function[5] = apply<T, erf<T>>;
-    t.function[6] = apply<T, erfc<T>>;
+#define FILL_FUNCTION(name) t.function[FUNCTION_##name] = apply<T, name<T>>;
+    BACKLIT_FUNCTIONS(FILL_FUNCTION)
     return t;
 }
 

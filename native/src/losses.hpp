@@ -5,11 +5,6 @@
 
 namespace backlit::BACKLIT_ISA {
 
-enum LossKind {
-    HALF_SQUARED, SQUARED, MEAN_SQUARED, ABSOLUTE, HUBER, QUANTILE, CROSS_ENTROPY, BINARY_CROSS_ENTROPY, POISSON,
-    SHORT_SOFTMAX, SHORT_SIGMOID, SHORT_IDENTITY, SHORT_EXP
-};
-constexpr int n_losses = 13;
 constexpr int few_outputs = 16;
 
 template <class T> INLINE V<T> clipped(V<T> a) { return a < simd<T>::tiny ? all<T>(simd<T>::tiny) : a; }
@@ -23,35 +18,43 @@ template <class T> INLINE V<T> sign(V<T> r) {
 // core.losses [BP1]: returns ∂ℓ/∂a (a short form: ∂ℓ/∂u = p − y [BP1S]) and sets `value` to the output's part of ℓ.
 template <class T, int kind> INLINE V<T> loss(V<T> a, V<T> y, T parameter, T n, V<T>& value) {
     const V<T> r = a - y;
-    if constexpr (kind == HALF_SQUARED || kind == SHORT_IDENTITY) { value = r * r * (T)0.5; return r; }
-    if constexpr (kind == SQUARED) { value = r * r; return 2 * r; }
-    if constexpr (kind == MEAN_SQUARED) { value = r * r / n; return 2 * r / n; }
-    if constexpr (kind == ABSOLUTE) { value = abs<T>(r); return sign<T>(r); }
-    if constexpr (kind == HUBER) {
+    if constexpr (kind == HALF_SQUARED_ERROR || kind == SHORT_IDENTITY) {
+        value = r * r * (T)0.5;
+        return r;
+    } else if constexpr (kind == SQUARED_ERROR) {
+        value = r * r;
+        return 2 * r;
+    } else if constexpr (kind == MEAN_SQUARED_ERROR) {
+        value = r * r / n;
+        return 2 * r / n;
+    } else if constexpr (kind == ABSOLUTE_ERROR) {
+        value = abs<T>(r);
+        return sign<T>(r);
+    } else if constexpr (kind == HUBER) {
         const V<T> s = abs<T>(r);
         value = s <= parameter ? s * s * (T)0.5 : parameter * (s - parameter / 2);
         return clamp<T>(r, -parameter, parameter);
-    }
-    if constexpr (kind == QUANTILE) {
+    } else if constexpr (kind == QUANTILE) {
         value = r > 0 ? (1 - parameter) * r : -parameter * r;
         return a > y ? all<T>(1 - parameter) : (a < y ? all<T>(-parameter) : V<T>{});
-    }
-    if constexpr (kind == CROSS_ENTROPY) { value = -(y * log<T>(clipped<T>(a))); return -(y * log_slope<T>(a)); }
-    if constexpr (kind == BINARY_CROSS_ENTROPY) {
+    } else if constexpr (kind == CROSS_ENTROPY) {
+        value = -(y * log<T>(clipped<T>(a)));
+        return -(y * log_slope<T>(a));
+    } else if constexpr (kind == BINARY_CROSS_ENTROPY) {
         value = -(y * log<T>(clipped<T>(a)) + (1 - y) * log<T>(clipped<T>(1 - a)));
         return (1 - y) * log_slope<T>(1 - a) - y * log_slope<T>(a);
-    }
-    if constexpr (kind == POISSON) { value = a - y * log<T>(clipped<T>(a)); return 1 - y * log_slope<T>(a); }
-    if constexpr (kind == SHORT_SIGMOID) {
+    } else if constexpr (kind == POISSON) {
+        value = a - y * log<T>(clipped<T>(a));
+        return 1 - y * log_slope<T>(a);
+    } else if constexpr (kind == SHORT_SIGMOID) {
         const V<T> e = exp<T>(-abs<T>(a));
         value = positive<T>(a) + log1p<T>(e) - y * a;
         return (a < 0 ? e : all<T>(1)) / (1 + e) - y;
-    }
-    if constexpr (kind == SHORT_EXP) {
+    } else if constexpr (kind == SHORT_EXP) {
         const V<T> e = exp<T>(a);
         value = e - y * a;
         return e - y;
-    }
+    } else static_assert(has_no_formula<kind>, "a loss of names.hpp has no formula here");
 }
 
 // Whether an output lies where the loss is not defined (core.targets.check_outputs).
@@ -61,12 +64,11 @@ template <class T, int kind> INLINE I<T> outside(V<T> a) {
     return I<T>{};
 }
 
-// N examples at once, one a lane: for few outputs, `fixed` of them or, where that is 0, job.n.  Returns Σ share_i ℓ_i.
-template <class T, int kind, int fixed> double losses_by_lane(LossJob<T>& job) {
+// N examples at once, one a lane: for few outputs, `fixed` of them or, where that is 0, job.n.
+template <class T, int kind, int fixed> void losses_by_lane(LossJob<T>& job) {
     constexpr int most = fixed ? fixed : few_outputs;
     T a[most * N<T>], y[most * N<T>], w[N<T>];
     const i64 n = fixed ? fixed : job.n;
-    double total = 0;
     I<T> wrong{};
     for (i64 first = 0; first < job.m; first += N<T>) {
         const int rows = (int)(job.m - first < N<T> ? job.m - first : N<T>);
@@ -104,18 +106,18 @@ template <class T, int kind, int fixed> double losses_by_lane(LossJob<T>& job) {
                 l += part;
             }
         }
-        total += sum_double<T>(lanes_below<T>(rows) ? share * l : V<T>{});
-        for (int i = 0; i < rows; ++i)
+        store<T>(w, share * l);
+        for (int i = 0; i < rows; ++i) {
+            job.loss[first + i] = w[i];
             for (i64 j = 0; j < n; ++j) job.a[(first + i) * n + j] = a[j * N<T> + i];
+        }
     }
     job.outside |= any<T>(wrong);
-    return total;
 }
 
 // One example after the other, along its outputs: for many of them.
-template <class T, int kind> double losses_by_row(LossJob<T>& job) {
+template <class T, int kind> void losses_by_row(LossJob<T>& job) {
     const i64 n = job.n;
-    double total = 0;
     I<T> wrong{};
     for (i64 row = 0; row < job.m; ++row) {
         T* a = job.a + row * n;
@@ -136,7 +138,7 @@ template <class T, int kind> double losses_by_row(LossJob<T>& job) {
                 store_n<T>(a + j, e, k);
             });
             const T total_e = sum<T>(s);
-            total += (double)share * (sum_double<T>(l) * (double)log<T>(all<T>(total_e))[0] - sum_double<T>(dot));
+            job.loss[row] = (double)share * (sum_double<T>(l) * (double)log<T>(all<T>(total_e))[0] - sum_double<T>(dot));
             each_vector<T>(n, [&](i64 j, int k) INLINE_LAMBDA {
                 store_n<T>(a + j, share * (load_n<T>(a + j, k) / total_e - load_n<T>(y + j, k)), k);
             });
@@ -149,14 +151,14 @@ template <class T, int kind> double losses_by_row(LossJob<T>& job) {
                 l += lanes_below<T>(k) ? part : V<T>{};
                 store_n<T>(a + j, share * g, k);
             });
-            total += (double)share * sum_double<T>(l);
+            job.loss[row] = (double)share * sum_double<T>(l);
         }
     }
     job.outside |= any<T>(wrong);
-    return total;
 }
 
-template <class T, int kind> double losses(LossJob<T>& job) {
+// core.losses [BP1] [BP1S]: a (m, n) becomes the slopes times each row's share; loss (m,) becomes share_i ℓ_i.
+template <class T, int kind> void losses(LossJob<T>& job) {
     if (job.n == 1) return losses_by_lane<T, kind, 1>(job);
     if (job.n == 2) return losses_by_lane<T, kind, 2>(job);
     return job.n <= few_outputs ? losses_by_lane<T, kind, 0>(job) : losses_by_row<T, kind>(job);

@@ -4,12 +4,13 @@
 
 namespace backlit {
 
-// Calls each(batch, first row, share) for every chunk, after its forward pass.
-template <class T, class F> void each_chunk(Network<T>& net, const T* X, i64 rows, bool scores, F each) {
-    net.team.run([&] {
-        net.team.phase([&](int t) {
+// For every chunk, after its forward pass: each(batch, first row, t) for every thread, then after(batch).
+template <class T, class F, class G>
+void each_chunk(Network<T>& net, const T* X, i64 rows, bool scores, F each, G after) {
+    net.pool.run([&] {
+        net.pool.phase([&](int t) {
             for (int l = 1; l <= net.L(); ++l) {
-                const Share units(net.layer(l).n, t, net.plan.threads, net.k.lanes);
+                const Range units = partition(net.layer(l).n, t, net.plan.threads, net.k.lanes);
                 net.pack(l, units.first, units.last);
             }
         });
@@ -17,7 +18,8 @@ template <class T, class F> void each_chunk(Network<T>& net, const T* X, i64 row
             const i64 m = rows - first < net.plan.m ? rows - first : net.plan.m;
             const Batch<T> batch{X + first * net.plan.n_0, nullptr, nullptr, nullptr, m, false};
             net.forward(batch, scores);
-            net.team.phase([&](int t) { each(batch, first, t); });
+            net.pool.phase([&](int t) { each(batch, first, t); });
+            after(batch);
         }
     });
 }
@@ -26,29 +28,27 @@ template <class T, class F> void each_chunk(Network<T>& net, const T* X, i64 row
 template <class T> void predict(Network<T>& net, const T* X, i64 rows, T* out) {
     const LayerPlan& last = net.layer(net.L());
     each_chunk(net, X, rows, false, [&](const Batch<T>& batch, i64 first, int t) {
-        const Share r = net.rows(batch.m, t);
+        const Range r = net.rows(batch.m, t);
         std::memcpy(out + (first + r.first) * last.n, net.at(last.a) + r.first * last.n, sizeof(T) * r.count() * last.n);
-    });
+    }, [](const Batch<T>&) {});
 }
 
 // Σ w_i ℓ_i / Σ w_i over all rows, batch norm by the running moments.  False: an output outside the loss's domain.
 template <class T>
 bool mean_loss(Network<T>& net, const T* X, const T* Y, const T* weight, i64 rows, double* mean) {
-    std::vector<double> sums(net.plan.threads * 16, 0.0);
-    std::vector<int> wrong(net.plan.threads * 16, 0);
     const LayerPlan& last = net.layer(net.L());
-    each_chunk(net, X, rows, net.plan.short_form, [&](Batch<T> batch, i64 first, int t) {
-        const Share r = net.rows(batch.m, t);
+    double total = 0, weights = 0;
+    std::vector<char> wrong(net.plan.threads);
+    const auto slopes = [&](Batch<T> batch, i64 first, int t) {
+        const Range r = net.rows(batch.m, t);
         T* share = net.at(net.plan.share);
         for (i64 i = r.first; i < r.last; ++i) share[i] = weight ? weight[first + i] : (T)1;
-        bool outside;
         batch.Y = Y + first * last.n;
-        sums[t * 16] += net.output_slopes(batch, t, &outside);
-        wrong[t * 16] |= outside;
-    });
-    double total = 0, weights = 0;
+        wrong[t] |= net.output_slopes(batch, t);
+    };
+    each_chunk(net, X, rows, net.plan.short_form, slopes, [&](const Batch<T>& batch) { total += net.sum_of_losses(batch.m); });
     bool fine = true;
-    for (int t = 0; t < net.plan.threads; ++t) total += sums[t * 16], fine &= !wrong[t * 16];
+    for (char outside : wrong) fine &= !outside;
     for (i64 i = 0; i < rows; ++i) weights += weight ? (double)weight[i] : 1.0;
     *mean = total / weights;
     return fine;

@@ -1,7 +1,7 @@
-// What needs whole rows or columns: softmax, the losses, layer and batch normalization, sums over the batch.
+// What needs whole rows or columns: softmax, layer and batch normalization, sums over the batch.
 #pragma once
 #include "activations.hpp"
-
+#include "kernels.hpp"
 
 namespace backlit::BACKLIT_ISA {
 
@@ -26,7 +26,7 @@ void gather(const T* X, const T* Y, const i64* order, i64 count, i64 n, i64 n_y,
     }
 }
 
-// core.activations.softmax in place: p (m, n) from scores u (m, n), or from u = z + bias.
+// core.activations.softmax: p (m, n) from scores u (m, n), or from u = z + bias (n,); u and p may be one buffer.
 template <class T> void softmax(const T* u, T* p, const T* bias, i64 m, i64 n) {
     for (i64 row = 0; row < m; ++row, u += n, p += n) {
         V<T> top = all<T>(-(T)__builtin_inf()), total{};
@@ -50,7 +50,7 @@ template <class T> void softmax(const T* u, T* p, const T* bias, i64 m, i64 n) {
 template <class T> void softmax_pull_back(T* g, const T* p, i64 m, i64 n) {
     for (i64 row = 0; row < m; ++row, g += n, p += n) {
         V<T> dot{};
-        each_vector<T>(n, [&](i64 j, int k) INLINE_LAMBDA { dot += load_n<T>(g + j, k) * load_n<T>(p + j, k); });
+        each_vector<T>(n, [&](i64 j, int k) INLINE_LAMBDA { dot = fma<T>(load_n<T>(g + j, k), load_n<T>(p + j, k), dot); });
         const T s = sum<T>(dot);
         each_vector<T>(n, [&](i64 j, int k) INLINE_LAMBDA {
             store_n<T>(g + j, load_n<T>(p + j, k) * (load_n<T>(g + j, k) - s), k);
@@ -58,98 +58,104 @@ template <class T> void softmax_pull_back(T* g, const T* p, i64 m, i64 n) {
     }
 }
 
-// core.norms [LN1] [LN2] [LN3]: x̂ in place of z (m, n) and inverse_std (m,); then u = γ x̂ + β [LN4] into u (m, n).
-template <class T>
-void layer_norm(T* z, T* inverse_std, const T* gamma, const T* beta, T eps, T* u, i64 m, i64 n) {
-    for (i64 row = 0; row < m; ++row, z += n, u += n) {
+// core.norms [LN1] [LN2] [LN3]: x̂ in place of z (m, n), inverse_std (m,); then u (m, n) = γ x̂ + β [LN4].
+template <class T> void layer_norm(const NormJob<T>& job) {
+    const i64 n = job.n;
+    T *z = job.z, *u = job.u;
+    for (i64 row = 0; row < job.m; ++row, z += n, u += n) {
         V<T> s{}, q{};
         each_vector<T>(n, [&](i64 j, int k) INLINE_LAMBDA { s += load_n<T>(z + j, k); });
         const T mean = sum<T>(s) / (T)n;
         each_vector<T>(n, [&](i64 j, int k) INLINE_LAMBDA {
             const V<T> d = lanes_below<T>(k) ? load_n<T>(z + j, k) - mean : V<T>{};
-            q += d * d;
+            q = fma<T>(d, d, q);
         });
         const T var = sum<T>(q) / (T)n;
-        const T inverse = 1 / (sizeof(T) == 4 ? (T)__builtin_sqrtf((float)(var + eps)) : (T)__builtin_sqrt(var + eps));
-        if (inverse_std) inverse_std[row] = inverse;
+        const T inverse = 1 / sqrt<T>(all<T>(var + job.eps))[0];
+        if (job.inverse_std) job.inverse_std[row] = inverse;
         each_vector<T>(n, [&](i64 j, int k) INLINE_LAMBDA {
             const V<T> x = (load_n<T>(z + j, k) - mean) * inverse;
             store_n<T>(z + j, x, k);
-            store_n<T>(u + j, load_n<T>(gamma + j, k) * x + load_n<T>(beta + j, k), k);
+            store_n<T>(u + j, fma<T>(load_n<T>(job.gamma + j, k), x, load_n<T>(job.beta + j, k)), k);
         });
     }
 }
 
-// core.norms.pull_back [LN5] [LN6]: δ (m, n) into `delta` from grad_u (m, n); x̂ (m, n) may be `delta`'s own buffer.
-template <class T>
-void layer_norm_back(T* delta, const T* grad_u, const T* x, const T* inverse_std, const T* gamma, i64 m, i64 n) {
-    for (i64 row = 0; row < m; ++row, delta += n, grad_u += n, x += n) {
+// core.norms.pull_back [LN5] [LN6]: δ in place of x̂ (m, n); reads grad_u (m, n), inverse_std (m,), gamma (n,).
+template <class T> void layer_norm_back(const NormJob<T>& job) {
+    const i64 n = job.n;
+    const T *grad_u = job.grad_u, *gamma = job.gamma;
+    T* x = job.z;
+    for (i64 row = 0; row < job.m; ++row, grad_u += n, x += n) {
         V<T> s{}, q{};
         each_vector<T>(n, [&](i64 j, int k) INLINE_LAMBDA {
             const V<T> g = load_n<T>(gamma + j, k) * load_n<T>(grad_u + j, k);
             s += g;
-            q += g * load_n<T>(x + j, k);
+            q = fma<T>(g, load_n<T>(x + j, k), q);
         });
-        const T mean = sum<T>(s) / (T)n, along = sum<T>(q) / (T)n;
+        const T mean = sum<T>(s) / (T)n, along = sum<T>(q) / (T)n, inverse = job.inverse_std[row];
         each_vector<T>(n, [&](i64 j, int k) INLINE_LAMBDA {
             const V<T> g = load_n<T>(gamma + j, k) * load_n<T>(grad_u + j, k);
-            store_n<T>(delta + j, inverse_std[row] * (g - mean - load_n<T>(x + j, k) * along), k);
+            store_n<T>(x + j, inverse * fma<T>(-along, load_n<T>(x + j, k), g - mean), k);
         });
     }
 }
 
 // core.norms [BN1] [BN2] [BN3] for columns first … last−1: x̂ in place of z (m, n); mean, variance, inverse_std (n,).
-template <class T>
-void batch_norm(T* z, T* mean, T* variance, T* inverse_std, T eps, i64 m, i64 n, i64 first, i64 last) {
-    each_vector<T>(last - first, [&](i64 j0, int k) INLINE_LAMBDA {
-        const i64 j = first + j0;
+template <class T> void batch_norm(const NormJob<T>& job) {
+    const i64 m = job.m, n = job.n;
+    each_vector<T>(job.last - job.first, [&](i64 j0, int k) INLINE_LAMBDA {
+        const i64 j = job.first + j0;
+        T* z = job.z + j;
         V<T> s{}, q{};
-        for (i64 i = 0; i < m; ++i) s += load_n<T>(z + i * n + j, k);
+        for (i64 i = 0; i < m; ++i) s += load_n<T>(z + i * n, k);
         const V<T> mu = s / (T)m;
         for (i64 i = 0; i < m; ++i) {
-            const V<T> d = load_n<T>(z + i * n + j, k) - mu;
-            q += d * d;
+            const V<T> d = load_n<T>(z + i * n, k) - mu;
+            q = fma<T>(d, d, q);
         }
-        const V<T> var = q / (T)m, inverse = 1 / sqrt<T>(var + eps);
-        store_n<T>(mean + j, mu, k);
-        store_n<T>(variance + j, var, k);
-        store_n<T>(inverse_std + j, inverse, k);
-        for (i64 i = 0; i < m; ++i) store_n<T>(z + i * n + j, (load_n<T>(z + i * n + j, k) - mu) * inverse, k);
+        const V<T> var = q / (T)m, inverse = 1 / sqrt<T>(var + job.eps);
+        store_n<T>(job.mean + j, mu, k);
+        store_n<T>(job.variance + j, var, k);
+        store_n<T>(job.inverse_std + j, inverse, k);
+        for (i64 i = 0; i < m; ++i) store_n<T>(z + i * n, (load_n<T>(z + i * n, k) - mu) * inverse, k);
     });
 }
 
 // core.norms.pull_back [BN7] [BN8] for columns first … last−1: δ in place of x̂ (m, n), from grad_u (m, n);
 // and [BN9] [BN10]: grad_gamma, grad_beta (n,), Σ over the batch of grad_u x̂ and of grad_u.
-template <class T>
-void batch_norm_back(T* x, const T* grad_u, const T* inverse_std, const T* gamma, T* grad_gamma, T* grad_beta, i64 m, i64 n,
-                     i64 first, i64 last) {
-    each_vector<T>(last - first, [&](i64 j0, int k) INLINE_LAMBDA {
-        const i64 j = first + j0;
+template <class T> void batch_norm_back(const NormJob<T>& job) {
+    const i64 m = job.m, n = job.n;
+    each_vector<T>(job.last - job.first, [&](i64 j0, int k) INLINE_LAMBDA {
+        const i64 j = job.first + j0;
+        const T* grad_u = job.grad_u + j;
+        T* x = job.z + j;
         V<T> s{}, q{};
         for (i64 i = 0; i < m; ++i) {
-            const V<T> g = load_n<T>(grad_u + i * n + j, k);
+            const V<T> g = load_n<T>(grad_u + i * n, k);
             s += g;
-            q += g * load_n<T>(x + i * n + j, k);
+            q = fma<T>(g, load_n<T>(x + i * n, k), q);
         }
-        store_n<T>(grad_beta + j, s, k);
-        store_n<T>(grad_gamma + j, q, k);
-        const V<T> ga = load_n<T>(gamma + j, k), scale = load_n<T>(inverse_std + j, k) * ga;
-        const V<T> mean = s / (T)m, along = q / (T)m;
-        for (i64 i = 0; i < m; ++i) {
-            T* at = x + i * n + j;
-            store_n<T>(at, scale * (load_n<T>(grad_u + i * n + j, k) - mean - load_n<T>(at, k) * along), k);
-        }
+        store_n<T>(job.grad_beta + j, s, k);
+        store_n<T>(job.grad_gamma + j, q, k);
+        const V<T> scale = load_n<T>(job.inverse_std + j, k) * load_n<T>(job.gamma + j, k);
+        const V<T> mean = s / (T)m, along = -q / (T)m;
+        for (i64 i = 0; i < m; ++i)
+            store_n<T>(x + i * n, scale * fma<T>(along, load_n<T>(x + i * n, k), load_n<T>(grad_u + i * n, k) - mean), k);
     });
 }
 
 // core.norms with given moments [BN3], and [BN4] [LN4] alone: u = γ (z − mean)·inverse_std + β; mean null: u = γ z + β.
-template <class T>
-void scale_and_shift(const T* z, const T* mean, const T* variance, T eps, const T* gamma, const T* beta, T* u, i64 m, i64 n) {
-    for (i64 row = 0; row < m; ++row, z += n, u += n)
+// z, u (m, n); mean, variance, gamma, beta (n,).
+template <class T> void scale_and_shift(const NormJob<T>& job) {
+    const i64 n = job.n;
+    const T* z = job.z;
+    T* u = job.u;
+    for (i64 row = 0; row < job.m; ++row, z += n, u += n)
         each_vector<T>(n, [&](i64 j, int k) INLINE_LAMBDA {
             V<T> x = load_n<T>(z + j, k);
-            if (mean) x = (x - load_n<T>(mean + j, k)) * (1 / sqrt<T>(load_n<T>(variance + j, k) + eps));
-            store_n<T>(u + j, load_n<T>(gamma + j, k) * x + load_n<T>(beta + j, k), k);
+            if (job.mean) x = (x - load_n<T>(job.mean + j, k)) * (1 / sqrt<T>(load_n<T>(job.variance + j, k) + job.eps));
+            store_n<T>(u + j, fma<T>(load_n<T>(job.gamma + j, k), x, load_n<T>(job.beta + j, k)), k);
         });
 }
 
@@ -160,10 +166,11 @@ template <class T> void column_sums(const T* d, const T* x, T* s, i64 m, i64 n, 
         const T *p = d + first + j, *q = x ? x + first + j : nullptr;
         i64 i = 0;
         for (; i + 2 <= m; i += 2) {
-            even += x ? load_n<T>(p + i * n, k) * load_n<T>(q + i * n, k) : load_n<T>(p + i * n, k);
-            odd += x ? load_n<T>(p + i * n + n, k) * load_n<T>(q + i * n + n, k) : load_n<T>(p + i * n + n, k);
+            even = x ? fma<T>(load_n<T>(p + i * n, k), load_n<T>(q + i * n, k), even) : even + load_n<T>(p + i * n, k);
+            odd = x ? fma<T>(load_n<T>(p + i * n + n, k), load_n<T>(q + i * n + n, k), odd) : odd + load_n<T>(p + i * n + n, k);
         }
-        if (i < m) even += x ? load_n<T>(p + i * n, k) * load_n<T>(q + i * n, k) : load_n<T>(p + i * n, k);
+        if (i < m)
+            even = x ? fma<T>(load_n<T>(p + i * n, k), load_n<T>(q + i * n, k), even) : even + load_n<T>(p + i * n, k);
         store_n<T>(s + first + j, even + odd, k);
     });
 }
@@ -176,8 +183,8 @@ template <class T> void apply_mask(T* a, const unsigned char* kept, T scale, i64
 // core.passes [SK1] [SK2]: a += s · b; or a = s · b.
 template <class T> void add_scaled(T* a, const T* b, T s, bool add, i64 count) {
     each_vector<T>(count, [&](i64 i, int k) INLINE_LAMBDA {
-        const V<T> v = s * load_n<T>(b + i, k);
-        store_n<T>(a + i, add ? load_n<T>(a + i, k) + v : v, k);
+        const V<T> v = load_n<T>(b + i, k);
+        store_n<T>(a + i, add ? fma<T>(s, v, load_n<T>(a + i, k)) : s * v, k);
     });
 }
 

@@ -155,8 +155,9 @@ template <class T> INLINE V<T> sqrt(V<T> v) {
 #endif
 }
 
-// a b + c, rounded once where the instruction set can.  GCC fuses a product and a sum by itself, but of a b + c d either
-// product, and not the same one in each copy of a loop: where two copies must give the same bits, this says which.
+// a b + c, rounded once where the instruction set can.  Kernels are compiled with -ffp-contract=off, so nothing is fused
+// but where this says so: left to itself a compiler fuses either product of a b + c d, and not the same one in the copy
+// of a loop that does the last few numbers, so that bits would follow where a thread's share ends.
 template <class T> INLINE V<T> fma(V<T> a, V<T> b, V<T> c) {
 #if defined(__AVX512F__)
     if constexpr (sizeof(T) == 4) return (V<T>)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);

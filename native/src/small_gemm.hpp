@@ -3,6 +3,7 @@
 // B is packed into panels of `panel` columns (k, panel), the last one filled up with zeros; a tile of C stays in
 // registers over all of k.  A is read where it lies, by its two strides, so that A may be a transpose.
 #pragma once
+#include "kernels.hpp"
 #include "simd.hpp"
 
 namespace backlit::BACKLIT_ISA {
@@ -19,51 +20,64 @@ constexpr int tile_rows = 4;
 constexpr int tile_vectors = 2;
 template <class T> constexpr int panel = tile_vectors * N<T>;
 
-// C[rows × columns of one panel] = A B + (bias, or C itself, or nothing).
-template <class T, int rows, int vectors>
-INLINE void tile(i64 k, const T* A, i64 row_step, i64 k_step, const T* B, const T* bias, bool add, T* C, i64 ldc, int last) {
+// A tile of C under one panel of B: as ProductJob has them, but B is a packed panel, and `last` lanes of C's last vector
+// are there.
+template <class T> struct TileJob {
+    i64 k;
+    const T* A;
+    i64 row_step, k_step;
+    const T *B, *bias;
+    bool add;
+    T* C;
+    i64 ldc;
+    int last;
+};
+
+// C (rows, columns of one panel) = A B + (bias, or C itself, or nothing).
+template <class T, int rows, int vectors> INLINE void tile(const TileJob<T>& job) {
+    const TileJob<T> t = job;  // a copy that no store below can change
     V<T> c[rows][vectors];
 #pragma GCC unroll 16
     for (int i = 0; i < rows; ++i)
 #pragma GCC unroll 2
         for (int j = 0; j < vectors; ++j) {
-            const int lanes = j + 1 < vectors ? N<T> : last;
-            c[i][j] = bias ? load_n<T>(bias + j * N<T>, lanes) : add ? load_n<T>(C + i * ldc + j * N<T>, lanes) : V<T>{};
+            const int lanes = j + 1 < vectors ? N<T> : t.last;
+            c[i][j] = t.bias ? load_n<T>(t.bias + j * N<T>, lanes) : t.add ? load_n<T>(t.C + i * t.ldc + j * N<T>, lanes) : V<T>{};
         }
-    for (i64 p = 0; p < k; ++p, B += panel<T>, A += k_step) {
+    const T *A = t.A, *B = t.B;
+    for (i64 p = 0; p < t.k; ++p, B += panel<T>, A += t.k_step) {
         V<T> b[vectors];
 #pragma GCC unroll 2
         for (int j = 0; j < vectors; ++j) b[j] = load<T>(B + j * N<T>);
 #pragma GCC unroll 16
         for (int i = 0; i < rows; ++i)
 #pragma GCC unroll 2
-            for (int j = 0; j < vectors; ++j) c[i][j] += A[i * row_step] * b[j];
+            for (int j = 0; j < vectors; ++j) c[i][j] = fma<T>(A[i * t.row_step], b[j], c[i][j]);
     }
 #pragma GCC unroll 16
     for (int i = 0; i < rows; ++i)
 #pragma GCC unroll 2
-        for (int j = 0; j < vectors; ++j) store_n<T>(C + i * ldc + j * N<T>, c[i][j], j + 1 < vectors ? N<T> : last);
+        for (int j = 0; j < vectors; ++j)
+            store_n<T>(t.C + i * t.ldc + j * N<T>, c[i][j], j + 1 < vectors ? N<T> : t.last);
 }
 
-template <class T, int vectors, int rows>
-void tile_of(int r, i64 k, const T* A, i64 rs, i64 ks, const T* B, const T* bias, bool add, T* C, i64 ldc, int last) {
+template <class T, int vectors, int rows> void tile_of(int r, const TileJob<T>& job) {
     if constexpr (rows > 0) {
-        if (r == rows) tile<T, rows, vectors>(k, A, rs, ks, B, bias, add, C, ldc, last);
-        else tile_of<T, vectors, rows - 1>(r, k, A, rs, ks, B, bias, add, C, ldc, last);
+        if (r == rows) tile<T, rows, vectors>(job);
+        else tile_of<T, vectors, rows - 1>(r, job);
     }
 }
 
-// One panel of B against all rows of A, the rows shared out evenly over the tiles.
-template <class T>
-void panel_product(i64 m, int columns, i64 k, const T* A, i64 rs, i64 ks, const T* B, const T* bias, bool add, T* C, i64 ldc) {
+// One panel of B, `columns` of it, against all m rows of A, the rows shared out evenly over the tiles.
+template <class T> void panel_product(i64 m, int columns, TileJob<T> job) {
     const i64 tiles = (m + tile_rows - 1) / tile_rows;
     const bool wide = columns > N<T>;
-    const int last = wide ? columns - N<T> : columns;
+    job.last = wide ? columns - N<T> : columns;
     for (i64 t = 0, i = 0; t < tiles; ++t) {
         const int r = (int)(m * (t + 1) / tiles - i);
-        if (wide) tile_of<T, 2, tile_rows>(r, k, A + i * rs, rs, ks, B, bias, add, C + i * ldc, ldc, last);
-        else tile_of<T, 1, tile_rows>(r, k, A + i * rs, rs, ks, B, bias, add, C + i * ldc, ldc, last);
-        i += r;
+        if (wide) tile_of<T, 2, tile_rows>(r, job);
+        else tile_of<T, 1, tile_rows>(r, job);
+        i += r, job.A += r * job.row_step, job.C += r * job.ldc;
     }
 }
 
@@ -71,25 +85,30 @@ constexpr i64 longest_panel = 1024;  // rows of a packed panel, which then stays
 constexpr i64 copied_columns = 512;  // of A, where its rows are copied
 constexpr i64 copied_step = copied_columns + 16;
 
-// Whether rows of A, `step` numbers apart, would fall on each other in the first cache: then they are copied apart.
-template <class T> INLINE bool rows_collide(i64 step, i64 k) { return k > longest_panel || step * (i64)sizeof(T) % 4096 == 0; }
+// Whether rows of A would fall on each other in the first cache: then they are copied apart, to the end of the scratch.
+template <class T> bool copies_rows(i64 row_step, i64 k_step, i64 k) {
+    return k_step == 1 && (k > longest_panel || row_step * (i64)sizeof(T) % 4096 == 0);
+}
 
 // The loops of every product: blocks of k, panels of B.  panel_at(j, columns, p, count) gives B's panel from column j,
-// rows p … p+count−1.  bias (n,) is added to each row, or null; `add` adds to what C holds.
-template <class T, class F>
-INLINE void blocked(i64 m, i64 n, i64 k, const T* A, i64 rs, i64 ks, const T* bias, bool add, T* C, i64 ldc, T* copy, F panel_at) {
-    const bool copies = copy && ks == 1 && rows_collide<T>(rs, k);
+// rows p … p+count−1.  Each number of C is summed over k in one order, however rows and columns are cut.
+template <class T, class F> INLINE void blocked(const ProductJob<T>& job, F panel_at) {
+    if (job.n == 0) return;
+    const bool copies = copies_rows<T>(job.row_step, job.k_step, job.k);
     const i64 block = copies ? copied_columns : longest_panel;
-    for (i64 p = 0; p < k; p += block) {
-        const i64 count = k - p < block ? k - p : block;
-        const T* from = A + p * ks;
+    T* const copy = job.scratch + longest_panel * panel<T>;
+    for (i64 p = 0; p < job.k; p += block) {
+        const i64 count = job.k - p < block ? job.k - p : block;
+        const T* from = job.A + p * job.k_step;
         if (copies)
-            for (i64 i = 0; i < m; ++i) __builtin_memcpy(copy + i * copied_step, from + i * rs, sizeof(T) * count);
-        for (i64 j = 0; j < n; j += panel<T>) {
-            const int columns = (int)(n - j < panel<T> ? n - j : panel<T>);
-            const T* start = p == 0 && bias ? bias + j : nullptr;
-            panel_product<T>(m, columns, count, copies ? copy : from, copies ? copied_step : rs, ks,
-                             panel_at(j, columns, p, count), start, add || p > 0, C + j, ldc);
+            for (i64 i = 0; i < job.m; ++i)
+                __builtin_memcpy(copy + i * copied_step, from + i * job.row_step, sizeof(T) * count);
+        for (i64 j = 0; j < job.n; j += panel<T>) {
+            const int columns = (int)(job.n - j < panel<T> ? job.n - j : panel<T>);
+            const T* bias = p == 0 && job.bias ? job.bias + j : nullptr;
+            panel_product<T>(job.m, columns,
+                             {count, copies ? copy : from, copies ? copied_step : job.row_step, job.k_step,
+                              panel_at(j, columns, p, count), bias, job.add || p > 0, job.C + j, job.ldc, 0});
         }
     }
 }
@@ -108,27 +127,31 @@ template <class T> INLINE void copy_panel(const T* from, i64 ldb, int columns, i
     }
 }
 
-// C (m, n) (+)= A B with B (k, ldb ≥ n) as it lies: each panel is copied to `scratch`, (longest_panel, panel) and then
-// room for A's rows, m of copied_step.
-template <class T>
-void product(i64 m, i64 n, i64 k, const T* A, i64 rs, i64 ks, const T* B, i64 ldb, bool add, T* C, i64 ldc, T* scratch) {
-    blocked<T>(m, n, k, A, rs, ks, nullptr, add, C, ldc, scratch + longest_panel * panel<T>,
-               [&](i64 j, int columns, i64 p, i64 count) INLINE_LAMBDA {
-                   copy_panel<T>(B + p * ldb + j, ldb, columns, count, scratch);
-                   return scratch;
-               });
+// core.passes [BP4] ∂C/∂W (units, n_in) = Δᵀ A_{l−1}, and [BP5] ∂C/∂a (m, n_in) = δ W: C (m, n) = A B or C += A B, with
+// B (k, n) as it lies: each panel is copied to `scratch`.
+template <class T> void product(const ProductJob<T>& job) {
+    T* const scratch = job.scratch;
+    const T* const B = job.B;
+    const i64 ldb = job.ldb;
+    blocked<T>(job, [=](i64 j, int columns, i64 p, i64 count) INLINE_LAMBDA {
+        copy_panel<T>(B + p * ldb + j, ldb, columns, count, scratch);
+        return scratch;
+    });
 }
 
-// core.passes [BP4] with few inputs: C (units, n_in) = Dᵀ X from D (m, ld) and X (m, n_in), computed as (Xᵀ D)ᵀ, so that
-// the lanes are units.
-template <class T>
-void product_of_few_inputs(i64 units, i64 n_in, i64 m, const T* D, i64 ld, const T* X, T* C, T* scratch) {
+// core.passes [BP4] with few inputs: C (m units, n inputs) = A B, from A = Δᵀ (k_step apart) and B = A_{l−1} (k, n),
+// computed as Cᵀ = Bᵀ Aᵀ, so that the lanes are units.
+template <class T> void product_of_few_inputs(const ProductJob<T>& job) {
     T transposed[N<T> * panel<T>];
-    for (i64 j = 0; j < units; j += panel<T>) {
-        const i64 columns = units - j < panel<T> ? units - j : panel<T>;
-        product<T>(n_in, columns, m, X, 1, n_in, D + j, ld, false, transposed, panel<T>, scratch);
-        for (i64 i = 0; i < columns; ++i)
-            for (i64 p = 0; p < n_in; ++p) C[(j + i) * n_in + p] = transposed[p * panel<T> + i];
+    ProductJob<T> part;
+    part.m = job.n, part.k = job.k, part.A = job.B, part.row_step = 1, part.k_step = job.ldb, part.ldb = job.k_step;
+    part.C = transposed, part.ldc = panel<T>, part.scratch = job.scratch;
+    for (i64 j = 0; j < job.m; j += panel<T>) {
+        part.n = job.m - j < panel<T> ? job.m - j : panel<T>;
+        part.B = job.A + j;
+        product<T>(part);
+        for (i64 i = 0; i < part.n; ++i)
+            for (i64 p = 0; p < job.n; ++p) job.C[(j + i) * job.ldc + p] = transposed[p * panel<T> + i];
     }
 }
 
@@ -170,16 +193,17 @@ template <class T> void pack_transposed(const T* W, i64 n, i64 k, i64 first, i64
         transpose_into<T>(W, n, k, j, 0, k, packed + j / panel<T> * panel<T> * k + j % panel<T>);
 }
 
-// core.passes [F1]: z (m, n) = A Wᵀ + bias for n units of W (n, k), packed before, or null: packed here, in `scratch`.
-template <class T>
-void product_transposed(i64 m, i64 n, i64 k, const T* A, const T* W, const T* packed, const T* bias, T* C, i64 ldc, T* scratch) {
-    blocked<T>(m, n, k, A, k, 1, bias, false, C, ldc, scratch + longest_panel * panel<T>,
-               [&](i64 j, int columns, i64 p, i64 count) INLINE_LAMBDA -> const T* {
-                   if (packed) return packed + j * k + p * panel<T>;
-                   transpose_into<T>(W, n, k, j, p, count, scratch);
-                   if (columns > N<T>) transpose_into<T>(W, n, k, j + N<T>, p, count, scratch + N<T>);
-                   return scratch;
-               });
+// core.passes [F1]: z (m, n) = A Wᵀ + bias for n units of W (n, k), packed before, or packed here, in `scratch`.
+template <class T> void product_transposed(const ProductJob<T>& job) {
+    T* const scratch = job.scratch;
+    const T *const packed = job.packed, *const W = job.B;
+    const i64 n = job.n, k = job.k;
+    blocked<T>(job, [=](i64 j, int columns, i64 p, i64 count) INLINE_LAMBDA -> const T* {
+        if (packed) return packed + j * k + p * panel<T>;
+        transpose_into<T>(W, n, k, j, p, count, scratch);
+        if (columns > N<T>) transpose_into<T>(W, n, k, j + N<T>, p, count, scratch + N<T>);
+        return scratch;
+    });
 }
 
 }  // namespace backlit::BACKLIT_ISA

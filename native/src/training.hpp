@@ -1,5 +1,6 @@
-// Epochs: batches, gradients, clipping and updates, by a team (backlit.engine.reference.ReferenceEngine.run).
+// Epochs: batches, gradients, clipping and updates, by several threads (backlit.engine.reference.ReferenceEngine.run).
 #pragma once
+#include <algorithm>
 #include <cfloat>
 #include <chrono>
 #include <cmath>
@@ -8,6 +9,8 @@
 #include <limits>
 #include <memory>
 #include <new>
+#include <stdexcept>
+#include <string>
 
 #include "engine.hpp"
 
@@ -20,7 +23,7 @@ template <class T> struct Data {
 
 template <class T> struct State {
     T *theta, *slot[3];
-    Running<T> running;
+    RunningStats<T> running;
     std::uint64_t step;
 };
 
@@ -39,19 +42,21 @@ struct Task {
     i64 first, last;
 };
 
-// A run of theta that one thread updates.
-struct Range {
-    i64 first, last;
-};
-
 // What one thread found out in a step; on cache lines of its own.
-template <class T> struct alignas(128) Findings {
+template <class T> struct alignas(128) StepStats {
     std::vector<T> delta, a;  // (L + 1,) largest magnitudes of its rows of δ_l and of a_l
-    double squares_W = 0;
-    std::vector<long double> squares;  // (L,) Σ of g² over its part of W_l
-    long double squares_all = 0;
     T largest_g = 0, largest_state = 0, found = 0;
     bool finite = true;
+    std::vector<Measured<T>> measured;  // of the blocks of units that it looks at
+    std::vector<double> squares;
+
+    void reset() { largest_g = 0, found = 0; }
+};
+
+// Sums over the gradients and weights of a block of units; added up block after block, whoever computed them.
+struct BlockSums {
+    long double W = 0, others = 0;  // Σ g² of ∂C/∂W, and of the other gradients
+    double l2 = 0;                  // Σ W²
 };
 
 // Σ g² for gradients whose squares leave T's range.
@@ -64,48 +69,72 @@ template <class T> long double far_squares(const T* g, i64 count) {
 template <class T> class Trainer {
   public:
     Trainer(Network<T>& net, const OptimizerPlan& optimizer) : net(net), optimizer(optimizer), parts(net.plan.threads) {
-        for (auto& part : parts) part.squares.resize(net.L()), part.delta.resize(net.L() + 1), part.a.resize(net.L() + 1);
-        share_out();
+        first_block.push_back(0);
+        i64 most = 0;
+        for (auto& q : net.plan.layers) {
+            first_block.push_back(first_block.back() + blocks_of(q.n));
+            most = std::max(most, blocks_of(std::min(q.n, q.units_at_once)));
+        }
+        sums.resize(first_block.back());
+        for (auto& part : parts) {
+            part.delta.resize(net.L() + 1), part.a.resize(net.L() + 1);
+            part.measured.resize(most), part.squares.resize(most);
+        }
+        partition_units();
         net.layer_gradient = [this](int l, const Batch<T>& batch, int t, T* grad) { early_gradient(l, batch, t, grad); };
-        if (net.plan.block >= 0) apart.reset(static_cast<T*>(std::malloc(sizeof(T) * net.plan.parameters)));
-        if (net.plan.block >= 0 && !apart) throw std::bad_alloc();
+        if (net.plan.block >= 0) grad_buffer.reset(static_cast<T*>(std::malloc(sizeof(T) * net.plan.parameters)));
+        if (net.plan.block >= 0 && !grad_buffer) throw std::bad_alloc();
     }
 
     // C and ∂C/∂theta over rows 0 … m−1 as one batch, without dropout.
     Status gradient(const Data<T>& data, T* grad, double* loss) {
         const Batch<T> batch{data.X, data.Y, data.weight, nullptr, data.examples, true};
-        net.team.run([&] {
-            net.team.phase([&](int t) { pack_all(t); });
+        net.pool.run([&] {
+            net.pool.phase([&](int t) { pack_all(t); });
             begin(batch, grad);
             gradients(batch, grad);
         });
-        *loss = cost();
+        *loss = cost(batch.m);
         return outside() ? OUTSIDE : FINISHED;
     }
 
     // One pass over the rows `order`; poll() is asked every few milliseconds, true means stop at the batch's edge.
+    // Throws std::out_of_range where `order` names a row that is not there; `state` then counts the steps before.
     Epoch run(State<T>& state, const Data<T>& data, const i64* order, i64 rows, const double* rates, std::uint64_t seed,
               const std::function<bool()>& poll) {
         Epoch epoch;
         epoch.norms.resize(net.L());
+        check_rows(order, rows, data.examples);
         if (poll()) epoch.status = INTERRUPTED;
-        else net.team.run([&] { work(state, data, order, rows, rates, seed, poll, epoch); });
+        else net.pool.run([&] { work(state, data, order, rows, rates, seed, poll, epoch); });
         return epoch;
     }
 
   private:
     Network<T>& net;
     const OptimizerPlan optimizer;
-    std::vector<Findings<T>> parts;
+    std::vector<StepStats<T>> parts;
+    std::vector<BlockSums> sums;     // of all layers' blocks of units
+    std::vector<i64> first_block;    // of layer l in them, at l − 1
     double l2 = 0;
     std::vector<std::vector<Task>> tasks;
-    std::vector<std::vector<Range>> ranges;
-    std::unique_ptr<T, Free> apart;  // the gradient where updates are fused: address space, of which biases are touched
+    std::vector<std::vector<Range>> ranges;  // runs of theta, of which each is updated by one thread
+    std::vector<i64> batch_rows;     // the rows of the batch: `order` is the caller's, who may write into it meanwhile
+    std::unique_ptr<T, Free> grad_buffer;  // where updates are fused: address space, of which biases are touched
+
+    static i64 blocks_of(i64 units) { return (units + unit_block - 1) / unit_block; }
+
+    static void check_rows(const i64* order, i64 rows, i64 examples) {
+        for (i64 i = 0; i < rows; ++i)
+            if (order[i] < 0 || order[i] >= examples)
+                throw std::out_of_range("order names row " + std::to_string(order[i]) + ", and X has rows 0 to " +
+                                        std::to_string(examples - 1));
+    }
 
     static constexpr T safe = (T)1e15;  // below it no square, and no quotient by an eps ≥ 1e-12, leaves float's range
 
-    // Cut the units of all layers into equal work, each cut at a multiple of a vector; and theta accordingly.
-    void share_out() {
+    // Cut the units of all layers into equal work, each cut at a multiple of a block; and theta accordingly.
+    void partition_units() {
         const int threads = net.plan.threads;
         double total = 0, done = 0;
         for (auto& q : net.plan.layers) total += (double)q.n * q.n_in;
@@ -113,9 +142,10 @@ template <class T> class Trainer {
         int t = 0;
         for (int l = 1; l <= net.L(); ++l) {
             const LayerPlan& q = net.layer(l);
+            const i64 grain = q.product == BY_BLAS ? blas_block : unit_block;
             for (i64 first = 0; first < q.n;) {
                 const double room = total * (t + 1) / threads - done;
-                i64 units = (i64)(room / q.n_in / net.k.lanes + 0.5) * net.k.lanes;
+                i64 units = (i64)(room / q.n_in / grain + 0.5) * grain;
                 if (t == threads - 1 || units > q.n - first) units = q.n - first;
                 if (units > 0) {
                     tasks[t].push_back({l, first, first + units});
@@ -151,8 +181,8 @@ template <class T> class Trainer {
 
     // The gradients of all parts of theta, after the two passes.
     void gradients(const Batch<T>& batch, T* grad) {
-        net.team.phase([&](int t) {
-            forget(parts[t]);
+        net.pool.phase([&](int t) {
+            parts[t].reset();
             each_block(t, [&](int l, i64 first, i64 last) {
                 const LayerPlan& q = net.layer(l);
                 part_gradient(batch, t, l, first, last, grad + q.W + first * q.n_in, grad);
@@ -169,11 +199,6 @@ template <class T> class Trainer {
                 if (of == l && dealt++ % net.plan.threads == t)
                     net.gradient(l, batch, t, first, last, grad + q.W + first * q.n_in, grad);
             });
-    }
-
-    static void forget(Findings<T>& mine) {
-        mine.squares_all = 0, mine.squares_W = 0, mine.largest_g = 0;
-        for (auto& s : mine.squares) s = 0;
     }
 
     // Calls f(l, first, last) for thread t's units, so many at once that their gradient stays in the cache.
@@ -194,44 +219,45 @@ template <class T> class Trainer {
     // Of units first … last−1 of layer l: ∂C/∂W (last − first, n_in) into W, the others into `grad`.
     void part_gradient(const Batch<T>& batch, int t, int l, i64 first, i64 last, T* W, T* grad) {
         const LayerPlan& q = net.layer(l);
-        Findings<T>& mine = parts[t];
+        StepStats<T>& mine = parts[t];
         if (net.plan.schedule.empty()) net.gradient(l, batch, t, first, last, W, grad);  // else early_gradient did
-        const i64 count = (last - first) * q.n_in;
+        const i64 units = last - first, count = units * q.n_in, block = unit_block * q.n_in;
+        BlockSums* found = sums.data() + first_block[l - 1] + first / unit_block;
         if (l2) {
-            double squares;
-            net.k.add_l2(W, net.theta + q.W + first * q.n_in, (T)l2, count, &squares);
-            mine.squares_W += squares;
+            net.k.add_l2(W, net.theta + q.W + first * q.n_in, (T)l2, count, block, mine.squares.data());
+            for (i64 i = 0; i < blocks_of(units); ++i) found[i].l2 = mine.squares[i];
         }
-        mine.squares[l - 1] += measured(W, count, mine);
-        measured(grad + q.b + first, last - first, mine);
+        for (i64 i = 0; i < blocks_of(units); ++i) found[i].others = 0;
+        measure(W, count, block, mine, [&](i64 i, long double squares) { found[i].W = squares; });
+        const auto add = [&](i64 i, long double squares) { found[i].others += squares; };
+        measure(grad + q.b + first, units, unit_block, mine, add);
         if (q.norm) {
-            measured(grad + q.gamma + first, last - first, mine);
-            measured(grad + q.beta + first, last - first, mine);
+            measure(grad + q.gamma + first, units, unit_block, mine, add);
+            measure(grad + q.beta + first, units, unit_block, mine, add);
         }
     }
 
-    long double measured(const T* g, i64 count, Findings<T>& mine) {
-        double squares;
-        T top;
-        net.k.measure(g, count, &squares, &top);
-        long double s = squares;
-        const bool far = top > (sizeof(T) == 4 ? (T)1e15 : (T)1e150) || (top > 0 && top < (sizeof(T) == 4 ? (T)1e-12 : (T)1e-140));
-        if (far && top <= std::numeric_limits<T>::max()) s = far_squares(g, count);
-        if (top != top || top > mine.largest_g || mine.largest_g != mine.largest_g) mine.largest_g = top + mine.largest_g * 0;
-        mine.squares_all += s;
-        return s;
+    // Calls take(i, Σ g²) for each block of g, and keeps the largest |g|.
+    template <class F> void measure(const T* g, i64 count, i64 block, StepStats<T>& mine, F take) {
+        net.k.measure(g, count, block, mine.measured.data());
+        for (i64 i = 0; i * block < count; ++i) {
+            const T top = mine.measured[i].largest;
+            long double squares = mine.measured[i].squares;
+            const bool far = top > (sizeof(T) == 4 ? (T)1e15 : (T)1e150) ||
+                             (top > 0 && top < (sizeof(T) == 4 ? (T)1e-12 : (T)1e-140));
+            if (far && top <= std::numeric_limits<T>::max())
+                squares = far_squares(g + i * block, std::min(block, count - i * block));
+            if (top != top || top > mine.largest_g || mine.largest_g != mine.largest_g)
+                mine.largest_g = top + mine.largest_g * 0;
+            take(i, squares);
+        }
     }
 
-    double output_loss() const {
-        double loss = 0;
-        for (double part : net.loss) loss += part;
-        return loss;
-    }
-
-    double cost() const {
+    double cost(i64 m) const {
         double squares = 0;
-        for (auto& part : parts) squares += part.squares_W;
-        return l2 ? output_loss() + l2 / 2 * squares : output_loss();
+        if (l2)
+            for (auto& block : sums) squares += block.l2;
+        return l2 ? net.sum_of_losses(m) + l2 / 2 * squares : net.sum_of_losses(m);
     }
 
     // Whether everything is so small that no update can overflow.
@@ -239,12 +265,12 @@ template <class T> class Trainer {
         T top = largest_g;
         for (auto& part : parts)
             if (!(part.largest_state <= top)) top = part.largest_state;
-        return top <= safe && std::abs(rate) * job.unbias1 <= 1e3 && (optimizer.kind < 2 || job.eps >= (T)1e-12);
+        return top <= safe && std::abs(rate) * job.unbias1 <= 1e3 && (optimizer.rule < ADAGRAD || job.eps >= (T)1e-12);
     }
 
     UpdateJob<T> job_for(double rate, std::uint64_t t, long double squares) const {
         UpdateJob<T> job{};
-        job.lr = (T)rate, job.momentum = (T)optimizer.momentum, job.eps = (T)optimizer.eps, job.nesterov = optimizer.option;
+        job.lr = (T)rate, job.momentum = (T)optimizer.momentum, job.eps = (T)optimizer.eps, job.option = optimizer.option;
         job.beta1 = (T)optimizer.beta1, job.beta2 = (T)optimizer.beta2;
         job.unbias1 = (T)(1 / (1 - std::pow(optimizer.beta1, (double)t)));
         job.unbias2 = (T)(1 / (1 - std::pow(optimizer.beta2, (double)t)));
@@ -257,17 +283,17 @@ template <class T> class Trainer {
 
     // Thread t's part of the update.  `dry`: only look.
     void update(State<T>& state, int t, UpdateJob<T> job, const T* grad, bool dry) {
-        Findings<T>& mine = parts[t];
+        StepStats<T>& mine = parts[t];
         job.dry = dry;
         mine.finite = true, mine.found = 0;
         for (const Range& r : ranges[t]) update_range(state, job, r.first, r.last - r.first, grad + r.first, mine);
         if (!dry) mine.largest_state = mine.found;
     }
 
-    void update_range(State<T>& state, UpdateJob<T> job, i64 first, i64 count, const T* g, Findings<T>& mine) const {
+    void update_range(State<T>& state, UpdateJob<T> job, i64 first, i64 count, const T* g, StepStats<T>& mine) const {
         job.theta = state.theta + first, job.g = g, job.count = count;
         for (int s = 0; s < 3; ++s) job.slot[s] = state.slot[s] ? state.slot[s] + first : nullptr;
-        net.k.update[optimizer.kind](job);
+        net.k.update[optimizer.rule](job);
         mine.finite &= job.finite;
         if (!(job.largest <= mine.found)) mine.found = job.largest;
     }
@@ -275,10 +301,9 @@ template <class T> class Trainer {
     // Gradient and update block by block: ∂C/∂W need not go through memory.  Only where `bound` has shown that all will
     // be finite, for then no step has to be taken back.
     void fused_update(State<T>& state, const Batch<T>& batch, const UpdateJob<T>& job, T* grad) {
-        net.team.phase([&](int t) {
-            Findings<T>& mine = parts[t];
-            forget(mine);
-            mine.found = 0;
+        net.pool.phase([&](int t) {
+            StepStats<T>& mine = parts[t];
+            mine.reset();
             each_block(t, [&](int l, i64 first, i64 last) {
                 const LayerPlan& q = net.layer(l);
                 T* W = net.at(net.plan.block) + net.plan.block_numbers * t;
@@ -296,10 +321,10 @@ template <class T> class Trainer {
     }
 
     // What no gradient exceeds: ∂C/∂W_l stays below m max|δ_l| max|a_{l−1}|, ∂C/∂b_l below m max|δ_l|, and L2 adds at most
-    // λ max|W|; the gradients of gamma and beta, or the threads' sums for them, are there already.
+    // λ max|W|; the gradients of gamma and beta, or the sums for them over blocks of rows, are there already.
     T bound(const Batch<T>& batch, const T* grad) {
-        net.team.phase([&](int t) {
-            const Share r = net.rows(batch.m, t);
+        net.pool.phase([&](int t) {
+            const Range r = net.rows(batch.m, t);
             for (int l = 0; l <= net.L(); ++l) {
                 const i64 n = l ? net.layer(l).n : net.plan.n_0;
                 if (l < net.L()) parts[t].a[l] = largest_of(net.activation(l, batch) + r.first * n, r.count() * n);
@@ -315,17 +340,16 @@ template <class T> class Trainer {
             take(top, (T)batch.m * delta * a + (T)l2 * state);
             const LayerPlan& q = net.layer(l);
             if (q.norm == BATCH_NORM) take(top, largest_of(grad + q.gamma, q.n)), take(top, largest_of(grad + q.beta, q.n));
-            const i64 threads = net.plan.threads;
-            if (q.norm == LAYER_NORM) take(top, (T)threads * largest_of(net.at(q.norm_sums), 2 * threads * q.n));
+            const i64 blocks = net.norm_blocks(batch.m);
+            if (q.norm == LAYER_NORM) take(top, (T)blocks * largest_of(net.at(q.norm_sums), 2 * blocks * q.n));
         }
         return top;
     }
 
     T largest_of(const T* v, i64 count) const {
-        double squares;
-        T largest;
-        net.k.measure(v, count, &squares, &largest);
-        return largest;
+        Measured<T> found{};
+        if (count) net.k.measure(v, count, count, &found);
+        return found.largest;
     }
 
     // core.norms.Statistics.update [BN5] [BN6] for thread t's units.
@@ -357,13 +381,15 @@ template <class T> class Trainer {
 
     void work(State<T>& state, const Data<T>& data, const i64* order, i64 rows, const double* rates, std::uint64_t seed,
               const std::function<bool()>& poll, Epoch& epoch) {
-        T* grad = apart ? apart.get() : net.at(net.plan.gradient);
+        T* grad = grad_buffer ? grad_buffer.get() : net.at(net.plan.gradient);
         auto asked = std::chrono::steady_clock::now();
-        net.team.phase([&](int t) { pack_all(t), largest_now(state, t); });
+        net.pool.phase([&](int t) { pack_all(t), largest_now(state, t); });
         for (i64 first = 0, index = 0; first < rows; first += net.plan.m, ++index) {
             const i64 m = rows - first < net.plan.m ? rows - first : net.plan.m;
-            const Batch<T> batch{data.X, data.Y, data.weight, order + first, m, true, true, seed, state.step,
-                                 rows - first - m < net.plan.m ? rows - first - m : net.plan.m};
+            const i64 ahead = std::min(rows - first - m, net.plan.m);
+            batch_rows.assign(order + first, order + first + m + ahead);
+            check_rows(batch_rows.data(), m + ahead, data.examples);
+            const Batch<T> batch{data.X, data.Y, data.weight, batch_rows.data(), m, true, true, seed, state.step, ahead};
             if (net.total_weight(batch) == 0) continue;
             epoch.status = step(state, batch, rates[index], grad);
             epoch.batch = index;
@@ -383,9 +409,9 @@ template <class T> class Trainer {
     Status step(State<T>& state, const Batch<T>& batch, double rate, T* grad) {
         begin(batch, grad);
         if (outside()) return OUTSIDE;
-        if (apart) {
+        if (grad_buffer) {
             const UpdateJob<T> job = job_for(rate, state.step + 1, 0);
-            if (std::isfinite(output_loss()) && is_safe(bound(batch, grad), rate, job)) {
+            if (std::isfinite(net.sum_of_losses(batch.m)) && is_safe(bound(batch, grad), rate, job)) {
                 fused_update(state, batch, job, grad);
                 ++state.step;
                 return FINISHED;
@@ -394,18 +420,17 @@ template <class T> class Trainer {
         gradients(batch, grad);
         long double squares = 0;
         T top = 0;
-        for (auto& part : parts) {
-            squares += part.squares_all;
+        for (auto& block : sums) squares += block.W + block.others;
+        for (auto& part : parts)
             if (!(part.largest_g <= top)) top = part.largest_g;
-        }
-        if (!std::isfinite(cost()) || !std::isfinite(top)) return NOT_FINITE;
+        if (!std::isfinite(cost(batch.m)) || !std::isfinite(top)) return NOT_FINITE;
         const UpdateJob<T> job = job_for(rate, state.step + 1, squares);
         if (!is_safe(top, rate, job)) {
-            net.team.phase([&](int t) { update(state, t, job, grad, true); });
+            net.pool.phase([&](int t) { update(state, t, job, grad, true); });
             for (auto& part : parts)
                 if (!part.finite) return NOT_FINITE;
         }
-        net.team.phase([&](int t) {
+        net.pool.phase([&](int t) {
             update(state, t, job, grad, false);
             pack_all(t);
             follow_moments(state, t, batch.m);
@@ -415,10 +440,10 @@ template <class T> class Trainer {
     }
 
     void account(Epoch& epoch, i64 m) {
-        epoch.loss += cost() * (double)m, epoch.seen += m, ++epoch.steps;
+        epoch.loss += cost(m) * (double)m, epoch.seen += m, ++epoch.steps;
         for (int l = 0; l < net.L(); ++l) {
             long double squares = 0;
-            for (auto& part : parts) squares += part.squares[l];
+            for (i64 i = first_block[l]; i < first_block[l + 1]; ++i) squares += sums[i].W;
             epoch.norms[l] += (double)std::sqrt(squares);
         }
     }

@@ -1,12 +1,9 @@
 // The optimizers of backlit.optim.optimizers, each one pass over theta and its slots; norms; dropout's masks.
 #pragma once
-#include "functions.hpp"
+#include "activations.hpp"
 #include "kernels.hpp"
 
 namespace backlit::BACKLIT_ISA {
-
-enum OptimizerKind { SGD, SGD_MOMENTUM, ADAGRAD, RMSPROP, ADAM };
-constexpr int n_optimizers = 5;
 
 // Runs `step(g, theta, s0, s1, s2)`, which changes its arguments, over all parameters.
 template <class T, int slots, class F> INLINE void update_all(UpdateJob<T>& out, const UpdateJob<T> job, F step) {
@@ -44,24 +41,24 @@ template <class T, int kind, bool extra> INLINE void update_kind(UpdateJob<T>& o
         update_all<T, 0>(out, job, [=](auto g, auto& theta, auto&, auto&, auto&) INLINE_LAMBDA {
             theta = fma<T>(job.decay, theta, -lr * g);  // [OPT-SGD1]
         });
-    if constexpr (kind == SGD_MOMENTUM)
+    else if constexpr (kind == SGD_MOMENTUM)
         update_all<T, 1>(out, job, [=](auto g, auto& theta, auto& v, auto&, auto&) INLINE_LAMBDA {
             v = fma<T>(job.momentum, v, -lr * g);                     // [OPT-SGD2]
             theta += extra ? fma<T>(job.momentum, v, -lr * g) : v;    // [OPT-SGD3]
         });
-    if constexpr (kind == ADAGRAD)
+    else if constexpr (kind == ADAGRAD)
         update_all<T, 1>(out, job, [=](auto g, auto& theta, auto& s, auto&, auto&) INLINE_LAMBDA {
             s = fma<T>(g, g, s);                                      // [OPT-ADAGRAD1]
             theta -= lr * g / (sqrt<T>(s) + job.eps);                 // [OPT-ADAGRAD2]
         });
-    if constexpr (kind == RMSPROP)
+    else if constexpr (kind == RMSPROP)
         update_all<T, extra ? 2 : 1>(out, job, [=](auto g, auto& theta, auto& s, auto& v, auto&) INLINE_LAMBDA {
             s = fma<T>(job.beta2, s, (1 - job.beta2) * g * g);        // [OPT-RMSPROP1]
             auto direction = g / (sqrt<T>(s) + job.eps);              // [OPT-RMSPROP2]
             if (extra) v = direction = fma<T>(job.momentum, v, direction);  // [OPT-RMSPROP3]
             theta = fma<T>(-lr, direction, theta);
         });
-    if constexpr (kind == ADAM)
+    else if constexpr (kind == ADAM)
         update_all<T, extra ? 3 : 2>(out, job, [=](auto g, auto& theta, auto& m, auto& v, auto& v_max) INLINE_LAMBDA {
             m = fma<T>(job.beta1, m, (1 - job.beta1) * g);            // [OPT-ADAM1]
             v = fma<T>(job.beta2, v, (1 - job.beta2) * g * g);        // [OPT-ADAM2]
@@ -69,16 +66,17 @@ template <class T, int kind, bool extra> INLINE void update_kind(UpdateJob<T>& o
             const auto v_hat = (extra ? v_max : v) * job.unbias2;     // [OPT-ADAM3]
             theta = fma<T>(job.decay, theta, -lr * (m * job.unbias1) / (sqrt<T>(v_hat) + job.eps));  // [OPT-ADAM4] [OPT-ADAMW]
         });
+    else static_assert(has_no_formula<kind>, "an update rule of names.hpp has no formula here");
 }
 
-// `nesterov` stands for each rule's option: Nesterov, RMSprop's momentum, AMSGrad.
+// backlit.optim.optimizers: theta and the slots (count,) after one step of gradient g (count,).
 template <class T, int kind> void update(UpdateJob<T>& job) {
-    if (job.nesterov) update_kind<T, kind, true>(job);
+    if (job.option) update_kind<T, kind, true>(job);
     else update_kind<T, kind, false>(job);
 }
 
-// Σ g² and max |g|; NaN and infinity show in the largest.  In blocks, so that float sums stay short.
-template <class T> void measure(const T* g, i64 count, double* squares, T* largest_g) {
+// Σ g² and max |g| of `count` numbers; NaN and infinity show in the largest.  In parts, so that float sums stay short.
+template <class T> INLINE Measured<T> measured(const T* g, i64 count) {
     double total = 0;
     V<T> top{};
     for (i64 first = 0; first < count; first += 4096) {
@@ -87,34 +85,42 @@ template <class T> void measure(const T* g, i64 count, double* squares, T* large
         i64 i = 0;
         for (; i + 2 * N<T> <= n; i += 2 * N<T>) {
             const V<T> a = load<T>(g + first + i), b = load<T>(g + first + i + N<T>);
-            even += a * a, odd += b * b;
+            even = fma<T>(a, a, even), odd = fma<T>(b, b, odd);
             const V<T> larger = max<T>(abs<T>(a), top);  // NaN in `a` is dropped here and shows in the squares
             top = max<T>(abs<T>(b), larger);
         }
         for (; i < n; i += N<T>) {
             const V<T> a = load_n<T>(g + first + i, (int)(n - i < N<T> ? n - i : N<T>));
-            even += a * a;
+            even = fma<T>(a, a, even);
             top = max<T>(abs<T>(a), top);
         }
         total += sum_double<T>(even + odd);
     }
-    *squares = total;
-    *largest_g = total == total ? largest<T>(top) : (T)__builtin_nan("");
+    return {total, total == total ? largest<T>(top) : (T)__builtin_nan("")};
 }
 
-// core.passes [L2] [L2G]: g += λ W, and Σ W².
-template <class T> void add_l2(T* g, const T* W, T l2, i64 count, double* squares) {
-    double total = 0;
-    for (i64 first = 0; first < count; first += 4096) {
-        V<T> s{};
-        each_vector<T>(count - first < 4096 ? count - first : 4096, [&](i64 i, int k) INLINE_LAMBDA {
-            const V<T> w = load_n<T>(W + first + i, k);
-            s += w * w;
-            store_n<T>(g + first + i, load_n<T>(g + first + i, k) + l2 * w, k);
-        });
-        total += sum_double<T>(s);
+// The same of each `block` numbers of g (count,), the last of them maybe fewer.
+template <class T> void measure(const T* g, i64 count, i64 block, Measured<T>* found) {
+    for (i64 first = 0; first < count; first += block)
+        *found++ = measured<T>(g + first, count - first < block ? count - first : block);
+}
+
+// core.passes [L2] [L2G]: g += λ W, both (count,), and Σ W² of each `block` numbers.
+template <class T> void add_l2(T* g, const T* W, T l2, i64 count, i64 block, double* squares) {
+    for (i64 start = 0; start < count; start += block) {
+        const i64 end = start + block < count ? start + block : count;
+        double total = 0;
+        for (i64 first = start; first < end; first += 4096) {
+            V<T> s{};
+            each_vector<T>(end - first < 4096 ? end - first : 4096, [&](i64 i, int k) INLINE_LAMBDA {
+                const V<T> w = load_n<T>(W + first + i, k);
+                s = fma<T>(w, w, s);
+                store_n<T>(g + first + i, fma<T>(l2, w, load_n<T>(g + first + i, k)), k);
+            });
+            total += sum_double<T>(s);
+        }
+        *squares++ = total;
     }
-    *squares = total;
 }
 
 // Philox4x64-10 (Salmon et al. 2011), the block after counter (block, l, 0, 0), as numpy.random.Philox counts.

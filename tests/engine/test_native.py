@@ -12,7 +12,6 @@ from backlit.core.dropout import dropout_mask
 from backlit.core.targets import as_targets
 from backlit.engine import Data, Recipe, ReferenceEngine, State
 from backlit.engine.native import NativeEngine, extension
-from backlit.engine.plan import Products
 from backlit.engine.threads import one_blas_thread
 from backlit.optim import get_optimizer
 
@@ -117,14 +116,12 @@ def test_large_products_without_avx_are_blas_of_the_numbers_own_size(dtype, rng,
     assert entered == [1]
 
 
-@pytest.mark.parametrize("blas", [True, False])
-@pytest.mark.parametrize("columns", [True, False])
+@pytest.mark.parametrize("way", ["rows", "columns", "blas"])
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_every_way_to_multiply(blas, columns, threads, activation, rng, monkeypatch):
+def test_every_way_to_multiply(way, threads, activation, rng, monkeypatch):
     monkeypatch.setattr("backlit.engine.native.useful_threads", lambda net, m, allowed: allowed)
-    choice = Products(not blas, not blas, not blas, columns and threads > 1)
-    monkeypatch.setattr("backlit.engine.plan.choose_products", lambda *_: choice)
+    monkeypatch.setattr("backlit.engine.plan.choose_product", lambda *_: way)
     layers = [Dense(40, activation), Dense(70, activation), Dense(40, activation, skip_from=1), Dense(3)]
     net = Network(20, layers)
     X = rng.standard_normal((37, 20))

@@ -131,7 +131,7 @@ def test_an_exception_in_stop_comes_out_and_the_state_counts_its_steps():
 )
 def test_calls_that_would_read_beyond_the_data_are_refused(order, rates, error):
     engine, state, data = start(NET)
-    with pytest.raises(error, match=r"rows outside|learning rates"):
+    with pytest.raises(error, match=r"order names row|rates must have"):
         engine.run(state, data, order, rates, lambda: False)
 
 

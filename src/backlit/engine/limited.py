@@ -68,7 +68,7 @@ class Pooled:
     def outside(self) -> Iterator[tuple[str, tuple[int, ...], Any]]:
         """(name, shape, dtype) of what has a place of its own: no packed W, and no more than one mask at a time."""
         dtype, net, m = self.plain.dtype, self.net, self.m
-        always = ["a[0]", "moments", "norm_sums", "share", "gradient", "scratch_u", "panel"]
+        always = ["a[0]", "moments", "norm_sums", "share", "losses", "gradient", "scratch_u", "panel"]
         if not self.train:
             always.append("scratch_g")
         for buffer in self.plain.buffers:

@@ -11,7 +11,7 @@ True
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -22,11 +22,16 @@ THREAD_WORK = 1_500_000  # multiply-adds a step from which a second thread pays 
 BLAS_WORK = 2_000_000  # multiply-adds a product from which BLAS is called, where our kernels have no AVX
 KEPT_PACKED = 1 << 20  # weights up to which Wᵀ is kept packed; larger ones are packed anew, which takes no memory
 LONG_ROW = 1024  # numbers: native/src/small_gemm.hpp, longest_panel
+NORM_BLOCK = 8  # native/src/plan.hpp: rows over which layer norm's sums are taken,
+BLAS_BLOCK = 128  # columns of one call of BLAS, of which units_at_once is a multiple
 FEW_ROWS = 24  # rows a thread below which a large product is split over columns instead of rows,
 COLUMN_ROWS = 512  # and rows a batch up to which it is where W has more rows and columns: no thread reads all of W
 FUSED_FROM = 1 << 20  # parameters from which a step's gradient would not stay in a core's cache until the update,
 FUSED_ROWS = 64  # and rows up to which the update is so large a part of a step that fusing it pays
 BLOCK = 1 << 18  # numbers of ∂C/∂W that are computed, and then read, while they are in the cache
+
+# How a layer's three products are cut: by rows or by columns for our own kernels, by blocks of columns for BLAS.
+Product = Literal["rows", "columns", "blas"]
 
 
 @dataclass(frozen=True)
@@ -63,16 +68,6 @@ class Tiles:
 
 
 @dataclass(frozen=True)
-class Products:
-    """Who does layer l's three products, True for our own kernels and False for BLAS, and whether by columns."""
-
-    forward: bool
-    backward: bool
-    gradient: bool
-    columns: bool
-
-
-@dataclass(frozen=True)
 class Step:
     """Layer l forward, its z, a and mask at these bytes of the workspace (−1: no mask), or `back`ward.
 
@@ -99,7 +94,7 @@ class Plan:
     dtype: np.dtype
     threads: int
     buffers: tuple[Buffer, ...]
-    products: tuple[Products, ...]  # of layer l at l − 1
+    products: tuple[Product, ...]  # of layer l at l − 1
     names: dict[str, str]  # a quantity that shares another's buffer: delta[2] → a[2]
     panel_numbers: int  # length of one thread's packed panel
     units_at_once: tuple[int, ...]  # of layer l at l − 1: whose ∂C/∂W one thread computes before it looks at it
@@ -127,7 +122,7 @@ class Plan:
     @property
     def uses_blas(self) -> bool:
         """Whether a product is left to BLAS."""
-        return not all(p.forward and p.backward and p.gradient for p in self.products)
+        return "blas" in self.products
 
 
 def make_plan(
@@ -146,7 +141,7 @@ def make_plan(
     tiles : of the instruction set.  blas : leave large products to BLAS.  train : False leaves out what only gradients
     need.  fused : update W block by block as its gradient is computed, so that no buffer holds the whole gradient.
     """
-    products = tuple(choose_products(net, l, m, threads, blas) for l in range(1, net.L + 1))
+    products = tuple(choose_product(net, l, m, threads, blas) for l in range(1, net.L + 1))
     names: dict[str, str] = {}
     buffers: list[Buffer] = []
     dtype = np.dtype(dtype)
@@ -159,16 +154,16 @@ def make_plan(
         for name, shape, of in layer_buffers(net, l, layer, m, products, names, train):
             add(name, *shape, of=of or dtype)
         if layer.norm == "layer" and train:
-            add(f"norm_sums[{l}]", threads, 2, layer.units)
-        if products[l - 1].forward and layer.units * net.n[l - 1] <= KEPT_PACKED:
+            add(f"norm_sums[{l}]", -(-m // NORM_BLOCK), 2, layer.units)
+        if products[l - 1] != "blas" and layer.units * net.n[l - 1] <= KEPT_PACKED:
             add(f"packed[{l}]", -(-layer.units // tiles.panel), net.n[l - 1], tiles.panel)
-    rows, split = -(-m // threads), any(p.columns for p in products)
-    panel_numbers = (
-        tiles.panel_rows * tiles.panel + copied_rows(net, m, m if split else rows, dtype) * tiles.copied_step
-    )
-    at_once = tuple(units_at_once(n_in, tiles.panel) for n_in in net.n[:-1])
+    rows = rows_of_share(net, m, threads)
+    copied = copied_rows(net, m, m if "columns" in products else rows, dtype)
+    panel_numbers = tiles.panel_rows * tiles.panel + copied * tiles.copied_step
+    at_once = tuple(units_at_once(n_in) for n_in in net.n[:-1])
     block = max(min(units, n) * n_in for units, n, n_in in zip(at_once, net.n[1:], net.n[:-1], strict=True)) * fused
     add("share", m)
+    add("losses", m, of=np.float64)
     if train:
         if fused:
             add("block", threads, block)
@@ -183,9 +178,15 @@ def make_plan(
     return Plan(net, m, dtype, threads, tuple(buffers), products, names, panel_numbers, at_once, block)
 
 
-def units_at_once(n_in: int, panel: int) -> int:
-    """Units whose ∂C/∂W is computed before it is read: whole panels, and a few of them, for the product's sake."""
-    return max(BLOCK // n_in // panel, 4) * panel
+def units_at_once(n_in: int) -> int:
+    """Units whose ∂C/∂W is computed before it is read: whole blocks of BLAS, and so whole panels of our own products."""
+    return max(BLOCK // n_in // BLAS_BLOCK, 1) * BLAS_BLOCK
+
+
+def rows_of_share(net: Network, m: int, threads: int) -> int:
+    """The most rows of a batch that one thread has; under a layer norm they are whole blocks of its sums."""
+    grain = NORM_BLOCK if any(layer.norm == "layer" for layer in net.layers) else 1
+    return -(-(-(-m // grain)) // threads) * grain
 
 
 def fuses(net: Network, m: int, clip_norm: float | None) -> bool:
@@ -196,15 +197,16 @@ def fuses(net: Network, m: int, clip_norm: float | None) -> bool:
 def copied_rows(net: Network, m: int, rows: int, dtype: np.dtype) -> int:
     """How many of its left factor's rows a product may copy (native/src/small_gemm.hpp: rows_collide).
 
-    Those of a and δ, where they are long or a multiple of 4 KiB apart; and δᵀ's only one where a layer has one unit.
+    Those of a and δ, where they are long or a multiple of 4 KiB apart; and the only one of δᵀ or aᵀ, which is as long as
+    the batch, where a layer has one unit or there is one input.
     """
     if any(n > LONG_ROW or n * dtype.itemsize % 4096 == 0 for n in net.n):
         return rows
-    return 1 if m > LONG_ROW and 1 in net.n[1:] else 0
+    return 1 if m > LONG_ROW and 1 in net.n else 0
 
 
 def layer_buffers(
-    net: Network, l: int, layer: Dense, m: int, products: tuple[Products, ...], names: dict[str, str], train: bool
+    net: Network, l: int, layer: Dense, m: int, products: tuple[Product, ...], names: dict[str, str], train: bool
 ) -> Iterator[tuple[str, tuple[int, ...], Any]]:
     """Name layer l's buffers (name, shape, dtype or None for the plan's), and in `names` which of them are one."""
     shape = (m, layer.units)
@@ -225,7 +227,7 @@ def layer_buffers(
             yield f"moments[{l}]", (3, layer.units) if layer.norm == "batch" else (m,), None
         return
     shared = f"delta[{l}]" not in names and plain  # the product may write ∂ℓ/∂a where δ will be
-    if is_skip_source(net, l) or layer.norm == "batch" or (l < net.L and products[l].columns and not shared):
+    if is_skip_source(net, l) or layer.norm == "batch" or (l < net.L and products[l] != "rows" and not shared):
         yield f"grad_a[{l}]", shape, None
     elif shared:
         names[f"grad_a[{l}]"] = f"delta[{l}]"
@@ -240,14 +242,19 @@ def is_skip_source(net: Network, l: int) -> bool:
     return any(layer.skip_from == l for layer in net.layers)
 
 
-def choose_products(net: Network, l: int, m: int, threads: int, blas: bool) -> Products:
-    """BLAS for large products where it is asked for; columns where a thread would have few rows, or W is large."""
+def choose_product(net: Network, l: int, m: int, threads: int, blas: bool) -> Product:
+    """BLAS for large products where it is asked for; columns where a thread would have few rows, or W is large.
+
+    Our own products have the same bits by rows and by columns, so the threads may decide; BLAS's may not, so its calls
+    are the same for any number of threads.
+    """
     n, n_in = net.n[l], net.n[l - 1]
-    own = not blas or m * n * n_in < BLAS_WORK * threads
+    if blas and m * n * n_in >= BLAS_WORK:
+        return "blas"
     narrow = min(n, n_in)
     splits = m / threads < FEW_ROWS or m <= min(narrow, COLUMN_ROWS)
     columns = threads > 1 and splits and n * n_in >= 128 * 128 and narrow >= 64 * threads
-    return Products(own, own, own, columns)
+    return "columns" if columns else "rows"
 
 
 def useful_threads(net: Network, m: int, allowed: int) -> int:

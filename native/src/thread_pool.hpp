@@ -1,9 +1,9 @@
-// A team of threads that lives for one call.  Thread 0, the caller, says what is done next; the work of a phase is cut
+// Threads that live for one call.  Thread 0, the caller, says what is done next; the work of a phase is cut
 // into one share a thread.  Thread t takes share t first, and then whatever no one has begun: a thread that the machine
 // has put aside holds nobody up unless it was in the middle of its share.  Which thread computes a share changes no bit.
 //
 // A thread that has nothing to do spins for a while, because the others are usually microseconds away, and then sleeps:
-// where the machine is busy the thread that is waited for can run, and an idle team costs nothing.
+// where the machine is busy the thread that is waited for can run, and idle threads cost nothing.
 #pragma once
 #include <atomic>
 #include <condition_variable>
@@ -25,12 +25,12 @@ inline void relax() {
 #endif
 }
 
-class Team {
+class ThreadPool {
   public:
-    explicit Team(int threads) : threads_(threads), claimed_(new Claim[threads]) {}
-    ~Team() { delete[] claimed_; }
-    Team(const Team&) = delete;
-    Team& operator=(const Team&) = delete;
+    explicit ThreadPool(int threads) : threads_(threads), slots_(new Slot[threads]) {}
+    ~ThreadPool() { delete[] slots_; }
+    ThreadPool(const ThreadPool&) = delete;
+    ThreadPool& operator=(const ThreadPool&) = delete;
 
     // Starts the other threads, calls lead() on this one, and lets the others go, even where lead() throws.  Threads that
     // the system refuses (no memory for a stack, a limit on their number) are done without: the others take their shares.
@@ -61,28 +61,28 @@ class Team {
 
   private:
     struct Followers {
-        Team& team;
+        ThreadPool& pool;
         std::vector<std::thread> threads;
         ~Followers() {
-            team.leave_.store(true);
-            team.wake();
+            pool.leave_.store(true);
+            pool.wake();
             for (auto& thread : threads) thread.join();
         }
     };
-    struct alignas(64) Claim {
+    struct alignas(64) Slot {
         std::atomic<std::uint64_t> phase{0};  // the last phase in which someone took this share
     };
     static constexpr int spin_limit = 2000;
     const int threads_;
-    Claim* const claimed_;
+    Slot* const slots_;
     void (*call_)(void*, int) = nullptr;
     void* work_ = nullptr;
     alignas(64) std::atomic<std::uint64_t> phase_{0};
     alignas(64) std::atomic<int> done_{0};
     std::atomic<bool> leave_{false};
     alignas(64) std::atomic<int> asleep_{0};
-    std::mutex bed_;
-    std::condition_variable bell_;
+    std::mutex mutex_;
+    std::condition_variable cv_;
 
     // A share of phase `now` that is still free was last taken in the phase before, and as long as one is free, or in
     // someone's hands, that phase goes on: so call_ and work_ are the right ones.
@@ -90,7 +90,7 @@ class Team {
         for (int i = 0; i < threads_; ++i) {
             const int share = (t + i) % threads_;
             std::uint64_t before = now - 1;
-            if (!claimed_[share].phase.compare_exchange_strong(before, now, std::memory_order_acq_rel)) continue;
+            if (!slots_[share].phase.compare_exchange_strong(before, now, std::memory_order_acq_rel)) continue;
             call_(work_, share);
             if (done_.fetch_add(1) + 1 == threads_) wake();
         }
@@ -111,29 +111,37 @@ class Team {
     template <class F> void wait(F ready) {
         for (int spins = 0; spins < spin_limit; ++spins, relax())
             if (ready()) return;
-        std::unique_lock<std::mutex> lock(bed_);
+        std::unique_lock<std::mutex> lock(mutex_);
         asleep_.fetch_add(1);
-        bell_.wait(lock, ready);
+        cv_.wait(lock, ready);
         asleep_.fetch_sub(1);
     }
     void wake() {
         if (asleep_.load() == 0) return;
-        std::lock_guard<std::mutex> lock(bed_);
-        bell_.notify_all();
+        std::lock_guard<std::mutex> lock(mutex_);
+        cv_.notify_all();
     }
 };
 
-// Part t of n things over `threads`, each part but the last a multiple of `grain`: first, and one past the last.
-struct Share {
-    i64 first, last;
-    Share(i64 n, int t, int threads, i64 grain = 1) {
-        const i64 grains = (n + grain - 1) / grain;
-        first = grains * t / threads * grain;
-        last = grains * (t + 1) / threads * grain;
-        if (first > n) first = n;
-        if (last > n) last = n;
-    }
+// Things first … last − 1.
+struct Range {
+    i64 first = 0, last = 0;
     i64 count() const { return last - first; }
 };
+
+// Part t of n things over `threads`, each part but the last a multiple of `grain`.
+inline Range partition(i64 n, int t, int threads, i64 grain = 1) {
+    const i64 grains = (n + grain - 1) / grain;
+    const auto cut = [&](i64 k) {
+        const i64 end = grains * k / threads * grain;
+        return end < n ? end : n;
+    };
+    return {cut(t), cut(t + 1)};
+}
+
+// The most things that a part has.
+inline i64 largest_part(i64 n, int threads, i64 grain = 1) {
+    return ((n + grain - 1) / grain + threads - 1) / threads * grain;
+}
 
 }  // namespace backlit
