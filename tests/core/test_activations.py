@@ -3,7 +3,6 @@
 import json
 import pickle
 from collections.abc import Callable
-from operator import attrgetter
 
 import mpmath as mp
 import numpy as np
@@ -285,13 +284,6 @@ def test_bad_specs(spec, message):
     with pytest.raises(ProblemError, match=message) as caught:
         get_activation(spec)
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("phi", ACTIVATIONS.values(), ids=attrgetter("name"))
-def test_latex_is_there_and_balanced(phi):
-    for text in (phi.latex, phi.derivative_latex):
-        assert text
-        assert text.count("{") == text.count("}")
 
 
 # --- softmax --------------------------------------------------------------------------------------------------------

@@ -18,13 +18,14 @@ from typing import Any
 
 import numpy as np
 
+from backlit.core.formulas import Unsupported
 from backlit.core.network import Dense, Network
 from backlit.core.norms import Normalized
 from backlit.core.parameters import Parameters
 from backlit.core.passes import Gradients, Trace, empty, plus
 from backlit.core.problem import Problem
 from backlit.core.targets import as_targets
-from backlit.derivation.rational import ERRORS, ONE, POINTWISE, SLOPES, ZERO, kept, root, written
+from backlit.derivation.rational import FRACTIONS, ONE, ZERO, kept, root, written
 
 Array = np.ndarray
 
@@ -52,7 +53,7 @@ def each(function: Callable[..., Any], core: Array, *arrays: Array) -> Array:
         if all(isinstance(value, Fraction) for value in values):
             try:
                 found[at] = function(*values)
-            except ZeroDivisionError:
+            except (ZeroDivisionError, Unsupported):
                 continue
     return found
 
@@ -106,11 +107,10 @@ def inverse_root(value: Fraction) -> Fraction | float:
 
 def pointwise(layer: Dense, u: Array, core: Array, *, slope: bool) -> Array:
     """φ(u), or φ'(u)."""
-    phi = layer.activation
-    if phi.name not in POINTWISE:
+    formula = layer.activation.derivative_formula if slope else layer.activation.formula
+    if formula is None:
         return np.asarray(core, float).astype(object)
-    parameters = [written(value) for value in phi.parameters.values()]
-    return each(lambda v: POINTWISE[phi.name][slope](v, *parameters), core, u)
+    return each(lambda v: formula(v, FRACTIONS), core, u)
 
 
 def slopes(layer: Dense, u: Array) -> Array:
@@ -144,23 +144,21 @@ def loss_slope(problem: Problem, trace: Trace, core: Array) -> Array:
     """∂ℓ/∂a_L of each example."""
     net, loss = problem.net, problem.net.loss
     a, y = trace.a[net.L], targets(problem, trace.m)
-    if loss.name in SLOPES:
-        return each(SLOPES[loss.name], core, a, y)
-    parameters = [written(value) for value in loss.parameters.values()]
-    share = Fraction(1, net.n[net.L]) if loss.name == "mean_squared_error" else ONE
-    return each(lambda a, y: share * ERRORS[loss.name][1](a - y, *parameters), core, a, y)
+    if loss.gradient_formula is None:
+        return np.asarray(core, float).astype(object)
+    slope, n = loss.gradient_formula, net.n[net.L]
+    return each(lambda a, y: slope(a, y, n, FRACTIONS), core, a, y)
 
 
 def losses(problem: Problem, trace: Trace, core: Array) -> Array:
     """ℓ of each example."""
     net, loss = problem.net, problem.net.loss
-    if loss.name not in ERRORS:
+    if loss.formula is None:
         return np.asarray(core, float).astype(object)
-    parameters = [written(value) for value in loss.parameters.values()]
-    r = trace.a[net.L] - targets(problem, trace.m)
-    parts = each(lambda r: ERRORS[loss.name][0](r, *parameters), r, r)
-    share = Fraction(1, net.n[net.L]) if loss.name == "mean_squared_error" else ONE
-    return lifted(core, share * parts.sum(axis=1))
+    part, n, a = loss.formula, net.n[net.L], trace.a[net.L]
+    unknown = np.full(a.shape, np.nan)
+    total = each(lambda a, y: part(a, y, FRACTIONS), unknown, a, targets(problem, trace.m)).sum(axis=1)
+    return lifted(core, total if loss.total is None else loss.total(total, n, FRACTIONS))
 
 
 def backward(problem: Problem, params: Parameters, trace: Trace, core: Gradients) -> Gradients:

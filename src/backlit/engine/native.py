@@ -27,8 +27,8 @@ from backlit.errors import Divergence, ProblemError
 from backlit.optim import Adagrad, Adam, AdamW, Optimizer, RmsProp, Sgd
 
 ROWS_AT_ONCE = 1024  # of a prediction
-PHI = {name: number for number, name in enumerate(ACTIVATIONS)}  # numbered as native/src/activations.hpp does
-LOSS = {name: number for number, name in enumerate(LOSSES)}  # native/src/losses.hpp
+PHI = {name: k for k, name in enumerate(ACTIVATIONS) if name in ACTIVATIONS.built_in}  # as native/src/activations.hpp
+LOSS = {name: k for k, name in enumerate(LOSSES) if name in LOSSES.built_in}  # native/src/losses.hpp
 SHORT = {"softmax": 9, "sigmoid": 10, "identity": 11, "exp": 12}
 NORM = {None: 0, "batch": 1, "layer": 2}
 FINISHED, INTERRUPTED, NOT_FINITE, OUTSIDE = range(4)

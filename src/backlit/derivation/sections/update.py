@@ -7,10 +7,10 @@ import numpy as np
 
 from backlit.core.parameters import Slot, layout
 from backlit.derivation.document import Block, Formula, Line, Paragraph, Section, Step, Text
-from backlit.derivation.expressions import Add, Chain, Expr, Fn, Frac, MatMul, Mul, Neg, Num, Pow, Root, Sym
+from backlit.derivation.expressions import Add, Chain, Expr, Fn, Frac, MatMul, Mul, Neg, Num, Pow, Root, Sym, constant
 from backlit.derivation.functions import ONE, TWO, fn, minus
 from backlit.derivation.rules import SYMBOLS, Rule, rules
-from backlit.derivation.scene import Scene, as_float, at, constant, entry_id, entry_indices, hidden, line
+from backlit.derivation.scene import Scene, as_float, at, entry_id, entry_indices, hidden, line
 from backlit.derivation.update import Updated, by_entry, optimizer_of
 
 TITLES = {"W": "weights", "b": "biases", "gamma": "scales", "beta": "shifts"}
