@@ -105,7 +105,7 @@ FUNCTIONS = {
 def symbol(sym: tree.Sym) -> Glyph:
     """How a symbol looks, of one example or of a batch."""
     table = BATCHES if sym.batch and sym.name in BATCHES else GLYPHS
-    return table[sym.name]
+    return table.get(sym.name) or word(sym.name, "mathrm")
 
 
 def function(name: str) -> tuple[Glyph, bool]:
@@ -113,9 +113,13 @@ def function(name: str) -> tuple[Glyph, bool]:
     base, prime = name.removesuffix("'"), name.endswith("'")
     if (phi := ACTIVATIONS.get(base)) is not None and phi.symbol is not None:
         return Glyph(*phi.symbol), prime
-    word = base.replace("_", " ")
-    upright = Glyph(word, rf"\operatorname{{{base.replace('_', chr(92) + '_')}}}", f'op("{word}")')
-    return FUNCTIONS.get(base, upright), prime
+    return FUNCTIONS.get(base) or word(base, "operatorname"), prime
+
+
+def word(name: str, command: str) -> Glyph:
+    """A name that no table has, upright."""
+    plain, escaped = name.replace("_", " "), name.replace("_", r"\_")
+    return Glyph(plain, rf"\{command}{{{escaped}}}", f'op("{plain}")')
 
 
 def has_matrix(expr: Expr) -> bool:
