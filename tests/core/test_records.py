@@ -118,6 +118,27 @@ def test_formulas_of_losses_are_the_functions(loss):
     assert_allclose(loss.gradient_formula(a, y, 3, NUMPY), loss.gradient(a, y), rtol=1e-13)
 
 
+@pytest.mark.parametrize("phi", [phi for phi in BUILT_IN if SERVICES["exact"](phi)], ids=lambda phi: phi.name)
+def test_fractions_are_the_numbers(phi):
+    for u in map(written, U):
+        at = np.array([float(u)])
+        assert float(phi.formula(u, FRACTIONS)) == pytest.approx(phi.function(at)[0], rel=1e-14)
+        assert float(phi.derivative_formula(u, FRACTIONS)) == pytest.approx(phi.derivative(at)[0], rel=1e-14)
+
+
+@every_loss
+@pytest.mark.parametrize(("a", "y"), [(0.5, 0.25), (0.25, 0.5), (0.5, 0.5), (0.0, 0.0), (0.0, 1.0), (0.75, 1.0)])
+def test_fractions_of_losses_are_the_numbers(loss, a, y):
+    """At a kink too, and where core takes the slope of a logarithm for 0."""
+    at = np.array([[a]]), np.array([[y]])
+    found = loss.gradient_formula(written(a), written(y), 1, FRACTIONS)
+    assert float(found) == pytest.approx(loss.gradient(*at)[0, 0], rel=1e-14)
+    if LOSS_SERVICES["exact"](loss):
+        value = loss.formula(written(a), written(y), FRACTIONS)
+        value = loss.total(value, 1, FRACTIONS) if loss.total else value
+        assert float(value) == pytest.approx(loss.value(*at)[0], rel=1e-14)
+
+
 @every_loss
 def test_creases_of_losses_are_where_the_second_derivative_jumps(loss):
     for at in loss.creases:
