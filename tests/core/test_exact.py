@@ -14,6 +14,7 @@ from backlit.core.exact import MOST_BITS, Exact, exact_array, literal, numbers
 from backlit.core.losses import LOSSES
 from backlit.core.parameters import Parameters
 from backlit.core.targets import shares
+from backlit.derivation.exact import is_rational
 
 small = st.fractions(min_value=-5, max_value=5, max_denominator=50)
 operations = st.sampled_from([operator.add, operator.sub, operator.mul, operator.truediv])
@@ -73,7 +74,7 @@ def test_shares_and_literals_know_their_arithmetic():
     assert literal(0.1, object).value == Fraction(1, 10)
 
 
-RATIONAL = [phi.name for phi in ACTIVATIONS.values() if phi.rational]
+RATIONAL = [phi.name for phi in ACTIVATIONS.values() if is_rational(phi.formula)]
 
 
 @pytest.mark.parametrize(

@@ -5,18 +5,17 @@ import pytest
 
 from backlit.core import ACTIVATIONS, LOSSES, get_activation
 from backlit.derivation.evaluate import evaluate
-from backlit.derivation.functions import VALUES, loss_of, loss_slope_of, slope_of, value_of
+from backlit.derivation.functions import known, loss_of, loss_slope_of, slope_of, value_of
 from backlit.derivation.numbers import Numbers
 
 NUM = Numbers(15)
 POINTS = (-2.5, -0.75, -0.1, 0.3, 1.1, 2.25)
 
 
-def test_every_elementwise_activation_is_written_out():
-    assert set(VALUES) == {name for name, phi in ACTIVATIONS.items() if phi.elementwise}
+WRITTEN = [name for name, phi in ACTIVATIONS.items() if known(phi)]
 
 
-@pytest.mark.parametrize("name", VALUES)
+@pytest.mark.parametrize("name", WRITTEN)
 @pytest.mark.parametrize("u", POINTS)
 def test_value_and_slope(name, u):
     for phi in {

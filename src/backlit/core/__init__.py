@@ -1,10 +1,10 @@
 """The textbook: NumPy only, one equation a line; slow is fine, unclear is not."""
 
 from backlit.core import built_in  # first: it remembers the tables as they are before a program adds to them
-from backlit.core.activations import ACTIVATIONS, Activation, get_activation
+from backlit.core.activations import ACTIVATIONS, Activation, get_activation, register_activation
 from backlit.core.dropout import DropoutKey
 from backlit.core.initializers import initialize
-from backlit.core.losses import LOSSES, SHORT_FORMS, Loss, get_loss
+from backlit.core.losses import LOSSES, SHORT_FORMS, Loss, get_loss, register_loss
 from backlit.core.network import Dense, Network
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
@@ -29,5 +29,7 @@ __all__ = [
     "get_activation",
     "get_loss",
     "initialize",
+    "register_activation",
+    "register_loss",
     "total_loss",
 ]

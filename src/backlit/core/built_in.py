@@ -13,7 +13,10 @@ from backlit.core.losses import LOSSES, SHORT_FORMS, Loss, ShortForm
 
 BROUGHT: dict[type, dict[str, Any]] = {Activation: dict(ACTIVATIONS), Loss: dict(LOSSES)}
 BROUGHT_SHORT_FORMS = dict(SHORT_FORMS)
-NUMBERS = {Activation: ("function", "derivative", "pull_back"), Loss: ("value", "gradient", "outputs")}  # what is computed
+NUMBERS = {
+    Activation: ("function", "derivative", "pull_back"),
+    Loss: ("value", "gradient", "outputs"),
+}  # what is computed
 
 
 def is_built_in(record: Activation | Loss) -> bool:

@@ -47,9 +47,7 @@ def loss_of(function: Callable[[Array, Array], Array], *, name: str = "", kinked
     name = name or name_of(function, LOSSES)
     word = rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"
     gradient_latex = rf"\partial {word} / \partial a_k"
-    return Loss(
-        name, Value(name, function), Slope(function), rf"{word}(a, y)", gradient_latex, kinked=kinked, rational=False
-    )
+    return Loss(name, Value(name, function), Slope(function), rf"{word}(a, y)", gradient_latex, kinked=kinked)
 
 
 # Classes, not closures: a fitted estimator is pickled with the functions that pickle finds by name.
@@ -100,9 +98,9 @@ class Slope:
 def own_of(net: Network) -> str | None:
     """What of a network is a user's own, such as "layer 1's activation swirl"; None if nothing is."""
     for l, layer in net.numbered():
-        if layer.activation.name not in ACTIVATIONS and read_groups(layer.activation.name) is None:
+        if not ACTIVATIONS.has(layer.activation) and read_groups(layer.activation.name) is not layer.activation:
             return f"layer {l}'s activation {layer.activation.name}"
-    return None if net.loss.name in LOSSES else f"the loss {net.loss.name}"
+    return None if LOSSES.has(net.loss) else f"the loss {net.loss.name}"
 
 
 def name_of(function: Callable[..., Any], taken: Any) -> str:

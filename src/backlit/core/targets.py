@@ -49,11 +49,11 @@ def as_targets(net: Network, y: Any, m: int, dtype: Any = np.float64) -> Array:
     if y.shape == (K,) and m == 1 and K > 1:
         y = y[None, :]
     flat = y.ndim == 1 or (y.ndim == 2 and y.shape[1] == 1)
-    if flat and K > 1 and net.loss.name == "cross_entropy" and len(y) == m:
+    if flat and K > 1 and net.loss.classes and len(y) == m:
         return one_hot(y.ravel(), K, dtype)
     y = y[:, None] if y.ndim == 1 and K == 1 else y
     if y.shape != (m, K):
-        hint = " or class indices (m,)" if net.loss.name == "cross_entropy" else ""
+        hint = " or class indices (m,)" if net.loss.classes else ""
         raise ShapeError(f"y must have shape ({m}, {K}) for {m} examples and {K} outputs{hint}, not {y.shape}")
     check_domain(net, y)
     return y.astype(dtype, copy=False)
@@ -77,7 +77,7 @@ def check_domain(net: Network, y: Array) -> None:
     if wrong.any():
         i, k = (int(j) for j in np.argwhere(wrong)[0])
         raise DomainError(f"y[{i}][{k}] is {y[i, k]}, but {net.loss.name} takes finite targets in [{low:g}, {high:g}]")
-    if net.loss.name == "cross_entropy" and net.has_short_form:
+    if net.loss.classes and net.has_short_form:
         groups = groups_of(net.layers[-1].activation)
         for part in [y] if groups is None else groups.split(y):
             check_probabilities(part, "" if groups is None else " in each group")

@@ -79,7 +79,7 @@ def train(recipe: Recipe, dtype: np.dtype) -> int:
 
 def targets(net: Network, draw: np.random.Generator, m: int) -> np.ndarray:
     """Targets that the loss is defined at."""
-    if net.loss.name == "cross_entropy":
+    if net.loss.classes:
         return draw.integers(0, net.outputs, m) if net.outputs > 1 else np.ones((m, 1))
     return draw.integers(0, 2, (m, net.outputs)).astype(float)
 

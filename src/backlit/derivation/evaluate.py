@@ -7,15 +7,16 @@
 1.001
 """
 
-import operator
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import partial, reduce
 from typing import Any
 
 import numpy as np
 
-from backlit.core.activations import ACTIVATIONS, Activation, get_activation, normal_cdf, normal_pdf, softmax
-from backlit.core.exact import Exact, exact_array, root
+from backlit.core.activations import ACTIVATIONS, Activation, get_activation, softmax
+from backlit.core.exact import root
+from backlit.core.formulas import COMPARED, FUNCTIONS, Unsupported
 from backlit.derivation.expressions import (
     Add,
     Dots,
@@ -36,27 +37,18 @@ from backlit.derivation.expressions import (
     Transpose,
 )
 from backlit.derivation.numbers import ROUNDING
+from backlit.derivation.rational import FRACTIONS
 
 PLAIN: dict[str, Any] = {
-    "exp": np.exp,
-    "ln": np.log,
-    "abs": np.abs,
-    "sign": np.sign,
-    "max": np.maximum,
-    "min": np.minimum,
-    "Phi": lambda u: normal_cdf(np.asarray(u, float)),
-    "phi": lambda u: normal_pdf(np.asarray(u, float)),
+    **FUNCTIONS,
     "exp-of": np.exp,
     "diag": lambda u: np.diag(np.ravel(u)),
     "norm": lambda u: np.sqrt(np.sum(np.square(u))),
 }
-
-
 RATIONAL: dict[str, Any] = {name: PLAIN[name] for name in ("abs", "sign", "max", "min", "diag")}
-COMPARED = {"=": operator.eq, ">": operator.gt, "<": operator.lt, "≤": operator.le}
 
 
-class NotNumeric(Exception):
+class NotNumeric(Unsupported):
     """The formula holds a symbol, or something left out."""
 
 
@@ -67,38 +59,42 @@ def function(name: str, args: list[Any]) -> Any:
     base, slope = name.removesuffix("'"), name.endswith("'")
     if base == "softmax":
         return softmax(np.asarray(args[0], float).T).T
-    phi = named_activation(base, args)
+    phi = activation(base, args[1:])
     return (phi.derivative if slope else phi.function)(np.asarray(args[0], float))
 
 
-def named_activation(name: str, args: list[Any]) -> Activation:
-    """The activation of a function's name and its arguments after u.  Raises NotNumeric where there is none."""
+def activation(name: str, parameters: Sequence[Any]) -> Activation:
+    """The activation of a name at these parameters.  Raises NotNumeric for one that is not in the table."""
     if name not in ACTIVATIONS:
         raise NotNumeric
-    return get_activation(name if len(args) == 1 else {"name": name, "alpha": float(args[1])})
+    named = dict(zip(ACTIVATIONS[name].parameters, map(float, parameters), strict=True))
+    return get_activation({"name": name, **named})
 
 
 def rational_function(name: str, args: list[Any]) -> Any:
-    """A named function of fractions.  Raises NotNumeric for one whose values are none."""
+    """A named function of fractions.  Raises Unsupported for one whose values are none."""
     if name in RATIONAL:
         return RATIONAL[name](*args)
-    phi = named_activation(name.removesuffix("'"), args)
-    if not phi.rational:
+    phi = activation(name.removesuffix("'"), args[1:])
+    one = phi.derivative_formula if name.endswith("'") else phi.formula
+    if one is None:
         raise NotNumeric
-    made = (phi.derivative if name.endswith("'") else phi.function)(exact_array(args[0]))
-    return np.vectorize(lambda number: Exact(number).value, otypes=[object])(made)[()]
+    if np.ndim(args[0]):
+        return np.vectorize(lambda u: one(u, FRACTIONS), otypes=[object])(args[0])
+    return one(args[0], FRACTIONS)
 
 
-def evaluate(expr: Expr, *, rational: bool = False) -> Any:
+def evaluate(expr: Expr, *, rational: bool = False, number: Callable[[Num], Any] | None = None) -> Any:
     """The value, a float or an array (n, m), of the printed numbers.
 
-    rational : as a `Fraction` or an array of them.  Raises NotNumeric where the formula holds a symbol, something left
-    out, or, if rational, a number or a function that is not.
+    rational : as a `Fraction` or an array of them.  number : what to take for a number in place of what is printed.
+    Raises NotNumeric where the formula holds a symbol, something left out, or, if rational, a number that is not;
+    Unsupported where it holds a function that is not.
     """
-    value = partial(evaluate, rational=rational)
+    value = partial(evaluate, rational=rational, number=number)
     match expr:
         case Num():
-            return as_fraction(expr) if rational else as_float(expr)
+            return (number or (as_fraction if rational else as_float))(expr)
         case Mat():
             return np.array([[value(cell) for cell in row] for row in expr.rows], object if rational else float)
         case Add():
@@ -201,7 +197,7 @@ def exact_relation(left: Expr, right: Expr) -> str:
         return ""
     try:
         same = np.array_equal(evaluate(left, rational=True), evaluate(right, rational=True))
-    except (NotNumeric, ZeroDivisionError):
+    except (Unsupported, ZeroDivisionError):
         return ""
     return "=" if same else "≈"
 

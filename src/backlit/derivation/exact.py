@@ -13,6 +13,7 @@ array([[Fraction(-3, 10), Fraction(-3, 5)]], dtype=object)
 
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,14 @@ import numpy as np
 from backlit.core import passes
 from backlit.core.activations import Activation
 from backlit.core.exact import Exact, exact_array, numbers
+from backlit.core.formulas import Formula, Unsupported
 from backlit.core.losses import Loss
 from backlit.core.network import Dense, Network
 from backlit.core.norms import Normalized, Statistics
 from backlit.core.parameters import Parameters
 from backlit.core.passes import ByLayer, Gradients, Trace
 from backlit.core.problem import Problem
+from backlit.derivation.rational import FRACTIONS, ONE
 
 Array = np.ndarray
 
@@ -65,14 +68,24 @@ def in_layer(layer: Dense, phi: Activation) -> Dense:
 
 def exact_activation(phi: Activation) -> Activation:
     """φ on exact numbers: as it is written where it is rational, else in floats."""
+    rational = is_rational(phi.formula) and is_rational(phi.derivative_formula)
     pull_back = None if phi.pull_back is None else on_exact(phi.pull_back, False)
-    function, derivative = (on_exact(f, phi.rational) for f in (phi.function, phi.derivative))
+    function, derivative = (on_exact(f, rational) for f in (phi.function, phi.derivative))
     return replace(phi, function=function, derivative=derivative, pull_back=pull_back)
 
 
+def is_rational(formula: Formula | None) -> bool:
+    """Whether a formula gives fractions for fractions."""
+    try:
+        return formula is not None and isinstance(formula(ONE / 3, FRACTIONS), Fraction)
+    except Unsupported:
+        return False
+
+
 def exact_loss(loss: Loss) -> Loss:
-    """ℓ on exact numbers, likewise."""
-    return replace(loss, value=on_exact(loss.value, loss.rational), gradient=on_exact(loss.gradient, loss.rational))
+    """ℓ on exact numbers: as it is written where it has a formula, a logarithm in floats; a user's own in floats."""
+    known = loss.formula is not None and loss.gradient_formula is not None
+    return replace(loss, value=on_exact(loss.value, known), gradient=on_exact(loss.gradient, known))
 
 
 def on_exact(function: Callable[..., Array], rational: bool) -> Callable[..., Array]:

@@ -1,20 +1,42 @@
 """The tree that formulas are made of: small frozen nodes, which renderers write and `evaluate` computes.
 
 A matrix is a tuple of rows, a vector a matrix of one column (books put examples in columns).  Numbers carry the text
-that is printed, decided once in `numbers`, so that every format prints the same.
+that is printed, decided once in `numbers`, so that every format prints the same.  Python's operators make nodes, so
+that a formula of `core` (see `core.formulas`) is a tree where its argument is one.
 
 >>> from backlit.derivation.numbers import Numbers
 >>> num = Numbers(digits=4)
 >>> Add(Mul(num(0.1), num(1)), Mul(num(-0.2), num(2)))
 Add(0.1 · 1, -0.2 · 2)
+>>> Sym("x") * 2 - 1
+Add(Sym(name='x', layer='', example='', batch=False) · 2, Neg(of=1))
 """
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
+
+from backlit.core.formulas import Operand
 
 
-class Expr:
+class Expr(Operand):
     """A node; subclasses are frozen dataclasses."""
+
+    def combined(self, sign: str, *operands: Any) -> "Expr":
+        """The node of a sign; a sum to which a term is added, and a product, grow by it."""
+        a, *others = (lifted(operand) for operand in operands)
+        match sign:
+            case "+":
+                return Add(*grown(a, Add), *others)
+            case "-":
+                return Add(*grown(a, Add), Neg(others[0]))
+            case "*":
+                return Mul(*grown(a, Mul), *others)
+            case "/":
+                return Frac(a, others[0])
+            case "**":
+                return Pow(a, others[0])
+        return Neg(a)
 
 
 @dataclass(frozen=True, repr=False)
@@ -207,3 +229,21 @@ class Chain(Expr):
 
     parts: tuple[Expr, ...]
     relations: tuple[str, ...]
+
+
+def constant(value: Any) -> Num:
+    """A whole number or a setting, printed in full."""
+    value = float(value)
+    text = repr(int(value)) if value == int(value) and abs(value) < 1e6 else repr(value)
+    mantissa, mark, exponent = text.partition("e")
+    return Num(value, mantissa + (f"e{int(exponent)}" if mark else ""), True)
+
+
+def lifted(value: Any) -> Expr:
+    """A node as it is, a Python number as a constant."""
+    return value if isinstance(value, Expr) else constant(value)
+
+
+def grown(node: Expr, kind: type[Nary]) -> tuple[Expr, ...]:
+    """The operands of a node that is already a sum or product of its kind, else the node."""
+    return node.items if isinstance(node, kind) else (node,)

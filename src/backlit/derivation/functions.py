@@ -1,14 +1,17 @@
-"""Every activation and loss as a formula of its argument, for symbols and for numbers alike.
+"""The formulas of activations and losses in the tree's arithmetic, for symbols and for numbers alike.
 
 `tests/derivation/test_functions.py` computes each formula and compares it with `core`.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-from backlit.core.activations import SELU_ALPHA, SELU_SCALE, Activation
+from backlit.core.activations import Activation
+from backlit.core.formulas import COMPARED, Arithmetic, Unsupported
 from backlit.core.losses import Loss
+from backlit.derivation.evaluate import NotNumeric, evaluate
 from backlit.derivation.expressions import (
     Add,
     BigSum,
@@ -19,13 +22,14 @@ from backlit.derivation.expressions import (
     Mul,
     Neg,
     Num,
-    Pow,
+    Root,
+    constant,
+    lifted,
 )
-from backlit.derivation.scene import constant
 
 TINY = float(np.finfo(np.float64).tiny)
+SETTING_DIGITS = 11  # of a number that a formula holds, such as SELU's
 ZERO, ONE, TWO = constant(0), constant(1), constant(2)
-SELU_NUMBERS = (constant(round(SELU_SCALE, 10)), constant(round(SELU_ALPHA, 10)))
 
 
 def fn(name: str, *args: Expr) -> Fn:
@@ -38,29 +42,45 @@ def minus(a: Expr, b: Expr) -> Add:
     return Add(a, Neg(b))
 
 
-def positive(u: Expr) -> Fn:
-    """max(u, 0)."""
-    return fn("max", u, ZERO)
+# --- the tree's arithmetic --------------------------------------------------------------------------------------------
 
 
-def negative(u: Expr) -> Fn:
-    """min(u, 0)."""
-    return fn("min", u, ZERO)
+def known_value(expr: Expr) -> float:
+    """The value at full precision, not as printed.  Raises NotNumeric where a symbol is in it."""
+    return float(evaluate(expr, number=lambda num: num.value))
 
 
-def above(u: Expr) -> Iverson:
-    """[u > 0]."""
-    return Iverson(u, ">", ZERO)
+def is_below(expr: Expr, limit: float) -> bool:
+    """Whether it is a number less than a limit."""
+    try:
+        return known_value(expr) < limit
+    except NotNumeric:
+        return False
 
 
-def below(u: Expr) -> Iverson:
-    """[u ≤ 0]."""
-    return Iverson(u, "≤", ZERO)
+def holds(a: Expr, relation: str, b: Expr) -> Iverson:
+    """[a > b]."""
+    return Iverson(a, relation, b)
 
 
-def expm1(u: Expr) -> Add:
-    """e^min(u, 0) − 1."""
-    return minus(fn("exp", negative(u)), ONE)
+def where(a: Expr, relation: str, b: Expr, then: Expr, otherwise: Expr) -> Expr:
+    """The one that applies.  Raises NotNumeric for symbols."""
+    return then if COMPARED[relation](known_value(a), known_value(b)) else otherwise
+
+
+def tie(a: Expr, b: Expr, then: Expr, otherwise: Expr) -> Expr:
+    """`otherwise` for symbols, and for numbers that differ."""
+    return then if isinstance(a, Num) and isinstance(b, Num) and a.value == b.value else otherwise
+
+
+def log(a: Expr) -> Fn:
+    """ln a, of tiny where a printed output, or 1 minus it, is so near to 0 that core takes that."""
+    return fn("ln", fn("max", a, constant(TINY)) if is_below(a, TINY) else a)
+
+
+def ratio(y: Expr, a: Expr) -> Expr:
+    """y/a, and 0 where core takes the slope 0."""
+    return ZERO if is_below(a, TINY) else Frac(y, a)
 
 
 def softplus(u: Expr) -> Fn:
@@ -68,180 +88,107 @@ def softplus(u: Expr) -> Fn:
     return fn("ln", Add(ONE, fn("exp", u)))
 
 
-VALUES: dict[str, Callable[..., Expr]] = {
-    "identity": lambda u: u,
-    "sigmoid": lambda u: Frac(ONE, Add(ONE, fn("exp", Neg(u)))),
-    "tanh": lambda u: fn("tanh", u),
-    "relu": positive,
-    "leaky_relu": lambda u, alpha: Add(positive(u), Mul(alpha, negative(u))),
-    "elu": lambda u, alpha: Add(positive(u), Mul(alpha, expm1(u))),
-    "selu": lambda u: Mul(SELU_NUMBERS[0], Add(positive(u), Mul(SELU_NUMBERS[1], expm1(u)))),
-    "gelu": lambda u: Mul(u, fn("Phi", u)),
-    "silu": lambda u: Mul(u, fn("sigmoid", u)),
+MADE: dict[str, Callable[..., Expr]] = {
+    "sqrt": Root,
+    "holds": holds,
+    "where": where,
+    "tie": tie,
+    "log": log,
+    "ratio": ratio,
     "softplus": softplus,
-    "mish": lambda u: Mul(u, fn("tanh", softplus(u))),
-    "hard_tanh": lambda u: fn("min", fn("max", u, constant(-1)), ONE),
-    "softsign": lambda u: Frac(u, Add(ONE, fn("abs", u))),
-    "exp": lambda u: fn("exp", u),
-}
-
-# what the names in VALUES stand for
-MEANINGS: dict[str, Callable[[Expr], Expr]] = {
-    "tanh": lambda u: Frac(minus(fn("exp", u), fn("exp", Neg(u))), Add(fn("exp", u), fn("exp", Neg(u)))),
-}
-
-SLOPES: dict[str, Callable[..., Expr]] = {
-    "identity": lambda u: ONE,
-    "sigmoid": lambda u: Mul(fn("sigmoid", u), minus(ONE, fn("sigmoid", u))),
-    "tanh": lambda u: minus(ONE, Pow(fn("tanh", u), TWO)),
-    "relu": above,
-    "leaky_relu": lambda u, alpha: Add(above(u), Mul(alpha, below(u))),
-    "elu": lambda u, alpha: Add(above(u), Mul(alpha, fn("exp", negative(u)), below(u))),
-    "selu": lambda u: Mul(SELU_NUMBERS[0], Add(above(u), Mul(SELU_NUMBERS[1], fn("exp", negative(u)), below(u)))),
-    "gelu": lambda u: Add(fn("Phi", u), Mul(u, fn("phi", u))),
-    "silu": lambda u: Mul(fn("sigmoid", u), Add(ONE, Mul(u, minus(ONE, fn("sigmoid", u))))),
-    "softplus": lambda u: fn("sigmoid", u),
-    "mish": lambda u: Add(
-        fn("tanh", softplus(u)), Mul(u, minus(ONE, Pow(fn("tanh", softplus(u)), TWO)), fn("sigmoid", u))
-    ),
-    "hard_tanh": lambda u: Iverson(fn("abs", u), "<", ONE),
-    "softsign": lambda u: Frac(ONE, Pow(Add(ONE, fn("abs", u)), TWO)),
-    "exp": lambda u: fn("exp", u),
 }
 
 
-def parameters(phi: Activation) -> list[Num]:
-    """An activation's α, where it has one."""
-    return [constant(value) for value in phi.parameters.values()]
+def written(name: str, *args: Any) -> Expr:
+    """A function by name; those that are not in MADE are printed by it."""
+    nodes: list[Any] = [arg if isinstance(arg, str) else lifted(arg) for arg in args]
+    return MADE[name](*nodes) if name in MADE else Fn(name, tuple(nodes))
+
+
+TREE = Arithmetic(lambda value: constant(f"{value:.{SETTING_DIGITS}g}"), written)
+
+
+# --- activations ------------------------------------------------------------------------------------------------------
 
 
 def applied(phi: Activation, u: Expr, *, slope: bool = False) -> Fn:
     """φ(u), or φ'(u), by name."""
-    return Fn(phi.name + ("'" if slope else ""), (u, *parameters(phi)))
+    return Fn(phi.name + ("'" if slope else ""), (u, *map(constant, phi.parameters.values())))
+
+
+def known(phi: Activation) -> bool:
+    """Whether the activation says how it is written out."""
+    return phi.formula is not None and phi.derivative_formula is not None
 
 
 def value_of(phi: Activation, u: Expr) -> Expr:
     """φ(u) written out."""
-    return VALUES[phi.name](u, *parameters(phi))
+    assert phi.formula is not None
+    return lifted(phi.formula(u, TREE))
+
+
+def meaning_of(phi: Activation, u: Expr) -> Expr:
+    """φ(u) written out, in other words where its formula is a name alone."""
+    return value_of(phi, u) if phi.meaning is None else lifted(phi.meaning(u, TREE))
 
 
 def slope_of(phi: Activation, u: Expr) -> Expr:
     """φ'(u) written out."""
-    return SLOPES[phi.name](u, *parameters(phi))
+    assert phi.derivative_formula is not None
+    return lifted(phi.derivative_formula(u, TREE))
 
 
-def known(phi: Activation) -> bool:
-    """Whether the activation is one of ours and acts on each unit by itself."""
-    return phi.name in VALUES
+def slope_at_output(phi: Activation, h: Expr) -> Expr:
+    """φ' in terms of h = φ(u); where it has no such form it has no u in it either."""
+    return slope_of(phi, h) if phi.derivative_of_output is None else lifted(phi.derivative_of_output(h, TREE))
 
 
-def half() -> Expr:
-    """One half."""
-    return Frac(ONE, TWO)
+# --- losses -----------------------------------------------------------------------------------------------------------
 
 
 def loss_of(loss: Loss, a: Sequence[Expr], y: Sequence[Expr]) -> Expr:
     """ℓ of the outputs and the targets, written out; terms whose target is 0 are left out where they vanish."""
     terms = [term for k in range(len(a)) for term in loss_terms(loss, a[k], y[k])]
-    total: Expr = Add(*terms) if len(terms) > 1 else (terms[0] if terms else ZERO)
-    match loss.name:
-        case "half_squared_error":
-            return Mul(half(), total)
-        case "mean_squared_error":
-            return Mul(Frac(ONE, constant(len(a))), total)
-        case "cross_entropy" | "binary_cross_entropy":
-            return Neg(total)
-    return total
+    return of_sum(loss, summed(terms) if terms else ZERO, len(a))
 
 
 def loss_over(loss: Loss, a: Sequence[Expr], y: Sequence[Expr], n: int) -> Expr:
     """ℓ as a sum over k = 1…n, of the k-th output and target."""
-    terms = loss_terms(loss, a[0], y[0])
-    body = BigSum("k", Add(*terms) if len(terms) > 1 else terms[0])
-    match loss.name:
-        case "half_squared_error":
-            return Mul(half(), body)
-        case "mean_squared_error":
-            return Mul(Frac(ONE, constant(n)), body)
-        case "cross_entropy" | "binary_cross_entropy":
-            return Neg(body)
-    return body
+    return of_sum(loss, BigSum("k", summed(loss_terms(loss, a[0], y[0]))), n)
 
 
-def vanishes(factor: Expr) -> bool:
-    """Whether a factor is the number 0."""
-    return isinstance(factor, Num) and factor.value == 0
+def of_sum(loss: Loss, total: Expr, n: int) -> Expr:
+    """ℓ from the sum over n outputs."""
+    return total if loss.total is None else lifted(loss.total(total, n, TREE))
 
 
-def clipped(a: Expr) -> bool:
-    """Whether a printed output, or 1 minus it, is so near to 0 that core takes log(tiny) and the slope 0 there."""
-    if isinstance(a, Add) and isinstance(a.items[1], Neg) and isinstance(a.items[1].of, Num):
-        return 1 - a.items[1].of.value < TINY
-    return isinstance(a, Num) and a.value < TINY
+def summed(terms: Sequence[Expr]) -> Expr:
+    """The sum of some terms, at least one."""
+    return Add(*terms) if len(terms) > 1 else terms[0]
 
 
-def log(a: Expr) -> Fn:
-    """ln a, of tiny where a is smaller."""
-    return fn("ln", fn("max", a, constant(TINY)) if clipped(a) else a)
-
-
-def quotient(y: Expr, a: Expr) -> Expr:
-    """y/a, and 0 if a is clipped."""
-    return ZERO if clipped(a) else Frac(y, a)
+def vanishes(term: Expr) -> bool:
+    """Whether a term is a product whose first factor is the number 0."""
+    product = term.of if isinstance(term, Neg) else term
+    try:
+        return isinstance(product, Mul) and known_value(product.items[0]) == 0
+    except NotNumeric:
+        return False
 
 
 def loss_terms(loss: Loss, a: Expr, y: Expr) -> list[Expr]:
     """What one output adds to ℓ."""
-    match loss.name:
-        case "half_squared_error" | "squared_error" | "mean_squared_error":
-            return [Pow(minus(a, y), TWO)]
-        case "absolute_error":
-            return [fn("abs", minus(a, y))]
-        case "huber":
-            delta = constant(loss.parameters["delta"])
-            r = fn("abs", minus(a, y))
-            if not (isinstance(a, Num) and isinstance(y, Num)):
-                return [Fn("huber", (minus(a, y),))]
-            if abs(a.value - y.value) <= delta.value:
-                return [Mul(half(), Pow(r, TWO))]
-            return [Mul(delta, minus(r, Mul(half(), delta)))]
-        case "quantile":
-            q = constant(loss.parameters["quantile"])
-            return [fn("max", Mul(q, minus(y, a)), Mul(minus(q, ONE), minus(y, a)))]
-        case "cross_entropy":
-            return [] if vanishes(y) else [Mul(y, log(a))]
-        case "binary_cross_entropy":
-            second = minus(ONE, y)
-            last = isinstance(y, Num) and y.value == 1
-            terms: list[Expr] = [] if vanishes(y) else [Mul(y, log(a))]
-            return terms if last else [*terms, Mul(second, log(minus(ONE, a)))]
-        case "poisson":
-            return [a] if vanishes(y) else [a, Neg(Mul(y, log(a)))]
-    return [Fn("loss", (a, y))]
+    if loss.formula is None:
+        return [Fn("loss", (a, y))]
+    try:
+        made = lifted(loss.formula(a, y, TREE))
+    except Unsupported:  # it chooses by its numbers, and these are symbols
+        return [Fn(loss.name, (minus(a, y),))]
+    return [term for term in (made.items if isinstance(made, Add) else (made,)) if not vanishes(term)]
 
 
 def loss_slope_of(loss: Loss, a: Expr, y: Expr, n: int) -> Expr:
     """∂ℓ/∂a_k written out, n outputs."""
-    match loss.name:
-        case "half_squared_error":
-            return minus(a, y)
-        case "squared_error":
-            return Mul(TWO, minus(a, y))
-        case "mean_squared_error":
-            return Mul(Frac(TWO, constant(n)), minus(a, y))
-        case "absolute_error":
-            return fn("sign", minus(a, y))
-        case "huber":
-            delta = constant(loss.parameters["delta"])
-            return fn("min", fn("max", minus(a, y), constant(-delta.value)), delta)
-        case "quantile":
-            if isinstance(a, Num) and isinstance(y, Num) and a.value == y.value:
-                return ZERO
-            return minus(Iverson(a, ">", y), constant(loss.parameters["quantile"]))
-        case "cross_entropy":
-            return Neg(quotient(y, a))
-        case "binary_cross_entropy":
-            return Add(Neg(quotient(y, a)), quotient(minus(ONE, y), minus(ONE, a)))
-        case "poisson":
-            return minus(ONE, quotient(y, a))
-    return Fn("loss'", (a, y))
+    if loss.gradient_formula is None:
+        return Fn("loss'", (a, y))
+    return lifted(loss.gradient_formula(a, y, n, TREE))

@@ -19,7 +19,7 @@ from backlit.core.problem import Problem
 from backlit.core.targets import as_targets, shares
 from backlit.derivation.document import Check, Line
 from backlit.derivation.exact import exact_losses, exact_slopes, lifted
-from backlit.derivation.expressions import At, Chain, Dots, Expr, Mat, Num, Partial, Sym
+from backlit.derivation.expressions import At, Chain, Dots, Expr, Mat, Num, Partial, Sym, constant
 from backlit.derivation.numbers import Numbers
 from backlit.derivation.settle import settled
 
@@ -264,11 +264,3 @@ def hidden(shape: tuple[int, ...], id: str, most: int = ENTRIES) -> str:
 def entry_id(id: str, index: Sequence[int]) -> str:
     """`grad_W[2][0,1]`."""
     return f"{id}[{','.join(map(str, index))}]"
-
-
-def constant(value: Any) -> Num:
-    """A whole number or a setting, printed in full."""
-    value = float(value)
-    text = repr(int(value)) if value == int(value) and abs(value) < 1e6 else repr(value)
-    mantissa, mark, exponent = text.partition("e")
-    return Num(value, mantissa + (f"e{int(exponent)}" if mark else ""), True)

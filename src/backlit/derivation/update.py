@@ -1,6 +1,7 @@
 """Optimizer steps on the whole of x, as the numbers that a derivation shows."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -8,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from backlit.core.exact import kept, written
+from backlit.core.formulas import Unsupported
 from backlit.core.parameters import Parameters, trainable
 from backlit.core.passes import Gradients
 from backlit.core.problem import Problem
 from backlit.derivation.exact import exact_passes
+from backlit.derivation.rational import FRACTIONS
 from backlit.optim import get_optimizer
 from backlit.optim.clipping import clip_by_norm, clip_by_value, norm
 from backlit.optim.optimizers.base import Optimizer
@@ -111,9 +114,15 @@ def clip(problem: Problem, g: Array) -> Array:
 
 
 def moved(optimizer: Optimizer, g: Array, state: Slots, t: int, theta: Array) -> tuple[Array, Slots]:
-    """The step and the new state; exact for gradient descent, whose rule has no root in it."""
-    if theta.dtype == object and optimizer.name == "sgd" and not state:
-        return -written(optimizer.learning_rate) * g, ()
+    """The step and the new state; exact where theta is and there is no state, unless the formulas have a root."""
+    if theta.dtype == object and not state:
+        operands: dict[str, Any] = {key: written(getattr(optimizer, key)) for key in optimizer.symbols}
+        operands |= {"g": g, "theta": theta, "t": t}
+        with suppress(Unsupported):
+            for _, name, made in optimizer.formulas(operands, FRACTIONS):
+                operands[name] = made
+            if "step" in operands:
+                return operands["step"], ()
     return optimizer.update(as_float(g), state, t, lr=optimizer.learning_rate, theta=as_float(theta))
 
 

@@ -89,11 +89,11 @@ def flow_of(net: Network, params: Parameters, X: np.ndarray, y: Any, seed: int) 
 def noise_targets(net: Network, a: np.ndarray, seed: int) -> np.ndarray:
     """Targets of the right kind: classes or counts at random where the loss takes those, else output plus noise."""
     rng = np.random.default_rng([seed, 2])
-    if net.loss.name == "cross_entropy":
+    if net.loss.classes:
         return np.eye(net.outputs)[rng.integers(net.outputs, size=len(a))] if net.outputs > 1 else np.ones_like(a)
-    if net.loss.name == "binary_cross_entropy":
+    if net.loss.targets == (0, 1):
         return rng.integers(2, size=a.shape).astype(float)
-    if net.loss.name == "poisson":
+    if net.loss.targets[0] == 0:
         return rng.poisson(1.0, a.shape).astype(float)
     return np.where(np.isfinite(a), a, 0.0) + rng.standard_normal(a.shape)
 

@@ -12,9 +12,17 @@ array([ 0.998, -0.998])
 """
 
 from backlit.optim.clipping import clip_by_norm, clip_by_value, norm
-from backlit.optim.optimizers import OPTIMIZERS, Adagrad, Adam, AdamW, Optimizer, RmsProp, Sgd
+from backlit.optim.optimizers import OPTIMIZERS, Adagrad, Adam, AdamW, Optimizer, RmsProp, Sgd, register_optimizer
 from backlit.optim.registry import get_optimizer, get_schedule
-from backlit.optim.schedules import SCHEDULES, Adaptive, Plateau, PlateauState, ReduceOnPlateau, Schedule
+from backlit.optim.schedules import (
+    SCHEDULES,
+    Adaptive,
+    Plateau,
+    PlateauState,
+    ReduceOnPlateau,
+    Schedule,
+    register_schedule,
+)
 
 __all__ = [
     "OPTIMIZERS",
@@ -35,4 +43,6 @@ __all__ = [
     "get_optimizer",
     "get_schedule",
     "norm",
+    "register_optimizer",
+    "register_schedule",
 ]

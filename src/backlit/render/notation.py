@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from backlit.core.activations import ACTIVATIONS
 from backlit.derivation import expressions as tree
 from backlit.derivation.expressions import Expr, Num
 
@@ -92,31 +93,33 @@ BATCHES = {
     "omega": glyph("Ω", r"\Omega", "Omega"),
 }
 FUNCTIONS = {
-    "sigmoid": glyph("σ", r"\sigma", "sigma"),
     "Phi": glyph("Φ", r"\Phi", "Phi"),
     "phi": glyph("ϕ", r"\phi", "phi"),
     "phi_l": glyph("φ", r"\varphi", "phi.alt"),
-    "identity": glyph("id", r"\operatorname{id}", '"id"'),
-    "tanh": glyph("tanh", r"\tanh", "tanh"),
     "ln": glyph("ln", r"\ln", "ln"),
     "max": glyph("max", r"\max", "max"),
     "min": glyph("min", r"\min", "min"),
-    "exp": glyph("exp", r"\exp", "exp"),
 }
 
 
 def symbol(sym: tree.Sym) -> Glyph:
     """How a symbol looks, of one example or of a batch."""
     table = BATCHES if sym.batch and sym.name in BATCHES else GLYPHS
-    return table[sym.name]
+    return table.get(sym.name) or word(sym.name, "mathrm")
 
 
 def function(name: str) -> tuple[Glyph, bool]:
     """How a function looks, and whether it is a slope (′)."""
     base, prime = name.removesuffix("'"), name.endswith("'")
-    word = base.replace("_", " ")
-    upright = Glyph(word, rf"\operatorname{{{base.replace('_', chr(92) + '_')}}}", f'op("{word}")')
-    return FUNCTIONS.get(base, upright), prime
+    if (phi := ACTIVATIONS.get(base)) is not None and phi.symbol is not None:
+        return Glyph(*phi.symbol), prime
+    return FUNCTIONS.get(base) or word(base, "operatorname"), prime
+
+
+def word(name: str, command: str) -> Glyph:
+    """A name that no table has, upright."""
+    plain, escaped = name.replace("_", " "), name.replace("_", r"\_")
+    return Glyph(plain, rf"\{command}{{{escaped}}}", f'op("{plain}")')
 
 
 def has_matrix(expr: Expr) -> bool:

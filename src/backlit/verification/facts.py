@@ -18,7 +18,6 @@ from backlit.core.targets import as_targets
 from backlit.verification.quantities import Values
 
 HELD = 1e-8
-HOMOGENEOUS = ("relu", "leaky_relu", "identity")  # φ(c u) = c φ(u) for c > 0
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ def is_softmax_cross_entropy(net: Network) -> bool:
 def is_homogeneous(net: Network) -> bool:
     """Whether z_L is multiplied by c where any one W_l is, without biases."""
     plain = not any(layer.norm or layer.skip_from is not None for layer in net.layers)
-    return plain and all(layer.activation.name in HOMOGENEOUS for layer in net.layers[:-1])
+    return plain and all(layer.activation.homogeneous for layer in net.layers[:-1])
 
 
 OF_CLAIMS: dict[str, tuple[str, Callable[[Problem, Values], float | None]]] = {

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backlit.core import norms
-from backlit.core.activations import log_softmax, softmax, softmax_pull_back
+from backlit.core.activations import Activation, log_softmax, softmax, softmax_pull_back
+from backlit.core.formulas import NUMPY, Formula
 from backlit.verification.quantities import Array
 
 if TYPE_CHECKING:
@@ -33,15 +34,6 @@ def through_mask(setting: "Setting", l: int, value: str, grad: Array) -> Array:
 
 # --- activation -----------------------------------------------------------------------------------------------------
 
-OUTPUT_FORMS: dict[str, Callable[[Array], Array]] = {  # φ' written as a function of a = φ(u), which students learn
-    "sigmoid": lambda a: a * (1 - a),
-    "tanh": lambda a: 1 - a**2,
-    "softplus": lambda a: 1 - np.exp(-a),
-    "exp": lambda a: a,
-    "softmax": lambda a: a * (1 - a),
-    "softsign": lambda a: (1 - np.abs(a)) ** 2,
-}
-
 
 def through_activation(setting: "Setting", l: int, knobs: "Knobs", grad_h: Array) -> Array:
     """From ∂ℓ/∂h to ∂ℓ/∂u, (m, n_l); at the output by p − y where the pair has that short form."""
@@ -58,6 +50,12 @@ def through_activation(setting: "Setting", l: int, knobs: "Knobs", grad_h: Array
     return grad_h * wrong_slope(setting, l, value, grad_h)
 
 
+def form_of_output(phi: Activation) -> Formula:
+    """φ' as a function of φ(u), for an activation that has such a form."""
+    assert phi.derivative_of_output is not None
+    return phi.derivative_of_output
+
+
 def wrong_slope(setting: "Setting", l: int, value: str, grad_h: Array) -> Array:
     """What stands in the place of φ'(u)."""
     trace, phi = setting.trace, setting.net.layer(l).activation
@@ -69,7 +67,7 @@ def wrong_slope(setting: "Setting", l: int, value: str, grad_h: Array) -> Array:
         "of_a": lambda: phi.derivative(trace.h[l]),
         "of_output": lambda: phi.derivative(trace.a[l]),
         "of_z": lambda: phi.derivative(trace.z[l]),
-        "fed_z": lambda: OUTPUT_FORMS[phi.name](u),
+        "fed_z": lambda: form_of_output(phi)(u, NUMPY),  # which students learn with a in place of u
         "value": lambda: phi.function(u),
         "twice": lambda: phi.derivative(u) ** 2,
         "diagonal": lambda: phi.derivative(u),

@@ -110,7 +110,7 @@ def with_telling_numbers(problem: Problem, rng: np.random.Generator) -> Problem:
 def targets(net: Network, rng: np.random.Generator) -> Array:
     """Targets within what the loss takes."""
     shape = (EXAMPLES, net.outputs)
-    if net.loss.name == "cross_entropy":
+    if net.loss.classes:
         return np.eye(net.outputs)[rng.integers(0, net.outputs, EXAMPLES)]
     low, high = net.loss.targets
     if high == 1:

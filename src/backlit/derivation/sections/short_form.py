@@ -15,8 +15,9 @@ from backlit.derivation.expressions import (
     Neg,
     Partial,
     Sym,
+    constant,
 )
-from backlit.derivation.functions import ONE, loss_slope_of, minus, slope_of
+from backlit.derivation.functions import loss_slope_of, minus, slope_at_output, slope_of
 from backlit.derivation.scene import Scene, worked
 
 P, Y, U, ELL = Sym("p"), Sym("y"), Sym("u"), Sym("ell")
@@ -64,8 +65,7 @@ def softmax() -> Chain:
 
 def elementwise(s: Scene) -> Chain:
     """∂ℓ/∂p · dp/du = p − y, with dp/du in terms of p."""
-    slope: dict[str, Expr] = {"sigmoid": Mul(P, minus(ONE, P)), "identity": ONE, "exp": P}
-    general = Mul(loss_slope_of(s.net.loss, P, Y, 1), slope[s.net.layers[-1].activation.name])
+    general = Mul(loss_slope_of(s.net.loss, P, Y, 1), slope_at_output(s.net.layers[-1].activation, P))
     return Chain((Partial(ELL, U), general, minus(P, Y)), ("=",) * 2)
 
 
@@ -91,6 +91,4 @@ def numbers(s: Scene) -> Chain:
 
 def constant_if(same: bool) -> Expr:
     """[k = j] as a number."""
-    from backlit.derivation.scene import constant
-
     return constant(int(same))

@@ -6,7 +6,7 @@ from backlit.core.activations import Activation
 from backlit.core.groups import groups_of, is_softmax
 from backlit.derivation.document import Block, Formula, Paragraph, Plot, Section
 from backlit.derivation.expressions import At, Chain, Iverson, MatMul, Partial, Sym
-from backlit.derivation.functions import MEANINGS, applied, known, minus, slope_of, value_of
+from backlit.derivation.functions import applied, known, meaning_of, minus, slope_of
 from backlit.derivation.scene import Scene, as_float
 
 
@@ -39,8 +39,7 @@ def part(s: Scene, phi: Activation, layers: list[int]) -> list[Block]:
         return [Paragraph((own,)), *([plot(s, phi, layers)] if phi.elementwise else [])]
     made: list[Block] = [Paragraph((f"{name}, in {where}:",))]
     if phi.name != "identity":
-        written_out = MEANINGS[phi.name](u) if phi.name in MEANINGS else value_of(phi, u)
-        made.append(Formula(Chain((applied(phi, u), written_out), ("=",))))
+        made.append(Formula(Chain((applied(phi, u), meaning_of(phi, u)), ("=",))))
     made.append(Formula(Chain((applied(phi, u, slope=True), slope_of(phi, u)), ("=",))))
     return [*made, plot(s, phi, layers)] if phi.name != "identity" else made
 

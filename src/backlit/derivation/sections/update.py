@@ -7,10 +7,10 @@ import numpy as np
 
 from backlit.core.parameters import Slot, layout
 from backlit.derivation.document import Block, Formula, Line, Paragraph, Section, Step, Text
-from backlit.derivation.expressions import Add, Chain, Expr, Fn, Frac, MatMul, Mul, Neg, Num, Pow, Root, Sym
-from backlit.derivation.functions import ONE, TWO, fn, minus
-from backlit.derivation.rules import SYMBOLS, Rule, rules
-from backlit.derivation.scene import Scene, as_float, at, constant, entry_id, entry_indices, hidden, line
+from backlit.derivation.expressions import Add, Chain, Expr, Fn, Frac, MatMul, Mul, Neg, Num, Pow, Root, Sym, constant
+from backlit.derivation.functions import ONE, TWO, fn, known_value, minus
+from backlit.derivation.rules import Rule, Symbols, rules
+from backlit.derivation.scene import Scene, as_float, at, entry_id, entry_indices, hidden, line
 from backlit.derivation.update import Updated, by_entry, optimizer_of
 
 TITLES = {"W": "weights", "b": "biases", "gamma": "scales", "beta": "shifts"}
@@ -66,13 +66,9 @@ def said(value: object) -> str:
 def equations(s: Scene) -> list[Block]:
     """The optimizer's rule in symbols."""
     optimizer = optimizer_of(s.problem)
-    names = [*optimizer.slots, "d"]
-    operands: dict[str, Expr] = {key: Sym(SYMBOLS[key]) for key in optimizer.to_dict() if key in SYMBOLS}
-    operands |= {"g": Sym("g"), "theta": Sym("theta"), "t": Sym("t")}
-    operands |= {name: Sym(name) for name in names} | {f"old {name}": Sym(name) for name in names}
     shown: list[Block] = [Paragraph(("With g the gradient of a parameter θ, each step makes",))]
-    for rule in rules(optimizer, operands):
-        sign = "=" if rule.name in ("d", "step") else "←"
+    for rule in rules(optimizer, Symbols(optimizer)):
+        sign = "←" if rule.name in optimizer.slots else "="
         shown.append(Formula(Chain((Sym(rule.name), rule.made), (sign,)), rule.equation))
     return [*shown, Formula(Chain((Sym("theta"), Add(Sym("theta"), Sym("step"))), ("←",)))]
 
@@ -158,14 +154,7 @@ def parameter_step(s: Scene, u: Updated, slot: Slot) -> Step:
 def equation(s: Scene) -> str:
     """The number of the equation that gives the step."""
     optimizer = optimizer_of(s.problem)
-    return rules(optimizer, Operands())[-1].equation
-
-
-class Operands(dict[str, Expr]):
-    """Zeros for all, where only the equations' numbers are wanted."""
-
-    def __missing__(self, key: str) -> Expr:
-        return ONE
+    return "".join([rule.equation for rule in rules(optimizer, Symbols(optimizer))][-1:])
 
 
 def before(s: Scene, u: Updated, slot: Slot) -> str | None:
@@ -236,10 +225,12 @@ def entry_lines(s: Scene, u: Updated, slot: Slot, index: tuple[int, ...], id: st
     if not u.state:
         yield Line("", arrow(symbol, minus(old, Mul(s.setting(optimizer.learning_rate), g)), new), own)
         return
-    made, values = operands(s, u, e, g, old)
+    made = operands(s, u, e, g, old)
+    step = s.num(float(u.after.theta[e] - u.before.theta[e]))
     for rule in rules(optimizer, made):
-        yield worked_rule(s, rule, values[rule.name], at(Sym(rule.name, str(slot.l)), *index), f"{own}.{rule.name}")
-    yield Line("", arrow(symbol, Add(old, s.num(values["step"])), new), own)
+        result = step if rule.name == "step" else made.setdefault(rule.name, s.num(known_value(rule.made)))
+        yield worked_rule(rule, result, at(Sym(rule.name, str(slot.l)), *index), f"{own}.{rule.name}")
+    yield Line("", arrow(symbol, Add(old, step), new), own)
 
 
 def scalar(expr: Expr) -> Expr:
@@ -247,26 +238,19 @@ def scalar(expr: Expr) -> Expr:
     return Mul(*expr.items) if isinstance(expr, MatMul) else expr
 
 
-def operands(s: Scene, u: Updated, e: int, g: Num, theta: Num) -> tuple[dict[str, Expr], dict[str, float]]:
-    """What the rules take, as printed numbers, and what they make, at full precision."""
+def operands(s: Scene, u: Updated, e: int, g: Num, theta: Num) -> dict[str, Expr]:
+    """What the rules take, as printed numbers."""
     optimizer = optimizer_of(s.problem)
-    made: dict[str, Expr] = {key: constant(v) for key, v in optimizer.to_dict().items() if key in SYMBOLS}
+    made: dict[str, Expr] = {key: constant(v) for key, v in optimizer.to_dict().items() if key in optimizer.symbols}
     made |= {"g": g, "theta": theta, "t": constant(u.t)}
-    values = {"step": float(u.after.theta[e] - u.before.theta[e])}
     for name, old, new in by_entry(u, optimizer.slots, e):
         made |= {f"old {name}": s.num(old), name: s.num(new)}
-        values[name] = new
-    if optimizer.name == "rmsprop":
-        values["d"] = float(u.clipped.theta[e] / (np.sqrt(values["s"]) + optimizer.to_dict()["eps"]))
-        made["d"] = s.num(values["d"])
-    return made, values
+    return made
 
 
-def worked_rule(s: Scene, rule: Rule, value: float, symbol: Expr, id: str) -> Line:
+def worked_rule(rule: Rule, result: Expr, symbol: Expr, id: str) -> Line:
     """A rule with numbers."""
-    result = s.num(value)
-    numbers = [result] if isinstance(rule.made, Num) else [rule.made, result]
-    return line("", [symbol], numbers, id)
+    return line("", [symbol], [result] if isinstance(rule.made, Num) else [rule.made, result], id)
 
 
 # --- the cost ---------------------------------------------------------------------------------------------------------

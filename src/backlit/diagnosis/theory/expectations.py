@@ -20,7 +20,6 @@ Array = np.ndarray
 REACH = 10.0  # standard deviations; what lies beyond weighs 1e-23
 FARTHEST = 1e3  # where exp's moments have long left the range of floats
 BENDS = np.concatenate([-(2.0 ** np.arange(-2, 7)), [0.0], 2.0 ** np.arange(-2, 7)])  # in u
-EXPONENTIAL = ("exp",)
 quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore")
 
 
@@ -50,7 +49,7 @@ def panels(edges: Array, nodes: int) -> tuple[Array, Array]:
 
 def reach(phi: Activation, q: float) -> float:
     """How far from 0 the integrand of φ⁴ still counts: e^{4√q z} moves its peak to 4√q."""
-    return min(REACH + (4 * np.sqrt(q) if phi.name in EXPONENTIAL else 0.0), FARTHEST)
+    return min(REACH + (4 * np.sqrt(q) if phi.exponential else 0.0), FARTHEST)
 
 
 def edges(phi: Activation, q: float) -> Array:

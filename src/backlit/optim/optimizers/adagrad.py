@@ -1,12 +1,13 @@
 """Adagrad: a learning rate for each parameter that falls with the squares of its gradients."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from backlit.optim.checks import Check
-from backlit.optim.optimizers.base import POSITIVE_EPS, Array, Optimizer, Slots
+from backlit.optim.optimizers.base import POSITIVE_EPS, Array, Line, Operands, Optimizer, Slots
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,7 @@ class Adagrad(Optimizer):
 
     name: ClassVar[str] = "adagrad"
     checks: ClassVar[dict[str, Check]] = {**Optimizer.checks, "eps": POSITIVE_EPS}
+    symbols: ClassVar[dict[str, str]] = {**Optimizer.symbols, "eps": "eps"}
     learning_rate: float = 0.01
     eps: float = 1e-10
 
@@ -56,3 +58,8 @@ class Adagrad(Optimizer):
         """See `Optimizer.update`."""
         s = state[0] + g * g  # [OPT-ADAGRAD1]
         return -lr * g / (np.sqrt(s) + self.eps), (s,)  # [OPT-ADAGRAD2]
+
+    def formulas(self, o: Operands, f: Any) -> Iterator[Line]:
+        """See `Optimizer.formulas`."""
+        yield "OPT-ADAGRAD1", "s", o["old s"] + o["g"] ** 2
+        yield "OPT-ADAGRAD2", "step", -(o["learning_rate"] * o["g"] / (f.sqrt(o["s"]) + o["eps"]))

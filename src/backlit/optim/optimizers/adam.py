@@ -1,12 +1,13 @@
 """Adam and AMSGrad: a running mean of the gradient over its running root mean square."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from backlit.optim.checks import Check, flag
-from backlit.optim.optimizers.base import DECAY, POSITIVE_EPS, Array, Optimizer, Slots
+from backlit.optim.optimizers.base import DECAY, POSITIVE_EPS, Array, Line, Operands, Optimizer, Slots
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +62,7 @@ class Adam(Optimizer):
         "eps": POSITIVE_EPS,
         "amsgrad": flag,
     }
+    symbols: ClassVar[dict[str, str]] = {**Optimizer.symbols, "beta1": "beta1", "beta2": "beta2", "eps": "eps"}
     learning_rate: float = 0.001
     beta1: float = 0.9
     beta2: float = 0.999
@@ -80,3 +82,13 @@ class Adam(Optimizer):
         v_hat = largest / (1 - self.beta2**t)  # [OPT-ADAM3]
         step = -lr * (m / (1 - self.beta1**t)) / (np.sqrt(v_hat) + self.eps)  # [OPT-ADAM4]
         return step, (m, v, largest) if self.amsgrad else (m, v)
+
+    def formulas(self, o: Operands, f: Any) -> Iterator[Line]:
+        """See `Optimizer.formulas`."""
+        yield "OPT-ADAM1", "m", o["beta1"] * o["old m"] + (1 - o["beta1"]) * o["g"]
+        yield "OPT-ADAM2", "v", o["beta2"] * o["old v"] + (1 - o["beta2"]) * o["g"] ** 2
+        if self.amsgrad:
+            yield "OPT-AMSGRAD", "v_max", f.max(o["old v_max"], o["v"])
+        m_hat = o["m"] / (1 - o["beta1"] ** o["t"])
+        v_hat = o["v_max" if self.amsgrad else "v"] / (1 - o["beta2"] ** o["t"])
+        yield "OPT-ADAM4", "step", -(o["learning_rate"] * (m_hat / (f.sqrt(v_hat) + o["eps"])))

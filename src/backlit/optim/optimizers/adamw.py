@@ -1,11 +1,12 @@
 """AdamW: Adam with weight decay beside the gradient, not in it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from backlit.optim.checks import Check
 from backlit.optim.optimizers.adam import Adam
-from backlit.optim.optimizers.base import NOT_NEGATIVE, Array, Slots
+from backlit.optim.optimizers.base import NOT_NEGATIVE, Array, Line, Operands, Slots
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +54,18 @@ class AdamW(Adam):
 
     name: ClassVar[str] = "adamw"
     checks: ClassVar[dict[str, Check]] = {**Adam.checks, "weight_decay": NOT_NEGATIVE}
+    symbols: ClassVar[dict[str, str]] = {**Adam.symbols, "weight_decay": "lambda"}
     weight_decay: float = 0.01
 
     def rule(self, g: Array, state: Slots, t: int, lr: float, theta: Array) -> tuple[Array, Slots]:
         """See `Optimizer.update`."""
         step, slots = super().rule(g, state, t, lr, theta)
         return step - lr * self.weight_decay * theta, slots  # [OPT-ADAMW]
+
+    def formulas(self, o: Operands, f: Any) -> Iterator[Line]:
+        """See `Optimizer.formulas`."""
+        *lines, last = super().formulas(o, f)
+        yield from lines
+        if self.weight_decay:
+            last = "OPT-ADAMW", "step", last[2] - o["learning_rate"] * o["weight_decay"] * o["theta"]
+        yield last

@@ -3,6 +3,7 @@
 `init` makes the state and `update` gives the step to add to theta, with the new state.  Neither writes to its inputs.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
@@ -13,6 +14,8 @@ from backlit.optim.checks import Check, number
 
 Array = np.ndarray
 Slots = tuple[Array, ...]
+Operands = Mapping[str, Any]
+Line = tuple[str, str, Any]  # an equation's number, the name of what it makes, and the formula
 
 SMALLEST_EPS = 1e-37  # below float32's smallest normal number, 1.2e-38, eps would be 0 there and 0/0 the step
 POSITIVE_EPS = number(SMALLEST_EPS)
@@ -24,7 +27,8 @@ DECAY = number(0, 1, high_open=True)  # a running mean that forgets nothing neve
 class Optimizer:
     """What every optimizer is: a name, hyperparameters with their checks, and the names of the state vectors.
 
-    A subclass gives `checks` (one for each field), `slots` and `rule`.
+    A subclass gives `checks` (one for each field), `slots` and `rule`, and may give `formulas`, in which a
+    hyperparameter is printed as the symbol that `symbols` names.
 
     Parameters
     ----------
@@ -47,6 +51,7 @@ class Optimizer:
 
     name: ClassVar[str]
     checks: ClassVar[dict[str, Check]] = {"learning_rate": NOT_NEGATIVE}
+    symbols: ClassVar[dict[str, str]] = {"learning_rate": "eta"}
     learning_rate: float
 
     def __post_init__(self):
@@ -62,6 +67,15 @@ class Optimizer:
     def rule(self, g: Array, state: Slots, t: int, lr: float, theta: Array) -> tuple[Array, Slots]:
         """The equations of `update`, on arguments that have been checked."""
         raise TypeError(f"{type(self).__name__} has no rule")
+
+    def formulas(self, o: Operands, f: Any) -> Iterator[Line]:
+        """The update written out, line by line; the last line's name is "step", which is added to theta.
+
+        o : g, theta, t, each hyperparameter, and a vector v of the state before and after the step as "old v" and "v";
+        what a line names is there for the lines after it.  f : the arithmetic, whose numbers o holds.
+        Without lines `explain` shows the numbers alone.
+        """
+        return iter(())
 
     def init(self, theta: Array) -> Slots:
         """The state before the first step: for each slot zeros in theta's shape and dtype."""
@@ -108,3 +122,12 @@ class Optimizer:
     def to_dict(self) -> dict[str, Any]:
         """Plain names and numbers; `get_optimizer` reads them back."""
         return {"name": self.name} | {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {}
+
+
+def register_optimizer(cls: type[Optimizer]) -> type[Optimizer]:
+    """Let `get_optimizer` know a class by its name."""
+    OPTIMIZERS[cls.name] = cls
+    return cls

@@ -1,12 +1,13 @@
 """RMSprop: the gradient over its recent root mean square, with optional momentum."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from backlit.optim.checks import Check, number
-from backlit.optim.optimizers.base import DECAY, POSITIVE_EPS, Array, Optimizer, Slots
+from backlit.optim.optimizers.base import DECAY, POSITIVE_EPS, Array, Line, Operands, Optimizer, Slots
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,7 @@ class RmsProp(Optimizer):
         "eps": POSITIVE_EPS,
         "momentum": number(0, 1),
     }
+    symbols: ClassVar[dict[str, str]] = {**Optimizer.symbols, "rho": "rho", "eps": "eps", "momentum": "mu"}
     learning_rate: float = 0.01
     rho: float = 0.99
     eps: float = 1e-8
@@ -72,3 +74,11 @@ class RmsProp(Optimizer):
             return -lr * direction, (s,)
         v = self.momentum * state[1] + direction  # [OPT-RMSPROP3]
         return -lr * v, (s, v)
+
+    def formulas(self, o: Operands, f: Any) -> Iterator[Line]:
+        """See `Optimizer.formulas`."""
+        yield "OPT-RMSPROP1", "s", o["rho"] * o["old s"] + (1 - o["rho"]) * o["g"] ** 2
+        yield "OPT-RMSPROP2", "d", o["g"] / (f.sqrt(o["s"]) + o["eps"])
+        if self.momentum:
+            yield "OPT-RMSPROP3", "v", o["momentum"] * o["old v"] + o["d"]
+        yield "OPT-RMSPROP3", "step", -(o["learning_rate"] * o["v" if self.momentum else "d"])

@@ -1,10 +1,11 @@
 """Stochastic gradient descent, with classical or Nesterov's momentum."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from backlit.optim.checks import Check, flag, number
-from backlit.optim.optimizers.base import Array, Optimizer, Slots
+from backlit.optim.optimizers.base import Array, Line, Operands, Optimizer, Slots
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,7 @@ class Sgd(Optimizer):
 
     name: ClassVar[str] = "sgd"
     checks: ClassVar[dict[str, Check]] = {**Optimizer.checks, "momentum": number(0, 1), "nesterov": flag}
+    symbols: ClassVar[dict[str, str]] = {**Optimizer.symbols, "momentum": "mu"}
     learning_rate: float = 0.01
     momentum: float = 0.0
     nesterov: bool = False
@@ -67,3 +69,15 @@ class Sgd(Optimizer):
         if self.nesterov:
             return self.momentum * v - lr * g, (v,)  # [OPT-SGD3]
         return v.copy(), (v,)  # two arrays, so that a caller may write into one of them
+
+    def formulas(self, o: Operands, f: Any) -> Iterator[Line]:
+        """See `Optimizer.formulas`."""
+        move = o["learning_rate"] * o["g"]
+        if not self.momentum:
+            yield "OPT-SGD1", "step", -move
+            return
+        yield "OPT-SGD2", "v", o["momentum"] * o["old v"] - move
+        if self.nesterov:
+            yield "OPT-SGD3", "step", o["momentum"] * o["v"] - move
+        else:
+            yield "OPT-SGD2", "step", o["v"]

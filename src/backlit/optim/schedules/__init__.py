@@ -1,19 +1,14 @@
 """Schedules: what the learning rate is multiplied by as training goes on."""
 
-from typing import Any
-
-from backlit.optim.schedules.base import Schedule, Unit
+from backlit.optim.schedules.base import SCHEDULES, Schedule, Unit, register_schedule
 from backlit.optim.schedules.cosine import Cosine
 from backlit.optim.schedules.decay import Constant, Exponential, InverseScaling, Step
 from backlit.optim.schedules.one_cycle import OneCycle
 from backlit.optim.schedules.plateau import Adaptive, Plateau, PlateauState, ReduceOnPlateau
 from backlit.optim.schedules.warm_up import WarmUp
 
-# Any: a subclass takes fields that the base has not
-SCHEDULES: dict[str, type[Any]] = {
-    cls.name: cls
-    for cls in (Constant, Step, Exponential, Cosine, OneCycle, WarmUp, InverseScaling, ReduceOnPlateau, Adaptive)
-}
+for cls in (Constant, Step, Exponential, Cosine, OneCycle, WarmUp, InverseScaling, ReduceOnPlateau, Adaptive):
+    register_schedule(cls)
 
 __all__ = [
     "SCHEDULES",
@@ -30,4 +25,5 @@ __all__ = [
     "Step",
     "Unit",
     "WarmUp",
+    "register_schedule",
 ]

@@ -95,3 +95,13 @@ def length(schedule: Any) -> int:
     if schedule.total is None:
         raise ProblemError(f"schedule {schedule.name}: give its length as total, or let a trainer bind it")
     return schedule.total
+
+
+# Any: a subclass takes fields that the base has not
+SCHEDULES: dict[str, type[Any]] = {}
+
+
+def register_schedule(cls: type[Any]) -> type[Any]:
+    """Let `get_schedule` know a class by its name."""
+    SCHEDULES[cls.name] = cls
+    return cls

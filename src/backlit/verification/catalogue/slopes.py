@@ -1,7 +1,10 @@
 """Mistakes in φ', the factor by which the gradient passes an activation."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+import numpy as np
+
+from backlit.core.activations import Activation
 from backlit.verification.catalogue.base import (
     Bug,
     Holds,
@@ -14,10 +17,6 @@ from backlit.verification.catalogue.base import (
     turned,
 )
 from backlit.verification.replay import Setting, Turn
-from backlit.verification.replay_parts import OUTPUT_FORMS
-
-LEAKY = ("leaky_relu", "elu", "selu")
-RECTIFIED = ("relu", *LEAKY)
 
 
 def below_output(s: Setting, l: int) -> bool:
@@ -25,9 +24,24 @@ def below_output(s: Setting, l: int) -> bool:
     return l < s.net.L and curved(s, l)
 
 
-def named(*names: str) -> Holds:
-    """Whether φ at l is one of these and φ' is applied there."""
-    return lambda s, l: general(s, l) and s.net.layer(l).activation.name in names
+def kind(fits: Callable[[Activation], bool]) -> Holds:
+    """Whether φ at l is of a kind and φ' is applied there."""
+    return lambda s, l: general(s, l) and fits(s.net.layer(l).activation)
+
+
+def has_output_form(phi: Activation) -> bool:
+    """Whether students learn φ' as a function of φ(u)."""
+    return phi.derivative_of_output is not None
+
+
+def is_rectifier(phi: Activation) -> bool:
+    """Whether it is ReLU or of its kin."""
+    return phi.rectifier
+
+
+def is_leaky(phi: Activation) -> bool:
+    """Whether it is of ReLU's kin and has a slope below 0."""
+    return phi.rectifier and bool(phi.derivative(np.array([-1.0]))[0])
 
 
 def missing_everywhere(s: Setting) -> Iterable[Instance]:
@@ -90,7 +104,7 @@ SLOPES = (
         "a_l (1 − a_l) for sigmoid, 1 − a_l² for tanh",
         "BP2",
         "Either compute φ' from z, or hand the form in a the activation a.",
-        at_layers("slope", "fed_z", where=named(*OUTPUT_FORMS)),
+        at_layers("slope", "fed_z", where=kind(has_output_form)),
         "with sigmoid, tanh, softplus, softsign or exp",
         number=11,
     ),
@@ -121,7 +135,7 @@ SLOPES = (
         "g ⊙ [z_l > 0]",
         "BP2",
         "The mask is where z was positive in the forward pass; the sign of the gradient does not matter.",
-        at_layers("slope", "upstream", "upstream_too", where=named(*RECTIFIED)),
+        at_layers("slope", "upstream", "upstream_too", where=kind(is_rectifier)),
         "with ReLU and its kin",
         number=29,
     ),
@@ -132,7 +146,7 @@ SLOPES = (
         "φ'(z) = [z > 0] + α [z ≤ 0]",
         "BP2",
         "Multiply by the slope of the lower branch where z ≤ 0.",
-        at_layers("slope", "no_leak", where=named(*LEAKY)),
+        at_layers("slope", "no_leak", where=kind(is_leaky)),
         "where some z is negative",
         number=30,
     ),

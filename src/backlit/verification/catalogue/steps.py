@@ -1,5 +1,6 @@
 """Mistakes after the gradient: in the optimizer's step, and clipping or a step handed out as the gradient."""
 
+from backlit.optim import Adam
 from backlit.verification.catalogue.base import Bug, everywhere, only_if, together
 from backlit.verification.replay import Setting
 
@@ -80,7 +81,7 @@ STEPS = (
         "OPT-ADAM4",
         "Divide by 1 − βᵗ, with t counted from 1.",
         only_if(
-            lambda s: s.problem.optimizer is not None and s.problem.optimizer.name in ("adam", "adamw"),
+            lambda s: isinstance(s.problem.optimizer, Adam),
             together(everywhere("step", "uncorrected")),
         ),
         "in update, with Adam",

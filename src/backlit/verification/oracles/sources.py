@@ -25,7 +25,6 @@ DIRECTIONS = 3  # a tensor, beyond that
 MANY = 20_000  # parameters beyond which there is one direction a tensor
 COMPLEX_STEP = 1e-30
 LONGEST, SHORTEST = 0.125, 1e-7  # steps of differences
-CREASES = {"softsign": (0.0,), "elu": (0.0,), "selu": (0.0,)}  # where extrapolation would be misled
 
 
 @dataclass(frozen=True)
@@ -121,10 +120,10 @@ def sides_of(net: Network, y: Any) -> Callable[[Trace], Array]:
     kinks = kinks_of(net, y)
 
     def sides(trace: Trace) -> Array:
-        creases = [trace.u[l] > at for l, layer in net.numbered() for at in CREASES.get(layer.activation.name, ())]
-        if net.loss.name == "huber":
-            residual, delta = trace.a[-1] - as_targets(net, y, trace.m), net.loss.parameters["delta"]
-            creases += [residual > delta, residual > -delta]
+        creases = [trace.u[l] > at for l, layer in net.numbered() for at in layer.activation.creases]
+        if net.loss.creases:
+            residual = trace.a[-1] - as_targets(net, y, trace.m)
+            creases += [residual > at for at in net.loss.creases]
         return np.concatenate([kinks(trace), *(crease.ravel() for crease in creases)])
 
     return sides

@@ -14,8 +14,9 @@ from backlit.derivation.expressions import (
     Partial,
     Root,
     Sym,
+    constant,
 )
-from backlit.derivation.scene import Cols, Scene, at, constant, entry_id, hidden, line
+from backlit.derivation.scene import Cols, Scene, at, entry_id, hidden, line
 from backlit.derivation.sections.backward.parts import share_symbol, shared_sum, total
 from backlit.derivation.sections.forward.norms import group
 from backlit.derivation.sections.forward.parts import entries, lines

@@ -16,9 +16,10 @@ from backlit.derivation.expressions import (
     Mul,
     Partial,
     Sym,
+    constant,
 )
 from backlit.derivation.functions import ONE
-from backlit.derivation.scene import Cols, Scene, at, constant
+from backlit.derivation.scene import Cols, Scene, at
 from backlit.derivation.sections.forward.parts import entries
 
 

@@ -12,9 +12,10 @@ from backlit.derivation.expressions import (
     Neg,
     Pow,
     Sym,
+    constant,
 )
 from backlit.derivation.functions import ONE, TWO, loss_of, loss_over
-from backlit.derivation.scene import Scene, at, constant, entry_id, hidden, line
+from backlit.derivation.scene import Scene, at, entry_id, hidden, line
 from backlit.derivation.sections.forward.parts import below, index_k
 
 LOSSES = 6  # examples whose loss is worked

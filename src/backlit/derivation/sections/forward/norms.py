@@ -14,9 +14,10 @@ from backlit.derivation.expressions import (
     Pow,
     Root,
     Sym,
+    constant,
 )
 from backlit.derivation.functions import ONE, TWO, minus
-from backlit.derivation.scene import Cols, Scene, at, constant, entry_id, hidden, line
+from backlit.derivation.scene import Cols, Scene, at, entry_id, hidden, line
 from backlit.derivation.sections.forward.parts import entries, lines
 
 AXIS_WORDS = {"batch": "over the batch", "layer": "over the units of each example"}

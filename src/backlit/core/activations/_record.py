@@ -1,0 +1,99 @@
+"""What an activation is: one record of all that Backlit knows of it, and the table of them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from backlit.core.registry import Registry
+
+Array = np.ndarray
+Formula = Callable[..., Any]  # see `core.formulas`
+INF = float("inf")
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An activation h = φ(u).  Name, function and derivative are enough; what else is left out falls back.
+
+    function, derivative : φ(u) and φ'(u), elementwise.  An activation that mixes the units of an example (softmax) has
+    `pull_back` instead: (u, ∂ℓ/∂h) ↦ ∂ℓ/∂u = Jᵀ ∂ℓ/∂h, and `derivative` is the diagonal of its Jacobian J.
+    latex, derivative_latex : for one that has no formula.
+    range : the closed interval that holds every h.  kinks : where φ' jumps.  creases : where φ'' does, and φ' does not.
+    formula, derivative_formula : φ and φ' of (u, f), see `core.formulas`; without them `explain` prints their numbers
+    alone, and nothing is exact.  meaning : what the formula stands for, where it is no more than a name.
+    derivative_of_output : φ' of (h, f), where it has such a form.
+    symbol : the name in text, LaTeX and Typst; else it is printed upright as it is.
+    onnx : the operator and its attributes; else the graph is made of the formula.
+    homogeneous : whether φ(c u) = c φ(u) for c > 0.  rectifier : whether it is a kind of ReLU, with slope 0 or little
+    below 0.  exponential : whether it grows as e^u does.
+    source : who it is by.
+
+    Two activations are equal if their names and parameters are.
+    """
+
+    name: str
+    function: Callable[[Array], Array] = field(compare=False)
+    derivative: Callable[[Array], Array] = field(compare=False)
+    latex: str = ""
+    derivative_latex: str = ""
+    range: tuple[float, float] = (-INF, INF)
+    kinks: tuple[float, ...] = ()
+    parameters: Mapping[str, float] = field(default_factory=dict, hash=False)
+    pull_back: Callable[[Array, Array], Array] | None = field(default=None, compare=False)
+    creases: tuple[float, ...] = field(default=(), compare=False, kw_only=True)
+    formula: Formula | None = field(default=None, compare=False, kw_only=True)
+    derivative_formula: Formula | None = field(default=None, compare=False, kw_only=True)
+    meaning: Formula | None = field(default=None, compare=False, kw_only=True)
+    derivative_of_output: Formula | None = field(default=None, compare=False, kw_only=True)
+    symbol: tuple[str, str, str] | None = field(default=None, compare=False, kw_only=True)
+    onnx: tuple[str, Mapping[str, Any]] | None = field(default=None, compare=False, kw_only=True)
+    homogeneous: bool = field(default=False, compare=False, kw_only=True)
+    rectifier: bool = field(default=False, compare=False, kw_only=True)
+    exponential: bool = field(default=False, compare=False, kw_only=True)
+    source: str = field(default="", compare=False, kw_only=True)
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether unit j of h depends on unit j of u alone."""
+        return self.pull_back is None
+
+    @property
+    def spec(self) -> str | dict[str, Any]:
+        """The name, or the name with its parameters, as problem and model files write it."""
+        return {"name": self.name, **self.parameters} if self.parameters else self.name
+
+    def __reduce__(self):
+        if ACTIVATIONS.has(self):
+            return get_activation, (self.spec,)
+        return super().__reduce__()  # a user's own: pickled field by field
+
+
+ACTIVATIONS: Registry[Activation] = Registry("activation")
+register_activation = ACTIVATIONS.register
+
+
+def get_activation(spec: str | Mapping[str, Any] | Activation | Callable[[Array], Array]) -> Activation:
+    """Look an activation up by name or `{"name": ..., "alpha": ...}`, or take one as it is, or a plain NumPy function.
+
+    "softmax[3,2]" is softmax by groups, see `backlit.core.groups`.
+
+    Raises ProblemError for an unknown name or parameter, with the nearest names.
+
+    >>> get_activation({"name": "leaky_relu", "alpha": 0.2}).derivative(np.array([-1.0]))
+    array([0.2])
+    """
+    if isinstance(spec, Activation):
+        return spec
+    if isinstance(spec, str) and spec.startswith("softmax["):
+        from backlit.core.groups import read_groups  # which is made of this package's pieces
+
+        grouped = read_groups(spec)
+        if grouped is not None:
+            return grouped
+    if callable(spec):
+        from backlit.core.custom import activation_of
+
+        return activation_of(spec)
+    return ACTIVATIONS.find(spec)

@@ -1,0 +1,30 @@
+"""Losses, one a file: each function beside its gradient, its formula, what it drops and what it takes.
+
+A loss gives one number ℓ_i an example; how examples are averaged is the network's `reduction`.  Terms that depend on y
+alone are dropped where a docstring says so.  log a means log max(a, tiny), so ℓ stays finite where a rounds to 0.
+
+A file that is put into this folder is a loss more; `register_loss` adds one from anywhere else.
+
+>>> import numpy as np
+>>> loss = get_loss("half_squared_error")
+>>> loss.value(np.array([[3.0]]), np.array([[1.0]])), loss.gradient(np.array([[3.0]]), np.array([[1.0]]))
+(array([2.]), array([[2.]]))
+"""
+
+from backlit.core.losses._loaded import LOSSES
+from backlit.core.losses._record import Loss, get_loss, register_loss
+from backlit.core.losses._short_forms import SHORT_FORMS, ShortForm, short_form
+from backlit.core.losses.huber import huber
+from backlit.core.losses.quantile import quantile
+
+__all__ = [
+    "LOSSES",
+    "SHORT_FORMS",
+    "Loss",
+    "ShortForm",
+    "get_loss",
+    "huber",
+    "quantile",
+    "register_loss",
+    "short_form",
+]

@@ -1,0 +1,73 @@
+"""What a loss is: one record of all that Backlit knows of it, and the table of them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from backlit.core.registry import Registry
+
+Array = np.ndarray
+Formula = Callable[..., Any]  # see `core.formulas`
+INF = float("inf")
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss ℓ(a, y) of one example.  Name, value and gradient are enough; what else is left out falls back.
+
+    value, gradient : (a (m, n), y (m, n)) ↦ ℓ (m,), and ↦ ∂ℓ_i/∂a_i (m, n), with no 1/m in it.
+    latex, gradient_latex : for one that has no formula.
+    outputs, targets : the closed intervals in which a and y must lie.  classes : whether y may be class indices too.
+    kinked : whether ℓ has a kink where a = y, at which its gradient is 0.  creases : where else, as r = a − y, its
+    second derivative jumps.
+    formula : one output's part of ℓ, of (a, y, f), see `core.formulas`; ℓ is `total`, of (s, n, f), of the sum s of the
+    n parts.  gradient_formula : ∂ℓ/∂a_k, of (a, y, n, f).  Without them `explain` prints numbers alone, and nothing is
+    exact.
+    source : who it is by.
+    """
+
+    name: str
+    value: Callable[[Array, Array], Array] = field(compare=False)
+    gradient: Callable[[Array, Array], Array] = field(compare=False)
+    latex: str = ""
+    gradient_latex: str = ""
+    outputs: tuple[float, float] = (-INF, INF)
+    targets: tuple[float, float] = (-INF, INF)
+    kinked: bool = False
+    parameters: Mapping[str, float] = field(default_factory=dict, hash=False)
+    classes: bool = field(default=False, compare=False, kw_only=True)
+    creases: tuple[float, ...] = field(default=(), compare=False, kw_only=True)
+    formula: Formula | None = field(default=None, compare=False, kw_only=True)
+    total: Formula | None = field(default=None, compare=False, kw_only=True)
+    gradient_formula: Formula | None = field(default=None, compare=False, kw_only=True)
+    source: str = field(default="", compare=False, kw_only=True)
+
+    @property
+    def spec(self) -> str | dict[str, Any]:
+        """The name, or the name with its parameters, as problem and model files write it."""
+        return {"name": self.name, **self.parameters} if self.parameters else self.name
+
+    def __reduce__(self):
+        if LOSSES.has(self):
+            return get_loss, (self.spec,)
+        return super().__reduce__()  # a user's own: pickled field by field
+
+
+LOSSES: Registry[Loss] = Registry("loss")
+register_loss = LOSSES.register
+
+
+def get_loss(spec: str | Mapping[str, Any] | Loss | Callable[[Array, Array], Array]) -> Loss:
+    """Look a loss up by name or `{"name": "huber", "delta": ...}`, or take one as it is, or a plain NumPy function.
+
+    Raises ProblemError for an unknown name or parameter, with the nearest names.
+    """
+    if isinstance(spec, Loss):
+        return spec
+    if callable(spec):
+        from backlit.core.custom import loss_of
+
+        return loss_of(spec)
+    return LOSSES.find(spec)

@@ -1,0 +1,200 @@
+"""What CONTRIBUTING.md adds, each in one file, does all that the built-in ones do."""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from fractions import Fraction
+
+import numpy as np
+import onnxruntime
+import pytest
+from tests.contributing import FILES, ROOT, add
+
+from backlit import Dense, MLPRegressor, Network, Problem, check, cost, diagnose, explain, load_model, save_model
+from backlit.cli import main
+from backlit.core import ACTIVATIONS, LOSSES, Activation, Statistics, forward, get_activation, get_loss
+from backlit.errors import BacklitError, ProblemError
+from backlit.io.exchange.onnx import build
+from backlit.io.models import Model
+from backlit.optim import OPTIMIZERS, get_optimizer
+from backlit.render.explanation import FORMATS
+
+TABLES = [ACTIVATIONS, ACTIVATIONS.families, ACTIVATIONS.takes, LOSSES, LOSSES.families, LOSSES.takes, OPTIMIZERS]
+
+OVER_THE_TABLES = [
+    "tests/core/test_activations.py",
+    "tests/core/test_records.py",
+    "tests/core/test_losses.py",
+    "tests/derivation/test_functions.py",
+    "tests/derivation/test_rules.py",
+    "tests/io/exchange/test_onnx.py",
+    "tests/autodiff/test_functions.py",
+    "tests/verification/test_oracles.py",
+]
+
+
+@pytest.fixture(autouse=True)
+def tables_are_left_as_they_were():
+    before = [dict(table) for table in TABLES]
+    yield
+    for table, content in zip(TABLES, before, strict=True):
+        table.clear()
+        table.update(content)
+
+
+@pytest.fixture
+def added():
+    return add("squareplus", "log_cosh", "lion")
+
+
+@pytest.fixture
+def problem(added, rng):
+    net = Network(3, [Dense(4, "squareplus"), Dense(2, {"name": "squareplus", "b": 1})], loss="log_cosh")
+    X, y = rng.standard_normal((5, 3)).round(2), rng.standard_normal((5, 2)).round(2)
+    return Problem(net, net.init(seed=0), X, y, optimizer=get_optimizer("lion"))
+
+
+def test_every_example_is_a_file():
+    assert [path.rsplit("/", 1)[1] for path in FILES] == ["squareplus.py", "log_cosh.py", "lion.py", "activations.py"]
+
+
+def test_the_property_tests_run_over_the_table():
+    names = ("squareplus", "log_cosh", "lion")
+    arguments = ["-q", "-p", "tests.contributing", "-p", "no:cacheprovider", "-k", " or ".join(names)]
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments, "-rA", *OVER_THE_TABLES],
+        cwd=ROOT,
+        env={**os.environ, "BACKLIT_TEST_ADDS": ",".join(names)},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stdout[-3000:]
+    passed = [line for line in ran.stdout.splitlines() if line.startswith("PASSED")]
+    assert all(any(path in line for line in passed) for path in OVER_THE_TABLES)
+
+
+def test_names_parameters_and_pickles(added):
+    phi = get_activation({"name": "squareplus", "b": 2})
+    assert phi is added["squareplus"](2.0)
+    assert get_activation("squareplus") is added["squareplus"]()
+    assert pickle.loads(pickle.dumps(phi)) is phi
+    assert get_activation(json.loads(json.dumps(phi.spec))) is phi
+    assert pickle.loads(pickle.dumps(added["LOG_COSH"])) is get_loss("log_cosh")
+    with pytest.raises(ProblemError, match="activation squareplus: b must be > 0"):
+        get_activation({"name": "squareplus", "b": -1})
+    with pytest.raises(ProblemError, match="activation squareplus has no parameter 'c'"):
+        get_activation({"name": "squareplus", "c": 1})
+
+
+def test_it_may_be_registered_again(added):
+    again = add("squareplus")["squareplus"]
+    assert get_activation("squareplus") is again() is not added["squareplus"]()
+
+
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")  # 200 epochs are enough for what is asked here
+def test_it_trains(added, rng):
+    X = rng.standard_normal((80, 3))
+    y = X[:, 0] ** 2 + X[:, 1]
+    model = MLPRegressor(
+        hidden_layer_sizes=(16,), activation="squareplus", max_iter=200, tol=0, n_iter_no_change=200, random_state=0,
+        learning_rate_init=0.01,
+    )  # fmt: skip
+    model.fit(X, y)
+    assert model.score(X, y) > 0.9
+
+
+def test_it_explains(problem):
+    explained = explain(problem, steps=2)
+    text = explained.to_text()
+    assert "activation of your own" not in text
+    assert "√" in text
+    assert all(check.ok for step in explained.derivation.steps() for check in step.checks)
+    for format in FORMATS:
+        if format != "pdf":
+            assert explained.render(format)
+    assert r"\sqrt" in explained.to_latex()
+    lines = [line.id for line in explained.derivation.step("update_W[1]@2").entries]
+    assert {"update_W[1][0,0]@2.c", "update_W[1][0,0]@2.m", "update_W[1][0,0]@2.step"} <= set(lines)
+
+
+def test_it_is_exact_where_its_root_is(added):
+    net = Network(1, [Dense(1, "squareplus")])
+    problem = Problem(net, net.init("zeros"), X=[[1.0]], y=[[0.0]])
+    problem.params.W[1][:] = 1.5  # √(2.25 + 4) = 2.5
+    made = explain(problem, fractions=True).derivation
+    assert made.step("a[1]").value[0, 0] == Fraction(2)
+    assert made.step("grad_W[1]").value[0, 0] == Fraction(8, 5)  # (2 − 0) · (1 + 1.5/2.5)/2
+    problem.params.W[1][:] = 1.0
+    assert not isinstance(explain(problem, fractions=True).derivation.step("a[1]").value[0, 0], Fraction)
+
+
+def test_it_checks(problem):
+    grad = problem.passes()[1]
+    right = check(problem, {"grad_W": grad.W, "grad_b": grad.b, "loss": float(grad.loss)})
+    assert right.verdict == "pass"
+    assert {"tape", "complex_step", "central_differences"} <= set(right.oracles.errors)
+    net = problem.net
+    wrong_delta = grad.a[1]  # φ' left out
+    wrong = check(problem, {"grad_W": [None, wrong_delta.T @ problem.passes()[0].a[0] / 5, grad.W[2]]})
+    assert wrong.diagnoses[0].name == "activation_slope_missing"
+    assert net.layer(1).activation.derivative_of_output is not None
+
+
+def test_it_is_diagnosed_and_costed(added):
+    diagnosis = diagnose(depth=8, width=24, activation="squareplus", seeds=1, remedies=False)
+    assert diagnosis.verdict
+    assert cost(sizes=[4, 8, 2], activation="squareplus").to_dict()["forward"]["total_flops"] > 0
+
+
+def test_it_is_saved_loaded_and_exported(problem, tmp_path):
+    path = tmp_path / "m.safetensors"
+    model = Model(problem.params, Statistics(problem.net))
+    save_model(model, path)
+    again = load_model(path)
+    assert again.net == problem.net
+    X = np.asarray(problem.X)
+    ours = forward(again.net, again.params, X).a[-1]
+    session = onnxruntime.InferenceSession(build(again).SerializeToString(), providers=["CPUExecutionProvider"])
+    (theirs, *_) = session.run(["outputs"], {"X": X.astype(again.params.theta.dtype)})
+    np.testing.assert_allclose(theirs, ours, rtol=1e-5, atol=1e-6)
+    for table in TABLES:
+        table.pop("squareplus", None)
+    with pytest.raises(BacklitError, match="unknown activation 'squareplus'"):
+        load_model(path)
+
+
+def test_a_problem_file_may_name_it(added, tmp_path):
+    path = tmp_path / "p.json"
+    layer = {"units": 1, "activation": {"name": "squareplus", "b": 1}, "W": [[0.5]]}
+    path.write_text(json.dumps({"inputs": 1, "layers": [layer], "x": [[1]], "y": [[1]], "loss": "log_cosh"}))
+    assert main(["check", str(path)]) in (0, 2)
+    assert main(["explain", str(path)]) == 0
+
+
+def test_what_a_record_leaves_out_falls_back(rng):
+    """Function and derivative alone: numbers without formulas, and one sentence where ONNX is asked for."""
+    bare = ACTIVATIONS.register(Activation("arctan", np.arctan, lambda u: 1 / (1 + u * u)))
+    net = Network(2, [Dense(3, "arctan"), Dense(1)])
+    problem = Problem(net, net.init(seed=0), rng.standard_normal((4, 2)), rng.standard_normal((4, 1)))
+    assert net.layer(1).activation is bare
+    assert "arctan, in layer 1, is an activation of your own" in explain(problem, fractions=True).to_text()
+    assert check(problem, {"grad_W": problem.passes()[1].W}).verdict == "pass"
+    assert diagnose(problem, seeds=1, remedies=False).verdict
+    with pytest.raises(BacklitError, match="arctan is not one of Backlit's, and ONNX has no operator for it") as caught:
+        build(Model(problem.params, Statistics(net)))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_formula_that_onnx_cannot_say_is_refused_in_one_sentence():
+    ACTIVATIONS.register(Activation("odd", np.sin, np.cos, formula=lambda u, f: f.holds(u, ">", 0)))
+    net = Network(2, [Dense(1, "odd")])
+    with pytest.raises(BacklitError, match="activation odd is made of holds, and ONNX has no operator for that"):
+        build(Model(net.init(), Statistics(net)))
+
+
+def test_the_command_runs(capsys):
+    add("activations")
+    assert main(["activations"]) == 0
+    assert "leaky_relu(alpha=0.01)  Maas" in capsys.readouterr().out
