@@ -9,7 +9,7 @@ from backlit.core import ACTIVATIONS, LOSSES, Activation, get_activation, get_lo
 from backlit.core.formulas import NUMPY, Unsupported
 from backlit.core.registry import Registry, load
 from backlit.derivation.rational import FRACTIONS, written
-from backlit.engine.native import LOSS, PHI
+from backlit.engine.support import extension
 from backlit.errors import ProblemError
 from backlit.verification.oracles.plain import ACTIVATIONS as PLAIN
 from backlit.verification.oracles.plain import LOSSES as PLAIN_LOSSES
@@ -31,7 +31,7 @@ SERVICES = {
     "one ONNX operator": lambda phi: phi.onnx,
     "ONNX": lambda phi: phi.onnx or phi.formula,
     "second cost": lambda phi: phi.name in PLAIN,
-    "native": lambda phi: phi.name in PHI,
+    "native": lambda phi: extension() is None or phi.name in extension().activations(),
     "source": lambda phi: phi.source,
 }
 SMOOTH = {"sigmoid", "tanh", "elu", "selu", "gelu", "silu", "softplus", "mish", "exp", "softmax"}
@@ -52,7 +52,7 @@ LOSS_SERVICES = {
     "exact": lambda loss: is_exact(loss.formula, written(0.3), written(0.5)),
     "exact gradient": lambda loss: is_exact(loss.gradient_formula, written(0.3), written(0.5), 2),
     "second cost": lambda loss: loss.name in PLAIN_LOSSES,
-    "native": lambda loss: loss.name in LOSS,
+    "native": lambda loss: extension() is None or loss.name in extension().losses(),
     "definition in the tests": lambda loss: loss.name in LOSS_DEFINITIONS,
 }
 LOSS_GAPS = {"exact": {"cross_entropy", "binary_cross_entropy", "poisson"}}
