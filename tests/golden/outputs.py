@@ -161,8 +161,6 @@ def explanations() -> Iterator[tuple[str, Callable[[], str]]]:
             yield f"explain {example}.{suffix}", partial(command, "explain", "--example", example, "--format", format)
     more: dict[str, tuple[object, ...]] = {
         "worked, 3 steps": ("--example", "worked", "--steps", 3),
-        "batch-norm, 2 steps": ("--example", "batch-norm", "--steps", 2),
-        "residual, 8 digits": ("--example", "residual", "--digits", 8),
         "worked, fractions": ("--example", "worked", "--fractions"),
         "worked, grad_W[1][0,1]": ("--example", "worked", "--entry", "grad_W[1][0,1]"),
         "softmax, delta[2][1,0]": ("--example", "softmax", "--entry", "delta[2][1,0]"),
@@ -172,11 +170,14 @@ def explanations() -> Iterator[tuple[str, Callable[[], str]]]:
     }
     for name, arguments in more.items():
         yield from both(f"explain {name}", "explain", *arguments)
+    for name, *asked in (("batch-norm, 2 steps", "--steps", 2), ("residual, 8 digits", "--digits", 8)):
+        example = name.partition(",")[0]
+        yield f"explain {name}.txt", partial(command, "explain", "--example", example, *asked)
     yield (
         "explain worked, one entry.html",
         partial(command, "explain", "--example", "worked", "--entry", "grad_W[1][0,1]", "--format", "html"),
     )
-    yield from both("explain several", "explain", "p.json", files={"p.json": SEVERAL})
+    yield "explain several.txt", partial(command, "explain", "p.json", files={"p.json": SEVERAL})
 
 
 def claims_of(problem: dict[str, Any], mistake: str) -> dict[str, Any]:
