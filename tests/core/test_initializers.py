@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from tests.helpers import raises_naming
 
 from backlit.core import Dense, Network, forward, initialize
-from backlit.core.initializers import DRAWS
+from backlit.core.initializers import INITIALIZERS
 from backlit.errors import BacklitError, ProblemError
 
 SIZES = (300, 200, 120)
@@ -38,7 +38,7 @@ def test_variance(family, shape):
             assert np.abs(W).max() > 3.5 * np.sqrt(promised)
 
 
-@pytest.mark.parametrize("scheme", [s for s in DRAWS if s not in ("gaussian", "lsuv")])
+@pytest.mark.parametrize("scheme", [s for s in INITIALIZERS if s not in ("gaussian", "lsuv")])
 def test_biases_and_shifts_are_0_and_scales_are_1(scheme):
     params = NET.init(scheme, seed=1)
     for l in (1, 2):
@@ -100,7 +100,7 @@ def test_lsuv_leaves_a_layer_that_has_no_variance():
     assert np.isfinite(params.theta).all()
 
 
-@pytest.mark.parametrize("scheme", DRAWS)
+@pytest.mark.parametrize("scheme", INITIALIZERS)
 def test_one_seed_one_draw(scheme, rng):
     X = rng.standard_normal((20, SIZES[0]))
     first, again, other = (NET.init(scheme, seed=seed, X=X).theta for seed in (5, 5, 6))
@@ -108,7 +108,7 @@ def test_one_seed_one_draw(scheme, rng):
     assert (first != other).any() == (scheme != "zeros")
 
 
-@pytest.mark.parametrize("scheme", DRAWS)
+@pytest.mark.parametrize("scheme", INITIALIZERS)
 def test_float32_is_the_cast_of_float64(scheme, rng):
     X = rng.standard_normal((20, SIZES[0]))
     single = NET.init(scheme, seed=5, X=X, dtype=np.float32)

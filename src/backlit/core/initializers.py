@@ -9,37 +9,61 @@ array([0., 0., 0., 0.])
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from backlit.core.network import Network, whole_number
 from backlit.core.parameters import Parameters
+from backlit.core.registry import Registry
 from backlit.core.specs import finite_number, read_spec
 from backlit.errors import ProblemError
 
 Array = np.ndarray
 Rng = np.random.Generator
+Variance = Callable[[int, int], float]  # of one weight, from n_in and n_out
 
 
-def uniform(variance: Callable[[int, int], float]) -> Callable[[Rng, int, int], Array]:
-    """W uniform on ±√(3 v), which has variance v = variance(n_in, n_out)."""
+@dataclass(frozen=True)
+class Initializer:
+    """A scheme: `draw` gives W (n_out, n_in), of variance `variance(n_in, n_out)` where that is known.
+
+    options : the parameters that it takes.
+    """
+
+    name: str
+    draw: Callable[[Rng, int, int], Array]
+    variance: Variance | None = None
+    options: tuple[str, ...] = ("gain",)
+    source: str = ""
+
+
+INITIALIZERS: Registry[Initializer] = Registry("init scheme")
+register_initializer = INITIALIZERS.register
+
+
+def uniform(name: str, variance: Variance, source: str) -> Initializer:
+    """W uniform on ±√(3 v), which has variance v."""
 
     def draw(rng: Rng, n_out: int, n_in: int) -> Array:
         bound = np.sqrt(3 * variance(n_in, n_out))
         return rng.uniform(-bound, bound, (n_out, n_in))
 
-    return draw
+    return Initializer(name, draw, variance, source=source)
 
 
-def normal(variance: Callable[[int, int], float]) -> Callable[[Rng, int, int], Array]:
-    """W normal with mean 0 and variance v = variance(n_in, n_out)."""
-    return lambda rng, n_out, n_in: rng.standard_normal((n_out, n_in)) * np.sqrt(variance(n_in, n_out))
+def normal(name: str, variance: Variance, source: str, **more: Any) -> Initializer:
+    """W normal with mean 0 and variance v."""
+
+    def draw(rng: Rng, n_out: int, n_in: int) -> Array:
+        return rng.standard_normal((n_out, n_in)) * np.sqrt(variance(n_in, n_out))
+
+    return Initializer(name, draw, variance, source=source, **more)
 
 
 def orthogonal(rng: Rng, n_out: int, n_in: int) -> Array:
-    """Rows, or columns where there are fewer, orthonormal; uniform over such W (Saxe et al. 2014; Mezzadri 2007)."""
+    """Rows, or columns where there are fewer, orthonormal, and uniform over such W."""
     tall = rng.standard_normal((max(n_out, n_in), min(n_out, n_in)))
     q, r = np.linalg.qr(tall)
     q *= np.sign(np.diag(r))  # makes the decomposition unique, and so the draw uniform
@@ -47,38 +71,36 @@ def orthogonal(rng: Rng, n_out: int, n_in: int) -> Array:
 
 
 def glorot(n_in: int, n_out: int) -> float:
-    """2/(n_in + n_out): a compromise between forward and backward (Glorot & Bengio 2010)."""
+    """2/(n_in + n_out): a compromise between forward and backward."""
     return 2 / (n_in + n_out)
 
 
 def he(n_in: int, n_out: int) -> float:
-    """2/n_in: half of a ReLU layer's units are 0 (He et al. 2015)."""
+    """2/n_in: half of a ReLU layer's units are 0."""
     return 2 / n_in
 
 
 def lecun(n_in: int, n_out: int) -> float:
-    """1/n_in: keeps the length of a linear layer (LeCun et al. 1998)."""
+    """1/n_in: keeps the length of a linear layer."""
     return 1 / n_in
 
 
-DRAWS: dict[str, Callable[[Rng, int, int], Array]] = {
-    "zeros": lambda rng, n_out, n_in: np.zeros((n_out, n_in)),
-    "xavier_uniform": uniform(glorot),
-    "xavier_normal": normal(glorot),
-    "he_uniform": uniform(he),
-    "he_normal": normal(he),
-    "lecun_uniform": uniform(lecun),
-    "lecun_normal": normal(lecun),
-    "orthogonal": orthogonal,
-    "gaussian": normal(lecun),  # times σ_w, with b drawn too
-    "lsuv": orthogonal,  # then scaled by data
-}
-TAKES = {
-    **dict.fromkeys(DRAWS, ("gain",)),
-    "zeros": (),
-    "gaussian": ("sigma_w", "sigma_b"),
-    "lsuv": ("tolerance", "max_rounds"),
-}
+for made in (
+    Initializer("zeros", lambda rng, n_out, n_in: np.zeros((n_out, n_in)), lambda n_in, n_out: 0.0, ()),
+    uniform("xavier_uniform", glorot, "Glorot & Bengio 2010"),
+    normal("xavier_normal", glorot, "Glorot & Bengio 2010"),
+    uniform("he_uniform", he, "He et al. 2015"),
+    normal("he_normal", he, "He et al. 2015"),
+    uniform("lecun_uniform", lecun, "LeCun et al. 1998"),
+    normal("lecun_normal", lecun, "LeCun et al. 1998"),
+    Initializer(
+        "orthogonal", orthogonal, lambda n_in, n_out: 1 / max(n_in, n_out), source="Saxe et al. 2014; Mezzadri 2007"
+    ),
+    normal("gaussian", lecun, "", options=("sigma_w", "sigma_b")),  # times σ_w, with b drawn too
+    Initializer("lsuv", orthogonal, None, ("tolerance", "max_rounds"), "Mishkin & Matas 2016"),  # then scaled by data
+):
+    register_initializer(made)
+INITIALIZERS.built_in = frozenset(INITIALIZERS)
 
 
 def initialize(
@@ -96,14 +118,15 @@ def initialize(
     multiplies W.
     Raises ProblemError for an unknown scheme or option, or a sigma below 0.
     """
-    name, options = read_spec(scheme, "init scheme", DRAWS, TAKES, key="scheme")
+    takes = {name: record.options for name, record in INITIALIZERS.items()}
+    name, options = read_spec(scheme, "init scheme", INITIALIZERS, takes, key="scheme")
     for option in ("sigma_w", "sigma_b"):
         finite_number(options.get(option, 0.0), f"init scheme {name}: {option}", low=0.0)
     rng = np.random.default_rng(checked_seed(seed))
     params = Parameters.zeros(net)
     sigma_b = options.get("sigma_b", 0.0)
     for l, layer in net.numbered():
-        W = DRAWS[name](rng, layer.units, net.n[l - 1])
+        W = INITIALIZERS[name].draw(rng, layer.units, net.n[l - 1])
         params.W[l][:] = options.get("gain", options.get("sigma_w", 1.0)) * W
         if sigma_b:
             params.b[l][:] = sigma_b * rng.standard_normal(layer.units)
@@ -115,7 +138,7 @@ def initialize(
 
 
 def scale_to_unit_variance(net: Network, params: Parameters, X: Array, tolerance: float, max_rounds: int) -> None:
-    """Divide each W[l], from the input up, until z[l] has variance 1 ± tolerance over X (Mishkin & Matas 2016)."""
+    """Divide each W[l], from the input up, until z[l] has variance 1 ± tolerance over X."""
     below, a = 0, X  # up to layer `below` all is scaled, and a is what it gives
     for l in range(1, net.L + 1):
         if not skips_into(net, l - 1):

@@ -64,6 +64,9 @@ class Activation:
         """The name, or the name with its parameters, as problem and model files write it."""
         return {"name": self.name, **self.parameters} if self.parameters else self.name
 
+    def __repr__(self) -> str:
+        return f"Activation({self.spec!r})"
+
     def __reduce__(self):
         if ACTIVATIONS.has(self):
             return get_activation, (self.spec,)

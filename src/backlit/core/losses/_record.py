@@ -49,6 +49,9 @@ class Loss:
         """The name, or the name with its parameters, as problem and model files write it."""
         return {"name": self.name, **self.parameters} if self.parameters else self.name
 
+    def __repr__(self) -> str:
+        return f"Loss({self.spec!r})"
+
     def __reduce__(self):
         if LOSSES.has(self):
             return get_loss, (self.spec,)

@@ -26,6 +26,7 @@ from backlit.core.parameters import Parameters
 from backlit.diagnosis.theory.finite_width import Bands, finite_width
 from backlit.diagnosis.theory.fluctuations import Setting
 from backlit.diagnosis.theory.units import unit_of
+from backlit.errors import ProblemError
 
 ByLayer = list[Any]
 
@@ -107,13 +108,12 @@ def scheme_scales(net: Network, scheme: Any) -> Scales:
 
 def scheme_variance(name: str, n_in: int, n_out: int) -> float:
     """The variance of one weight."""
-    from backlit.core.initializers import glorot, he, lecun
+    from backlit.core.initializers import INITIALIZERS
 
-    if name == "zeros":
-        return 0.0
-    if name.startswith("orthogonal"):
-        return 1 / max(n_in, n_out)  # orthonormal rows, or columns
-    return {"xavier": glorot, "he": he, "lecun": lecun}[name.split("_")[0]](n_in, n_out)
+    variance = INITIALIZERS[name].variance
+    if variance is None:
+        raise ProblemError(f"init scheme {name} says no variance of its weights, so no flow can be predicted from it")
+    return variance(n_in, n_out)
 
 
 def input_moments(X: np.ndarray | None) -> tuple[float, float, float]:
