@@ -4,17 +4,21 @@
 like built-ins, by the reference engine.  Files name activations and losses, so a model with one can't be saved.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from backlit.core.activations import ACTIVATIONS, Activation
 from backlit.core.groups import read_groups
 from backlit.core.losses import LOSSES, Loss
-from backlit.core.network import Network
 from backlit.errors import ShapeError
+
+if TYPE_CHECKING:
+    from backlit.core.network import Network  # which knows all that stands here
 
 Array = np.ndarray
 INF = float("inf")
@@ -108,3 +112,7 @@ def name_of(function: Callable[..., Any], taken: Any) -> str:
     name = getattr(function, "__name__", "")
     name = name if name.isidentifier() else "custom"  # a lambda's is no name
     return f"own_{name}" if name in taken else name
+
+
+ACTIVATIONS.readers.append(lambda spec: activation_of(spec) if callable(spec) else None)
+LOSSES.readers.append(lambda spec: loss_of(spec) if callable(spec) else None)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from backlit.core.exact import literal
-from backlit.core.network import whole_number
+from backlit.core.specs import whole_number
 from backlit.errors import ProblemError
 
 

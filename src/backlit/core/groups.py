@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from backlit.core.activations import Activation, softmax, softmax_diagonal, softmax_pull_back
+from backlit.core.activations import ACTIVATIONS, Activation, softmax, softmax_diagonal, softmax_pull_back
 from backlit.errors import ProblemError
 
 Array = np.ndarray
@@ -92,3 +92,6 @@ def read_groups(name: Any) -> Activation | None:
     """The activation of a name like "softmax[3,2]", None for any other."""
     found = NAME.fullmatch(name) if isinstance(name, str) else None
     return softmax_by_groups(tuple(int(size) for size in found[1].split(","))) if found else None
+
+
+ACTIVATIONS.readers.append(read_groups)

@@ -8,17 +8,22 @@ so that float32 and float64 networks of one seed start alike.  b and beta are 0 
 array([0., 0., 0., 0.])
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backlit.core.network import Network, whole_number
-from backlit.core.parameters import Parameters
+from backlit.core.parameters import Parameters, layout
+from backlit.core.passes import forward
 from backlit.core.registry import Registry
-from backlit.core.specs import finite_number, read_spec
+from backlit.core.specs import finite_number, read_spec, whole_number
 from backlit.errors import ProblemError
+
+if TYPE_CHECKING:
+    from backlit.core.network import Network  # which knows all that stands here
 
 Array = np.ndarray
 Rng = np.random.Generator
@@ -159,13 +164,12 @@ def skips_into(net: Network, l: int) -> bool:
 
 def forward_of(net: Network, params: Parameters, low: int, high: int, a: Array) -> Any:
     """The pass through layers low + 1 … high alone, for what layer `low` gives."""
-    from backlit.core.passes import forward
-
-    layers = [
+    layers = tuple(
         layer if layer.skip_from is None else replace(layer, skip_from=layer.skip_from - low)
         for layer in net.layers[low:high]
-    ]
-    part, start = Network(net.n[low], layers), Network(net.inputs, net.layers[:low]).n_parameters if low else 0
+    )
+    part = replace(net, inputs=net.n[low], layers=layers, loss="half_squared_error")
+    start = sum(slot.stop - slot.start for slot in layout(net) if slot.l <= low)
     return forward(part, Parameters(part, params.theta[start : start + part.n_parameters]), a)
 
 

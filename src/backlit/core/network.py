@@ -10,18 +10,16 @@ A Network holds no numbers that are learned; those are `Parameters`.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from operator import index
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from backlit.core.activations import Activation, get_activation
+from backlit.core.initializers import initialize
 from backlit.core.losses import Loss, ShortForm, get_loss, short_form
-from backlit.core.specs import finite_number
+from backlit.core.parameters import Parameters
+from backlit.core.specs import finite_number, positive_integer, whole_number
 from backlit.errors import ProblemError, ShapeError, near
-
-if TYPE_CHECKING:
-    from backlit.core.parameters import Parameters
 
 NORMS = ("batch", "layer")
 EPS = 1e-5
@@ -252,7 +250,7 @@ class Network:
         seed: int = 0,
         X: np.ndarray | None = None,
         dtype: Any = np.float64,
-    ) -> "Parameters":
+    ) -> Parameters:
         """Draw parameters.
 
         Parameters
@@ -281,8 +279,6 @@ class Network:
         >>> Network(2, [Dense(1)]).init("lecun_normal", seed=1).W[1].shape
         (1, 2)
         """
-        from backlit.core.initializers import initialize
-
         return initialize(self, scheme, seed=seed, X=X, dtype=dtype)
 
     def to_dict(self) -> dict[str, Any]:
@@ -305,21 +301,3 @@ class Network:
         """
         layers = [Dense(**layer) for layer in described["layers"]]
         return cls(**{**described, "layers": layers})
-
-
-def whole_number(value: Any, what: str) -> int:
-    """Return `value` as an int where it is a whole number; True and 2.0 are not."""
-    try:
-        if isinstance(value, bool | np.bool_):
-            raise TypeError
-        return index(value)
-    except TypeError:
-        raise ProblemError(f"{what} must be a whole number, not {value!r}") from None
-
-
-def positive_integer(value: object, what: str) -> int:
-    """Return `value` as an int ≥ 1, else raise ProblemError."""
-    number = whole_number(value, what)
-    if number < 1:
-        raise ProblemError(f"{what} must be at least 1, not {number}")
-    return number

@@ -3,12 +3,16 @@
 Source: Ioffe & Szegedy 2015; Ba, Kiros & Hinton 2016.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backlit.core.network import Dense, Network
+if TYPE_CHECKING:
+    from backlit.core.network import Dense, Network  # which knows all that stands here
+
 
 Array = np.ndarray
 AXIS = {"batch": 0, "layer": 1}
@@ -39,7 +43,7 @@ class Statistics:
             if layer.norm == "batch":
                 self.mean[l], self.variance[l] = np.zeros(layer.units, dtype), np.ones(layer.units, dtype)
 
-    def copy(self) -> "Statistics":
+    def copy(self) -> Statistics:
         """The same numbers in arrays of their own."""
         copied = Statistics.__new__(Statistics)
         copied.mean = [None if mean is None else mean.copy() for mean in self.mean]

@@ -4,16 +4,20 @@
 layer theta holds W, b and, where the layer has a norm, gamma and beta, each in C order.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backlit.core.network import Network
 from backlit.errors import DomainError, ShapeError
+
+if TYPE_CHECKING:
+    from backlit.core.network import Network  # which knows all that stands here
 
 NAMES = ("W", "b", "gamma", "beta")
 
@@ -40,7 +44,7 @@ class Slot:
 def layout(net: Network) -> tuple[Slot, ...]:
     """The slots of a network's theta, in order.
 
-    >>> from backlit.core.network import Dense
+    >>> from backlit.core.network import Dense, Network
     >>> [f"{slot} {slot.shape} at {slot.start}" for slot in layout(Network(2, [Dense(3)]))]
     ['W[1] (3, 2) at 0', 'b[1] (3,) at 6']
     """
@@ -81,7 +85,7 @@ class Parameters:
 
     Examples
     --------
-    >>> from backlit.core.network import Dense
+    >>> from backlit.core.network import Dense, Network
     >>> params = Parameters.zeros(Network(2, [Dense(1)]))
     >>> params.W[1][0, 1] = 5.0
     >>> params.theta
@@ -100,7 +104,7 @@ class Parameters:
             getattr(self, slot.name)[slot.l] = theta[slot.start : slot.stop].reshape(slot.shape)
 
     @classmethod
-    def zeros(cls, net: Network, dtype: Any = np.float64) -> "Parameters":
+    def zeros(cls, net: Network, dtype: Any = np.float64) -> Parameters:
         """Parameters with every W, b and beta 0, and every gamma 1."""
         params = cls(net, np.zeros(net.n_parameters, dtype))
         for gamma in params.gamma:
@@ -109,7 +113,7 @@ class Parameters:
         return params
 
     @classmethod
-    def from_arrays(cls, net: Network, arrays: Mapping[str, Sequence[Any]], dtype: Any = np.float64) -> "Parameters":
+    def from_arrays(cls, net: Network, arrays: Mapping[str, Sequence[Any]], dtype: Any = np.float64) -> Parameters:
         """Copy given arrays into new parameters.
 
         Parameters
@@ -135,7 +139,7 @@ class Parameters:
 
         Examples
         --------
-        >>> from backlit.core.network import Dense
+        >>> from backlit.core.network import Dense, Network
         >>> Parameters.from_arrays(Network(2, [Dense(1)]), {"W": [None, [[1.0, 2.0]]]}).theta
         array([1., 2., 0.])
         """
@@ -165,11 +169,11 @@ class Parameters:
         for slot in layout(self.net):
             yield slot, self[slot]
 
-    def copy(self) -> "Parameters":
+    def copy(self) -> Parameters:
         """The same numbers in a vector of their own."""
         return Parameters(self.net, self.theta.copy())
 
-    def astype(self, dtype: Any) -> "Parameters":
+    def astype(self, dtype: Any) -> Parameters:
         """The same numbers in another dtype, copied."""
         return Parameters(self.net, self.theta.astype(dtype))
 
@@ -209,7 +213,7 @@ def trainable(net: Network) -> np.ndarray:
 def n_trainable(net: Network) -> int:
     """How many numbers an optimizer may move, without a mask that a network too large for memory has no room for.
 
-    >>> from backlit.core.network import Dense
+    >>> from backlit.core.network import Dense, Network
     >>> n_trainable(Network(10**8, [Dense(10**8, train_bias=False)])) == 10**16
     True
     """

@@ -2,7 +2,7 @@
 
 Rows are examples: z[l], u[l], a[l], delta[l] are (m, n_l), index l is the book's, index 0 is None (a[0] is the input).
 
->>> from backlit.core.network import Dense
+>>> from backlit.core.network import Dense, Network
 >>> net = Network(2, [Dense(2, "sigmoid"), Dense(1, "identity")])
 >>> params = net.init("xavier_uniform", seed=0)
 >>> trace = forward(net, params, [[1.0, 2.0]])
@@ -11,17 +11,21 @@ Rows are examples: z[l], u[l], a[l], delta[l] are (m, n_l), index l is the book'
 ((2, 2), (1, 1), (9,))
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from backlit.core import norms
 from backlit.core.dropout import DropoutKey, dropout_mask
-from backlit.core.network import Network
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
 from backlit.core.targets import as_inputs, as_targets, check_outputs, shares
+
+if TYPE_CHECKING:
+    from backlit.core.network import Network  # which knows all that stands here
 
 Array = np.ndarray
 ByLayer = list[Any]  # arrays by the book's index l, None where there is none
@@ -49,7 +53,7 @@ class Trace:
 
     Examples
     --------
-    >>> from backlit.core.network import Dense
+    >>> from backlit.core.network import Dense, Network
     >>> net = Network(2, [Dense(1, "tanh")])
     >>> trace = forward(net, net.init(), [[1.0, 2.0]])
     >>> trace.m, trace.z[1].shape, trace.first_non_finite()
@@ -102,7 +106,7 @@ class Gradients:
 
     Examples
     --------
-    >>> from backlit.core.network import Dense
+    >>> from backlit.core.network import Dense, Network
     >>> net = Network(2, [Dense(1)])
     >>> params = net.init()
     >>> grad = backward(net, params, forward(net, params, [[1.0, 2.0]]), [[0.5]])
@@ -180,7 +184,7 @@ def forward(
 
     Examples
     --------
-    >>> from backlit.core.network import Dense
+    >>> from backlit.core.network import Dense, Network
     >>> net = Network(2, [Dense(1)])
     >>> params = Parameters.from_arrays(net, {"W": [None, [[1.0, 2.0]]], "b": [None, [0.5]]})
     >>> forward(net, params, [[3.0, 4.0]]).a[1]
@@ -258,7 +262,7 @@ def backward(net: Network, params: Parameters, trace: Trace, y: Any, sample_weig
 
     Examples
     --------
-    >>> from backlit.core.network import Dense
+    >>> from backlit.core.network import Dense, Network
     >>> net = Network(2, [Dense(1)])
     >>> params = Parameters.from_arrays(net, {"W": [None, [[1.0, 2.0]]]})
     >>> grad = backward(net, params, forward(net, params, [[3.0, 4.0]]), [[10.0]])

@@ -23,6 +23,7 @@ class Registry(dict[str, R], Generic[R]):
         self.families: dict[str, Callable[..., R]] = {}
         self.takes: dict[str, tuple[str, ...]] = {}  # the parameters of each family
         self.built_in: frozenset[str] = frozenset()
+        self.readers: list[Callable[[Any], R | None]] = []  # of specs that are not in the table
 
     def register(self, made: Made) -> Made:
         """Add a record, or a family: a function that gives a record for parameters that all have defaults.
@@ -43,6 +44,9 @@ class Registry(dict[str, R], Generic[R]):
 
     def find(self, spec: Any) -> R:
         """The record of a spec.  Raises ProblemError for an unknown name or parameter."""
+        for read in self.readers:
+            if (made := read(spec)) is not None:
+                return made
         name, parameters = read_spec(spec, self.kind, self, self.takes)
         return self.families[name](**parameters) if parameters else self[name]
 

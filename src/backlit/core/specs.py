@@ -1,9 +1,12 @@
-"""Read `"name"` or `{"name": ..., "parameter": ...}`: how files name activations, losses and initializers."""
+"""Read numbers, and `"name"` or `{"name": ..., "parameter": ...}`, as files name activations and their like."""
 
 import math
 from collections.abc import Collection, Mapping
 from numbers import Real
+from operator import index
 from typing import Any
+
+import numpy as np
 
 from backlit.errors import ProblemError, near
 
@@ -42,4 +45,22 @@ def finite_number(value: object, what: str, *, low: float = -math.inf, high: flo
         raise ProblemError(f"{what} must be a finite number, not {value!r}")
     if not low <= number <= high:
         raise ProblemError(f"{what} must be in [{low:g}, {high:g}], not {value!r}")
+    return number
+
+
+def whole_number(value: Any, what: str) -> int:
+    """Return `value` as an int where it is a whole number; True and 2.0 are not."""
+    try:
+        if isinstance(value, bool | np.bool_):
+            raise TypeError
+        return index(value)
+    except TypeError:
+        raise ProblemError(f"{what} must be a whole number, not {value!r}") from None
+
+
+def positive_integer(value: object, what: str) -> int:
+    """Return `value` as an int ≥ 1, else raise ProblemError."""
+    number = whole_number(value, what)
+    if number < 1:
+        raise ProblemError(f"{what} must be at least 1, not {number}")
     return number

@@ -1,13 +1,17 @@
 """Targets, inputs and weights as the passes take them: one row an example, checked, in the network's dtype."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from backlit.core.exact import literal
 from backlit.core.groups import groups_of
-from backlit.core.network import Network
 from backlit.errors import DomainError, ShapeError
+
+if TYPE_CHECKING:
+    from backlit.core.network import Network  # which knows all that stands here
 
 Array = np.ndarray
 
@@ -37,7 +41,7 @@ def as_targets(net: Network, y: Any, m: int, dtype: Any = np.float64) -> Array:
     Class indices (m,) are for cross_entropy with n_L > 1.  Raises ShapeError for what does not fit m examples of n_L
     outputs, DomainError for a target that the loss is not defined at.
 
-    >>> from backlit.core.network import Dense
+    >>> from backlit.core.network import Dense, Network
     >>> net = Network(2, [Dense(3, "softmax")], loss="cross_entropy")
     >>> as_targets(net, [2, 0], 2)
     array([[0., 0., 1.], [1., 0., 0.]])

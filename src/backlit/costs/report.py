@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from backlit.core.activations import get_activation
-from backlit.core.network import Dense, Network, positive_integer
+from backlit.core.network import Dense, Network
+from backlit.core.specs import positive_integer
 from backlit.core.problem import Problem
 from backlit.costs.checkpointing import Checkpointing, checkpointing
 from backlit.costs.ledger import Ledger, count

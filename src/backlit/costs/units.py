@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from backlit.core.network import positive_integer
+from backlit.core.specs import positive_integer
 from backlit.errors import ProblemError
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}

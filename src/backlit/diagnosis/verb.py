@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from backlit.core.network import positive_integer
+from backlit.core.specs import positive_integer
 from backlit.core.problem import Problem
 from backlit.diagnosis.findings import findings_of, frozen, verdict_of
 from backlit.diagnosis.measured import average

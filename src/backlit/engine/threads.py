@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from backlit.core.network import positive_integer
+from backlit.core.specs import positive_integer
 
 
 def allowed_threads(asked: int | None) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from backlit.core.dropout import DropoutKey
-from backlit.core.network import positive_integer
+from backlit.core.specs import positive_integer
 from backlit.core.parameters import Parameters
 from backlit.core.passes import backward, forward
 from backlit.core.specs import finite_number

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from backlit.core.network import positive_integer, whole_number
+from backlit.core.specs import positive_integer, whole_number
 from backlit.core.specs import finite_number
 from backlit.errors import ProblemError, near
 from backlit.optim import Optimizer, Schedule, get_optimizer, get_schedule

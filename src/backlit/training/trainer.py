@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from backlit.core.network import Network, positive_integer
+from backlit.core.network import Network
+from backlit.core.specs import positive_integer
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
 from backlit.engine import Data, DenseBatches, Engine, Recipe, State, get_engine

@@ -89,14 +89,4 @@ def get_activation(spec: str | Mapping[str, Any] | Activation | Callable[[Array]
     """
     if isinstance(spec, Activation):
         return spec
-    if isinstance(spec, str) and spec.startswith("softmax["):
-        from backlit.core.groups import read_groups  # which is made of this package's pieces
-
-        grouped = read_groups(spec)
-        if grouped is not None:
-            return grouped
-    if callable(spec):
-        from backlit.core.custom import activation_of
-
-        return activation_of(spec)
     return ACTIVATIONS.find(spec)

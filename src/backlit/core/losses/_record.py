@@ -69,8 +69,4 @@ def get_loss(spec: str | Mapping[str, Any] | Loss | Callable[[Array, Array], Arr
     """
     if isinstance(spec, Loss):
         return spec
-    if callable(spec):
-        from backlit.core.custom import loss_of
-
-        return loss_of(spec)
     return LOSSES.find(spec)
