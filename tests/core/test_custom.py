@@ -1,13 +1,14 @@
 """A plain NumPy function as an activation or a loss trains, explains and checks like a built-in."""
 
 import logging
+import pickle
 
 import numpy as np
 import pytest
 from tests.helpers import raises_naming
 
 from backlit import Dense, MLPRegressor, Network, Problem, check, explain, save_model
-from backlit.core.activations import get_activation
+from backlit.core.activations import Activation, get_activation
 from backlit.core.custom import activation_of, loss_of
 from backlit.core.losses import get_loss
 from backlit.core.norms import Statistics
@@ -92,6 +93,16 @@ def test_it_is_not_saved(problem, tmp_path):
     with raises_naming(BacklitError, "layer", "1's", "activation", "swirl", "your own", "function"):
         save_model(Model(problem.params, Statistics(problem.net)), path)
     assert not path.exists()
+
+
+def test_one_that_has_a_built_ins_name_is_not_saved_as_that(tmp_path):
+    """It would be loaded as another function."""
+    lying = Activation("tanh", np.sin, np.cos)
+    net = Network(2, [Dense(1, lying)])
+    with pytest.raises(BacklitError, match="layer 1's activation tanh is your own function"):
+        save_model(Model(net.init(), Statistics(net)), tmp_path / "m.safetensors")
+    copy = pickle.loads(pickle.dumps(lying))
+    assert copy.function is np.sin
 
 
 def test_a_name_of_a_built_in_stays_the_built_ins():

@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -185,6 +186,28 @@ def test_what_a_record_leaves_out_falls_back(rng):
     with pytest.raises(BacklitError, match="arctan is not one of Backlit's, and ONNX has no operator for it") as caught:
         build(Model(problem.params, Statistics(net)))
     assert "\n" not in str(caught.value)
+
+
+def test_an_optimizer_without_formulas_is_explained_by_its_numbers(problem):
+    class Quiet(type(problem.optimizer)):
+        name = "quiet"
+
+        def formulas(self, o, f):
+            return iter(())
+
+    made = explain(replace(problem, optimizer=Quiet()), steps=2).derivation
+    shown = made.step("update_W[1]@2")
+    assert shown.equation == ""
+    assert shown.value.shape == (4, 3)
+    assert len(shown.entries) == 6
+
+
+def test_the_regressor_takes_the_loss(added, rng):
+    X = rng.standard_normal((60, 2))
+    options = {"hidden_layer_sizes": (8,), "max_iter": 5, "tol": 0, "random_state": 0, "n_iter_no_change": 50}
+    with pytest.warns(match="Stochastic Optimizer"):
+        model = MLPRegressor(loss="log_cosh", optimizer="lion", **options).fit(X, X[:, 0])
+    assert model.predict(X).shape == (60,)
 
 
 def test_a_formula_that_onnx_cannot_say_is_refused_in_one_sentence():

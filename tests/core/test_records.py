@@ -131,8 +131,9 @@ def test_fractions_are_the_numbers(phi):
 def test_fractions_of_losses_are_the_numbers(loss, a, y):
     """At a kink too, and where core takes the slope of a logarithm for 0."""
     at = np.array([[a]]), np.array([[y]])
-    found = loss.gradient_formula(written(a), written(y), 1, FRACTIONS)
-    assert float(found) == pytest.approx(loss.gradient(*at)[0, 0], rel=1e-14)
+    if LOSS_SERVICES["exact gradient"](loss):
+        found = loss.gradient_formula(written(a), written(y), 1, FRACTIONS)
+        assert float(found) == pytest.approx(loss.gradient(*at)[0, 0], rel=1e-14)
     if LOSS_SERVICES["exact"](loss):
         value = loss.formula(written(a), written(y), FRACTIONS)
         value = loss.total(value, 1, FRACTIONS) if loss.total else value

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backlit.core.losses import get_loss
 from backlit.core.parameters import Parameters, layout
 from backlit.core.passes import forward
 from backlit.core.registry import Registry
@@ -168,7 +169,7 @@ def forward_of(net: Network, params: Parameters, low: int, high: int, a: Array) 
         layer if layer.skip_from is None else replace(layer, skip_from=layer.skip_from - low)
         for layer in net.layers[low:high]
     )
-    part = replace(net, inputs=net.n[low], layers=layers, loss="half_squared_error")
+    part = replace(net, inputs=net.n[low], layers=layers, loss=get_loss("half_squared_error"))
     start = sum(slot.stop - slot.start for slot in layout(net) if slot.l <= low)
     return forward(part, Parameters(part, params.theta[start : start + part.n_parameters]), a)
 

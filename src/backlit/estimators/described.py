@@ -4,9 +4,8 @@ from typing import Any
 
 from backlit.core.network import Network
 from backlit.errors import ModelError
+from backlit.estimators.losses import SQUARED, is_for_classes
 
-CLASSIFIER_LOSSES = ("cross_entropy", "binary_cross_entropy")
-NUMBER_LOSSES = ("absolute_error", "huber", "quantile", "poisson")
 SKLEARN_WORDS = {"sigmoid": "logistic"}
 
 
@@ -15,7 +14,7 @@ def described_as(name: str, net: Network) -> dict[str, Any]:
 
     Raises ModelError if the loss belongs to the other class.
     """
-    classifies = net.loss.name in CLASSIFIER_LOSSES
+    classifies = is_for_classes(net.loss)
     if classifies != (name == "MLPClassifier"):
         raise ModelError(f"its loss is {net.loss.name}: load it by {'MLPClassifier' if classifies else 'MLPRegressor'}")
     hidden = net.layers[:-1]
@@ -26,6 +25,6 @@ def described_as(name: str, net: Network) -> dict[str, Any]:
         params |= {"norm": hidden[0].norm, "dropout": hidden[0].dropout}
     if net.loss.name == "cross_entropy" and net.outputs == 2:
         params["loss"] = "cross_entropy"  # two classes with a column each, where "auto" has one for both
-    if not classifies and net.loss.name in NUMBER_LOSSES:
+    if not classifies and net.loss.name not in SQUARED:
         params["loss"] = net.loss.spec
     return params

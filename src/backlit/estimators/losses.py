@@ -6,7 +6,7 @@ import numpy as np
 
 from backlit.core.activations import Activation, get_activation
 from backlit.core.groups import softmax_by_groups
-from backlit.core.losses import Loss, get_loss
+from backlit.core.losses import LOSSES, Loss, get_loss
 from backlit.core.specs import read_spec
 from backlit.errors import ProblemError
 
@@ -14,17 +14,6 @@ Array = np.ndarray
 INF = float("inf")
 NAMES = {"logistic": "sigmoid"}  # scikit-learn's words
 SQUARED = ("half_squared_error", "squared_error", "mean_squared_error")
-CLASS_LOSSES = ("auto", "cross_entropy", "binary_cross_entropy", *SQUARED)
-NUMBER_LOSSES = (
-    "squared_error",
-    "half_squared_error",
-    "mean_squared_error",
-    "absolute_error",
-    "huber",
-    "quantile",
-    "poisson",
-)
-TAKES = {"huber": ("delta",), "quantile": ("quantile",)}
 
 
 def activation_of(spec: Any) -> Activation:
@@ -32,11 +21,27 @@ def activation_of(spec: Any) -> Activation:
     return get_activation(NAMES.get(spec, spec) if isinstance(spec, str) else spec)
 
 
-def name_of(loss: Any, known: tuple[str, ...]) -> str | None:
-    """The checked name of a loss that is given by name or spec; None for a user's own function."""
+def is_for_classes(loss: Loss) -> bool:
+    """Whether its targets are probabilities."""
+    return loss.targets == (0, 1)
+
+
+def class_losses() -> list[str]:
+    """The names that a classifier takes."""
+    return ["auto", *(name for name, loss in LOSSES.items() if is_for_classes(loss)), *SQUARED]
+
+
+def number_losses() -> list[str]:
+    """The names that a regressor takes, its default first."""
+    names = [name for name, loss in LOSSES.items() if not is_for_classes(loss)]
+    return sorted(names, key=lambda name: name != "squared_error")
+
+
+def name_of(loss: Any, known: list[str]) -> str | None:
+    """The name in a loss by name or spec, checked; None for a user's own."""
     if isinstance(loss, Loss) or callable(loss):
         return None
-    return read_spec(loss, "loss", known, {name: taken for name, taken in TAKES.items() if name in known})[0]
+    return read_spec(loss, "loss", known, LOSSES.takes)[0]
 
 
 def class_output(loss: Any, kind: str, groups: tuple[int, ...]) -> tuple[str, Activation, Loss]:
@@ -44,7 +49,7 @@ def class_output(loss: Any, kind: str, groups: tuple[int, ...]) -> tuple[str, Ac
 
     kind : of the targets, see `labels`.  Raises ProblemError for a loss that does not fit them.
     """
-    name, several = name_of(loss, CLASS_LOSSES), kind == "multiclass-multioutput"
+    name, several = name_of(loss, class_losses()), kind == "multiclass-multioutput"
     sigmoid = (kind in ("binary", "multilabel-indicator") or name == "binary_cross_entropy") and not several
     if name == "cross_entropy":
         sigmoid = False
@@ -62,12 +67,12 @@ def class_output(loss: Any, kind: str, groups: tuple[int, ...]) -> tuple[str, Ac
 
 
 def number_output(loss: Any) -> tuple[str, Activation, Loss]:
-    """The output of a regressor, as `class_output`: exp for counts, else identity."""
-    name = name_of(loss, NUMBER_LOSSES)
-    if name == "squared_error":  # scikit-learn halves it, and does not say so
+    """The output of a regressor, as `class_output`: exp where outputs must not be negative, else identity."""
+    if name_of(loss, number_losses()) == "squared_error":  # scikit-learn halves it, and does not say so
         loss = "half_squared_error"
-    word = "exp" if name == "poisson" else "identity"
-    return word, get_activation(word), get_loss(loss)
+    found = get_loss(loss)
+    word = "exp" if found.outputs[0] == 0 else "identity"
+    return word, get_activation(word), found
 
 
 def check_targets(loss: Loss, Y: Array) -> None:
