@@ -27,8 +27,8 @@ from backlit.diagnosis.theory.expectations import quiet
 
 Array = np.ndarray
 MOST, FEWEST = 100, 8  # draws
-WORK = 8e9  # multiply-adds of the passes up of all draws together
-WEIGHT, LAYER = 64, 1e5  # what drawing a weight, and a layer however narrow, cost in multiply-adds
+WORK = 9e9  # multiply-adds of the passes up of all draws together: about a second of an ordinary core
+WEIGHT, ELEMENT, LAYER = 40, 130, 2e5  # what drawing a weight, an entry of z, and a layer cost besides, as measured
 FIRST = 2**40  # the first seed: those of measured draws are small, and none of them is a draw of its own band
 Z95 = 1.959964  # the central 95 % of a normal variable
 TRUSTED = 1.0  # the deviation of ln up to which a mean over few draws is not that of the largest alone
@@ -47,7 +47,8 @@ class Ensemble:
     def __init__(self, subject: Subject, first: int = FIRST):
         self.subject, self.first = subject, first
         net, m = subject.net, len(subject.inputs(0))
-        work = sum((m + WEIGHT) * n * n_in + LAYER for n, n_in in zip(net.n[1:], net.n, strict=False))
+        layers = zip(net.n[1:], net.n, strict=False)
+        work = sum((m + WEIGHT) * n * n_in + ELEMENT * m * n + LAYER for n, n_in in layers)
         self.draws = int(min(max(WORK / work, FEWEST), MOST))
 
     def q_interval(self, l: int, k: int) -> list[float] | None:
