@@ -1,11 +1,10 @@
 """Predicted against measured gradient ratios: every activation × initializer × norm, width 256, 30 seeds.
 
 For each network of 4 layers the ratios E‖δ_l‖²/E‖δ_{l+1}‖², l = 1…3, and that of top to bottom are measured in single
-draws, on 64 fresh normal inputs each (128 under batch norm).  The band is said to hold 95 % of single draws, so three
-things are counted: the share of draws inside; the band's deviation over the measured one (below 1 it is too narrow,
-above it too wide); and how far the mean over the seeds is from the predicted one, in its own deviations (z).
-Batch norm's means are those of endless width, off by up to DOUBT/n, which its z allow for and its line names; the
-shares inside and the deviations are counted without.
+draws, on 64 fresh normal inputs each (128 under batch norm).  The band, from draws of its own, is said to hold 95 % of
+single draws, and theory to be what the mean tends to as 1/n.  So four things are counted: the share of draws inside;
+the band's deviation over the measured one (below 1 it is too narrow, above it too wide); how far the mean over the
+seeds is from the middle of the band, in its own deviations (z); and how far it is from theory, times n.
 
     python scripts/diagnose_tables.py [--width 256] [--seeds 30] [--processes 1] [--resume measured.jsonl]
 """
@@ -26,8 +25,8 @@ import numpy as np
 from backlit.core import Dense, Network
 from backlit.core.activations import ACTIVATIONS
 from backlit.diagnosis.measured import quiet
+from backlit.diagnosis.simulation import FIRST, MOST, Z95, Ensemble
 from backlit.diagnosis.subject import Subject
-from backlit.diagnosis.theory.finite_width import DOUBT, Z95
 from backlit.diagnosis.theory.predicted import predict_flow, scheme_scales
 
 PHI = [name for name in ACTIVATIONS if name not in ("softmax", "exp")]  # e^u has no length to speak of: q overflows
@@ -41,6 +40,7 @@ INITS: tuple[Any, ...] = (
 NORMS = (None, "batch", "layer")
 DEPTH = 4
 ROUNDING = 1e-9  # the spread of a ratio that is exact
+CLOSE = 15.0  # n times what ln of the mean may be off theory by
 Key = tuple[str, Any, str | None]
 
 
@@ -48,17 +48,19 @@ Key = tuple[str, Any, str | None]
 class Quantity:
     """One ratio of one case, in natural logarithms; `inside` is the share of draws within the band of 95 %.
 
-    deviation : the predicted one of single draws; spread : the measured one; doubt : what the mean may be off by.
+    predicted : the middle of the band; deviation : a normal variable's whose central 95 % it is, from `draws`.
+    measured, spread : mean and deviation of the measured draws, `seeds` many.  theory : of endless width.
     """
 
     name: str
+    theory: float
     predicted: float
     measured: float
     deviation: float
     spread: float
     inside: float
     seeds: int
-    doubt: float
+    draws: int
 
     @property
     def exact(self) -> bool:
@@ -77,9 +79,14 @@ class Quantity:
 
     @property
     def z(self) -> float:
-        """The mean's distance from the predicted one, less the doubt, in its deviations."""
-        off = max(abs(self.measured - self.predicted) - self.doubt, 0.0)
-        return off / (max(self.deviation, self.spread) / math.sqrt(self.seeds) + ROUNDING)
+        """The mean's distance from the predicted one in their difference's deviations."""
+        error = max(self.deviation, self.spread) * math.sqrt(1 / self.seeds + 1 / self.draws)
+        return abs(self.measured - self.predicted) / (error + ROUNDING)
+
+    def beside(self, width: int) -> float:
+        """How far the mean is from theory, in units of 1/n, less four of its deviations."""
+        off = abs(self.measured - self.theory) - 4 * self.spread / math.sqrt(self.seeds)
+        return width * max(off, 0.0)
 
 
 def case_name(key: Key) -> str:
@@ -93,31 +100,25 @@ def measure(phi: str, init: Any, norm: str | None, width: int, seeds: int) -> li
     """Measure one case; every case has seeds of its own, so that no draw counts in two."""
     net = Network(width, [Dense(width, phi, norm=norm)] * DEPTH)
     subject = Subject(net, "", init)
-    setting = subject.setting()
-    theory = predict_flow(net, scheme_scales(net, init), batch=setting.m, setting=setting)
-    bands = theory.bands
+    theory = predict_flow(net, scheme_scales(net, init), batch=len(subject.inputs(0)))
     first = zlib.crc32(case_name((phi, init, norm)).encode())
+    ensemble = Ensemble(subject, FIRST + first * MOST)
     flows = [subject.flow(first + seed) for seed in range(seeds)]
-    rows = [
-        (
-            f"{l}/{l + 1}",
-            theory.grad_ratio[l],
-            bands.ratio_shift[l],
-            bands.ratio_band[l],
-            [f.grad_ratio(l) for f in flows],
-        )
+    rows: list[Any] = [
+        (f"{l}/{l + 1}", theory.grad_ratio[l], ensemble.ratio_interval(l, 1), [flow.grad_ratio(l) for flow in flows])
         for l in range(1, DEPTH)
     ]
     whole = [flow.top_to_bottom for flow in flows]
-    rows.append((f"1/{DEPTH}", theory.top_to_bottom, bands.total_shift, bands.total_band, whole))
-    found = []
-    for name, limit, shift, deviation, ratios in rows:
-        logs, predicted = np.log(ratios), math.log(limit) + shift
-        inside = float((abs(logs - predicted) <= Z95 * deviation + ROUNDING).mean())
-        doubt = DOUBT / width if norm == "batch" else 0.0
-        spread = float(logs.std(ddof=1))
-        found.append(Quantity(name, predicted, float(logs.mean()), deviation, spread, inside, seeds, doubt))
-    return found
+    rows.append((f"1/{DEPTH}", theory.top_to_bottom, ensemble.total_interval(1), whole))
+    return [compared(name, limit, *np.log(band), np.log(ratios), ensemble.draws) for name, limit, band, ratios in rows]
+
+
+def compared(name: str, limit: float, low: float, high: float, logs: np.ndarray, draws: int) -> Quantity:
+    """Measured logarithms against the ends of their band."""
+    inside = float(((low - ROUNDING <= logs) & (logs <= high + ROUNDING)).mean())
+    middle, deviation = float(low + high) / 2, float(high - low) / 2 / Z95
+    measured, spread = float(logs.mean()), float(logs.std(ddof=1))
+    return Quantity(name, math.log(limit), middle, measured, deviation, spread, inside, len(logs), draws)
 
 
 def cases() -> list[Key]:
@@ -167,15 +168,11 @@ def kept(
         yield case_name(key), quantities
 
 
-def width_off(q: Quantity, width: int) -> float:
-    """How far the mean is off, in units of 1/n."""
-    return width * (q.measured - q.predicted)
-
-
 def line_of(q: Quantity) -> str:
     """One ratio in a line."""
     return (
-        f"  {q.name}  predicted {math.exp(q.predicted):9.5f}  measured {math.exp(q.measured):9.5f}  "
+        f"  {q.name}  theory {math.exp(q.theory):9.5f}  band about {math.exp(q.predicted):9.5f}  "
+        f"measured {math.exp(q.measured):9.5f}  "
         f"deviation {q.deviation:.4f} of {q.spread:.4f}  inside {q.inside:4.0%}  z {q.z:.1f}"
     )
 
@@ -185,15 +182,16 @@ def root_mean_square(values: np.ndarray) -> float:
     return float(np.sqrt((values**2).mean()))
 
 
-def faults(quantities: list[Quantity]) -> list[str]:
-    """What speaks against the bands: too narrow, too wide, or means beside the predicted ones."""
+def faults(quantities: list[Quantity], width: int) -> list[str]:
+    """What speaks against the bands: too narrow, too wide, or means beside them; and means beside theory."""
     some = [q for q in quantities if not q.exact]
-    inside, width = np.mean([q.inside for q in quantities]), np.median([q.width for q in some])
+    inside, wide = np.mean([q.inside for q in quantities]), np.median([q.width for q in some])
     off = root_mean_square(np.array([q.z for q in some]))
     return [
-        *([f"too narrow: {inside:.1%} inside, {width:.2f} of the spread"] if inside < 0.9 or width < 0.85 else []),
-        *([f"too wide: {width:.2f} of the spread"] if width > 1.2 else []),
+        *([f"too narrow: {inside:.1%} inside, {wide:.2f} of the spread"] if inside < 0.9 or wide < 0.85 else []),
+        *([f"too wide: {wide:.2f} of the spread"] if wide > 1.2 else []),
         *([f"means are off: z is {off:.2f}"] if off > 1.5 else []),
+        *(f"theory is off: {q.name} by {q.beside(width):.0f}/n" for q in quantities if q.beside(width) > CLOSE),
     ]
 
 
@@ -226,17 +224,15 @@ def main(arguments: list[str] | None = None) -> None:
         all_of_them[name] = quantities
         print(f"[{len(all_of_them)}/{len(cases())}] {name}", *map(line_of, quantities), sep="\n", flush=True)
     everything = [q for found in all_of_them.values() for q in found]
-    off = [width_off(q, given.width) for q in everything if q.doubt]
-    print(
-        f"batch norm: n times ln measured − ln predicted, of means: {min(off):.1f} to {max(off):.1f}, at most ±{DOUBT}"
-    )
+    beside = max(q.beside(given.width) for q in everything)
+    print(f"means are off theory by at most {beside:.1f}/n, four of their deviations apart")
     for norm in NORMS:
         of_norm = [q for name, found in all_of_them.items() if name.endswith(f" {norm or '–'}") for q in found]
         print(f"{norm or 'no'} norm: {summary(of_norm)}")
     print(f"all: {summary(everything)}")
-    for fault in faults(everything):
+    for fault in faults(everything, given.width):
         print(fault)
-    sys.exit(1 if faults(everything) else 0)
+    sys.exit(1 if faults(everything, given.width) else 0)
 
 
 if __name__ == "__main__":

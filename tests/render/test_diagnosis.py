@@ -176,15 +176,18 @@ def test_what_ranks_is_named(deep, trained, probed):
 
 
 def test_top_to_bottom_is_said_with_its_bands(deep):
-    single, mean = deep.total_interval(1), deep.total_interval(2)
+    single, mean = deep.ensemble.total_interval(1), deep.ensemble.total_interval(2)
     said = band_line(deep)
     assert said.startswith(f"Top to bottom: ratio {number(deep.measured.top_to_bottom)}, predicted ")
     assert f"95 % of networks of this width: {number(single[0], 3)} to {number(single[1], 3)}, of means over 2" in said
     assert f"of means over 2: {number(mean[0], 3)} to {number(mean[1], 3)}" in said
-    assert said.endswith(" (a guess: beyond first order in 1/n)")  # 62 layers of 4
+    assert " (a guess: single ones differ too much)" in said  # 62 layers of 4
     assert "means over" not in band_line(replace(deep, seeds=1))
     wide = diagnose(depth=2, width=64, seeds=1, remedies=False)
     assert "guess" not in band_line(wide)
+    assert "far from it" not in band_line(wide)
+    beside = replace(wide, predicted=replace(wide.predicted, top_to_bottom=1e9))
+    assert band_line(beside).endswith(". The prediction, of endless width, is far from it")
 
 
 def test_the_theory_in_one_line():
@@ -260,8 +263,8 @@ def test_the_flow_is_drawn_as_the_product_of_ratios_down_to_each_layer(drawn, de
     single, mean = calls["fill_between"]
     for band, draws in ((single, 1), (mean, 2)):
         low, high = band[0][1:]
-        assert [low[0], high[0]] == pytest.approx(deep.total_interval(draws))
-        assert (low[-1], high[-1]) == (1.0, 1.0)
+        assert [low[0], high[0]] == pytest.approx(deep.ensemble.total_interval(draws))
+        assert (low[-1], high[-1]) == pytest.approx((1.0, 1.0), rel=1e-11)
     assert calls["set_yscale"] == [(("log",), {})]
     assert len(plots.flow_plot(replace(deep, seeds=1))["fill_between"]) == 1
 
@@ -272,7 +275,7 @@ def test_lengths_are_drawn_within_their_bands(drawn, deep):
     assert calls["plot"][1][0][1] == [layer.q for layer in deep.measured.layers[1:]]
     for band, draws in zip(calls["fill_between"], (1, 2), strict=True):
         assert [[low, high] for low, high in zip(*band[0][1:], strict=True)] == [
-            deep.q_interval(l, draws) for l in range(1, 63)
+            deep.ensemble.q_interval(l, draws) for l in range(1, 63)
         ]
 
 

@@ -87,8 +87,8 @@ def layer_flow(net: Network, params: Parameters, trace: Trace, grad: Gradients, 
     W, grad_W = np.linalg.norm(params.W[l]), np.linalg.norm(grad.W[l])
     return LayerFlow(
         q=mean_square(trace.z[l]),
-        delta=float((grad.delta[l] ** 2).sum(axis=1).mean()),
-        grad_a=float((grad.a[l] ** 2).sum(axis=1).mean()),
+        delta=mean_length(grad.delta[l]),
+        grad_a=mean_length(grad.a[l]),
         correlation=mean_cosine(trace.z[l]),
         dead=dead,
         saturated=saturated,
@@ -117,6 +117,11 @@ def slope_bound(phi: Any) -> float:
 def mean_square(array: np.ndarray) -> float:
     """The mean square of all entries."""
     return float(np.mean(array**2))
+
+
+def mean_length(rows: np.ndarray) -> float:
+    """The mean of the rows' squared lengths."""
+    return float((rows**2).sum(axis=1).mean())
 
 
 def mean_cosine(z: np.ndarray) -> float:

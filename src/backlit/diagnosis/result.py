@@ -8,9 +8,9 @@ from backlit.diagnosis.estimator import estimator_arguments
 from backlit.diagnosis.findings import Finding
 from backlit.diagnosis.measured import MeasuredFlow
 from backlit.diagnosis.remedies import Probe, Remedy, Trial, kept
+from backlit.diagnosis.simulation import Ensemble
 from backlit.diagnosis.spectrum import Spectrum
 from backlit.diagnosis.subject import Subject
-from backlit.diagnosis.theory.finite_width import interval
 from backlit.diagnosis.theory.fixed_points import FixedPoint, Kind
 from backlit.diagnosis.theory.predicted import PredictedFlow
 from backlit.diagnosis.updates import optimizer_of
@@ -48,6 +48,8 @@ class Diagnosis(Displayed):
         Singular values of the Jacobian from input to output.
     updates : list of float
         ‖ΔW_l‖/‖W_l‖ of the first optimizer step, by l; None at 0.
+    ensemble : Ensemble
+        Other draws of the network, and the bands that they give.
     trial : Trial, optional
         The short training of the network as it is; each remedy then has one too, and is ranked by it.
     probe : Probe, optional
@@ -73,6 +75,7 @@ class Diagnosis(Displayed):
     remedies: list[Remedy]
     spectrum: Spectrum
     updates: list[Any]
+    ensemble: Ensemble
     trial: Trial | None = None
     probe: Probe | None = None
 
@@ -95,11 +98,12 @@ class Diagnosis(Displayed):
             "top_to_bottom": {
                 "predicted": self.predicted.top_to_bottom,
                 "measured": self.measured.top_to_bottom,
-                "band": self.total_interval(1),
-                "band_mean": self.total_interval(self.seeds),
+                "band": self.ensemble.total_interval(1),
+                "band_mean": self.ensemble.total_interval(self.seeds),
+                "predicted_inside": self.prediction_is_near,
             },
             "bands_hold": 0.95,
-            "bands_trusted": self.predicted.bands.trusted,
+            "bands_trusted": self.ensemble.trusted,
             "inside": self.inside(),
             "spectrum": self.spectrum.to_dict(),
             "seeds": self.seeds,
@@ -118,12 +122,12 @@ class Diagnosis(Displayed):
             "layer": l,
             "q_predicted": theory.q[l],
             "q_measured": layer.q,
-            "q_band": self.q_interval(l, 1),
-            "q_band_mean": self.q_interval(l, self.seeds),
+            "q_band": self.ensemble.q_interval(l, 1),
+            "q_band_mean": self.ensemble.q_interval(l, self.seeds),
             "grad_ratio_predicted": theory.grad_ratio[l],
             "grad_ratio_measured": flow.grad_ratio(l),
-            "grad_ratio_band": self.ratio_interval(l, 1),
-            "grad_ratio_band_mean": self.ratio_interval(l, self.seeds),
+            "grad_ratio_band": self.ensemble.ratio_interval(l, 1),
+            "grad_ratio_band_mean": self.ensemble.ratio_interval(l, self.seeds),
             "weight_term": flow.weight_term(l),
             "derivative_term": flow.derivative_term(l),
             "dead_fraction": layer.dead,
@@ -135,25 +139,18 @@ class Diagnosis(Displayed):
             "noise_scale": layer.noise_scale,
         }
 
-    def q_interval(self, l: int, draws: int) -> list[float] | None:
-        """The interval that holds 95 % of q_l, of single draws or of means over `draws`."""
-        bands = self.predicted.bands
-        return interval(self.predicted.q[l], bands.q_shift[l], bands.q_band[l], draws)
-
-    def ratio_interval(self, l: int, draws: int) -> list[float] | None:
-        """The interval that holds 95 % of E‖δ_l‖²/E‖δ_{l+1}‖²; None at the top."""
-        bands = self.predicted.bands
-        doubt = bands.doubt[l] - bands.doubt[l + 1] if l < self.measured.L else 0.0
-        return interval(self.predicted.grad_ratio[l], bands.ratio_shift[l], bands.ratio_band[l], draws, doubt)
-
-    def total_interval(self, draws: int) -> list[float] | None:
-        """The interval that holds 95 % of E‖δ_1‖²/E‖δ_L‖²."""
-        bands = self.predicted.bands
-        return interval(self.predicted.top_to_bottom, bands.total_shift, bands.total_band, draws, bands.doubt[1])
+    @property
+    def prediction_is_near(self) -> bool | None:
+        """Whether what theory, of endless width, says of top to bottom is within the band; None without one."""
+        ends = self.ensemble.total_interval(1)
+        return None if ends is None else ends[0] <= self.predicted.top_to_bottom <= ends[1]
 
     def inside(self) -> float | None:
         """The share of layers whose measured ratio is within the band of the mean over these draws."""
-        pairs = [(self.measured.grad_ratio(l), self.ratio_interval(l, self.seeds)) for l in range(1, self.measured.L)]
+        pairs = [
+            (self.measured.grad_ratio(l), self.ensemble.ratio_interval(l, self.seeds))
+            for l in range(1, self.measured.L)
+        ]
         known = [ends[0] <= ratio <= ends[1] for ratio, ends in pairs if ratio is not None and ends is not None]
         return sum(known) / len(known) if known else None
 

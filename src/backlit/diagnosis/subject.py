@@ -1,5 +1,7 @@
 """What is diagnosed: a network with parameters and data, from a problem, a model, or sizes alone."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,17 +11,17 @@ from backlit.core.dropout import DropoutKey
 from backlit.core.initializers import initialize
 from backlit.core.network import Dense, Network
 from backlit.core.parameters import Parameters
-from backlit.core.passes import backward, forward
+from backlit.core.passes import Gradients, Trace, backward, forward
 from backlit.core.problem import Problem
 from backlit.core.specs import finite_number
 from backlit.diagnosis.measured import MeasuredFlow, measure_flow
 from backlit.diagnosis.theory.fixed_points import Kind
-from backlit.diagnosis.theory.fluctuations import Setting
 from backlit.diagnosis.theory.predicted import Scales, measured_scales, scheme_scales
 from backlit.errors import ProblemError
 
 EXAMPLES = 64
 MOST_LAYERS = 10_000  # of a network of equal layers: far beyond what anyone trains
+SMALL = 512  # units
 MOST_EXAMPLES = 512  # of a problem's rows; a flow is a mean, which more would not change
 
 
@@ -61,12 +63,6 @@ class Subject:
         """Its X, or standard normal rows."""
         return normal_inputs(self.net, seed, self.batch) if self.X is None else self.X[: self.batch or MOST_EXAMPLES]
 
-    def setting(self) -> Setting:
-        """What one draw is measured on, which the bands of a finite width are about."""
-        X = None if self.X is None else self.inputs(0)
-        scheme = self.scheme if self.params is None else "gaussian"
-        return Setting(len(self.inputs(0)), X, scheme if isinstance(scheme, str) else scheme["scheme"])
-
     def flow(self, seed: int) -> MeasuredFlow:
         """Measure one pass."""
         return flow_of(self.net, self.draw(seed), self.inputs(seed), self.y, seed)
@@ -79,11 +75,16 @@ def normal_inputs(net: Network, seed: int, batch: int | None = None) -> np.ndarr
 
 
 def flow_of(net: Network, params: Parameters, X: np.ndarray, y: Any, seed: int) -> MeasuredFlow:
+    """Measure one pass up and down."""
+    return measure_flow(net, params, *passes_of(net, params, X, y, seed))
+
+
+def passes_of(net: Network, params: Parameters, X: np.ndarray, y: Any, seed: int) -> tuple[Trace, Gradients]:
     """One pass up and down; y None for targets that make the error at the top independent of the weights."""
     with np.errstate(all="ignore"):
         trace = forward(net, params, X, dropout=DropoutKey(seed))  # masks are part of what is predicted
         targets = y[: len(X)] if y is not None else noise_targets(net, trace.a[-1], seed)
-        return measure_flow(net, params, trace, backward(net, params, trace, targets))
+        return trace, backward(net, params, trace, targets)
 
 
 def noise_targets(net: Network, a: np.ndarray, seed: int) -> np.ndarray:
@@ -96,6 +97,18 @@ def noise_targets(net: Network, a: np.ndarray, seed: int) -> np.ndarray:
     if net.loss.targets[0] == 0:
         return rng.poisson(1.0, a.shape).astype(float)
     return np.where(np.isfinite(a), a, 0.0) + rng.standard_normal(a.shape)
+
+
+@contextmanager
+def one_thread(subject: Subject) -> Iterator[None]:
+    """One BLAS thread where matrices are small: several take as long, and more than as long on a busy machine."""
+    if max(subject.net.n) > SMALL:
+        yield
+        return
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, user_api="blas"):
+        yield
 
 
 def from_sizes(

@@ -1,7 +1,5 @@
 """`diagnose`: measured flow beside predicted flow, what is wrong, and what helps."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -11,16 +9,15 @@ from backlit.diagnosis.findings import findings_of, frozen, verdict_of
 from backlit.diagnosis.measured import average
 from backlit.diagnosis.remedies import try_remedies
 from backlit.diagnosis.result import Diagnosis
+from backlit.diagnosis.simulation import Ensemble
 from backlit.diagnosis.spectrum import spectrum_of
-from backlit.diagnosis.subject import Subject, from_problem, from_sizes, typical
+from backlit.diagnosis.subject import Subject, from_problem, from_sizes, one_thread, typical
 from backlit.diagnosis.theory.expectations import quiet
 from backlit.diagnosis.theory.fixed_points import fixed_point
 from backlit.diagnosis.theory.predicted import predict_flow
 from backlit.diagnosis.traps import traps_of
 from backlit.diagnosis.updates import update_ratios
 from backlit.errors import ProblemError
-
-SMALL = 512  # units
 
 
 def diagnose(
@@ -119,18 +116,6 @@ def check_layers(told: dict[str, Any], sizes: bool) -> None:
         raise ProblemError(f"{said[0]} is for depth and width; a problem or a model says its own: leave it out")
 
 
-@contextmanager
-def one_thread(subject: Subject) -> Iterator[None]:
-    """One BLAS thread for small matrices: several take as long, and longer on a busy machine."""
-    if max(subject.net.n) > SMALL:
-        yield
-        return
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1, user_api="blas"):
-        yield
-
-
 def checked_batch(batch: int | None, subject: Subject) -> int | None:
     """The batch; ProblemError if it is no whole number from 1 to the number of rows."""
     if batch is not None:
@@ -148,7 +133,7 @@ def examine(given: Subject, seeds: int, remedies: bool) -> Diagnosis:
     m = len(subject.inputs(0))
     layer, kind = typical(subject.net, scales, m)
     theory = fixed_point(kind)
-    predicted = predict_flow(subject.net, scales, subject.X, m, subject.setting())
+    predicted = predict_flow(subject.net, scales, subject.X, m)
     draws = seeds if subject.params is None else 1
     measured = average([subject.flow(seed) for seed in range(draws)])
     verdict = verdict_of(measured)
@@ -157,6 +142,5 @@ def examine(given: Subject, seeds: int, remedies: bool) -> Diagnosis:
     findings += frozen(updates)
     tried = try_remedies(subject, kind, theory) if remedies else []
     spectrum = spectrum_of(subject, scales, predicted, draws)
-    return Diagnosis(
-        given, layer, kind, theory, predicted, measured, draws, verdict, findings, tried, spectrum, updates
-    )
+    evidence = verdict, findings, tried, spectrum, updates
+    return Diagnosis(given, layer, kind, theory, predicted, measured, draws, *evidence, Ensemble(given))

@@ -3,7 +3,6 @@
 import math
 from typing import Any
 
-from backlit.diagnosis.theory.finite_width import interval
 from backlit.render.plots import INK, SERIES, STYLES, svg
 
 MOST_CURVES = 5
@@ -42,9 +41,7 @@ def flow_plot(diagnosis: Any) -> str:
     predicted = [1.0]
     for l in range(L - 1, 0, -1):
         predicted.insert(0, predicted[0] * theory.grad_ratio[l])
-    b = theory.bands
-    rows = list(zip(predicted, b.level_shift[1:], b.level_band[1:], b.doubt[1:], strict=True))
-    bands = [[interval(p, s, d, draws, doubt) for p, s, d, doubt in rows] for draws in (1, diagnosis.seeds)]
+    bands = [[diagnosis.ensemble.level_interval(l, k) for l in range(1, L + 1)] for k in (1, diagnosis.seeds)]
     top = flow.layers[L].delta
     measured = [flow.layers[l].delta / top if top else math.nan for l in range(1, L + 1)]
 
@@ -62,7 +59,7 @@ def length_plot(diagnosis: Any) -> str:
 
     def draw(axes: Any) -> None:
         q = [flow.layers[l].q for l in range(1, L + 1)]
-        bands = [[diagnosis.q_interval(l, draws) for l in range(1, L + 1)] for draws in (1, diagnosis.seeds)]
+        bands = [[diagnosis.ensemble.q_interval(l, k) for l in range(1, L + 1)] for k in (1, diagnosis.seeds)]
         draw_compared(axes, list(range(1, L + 1)), q, theory.q[1:], bands, diagnosis.seeds)
         axes.set_ylabel("q$_l$ = mean of z²")
 

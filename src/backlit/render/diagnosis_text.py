@@ -37,13 +37,14 @@ def band_line(diagnosis: Any) -> str:
     """Top to bottom with what networks of this width show."""
     flow, theory = diagnosis.measured.top_to_bottom, diagnosis.predicted.top_to_bottom
     said = f"Top to bottom: ratio {number(flow)}, predicted {number(theory)}"
-    single, mean = diagnosis.total_interval(1), diagnosis.total_interval(diagnosis.seeds)
+    single, mean = (diagnosis.ensemble.total_interval(k) for k in (1, diagnosis.seeds))
     if single is None or mean is None:
         return said
     said += f"; 95 % of networks of this width: {number(single[0], 3)} to {number(single[1], 3)}"
     if diagnosis.seeds > 1:
         said += f", of means over {diagnosis.seeds}: {number(mean[0], 3)} to {number(mean[1], 3)}"
-    return said if diagnosis.predicted.bands.trusted else f"{said} (a guess: beyond first order in 1/n)"
+        said += "" if diagnosis.ensemble.trusted else " (a guess: single ones differ too much)"
+    return said if diagnosis.prediction_is_near else f"{said}. The prediction, of endless width, is far from it"
 
 
 def finding_list(diagnosis: Any) -> Any:

@@ -84,12 +84,6 @@ def second_moment(phi: Activation, q: float) -> float:
 
 
 @lru_cache(maxsize=4096)
-def fourth_moment(phi: Activation, q: float) -> float:
-    """E φ⁴."""
-    return expect(phi, q, lambda u: phi.function(u) ** 4)
-
-
-@lru_cache(maxsize=4096)
 def slope_moment(phi: Activation, q: float, power: int = 2) -> float:
     """E φ'^power; at q = 0 a kink at 0 counts half from each side, as it does for every q above 0."""
     if q == 0:

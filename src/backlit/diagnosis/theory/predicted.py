@@ -1,4 +1,4 @@
-"""Predicted flow, layer by layer, of any network: lengths up, gradients down, and how far a finite width may stray.
+"""Predicted flow, layer by layer, of any network of endless width: lengths up, gradients down.
 
 Forward:  q_l = σ_w² E a_{l−1}² + σ_b²; the norm; E φ²; dropout's 1/(1 − p); the skip's s² E a_k² + 2 s E φ E a_k.
 Backward: E‖δ_l‖² = E φ'² · 1/(1 − p) · norm · E‖∂ℓ/∂a_l‖², E‖∂ℓ/∂a_{l−1}‖² = σ_w² E‖δ_l‖² + what skips bring.
@@ -14,17 +14,13 @@ Sources: Poole et al. 2016; Schoenholz et al. 2017; Yang & Schoenholz 2017; Yang
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property, partial
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from backlit.core.network import Network
 from backlit.core.parameters import Parameters
-from backlit.diagnosis.theory.finite_width import Bands, finite_width
-from backlit.diagnosis.theory.fluctuations import Setting
 from backlit.diagnosis.theory.units import unit_of
 from backlit.errors import ProblemError
 
@@ -53,12 +49,6 @@ class PredictedFlow:
     derivative_term: ByLayer
     units: ByLayer
     top_to_bottom: float
-    find_bands: Callable[[], Bands] = field(repr=False, compare=False)
-
-    @cached_property
-    def bands(self) -> Bands:
-        """How far networks of this width stray (see `finite_width`); worked out on first use, as that takes time."""
-        return self.find_bands()
 
 
 @dataclass
@@ -127,18 +117,11 @@ def input_moments(X: np.ndarray | None) -> tuple[float, float, float]:
     return square, float(center.mean()), shared
 
 
-def predict_flow(
-    net: Network,
-    scales: Scales,
-    X: np.ndarray | None = None,
-    batch: int | None = None,
-    setting: Setting | None = None,
-) -> PredictedFlow:
+def predict_flow(net: Network, scales: Scales, X: np.ndarray | None = None, batch: int | None = None) -> PredictedFlow:
     """The flow of `net` with parameters of these scales, on inputs like X (standard normal for None).
 
-    batch : the examples that batch norm's statistics are over; None for the limit of many.  setting : what is measured
-    in one draw, for the bands; one example, or a batch, unless told.  Softmax at the output is taken as short form:
-    δ_L = p − y.
+    batch : the examples that batch norm's statistics are over; None for the limit of many.  Softmax at the output is
+    taken as short form: δ_L = p − y.
     """
     way = forward_moments(net, scales, X, batch)
     weight: ByLayer = [None] * (net.L + 1)
@@ -159,8 +142,7 @@ def predict_flow(
             grad_a[layer.skip_from] += layer.skip_scale**2 * grad_a[l]
             grad_pair[layer.skip_from] += layer.skip_scale**2 * grad_pair[l]
     ratio = [None, *(divide(delta[l], delta[l + 1]) for l in range(1, net.L)), None]
-    bands = partial(finite_width, net, scales, way, weight, setting or Setting(batch or 1, X))
-    return PredictedFlow(way.q, way.u, ratio, weight, slope, way.units, divide(delta[1], delta[net.L]), bands)
+    return PredictedFlow(way.q, way.u, ratio, weight, slope, way.units, divide(delta[1], delta[net.L]))
 
 
 def divide(a: float, b: float) -> float:
