@@ -4,7 +4,6 @@ import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
-import mpmath
 import numpy as np
 import pytest
 from tests.verification.drawn import draw_problem
@@ -79,6 +78,7 @@ def test_the_second_cost_is_the_first(activation):
 
 
 def test_extended_precision_is_that_of_mpmath():
+    mpmath = pytest.importorskip("mpmath")
     net = Network(1, [Dense(1, "tanh"), Dense(1)])
     problem = Problem(net, net.init("zeros"), np.array([[0.7]]), np.array([[0.2]]))
     problem.params.theta[:] = (0.3, -0.1, 1.7, 0.4)
