@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.helpers import raises_naming
+from tests.commands import run_command
+from tests.helpers import assert_names, raises_naming
 
 from backlit import cost
 from backlit.cli import main
@@ -93,31 +94,29 @@ def test_a_problem_file_has_its_own_batch(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "give a problem or the sizes"),
-        (["--sizes", "a"], "--sizes takes whole numbers"),
-        (["--sizes", "3"], "sizes takes two numbers or more, not 1"),
-        (["--sizes", "3,0"], "at least 1, not 0"),
-        (["none.json"], "none.json: no such file"),
-        (["--sizes", "3,2", "--batch", "0"], "batch must be at least 1"),
-        (["--sizes", "3,2", "--dtype", "int8"], "dtype must be float32 or float64"),
-        (["--sizes", "3,2", "--optimizer", "foo"], "unknown optimizer 'foo'"),
-        (["--sizes", "3,2", "--optimizer", ""], "unknown optimizer ''"),
-        (["--sizes", "0"], "sizes takes two numbers or more, not 1"),
-        (["--sizes", "0,3"], "inputs must be at least 1, not 0"),
-        (["--sizes", ""], "--sizes takes whole numbers"),
-        (["--sizes", "3,2", "--batch", "-4"], "batch must be at least 1, not -4"),
-        (["--sizes", "3,2", "--memory-limit", "64XB"], "memory_limit takes bytes, such as 64MB"),
-        (["--sizes", "3,2", "--memory-limit", "0"], "memory_limit must be at least 1"),
-        (["--sizes", "30,20,2", "--memory-limit", "1kB"], "the smallest possible is"),
-        (["--sizes", "3,2", "--html", "/no/such/folder/page.html"], "does not exist"),
+        ([], ("give", "problem", "sizes")),
+        (["--sizes", "a"], ("--sizes", "whole", "numbers")),
+        (["--sizes", "3"], ("sizes", "numbers", "1")),
+        (["--sizes", "3,0"], ("at least 1", "0")),
+        (["none.json"], ("none.json", "file")),
+        (["--sizes", "3,2", "--batch", "0"], ("batch", "at least 1")),
+        (["--sizes", "3,2", "--dtype", "int8"], ("dtype", "float32", "float64")),
+        (["--sizes", "3,2", "--optimizer", "foo"], ("optimizer", "'foo'")),
+        (["--sizes", "3,2", "--optimizer", ""], ("optimizer", "''")),
+        (["--sizes", "0"], ("sizes", "numbers", "1")),
+        (["--sizes", "0,3"], ("inputs", "at least 1", "0")),
+        (["--sizes", ""], ("--sizes", "whole", "numbers")),
+        (["--sizes", "3,2", "--batch", "-4"], ("batch", "at least 1", "-4")),
+        (["--sizes", "3,2", "--memory-limit", "64XB"], ("memory_limit", "bytes", "64MB")),
+        (["--sizes", "3,2", "--memory-limit", "0"], ("memory_limit", "at least 1")),
+        (["--sizes", "30,20,2", "--memory-limit", "1kB"], ("smallest", "possible")),
+        (["--sizes", "3,2", "--html", "/no/such/folder/page.html"], ("does not exist",)),
     ],
 )
 def test_a_fault_is_one_line(capsys, arguments, says):
-    assert main(["cost", *arguments]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert says in captured.err
-    assert len(captured.err.strip().splitlines()) == 1
+    code, out, err = run_command(capsys, "cost", *arguments)
+    assert (code, out) == (2, "")
+    assert_names(err, *says)
 
 
 @pytest.mark.skipif(extension() is None, reason="the native engine was not built")
