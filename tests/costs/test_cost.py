@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tests.commands import run_command
 from tests.helpers import assert_names, raises_naming
+from tests.needs import needs_native
 
 from backlit import cost
 from backlit.cli import main
@@ -15,7 +16,7 @@ from backlit.core import Dense, Network
 from backlit.costs.machine import Timing
 from backlit.costs.memory import memory
 from backlit.engine import Data, Recipe, State, get_engine
-from backlit.engine.native import NativeEngine, extension
+from backlit.engine.native import NativeEngine
 from backlit.errors import BacklitError
 from backlit.optim import get_optimizer
 
@@ -54,7 +55,7 @@ def test_memory_of_the_optimizer_is_its_slots(name, slots):
     assert counted.gradients == counted.parameters
 
 
-@pytest.mark.skipif(extension() is None, reason="the native engine was not built")
+@needs_native
 @pytest.mark.parametrize("m", [1, 7, 256])
 def test_memory_is_what_the_engine_allocates(m):
     net = Network(20, [Dense(64, "gelu", norm="batch", dropout=0.1), Dense(64, "relu", skip_from=1), Dense(3)])
@@ -119,14 +120,14 @@ def test_a_fault_is_one_line(capsys, arguments, says):
     assert_names(err, *says)
 
 
-@pytest.mark.skipif(extension() is None, reason="the native engine was not built")
+@needs_native
 @pytest.mark.parametrize(("sizes", "batch", "limit"), [([800, 1500, 1500, 10], 300, None), ([256] * 20, 1200, "30MB")])
 def test_a_process_that_trains_grows_by_what_is_predicted(sizes, batch, limit):
     result = cost(sizes=sizes, batch=batch, peak=True, memory_limit=limit, n_threads=1)
     assert result.measured_peak == pytest.approx(result.memory.peak, rel=0.02)
 
 
-@pytest.mark.skipif(extension() is None, reason="the native engine was not built")
+@needs_native
 @pytest.mark.parametrize(("code", "says"), [
     ("import sys; sys.exit('first\\nlast')", ("measurement", "failed", "last")),
     ("import os; os.kill(os.getpid(), 9)", ("measurement", "failed", "ended", "outside")),
@@ -167,7 +168,7 @@ def test_a_limit_shows_its_plan(capsys):
     assert max(map(len, shown.splitlines())) <= 80
 
 
-@pytest.mark.skipif(extension() is None, reason="the native engine was not built")
+@needs_native
 def test_extra_operations_are_those_that_the_engine_does():
     net = Network(32, [*(Dense(48 if l % 3 else 32, "tanh", norm="layer") for l in range(30)), Dense(2)])
     result = cost(net, batch=64, memory_limit=cost(net, batch=64).memory.peak - 300_000)
