@@ -3,8 +3,8 @@
 import json
 
 import pytest
-
-from backlit.cli import main
+from tests.commands import run_command
+from tests.helpers import assert_names
 
 PROBLEM = {"inputs": 1, "layers": [{"units": 1}], "x": [[1]], "y": [[2]]}
 COMMANDS = [
@@ -29,27 +29,25 @@ def test_an_input_is_not_written_over(command, tmp_path, monkeypatch, capsys):
     files |= {"s.py": "", "r.toml": '[points]\nloss = 1\n[[networks]]\nshapes = [2, 1]\nactivations = ["sigmoid"]\n'}
     for name, text in files.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
-    assert main(command.split()) == 2
-    shown = capsys.readouterr()
-    assert shown.out == ""
-    assert len(shown.err.splitlines()) == 1
-    assert "write to another name" in shown.err or "named for two outputs" in shown.err
+    code, out, err = run_command(capsys, *command.split())
+    assert (code, out) == (2, "")
+    assert_names(err, "two outputs" if "two outputs" in err else "another name")
     assert {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()} == files
 
 
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        ("train t.csv --target b --out m.pkl", "m.pkl: a model is written as .safetensors: give a name that ends so"),
-        ("train t.csv --target b --out m", "m: a model is written as .safetensors"),
-        ("train t.csv --target b --report r.pdf", "r.pdf: a report is written as .html or .htm"),
-        ("export m.safetensors m.pt", "m.pt: an ONNX file is written as .onnx"),
+        ("train t.csv --target b --out m.pkl", ("m.pkl", "model", "written", ".safetensors", "give", "ends")),
+        ("train t.csv --target b --out m", ("m", "model", "written", ".safetensors")),
+        ("train t.csv --target b --report r.pdf", ("r.pdf", "report", "written", ".html", ".htm")),
+        ("export m.safetensors m.pt", ("m.pt", "ONNX", "file", "written", ".onnx")),
     ],
 )
 def test_an_output_says_by_its_name_what_it_is(command, says, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "t.csv").write_text("a,b\n" + "1,2\n3,4\n" * 9, encoding="utf-8")
-    assert main(command.split()) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert says in line
+    code, _, err = run_command(capsys, *command.split())
+    assert code == 2
+    assert_names(err, *says)
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]

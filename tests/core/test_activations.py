@@ -4,7 +4,6 @@ import json
 import pickle
 from collections.abc import Callable
 
-import mpmath as mp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -14,6 +13,8 @@ from backlit.core import ACTIVATIONS, Activation, get_activation
 from backlit.core.activations import log_softmax, sigmoid_slope, softmax, tanh_slope
 from backlit.core.formulas import Arithmetic
 from backlit.errors import ProblemError
+
+mp = pytest.importorskip("mpmath")
 
 ALPHAS = [("leaky_relu", 0.3), ("leaky_relu", 0.0), ("leaky_relu", -0.2), ("elu", 0.5), ("elu", 1.5), ("elu", -0.5)]
 CUSTOM = [get_activation({"name": name, "alpha": alpha}) for name, alpha in ALPHAS]

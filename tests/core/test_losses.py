@@ -3,7 +3,6 @@
 import json
 import pickle
 
-import mpmath as mp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -12,6 +11,8 @@ from tests.core.test_activations import MPMATH
 from backlit.core import LOSSES, Dense, Loss, Network, get_loss
 from backlit.core.targets import as_targets
 from backlit.errors import DomainError, ProblemError
+
+mp = pytest.importorskip("mpmath")
 
 CUSTOM = [
     *(get_loss({"name": "huber", "delta": delta}) for delta in (0.3, 2)),

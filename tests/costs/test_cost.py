@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.helpers import raises_naming
+from tests.commands import run_command
+from tests.helpers import assert_names, raises_naming
+from tests.needs import needs_native
 
 from backlit import cost
 from backlit.cli import main
@@ -14,7 +16,7 @@ from backlit.core import Dense, Network
 from backlit.costs.machine import Timing
 from backlit.costs.memory import memory
 from backlit.engine import Data, Recipe, State, get_engine
-from backlit.engine.native import NativeEngine, extension
+from backlit.engine.native import NativeEngine
 from backlit.errors import BacklitError
 from backlit.optim import get_optimizer
 
@@ -53,7 +55,7 @@ def test_memory_of_the_optimizer_is_its_slots(name, slots):
     assert counted.gradients == counted.parameters
 
 
-@pytest.mark.skipif(extension() is None, reason="the native engine was not built")
+@needs_native
 @pytest.mark.parametrize("m", [1, 7, 256])
 def test_memory_is_what_the_engine_allocates(m):
     net = Network(20, [Dense(64, "gelu", norm="batch", dropout=0.1), Dense(64, "relu", skip_from=1), Dense(3)])
@@ -93,41 +95,39 @@ def test_a_problem_file_has_its_own_batch(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "give a problem or the sizes"),
-        (["--sizes", "a"], "--sizes takes whole numbers"),
-        (["--sizes", "3"], "sizes takes two numbers or more, not 1"),
-        (["--sizes", "3,0"], "at least 1, not 0"),
-        (["none.json"], "none.json: no such file"),
-        (["--sizes", "3,2", "--batch", "0"], "batch must be at least 1"),
-        (["--sizes", "3,2", "--dtype", "int8"], "dtype must be float32 or float64"),
-        (["--sizes", "3,2", "--optimizer", "foo"], "unknown optimizer 'foo'"),
-        (["--sizes", "3,2", "--optimizer", ""], "unknown optimizer ''"),
-        (["--sizes", "0"], "sizes takes two numbers or more, not 1"),
-        (["--sizes", "0,3"], "inputs must be at least 1, not 0"),
-        (["--sizes", ""], "--sizes takes whole numbers"),
-        (["--sizes", "3,2", "--batch", "-4"], "batch must be at least 1, not -4"),
-        (["--sizes", "3,2", "--memory-limit", "64XB"], "memory_limit takes bytes, such as 64MB"),
-        (["--sizes", "3,2", "--memory-limit", "0"], "memory_limit must be at least 1"),
-        (["--sizes", "30,20,2", "--memory-limit", "1kB"], "the smallest possible is"),
-        (["--sizes", "3,2", "--html", "/no/such/folder/page.html"], "does not exist"),
+        ([], ("give", "problem", "sizes")),
+        (["--sizes", "a"], ("--sizes", "whole", "numbers")),
+        (["--sizes", "3"], ("sizes", "numbers", "1")),
+        (["--sizes", "3,0"], ("at least 1", "0")),
+        (["none.json"], ("none.json", "file")),
+        (["--sizes", "3,2", "--batch", "0"], ("batch", "at least 1")),
+        (["--sizes", "3,2", "--dtype", "int8"], ("dtype", "float32", "float64")),
+        (["--sizes", "3,2", "--optimizer", "foo"], ("optimizer", "'foo'")),
+        (["--sizes", "3,2", "--optimizer", ""], ("optimizer", "''")),
+        (["--sizes", "0"], ("sizes", "numbers", "1")),
+        (["--sizes", "0,3"], ("inputs", "at least 1", "0")),
+        (["--sizes", ""], ("--sizes", "whole", "numbers")),
+        (["--sizes", "3,2", "--batch", "-4"], ("batch", "at least 1", "-4")),
+        (["--sizes", "3,2", "--memory-limit", "64XB"], ("memory_limit", "bytes", "64MB")),
+        (["--sizes", "3,2", "--memory-limit", "0"], ("memory_limit", "at least 1")),
+        (["--sizes", "30,20,2", "--memory-limit", "1kB"], ("smallest", "possible")),
+        (["--sizes", "3,2", "--html", "/no/such/folder/page.html"], ("does not exist",)),
     ],
 )
 def test_a_fault_is_one_line(capsys, arguments, says):
-    assert main(["cost", *arguments]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert says in captured.err
-    assert len(captured.err.strip().splitlines()) == 1
+    code, out, err = run_command(capsys, "cost", *arguments)
+    assert (code, out) == (2, "")
+    assert_names(err, *says)
 
 
-@pytest.mark.skipif(extension() is None, reason="the native engine was not built")
+@needs_native
 @pytest.mark.parametrize(("sizes", "batch", "limit"), [([800, 1500, 1500, 10], 300, None), ([256] * 20, 1200, "30MB")])
 def test_a_process_that_trains_grows_by_what_is_predicted(sizes, batch, limit):
     result = cost(sizes=sizes, batch=batch, peak=True, memory_limit=limit, n_threads=1)
     assert result.measured_peak == pytest.approx(result.memory.peak, rel=0.02)
 
 
-@pytest.mark.skipif(extension() is None, reason="the native engine was not built")
+@needs_native
 @pytest.mark.parametrize(("code", "says"), [
     ("import sys; sys.exit('first\\nlast')", ("measurement", "failed", "last")),
     ("import os; os.kill(os.getpid(), 9)", ("measurement", "failed", "ended", "outside")),
@@ -168,7 +168,7 @@ def test_a_limit_shows_its_plan(capsys):
     assert max(map(len, shown.splitlines())) <= 80
 
 
-@pytest.mark.skipif(extension() is None, reason="the native engine was not built")
+@needs_native
 def test_extra_operations_are_those_that_the_engine_does():
     net = Network(32, [*(Dense(48 if l % 3 else 32, "tanh", norm="layer") for l in range(30)), Dense(2)])
     result = cost(net, batch=64, memory_limit=cost(net, batch=64).memory.peak - 300_000)

@@ -1,29 +1,15 @@
 """Short forms of scripts/cost_networks.py and cost_growth.py, and faults that they would notice."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
-
-SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-
-
-def load(name):
-    found = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
-    module = importlib.util.module_from_spec(found)
-    import sys
-
-    sys.modules[name] = module
-    found.loader.exec_module(module)
-    return module
+from tests.scripts import load_script
 
 
 def test_operations_and_bytes_in_random_networks():
-    assert load("cost_networks").run(networks=60, peaks=0, seed=1, show=False) == []
+    assert load_script("cost_networks").run(networks=60, peaks=0, seed=1, show=False) == []
 
 
 def test_a_ledger_that_forgets_an_equation_is_noticed(monkeypatch):
-    module = load("cost_networks")
+    module = load_script("cost_networks")
     full = module.count
 
     def forgetful(*args, **options):
@@ -35,7 +21,7 @@ def test_a_ledger_that_forgets_an_equation_is_noticed(monkeypatch):
 
 
 def test_growth_is_that_of_the_sums(tmp_path):
-    module = load("cost_growth")
+    module = load_script("cost_growth")
     sweeps = module.run(module.QUICK, clock=lambda net, m, batches: 1e-9 * m * batches * sum(net.n))
     for one in sweeps:
         assert one.slope(one.operations) == pytest.approx(one.slope(one.products_sum), abs=0.15)

@@ -3,12 +3,9 @@
 A short form of scripts/explain_fuzz.py.
 """
 
-import importlib.util
 import json
 import re
-import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +13,7 @@ from tests.derivation.reading import latex, text
 from tests.derivation.reading.judge import Untrue, judge
 from tests.derivation.reading.meaning import Unreadable, nodes, value
 from tests.render.test_derivation_formats import from_inline, from_mathml
+from tests.scripts import load_script
 
 from backlit.derivation import derive
 from backlit.derivation.evaluate import nodes as tree_nodes
@@ -30,11 +28,7 @@ from backlit.render.latex import aligned
 from backlit.render.mathml import pieces
 from backlit.render.typst import aligned as typst_aligned
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "explain_fuzz.py"
-SPEC = importlib.util.spec_from_file_location("explain_fuzz", SCRIPT)
-fuzz = importlib.util.module_from_spec(SPEC)
-sys.modules["explain_fuzz"] = fuzz  # its dataclass looks its module up
-SPEC.loader.exec_module(fuzz)
+fuzz = load_script("explain_fuzz")
 
 
 def test_a_short_decimal_is_printed_short():

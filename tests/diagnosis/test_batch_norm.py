@@ -1,14 +1,12 @@
 """Batch norm over small batches: closed forms, limits, a finer integration, direct draws, and measured networks."""
 
-import importlib.util
 import json
 import math
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from tests.scripts import load_script
 
 from backlit.cli import main
 from backlit.core import Dense, Network
@@ -32,11 +30,7 @@ ELEMENTWISE = [phi for name, phi in ACTIVATIONS.items() if name != "softmax"]
 IDENTITY, RELU, TANH = (get_activation(name) for name in ("identity", "relu", "tanh"))
 SIZES = [3, 4, 5, 8, 32, 128, 1000]
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "batch_norm_table.py"
-SPEC = importlib.util.spec_from_file_location("batch_norm_table", SCRIPT)
-table = importlib.util.module_from_spec(SPEC)
-sys.modules[SPEC.name] = table  # where dataclasses look for their module
-SPEC.loader.exec_module(table)
+table = load_script("batch_norm_table")
 
 
 @pytest.mark.parametrize("m", [2, *SIZES])

@@ -1,17 +1,11 @@
 """The short form of scripts/diagnose_tables.py, at width 64: the bands hold what they say, and are no wider."""
 
-import importlib.util
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from tests.scripts import load_script
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "diagnose_tables.py"
-SPEC = importlib.util.spec_from_file_location("diagnose_tables", SCRIPT)
-tables = importlib.util.module_from_spec(SPEC)
-sys.modules[SPEC.name] = tables  # where dataclasses look for their module
-SPEC.loader.exec_module(tables)
+tables = load_script("diagnose_tables")
 
 WIDTH = 64
 BIASED = {"scheme": "gaussian", "sigma_w": 1.5, "sigma_b": 0.3}

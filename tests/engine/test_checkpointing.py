@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.needs import needs_native
 from tests.strategies import networks
 
 from backlit.core import Dense, Network
@@ -16,13 +17,12 @@ from backlit.engine import Data, Recipe, State, get_engine, say_once
 from backlit.engine.chain import Link, chain
 from backlit.engine.checkpointing import Backward, Forward, Table, best_order, smallest_peak
 from backlit.engine.limited import LimitError, under_limit
-from backlit.engine.native import NativeEngine, extension, held_bytes
+from backlit.engine.native import NativeEngine, held_bytes
 from backlit.engine.plan import make_plan
 from backlit.errors import BacklitError
 from backlit.optim import get_optimizer
 
 INFINITE = float("inf")
-needs_native = pytest.mark.skipif(extension() is None, reason="the native engine was not built")
 
 
 # --- the order ------------------------------------------------------------------------------------------------------

@@ -1,8 +1,10 @@
-"""Tables that the estimators' tests share."""
+"""Tables and options that the estimators' tests share."""
 
 import pytest
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.preprocessing import StandardScaler
+
+QUICK = {"hidden_layer_sizes": (12,), "learning_rate_init": 0.02, "max_iter": 60, "batch_size": 30, "random_state": 0}
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from scipy import sparse
 from sklearn import neural_network
 from sklearn.base import clone
 from sklearn.utils.class_weight import compute_sample_weight
+from tests.estimators.conftest import QUICK
 from tests.helpers import raises_naming
 
 from backlit.core.losses import get_loss
@@ -18,7 +19,6 @@ from backlit.estimators.losses import check_targets
 from backlit.optim import AdamW, RmsProp
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-QUICK = {"hidden_layer_sizes": (12,), "learning_rate_init": 0.02, "max_iter": 60, "batch_size": 30, "random_state": 0}
 
 
 # --- options ----------------------------------------------------------------------------------------------------------

@@ -1,12 +1,14 @@
 """ONNX of fitted estimators: onnxruntime gives the same outputs, probabilities and labels, for every kind of target."""
 
 import numpy as np
-import onnxruntime
 import pytest
 from sklearn.datasets import load_digits
 
 from backlit.cli import main
 from backlit.estimators import MLPClassifier, MLPRegressor
+
+pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
 
 X, Y = load_digits(return_X_y=True)
 X = X / 16

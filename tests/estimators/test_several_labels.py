@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.datasets import load_iris
+from tests.estimators.conftest import QUICK
 from tests.helpers import raises_naming
 
 from backlit.errors import ProblemError
 from backlit.estimators import MLPClassifier
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-QUICK = {"hidden_layer_sizes": (12,), "learning_rate_init": 0.02, "max_iter": 60, "batch_size": 30, "random_state": 0}
 
 
 def test_labels_with_classes_of_their_own(iris):

@@ -5,7 +5,6 @@ import inspect
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
 from numpy.testing import assert_almost_equal
 from sklearn.neural_network.tests import test_mlp as theirs
@@ -144,6 +143,7 @@ def test_too_few_rows_to_hold_out_are_said():
 
 
 def test_early_stopping_keeps_feature_names():
+    pd = pytest.importorskip("pandas")
     X = pd.DataFrame(np.random.default_rng(0).standard_normal((20, 2)), columns=["colname_a", "colname_b"])
     model = MLPClassifier(early_stopping=True, validation_fraction=0.2, tol=1.0, random_state=0)
     assert list(model.fit(X, np.arange(20) % 2).feature_names_in_) == ["colname_a", "colname_b"]  # and no warning

@@ -7,23 +7,13 @@ import pytest
 import yaml
 from hypothesis import given
 from tests.helpers import raises_naming
+from tests.problems import WORKED
 from tests.strategies import problems
 
 from backlit.core import forward
 from backlit.errors import BacklitError, ProblemError
 from backlit.io.problems import read_problem
 
-WORKED = {
-    "inputs": 2,
-    "layers": [
-        {"units": 2, "activation": "sigmoid", "W": [[0.1, -0.2], [0.4, 0.3]], "b": [0.0, 0.1]},
-        {"units": 1, "activation": "identity", "W": [[0.2, -0.5]], "b": [0.0]},
-    ],
-    "loss": "half_squared_error",
-    "x": [[1.0, 2.0]],
-    "y": [[1.0]],
-    "optimizer": {"name": "sgd", "learning_rate": 0.5},
-}
 TOML = """
 inputs = 2
 loss = "half_squared_error"

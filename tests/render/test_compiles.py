@@ -1,13 +1,13 @@
 """LaTeX and Typst of drawn networks, and of one that is drawn in part, compile; no line runs off the page."""
 
 import re
-import shutil
 import subprocess
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
+from tests.needs import needs_latex
 from tests.strategies import Dense, Network, problems
 
 from backlit.core.problem import Problem
@@ -18,7 +18,6 @@ from backlit.render.explanation import Explanation, explain
 FEW = settings(
     max_examples=3, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-needs_latex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex here")
 
 
 def explained(drawn):

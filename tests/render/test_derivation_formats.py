@@ -1,11 +1,12 @@
 """All formats show the same numbers; LaTeX and Typst compile where the tool is; the page fetches nothing."""
 
 import re
-import shutil
 import subprocess
 from collections import Counter
 
 import pytest
+from tests.derivation.reading.text import SUPERSCRIPTS
+from tests.needs import needs_latex
 
 from backlit.derivation.evaluate import nodes
 from backlit.derivation.examples import EXAMPLES
@@ -17,7 +18,6 @@ from backlit.render.mathml import pieces
 from backlit.render.typst import typst
 
 DIGITS = r"\d+(?:\.\d+)?"
-SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 
 
 @pytest.fixture(scope="module", params=EXAMPLES)
@@ -30,7 +30,7 @@ def magnitudes(text):
 
 
 def from_inline(text):
-    return re.sub(r"×10([⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)", lambda m: "e" + m[1].translate(SUPERSCRIPT), text)
+    return re.sub(r"×10([⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)", lambda m: "e" + m[1].translate(SUPERSCRIPTS), text)
 
 
 def from_latex(text):
@@ -89,7 +89,7 @@ def test_the_page_fetches_nothing(made):
     assert "@import" not in page
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex here")
+@needs_latex
 def test_latex_compiles(made, tmp_path):
     (tmp_path / "it.tex").write_text(made.to_latex(), encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "it.tex"]

@@ -1,13 +1,12 @@
 """Text in a terminal: colors that say the way, plain text elsewhere, lines no wider than asked."""
 
 import io
-import os
-import pty
 import subprocess
 import sys
 
 import pytest
 from rich.console import Console
+from tests.commands import on_a_terminal
 
 from backlit.derivation.examples import EXAMPLES
 from backlit.render.boxes import width_of
@@ -60,28 +59,9 @@ def test_forward_and_backward_differ_in_color_and_sign():
     assert OPEN["forward"] not in out.getvalue()
 
 
-def on_a_terminal(environment):
-    """What the command writes to a terminal."""
-    leader, follower = pty.openpty()
-    with subprocess.Popen(WORKED, stdout=follower, env={**os.environ, "TERM": "xterm-256color", **environment}) as run:
-        os.close(follower)
-        read = b""
-        while True:
-            try:
-                part = os.read(leader, 65536)
-            except OSError:  # Linux says so when the other end is closed
-                break
-            if not part:
-                break
-            read += part
-    os.close(leader)
-    assert run.returncode == 0
-    return read.decode()
-
-
 def test_a_terminal_has_colors_and_a_pipe_has_none():
-    assert "\x1b[38;5;" in on_a_terminal({"NO_COLOR": ""})
-    assert "38;5" not in on_a_terminal({"NO_COLOR": "1"})
+    assert "\x1b[38;5;" in on_a_terminal(WORKED, "stdout", NO_COLOR="")[0]
+    assert "38;5" not in on_a_terminal(WORKED, "stdout", NO_COLOR="1")[0]
     piped = subprocess.run(WORKED, capture_output=True, check=True).stdout.decode()
     assert "▼ grad_W[1][1,0]" in piped
     assert "\x1b" not in piped

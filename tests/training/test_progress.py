@@ -1,12 +1,10 @@
 """Progress goes to standard error: a bar that rewrites itself on a terminal, plain lines elsewhere, or nothing."""
 
-import os
-import pty
 import re
-import subprocess
 import sys
 
 import pytest
+from tests.commands import on_a_terminal
 from tests.training.runs import run_curve
 
 from backlit.training import progress
@@ -27,32 +25,14 @@ fit(net, net.init(seed=0), data, settings, validation=data, progress=sys.argv[1]
 """
 
 
-def on_a_terminal(wanted: str) -> tuple[str, str]:
+def shown(wanted: str) -> tuple[str, bytes]:
     """(standard error as a terminal of 120 columns received it, standard output)."""
-    ours, theirs = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
-    process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, wanted], stdout=subprocess.PIPE, stderr=theirs, text=True, env=environment
-    )
-    os.close(theirs)
-    parts = []
-    while True:
-        try:
-            part = os.read(ours, 65536)
-        except OSError:  # how Linux says that the other end was closed
-            break
-        if not part:
-            break
-        parts.append(part)
-    os.close(ours)
-    out, _ = process.communicate(timeout=60)
-    assert process.returncode == 0, b"".join(parts).decode()
-    return b"".join(parts).decode(), out
+    return on_a_terminal([sys.executable, "-c", SCRIPT, wanted], "stderr", COLUMNS="120")
 
 
 def test_a_bar_on_a_terminal():
-    received, out = on_a_terminal("wanted")
-    assert out == ""
+    received, out = shown("wanted")
+    assert out == b""
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", received)
     assert plain != received  # it moved the cursor or set a color
     assert "━" in plain
@@ -61,7 +41,7 @@ def test_a_bar_on_a_terminal():
 
 
 def test_nothing_on_a_terminal_where_it_is_not_wanted():
-    assert on_a_terminal("unwanted") == ("", "")
+    assert shown("unwanted") == ("", b"")
 
 
 def test_plain_lines_elsewhere(capsys, monkeypatch):

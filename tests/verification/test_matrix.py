@@ -1,10 +1,8 @@
 """A short form of scripts/check_matrix.py, and mistakes in the identification that it would notice."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
+from tests.scripts import load_script
 from tests.verification.drawn import draw_problem
 from tests.verification.planted import MISTAKES, Planted, planted_claims
 
@@ -12,10 +10,7 @@ from backlit.verification import suggest_inputs
 from backlit.verification.checking import check
 from backlit.verification.suggest import hidden_in
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "check_matrix.py"
-SPEC = importlib.util.spec_from_file_location("check_matrix", SCRIPT)
-matrix = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(matrix)
+matrix = load_script("check_matrix")
 
 
 @pytest.fixture

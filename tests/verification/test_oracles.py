@@ -1,12 +1,10 @@
 """The oracles agree with each other, and a mistake in any of them, or in the textbook, is noticed."""
 
-import importlib.util
 from dataclasses import replace
-from pathlib import Path
 
-import mpmath
 import numpy as np
 import pytest
+from tests.scripts import load_script
 from tests.verification.drawn import draw_problem
 
 from backlit.core import Dense, Network
@@ -23,11 +21,7 @@ from backlit.verification.oracles.sources import core_cost
 from backlit.verification.oracles.stepping import derivative, open_step
 from backlit.verification.oracles.trembling import Rounding
 
-SPEC = importlib.util.spec_from_file_location(
-    "oracle_agreement", Path(__file__).resolve().parents[2] / "scripts" / "oracle_agreement.py"
-)
-oracle_agreement = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(oracle_agreement)
+oracle_agreement = load_script("oracle_agreement")
 
 ORACLES = ("tape", "complex_step", "central_differences", "extended_precision")
 
@@ -79,6 +73,7 @@ def test_the_second_cost_is_the_first(activation):
 
 
 def test_extended_precision_is_that_of_mpmath():
+    mpmath = pytest.importorskip("mpmath")
     net = Network(1, [Dense(1, "tanh"), Dense(1)])
     problem = Problem(net, net.init("zeros"), np.array([[0.7]]), np.array([[0.2]]))
     problem.params.theta[:] = (0.3, -0.1, 1.7, 0.4)

@@ -3,7 +3,6 @@
 import warnings
 
 import numpy as np
-import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +17,9 @@ from backlit.io.exchange.onnx import build, export_onnx
 from backlit.io.models import Model, load_model
 from backlit.tabular.datasets import load_dataset
 from backlit.tabular.outputs import outputs_of
+
+pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
 
 
 def run(content, X):

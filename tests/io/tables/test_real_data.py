@@ -1,18 +1,17 @@
 """Tables that people measured, exported by pandas as people export them, against the numbers that pandas held."""
 
 import numpy as np
-import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from backlit.io.tables import TableEncoder, read_table, read_target, split, write_table
 
+pd = pytest.importorskip("pandas")
+
 
 def of_statsmodels(name):
-    import statsmodels.api as sm
-
-    return getattr(sm.datasets, name).load_pandas().data
+    return getattr(pytest.importorskip("statsmodels.api").datasets, name).load_pandas().data
 
 
 def of_sklearn(name):
@@ -47,7 +46,7 @@ EXPORTS = {
 
 
 @pytest.fixture(scope="module", params=DATA)
-def frame(request) -> pd.DataFrame:
+def frame(request):
     return DATA[request.param](request.param)
 
 

@@ -1,0 +1,37 @@
+"""Commands as a person or a program runs them: in this process, or in one of their own that writes to a terminal."""
+
+import os
+import pty
+import subprocess
+from typing import Literal
+
+import pytest
+
+from backlit.cli import main
+
+
+def run_command(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    """The exit code of `backlit ARGUMENTS`, its standard output and its standard error."""
+    code = main([str(argument) for argument in arguments])
+    return code, *capsys.readouterr()
+
+
+def on_a_terminal(command: list[str], stream: Literal["stdout", "stderr"], **environment: str) -> tuple[str, bytes]:
+    """What a command writes to the one stream, which is a terminal, and to the other, which is none."""
+    leader, follower = pty.openpty()
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: follower}
+    with subprocess.Popen(command, **streams, env={**os.environ, "TERM": "xterm-256color", **environment}) as process:
+        os.close(follower)
+        parts = []
+        while True:
+            try:
+                part = os.read(leader, 65536)
+            except OSError:  # how Linux says that the other end was closed
+                break
+            if not part:
+                break
+            parts.append(part)
+        os.close(leader)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    return b"".join(parts).decode(), err if stream == "stdout" else out
