@@ -44,7 +44,9 @@ class NativeEngine:
         self.isa = isa or self.module.instruction_sets()[0]
         self.threads = allowed_threads(recipe.n_threads)
         self.made: dict[tuple[int, np.dtype, bool], tuple[Plan, Any]] = {}
-        self.lock = threading.RLock()  # an engine has one workspace a plan; C++ refuses a call from within its own `stop`
+        self.lock = (
+            threading.RLock()
+        )  # an engine has one workspace a plan; C++ refuses a call from within its own `stop`
 
     def run(
         self, state: State, data: Data, order: Array, learning_rates: Array, stop: Callable[[], bool]
@@ -99,9 +101,7 @@ class NativeEngine:
         out = np.empty((len(X), self.net.outputs), params.theta.dtype)
         if len(X):
             with self.engine(self.at_once(len(X)), params.theta.dtype, train=False) as engine:
-                engine.predict(
-                    theta=params.theta, **moments(statistics), X=ready(X, params.theta.dtype), out=out
-                )
+                engine.predict(theta=params.theta, **moments(statistics), X=ready(X, params.theta.dtype), out=out)
         return out
 
     def loss(self, params: Parameters, statistics: Statistics, data: Data) -> float:
