@@ -67,7 +67,7 @@ THINGS = [
 def changed_array(rng: np.random.Generator, a: np.ndarray) -> Any:
     """An array that is not the right one, or is laid out in another way."""
     raw = np.zeros(a.nbytes + 1, np.uint8)[1:]
-    misaligned = raw.view(a.dtype).reshape(a.shape) if a.nbytes and a.dtype != object else a
+    misaligned = raw.view(a.dtype).reshape(a.shape) if a.nbytes else a
     fixed = a.copy()
     fixed.flags.writeable = False
     wild = a.copy()
@@ -98,7 +98,7 @@ def changed(rng: np.random.Generator, value: Any) -> Any:
     """Something else in the place of a value."""
     if rng.random() < 0.07:
         return THINGS[int(rng.integers(len(THINGS)))]
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray) and value.ndim and value.dtype != object:
         return changed_array(rng, value)
     if isinstance(value, bool):
         return not value
