@@ -6,6 +6,8 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 .DEFAULT_GOAL := help
 .PHONY: help demo test golden lint types interop coverage startup check-matrix kills syscalls fuzz bad-inputs stop-points
 .PHONY: explain-fuzz explain-pages diagnose-ranking diagnose-tables cost-networks cost-growth stream-memory clean
+.PHONY: help demo test lint types interop coverage startup check-matrix kills syscalls fuzz bad-inputs stop-points
+.PHONY: native-calls explain-fuzz explain-pages diagnose-ranking diagnose-tables cost-networks cost-growth stream-memory clean
 
 help: ## Say what there is.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -70,6 +72,9 @@ fuzz: $(VENV)/installed ## Load 100,000 mutated model files.
 
 syscalls: $(VENV)/installed ## Kill a checkpoint at each of its system calls (needs strace).
 	$(BIN)/python scripts/checkpoint_syscalls.py
+
+native-calls: $(VENV)/tested ## Call the compiled module wrongly, 100,000 times.
+	$(BIN)/python scripts/native_calls.py
 
 bad-inputs: $(VENV)/tested ## Give the estimators 850 inputs that they cannot use.
 	$(BIN)/python scripts/bad_inputs.py

@@ -54,21 +54,56 @@ template <class T> const Kernels<T>& kernels(const std::string& isa) {
 
 template <class T> using Vector = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 template <class T> using Matrix = nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-template <class T> using Weights = std::optional<Vector<const T>>;
-template <class T> using Moments = std::vector<std::optional<Vector<T>>>;
+template <class T> constexpr const char* dtype_name() {
+    if constexpr (std::is_same_v<std::remove_const_t<T>, float>) return "float32";
+    else if constexpr (std::is_same_v<std::remove_const_t<T>, double>) return "float64";
+    else if constexpr (std::is_same_v<std::remove_const_t<T>, i64>) return "int64";
+    else return "uint8";
+}
 
-template <class A> void check_aligned(const A& array, const char* what) {
-    const auto address = reinterpret_cast<std::uintptr_t>(array.data());
-    require(address % array.itemsize() == 0, what, " is not aligned: np.require(..., requirements=\"A\") makes it so");
+// What an object is, for an error: an array's dtype and shape, or its type.
+std::string described(nb::handle object) {
+    if (object.is_none()) return "None";
+    if (!nb::hasattr(object, "dtype") || !nb::hasattr(object, "shape")) return nb::cast<std::string>(nb::str(object.type()));
+    const nb::object dtype = object.attr("dtype"), shape = object.attr("shape");
+    return nb::cast<std::string>(nb::str(dtype)) + " of shape " + nb::cast<std::string>(nb::str(shape));
 }
-template <class A> void check_vector(const A& vector, i64 length, const std::string& what) {
-    require((i64)vector.shape(0) == length, what, " must have ", length, " numbers, not ", vector.shape(0));
-    check_aligned(vector, what.c_str());
+
+// An array as it is, never a copy: what is written must arrive.
+template <class A> A array(nb::handle object, const std::string& what) {
+    using T = typename A::Scalar;
+    A found;
+    if (!nb::try_cast<A>(object, found, false))
+        throw nb::type_error(text(what, " must be a ", std::is_const_v<T> ? "" : "writable ", "C-contiguous array of ",
+                                  A::Config::N > 0 ? A::Config::N : 0, " dimension(s) of ", dtype_name<T>(), ", not ", described(object)).c_str());
+    const auto address = reinterpret_cast<std::uintptr_t>(found.data());
+    require(address % sizeof(T) == 0, what, " is not aligned: np.require(..., requirements=\"A\") makes it so");
+    return found;
 }
-template <class A> void check_matrix(const A& matrix, i64 rows, i64 columns, const char* what) {
-    require((i64)matrix.shape(0) == rows && (i64)matrix.shape(1) == columns, what, " must have shape (", rows, ", ", columns,
-            "), not (", matrix.shape(0), ", ", matrix.shape(1), ")");
-    check_aligned(matrix, what);
+template <class T> Vector<T> vector(nb::handle object, i64 length, const std::string& what) {
+    Vector<T> found = array<Vector<T>>(object, what);
+    require((i64)found.shape(0) == length, what, " must have ", length, " numbers, not ", found.shape(0));
+    return found;
+}
+template <class T> Matrix<T> matrix(nb::handle object, i64 rows, i64 columns, const std::string& what) {
+    Matrix<T> found = array<Matrix<T>>(object, what);
+    require((i64)found.shape(0) == rows && (i64)found.shape(1) == columns, what, " must have shape (", rows, ", ", columns,
+            "), not (", found.shape(0), ", ", found.shape(1), ")");
+    return found;
+}
+template <class T> Matrix<T> rows_of(nb::handle object, i64 columns, const std::string& what) {  // however many
+    Matrix<T> found = array<Matrix<T>>(object, what);
+    require((i64)found.shape(1) == columns, what, " must have ", columns, " columns, not ", found.shape(1));
+    return found;
+}
+using Held = std::vector<nb::object>;  // what a caller's list holds, and may let go while the engine works
+Held sequence(nb::handle object, size_t length, const char* what) {
+    if (!nb::isinstance<nb::list>(object) && !nb::isinstance<nb::tuple>(object))
+        throw nb::type_error(text(what, " must be a list, not ", described(object)).c_str());
+    require(nb::len(object) == length, what, " must have ", length, " entries, not ", nb::len(object));
+    Held found;
+    for (nb::handle entry : object) found.push_back(nb::borrow(entry));
+    return found;
 }
 
 // The gemm in a capsule of scipy.linalg.cython_blas, whose name is its C signature: sgemm for float, dgemm for double.
@@ -102,27 +137,30 @@ template <class T> class Engine {
         : table(kernels<T>(isa)), plan(checked(std::move(given), table, gemm.has_value())), optimizer(optimizer),
           workspace(allocated(plan.bytes)), net(plan, table, blas_of<T>(gemm), workspace.get()), trainer(net, optimizer) {}
 
-    nb::tuple run(Vector<T> theta, const std::vector<Vector<T>>& slots, const Moments<T>& mean, const Moments<T>& variance,
-                  std::uint64_t step, Matrix<const T> X, Matrix<const T> Y, const Weights<T>& weight, Vector<const i64> order,
-                  Vector<const double> rates, std::uint64_t seed, nb::callable stop) {
+    nb::tuple run(nb::handle theta, nb::handle slots, nb::handle mean, nb::handle variance, std::uint64_t step, nb::handle X,
+                  nb::handle Y, nb::handle weight, nb::handle order, nb::handle rates, std::uint64_t seed, nb::handle stop) {
         const Turn turn(busy);
         after_step = step;
         check_training();
-        const Data<T> data = checked_data(X, Y, weight);
-        State<T> state{checked_theta(theta), {nullptr, nullptr, nullptr}, running(mean, variance), step};
-        require((int)slots.size() == optimizer.slots, "the optimizer has ", optimizer.slots, " slots, not ", slots.size());
-        for (size_t i = 0; i < slots.size(); ++i) {
-            check_vector(slots[i], plan.parameters, text("slot ", i));
-            state.slot[i] = slots[i].data();
-        }
-        const i64 rows = (i64)order.shape(0);
-        check_aligned(order, "order");
-        check_vector(rates, rows / plan.m + (rows % plan.m != 0), "rates");
+        const Examples data(plan, X, Y, weight);
+        const auto parameters = vector<T>(theta, plan.parameters, "theta");
+        Held held;
+        State<T> state{parameters.data(), {nullptr, nullptr, nullptr}, running<T>(mean, variance, held), step};
+        const auto entries = sequence(slots, optimizer.slots, "slots");
+        for (size_t i = 0; i < entries.size(); ++i)
+            state.slot[i] = vector<T>(entries[i], plan.parameters, text("slots[", i, "]")).data();
+        const auto rows = array<Vector<const i64>>(order, "order");
+        const i64 n = (i64)rows.shape(0);
+        const auto rate = vector<const double>(rates, n / plan.m + (n % plan.m != 0), "rates");
+        if (!PyCallable_Check(stop.ptr())) throw nb::type_error("stop must be callable");
+        net.theta = parameters.data();
         std::exception_ptr raised;
         const auto poll = [&]() -> bool {
             nb::gil_scoped_acquire gil;  // Python looks for signals while it runs `stop`
             try {
-                return nb::cast<bool>(stop());
+                const int answer = PyObject_IsTrue(stop().ptr());
+                if (answer < 0) throw nb::python_error();
+                return answer;
             } catch (...) {
                 raised = std::current_exception();
                 return true;
@@ -131,57 +169,57 @@ template <class T> class Engine {
         Epoch epoch;
         try {
             nb::gil_scoped_release release;
-            epoch = trainer.run(state, data, order.data(), rows, rates.data(), seed, poll);
+            epoch = trainer.run(state, data.all, rows.data(), n, rate.data(), seed, poll);
         } catch (...) {
             raised = std::current_exception();
         }
-        if (raised) {
-            after_step = state.step;
-            std::rethrow_exception(raised);
-        }
+        after_step = state.step;
+        if (raised) std::rethrow_exception(raised);
         return nb::make_tuple((int)epoch.status, epoch.loss, epoch.seen, epoch.steps, epoch.batch, epoch.norms, state.step);
     }
 
-    nb::tuple gradient(Vector<const T> theta, Matrix<const T> X, Matrix<const T> Y, const Weights<T>& weight, Vector<T> grad) {
+    nb::tuple gradient(nb::handle theta, nb::handle X, nb::handle Y, nb::handle weight, nb::handle grad) {
         const Turn turn(busy);
         check_training();
-        checked_theta(theta);
-        const Data<T> data = checked_data(X, Y, weight);
-        require(data.examples >= 1 && data.examples <= plan.m, "a gradient is of 1 to ", plan.m, " rows, not ", data.examples);
-        check_vector(grad, plan.parameters, "grad");
+        const auto parameters = vector<const T>(theta, plan.parameters, "theta");
+        const Examples data(plan, X, Y, weight);
+        require(data.all.examples >= 1 && data.all.examples <= plan.m, "a gradient is of 1 to ", plan.m, " rows, not ",
+                data.all.examples);
+        const auto to = vector<T>(grad, plan.parameters, "grad");
+        net.theta = parameters.data();
         double loss;
         Status status;
         {
             nb::gil_scoped_release release;
-            status = trainer.gradient(data, grad.data(), &loss);
+            status = trainer.gradient(data.all, to.data(), &loss);
         }
         return nb::make_tuple((int)status, loss);
     }
 
-    void predict(Vector<const T> theta, const Moments<const T>& mean, const Moments<const T>& variance, Matrix<const T> X,
-                 Matrix<T> out) {
+    void predict(nb::handle theta, nb::handle mean, nb::handle variance, nb::handle X, nb::handle out) {
         const Turn turn(busy);
-        checked_theta(theta);
-        const RunningStats<T> moments = running(mean, variance);
-        check_matrix(X, (i64)X.shape(0), plan.n_0, "X");
-        check_matrix(out, (i64)X.shape(0), plan.layers.back().n, "out");
-        net.running = &moments;
+        const auto parameters = vector<const T>(theta, plan.parameters, "theta");
+        Held held;
+        const RunningStats<T> moments = running<const T>(mean, variance, held);
+        const auto from = rows_of<const T>(X, plan.n_0, "X");
+        const auto to = matrix<T>(out, (i64)from.shape(0), plan.layers.back().n, "out");
+        net.theta = parameters.data(), net.running = &moments;
         nb::gil_scoped_release release;
-        backlit::predict(net, X.data(), (i64)X.shape(0), out.data());
+        backlit::predict(net, from.data(), (i64)from.shape(0), to.data());
     }
 
-    nb::tuple loss(Vector<const T> theta, const Moments<const T>& mean, const Moments<const T>& variance, Matrix<const T> X,
-                   Matrix<const T> Y, const Weights<T>& weight) {
+    nb::tuple loss(nb::handle theta, nb::handle mean, nb::handle variance, nb::handle X, nb::handle Y, nb::handle weight) {
         const Turn turn(busy);
-        checked_theta(theta);
-        const RunningStats<T> moments = running(mean, variance);
-        const Data<T> data = checked_data(X, Y, weight);
-        net.running = &moments;
+        const auto parameters = vector<const T>(theta, plan.parameters, "theta");
+        Held held;
+        const RunningStats<T> moments = running<const T>(mean, variance, held);
+        const Examples data(plan, X, Y, weight);
+        net.theta = parameters.data(), net.running = &moments;
         double value;
         bool fine;
         {
             nb::gil_scoped_release release;
-            fine = mean_loss(net, data.X, data.Y, data.weight, data.examples, &value);
+            fine = mean_loss(net, data.all.X, data.all.Y, data.all.weight, data.all.examples, &value);
         }
         return nb::make_tuple(fine, value);
     }
@@ -214,32 +252,29 @@ template <class T> class Engine {
 
     void check_training() const { require(plan.trains(), "this engine's plan is for predictions: it has no place for a gradient"); }
 
-    template <class U> U* checked_theta(const Vector<U>& theta) {
-        check_vector(theta, plan.parameters, "theta");
-        net.theta = theta.data();
-        return theta.data();
-    }
-
-    Data<T> checked_data(const Matrix<const T>& X, const Matrix<const T>& Y, const Weights<T>& weight) const {
-        const i64 rows = (i64)X.shape(0);
-        check_matrix(X, rows, plan.n_0, "X");
-        check_matrix(Y, rows, plan.layers.back().n, "Y");
-        if (weight) check_vector(*weight, rows, "weight");
-        return {X.data(), Y.data(), weight ? weight->data() : nullptr, rows};
-    }
+    // The examples of a call, which stay where they are while it lasts.
+    struct Examples {
+        const Matrix<const T> X, Y;
+        std::optional<Vector<const T>> weight;
+        Data<T> all;
+        Examples(const Plan& plan, nb::handle x, nb::handle y, nb::handle w)
+            : X(rows_of<const T>(x, plan.n_0, "X")), Y(matrix<const T>(y, (i64)X.shape(0), plan.layers.back().n, "Y")) {
+            if (!w.is_none()) weight = vector<const T>(w, (i64)X.shape(0), "weight");
+            all = {X.data(), Y.data(), weight ? weight->data() : nullptr, (i64)X.shape(0)};
+        }
+    };
 
     // Batch norm's running moments by layer; `U` is const T where they are only read.
-    template <class U> RunningStats<T> running(const Moments<U>& mean, const Moments<U>& variance) const {
-        return {pointers(mean, "mean"), pointers(variance, "variance")};
+    template <class U> RunningStats<T> running(nb::handle mean, nb::handle variance, Held& held) const {
+        return {pointers<U>(mean, "mean", held), pointers<U>(variance, "variance", held)};
     }
-    template <class U> std::vector<T*> pointers(const Moments<U>& moments, const char* what) const {
-        require((int)moments.size() == plan.L(), what, " must have an entry for each of ", plan.L(), " layers, not ", moments.size());
+    template <class U> std::vector<T*> pointers(nb::handle moments, const char* what, Held& held) const {
         std::vector<T*> found;
-        for (int l = 1; l <= plan.L(); ++l) {
-            const auto& own = moments[l - 1];
-            require(own || plan.layer(l).norm != BATCH_NORM, what, "[", l, "] is missing: layer ", l, " has batch norm");
-            if (own) check_vector(*own, plan.layer(l).n, text(what, "[", l, "]"));
-            found.push_back(own ? const_cast<T*>(own->data()) : nullptr);
+        for (const nb::object& own : sequence(moments, plan.layers.size(), what)) {
+            held.push_back(own);
+            const int l = (int)found.size() + 1;
+            const bool needed = plan.layer(l).norm == BATCH_NORM;
+            found.push_back(needed ? const_cast<T*>(vector<U>(own, plan.layer(l).n, text(what, "[", l, "]")).data()) : nullptr);
         }
         return found;
     }
@@ -247,61 +282,73 @@ template <class T> class Engine {
 
 template <class T> void bind_engine(nb::module_& m, const char* name) {
     using E = Engine<T>;
-    const auto fixed = [](const char* name) { return nb::arg(name).noconvert(); };  // no copy: what is written must arrive
+    const auto any = [](const char* name) { return nb::arg(name).none(); };  // checked by hand, for errors that name it
     nb::class_<E>(m, name)
         .def(nb::init<Plan, const OptimizerPlan&, const std::string&, const std::optional<nb::capsule>&>(), "plan"_a, "optimizer"_a,
              "isa"_a, "gemm"_a.none() = nb::none())
-        .def("run", &E::run, nb::kw_only(), fixed("theta"), fixed("slots"), fixed("mean"), fixed("variance"), "step"_a, fixed("X"),
-             fixed("Y"), fixed("weight").none(), fixed("order"), fixed("rates"), "seed"_a, "stop"_a)
-        .def("gradient", &E::gradient, nb::kw_only(), fixed("theta"), fixed("X"), fixed("Y"), fixed("weight").none(), fixed("grad"))
-        .def("predict", &E::predict, nb::kw_only(), fixed("theta"), fixed("mean"), fixed("variance"), fixed("X"), fixed("out"))
-        .def("loss", &E::loss, nb::kw_only(), fixed("theta"), fixed("mean"), fixed("variance"), fixed("X"), fixed("Y"),
-             fixed("weight").none())
+        .def("run", &E::run, nb::kw_only(), any("theta"), any("slots"), any("mean"), any("variance"), "step"_a, any("X"), any("Y"),
+             any("weight"), any("order"), any("rates"), "seed"_a, any("stop"))
+        .def("gradient", &E::gradient, nb::kw_only(), any("theta"), any("X"), any("Y"), any("weight"), any("grad"))
+        .def("predict", &E::predict, nb::kw_only(), any("theta"), any("mean"), any("variance"), any("X"), any("out"))
+        .def("loss", &E::loss, nb::kw_only(), any("theta"), any("mean"), any("variance"), any("X"), any("Y"), any("weight"))
         .def_rw("after_step", &E::after_step)
         .def_prop_ro("forwards", &E::forwards);
 }
 
 // Single kernels, for their tests.
+template <class T> void apply(const std::string& isa, const std::string& name, nb::handle x, nb::handle y) {
+    const auto from = array<Vector<const T>>(x, "x");
+    const auto to = vector<T>(y, (i64)from.shape(0), "y");
+    for (int i = 0; i < n_functions; ++i)
+        if (name == function_names[i]) return kernels<T>(isa).function[i](from.data(), to.data(), (i64)from.shape(0));
+    refuse("there is no function '" + name + "'");
+}
+
+template <class T>
+void activate(const std::string& isa, const std::string& name, const Parameters& parameters, nb::handle u, nb::handle a, nb::handle slope) {
+    const Kernels<T>& k = kernels<T>(isa);
+    LayerPlan layer;
+    set_activation(layer, name, parameters);
+    require(layer.activation < n_elementwise, name, " is not elementwise");
+    const auto from = array<Vector<const T>>(u, "u");
+    const i64 n = (i64)from.shape(0);
+    const auto value = vector<T>(a, n, "a"), slopes = vector<T>(slope, n, "slope");
+    k.activate[layer.activation](const_cast<T*>(from.data()), value.data(), nullptr, 1, n, (T)layer.alpha);
+    for (i64 i = 0; i < n; ++i) slopes.data()[i] = 1;
+    k.pull_back[layer.activation](slopes.data(), slopes.data(), from.data(), n, (T)layer.alpha);
+}
+
+template <class T> void product(const std::string& isa, bool keep, nb::handle a, nb::handle w, nb::handle bias, nb::handle c) {
+    const Kernels<T>& k = kernels<T>(isa);
+    const auto A = array<Matrix<const T>>(a, "A");
+    const i64 m = (i64)A.shape(0), inner = (i64)A.shape(1);
+    require(inner >= 1, "A must have at least one column");
+    const auto W = rows_of<const T>(w, inner, "W");
+    const i64 n = (i64)W.shape(0);
+    const auto b = vector<const T>(bias, n, "bias");
+    const auto C = matrix<T>(c, m, n, "C");
+    std::vector<T> packed((n + k.panel) * inner), scratch(k.panel_rows * k.panel + m * k.copied_step);
+    k.pack_transposed(W.data(), n, inner, 0, n, packed.data());
+    ProductJob<T> job;
+    job.m = m, job.n = n, job.k = inner, job.A = A.data(), job.row_step = inner, job.B = W.data();
+    job.packed = keep ? packed.data() : nullptr, job.bias = b.data();
+    job.C = C.data(), job.ldc = n, job.scratch = scratch.data();
+    k.product_transposed(job);
+}
+
+void mask(std::uint64_t seed, std::uint64_t step, i64 l, i64 first, double p, nb::handle kept) {
+    require(l >= 0, "l must be at least 0, not ", l);
+    require(first >= 0 && first <= most_numbers, "first must be at least 0, and a place that can be, not ", first);
+    require(p >= 0 && p < 1, "p must be in [0, 1), not ", p);
+    const auto to = array<Vector<unsigned char>>(kept, "kept");
+    kernels<float>("baseline").draw_mask(to.data(), seed, step, l, first, (i64)to.shape(0), p);
+}
+
 template <class T> void bind_kernels(nb::module_& m, const std::string& suffix) {
-    m.def(("apply_" + suffix).c_str(), [](const std::string& isa, const std::string& name, Vector<const T> x, Vector<T> y) {
-        check_vector(x, (i64)x.shape(0), "x"), check_vector(y, (i64)x.shape(0), "y");
-        for (int i = 0; i < n_functions; ++i)
-            if (name == function_names[i]) return kernels<T>(isa).function[i](x.data(), y.data(), (i64)x.shape(0));
-        refuse("there is no function '" + name + "'");
-    }, "isa"_a, "name"_a, "x"_a.noconvert(), "y"_a.noconvert());
-    m.def(("activate_" + suffix).c_str(),
-          [](const std::string& isa, const std::string& name, const Parameters& parameters, Vector<const T> u, Vector<T> a, Vector<T> slope) {
-              const Kernels<T>& k = kernels<T>(isa);
-              LayerPlan layer;
-              set_activation(layer, name, parameters);
-              require(layer.activation < n_elementwise, name, " is not elementwise");
-              const i64 n = (i64)u.shape(0);
-              check_vector(u, n, "u"), check_vector(a, n, "a"), check_vector(slope, n, "slope");
-              k.activate[layer.activation](const_cast<T*>(u.data()), a.data(), nullptr, 1, n, (T)layer.alpha);
-              for (i64 i = 0; i < n; ++i) slope.data()[i] = 1;
-              k.pull_back[layer.activation](slope.data(), slope.data(), u.data(), n, (T)layer.alpha);
-          }, "isa"_a, "name"_a, "parameters"_a, "u"_a.noconvert(), "a"_a.noconvert(), "slope"_a.noconvert());
-    m.def(("product_" + suffix).c_str(),
-          [](const std::string& isa, bool keep, Matrix<const T> A, Matrix<const T> W, Vector<const T> bias, Matrix<T> C) {
-              const Kernels<T>& k = kernels<T>(isa);
-              const i64 m = (i64)A.shape(0), n = (i64)W.shape(0), inner = (i64)A.shape(1);
-              require(inner >= 1, "A must have at least one column");
-              check_matrix(A, m, inner, "A"), check_matrix(W, n, inner, "W"), check_vector(bias, n, "bias"), check_matrix(C, m, n, "C");
-              std::vector<T> packed((n + k.panel) * inner), scratch(k.panel_rows * k.panel + m * k.copied_step);
-              k.pack_transposed(W.data(), n, inner, 0, n, packed.data());
-              ProductJob<T> job;
-              job.m = m, job.n = n, job.k = inner, job.A = A.data(), job.row_step = inner, job.B = W.data();
-              job.packed = keep ? packed.data() : nullptr, job.bias = bias.data();
-              job.C = C.data(), job.ldc = n, job.scratch = scratch.data();
-              k.product_transposed(job);
-          }, "isa"_a, "keep"_a, "A"_a.noconvert(), "W"_a.noconvert(), "bias"_a.noconvert(), "C"_a.noconvert());
-    m.def(("mask_" + suffix).c_str(),
-          [](std::uint64_t seed, std::uint64_t step, i64 l, i64 first, double p, Vector<unsigned char> kept) {
-              require(l >= 0, "l must be at least 0, not ", l);
-              require(first >= 0 && first <= most_numbers, "first must be at least 0, and a place that can be, not ", first);
-              require(p >= 0 && p < 1, "p must be in [0, 1), not ", p);
-              kernels<T>("baseline").draw_mask(kept.data(), seed, step, l, first, (i64)kept.shape(0), p);
-          }, "seed"_a, "step"_a, "l"_a, "first"_a, "p"_a, "kept"_a.noconvert());
+    const auto any = [](const char* name) { return nb::arg(name).none(); };
+    m.def(("apply_" + suffix).c_str(), &apply<T>, "isa"_a, "name"_a, any("x"), any("y"));
+    m.def(("activate_" + suffix).c_str(), &activate<T>, "isa"_a, "name"_a, "parameters"_a, any("u"), any("a"), any("slope"));
+    m.def(("product_" + suffix).c_str(), &product<T>, "isa"_a, "keep"_a, any("A"), any("W"), any("bias"), any("C"));
 }
 
 // {name: (its parameters)} of a list of names.
@@ -349,7 +396,7 @@ NB_MODULE(_native, m) {
         const auto& d = kernels<double>(isa);
         return nb::make_tuple(nb::make_tuple(f.panel, f.lanes, f.panel_rows, f.copied_step),
                               nb::make_tuple(d.panel, d.lanes, d.panel_rows, d.copied_step));
-    });
+    }, "isa"_a);
     bind_names(m);
 
 #define FIELD(type, name) .def_rw(#name, &type::name)
@@ -381,4 +428,5 @@ NB_MODULE(_native, m) {
     bind_engine<double>(m, "Engine64");
     bind_kernels<float>(m, "32");
     bind_kernels<double>(m, "64");
+    m.def("mask", &mask, "seed"_a, "step"_a, "l"_a, "first"_a, "p"_a, nb::arg("kept").none());
 }

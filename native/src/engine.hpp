@@ -128,16 +128,12 @@ template <class T> class Network {
             job.B = below, job.ldb = q.n_in, job.C = to, job.ldc = q.n_in, job.scratch = panel(t);
             q.n_in < k.lanes ? k.product_of_few_inputs(job) : k.product(job);
         }
-        k.column_sums(delta, nullptr, grad + q.b, batch.m, q.n, first, last);
-        if (q.norm == LAYER_NORM)
-            for (i64 j = first; j < last; ++j) {
-                T gamma = 0, beta = 0;
-                for (i64 s = 0; s < norm_blocks(batch.m); ++s) {
-                    gamma += at(q.norm_sums)[2 * s * q.n + j];
-                    beta += at(q.norm_sums)[(2 * s + 1) * q.n + j];
-                }
-                grad[q.gamma + j] = gamma, grad[q.beta + j] = beta;  // [LN7] [LN8]
-            }
+        k.column_sums(delta, grad + q.b, batch.m, q.n, first, last);
+        if (q.norm == LAYER_NORM) {
+            const T* sums = at(q.norm_sums);  // (blocks, 2, n)
+            k.column_sums(sums, grad + q.gamma, norm_blocks(batch.m), 2 * q.n, first, last);       // [LN7]
+            k.column_sums(sums + q.n, grad + q.beta, norm_blocks(batch.m), 2 * q.n, first, last);  // [LN8]
+        }
     }
 
     // Σ of the batch's weights; without weights their number.
@@ -440,13 +436,9 @@ template <class T> class Network {
         const LayerPlan& q = layer(l);
         const Range r = rows(batch.m, t);
         NormJob<T> job = norm_job(l, r);
-        job.grad_u = g;
-        for (i64 first = r.first; first < r.last; first += norm_block) {
-            const i64 m = first + norm_block < r.last ? norm_block : r.last - first, from = (first - r.first) * q.n;
-            T* sums = at(q.norm_sums) + 2 * (first / norm_block) * q.n;
-            k.column_sums(g + from, job.z + from, sums, m, q.n, 0, q.n);
-            k.column_sums(g + from, nullptr, sums + q.n, m, q.n, 0, q.n);
-        }
+        job.grad_u = g, job.block = norm_block;
+        job.grad_gamma = at(q.norm_sums) + 2 * (r.first / norm_block) * q.n;
+        k.layer_norm_sums(job);
         k.layer_norm_back(job);
     }
 };

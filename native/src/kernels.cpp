@@ -51,6 +51,7 @@ template <class T> Kernels<T> table() {
     t.pack_transposed = pack_transposed<T>;
     t.layer_norm = layer_norm<T>;
     t.layer_norm_back = layer_norm_back<T>;
+    t.layer_norm_sums = layer_norm_sums<T>;
     t.batch_norm = batch_norm<T>;
     t.batch_norm_back = batch_norm_back<T>;
     t.scale_and_shift = scale_and_shift<T>;

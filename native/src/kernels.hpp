@@ -33,7 +33,8 @@ template <class T> struct NormJob {
     T *mean = nullptr, *variance = nullptr;  // (n,)
     T* inverse_std = nullptr;               // batch norm (n,), layer norm (m,)
     const T *gamma = nullptr, *beta = nullptr;  // (n,)
-    T *grad_gamma = nullptr, *grad_beta = nullptr;  // (n,)
+    T *grad_gamma = nullptr, *grad_beta = nullptr;  // (n,); layer norm: sums over each `block` rows
+    i64 block = 0;
     T eps = 0;
 };
 
@@ -90,10 +91,11 @@ template <class T> struct Kernels {
 
     void (*layer_norm)(const NormJob<T>& job);
     void (*layer_norm_back)(const NormJob<T>& job);
+    void (*layer_norm_sums)(const NormJob<T>& job);
     void (*batch_norm)(const NormJob<T>& job);
     void (*batch_norm_back)(const NormJob<T>& job);
     void (*scale_and_shift)(const NormJob<T>& job);
-    void (*column_sums)(const T* d, const T* x, T* s, i64 m, i64 n, i64 first, i64 last);
+    void (*column_sums)(const T* d, T* s, i64 m, i64 n, i64 first, i64 last);
     void (*apply_mask)(T* a, const unsigned char* kept, T scale, i64 count);
     void (*add_scaled)(T* a, const T* b, T s, bool add, i64 count);
 

@@ -101,6 +101,26 @@ template <class T> void layer_norm_back(const NormJob<T>& job) {
     }
 }
 
+// core.norms [LN7] [LN8] of each `block` rows: Σ grad_u x̂ and Σ grad_u into grad_gamma (⌈m/block⌉, 2, n), from grad_u and
+// x̂ in z (m, n).
+template <class T> void layer_norm_sums(const NormJob<T>& job) {
+    const i64 n = job.n;
+    T* sums = job.grad_gamma;
+    for (i64 first = 0; first < job.m; first += job.block, sums += 2 * n) {
+        const i64 last = first + job.block < job.m ? first + job.block : job.m;
+        each_vector<T>(n, [&](i64 j, int k) INLINE_LAMBDA {
+            V<T> s{}, q{};
+            for (i64 i = first; i < last; ++i) {
+                const V<T> g = load_n<T>(job.grad_u + i * n + j, k);
+                s += g;
+                q = fma<T>(g, load_n<T>(job.z + i * n + j, k), q);
+            }
+            store_n<T>(sums + j, q, k);
+            store_n<T>(sums + n + j, s, k);
+        });
+    }
+}
+
 // core.norms [BN1] [BN2] [BN3] for columns first … last−1: x̂ in place of z (m, n); mean, variance, inverse_std (n,).
 template <class T> void batch_norm(const NormJob<T>& job) {
     const i64 m = job.m, n = job.n;
@@ -159,18 +179,17 @@ template <class T> void scale_and_shift(const NormJob<T>& job) {
         });
 }
 
-// core.passes [BP3]: Σ over the rows of d (m, n), times x (m, n) where given, into s (n,) for columns first … last−1.
-template <class T> void column_sums(const T* d, const T* x, T* s, i64 m, i64 n, i64 first, i64 last) {
+// core.passes [BP3]: Σ over the rows of d (m, n) into s (n,), for columns first … last−1.
+template <class T> void column_sums(const T* d, T* s, i64 m, i64 n, i64 first, i64 last) {
     each_vector<T>(last - first, [&](i64 j, int k) INLINE_LAMBDA {
         V<T> even{}, odd{};
-        const T *p = d + first + j, *q = x ? x + first + j : nullptr;
+        const T* p = d + first + j;
         i64 i = 0;
         for (; i + 2 <= m; i += 2) {
-            even = x ? fma<T>(load_n<T>(p + i * n, k), load_n<T>(q + i * n, k), even) : even + load_n<T>(p + i * n, k);
-            odd = x ? fma<T>(load_n<T>(p + i * n + n, k), load_n<T>(q + i * n + n, k), odd) : odd + load_n<T>(p + i * n + n, k);
+            even += load_n<T>(p + i * n, k);
+            odd += load_n<T>(p + i * n + n, k);
         }
-        if (i < m)
-            even = x ? fma<T>(load_n<T>(p + i * n, k), load_n<T>(q + i * n, k), even) : even + load_n<T>(p + i * n, k);
+        if (i < m) even += load_n<T>(p + i * n, k);
         store_n<T>(s + first + j, even + odd, k);
     });
 }

@@ -3,21 +3,21 @@
 `make sanitize` names another build of it in BACKLIT_NATIVE.
 """
 
-import importlib.util
-import os
-import sys
-
 import pytest
-
-if "BACKLIT_NATIVE" in os.environ:
-    found = importlib.util.spec_from_file_location("backlit._native", os.environ["BACKLIT_NATIVE"])
-    sys.modules["backlit._native"] = importlib.util.module_from_spec(found)
-    found.loader.exec_module(sys.modules["backlit._native"])
-
+from tests.engine import other_build  # noqa: F401  before the module is loaded
 
 from backlit.engine.native import extension
 
-NATIVE = ("test_native", "test_functions", "test_training", "test_safety", "test_sharing")
+NATIVE = (
+    "test_native",
+    "test_functions",
+    "test_training",
+    "test_safety",
+    "test_sharing",
+    "test_bits",
+    "test_border",
+    "test_names",
+)
 
 
 def pytest_collection_modifyitems(items):

@@ -145,7 +145,7 @@ def test_fifty_layers(rng):
 )
 def test_masks_are_numpys(seed, step, l, first, count, p):
     kept = np.empty(count, np.uint8)
-    extension().mask_32(seed, step, l, first, p, kept)
+    extension().mask(seed, step, l, first, p, kept)
     whole = dropout_mask(DropoutKey(seed, step), l, (1, first + count), p)[0]
     assert (kept == (whole[first:] > 0)).all()
 

@@ -1,8 +1,8 @@
 """What Backlit brought of activations and losses, as it was when the package was loaded.
 
-A program may put functions of its own into `ACTIVATIONS` or `LOSSES`, under new names or under those that are there.  Who
-computes a built-in by other means than its record's functions (the native engine) asks here whether the record still is
-what its name stood for.
+A program may put functions of its own into `ACTIVATIONS` or `LOSSES`, under new names or under those that are there.
+Who computes a built-in by other means than its record's functions (the native engine) asks here whether the record
+still is what its name stood for.
 """
 
 from types import FunctionType

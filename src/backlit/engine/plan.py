@@ -179,14 +179,15 @@ def make_plan(
 
 
 def units_at_once(n_in: int) -> int:
-    """Units whose ∂C/∂W is computed before it is read: whole blocks of BLAS, and so whole panels of our own products."""
+    """Units whose ∂C/∂W is computed before it is read: whole blocks of BLAS, and so whole panels of our products."""
     return max(BLOCK // n_in // BLAS_BLOCK, 1) * BLAS_BLOCK
 
 
 def rows_of_share(net: Network, m: int, threads: int) -> int:
     """The most rows of a batch that one thread has; under a layer norm they are whole blocks of its sums."""
     grain = NORM_BLOCK if any(layer.norm == "layer" for layer in net.layers) else 1
-    return -(-(-(-m // grain)) // threads) * grain
+    grains = -(-m // grain)
+    return -(-grains // threads) * grain
 
 
 def fuses(net: Network, m: int, clip_norm: float | None) -> bool:
@@ -195,10 +196,10 @@ def fuses(net: Network, m: int, clip_norm: float | None) -> bool:
 
 
 def copied_rows(net: Network, m: int, rows: int, dtype: np.dtype) -> int:
-    """How many of its left factor's rows a product may copy (native/src/small_gemm.hpp: rows_collide).
+    """How many of its left factor's rows a product may copy (native/src/small_gemm.hpp: copies_rows).
 
-    Those of a and δ, where they are long or a multiple of 4 KiB apart; and the only one of δᵀ or aᵀ, which is as long as
-    the batch, where a layer has one unit or there is one input.
+    Those of a and δ, where they are long or a multiple of 4 KiB apart; and the only one of δᵀ or aᵀ, which is as long
+    as the batch, where a layer has one unit or there is one input.
     """
     if any(n > LONG_ROW or n * dtype.itemsize % 4096 == 0 for n in net.n):
         return rows
