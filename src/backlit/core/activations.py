@@ -28,6 +28,7 @@ class Activation:
 
     `derivative` gives φ'(u), elementwise.  An activation that mixes the units of an example (softmax) has `pull_back`
     instead: (u, ∂ℓ/∂h) ↦ ∂ℓ/∂u = Jᵀ ∂ℓ/∂h, and `derivative` is the diagonal of its Jacobian J.
+    φ' jumps at the `kinks`, φ'' at the `creases`.
     Two activations are equal if their names and parameters are.
     """
 
@@ -40,6 +41,7 @@ class Activation:
     kinks: tuple[float, ...] = ()
     parameters: Mapping[str, float] = field(default_factory=dict, hash=False)
     pull_back: Callable[[Array, Array], Array] | None = field(default=None, compare=False)
+    creases: tuple[float, ...] = ()
 
     @property
     def elementwise(self) -> bool:
@@ -213,6 +215,7 @@ def make_elu(alpha: float) -> Activation:
         derivative_latex=r"[u > 0] + \alpha e^{u}\,[u \le 0]",
         range=(min(-alpha, 0), INF),
         kinks=() if alpha == 1 else (0.0,),
+        creases=(0.0,) if alpha == 1 else (),
         parameters={"alpha": alpha},
     )
 
@@ -275,6 +278,7 @@ SOFTSIGN = Activation(
     latex=r"\frac{u}{1 + |u|}",
     derivative_latex=r"\frac{1}{(1 + |u|)^2}",
     range=(-1, 1),
+    creases=(0.0,),
 )
 EXP = Activation("exp", np.exp, np.exp, latex=r"e^{u}", derivative_latex=r"e^{u}", range=(0, INF))
 SOFTMAX = Activation(

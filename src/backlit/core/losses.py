@@ -29,7 +29,8 @@ class Loss:
     """A loss ℓ(a, y) of one example.
 
     `value`: (a (m, n), y (m, n)) ↦ ℓ (m,).  `gradient`: ↦ ∂ℓ_i/∂a_i (m, n), with no 1/m in it.
-    `outputs` and `targets` are the closed intervals in which a and y must lie.
+    `outputs` and `targets` are the closed intervals in which a and y must lie.  With r = a − y, ∂ℓ/∂a jumps at r = 0
+    where the loss is `kinked`, and its own slope does at the `creases` of r.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Loss:
     targets: tuple[float, float] = (-INF, INF)
     kinked: bool = False
     parameters: Mapping[str, float] = field(default_factory=dict, hash=False)
+    creases: tuple[float, ...] = ()
 
     @property
     def spec(self) -> str | dict[str, Any]:
@@ -117,6 +119,7 @@ def huber(delta: float = 1.0) -> Loss:
         latex=r"\sum_k \begin{cases} \frac12 r_k^2 & |r_k| \le \delta \\"
         r" \delta\,(|r_k| - \frac12 \delta) & \text{else} \end{cases},\; r = a - y",
         gradient_latex=r"\min(\max(a - y, -\delta), \delta)",
+        creases=(-delta, delta),
         parameters={"delta": delta},
     )
 
