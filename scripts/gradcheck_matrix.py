@@ -62,7 +62,14 @@ def drawn(count: int, seed: int) -> list[Drawn]:
 
     collect()
     forms = (lambda case: case, lifted, rounded)
-    return [form for i, case in enumerate(found[:count]) if (form := forms[i % 3](case)) is not None]
+    made = (forms[i % 3](as_problems_drop(case)) for i, case in enumerate(found[:count]))
+    return [case for case in made if case is not None]
+
+
+def as_problems_drop(case: Drawn) -> Drawn:
+    """With the masks that a problem has: those of step 0, and none where batch norm goes by running moments."""
+    drops = case.dropout is not None and case.statistics is None
+    return case.but(dropout=replace(case.dropout, step=0) if drops else None)
 
 
 def lifted(case: Drawn) -> Drawn:
@@ -84,7 +91,7 @@ def rounded(case: Drawn) -> Drawn | None:
 
 
 def problem_of(case: Drawn) -> Problem:
-    """The drawn case as a problem; its dropout masks are those of step 0."""
+    """The drawn case as a problem."""
     seed = None if case.dropout is None else case.dropout.seed
     return Problem(case.net, case.params, case.X, case.y, case.sample_weight, seed=seed, statistics=case.statistics)
 
@@ -205,7 +212,7 @@ def right(case: Drawn, tally: Tally) -> None:
 def wrong(case: Drawn, tally: Tally, rng: np.random.Generator) -> None:
     """Plant an error that shows, with which something must disagree."""
     problem = problem_of(case)
-    for name in rng.permutation(list(PLANTS)):
+    for name in map(str, rng.permutation(list(PLANTS))):
         trace, grad = problem.passes()
         claimed = PLANTS[name](problem, grad, rng)
         if claimed is None or not np.isfinite(claimed.theta).all() or not shows(case, claimed.theta):

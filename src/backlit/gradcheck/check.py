@@ -24,7 +24,7 @@ from backlit.gradcheck.methods import COMPLEX_H, Array, Cost, Slopes, central_di
 COMPLEX_STEP, DIFFERENCES = "complex step", "central difference"
 ACCURACY = {COMPLEX_STEP: 1e-13, DIFFERENCES: 1e-8}  # what each method can certify, of a tensor's largest slope
 LONGEST = 1 / 32  # the first step of differences
-ENOUGH = 1e-10  # of the largest slope: an error of a difference that needs no finer steps
+ENOUGH = 1e-9  # of the largest slope: an error of a difference that needs no finer steps
 DROWNED = 1e-3  # of the largest slope: a method that knows its error to be larger says nothing
 COARSE = 64  # roundings of a float32 claim, of the largest slope
 BELIEVED = 1e-5  # how near to differences the complex step through a user's own function must be

@@ -135,12 +135,12 @@ def central_differences(
     cost: Cost, directions: Array, *, longest: float = LONGEST, noise: float = 0.0, enough: float = 0.0
 ) -> Slopes:
     """Differences, extrapolated, with steps that cross no kink; see `differences`."""
-    found = []
+    found, here = [], cost.measure(cost.start)
     for v in directions:
 
         @cache
         def at(t: float, v: Array = v) -> tuple[float, Array | None]:
-            return cost.measure(cost.start + t * v)
+            return cost.measure(cost.start + t * v) if t else here
 
         found.append(slope_along(lambda t: at(t)[0], lambda t: at(t)[1], longest, noise=noise, enough=enough))
     return between(found)
