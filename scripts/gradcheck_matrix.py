@@ -237,10 +237,10 @@ def main() -> int:
     with get_context("spawn").Pool(options.workers) as pool:
         for one in pool.imap(partial(starred, every), portions(options.networks, seeds)):
             tally.add(one)
+            print(*one.alarms, *one.missed, sep="\n", end="\n" if one.alarms or one.missed else "", flush=True)
             print(f"\r{tally.networks} networks, {len(tally.alarms)} alarms; {tally.planted.total()} planted, "
                   f"{len(tally.missed)} missed", end="", file=sys.stderr, flush=True)  # fmt: skip
     print(file=sys.stderr)
-    print("\n".join([*tally.alarms, *tally.missed]))
     print(f"{tally.networks} networks, {tally.compared.total()} comparisons ({tally.compared}): {len(tally.alarms)} "
           f"say that a right gradient disagrees")  # fmt: skip
     print(f"{tally.planted.total()} planted errors ({tally.planted}): {len(tally.missed)} missed; found by "

@@ -20,6 +20,7 @@ FLOORS = [
     ("estimators",),
     ("render", "training", "costs"),
     ("verification", "derivation", "diagnosis", "engine", "io"),
+    ("gradcheck",),
     ("core",),
     ("equations", "autodiff", "optim"),
     ("errors", "_version"),

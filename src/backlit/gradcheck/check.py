@@ -19,7 +19,17 @@ from backlit.core.passes import example_losses, example_weights, forward
 from backlit.core.problem import Problem
 from backlit.gradcheck.error_bounds import AT_KINK, EPS, error_bounds
 from backlit.gradcheck.kinks import MOST_CORNERS, Named, points_at_kinks, slopes_between
-from backlit.gradcheck.methods import COMPLEX_H, Array, Cost, Slopes, central_differences, complex_step, each_of, signed
+from backlit.gradcheck.methods import (
+    COMPLEX_H,
+    MANY,
+    Array,
+    Cost,
+    Slopes,
+    central_differences,
+    complex_step,
+    each_of,
+    signed,
+)
 
 COMPLEX_STEP, DIFFERENCES = "complex step", "central difference"
 ACCURACY = {COMPLEX_STEP: 1e-13, DIFFERENCES: 1e-8}  # what each method can certify, of a tensor's largest slope
@@ -92,17 +102,16 @@ class GradientChecker:
     def parameters(self, where: slice, g: Array, directions: Array | None = None, size: float = 0) -> list[Comparison]:
         """Check ∂C/∂theta (n_parameters,) at `where`, each by itself; or along directions (k, n_parameters)."""
         names = [f"grad_{slot}" for slot in layout(self.problem.net)]
+        bounds, terms = (np.concatenate([of[name].ravel() for name in names]) for of in self.sizes)
         V = each_of(where, len(g)) if directions is None else directions
-        return self.along(
-            Cost, V, g, *(np.concatenate([of[name].ravel() for name in names]) for of in self.sizes), size
-        )
+        return self.along(Cost, V, g, bounds, terms, size)
 
     def inputs(self, g: Array, directions: Array | None = None) -> list[Comparison]:
         """Check ∂C/∂a₀, (m, n_0), each entry by itself; or along directions (k, m n_0)."""
         share = example_weights(self.problem.net, self.problem.passes()[0], self.problem.sample_weight)[1][:, None]
         V = np.eye(g.size) if directions is None else directions
-        sizes = ((share * of["grad_a[0]"]).ravel() for of in self.sizes)
-        return self.along(partial(Cost, of_inputs=True), V, g.ravel(), *sizes)
+        bounds, terms = ((share * of["grad_a[0]"]).ravel() for of in self.sizes)
+        return self.along(partial(Cost, of_inputs=True), V, g.ravel(), bounds, terms)
 
     def delta(self, l: int, claimed: Array, rows: slice = slice(None), units: slice = slice(None)) -> Comparison:
         """Check some rows and units of δ_l by the complex step: moving b_j moves z_j of each example alone.
@@ -207,11 +216,14 @@ class GradientCheck:
         return max(self.errors, key=self.errors.__getitem__)
 
 
-def check_gradient(problem: Problem, g: Array | None = None, *, directions: int = 4, seed: int = 0) -> GradientCheck:
+def check_gradient(
+    problem: Problem, g: Array | None = None, *, directions: int | None = None, seed: int = 0
+) -> GradientCheck:
     """Check ∂C/∂theta, (n_parameters,) or the textbook's own, along random signed directions of each tensor.
 
-    Since E⟨e, v⟩² = ‖e‖² for an error e, |difference| / ‖gradient‖ estimates the relative error of a tensor; one that
-    is too small for differences of C to see is measured against the whole gradient, or against C.
+    directions : how many, 4 unless told, 1 for a large network.  Since E⟨e, v⟩² = ‖e‖² for an error e, |difference| /
+    ‖gradient‖ estimates the relative error of a tensor; one that is too small for differences of C to see is measured
+    against the whole gradient, or against C.
     Source: the fast mode of PyTorch's gradcheck.
 
     >>> from backlit.core.network import Dense, Network
@@ -222,6 +234,7 @@ def check_gradient(problem: Problem, g: Array | None = None, *, directions: int 
     checker, rng = GradientChecker(problem), np.random.default_rng(seed)
     right = checker.problem.passes()[1]
     g = right.theta if g is None else np.asarray(g, np.float64)
+    directions = directions or (4 if len(g) <= MANY else 1)
     floor = max(1e-3 * float(np.linalg.norm(right.theta)), 1e-2 * abs(right.loss), float(np.finfo(float).tiny))
     errors, wrong = {}, []
     for slot in layout(problem.net):

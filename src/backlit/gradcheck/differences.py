@@ -71,7 +71,8 @@ def extrapolated(
 ) -> tuple[float, float]:
     """The best entry of the table, and its error.  difference : step ↦ (quotient, the size of the numbers in it)."""
     kind = np.asarray(h).dtype.type
-    eps, above = float(np.finfo(kind).eps), []
+    eps = float(np.finfo(kind).eps)
+    above: list[Real] = []
     best, error = 0.0, float("inf")
     for j in range(LEVELS):
         step = kind(h) / kind(RATIO) ** j

@@ -5,7 +5,7 @@ that is a product of small numbers must be right in its first digits.  Σ|terms|
 
 How errors grow on their way through the network is measured: every parameter, input and target is moved by one unit in
 its last place, up or down by chance, and the gradient is taken again.  Where nothing cancels an entry moves by about
-eps, behind a norm by much more.  A wrong formula moves as little as the right one, so this tells rounding from mistakes.
+eps, behind a norm by much more.  A wrong formula moves as little as the right one, so rounding is told from mistakes.
 It is an estimate: `SAFETY` times the largest move.  Sources: Monte Carlo arithmetic, Parker 1997; Higham 2002, §3.1.
 """
 

@@ -73,7 +73,7 @@ def beside_kinks(problem: Problem, points: Sequence[Point], sides: Sequence[int]
     for l in {point.layer for point in points if point.layer is not None}:
         moved = {p.index: beside(p.kink, side) for p, side in zip(points, sides, strict=True) if p.layer == l}
         layers[l - 1] = replace(layers[l - 1], activation=held(layers[l - 1].activation, moved))
-    net = replace(problem.net, layers=layers)
+    net = replace(problem.net, layers=tuple(layers))
     outputs = [(p, side) for p, side in zip(points, sides, strict=True) if p.layer is None]
     if not outputs:
         return replace(problem, net=net)

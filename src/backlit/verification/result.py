@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from backlit.verification.agreement import Agreement
 from backlit.verification.comparison import Compared
 from backlit.verification.diagnosis import Diagnosis
 from backlit.verification.facts import Fact
-from backlit.verification.oracles.agreement import Agreement
 from backlit.verification.shown import Shown
 
 Verdict = Literal["pass", "fail", "unresolved"]
