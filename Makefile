@@ -5,8 +5,6 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test golden lint types interop coverage startup check-matrix kills syscalls fuzz bad-inputs stop-points
-.PHONY: explain-fuzz explain-pages diagnose-ranking diagnose-tables cost-networks cost-growth stream-memory clean
-.PHONY: help demo test lint types interop coverage startup check-matrix kills syscalls fuzz bad-inputs stop-points
 .PHONY: native-calls explain-fuzz explain-pages diagnose-ranking diagnose-tables cost-networks cost-growth stream-memory clean
 
 help: ## Say what there is.

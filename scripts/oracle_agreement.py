@@ -21,7 +21,7 @@ from tests.verification.drawn import draw_problem
 from tests.verification.test_right_numbers import problem_of
 
 from backlit.core.problem import Problem
-from backlit.verification.oracles.agreement import Agreement, agreement
+from backlit.verification.agreement import Agreement, agreement
 
 ZERO = 1e-13  # of the whole gradient: below, a tensor is 0 in exact arithmetic, or as good as
 

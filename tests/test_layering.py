@@ -21,6 +21,7 @@ FLOORS = [
     ("render",),
     ("training", "costs"),
     ("verification", "derivation", "diagnosis", "engine", "io"),
+    ("gradcheck",),
     ("core",),
     ("equations", "autodiff", "optim"),
     ("errors", "display", "_version", "deprecation", "signatures"),

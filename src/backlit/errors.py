@@ -32,6 +32,10 @@ class ModelError(BacklitError):
     """A model file that is damaged, not ours, or from the future."""
 
 
+class WrongGradient(BacklitError):
+    """The engine that was to train gives another gradient than the cost has: nothing was trained."""
+
+
 class Divergence(BacklitError):
     """Training left the finite numbers; `step` and `layer` say where (layer None: in the loss)."""
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from backlit.cli.formats import Format, print_json
-from backlit.errors import Divergence, ProblemError
+from backlit.errors import Divergence, ProblemError, WrongGradient
 
 
 def command(
@@ -85,7 +85,7 @@ def command(
             buffer_mb=buffer_mb,
             progress=True,
         )
-    except Divergence as error:
+    except (Divergence, WrongGradient) as error:
         print(f"backlit: {error}", file=sys.stderr)
         return 1
     print_json(result.to_dict()) if format is Format.json else show(result)

@@ -166,5 +166,5 @@ def check(s: Scene, name: Name) -> tuple[Check, ...]:
             return checks.one(s.problem, s.grad, at)
     if name.quantity == "delta" and not s.net.couples_examples:
         assert name.layer is not None
-        return checks.of_delta(s.problem, s.grad, name.layer, name.index[1], rows=[name.index[0]])
+        return checks.of_delta(s.problem, s.grad, name.layer, name.index[1], row=name.index[0])
     return ()

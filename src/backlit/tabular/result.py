@@ -10,7 +10,7 @@ import numpy as np
 from backlit._version import __version__
 from backlit.io.models import Model
 from backlit.training import History, Outcome, Settings
-from backlit.verification.directions import GradientCheck
+from backlit.training.engine_check import EngineCheck
 
 Array = np.ndarray
 
@@ -70,13 +70,12 @@ class TrainResult:
     model: Model
     metrics: dict[str, dict[str, Any]]
     history: History
-    gradient_check: GradientCheck
+    gradient_check: EngineCheck
     engine: str
     seconds: float
     n_train: int
     n_validation: int
     n_test: int
-    rows_checked: int
     y_test: Array
     test_outputs: Array
     notes: tuple[str, ...]
@@ -103,7 +102,7 @@ class TrainResult:
             "seconds": self.seconds,
             "samples_per_second": self.samples_per_second,
             "engine": self.engine,
-            "gradient_check": {"max_relative_error": self.gradient_check.max_relative_error},
+            "gradient_check": self.gradient_check.to_dict(),
             "seed": self.settings.seed,
             "notes": list(self.notes),
             "model": self.model_path,

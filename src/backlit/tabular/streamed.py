@@ -20,8 +20,8 @@ from backlit.tabular.result import TrainResult, made_by
 from backlit.tabular.scoring import SAMPLE, Scores
 from backlit.tabular.table_stream import TableStream, read_part
 from backlit.training import Outcome, Settings, fit
+from backlit.training.engine_check import EngineCheck, check_engine
 from backlit.training.progress import show_passes
-from backlit.verification.directions import check_directions
 
 Array = np.ndarray
 MEGABYTE = 2**20
@@ -43,7 +43,6 @@ def train_streamed(
     checkpoint: str | Path | None,
     checkpoint_every: int | None,
     progress: bool,
-    rows_checked: int,
 ) -> TrainResult:
     """See `train`; the memory it takes depends on `buffer_mb` and on the width of the table, not on its rows."""
     if not buffer_mb > 0:
@@ -70,8 +69,7 @@ def train_streamed(
     first = stream.load(stream.chunks[:1], found.training_rows(stream.chunks[0]), 0)
     params = net.init(init, seed=settings.seed, dtype=np.float32, X=first.X)
     params.W[1][:, found.encoder.silent_features] = 0
-    checked = check_directions(net, params, first.X[:rows_checked], first.Y[:rows_checked])
-    n_checked = len(first.X[:rows_checked])
+    checked = check_engine(net, params, first, settings)
     del first
     every = max(stream.buffer_rows // settings.batch_size, 1)
     outcome = fit(
@@ -90,7 +88,7 @@ def train_streamed(
     model = Model(outcome.params, outcome.statistics, found.encoder, found.codec)
     with show_passes("scores", progress) as show:
         scores = score_table(found, model, show)
-    return summarize(found, model, scores, outcome, stream, checked, n_checked, settings)
+    return summarize(found, model, scores, outcome, stream, checked, settings)
 
 
 def validation_share(table: ParquetTable, test_size: float, budget: int) -> float:
@@ -121,8 +119,7 @@ def summarize(
     scores: dict[str, Scores],
     outcome: Outcome,
     stream: TableStream,
-    checked: Any,
-    n_checked: int,
+    checked: EngineCheck,
     settings: Settings,
 ) -> TrainResult:
     """Put everything together."""
@@ -142,7 +139,6 @@ def summarize(
         n_train=found.n[TRAINING] + found.n[VALIDATION],
         n_validation=found.n[VALIDATION],
         n_test=found.n[TEST],
-        rows_checked=n_checked,
         y_test=y_test,
         test_outputs=test_outputs,
         notes=(*found.notes, *notes_on(found, stream, scores)),

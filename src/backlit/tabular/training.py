@@ -23,13 +23,12 @@ from backlit.tabular.outputs import outputs_of
 from backlit.tabular.result import TrainResult, made_by
 from backlit.tabular.streamed import train_streamed
 from backlit.training import Outcome, Settings, fit
-from backlit.verification.directions import GradientCheck, check_directions
+from backlit.training.engine_check import EngineCheck, check_engine
 
 if TYPE_CHECKING:
     import polars as pl
 
 Array = np.ndarray
-ROWS_CHECKED = 32
 FEWEST_ROWS = 5
 
 
@@ -138,6 +137,8 @@ def train(
         If neither or both of table and dataset are given, or no target.
     Divergence
         If training leaves the finite numbers.
+    WrongGradient
+        If the gradient of the engine that trains is not that of the cost; it is checked before the first step.
 
     Examples
     --------
@@ -176,7 +177,6 @@ def train(
             checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
             progress=progress,
-            rows_checked=ROWS_CHECKED,
         )
         return write_files(result, out, report)
     source, frame, column = find_table(table, target, dataset)
@@ -194,8 +194,8 @@ def train(
     Y = as_targets(net, (read.y - shift) / scale if read.task == "regression" else read.y, len(X), np.float32)
     fitting, validating = (kept[rows] for rows in split(rows_to_split(read, kept), test_size=0.1, seed=seed + 1))
     settings = replace(settings, batch_size=min(batch_size, len(kept)))
-    checked = check_directions(net, params, X[fitting[:ROWS_CHECKED]], Y[fitting[:ROWS_CHECKED]])
     data, validation = Data(X[fitting], Y[fitting]), Data(X[validating], Y[validating])
+    checked = check_engine(net, params, data, settings)
     outcome = fit(
         net,
         params,
@@ -248,7 +248,7 @@ def summarize(
     held_out: Array,
     n_validation: int,
     outcome: Outcome,
-    checked: GradientCheck,
+    checked: EngineCheck,
     settings: Settings,
 ) -> TrainResult:
     """Score the trained network and put everything together."""
@@ -272,7 +272,6 @@ def summarize(
         n_train=len(kept),
         n_validation=n_validation,
         n_test=len(held_out),
-        rows_checked=min(ROWS_CHECKED, len(kept) - n_validation),
         y_test=target.y[held_out],
         test_outputs=outputs["test"],
         notes=target.notes,

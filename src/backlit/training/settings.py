@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from backlit.core.specs import positive_integer, whole_number
-from backlit.core.specs import finite_number
+from backlit.core.network import Network
+from backlit.core.specs import finite_number, positive_integer, whole_number
+from backlit.engine import Recipe
 from backlit.errors import ProblemError, near
 from backlit.optim import Optimizer, Schedule, get_optimizer, get_schedule
 
@@ -101,3 +102,17 @@ class Settings:
         for name in ("clip_norm", "clip_value"):
             if getattr(self, name) is not None and finite_number(getattr(self, name), name, low=0.0) == 0:
                 raise ProblemError(f"{name} must be above 0, or None for no clipping")
+
+    def recipe(self, net: Network) -> Recipe:
+        """What an engine is told of them."""
+        return Recipe(
+            net,
+            self.optimizer,
+            self.batch_size,
+            self.clip_norm,
+            self.clip_value,
+            self.seed,
+            self.n_threads,
+            self.memory_limit,
+            self.alpha,
+        )

@@ -9,7 +9,7 @@ from backlit.core.network import Network
 from backlit.core.specs import positive_integer
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
-from backlit.engine import Data, DenseBatches, Engine, Recipe, State, get_engine
+from backlit.engine import Data, DenseBatches, Engine, State, get_engine
 from backlit.errors import Divergence, ProblemError
 from backlit.optim.schedules import Plateau
 from backlit.training.checkpoint import FILE, load_checkpoint, make_folder, save_checkpoint
@@ -134,18 +134,7 @@ def fit(
         positive_integer(checkpoint_every, "checkpoint_every")
         if checkpoint is None:
             raise ProblemError("checkpoint_every says how often a checkpoint is written: give its folder as checkpoint")
-    recipe = Recipe(
-        net,
-        settings.optimizer,
-        settings.batch_size,
-        settings.clip_norm,
-        settings.clip_value,
-        settings.seed,
-        settings.n_threads,
-        settings.memory_limit,
-        settings.alpha,
-    )
-    engine = get_engine(settings.engine, recipe)
+    engine = get_engine(settings.engine, settings.recipe(net))
     if data.is_sparse or (validation is not None and validation.is_sparse):
         engine = DenseBatches(engine, settings.batch_size)
     run = Run(

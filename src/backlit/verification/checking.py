@@ -6,14 +6,14 @@ from typing import Any
 
 from backlit.core.problem import Problem
 from backlit.errors import DomainError
+from backlit.gradcheck import off_loss_kinks, points_at_kinks
+from backlit.verification.agreement import Agreement, agreement
 from backlit.verification.claims import named_claims
 from backlit.verification.comparison import Compared, Yardstick, compare_all, first_wrong
 from backlit.verification.diagnosis import Search
 from backlit.verification.facts import facts_of_claims
 from backlit.verification.hypotheses import Predictor, hypotheses, invisible
 from backlit.verification.identify import identify
-from backlit.verification.kinks import off_loss_kinks, points_at_kinks
-from backlit.verification.oracles.agreement import Agreement, agreement
 from backlit.verification.quantities import FORWARD, Values, key_of
 from backlit.verification.result import CheckResult, Verdict
 from backlit.verification.rounding import CERTIFIED, SINGLE, SINGLE_DIGITS, fits_single
@@ -92,7 +92,7 @@ def check(
 def agreed_on(problem: Problem) -> Agreement:
     """Compare the oracles with each other, next to a kink of the loss if an output lies on one."""
     trace, _ = problem.passes()
-    at_kink = any(what == "u" for what, *_ in points_at_kinks(problem, trace, 0.0))
+    at_kink = any(point.layer is not None for point in points_at_kinks(problem, trace, 0.0))
     return agreement(off_loss_kinks(problem, trace), at_kink=at_kink)
 
 

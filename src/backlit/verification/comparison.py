@@ -7,10 +7,9 @@ import numpy as np
 
 from backlit.core.parameters import Parameters
 from backlit.core.problem import Problem
-from backlit.verification.kinks import slopes_between
-from backlit.verification.quantities import Array, Values, right_values
+from backlit.gradcheck import points_at_kinks, slopes_between, term_sizes
+from backlit.verification.quantities import Array, Values, backward_values, right_values
 from backlit.verification.rounding import Precision, allowance, precisions
-from backlit.verification.sizes import term_sizes
 
 SINGLE_WIDTH = 1e-5  # how near to a kink float32 can't tell the sides apart
 
@@ -50,7 +49,7 @@ class Yardstick:
     sizes: Values
     precision: Mapping[str, Precision]
     noise: Mapping[str, float]
-    between: tuple[Values, Values] | None
+    between: tuple[Mapping[str, Array], Mapping[str, Array]] | None
 
     @classmethod
     def of(cls, problem: Problem, claims: Values, steps: int = 1) -> "Yardstick":
@@ -59,7 +58,8 @@ class Yardstick:
         precision = precisions(claims)
         single = any(p.single for p in precision.values())
         noise = single_noise(problem, right) if single else {}
-        between = slopes_between(problem, width=SINGLE_WIDTH if single else 0.0)
+        points = points_at_kinks(problem, problem.passes()[0], SINGLE_WIDTH if single else 0.0)
+        between = slopes_between(problem, points, backward_quantities) if points else None
         return cls(problem, right, term_sizes(problem), precision, noise, between)
 
     def allowed(self, name: str, value: Array) -> Array:
@@ -81,6 +81,11 @@ class Yardstick:
         size = self.sizes.get(name)
         error = float(relative(claimed, right, size).max(initial=0.0))
         return Compared(name, error, not wrong.any(), entry, int(wrong.sum()), right.size, at_kink)
+
+
+def backward_quantities(problem: Problem) -> Values:
+    """Every quantity of the backward pass, by name."""
+    return dict(backward_values(problem.net, problem.passes()[1]))
 
 
 def excess(gap: Array, allowed: Array) -> Array:

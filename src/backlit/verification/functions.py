@@ -12,8 +12,8 @@ import numpy as np
 
 from backlit.display import Displayed
 from backlit.errors import DomainError, ShapeError
+from backlit.gradcheck import complex_step, one_sided, richardson
 from backlit.verification.facts import Fact
-from backlit.verification.oracles.stepping import derivative
 
 Array = np.ndarray
 Function = Callable[[Array], Any]
@@ -21,6 +21,7 @@ Function = Callable[[Array], Any]
 CERTIFIED = 1e-8
 AGREED = 1e-5  # how near to differences an exact way must be to count
 STEP = 0.03  # the longest of differences, in units of an entry or of 1; the shortest is a thousand times shorter
+AT_KINK = 1e-5  # the longest step to either side of a kink
 ONE_BY_ONE = 2000  # entries beyond which a random choice is looked at where only differences work
 CHOSEN = 300
 
@@ -211,12 +212,7 @@ def best_slope(loss: Function, theta: Array, exact: bool) -> Slope:
 
 def by_complex_step(loss: Function, theta: Array) -> Array:
     """Im f(theta + i h e_j)/h for each j."""
-    h, slopes = 1e-30, np.empty(len(theta))
-    for j in range(len(theta)):
-        moved = theta.astype(np.complex128)
-        moved[j] += 1j * h
-        slopes[j] = complex(np.asarray(loss(moved)).item()).imag / h
-    return slopes
+    return complex_step(loss, theta, np.eye(len(theta))).values
 
 
 def by_tape(loss: Function, theta: Array) -> Array:
@@ -227,29 +223,23 @@ def by_tape(loss: Function, theta: Array) -> Array:
 
 
 def by_differences(loss: Function, theta: Array) -> Slope:
-    """Central differences at several steps, extrapolated; each entry knows its error, see `oracles.stepping`."""
+    """Central differences at several steps, extrapolated; each entry knows its error, see `gradcheck.differences`."""
     n = len(theta)
     entries = np.arange(n) if n <= ONE_BY_ONE else np.sort(np.random.default_rng(0).choice(n, CHOSEN, replace=False))
-    found = [derivative(along(loss, theta, int(j)), STEP * max(1.0, abs(theta[j]))) for j in entries]
+    found = [richardson(along(loss, theta, int(j)), STEP * max(1.0, abs(theta[j]))) for j in entries]
     values, certain = np.array(found).reshape(-1, 2).T
     return Slope("differences", entries, values, certain)
 
 
 def along(loss: Function, theta: Array, j: int) -> Callable[[float], float]:
     """t ↦ f(theta + t e_j)."""
-    return lambda t: value(loss, shifted(theta, j, t))
 
+    def f(t: float) -> float:
+        moved = theta.copy()
+        moved[j] += t
+        return float(np.asarray(loss(moved)).item())
 
-def shifted(theta: Array, j: int, h: float) -> Array:
-    """theta + h e_j."""
-    moved = theta.copy()
-    moved[j] += h
-    return moved
-
-
-def value(loss: Function, theta: Array) -> float:
-    """f(theta) as a number."""
-    return float(np.asarray(loss(theta)).item())
+    return f
 
 
 # --- kinks, and what is easily recognized ---------------------------------------------------------------------------
@@ -260,20 +250,13 @@ def forgive_kinks(loss: Function, theta: Array, claimed: Array, slope: Slope, ga
     forgiven = gap.copy()
     for i in np.flatnonzero(gap > allowed)[:CHOSEN]:
         j = int(slope.entries[i])
-        sides = [one_sided(loss, theta, j, h) for h in (1e-6, -1e-6)]
-        finer = [one_sided(loss, theta, j, h) for h in (1e-7, -1e-7)]
-        jump, wobble = abs(sides[0] - sides[1]), max(abs(a - b) for a, b in zip(sides, finer, strict=True))
-        if jump > 1e-4 * (abs(sides[0]) + abs(sides[1])) and jump > 10 * wobble:
-            low, high = sorted(sides)
+        ends = [one_sided(along(loss, theta, j), h) for h in (AT_KINK, -AT_KINK)]
+        (low, _), (high, _) = sorted(ends)
+        jump, doubt = high - low, max(error for _, error in ends)
+        if jump > 1e-4 * (abs(low) + abs(high)) and jump > 10 * doubt:
             outside = abs(float(np.clip(claimed[j], low, high)) - claimed[j])
-            forgiven[i] = max(outside - 1e-5 * jump - wobble, 0.0)
+            forgiven[i] = max(outside - 1e-5 * jump - doubt, 0.0)
     return forgiven
-
-
-def one_sided(loss: Function, theta: Array, j: int, h: float) -> float:
-    """The slope from one side, to second order."""
-    near, far = (value(loss, shifted(theta, j, t)) for t in (h / 2, h))
-    return (4 * near - far - 3 * value(loss, theta)) / h
 
 
 def recognized(claimed: Array, right: Array, allowed: Array) -> str:

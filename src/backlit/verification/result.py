@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from backlit.display import Displayed
+from backlit.verification.agreement import Agreement
 from backlit.verification.comparison import Compared
 from backlit.verification.diagnosis import Diagnosis
 from backlit.verification.facts import Fact
-from backlit.verification.oracles.agreement import Agreement
 
 Verdict = Literal["pass", "fail", "unresolved"]
 

@@ -104,7 +104,7 @@ def union(digits: Iterable[Digits]) -> Digits:
 def allowance(right: Array, size: Array | None, precision: Precision, noise: float = 0.0) -> Array:
     """How far a claimed number may lie from the right one by rounding alone, an array of right's shape.
 
-    size : the magnitudes of the terms, see `sizes`.  noise : what float32 did to the textbook's own tensor, absolute.
+    size : the magnitudes of the terms, see `term_sizes`.  noise : what float32 did to the textbook's own, absolute.
     """
     largest = np.abs(right).max(initial=0.0)
     terms = np.abs(right) if size is None else size

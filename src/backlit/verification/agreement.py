@@ -10,15 +10,17 @@ from backlit.autodiff import AutodiffError
 from backlit.core.custom import own_of
 from backlit.core.parameters import layout
 from backlit.core.problem import Problem
-from backlit.verification.oracles import sources
-from backlit.verification.oracles.sources import Array, Slopes
-from backlit.verification.oracles.trembling import Rounding
+from backlit.gradcheck import methods
+from backlit.gradcheck.check import Array
+from backlit.gradcheck.error_bounds import ErrorBounds, error_bounds
+from backlit.gradcheck.methods import Cost, Slopes
 
 EXACT = 1e-13  # ‖difference‖ / (‖a‖ + ‖b‖) of a tensor, for tape, complex step and extended precision
 DIFFERENCES = 1e-8  # for differences in float64
-UNSURE = (
-    1e-6  # of a tensor, or 1e-3 of that of the whole: a method that knows its error to be larger is not excused by it
-)
+UNSURE = 1e-6  # of a tensor, or 1e-3 of that of the whole: a method's error that is larger excuses nothing
+MOST = 1e-10  # of a tensor: rounding that is larger excuses nothing, unless the tensor is nothing but rounding
+LEAST = 1e-14  # of the whole gradient, for what is 0 on one way by luck: it excuses zeros, and certifies nothing
+NOTHING = 1e-13  # of the terms that a tensor's entries are sums of, and of the whole gradient
 SMALL = 100  # parameters up to which extended precision is run
 
 
@@ -28,7 +30,7 @@ class Agreement:
 
     skipped : why an oracle was not asked.  agree : whether all that were asked agree, and at least one was.
     reason : which tensor and oracle disagree.  excused : {tensor: its largest relative error} of those that agree up to
-    their rounding, measured by `trembling`, but not to 1e-13 (1e-8 by differences): mostly zeros.
+    their rounding, measured by `error_bounds`, but not to 1e-13 (1e-8 by differences): mostly zeros.
     """
 
     errors: Mapping[str, float]
@@ -57,18 +59,24 @@ class Oracle:
     tolerance: float
 
 
+def stepped(problem: Problem, directions: Array) -> Slopes:
+    """The complex step, of theta."""
+    cost = Cost(problem)
+    return methods.complex_step(cost, cost.start, directions)
+
+
 def oracles_for(problem: Problem, at_kink: bool) -> tuple[list[Oracle], dict[str, str]]:
     """(those to ask, {those not to ask: why})."""
     asked = [
-        Oracle("tape", sources.tape, EXACT),
-        Oracle("complex_step", sources.complex_step, EXACT),
-        Oracle("central_differences", sources.central_differences, DIFFERENCES),
-        Oracle("extended_precision", sources.extended_precision, EXACT),
+        Oracle("tape", methods.tape, EXACT),
+        Oracle("complex_step", stepped, EXACT),
+        Oracle("central_differences", lambda problem, V: methods.central_differences(Cost(problem), V), DIFFERENCES),
+        Oracle("extended_precision", methods.extended_precision, EXACT),
     ]
     skipped: dict[str, str] = {}
     if problem.net.n_parameters > SMALL:
         skipped["extended_precision"] = f"for problems of at most {SMALL} parameters"
-    elif not sources.has_extended_precision():
+    elif not methods.has_extended_precision():
         skipped["extended_precision"] = "this machine's long double is no wider than float64"
     if at_kink:
         why = "a unit lies exactly at a kink, where differences average two slopes"
@@ -81,10 +89,11 @@ def agreement(problem: Problem, *, at_kink: bool = False) -> Agreement:
 
     at_kink : whether a unit lies exactly at a kink of its activation.
     """
-    directions = sources.directions_of(problem)
-    closed = sources.closed_form(problem, directions)
+    directions = methods.directions_of(problem.net)
+    closed = methods.closed_form(problem, directions)
     asked, skipped = oracles_for(problem, at_kink)
-    rounding = Rounding(problem)
+    with np.errstate(all="ignore"):
+        measured = error_bounds(problem)
     errors: dict[str, float] = {}
     excused: dict[str, float] = {}
     reasons: list[str] = []
@@ -102,7 +111,7 @@ def agreement(problem: Problem, *, at_kink: bool = False) -> Agreement:
             skipped[oracle.name] = f"a function of your own does not take its numbers: {error}"
             continue
         errors[oracle.name] = 0.0
-        for tensor, gap in gaps(problem, closed, found, rounding):
+        for tensor, gap in gaps(problem, directions, closed, found, measured):
             if gap.error <= oracle.tolerance:
                 errors[oracle.name] = max(errors[oracle.name], gap.error)
             elif gap.distance <= gap.allowed + oracle.tolerance * gap.size:
@@ -130,13 +139,22 @@ class Gap:
         return self.distance / self.size if self.size or not np.isfinite(self.distance) else 0.0
 
 
-def gaps(problem: Problem, closed: Slopes, found: Slopes, rounding: Rounding) -> Iterator[tuple[str, Gap]]:
+def gaps(
+    problem: Problem, directions: Array, closed: Slopes, found: Slopes, measured: ErrorBounds
+) -> Iterator[tuple[str, Gap]]:
     """Each tensor's name and gap."""
-    certain = np.broadcast_to(found.certain, found.values.shape)
+    whole = float(np.linalg.norm(problem.passes()[1].theta))
+    errors = np.broadcast_to(found.errors, found.values.shape)
     for slot in layout(problem.net):
-        rows = np.any(closed.directions[:, slot.start : slot.stop] != 0, axis=1)
+        inside = directions[:, slot.start : slot.stop]
+        rows = np.any(inside != 0, axis=1)
         right, other = closed.values[rows], found.values[rows]
         size = float(np.linalg.norm(right) + np.linalg.norm(other))
-        unsure = min(float(np.linalg.norm(certain[rows])), UNSURE * max(size, 1e-3 * rounding.whole))
-        allowed = rounding.along(slot, closed.directions[rows]) + unsure
-        yield str(slot), Gap(float(np.linalg.norm(other - right)), size, allowed)
+        unsure = min(float(np.linalg.norm(errors[rows])), UNSURE * max(size, 1e-3 * whole))
+        rounding, terms = (
+            float(np.linalg.norm(np.abs(inside[rows]) @ of[f"grad_{slot}"].ravel()))
+            for of in (measured.bounds, measured.terms)
+        )
+        most = max(MOST * float(np.linalg.norm(right)), NOTHING * max(terms, whole))
+        rounding = min(rounding + LEAST * whole, most) if np.isfinite(rounding) else most
+        yield str(slot), Gap(float(np.linalg.norm(other - right)), size, rounding + unsure)

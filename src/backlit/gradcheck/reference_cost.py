@@ -113,7 +113,7 @@ FROM_SCORES: dict[
 }
 
 
-def plain_cost(problem: Problem, dtype: Any = np.float64) -> Callable[[Array], Array]:
+def reference_cost(problem: Problem, dtype: Any = np.float64) -> Callable[[Array], Array]:
     """C as a function of theta, (n_parameters,) ↦ a number, with the problem's data and dropout masks in it."""
     net, (X, y) = problem.net, problem.data()
     trace, _ = problem.passes()

@@ -1,1 +1,0 @@
-"""Independent ways to one gradient, and their agreement."""

@@ -1,0 +1,65 @@
+"""What rounding does is measured: enough to excuse every right gradient, and too little to excuse a wrong one."""
+
+import mpmath
+import numpy as np
+import pytest
+
+from backlit.core import Dense, Network
+from backlit.core.parameters import Parameters, layout
+from backlit.core.problem import Problem
+from backlit.gradcheck import error_bounds
+
+
+def test_rounding_is_measured_and_a_wrong_formula_is_not_taken_for_it(rng):
+    """A bias under a batch norm is 0 give or take rounding; the others are known to their last digits."""
+    net = Network(3, [Dense(4, "tanh", norm="batch"), Dense(2)])
+    problem = Problem(net, net.init(seed=1), rng.standard_normal((5, 3)), rng.standard_normal((5, 2)))
+    measured, grad = error_bounds(problem), problem.passes()[1]
+    for slot in layout(net):
+        bound = measured.bounds[f"grad_{slot}"]
+        assert (bound > 0).all()
+        if str(slot) == "b[1]":
+            assert (np.abs(grad.flat[slot]) <= bound).all()
+        else:
+            assert (bound < 1e-12 * np.abs(grad.flat[slot]).max()).all()
+
+
+@pytest.mark.parametrize("gap", [1.0, 1e-3, 1e-6, 1e-9])
+def test_a_layer_norm_of_nearly_equal_numbers_makes_rounding_grow(gap):
+    """x̂ divides by a deviation of about `gap`: rounding of z, of size 1, grows with 1/gap."""
+    net = Network(1, [Dense(2, "tanh", norm="layer", eps=1e-30), Dense(1)])
+    params = Parameters.from_arrays(
+        net, {"W": [None, [[1.0], [1.0 + gap]], [[0.7, 0.2]]], "b": [None, [0.1, 0.3 * gap], [0]]}
+    )
+    params.b[1][1] += 0.1
+    problem = Problem(net, params, np.array([[1.0]]), np.array([[1.0]]))
+    terms, bounds = (of["grad_gamma[1]"].max() for of in (error_bounds(problem).terms, error_bounds(problem).bounds))
+    assert 1e-16 < bounds / terms < 1e-13
+    assert 1e-17 < bounds * gap < 1e-13
+
+
+def test_the_bounds_hold_against_forty_digits():
+    """A gradient that cancels: tanh' where 1 − a² has few digits, and p − y where p is nearly y."""
+    net = Network(1, [Dense(1, "tanh"), Dense(1, "sigmoid")], loss="binary_cross_entropy")
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        theta, x = rng.standard_normal(4) * 3, float(rng.standard_normal())
+        problem = Problem(net, Parameters(net, theta.copy()), np.array([[x]]), np.array([[1.0]]))
+
+        def cost(w1, b1, w2, b2, x=x):
+            return mpmath.log(1 + mpmath.exp(-(w2 * mpmath.tanh(w1 * mpmath.mpf(x) + b1) + b2)))
+
+        with mpmath.workdps(60):
+            point = tuple(map(mpmath.mpf, theta))
+            right = [float(mpmath.diff(cost, point, tuple(int(i == j) for i in range(4)))) for j in range(4)]
+        measured, g = error_bounds(problem), problem.passes()[1].theta
+        bounds = np.concatenate([measured.bounds[f"grad_{slot}"].ravel() for slot in layout(net)])
+        assert (np.abs(g - right) <= bounds).all()
+        assert (bounds <= 1e-13).all()  # 500 roundings of p and y, or fewer
+
+
+def test_a_unit_at_its_kink_is_no_rounding():
+    net = Network(1, [Dense(1, "relu"), Dense(1)])
+    params = Parameters.from_arrays(net, {"W": [None, [[1.0]], [[0.7]]], "b": [None, [-1.0], [0.2]]})
+    measured = error_bounds(Problem(net, params, np.array([[1.0]]), np.array([[2.0]])))
+    assert measured.bounds["grad_W[1]"].max() < 1e-14
