@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backlit.core.specs import positive_integer
 from backlit.core.problem import Problem
+from backlit.core.specs import positive_integer
 from backlit.diagnosis import Diagnosis
 from backlit.diagnosis import diagnose as diagnose_subject
 from backlit.errors import ProblemError

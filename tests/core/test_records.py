@@ -11,8 +11,8 @@ from backlit.core.registry import Registry, load
 from backlit.derivation.rational import FRACTIONS, written
 from backlit.engine.support import extension
 from backlit.errors import ProblemError
-from backlit.verification.oracles.plain import ACTIVATIONS as PLAIN
-from backlit.verification.oracles.plain import LOSSES as PLAIN_LOSSES
+from backlit.gradcheck.reference_cost import ACTIVATIONS as PLAIN
+from backlit.gradcheck.reference_cost import LOSSES as PLAIN_LOSSES
 
 BUILT_IN = [phi for phi in ACTIVATIONS.values() if phi.name in ACTIVATIONS.built_in]
 

@@ -8,8 +8,9 @@ from numpy.testing import assert_allclose
 from tests.verification.drawn import draw_problem
 from tests.verification.planted import planted_claims
 
+from backlit.verification.mutations import ReplayContext
 from backlit.verification.quantities import right_values, shapes
-from backlit.verification.replay import Setting, replay, replay_whole
+from backlit.verification.replay import replay, replay_whole
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -17,7 +18,7 @@ seeds = st.integers(0, 2**32 - 1)
 @given(seeds)
 def test_replay_without_a_mistake_is_the_textbook(seed):
     problem = draw_problem(np.random.default_rng(seed))
-    right, again = right_values(problem), dict(replay(Setting.of(problem), ()))
+    right, again = right_values(problem), dict(replay(ReplayContext.of(problem), ()))
     assert list(again) == list(right)
     for name, value in right.items():
         assert_allclose(again[name], value, rtol=1e-11, atol=1e-13, err_msg=name)

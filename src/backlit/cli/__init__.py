@@ -14,36 +14,14 @@ import typer
 
 from backlit.errors import BacklitError
 
-app = typer.Typer(
-    name="backlit",
-    pretty_exceptions_enable=False,
-    help="Feed-forward networks trained by backpropagation in plain sight.",
-)
-
 INTERRUPTED, LEFT = 130, 141  # as a shell says of a command that Ctrl-C, or a reader that left, ended
 UsageError: Any = typer.BadParameter.__bases__[0]  # what typer raises for a bad call; only its subclass is public
-
-
-@app.callback(invoke_without_command=True)
-def options(
-    context: typer.Context,
-    version: bool = typer.Option(False, "--version", help="Print the version and leave."),
-) -> None:
-    """Feed-forward networks trained by backpropagation in plain sight."""
-    if version:
-        from backlit._version import __version__
-
-        print(f"backlit {__version__}")
-        raise typer.Exit
-    if context.invoked_subcommand is None:
-        print(context.get_help())
-        raise typer.Exit
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; every error is one line on standard error."""
     try:
-        from backlit.cli import commands  # noqa: F401  registers them
+        from backlit.cli.commands import app
 
         code = app(args=None if arguments is None else list(arguments), prog_name="backlit", standalone_mode=False)
         sys.stdout.flush()  # here, where what goes wrong has its line; at the interpreter's end it would have none

@@ -1,6 +1,31 @@
-"""Register every command with the app; a command's own imports wait until it runs."""
+"""The app with all of its commands; a command's own imports wait until it runs."""
 
-from backlit.cli import app, check, cost, diagnose, explain, export, grade, predict, train
+import typer
+
+from backlit.cli import check, cost, diagnose, explain, export, grade, predict, train
+
+app = typer.Typer(
+    name="backlit",
+    pretty_exceptions_enable=False,
+    help="Feed-forward networks trained by backpropagation in plain sight.",
+)
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Print the version and leave."),
+) -> None:
+    """Feed-forward networks trained by backpropagation in plain sight."""
+    if version:
+        from backlit._version import __version__
+
+        print(f"backlit {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit
+
 
 app.command("train")(train.command)
 app.command("predict")(predict.command)

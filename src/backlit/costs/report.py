@@ -8,8 +8,8 @@ import numpy as np
 
 from backlit.core.activations import get_activation
 from backlit.core.network import Dense, Network
-from backlit.core.specs import positive_integer
 from backlit.core.problem import Problem
+from backlit.core.specs import positive_integer
 from backlit.costs.checkpointing import Checkpointing, checkpointing
 from backlit.costs.ledger import Ledger, count
 from backlit.costs.machine import Timing, measure

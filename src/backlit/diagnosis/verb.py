@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from backlit.core.specs import positive_integer
 from backlit.core.problem import Problem
+from backlit.core.specs import positive_integer
 from backlit.diagnosis.findings import findings_of, frozen, verdict_of
 from backlit.diagnosis.measured import average
 from backlit.diagnosis.remedies import try_remedies

@@ -13,12 +13,16 @@ from sklearn.utils.validation import check_is_fitted
 from backlit.core.parameters import Parameters
 from backlit.errors import BacklitError, ModelError
 from backlit.estimators.described import SKLEARN_WORDS, described_as
-from backlit.estimators.record import codec_of, heads_of, install, record_of, restored, set_classes
+from backlit.estimators.record import ESTIMATORS, codec_of, heads_of, install, record_of, restored, set_classes
 from backlit.io.models import Model, load_model, save_model
 
 
 class Persistence:
     """`save`, `load` and exchange; mixed into the estimators."""
+
+    def __init_subclass__(cls, **options: Any):
+        super().__init_subclass__(**options)
+        ESTIMATORS.setdefault(cls.__name__, cls)
 
     _state: Any
     _stopping: Any

@@ -21,6 +21,7 @@ from backlit.training import History
 from backlit.training.history import Epoch
 
 VERSION = 1
+ESTIMATORS: dict[str, Any] = {}  # classes by name; each enters itself when it is made
 DERIVED = {"network_", "history_", "classes_"}  # stored in their own way
 
 
@@ -85,10 +86,8 @@ def restored(cls: Any, model: Model) -> Any:
 
 def estimator_of(model: Model) -> Any:
     """The estimator of a model that one was saved with.  Raises ModelError if its record is not whole."""
-    from backlit.estimators import MLPClassifier, MLPRegressor
-
     named = model.estimator.get("class") if isinstance(model.estimator, dict) else None
-    return restored(MLPClassifier if named == "MLPClassifier" else MLPRegressor, model)
+    return restored(ESTIMATORS.get(str(named), ESTIMATORS["MLPRegressor"]), model)
 
 
 def set_fitted(estimator: Any, fitted: dict[str, Any]) -> None:

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from backlit.core.dropout import DropoutKey
-from backlit.core.specs import positive_integer
 from backlit.core.parameters import Parameters
 from backlit.core.passes import backward, forward
-from backlit.core.specs import finite_number
+from backlit.core.specs import finite_number, positive_integer
 from backlit.diagnosis.findings import Finding, evidence, units, verdict_of
 from backlit.diagnosis.measured import MeasuredFlow, measure_flow
 from backlit.engine import Data

@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from backlit.core.network import Network
-from backlit.core.specs import positive_integer
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
+from backlit.core.specs import positive_integer
 from backlit.engine import Data, DenseBatches, Engine, State, get_engine
 from backlit.errors import Divergence, ProblemError
 from backlit.optim.schedules import Plateau

@@ -8,8 +8,9 @@ import numpy as np
 from backlit.core.problem import Problem
 from backlit.verification.catalogue import CATALOGUE, Bug, Instance
 from backlit.verification.comparison import Yardstick
+from backlit.verification.mutations import Mutation, ReplayContext
 from backlit.verification.quantities import Array, Named, Values, key_of
-from backlit.verification.replay import Setting, Turn, replay, replay_whole
+from backlit.verification.replay import replay, replay_whole
 
 quiet = np.errstate(all="ignore")  # a mistaken formula may overflow; what it gives then fits nothing
 
@@ -23,18 +24,18 @@ class Hypothesis:
     rank: int
 
     @property
-    def turns(self) -> tuple[Turn, ...]:
+    def mutations(self) -> tuple[Mutation, ...]:
         """The knobs that replay it."""
-        return self.instance.turns
+        return self.instance.mutations
 
 
 def hypotheses(problem: Problem) -> list[Hypothesis]:
     """Every single mistake that can be made in a problem, in the catalogue's order."""
-    setting, found, seen = Setting.of(problem), [], set()
+    setting, found, seen = ReplayContext.of(problem), [], set()
     for rank, bug in enumerate(CATALOGUE.values()):
         for instance in bug.instances(setting):
-            if (bug.name, instance.turns) not in seen:
-                seen.add((bug.name, instance.turns))
+            if (bug.name, instance.mutations) not in seen:
+                seen.add((bug.name, instance.mutations))
                 found.append(Hypothesis(bug, instance, rank))
     return found
 
@@ -46,19 +47,23 @@ class Predictor:
     problem: Problem
     claims: Values
     yardstick: Yardstick
-    setting: Setting
+    setting: ReplayContext
     steps: int | None
 
     @classmethod
     def of(cls, problem: Problem, claims: Values, yardstick: Yardstick, steps: int) -> "Predictor":
         """Prepare for the claims given."""
         updates = any(name.startswith("update") for name in claims)
-        return cls(problem, claims, yardstick, Setting.of(problem), steps if updates else None)
+        return cls(problem, claims, yardstick, ReplayContext.of(problem), steps if updates else None)
 
-    def predicted(self, turns: Sequence[Turn]) -> Named:
+    def predicted(self, mutations: Sequence[Mutation]) -> Named:
         """The claimed quantities as these mistakes give them, in the order of computation."""
-        whole = self.steps is not None or any(turn.knob == "returned" for turn in turns)
-        values = iter(replay_whole(self.problem, turns, self.steps).items()) if whole else replay(self.setting, turns)
+        whole = self.steps is not None or any(mutation.knob == "returned" for mutation in mutations)
+        values = (
+            iter(replay_whole(self.problem, mutations, self.steps).items())
+            if whole
+            else replay(self.setting, mutations)
+        )
         wanted = len(self.claims)
         for name, value in values:
             if name in self.claims:
@@ -74,10 +79,10 @@ class Predictor:
         return (60e-6 * net.L + 2e-9 * m * net.n_parameters) * (4 * self.steps if self.steps else 1)
 
     @quiet
-    def residual(self, turns: Sequence[Turn]) -> float | None:
+    def residual(self, mutations: Sequence[Mutation]) -> float | None:
         """The largest relative difference from the claims, None at the first quantity outside its rounding."""
         worst = 0.0
-        for name, value in self.predicted(turns):
+        for name, value in self.predicted(mutations):
             error = self.misfit(name, value)
             if error is None:
                 return None
@@ -94,9 +99,9 @@ class Predictor:
         return float(gap.max(initial=0.0)) / largest if largest else 0.0
 
     @quiet
-    def fingerprint(self, turns: Sequence[Turn], probes: dict[str, Array]) -> Array:
+    def fingerprint(self, mutations: Sequence[Mutation], probes: dict[str, Array]) -> Array:
         """The predicted claims along a few random directions: equal for bugs that give the same numbers."""
-        return np.concatenate([probes[name] @ value.ravel() for name, value in self.predicted(turns)])
+        return np.concatenate([probes[name] @ value.ravel() for name, value in self.predicted(mutations)])
 
 
 def classes(predictor: Predictor, singles: Sequence[Hypothesis]) -> Iterator[list[Hypothesis]]:
@@ -106,7 +111,7 @@ def classes(predictor: Predictor, singles: Sequence[Hypothesis]) -> Iterator[lis
     right = predictor.fingerprint((), probes)
     groups: list[tuple[Array, list[Hypothesis]]] = [(right, [])]
     for hypothesis in singles:
-        print_ = predictor.fingerprint(hypothesis.turns, probes)
+        print_ = predictor.fingerprint(hypothesis.mutations, probes)
         if not np.isfinite(print_).all():
             continue
         for known, members in groups:
@@ -124,10 +129,10 @@ def invisible(predictor: Predictor, singles: Sequence[Hypothesis]) -> dict[str, 
     possible: dict[str, Bug] = {}
     for hypothesis in singles:
         name = hypothesis.bug.name
-        if predictor.steps is None and any(turn.knob == "step" for turn in hypothesis.turns):
+        if predictor.steps is None and any(mutation.knob == "step" for mutation in hypothesis.mutations):
             continue  # a mistake in the step, and no step is claimed
         possible[name] = hypothesis.bug
-        if name not in shown and differs(predictor, hypothesis.turns):
+        if name not in shown and differs(predictor, hypothesis.mutations):
             shown.add(name)
     claimed = {key_of(name) for name in predictor.claims}
     hidden = {name: bug for name, bug in possible.items() if name not in shown and bug.kind == "bug"}
@@ -139,15 +144,15 @@ MOVES = {"b": "grad_b", "scale_b": "grad_b", "W": "grad_W", "scale_W": "grad_W",
 
 def needs(bug: Bug, singles: Sequence[Hypothesis], claimed: set[str]) -> str:
     """On which inputs, or with which claims, a bug would show."""
-    moved = {MOVES.get(turn.knob, "") for h in singles if h.bug.name == bug.name for turn in h.turns}
+    moved = {MOVES.get(mutation.knob, "") for h in singles if h.bug.name == bug.name for mutation in h.mutations}
     key = moved.pop() if len(moved) == 1 else ""
     return f"where {key} is claimed" if key and key not in claimed else bug.visible
 
 
 @quiet
-def differs(predictor: Predictor, turns: Sequence[Turn]) -> bool:
+def differs(predictor: Predictor, mutations: Sequence[Mutation]) -> bool:
     """Whether a mistake moves any claimed quantity beyond rounding."""
-    for name, value in predictor.predicted(turns):
+    for name, value in predictor.predicted(mutations):
         right = predictor.yardstick.right[name]
         if not (np.abs(value - right) <= predictor.yardstick.allowed(name, right)).all():
             return True

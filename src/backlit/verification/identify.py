@@ -21,7 +21,7 @@ def identify(
     evidence = digits_of_evidence(predictor, compared)
     if evidence < enough(len(singles)):
         return Search(notes=("too few digits are claimed to tell one mistake from another: give more numbers",))
-    matches = [(h, r) for h in singles if (r := predictor.residual(h.turns)) is not None]
+    matches = [(h, r) for h in singles if (r := predictor.residual(h.mutations)) is not None]
     if matches:
         return Search((from_singles(matches),))
     wrong = [name for name, one in compared.items() if not one.ok]

@@ -54,7 +54,7 @@ def fitted_after(predictor: Predictor, groups: Sequence[Sequence[Hypothesis]]) -
     found: list[Diagnosis] = []
     for group in groups:
         hypothesis = group[0]
-        base = dict(predictor.predicted(hypothesis.turns))
+        base = dict(predictor.predicted(hypothesis.mutations))
         wrong = [name for name, value in base.items() if predictor.misfit(name, value) is None]
         fit = next(fits(predictor, wrong, base), None)
         if fit:
@@ -82,7 +82,7 @@ def roles_at(predictor: Predictor, wrong: str, pool: Sequence[Hypothesis]) -> Ro
     """Sort hypotheses by what they do to the first wrong quantity; those that spoil an earlier one are left out."""
     roles = Roles([], [], [])
     for hypothesis in pool:
-        for name, value in predictor.predicted(hypothesis.turns):
+        for name, value in predictor.predicted(hypothesis.mutations):
             right = predictor.yardstick.right[name]
             unmoved = bool((np.abs(value - right) <= predictor.yardstick.allowed(name, right)).all())
             if name != wrong and not unmoved:
@@ -103,7 +103,7 @@ def matching(predictor: Predictor, pairs: Iterator[Pair]) -> list[tuple[Pair, fl
     """The pairs that fit the claims, at most MOST_MATCHES."""
     found: list[tuple[Pair, float]] = []
     for a, b in pairs:
-        if compatible(a, b) and (r := predictor.residual((*a.turns, *b.turns))) is not None:
+        if compatible(a, b) and (r := predictor.residual((*a.mutations, *b.mutations))) is not None:
             found.append(((a, b), r))
             if len(found) >= MOST_MATCHES:
                 break
@@ -112,8 +112,8 @@ def matching(predictor: Predictor, pairs: Iterator[Pair]) -> list[tuple[Pair, fl
 
 def compatible(a: Hypothesis, b: Hypothesis) -> bool:
     """Whether two mistakes can be made together: knobs that choose a form, not a factor, are turned once a layer."""
-    places = {(turn.knob, turn.l) for turn in a.turns if turn.knob not in FACTORS}
-    return not any((turn.knob, turn.l) in places for turn in b.turns)
+    places = {(mutation.knob, mutation.l) for mutation in a.mutations if mutation.knob not in FACTORS}
+    return not any((mutation.knob, mutation.l) in places for mutation in b.mutations)
 
 
 def from_pairs(matches: Sequence[tuple[Pair, float]], groups: Sequence[Sequence[Hypothesis]]) -> Diagnosis:

@@ -4,7 +4,6 @@ The backward pass that follows is right for what the forward pass left, so that 
 """
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,13 +11,11 @@ from backlit.core import norms
 from backlit.core.network import Dense
 from backlit.core.norms import Normalized
 from backlit.core.passes import Trace, empty
+from backlit.verification.mutations import Mutations, ReplayContext
 from backlit.verification.quantities import Array
 
-if TYPE_CHECKING:
-    from backlit.verification.replay import Knobs, Setting
 
-
-def with_forward(setting: "Setting", knobs: "Knobs") -> "Setting":
+def with_forward(setting: ReplayContext, knobs: Mutations) -> ReplayContext:
     """The setting whose trace a mistaken forward pass left; itself where no such knob is turned."""
     if not any(knob == "forward" for knob, _ in knobs.turned):
         return setting

@@ -1,19 +1,17 @@
 """The steps of the replayed backward pass, each with its right form and the mistaken ones beside it, by name."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from backlit.core import norms
 from backlit.core.activations import Activation, log_softmax, softmax, softmax_pull_back
 from backlit.core.formulas import NUMPY, Formula
+from backlit.verification.mutations import Mutations, ReplayContext
 from backlit.verification.quantities import Array
 
-if TYPE_CHECKING:
-    from backlit.verification.replay import Knobs, Setting
-
-S = Any  # Setting; named so to keep the tables below readable
+S = Any  # ReplayContext; named so to keep the tables below readable
 
 # --- dropout --------------------------------------------------------------------------------------------------------
 
@@ -26,7 +24,7 @@ MASKS: dict[str, Callable[[Array, Array, float], Array]] = {
 }
 
 
-def through_mask(setting: "Setting", l: int, value: str, grad: Array) -> Array:
+def through_mask(setting: ReplayContext, l: int, value: str, grad: Array) -> Array:
     """From ∂ℓ/∂r to ∂ℓ/∂h, (m, n_l)."""
     mask = setting.trace.mask[l]
     return grad if mask is None else MASKS[value](grad, mask, setting.net.layer(l).dropout)
@@ -35,7 +33,7 @@ def through_mask(setting: "Setting", l: int, value: str, grad: Array) -> Array:
 # --- activation -----------------------------------------------------------------------------------------------------
 
 
-def through_activation(setting: "Setting", l: int, knobs: "Knobs", grad_h: Array) -> Array:
+def through_activation(setting: ReplayContext, l: int, knobs: Mutations, grad_h: Array) -> Array:
     """From ∂ℓ/∂h to ∂ℓ/∂u, (m, n_l); at the output by p − y where the pair has that short form."""
     net, trace = setting.net, setting.trace
     phi, u, value = net.layer(l).activation, trace.u[l], knobs.at("slope", l)
@@ -56,7 +54,7 @@ def form_of_output(phi: Activation) -> Formula:
     return phi.derivative_of_output
 
 
-def wrong_slope(setting: "Setting", l: int, value: str, grad_h: Array) -> Array:
+def wrong_slope(setting: ReplayContext, l: int, value: str, grad_h: Array) -> Array:
     """What stands in the place of φ'(u)."""
     trace, phi = setting.trace, setting.net.layer(l).activation
     u = trace.u[l]
@@ -78,7 +76,7 @@ def wrong_slope(setting: "Setting", l: int, value: str, grad_h: Array) -> Array:
     return forms[value]()
 
 
-def double_softmax(setting: "Setting") -> tuple[Array, float, dict[str, Array]]:
+def double_softmax(setting: ReplayContext) -> tuple[Array, float, dict[str, Array]]:
     """(a_L, C, ∂ℓ/∂u) of softmax taken of a softmax; ∂ℓ/∂u by the whole chain, or by p − y alone."""
     p, y = softmax(setting.trace.u[-1]), setting.y
     q = softmax(p)
@@ -92,7 +90,7 @@ def double_softmax(setting: "Setting") -> tuple[Array, float, dict[str, Array]]:
 # --- normalization --------------------------------------------------------------------------------------------------
 
 
-def pull_through_norm(setting: "Setting", l: int, value: str, grad_u: Array) -> Array:
+def pull_through_norm(setting: ReplayContext, l: int, value: str, grad_u: Array) -> Array:
     """From ∂ℓ/∂u to δ = ∂ℓ/∂z, (m, n_l)."""
     norm, gamma = setting.trace.norm[l], setting.params.gamma[l]
     if norm is None:
@@ -117,7 +115,7 @@ def pull_through_norm(setting: "Setting", l: int, value: str, grad_u: Array) -> 
 # --- parameters -----------------------------------------------------------------------------------------------------
 
 
-def shares_of(setting: "Setting", value: str) -> Array:
+def shares_of(setting: ReplayContext, value: str) -> Array:
     """Each example's share of the gradients, (m,): its own, or all of it to one example ("only 3", "only 3 mean")."""
     share = setting.weighting[1]
     if value == "right":
@@ -128,7 +126,7 @@ def shares_of(setting: "Setting", value: str) -> Array:
     return only
 
 
-def bias_gradient(setting: "Setting", l: int, value: str, delta: Array, share: Array) -> Array:
+def bias_gradient(setting: ReplayContext, l: int, value: str, delta: Array, share: Array) -> Array:
     """∂C/∂b, (n_l,)."""
     right = delta.T @ share
     if value.startswith("row "):
@@ -143,7 +141,7 @@ def bias_gradient(setting: "Setting", l: int, value: str, delta: Array, share: A
     return forms[value]()
 
 
-def weight_gradient(setting: "Setting", l: int, value: str, delta: Array, share: Array) -> Array:
+def weight_gradient(setting: ReplayContext, l: int, value: str, delta: Array, share: Array) -> Array:
     """∂C/∂W without its penalty, (n_l, n_{l−1})."""
     trace = setting.trace
     if value == "zero":
@@ -167,7 +165,7 @@ PENALTIES: dict[str, Callable[[float, S], float]] = {
 }
 
 
-def weight_penalty(setting: "Setting", l: int, values: list[str]) -> float:
+def weight_penalty(setting: ReplayContext, l: int, values: list[str]) -> float:
     """The factor of W in ∂C/∂W."""
     lam = setting.net.l2
     for value in values:
@@ -176,7 +174,7 @@ def weight_penalty(setting: "Setting", l: int, values: list[str]) -> float:
     return lam
 
 
-def recurrence_weights(setting: "Setting", l: int, value: str, grad_W: Array) -> Array:
+def recurrence_weights(setting: ReplayContext, l: int, value: str, grad_W: Array) -> Array:
     """The matrix that carries δ_l down to ∂ℓ/∂a_{l−1}, (n_l, n_{l−1})."""
     W = setting.params.W
     if value == "right":
@@ -190,7 +188,7 @@ def recurrence_weights(setting: "Setting", l: int, value: str, grad_W: Array) ->
     return W[l] + first_step(setting, l, value, grad_W)
 
 
-def first_step(setting: "Setting", l: int, value: str, grad_W: Array) -> Array:
+def first_step(setting: ReplayContext, l: int, value: str, grad_W: Array) -> Array:
     """What the first step adds to W_l: the problem's optimizer's, or −η ∂C/∂W for "updated 0.1"."""
     optimizer = setting.problem.optimizer
     if value != "updated" or optimizer is None:

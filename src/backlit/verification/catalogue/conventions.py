@@ -3,23 +3,23 @@
 from collections.abc import Iterable
 
 from backlit.verification.catalogue.base import Bug, Instance, Instances, is_mean, layers_of, only_if
-from backlit.verification.replay import Setting, Turn
+from backlit.verification.mutations import Mutation, ReplayContext
 
 
 def with_loss(factor: str) -> Instances:
     """The loss and all gradients by the same factor, with δ or without."""
 
-    def instances(s: Setting) -> Iterable[Instance]:
+    def instances(s: ReplayContext) -> Iterable[Instance]:
         layers = tuple(layers_of(s))
-        for turn in (Turn("delta", factor, s.net.L), Turn("gradients", factor), Turn("all", factor)):
-            yield Instance((Turn("loss", factor), turn), layers)
+        for mutation in (Mutation("delta", factor, s.net.L), Mutation("gradients", factor), Mutation("all", factor)):
+            yield Instance((Mutation("loss", factor), mutation), layers)
 
     return instances
 
 
 def shown_by(factor: str) -> Instances:
     """δ and ∂ℓ/∂a by a factor that is not in the gradients."""
-    return lambda s: [Instance((Turn("shown", factor),), tuple(layers_of(s)))]
+    return lambda s: [Instance((Mutation("shown", factor),), tuple(layers_of(s)))]
 
 
 CONVENTIONS = (
@@ -91,7 +91,9 @@ CONVENTIONS = (
         "C = (1/m) Σ_i ℓ_i + (λ/2) Σ ‖W‖²",
         "L2",
         "Add the L2 term to the loss that you print.",
-        only_if(lambda s: s.net.l2 > 0, lambda s: [Instance((Turn("loss_penalty", "missing"),), tuple(layers_of(s)))]),
+        only_if(
+            lambda s: s.net.l2 > 0, lambda s: [Instance((Mutation("loss_penalty", "missing"),), tuple(layers_of(s)))]
+        ),
         "where the loss is claimed, with λ > 0",
         kind="convention",
     ),

@@ -5,29 +5,29 @@ from collections.abc import Iterable
 import numpy as np
 
 from backlit.verification.catalogue.base import Bug, Instance, at_layers, layers_of
-from backlit.verification.replay import Setting, Turn
+from backlit.verification.mutations import Mutation, ReplayContext
 
 
-def has_bias(s: Setting, l: int) -> bool:
+def has_bias(s: ReplayContext, l: int) -> bool:
     """Whether some b_l is not 0."""
     return bool(np.any(s.params.b[l]))
 
 
-def with_knob(s: Setting, value: str, knob: tuple[str, str] | None, layers: list[int]) -> Iterable[Instance]:
+def with_knob(s: ReplayContext, value: str, knob: tuple[str, str] | None, layers: list[int]) -> Iterable[Instance]:
     """The forward knob at all of some layers, then at each, with the backward pass's own knob beside it."""
     for chosen in ([layers] if len(layers) > 1 else []) + [[l] for l in layers]:
-        turns = [Turn("forward", value, l) for l in chosen]
-        turns += [Turn(*knob, l) for l in chosen] if knob else []
-        yield Instance(tuple(turns), tuple(chosen))
+        mutations = [Mutation("forward", value, l) for l in chosen]
+        mutations += [Mutation(*knob, l) for l in chosen] if knob else []
+        yield Instance(tuple(mutations), tuple(chosen))
 
 
-def unbiased_norms(s: Setting) -> Iterable[Instance]:
+def unbiased_norms(s: ReplayContext) -> Iterable[Instance]:
     """Layers with a norm over more than one number."""
     layers = [l for l in layers_of(s) if s.trace.norm[l] is not None and s.trace.z[l].shape[s.trace.norm[l].axis] > 1]
     return with_knob(s, "ddof", ("norm", "ddof_inside"), layers)
 
 
-def missing_skips(s: Setting) -> Iterable[Instance]:
+def missing_skips(s: ReplayContext) -> Iterable[Instance]:
     """Layers with a skip."""
     layers = [l for l in layers_of(s) if s.net.layer(l).skip_from is not None]
     return with_knob(s, "skip_missing", ("skip", "dropped"), layers)

@@ -1,15 +1,15 @@
 """Mistakes at the output, where the loss meets the last activation."""
 
 from backlit.verification.catalogue.base import Bug, at_layers, everywhere, only_if, short
-from backlit.verification.replay import Setting
+from backlit.verification.mutations import ReplayContext
 
 
-def softmax_entropy(s: Setting) -> bool:
+def softmax_entropy(s: ReplayContext) -> bool:
     """Whether the output is softmax and cross-entropy, matched."""
     return s.net.has_short_form and s.net.layers[-1].activation.name == "softmax"
 
 
-def at_output(s: Setting, l: int) -> bool:
+def at_output(s: ReplayContext, l: int) -> bool:
     """Whether l = L, φ is curved there and no short form stands in its place."""
     return l == s.net.L and s.net.layer(l).activation.name != "identity" and not s.net.has_short_form
 

@@ -14,17 +14,17 @@ from backlit.verification.catalogue.base import (
     together,
     turned,
 )
-from backlit.verification.replay import Setting, Turn
+from backlit.verification.mutations import Mutation, ReplayContext
 
 
 def all_gradients(*values: str) -> Instances:
     """A factor on every gradient: at the output (so that δ has it too), on ∂W and ∂b, or with the penalty as well."""
 
-    def instances(s: Setting) -> Iterable[Instance]:
+    def instances(s: ReplayContext) -> Iterable[Instance]:
         layers = tuple(layers_of(s))
         for value in values:
             for knob, l in (("gradients", None), ("delta", s.net.L), ("all", None)):
-                yield Instance((Turn(knob, value, l),), layers)
+                yield Instance((Mutation(knob, value, l),), layers)
 
     return instances
 
@@ -32,7 +32,7 @@ def all_gradients(*values: str) -> Instances:
 def one_tensor(*values: str) -> Instances:
     """A factor on the ∂W or the ∂b of one layer, on those of all, or on δ from one hidden layer down."""
 
-    def instances(s: Setting) -> Iterable[Instance]:
+    def instances(s: ReplayContext) -> Iterable[Instance]:
         for value in values:
             for knob in ("scale_W", "scale_b", *(("whole_W",) if s.net.l2 else ())):
                 yield from at_layers(knob, value)(s)
@@ -44,12 +44,12 @@ def one_tensor(*values: str) -> Instances:
 def each_delta(value: str) -> Instances:
     """A factor on δ at every hidden layer, which multiplies on the way down."""
     return lambda s: [
-        Instance(tuple(Turn("delta", value, l) for l in range(1, s.net.L)), tuple(range(1, s.net.L)))
+        Instance(tuple(Mutation("delta", value, l) for l in range(1, s.net.L)), tuple(range(1, s.net.L)))
         for _ in range(s.net.L > 1)
     ]
 
 
-def several_outputs(s: Setting) -> bool:
+def several_outputs(s: ReplayContext) -> bool:
     """Whether there is more than one output to average over."""
     return s.net.outputs > 1
 

@@ -16,10 +16,10 @@ from backlit.verification.catalogue.base import (
     hidden,
     turned,
 )
-from backlit.verification.replay import Setting, Turn
+from backlit.verification.mutations import Mutation, ReplayContext
 
 
-def below_output(s: Setting, l: int) -> bool:
+def below_output(s: ReplayContext, l: int) -> bool:
     """Whether l is hidden and curved."""
     return l < s.net.L and curved(s, l)
 
@@ -44,19 +44,19 @@ def is_leaky(phi: Activation) -> bool:
     return phi.rectifier and bool(phi.derivative(np.array([-1.0]))[0])
 
 
-def missing_everywhere(s: Setting) -> Iterable[Instance]:
+def missing_everywhere(s: ReplayContext) -> Iterable[Instance]:
     """All hidden layers, where there are at least two."""
     layers = tuple(l for l in hidden(s) if curved(s, l))
     if len(layers) > 1:
-        yield Instance(tuple(Turn("slope", "missing", l) for l in layers), layers)
+        yield Instance(tuple(Mutation("slope", "missing", l) for l in layers), layers)
 
 
-def missing_at_one(s: Setting) -> Iterable[Instance]:
+def missing_at_one(s: ReplayContext) -> Iterable[Instance]:
     """Each hidden layer by itself."""
     return (turned("slope", "missing", l) for l in hidden(s) if curved(s, l))
 
 
-def of_another_layer(s: Setting) -> Iterable[Instance]:
+def of_another_layer(s: ReplayContext) -> Iterable[Instance]:
     """φ' of every other layer that is as wide."""
     for l in range(1, s.net.L + 1):
         others = [k for k in range(1, s.net.L + 1) if k != l and s.net.n[k] == s.net.n[l]]

@@ -2,10 +2,10 @@
 
 from backlit.optim import Adam
 from backlit.verification.catalogue.base import Bug, everywhere, only_if, together
-from backlit.verification.replay import Setting
+from backlit.verification.mutations import ReplayContext
 
 
-def has_optimizer(s: Setting) -> bool:
+def has_optimizer(s: ReplayContext) -> bool:
     """Whether the problem says how a step is made."""
     return s.problem.optimizer is not None
 

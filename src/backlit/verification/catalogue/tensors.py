@@ -14,17 +14,17 @@ from backlit.verification.catalogue.base import (
     square,
     turned,
 )
-from backlit.verification.replay import Setting, Turn
+from backlit.verification.mutations import Mutation, ReplayContext
 
 RATES = ("1.0", "0.5", "0.1", "0.05", "0.01", "0.001")  # tried where the problem has no optimizer
 
 
-def carries(s: Setting, l: int) -> bool:
+def carries(s: ReplayContext, l: int) -> bool:
     """Whether δ_l is carried down to a hidden layer, or to the input's gradient."""
     return square(s, l)
 
 
-def other_weights(s: Setting) -> Iterable[Instance]:
+def other_weights(s: ReplayContext) -> Iterable[Instance]:
     """Every other layer's W of the same shape."""
     W = s.params.W
     for l in layers_of(s):
@@ -32,7 +32,7 @@ def other_weights(s: Setting) -> Iterable[Instance]:
         yield from (turned("recurrence", f"W[{k}]", l) for k in others)
 
 
-def other_activations(s: Setting) -> Iterable[Instance]:
+def other_activations(s: ReplayContext) -> Iterable[Instance]:
     """∂W from the activation of every other layer as wide as l − 1, a_l apart."""
     n = s.net.n
     for l in layers_of(s):
@@ -40,30 +40,30 @@ def other_activations(s: Setting) -> Iterable[Instance]:
         yield from (turned("W", f"a[{k}]", l) for k in others)
 
 
-def updated_first(s: Setting) -> Iterable[Instance]:
+def updated_first(s: ReplayContext) -> Iterable[Instance]:
     """The step's weights in the recurrence, by the problem's optimizer or at usual learning rates."""
     values = ["updated"] if s.problem.optimizer else [f"updated {rate}" for rate in RATES]
     layers = tuple(l for l in layers_of(s) if l > 1)
     if layers:
-        yield from (Instance((Turn("recurrence", value),), layers) for value in values)
+        yield from (Instance((Mutation("recurrence", value),), layers) for value in values)
 
 
-def one_example(s: Setting) -> Iterable[Instance]:
+def one_example(s: ReplayContext) -> Iterable[Instance]:
     """The gradients of one example, divided by m or not; of a large batch only the first and the last."""
     m = s.trace.m
     rows = range(m) if m <= 32 else (0, m - 1)
     for i in rows:
         for value in (f"only {i}", f"only {i} mean"):
-            yield Instance((Turn("examples", value),), tuple(layers_of(s)), note=f"example {i}")
+            yield Instance((Mutation("examples", value),), tuple(layers_of(s)), note=f"example {i}")
 
 
-def one_row(s: Setting) -> Iterable[Instance]:
+def one_row(s: ReplayContext) -> Iterable[Instance]:
     """∂b from the first or the last row of δ, at each layer or all."""
     for i in (0, s.trace.m - 1):
         yield from at_layers("b", f"row {i}")(s)
 
 
-def has_bias(s: Setting, l: int) -> bool:
+def has_bias(s: ReplayContext, l: int) -> bool:
     """Whether some b_l is not 0."""
     return bool(np.any(s.params.b[l]))
 
@@ -244,7 +244,7 @@ TENSORS = (
         only_if(
             lambda s: s.net.l2 > 0,
             lambda s: [
-                Instance((Turn("penalty", value),), tuple(layers_of(s)), note=value)
+                Instance((Mutation("penalty", value),), tuple(layers_of(s)), note=value)
                 for value in ("doubled", "halved", "over_m", "times_m", "negative")
             ],
         ),
