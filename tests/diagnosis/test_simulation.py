@@ -13,7 +13,7 @@ from backlit.core.problem import Problem
 from backlit.diagnosis import diagnose
 from backlit.diagnosis.measured import average
 from backlit.diagnosis.simulation import FEWEST, FIRST, MOST, Ensemble, drawn_like, interval, student
-from backlit.diagnosis.subject import Subject, from_problem, from_sizes
+from backlit.diagnosis.subject import Subject, from_problem, from_sizes, passes_of
 from backlit.render.diagnosis_text import band_line
 
 
@@ -145,6 +145,9 @@ def test_skips_with_relu_stray_from_theory_as_the_conserved_product_says():
     bound = found.theory.divergence_rate**28 / 64  # of ‖a‖², over the layers from 2 to 30
     assert bound / 10 < told["band"][0]
     assert told["band"][1] < 100 * bound
+    trace, grad = passes_of(found.subject.net, found.subject.draw(0), found.subject.inputs(0), None, 0)
+    products = [(a * g).sum(axis=1) for a, g in zip(trace.a[1:], grad.a[1:], strict=True)]
+    assert_allclose(products, [products[-1]] * 30, rtol=1e-6)
     assert told["predicted_inside"] is False
     assert band_line(found).endswith("The prediction, of endless width, is far from it")
 
