@@ -178,6 +178,16 @@ def test_a_band_of_means_is_of_the_mean_that_is_shown():
     assert not ensemble.trusted
 
 
+@pytest.mark.parametrize("sizes", [
+    {"depth": 15, "width": 2, "activation": "relu", "batch": 2},  # of fifteen layers one is dead in most draws
+    {"depth": 3, "width": 4, "init": "zeros"},
+])  # fmt: skip
+def test_where_draws_die_there_is_no_band(sizes):
+    told = diagnose(**sizes, seeds=1, remedies=False).to_dict()
+    assert (told["top_to_bottom"]["band"], told["top_to_bottom"]["predicted_inside"]) == (None, None)
+    assert told["bands_trusted"] is False
+
+
 def test_given_rows_do_not_change_between_draws():
     net, rows = Network(50, [Dense(200, "tanh")] * 3), np.random.default_rng(0).standard_normal((64, 50))
     fresh = Subject(net, "", {"scheme": "gaussian", "sigma_w": 1.3})
