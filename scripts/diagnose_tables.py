@@ -40,7 +40,7 @@ INITS: tuple[Any, ...] = (
 NORMS = (None, "batch", "layer")
 DEPTH = 4
 ROUNDING = 1e-9  # the spread of a ratio that is exact
-CLOSE = 15.0  # n times what ln of the mean may be off theory by
+CLOSE = 6.0  # n times what ln of the mean may be off theory by
 Key = tuple[str, Any, str | None]
 
 

@@ -13,7 +13,7 @@ from backlit.core.problem import Problem
 from backlit.diagnosis import diagnose
 from backlit.diagnosis.measured import average
 from backlit.diagnosis.simulation import FEWEST, FIRST, MOST, Ensemble, drawn_like, interval, student
-from backlit.diagnosis.subject import Subject, from_problem, from_sizes
+from backlit.diagnosis.subject import Subject, from_problem, from_sizes, passes_of
 from backlit.render.diagnosis_text import band_line
 
 
@@ -145,6 +145,9 @@ def test_skips_with_relu_stray_from_theory_as_the_conserved_product_says():
     bound = found.theory.divergence_rate**28 / 64  # of ‖a‖², over the layers from 2 to 30
     assert bound / 10 < told["band"][0]
     assert told["band"][1] < 100 * bound
+    trace, grad = passes_of(found.subject.net, found.subject.draw(0), found.subject.inputs(0), None, 0)
+    products = [(a * g).sum(axis=1) for a, g in zip(trace.a[1:], grad.a[1:], strict=True)]
+    assert_allclose(products, [products[-1]] * 30, rtol=1e-6)
     assert told["predicted_inside"] is False
     assert band_line(found).endswith("The prediction, of endless width, is far from it")
 
@@ -173,6 +176,16 @@ def test_a_band_of_means_is_of_the_mean_that_is_shown():
         inside.append(low <= flow.grad_ratio(3) <= high)
     assert np.mean(inside) > 0.85
     assert not ensemble.trusted
+
+
+@pytest.mark.parametrize("sizes", [
+    {"depth": 15, "width": 2, "activation": "relu", "batch": 2},  # of fifteen layers one is dead in most draws
+    {"depth": 3, "width": 4, "init": "zeros"},
+])  # fmt: skip
+def test_where_draws_die_there_is_no_band(sizes):
+    told = diagnose(**sizes, seeds=1, remedies=False).to_dict()
+    assert (told["top_to_bottom"]["band"], told["top_to_bottom"]["predicted_inside"]) == (None, None)
+    assert told["bands_trusted"] is False
 
 
 def test_given_rows_do_not_change_between_draws():

@@ -143,7 +143,7 @@ class Diagnosis(Displayed):
     def prediction_is_near(self) -> bool | None:
         """Whether what theory, of endless width, says of top to bottom is within the band; None without one."""
         ends = self.ensemble.total_interval(1)
-        return None if ends is None else ends[0] <= self.predicted.top_to_bottom <= ends[1]
+        return None if ends is None else bool(ends[0] <= self.predicted.top_to_bottom <= ends[1])
 
     def inside(self) -> float | None:
         """The share of layers whose measured ratio is within the band of the mean over these draws."""

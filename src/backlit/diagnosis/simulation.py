@@ -71,7 +71,8 @@ class Ensemble:
     @property
     def trusted(self) -> bool:
         """Whether draws differ so little that their means, too, are nearly log-normal."""
-        return bool(self.logarithms[1][:, 0].std() <= TRUSTED)
+        whole = self.logarithms[1][:, 0]
+        return bool(np.isfinite(whole).all() and whole.std() <= TRUSTED)
 
     @cached_property
     def logarithms(self) -> tuple[Array, Array]:
