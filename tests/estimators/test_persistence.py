@@ -272,6 +272,7 @@ def test_scikit_learns_regressors_come_over():
 )
 @pytest.mark.parametrize("y", [Y, Y == 1, TARGETS["words"], TARGETS["labels"]], ids=["three", "two", "words", "labels"])
 def test_onnx_gives_the_same_predictions(tmp_path, y, options):
+    pytest.importorskip("onnx")
     runtime = pytest.importorskip("onnxruntime")
     model = MLPClassifier(**{**QUICK, "max_iter": 20, **options}).fit(X.astype(np.float32), y)
     model.to_onnx(tmp_path / "m.onnx")
@@ -287,6 +288,7 @@ def test_onnx_gives_the_same_predictions(tmp_path, y, options):
 
 
 def test_onnx_of_a_regressor(tmp_path):
+    pytest.importorskip("onnx")
     runtime = pytest.importorskip("onnxruntime")
     model = MLPRegressor(**QUICK).fit(X, X[:, :2])
     model.to_onnx(tmp_path / "m.onnx")
