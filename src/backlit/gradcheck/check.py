@@ -62,17 +62,17 @@ def compare(
 ) -> Comparison:
     """Hold claimed slopes (k,) against those of a method, for what rounding may do to each (k,) and Σ|terms| (k,).
 
-    accuracy : of the method, relative to the largest claim.  size : a size that takes the place of a smaller one.
+    accuracy : of the method, relative to the largest claim.  size : what takes the place of that, where it is given.
     """
     gap, errors = np.abs(slopes.nearest(claimed) - claimed), np.broadcast_to(slopes.errors, claimed.shape)
-    largest = max(float(np.abs(claimed).max(initial=0.0)), size)
+    largest = size or float(np.abs(claimed).max(initial=0.0))
     allowed = accuracy * largest + rounding + errors
     scale = largest if size or (np.abs(claimed) > rounding).any() else float(terms.max(initial=0.0))
     scale = scale or float(np.finfo(float).tiny)
     verdict: Verdict = "agree"
     if (gap > allowed).any():
         verdict = "disagree"
-    elif not (np.isfinite(gap).all() and (errors <= DROWNED * scale).all()):
+    elif not (np.isfinite(gap + allowed).all() and (errors <= DROWNED * scale).all()):
         verdict = "unresolved"
     return Comparison(method, verdict, float(gap.max(initial=0.0)) / scale, float(allowed.max(initial=0.0)) / scale)
 

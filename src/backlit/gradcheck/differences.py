@@ -7,6 +7,7 @@ cancel c₄; and so on, with p = 2 (a one-sided difference has every power of h,
 
 Long steps keep rounding small, and the extrapolation keeps their truncation small.  The entry of the table whose
 neighbors are nearest is taken; its error is their distance and what rounding of f does to a difference, noise / h.
+Entries that the shortest step contradicts are passed over: long steps may agree with each other on a wrong slope.
 Sources: Richardson 1911; Ridders 1982.
 """
 
@@ -73,21 +74,22 @@ def extrapolated(
     kind = np.asarray(h).dtype.type
     eps = float(np.finfo(kind).eps)
     above: list[Real] = []
-    best, error = 0.0, float("inf")
+    entries: list[tuple[float, float]] = []  # (what the error may be, value)
     for j in range(LEVELS):
         step = kind(h) / kind(RATIO) ** j
         quotient, size = difference(step)
-        row = [quotient]
+        row, rounding = [quotient], max(eps * size, noise) / abs(float(step))
         for k in range(1, j + 1):
             row.append(row[k - 1] + (row[k - 1] - above[k - 1]) / (kind(RATIO) ** (power * k) - 1))
             doubt = SAFETY * float(max(abs(row[k] - row[k - 1]), abs(row[k] - above[k - 1])))
-            doubt += max(eps * size, noise) / abs(float(step))
-            if doubt < error:
-                best, error = float(row[k]), doubt
-        if error <= enough:
-            break
+            entries += [(doubt + rounding, float(row[k]))] if np.isfinite(doubt) else []
+        if entries and min(entries)[0] <= enough:
+            return min(entries)[::-1]
+        near = rounding + abs(float(quotient - above[0])) if j else float("inf")
         above = row
-    return best, error
+    believed = [(doubt, value) for doubt, value in entries if abs(value - float(above[0])) <= doubt + near]
+    error, value = min(believed, default=(float("inf"), 0.0))
+    return value, error
 
 
 def slope_along(

@@ -55,7 +55,7 @@ def error_bounds(problem: Problem) -> ErrorBounds:
         except DomainError:  # an output on the edge of what the loss is defined at
             continue
         moved_cost = max(moved_cost, abs(cost_there - cost))
-        moved = {name: np.fmax(moved[name], ABS(there[name] - value)) for name, value in right.items()}
+        moved = {name: np.maximum(moved[name], ABS(there[name] - value)) for name, value in right.items()}
     bounds = {name: LOCAL * EPS * terms[name] + SAFETY * moved[name] for name in right}
     return ErrorBounds(terms, bounds, LOCAL * EPS * abs(cost) + SAFETY * moved_cost)
 
