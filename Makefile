@@ -4,8 +4,13 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
 .PHONY: help demo test golden lint types interop coverage startup check-matrix kills syscalls fuzz bad-inputs stop-points
 .PHONY: native-calls explain-fuzz explain-pages diagnose-ranking diagnose-tables cost-networks cost-growth stream-memory clean
+=======
+.PHONY: help demo test lint types interop coverage startup check-matrix kills syscalls fuzz bad-inputs stop-points
+.PHONY: gradcheck-matrix explain-fuzz explain-pages diagnose-ranking diagnose-tables cost-networks cost-growth stream-memory clean
+>>>>>>> refs/heads/gradcheck
 
 help: ## Say what there is.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -61,6 +66,9 @@ startup: $(VENV)/installed ## Measure how long importing and --help take.
 
 check-matrix: $(VENV)/tested ## Measure how well check names planted mistakes.
 	$(BIN)/python scripts/check_matrix.py
+
+gradcheck-matrix: $(VENV)/tested ## Count wrong words of explain's checks on 10,000 right and 1,000 wrong gradients.
+	$(BIN)/python scripts/gradcheck_matrix.py
 
 kills: $(VENV)/installed ## Kill 200 runs while they write checkpoints, and look at what is left.
 	$(BIN)/python scripts/checkpoint_kills.py

@@ -175,7 +175,7 @@ template <class T> class Engine {
         }
         after_step = state.step;
         if (raised) std::rethrow_exception(raised);
-        return nb::make_tuple((int)epoch.status, epoch.loss, epoch.seen, epoch.steps, epoch.batch, epoch.norms, state.step);
+        return nb::make_tuple((int)epoch.status, epoch.costs, epoch.seen, epoch.steps, epoch.batch, epoch.norms, state.step);
     }
 
     nb::tuple gradient(nb::handle theta, nb::handle X, nb::handle Y, nb::handle weight, nb::handle grad) {

@@ -31,7 +31,7 @@ enum Status { FINISHED, INTERRUPTED, NOT_FINITE, OUTSIDE };
 
 struct Epoch {
     Status status = FINISHED;
-    double loss = 0;              // Σ over the batches of C times the rows
+    std::vector<double> costs;    // each batch's C times its rows
     i64 seen = 0, steps = 0, batch = 0;  // batch: the index of the one that failed
     std::vector<double> norms;    // (L,) sums over the batches of ‖∂C/∂W_l‖
 };
@@ -440,7 +440,7 @@ template <class T> class Trainer {
     }
 
     void account(Epoch& epoch, i64 m) {
-        epoch.loss += cost(m) * (double)m, epoch.seen += m, ++epoch.steps;
+        epoch.costs.push_back(cost(m) * (double)m), epoch.seen += m, ++epoch.steps;
         for (int l = 0; l < net.L(); ++l) {
             long double squares = 0;
             for (i64 i = first_block[l]; i < first_block[l + 1]; ++i) squares += sums[i].W;

@@ -95,13 +95,13 @@ def test_another_loss_in_validation_alone_is_refused():
 @needs_native
 def test_train_does_not_train_with_mixed_up_kernels(monkeypatch, tmp_path, capsys):
     """The compiled engine is told of tanh where the network has ReLU."""
-    plan_for = native.plan_for
+    plan_struct = native.plan_struct
 
     def mixed_up(module, plan, alpha):
         layers = tuple(replace(one, activation=Dense(1, "tanh").activation) for one in plan.net.layers[:-1])
-        return plan_for(module, replace(plan, net=replace(plan.net, layers=(*layers, plan.net.layers[-1]))), alpha)
+        return plan_struct(module, replace(plan, net=replace(plan.net, layers=(*layers, plan.net.layers[-1]))), alpha)
 
-    monkeypatch.setattr(native, "plan_for", mixed_up)
+    monkeypatch.setattr(native, "plan_struct", mixed_up)
     with pytest.raises(WrongGradient, match="the native engine computes a wrong gradient"):
         train(dataset="iris", epochs=2, engine="native")
     out = tmp_path / "m.safetensors"

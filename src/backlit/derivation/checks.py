@@ -33,7 +33,7 @@ def check(problem: Problem, trace: Trace, grad: Gradients) -> dict[str, Checks]:
     along = None if slope.size <= FEW else signed(slice(None), slope.size, DIRECTIONS, rng)
     found["grad_a[0]"] = shown(checker.inputs(slope, along))
     if not problem.net.couples_examples and n <= FEW:
-        found |= {f"delta[{l}]": shown([checker.delta(l, grad.delta[l])]) for l, _ in problem.net.numbered()}
+        found |= {f"delta[{l}]": shown(checker.delta(l, grad.delta[l])) for l, _ in problem.net.numbered()}
     return found
 
 
@@ -45,7 +45,7 @@ def one(problem: Problem, grad: Gradients, at: int) -> Checks:
 def of_delta(problem: Problem, grad: Gradients, l: int, j: int, row: int) -> Checks:
     """The complex step for one entry of δ."""
     checker = GradientChecker(problem, grad.theta.dtype)
-    return shown([checker.delta(l, grad.delta[l], slice(row, row + 1), slice(j, j + 1))])
+    return shown(checker.delta(l, grad.delta[l], slice(row, row + 1), slice(j, j + 1)))
 
 
 def shown(comparisons: Iterable[Comparison]) -> Checks:

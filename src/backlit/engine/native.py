@@ -17,7 +17,7 @@ from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
 from backlit.engine.limited import LimitError, under_limit
 from backlit.engine.plan import Plan, Tiles, fuses, make_plan, useful_threads
-from backlit.engine.protocol import Array, Data, EpochResult, Recipe, State
+from backlit.engine.protocol import Array, Data, EpochResult, Recipe, State, exact_sum
 from backlit.engine.reference import ReferenceEngine
 from backlit.engine.structs import optimizer_struct, plan_struct
 from backlit.engine.support import extension, why_not
@@ -59,7 +59,7 @@ class NativeEngine:
         with self.engine(size, theta.dtype) as engine:
             engine.after_step = state.step
             try:
-                status, loss, seen, steps, batch, norms, step = engine.run(
+                status, costs, seen, steps, batch, norms, step = engine.run(
                     theta=theta,
                     slots=list(state.slots),
                     **moments(state.statistics),
@@ -77,7 +77,7 @@ class NativeEngine:
         if status in (NOT_FINITE, OUTSIDE):
             self.explain(state, data, order[batch * size : (batch + 1) * size], float(rates[batch]))
         return EpochResult(
-            loss / max(seen, 1), np.array(norms) / max(steps, 1), steps, seen, interrupted=status == INTERRUPTED
+            exact_sum(costs), np.array(norms) / max(steps, 1), steps, seen, interrupted=status == INTERRUPTED
         )
 
     def explain(self, state: State, data: Data, rows: Array, rate: float) -> None:

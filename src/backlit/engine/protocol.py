@@ -3,7 +3,8 @@
 The trainer knows these few methods only, so one engine takes another's place without a change above it.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -103,17 +104,38 @@ class State:
 class EpochResult:
     """What one pass over the data gave.
 
-    loss : mean over the examples of the cost C of their batch, at the parameters before its step.
+    cost_sum : Σ over the batches of C times the rows, C at the parameters before each step, as `exact_sum` gives it.
     gradient_norms : (L,) mean over the batches of ‖∂C/∂W_l‖, before clipping.  steps : batches done.
     rows : the examples in them, without those of batches that were passed over.
     interrupted : whether `stop` ended the pass at a batch edge.
     """
 
-    loss: float
+    cost_sum: tuple[float, float]
     gradient_norms: Array = field(repr=False)
     steps: int
     rows: int
     interrupted: bool = False
+
+    @property
+    def loss(self) -> float:
+        """The mean over the examples of the cost of their batch."""
+        return self.cost_sum[0] / max(self.rows, 1)
+
+
+def exact_sum(numbers: Iterable[float]) -> tuple[float, float]:
+    """A sum, rounded once, and what the rounding took off: the two go on to a larger sum as if it were one.
+
+    So a pass in parts has the bits of a pass in one.  Source: Shewchuk 1997, by `math.fsum`.
+
+    >>> exact_sum([1e16, 1.0, 1.0]), exact_sum([1e16, *exact_sum([1.0, 2.0])])
+    ((1.0000000000000002e+16, 0.0), (1.0000000000000004e+16, -1.0))
+    """
+    numbers = list(numbers)
+    try:
+        total = math.fsum(numbers)
+        return total, math.fsum([*numbers, -total])
+    except OverflowError:
+        return math.inf, 0.0
 
 
 class Engine(Protocol):

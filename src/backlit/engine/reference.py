@@ -8,7 +8,7 @@ from backlit.core.dropout import DropoutKey
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters, trainable
 from backlit.core.passes import Gradients, Trace, backward, example_losses, forward
-from backlit.engine.protocol import Array, Data, EpochResult, Recipe, State
+from backlit.engine.protocol import Array, Data, EpochResult, Recipe, State, exact_sum
 from backlit.errors import Divergence
 from backlit.optim import clip_by_norm, clip_by_value, norm
 
@@ -28,7 +28,8 @@ class ReferenceEngine:
         self, state: State, data: Data, order: Array, learning_rates: Array, stop: Callable[[], bool]
     ) -> EpochResult:
         """One pass over the data; see `Engine.run`."""
-        total, seen, steps = 0.0, 0, 0
+        costs: list[float] = []
+        seen, steps = 0, 0
         norms = np.zeros(self.net.L)
         for rows, lr in zip(batches(order, self.recipe.batch_size), learning_rates, strict=True):
             if stop():
@@ -37,9 +38,10 @@ class ReferenceEngine:
             if weight is not None and not weight.any():
                 continue
             grad = self.step(state, data.X[rows], data.Y[rows], weight, float(lr))
-            total, seen, steps = total + grad.loss * len(rows), seen + len(rows), steps + 1
+            costs.append(grad.loss * len(rows))
+            seen, steps = seen + len(rows), steps + 1
             norms += [norm(W) for W in grad.W[1:]]
-        return EpochResult(total / max(seen, 1), norms / max(steps, 1), steps, seen, interrupted=stop())
+        return EpochResult(exact_sum(costs), norms / max(steps, 1), steps, seen, interrupted=stop())
 
     def step(self, state: State, X: Array, Y: Array, weight: Array | None, lr: float) -> Gradients:
         """Forward, backward, clip, update."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from backlit.engine.protocol import EpochResult
+from backlit.engine.protocol import EpochResult, exact_sum
 
 
 @dataclass
@@ -13,7 +13,8 @@ class EpochSums:
 
     steps: int = 0
     rows: int = 0
-    loss: float = 0.0  # summed over rows
+    loss: float = 0.0  # summed over rows, as `exact_sum` does
+    rest: float = 0.0
     gradient_norms: list[float] = field(default_factory=list)  # summed over steps
 
     def add(self, part: EpochResult) -> None:
@@ -21,9 +22,9 @@ class EpochSums:
         norms = part.steps * np.asarray(part.gradient_norms, dtype=np.float64)
         self.gradient_norms = (norms + self.gradient_norms if self.gradient_norms else norms).tolist()
         self.steps, self.rows = self.steps + part.steps, self.rows + part.rows
-        self.loss += part.loss * part.rows
+        self.loss, self.rest = exact_sum((self.loss, self.rest, *part.cost_sum))
 
     def result(self, interrupted: bool) -> EpochResult:
         """Means over what was done."""
         norms = np.array(self.gradient_norms) / max(self.steps, 1)
-        return EpochResult(self.loss / max(self.rows, 1), norms, self.steps, self.rows, interrupted)
+        return EpochResult((self.loss, self.rest), norms, self.steps, self.rows, interrupted)

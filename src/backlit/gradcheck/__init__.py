@@ -12,24 +12,7 @@ from backlit.gradcheck.methods import Cost, Slopes, central_differences, complex
 from backlit.gradcheck.reference_cost import reference_cost
 
 __all__ = [
-    "Comparison",
-    "Cost",
-    "ErrorBounds",
-    "GradientCheck",
-    "GradientChecker",
-    "Slopes",
-    "beside_kinks",
-    "central_differences",
-    "check_gradient",
-    "complex_step",
-    "error_bounds",
-    "off_loss_kinks",
-    "one_sided",
-    "points_at_kinks",
-    "reference_cost",
-    "richardson",
-    "sides_of",
-    "slope_along",
-    "slopes_between",
-    "term_sizes",
-]
+    "Comparison", "Cost", "ErrorBounds", "GradientCheck", "GradientChecker", "Slopes", "beside_kinks",
+    "central_differences", "check_gradient", "complex_step", "error_bounds", "off_loss_kinks", "one_sided",
+    "points_at_kinks", "reference_cost", "richardson", "sides_of", "slope_along", "slopes_between", "term_sizes",
+]  # fmt: skip

@@ -7,7 +7,7 @@ the two sides.  Where the numbers are few each is moved by itself, else all of a
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from backlit.autodiff import AutodiffError
 from backlit.core.custom import own_of
 from backlit.core.parameters import Parameters, layout
-from backlit.core.passes import example_losses, example_weights, forward
+from backlit.core.passes import example_losses, example_weights
 from backlit.core.problem import Problem
 from backlit.gradcheck.error_bounds import AT_KINK, EPS, error_bounds
 from backlit.gradcheck.kinks import MOST_CORNERS, Named, points_at_kinks, slopes_between
@@ -37,7 +37,7 @@ LONGEST = 1 / 32  # the first step of differences
 ENOUGH = 1e-9  # of the largest slope: an error of a difference that needs no finer steps
 DROWNED = 1e-3  # of the largest slope: a method that knows its error to be larger says nothing
 COARSE = 64  # roundings of a float32 claim, of the largest slope
-BELIEVED = 1e-5  # how near to differences the complex step through a user's own function must be
+BELIEVED, SHORT = 1e-5, 1e-3  # how near to differences, and at which first step, a complex step must be to count
 MOST_PASSES = 4000  # forward passes that the sides of kinks are worth
 
 Verdict = Literal["agree", "disagree", "unresolved"]
@@ -97,7 +97,6 @@ class GradientChecker:
         self.measured = error_bounds(problem)
         self.coarser = float(np.finfo(claimed_in).eps) / EPS
         self.points = points_at_kinks(problem, problem.passes()[0], AT_KINK * self.coarser)
-        self.own = own_of(problem.net) is not None
 
     def parameters(self, where: slice, g: Array, directions: Array | None = None, size: float = 0) -> list[Comparison]:
         """Check ∂C/∂theta (n_parameters,) at `where`, each by itself; or along directions (k, n_parameters)."""
@@ -113,11 +112,13 @@ class GradientChecker:
         bounds, terms = ((share * of["grad_a[0]"]).ravel() for of in self.sizes)
         return self.along(partial(Cost, of_inputs=True), V, g.ravel(), bounds, terms)
 
-    def delta(self, l: int, claimed: Array, rows: slice = slice(None), units: slice = slice(None)) -> Comparison:
+    def delta(self, l: int, claimed: Array, rows: slice = slice(None), units: slice = slice(None)) -> list[Comparison]:
         """Check some rows and units of δ_l by the complex step: moving b_j moves z_j of each example alone.
 
         For networks that do not couple examples.
         """
+        if not self.takes_complex:
+            return []
         slot = next(slot for slot in layout(self.problem.net) if (slot.name, slot.l) == ("b", l))
         places = range(slot.start, slot.stop)[units]
 
@@ -126,7 +127,8 @@ class GradientChecker:
 
         found = self.at_kinks(slopes, len(places))
         rounding, terms = (of[f"delta[{l}]"][rows, units].ravel() for of in self.sizes)
-        return self.compared(COMPLEX_STEP, np.asarray(claimed, np.float64)[rows, units].ravel(), found, rounding, terms)
+        claimed = np.asarray(claimed, np.float64)[rows, units].ravel()
+        return [self.compared(COMPLEX_STEP, claimed, found, rounding, terms)]
 
     @property
     def sizes(self) -> tuple[Named, Named]:
@@ -142,12 +144,9 @@ class GradientChecker:
         enough = ENOUGH * max(float(np.abs(claimed).max(initial=0.0)), size)
         differences = central_differences(here, V, longest=LONGEST, noise=self.measured.cost, enough=enough)
         found = {DIFFERENCES: differences}
-        try:
+        if self.takes_complex:
             stepped = self.at_kinks(lambda problem: {"": complex_step(cost(problem), here.start, V).values}, len(V))
-            found = {COMPLEX_STEP: stepped} | found if self.believed(stepped, differences) else found
-        except (TypeError, ValueError, AutodiffError):
-            if not self.own:
-                raise
+            found = {COMPLEX_STEP: stepped} | found
         return [self.compared(method, claimed, slopes, rounding, terms, size) for method, slopes in found.items()]
 
     def compared(
@@ -159,11 +158,19 @@ class GradientChecker:
             method, claimed, slopes, self.coarser * rounding, terms, size=size, accuracy=max(coarse, ACCURACY[method])
         )
 
-    def believed(self, stepped: Slopes, differences: Slopes) -> bool:
-        """Whether the complex step counts; through a user's own function, such as abs, where differences agree."""
-        gap = np.abs(stepped.values - differences.nearest(stepped.values))
-        near = BELIEVED * np.abs(differences.values).max(initial=0.0) + differences.errors
-        return not self.own or bool((gap <= near).all())
+    @cached_property
+    def takes_complex(self) -> bool:
+        """Whether a complex step passes through a user's own functions: abs drops it, so differences are asked too."""
+        if own_of(self.problem.net) is None:
+            return True
+        cost, n = Cost(self.problem), self.problem.net.n_parameters
+        V = signed(slice(0, n), n, 3, np.random.default_rng(0))
+        try:
+            stepped = complex_step(cost, cost.start, V).values
+        except (TypeError, ValueError, AutodiffError):
+            return False
+        near = central_differences(cost, V, longest=SHORT)
+        return bool((np.abs(stepped - near.values) + near.errors <= BELIEVED * np.abs(near.values).max()).all())
 
     def at_kinks(self, slopes: Callable[[Problem], Named], passes: int) -> Slopes:
         """The slopes {"": (k,)} of a problem, and those of each side where units lie at kinks; `passes` a side."""
@@ -182,13 +189,10 @@ def lifted(problem: Problem) -> Problem:
 
 def row_slopes(problem: Problem, at: int) -> Array:
     """∂ℓ_i/∂theta[at] of each example, (m,), by the complex step."""
-    theta = problem.params.theta.astype(complex)
+    cost = Cost(problem)
+    theta = cost.start.astype(complex)
     theta[at] += 1j * COMPLEX_H
-    params, (X, y) = Parameters(problem.net, theta), problem.data()
-    trace = forward(
-        problem.net, params, X.astype(complex), dropout=problem.dropout_key(), statistics=problem.statistics
-    )
-    return example_losses(problem.net, trace, y).imag / COMPLEX_H
+    return example_losses(problem.net, cost.run(theta)[1], problem.data()[1]).imag / COMPLEX_H
 
 
 # --- a whole gradient in a few evaluations ----------------------------------------------------------------------------

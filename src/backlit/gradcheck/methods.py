@@ -132,40 +132,35 @@ def complex_step(f: Callable[[Array], Any], x: Array, directions: Array) -> Slop
 
 
 def central_differences(
-    cost: Cost, directions: Array, *, longest: float = LONGEST, noise: float = 0.0, enough: float = 0.0
+    cost: Cost,
+    directions: Array,
+    *,
+    longest: Any = LONGEST,
+    noise: float = 0.0,
+    enough: float = 0.0,
+    second: Callable[[Array], Any] | None = None,
 ) -> Slopes:
-    """Differences, extrapolated, with steps that cross no kink; see `differences`."""
-    found, here = [], cost.measure(cost.start)
+    """Differences, extrapolated, with steps that cross no kink; see `differences`.
+
+    second : another way to C, whose numbers are of the kind that `longest` is.
+    """
+    found, here, start = [], cost.measure(cost.start), cost.start.astype(np.asarray(longest).dtype)
     for v in directions:
 
         @cache
-        def at(t: float, v: Array = v) -> tuple[float, Array | None]:
-            return cost.measure(cost.start + t * v) if t else here
+        def at(t: Any, v: Array = v) -> tuple[Any, Array | None]:
+            value, sides = cost.measure(cost.start + float(t) * v) if t else here
+            return (value if second is None else second(start + t * v)), sides
 
         found.append(slope_along(lambda t: at(t)[0], lambda t: at(t)[1], longest, noise=noise, enough=enough))
-    return between(found)
+    low, high, errors = np.array(found, np.float64).reshape(-1, 3).T
+    return Slopes((low + high) / 2, errors, low, high)
 
 
 def extended_precision(problem: Problem, directions: Array) -> Slopes:
     """The same of the second cost in long double, whose rounding is 2000 times smaller."""
-    cost, second, found = Cost(problem), reference_cost(problem, np.longdouble), []
-    start = cost.start.astype(np.longdouble)
-    for v in directions:
-
-        def f(t: Any, v: Array = v) -> Any:
-            return second(start + t * v)
-
-        def sides(t: Any, v: Array = v) -> Any:
-            return cost.measure(cost.start + float(t) * v)[1]
-
-        found.append(slope_along(f, sides, np.longdouble(LONGEST / 4)))
-    return between(found)
-
-
-def between(found: list[Any]) -> Slopes:
-    """The slopes along each direction as one."""
-    low, high, errors = np.array(found, np.float64).reshape(-1, 3).T
-    return Slopes((low + high) / 2, errors, low, high)
+    second = reference_cost(problem, np.longdouble)
+    return central_differences(Cost(problem), directions, longest=np.longdouble(LONGEST / 4), second=second)
 
 
 def tape(problem: Problem, directions: Array) -> Slopes:

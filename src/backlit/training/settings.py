@@ -106,13 +106,6 @@ class Settings:
     def recipe(self, net: Network) -> Recipe:
         """What an engine is told of them."""
         return Recipe(
-            net,
-            self.optimizer,
-            self.batch_size,
-            self.clip_norm,
-            self.clip_value,
-            self.seed,
-            self.n_threads,
-            self.memory_limit,
-            self.alpha,
-        )
+            net, self.optimizer, self.batch_size, self.clip_norm, self.clip_value, self.seed, self.n_threads,
+            self.memory_limit, self.alpha,
+        )  # fmt: skip
