@@ -4,13 +4,9 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
 .PHONY: help demo test golden lint types interop coverage startup check-matrix kills syscalls fuzz bad-inputs stop-points
-.PHONY: native-calls explain-fuzz explain-pages diagnose-ranking diagnose-tables cost-networks cost-growth stream-memory clean
-=======
-.PHONY: help demo test lint types interop coverage startup check-matrix kills syscalls fuzz bad-inputs stop-points
-.PHONY: gradcheck-matrix explain-fuzz explain-pages diagnose-ranking diagnose-tables cost-networks cost-growth stream-memory clean
->>>>>>> refs/heads/gradcheck
+.PHONY: native-calls gradcheck-matrix explain-fuzz explain-pages diagnose-ranking diagnose-tables cost-networks
+.PHONY: cost-growth stream-memory clean
 
 help: ## Say what there is.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
