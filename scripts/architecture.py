@@ -48,11 +48,11 @@ def training_step() -> Callable[[], Any]:
     import numpy as np
 
     from backlit import Dense, Network
-    from backlit.engine import Recipe, ReferenceEngine, State
+    from backlit.engine import ReferenceEngine, State, TrainConfig
     from backlit.optim import Adam
 
     net = Network(2, [Dense(3, "tanh"), Dense(1)])
-    recipe = Recipe(net, Adam(), 4, clip_norm=1.0)
+    recipe = TrainConfig(net, Adam(), 4, clip_norm=1.0)
     engine, X = ReferenceEngine(recipe), np.ones((4, 2))
     state = State.start(net, net.init(seed=0), recipe.optimizer)
     return lambda: engine.step(state, X, np.ones((4, 1)), None, 0.01)

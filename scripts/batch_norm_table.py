@@ -13,8 +13,8 @@ import numpy as np
 
 from backlit.core import Dense, Network
 from backlit.core.activations import get_activation
-from backlit.diagnosis.subject import Subject
-from backlit.diagnosis.theory.fixed_points import Kind, fixed_point
+from backlit.diagnosis.inputs import Subject
+from backlit.diagnosis.theory.fixed_points import LayerSpec, fixed_point
 
 PHI = ("identity", "tanh", "relu", "sigmoid")
 BATCHES = (2, 3, 4, 8, 16, 32, 128)
@@ -36,7 +36,7 @@ def measure(phi: str, m: int, width: int, seeds: int) -> Case:
     subject = Subject(Network(width, [Dense(width, phi, norm="batch")] * DEPTH), "", "lecun_normal", batch=m)
     flows = [subject.flow(seed) for seed in range(seeds)]
     ratios = np.array([np.mean([flow.grad_ratio(l) for l in LAYERS]) for flow in flows])
-    known, many = (fixed_point(Kind(get_activation(phi), 1.0, norm="batch", batch=b)).chi_1 for b in (m, None))
+    known, many = (fixed_point(LayerSpec(get_activation(phi), 1.0, norm="batch", batch=b)).chi_1 for b in (m, None))
     return Case(known, float(ratios.mean()), float(ratios.std(ddof=1) / seeds**0.5), many)
 
 

@@ -27,9 +27,9 @@ from tests.verification.drawn import draw_problem
 from tests.verification.planted import MISTAKES, Planted, planted_claims
 
 from backlit.core.problem import Problem
-from backlit.verification.checking import check
 from backlit.verification.claims import named_claims
-from backlit.verification.comparison import Yardstick, compare_all
+from backlit.verification.comparison import Tolerances, compare_all
+from backlit.verification.problem_check import check
 from backlit.verification.result import CheckResult
 
 PARAMETERS = ("grad_W", "grad_b", "grad_gamma", "grad_beta")
@@ -136,7 +136,7 @@ def draw_mistake(problem: Problem, rng: np.random.Generator) -> Planted:
 def visible(problem: Problem, planted: Planted) -> bool:
     """Whether one mistake alone makes a gradient wrong."""
     named = named_claims(problem, {k: v for k, v in planted_claims(problem, planted).items() if k != "loss"})
-    return not all(one.ok for one in compare_all(Yardstick.of(problem, named), named).values())
+    return not all(one.ok for one in compare_all(Tolerances.of(problem, named), named).values())
 
 
 def is_pair(name: str, planted: list[Planted]) -> bool:
@@ -158,7 +158,7 @@ def rounded(count: int, rng: np.random.Generator) -> int:
             for key, by_layer in planted_claims(problem).items()
         }
         named = named_claims(problem, single)
-        alarms += not all(one.ok for one in compare_all(Yardstick.of(problem, named), named).values())
+        alarms += not all(one.ok for one in compare_all(Tolerances.of(problem, named), named).values())
     return alarms
 
 

@@ -22,11 +22,11 @@ import numpy as np
 
 from backlit.core import Dense, Network
 from backlit.engine import Data, State, get_engine
-from backlit.engine.protocol import Recipe
+from backlit.engine.base import TrainConfig
 from backlit.optim import get_optimizer
 from backlit.training import History, Settings
 from backlit.training.checkpoint import FILE, load_checkpoint, read, save_checkpoint
-from backlit.training.patience import Watch
+from backlit.training.early_stopping import EarlyStopping
 from backlit.training.run import Run
 
 BEGIN, END = "/backlit-begin", "/backlit-end"  # looked for by name, never there: marks in the trace
@@ -42,8 +42,8 @@ def a_run(step: int) -> Run:
     state = State.start(net, net.init(seed=step), settings.optimizer)
     state.step = step
     rows = np.ones((10, 4))
-    engine = get_engine("reference", Recipe(net, settings.optimizer, 5))
-    run = Run(net, settings, engine, state, History(), Data(rows, rows[:, :1]), None, None, Watch(settings))
+    engine = get_engine("reference", TrainConfig(net, settings.optimizer, 5))
+    run = Run(net, settings, engine, state, History(), Data(rows, rows[:, :1]), None, None, EarlyStopping(settings))
     for slot in state.slots:
         slot[:] = draw.standard_normal(len(slot))
     return run

@@ -19,8 +19,8 @@ import numpy as np
 from backlit.core import Dense, Network
 from backlit.costs import cost
 from backlit.costs.machine import step_seconds
-from backlit.engine import Recipe
-from backlit.io.atomic import atomic_write, check_folder
+from backlit.engine import TrainConfig
+from backlit.files import atomic_write, check_folder
 from backlit.optim import get_optimizer
 
 STEPS = {
@@ -81,7 +81,7 @@ def sweep(name: str, values: tuple[int, ...], clock: Callable[[Network, int, int
 
 def measured(net: Network, m: int, batches: int) -> float:
     """Seconds of the steps of an epoch."""
-    recipe = Recipe(net, get_optimizer("sgd"), m, n_threads=1)
+    recipe = TrainConfig(net, get_optimizer("sgd"), m, n_threads=1)
     return (
         epoch_seconds(recipe, batches)
         if batches > 1
@@ -89,11 +89,11 @@ def measured(net: Network, m: int, batches: int) -> float:
     )
 
 
-def epoch_seconds(recipe: Recipe, batches: int) -> float:
+def epoch_seconds(recipe: TrainConfig, batches: int) -> float:
     """Seconds of one pass over `batches` batches."""
     from backlit.core.targets import as_targets
     from backlit.costs.machine import fastest
-    from backlit.costs.peak import targets
+    from backlit.costs.peak_memory import targets
     from backlit.engine import Data, State, get_engine
 
     net, n, dtype = recipe.net, recipe.batch_size * batches, np.dtype(np.float32)

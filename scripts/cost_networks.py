@@ -22,8 +22,8 @@ from backlit.core import Dense, DropoutKey, Network
 from backlit.core.network import Network as AnyNetwork
 from backlit.costs import cost
 from backlit.costs.ledger import count
-from backlit.costs.peak import targets
-from backlit.engine import Recipe
+from backlit.costs.peak_memory import targets
+from backlit.engine import TrainConfig
 from backlit.engine.native import NativeEngine, extension
 from backlit.optim import get_optimizer
 
@@ -66,7 +66,7 @@ def operations_differ(net: AnyNetwork, m: int, seed: int) -> bool:
 
 def bytes_differ(net: AnyNetwork, m: int, optimizer: str) -> bool:
     """Whether the engine, once made, has other bytes than were counted."""
-    recipe = Recipe(net, get_optimizer(optimizer), m, n_threads=1)
+    recipe = TrainConfig(net, get_optimizer(optimizer), m, n_threads=1)
     engine, counted = NativeEngine(recipe), cost(net, batch=m, optimizer=optimizer, n_threads=1).memory
     with engine.engine(m, np.dtype(np.float32)):
         plan = engine.made[m, np.dtype(np.float32), True][0]

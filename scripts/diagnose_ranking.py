@@ -23,9 +23,9 @@ from backlit.core import Dense, Network
 from backlit.core.problem import Problem
 from backlit.diagnosis import diagnose
 from backlit.diagnosis.remedies import Remedy
+from backlit.diagnosis.remedy_race import probe_remedies
+from backlit.diagnosis.short_training import constant_loss, data_of, train_one, try_training
 from backlit.optim import get_optimizer
-from backlit.training.probe import probe_remedies
-from backlit.training.trials import constant_loss, data_of, train_one, try_training
 
 PHI = ("sigmoid", "tanh", "relu", "gelu", "silu", "selu", "elu", "softplus", "hard_tanh", "softsign", "mish")
 EPOCHS, LONG, LAST, ROWS, NEAR = 15, 40, 3, 256, 0.9

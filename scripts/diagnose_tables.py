@@ -24,9 +24,9 @@ import numpy as np
 
 from backlit.core import Dense, Network
 from backlit.core.activations import ACTIVATIONS
-from backlit.diagnosis.measured import quiet
+from backlit.diagnosis.inputs import Subject
+from backlit.diagnosis.measurement import quiet
 from backlit.diagnosis.simulation import FIRST, MOST, Z95, Ensemble
-from backlit.diagnosis.subject import Subject
 from backlit.diagnosis.theory.predicted import predict_flow, scheme_scales
 
 PHI = [name for name in ACTIVATIONS if name not in ("softmax", "exp")]  # e^u has no length to speak of: q overflows

@@ -25,7 +25,7 @@ from safetensors.numpy import save
 from backlit import train
 from backlit.errors import ModelError
 from backlit.estimators import MLPClassifier, MLPRegressor
-from backlit.io.models import load_model
+from backlit.formats.models import load_model
 
 MOST_SECONDS, SPARE_BYTES = 5.0, 64 * 2**20
 VALUES: list[Any] = [None, True, -1, 0, 1, 2**31, 2**63, 1e308, "", "x", "os.system", [], {}, [[]], "é" * 50]

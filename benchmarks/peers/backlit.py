@@ -6,12 +6,12 @@ import numpy as np
 class Peer:
     def __init__(self, size, parameters, threads, engine="native"):
         from backlit.core import Dense, Network, Parameters
-        from backlit.engine import Recipe, State, get_engine
+        from backlit.engine import State, TrainConfig, get_engine
         from backlit.optim import Adam
 
         layers = [Dense(n, "relu") for n in size.n[1:-1]] + [Dense(size.n[-1], "softmax")]
         net = Network(size.n[0], layers, loss="cross_entropy")
-        recipe = Recipe(net, Adam(learning_rate=1e-3), size.batch, n_threads=threads)
+        recipe = TrainConfig(net, Adam(learning_rate=1e-3), size.batch, n_threads=threads)
         arrays = {"W": [None, *(W for W, _ in parameters)], "b": [None, *(b for _, b in parameters)]}
         start = Parameters.from_arrays(net, arrays, dtype=np.float32)
         self.engine, self.state = get_engine(engine, recipe), State.start(net, start, recipe.optimizer)

@@ -8,20 +8,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from backlit._version import __version__
+from backlit.deprecation import deprecated_module
 from backlit.display import Writer, register
 
 if TYPE_CHECKING:
+    from backlit.api import check, diagnose
     from backlit.core import Dense, Gradients, Network, Parameters, Trace, backward, forward
     from backlit.core.problem import Problem
     from backlit.costs import cost
+    from backlit.diagnosis.gradient_flow import GradientFlow
     from backlit.estimators import MLPClassifier, MLPRegressor
-    from backlit.io.models import Model, load_model, save_model
-    from backlit.io.problems import read_problem
+    from backlit.formats.models import Model, load_model, save_model
+    from backlit.formats.problems import read_problem
     from backlit.render.explanation import explain
     from backlit.render.gradient_flow_display import GradientFlowDisplay
     from backlit.tabular import predict, train
-    from backlit.training.gradient_flow import GradientFlow
-    from backlit.verbs import check, diagnose
     from backlit.verification import (
         assert_gradients_match,
         check_function,
@@ -36,13 +37,13 @@ HOMES = {
     "backlit.core.problem": ("Problem",),
     "backlit.costs": ("cost",),
     "backlit.estimators": ("MLPClassifier", "MLPRegressor"),
-    "backlit.io.models": ("Model", "load_model", "save_model"),
-    "backlit.io.problems": ("read_problem",),
+    "backlit.formats.models": ("Model", "load_model", "save_model"),
+    "backlit.formats.problems": ("read_problem",),
     "backlit.render.explanation": ("explain",),
     "backlit.tabular": ("predict", "train"),
     "backlit.render.gradient_flow_display": ("GradientFlowDisplay",),
-    "backlit.training.gradient_flow": ("GradientFlow",),
-    "backlit.verbs": ("check", "diagnose"),
+    "backlit.diagnosis.gradient_flow": ("GradientFlow",),
+    "backlit.api": ("check", "diagnose"),
     "backlit.verification": (
         "assert_gradients_match",
         "check_function",
@@ -53,6 +54,19 @@ HOMES = {
     ),
 }
 HOME = {name: home for home, names in HOMES.items() for name in names}
+MOVED = {  # what 0.1 called these modules; of several that fit a name the last is taken
+    "backlit.io": "backlit.formats",
+    "backlit.io.atomic": "backlit.files",
+    "backlit.io.exchange": "backlit.formats",
+    "backlit.io.tables": "backlit.tables",
+    "backlit.training.gradient_flow": "backlit.diagnosis.gradient_flow",
+    "backlit.verbs": "backlit.api",
+}
+MOVED_IN_PICKLES = {  # modules that pickles of 0.1 name, and nobody imports
+    "backlit.engine.protocol": "backlit.engine.base",
+    "backlit.training.patience": "backlit.training.early_stopping",
+    "backlit.estimators.stopping": "backlit.estimators.early_stopping",
+}
 DISPLAYS = {  # class → format → who writes it, a function of a floor that the class does not know
     "CheckResult": {"html": "render.check_notebook.to_html", "markdown": "render.check_notebook.to_markdown"},
     "FunctionCheck": {"html": "render.check_notebook.to_html", "markdown": "render.check_notebook.to_markdown"},
@@ -100,6 +114,10 @@ def loader(writer: str) -> Callable[[], Writer]:
     return lambda: getattr(import_module(f"backlit.{module}"), function)
 
 
+for old, new in MOVED.items():
+    deprecated_module(old, new)
+for old, new in MOVED_IN_PICKLES.items():
+    deprecated_module(old, new, warns=False)
 for result, formats in DISPLAYS.items():
     register(result, **{format: loader(writer) for format, writer in formats.items()})
 

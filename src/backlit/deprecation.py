@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 
-def deprecated_module(old: str, new: str) -> None:
+def deprecated_module(old: str, new: str, *, warns: bool = True) -> None:
     """Let `import old` give the module `new`, with a DeprecationWarning on its first import; submodules too.
 
     The old name is the very module, not a copy of it: its classes are the same classes, so that pickles which name the
@@ -18,7 +18,7 @@ def deprecated_module(old: str, new: str) -> None:
     Parameters
     ----------
     old, new : str
-        Full names of the modules, such as "backlit.io.exchange" and "backlit.formats.exchange".
+        Full names of the modules, such as "backlit.io" and "backlit.formats".
 
     Examples
     --------
@@ -30,21 +30,21 @@ def deprecated_module(old: str, new: str) -> None:
     >>> str(caught[0].message)
     'backlit.blunders is now backlit.errors: import it from there; the next minor version drops the old name'
     """
-    sys.meta_path.insert(0, Alias(old, new))
+    sys.meta_path.insert(0, Alias(old, new, warns))
 
 
 class Alias(MetaPathFinder, Loader):
     """Finds the modules of an old name, and loads those of the new name in their place."""
 
-    def __init__(self, old: str, new: str):
-        self.old, self.new = old, new
+    def __init__(self, old: str, new: str, warns: bool):
+        self.old, self.new, self.warns = old, new, warns
         self.specs: dict[str, ModuleSpec | None] = {}  # of the new modules, which the import system writes over
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         """The old name's spec; None for every other name."""
         if fullname != self.old and not fullname.startswith(f"{self.old}."):
             return None
-        if fullname == self.old:  # once: later imports find it in sys.modules
+        if fullname == self.old and self.warns:  # once: later imports find it in sys.modules
             warnings.warn(
                 f"{self.old} is now {self.new}: import it from there; the next minor version drops the old name",
                 DeprecationWarning,

@@ -66,7 +66,7 @@ def test_text_teaches(files, capsys):
 
 
 def test_an_update_after_steps_is_checked(files, capsys):
-    from backlit.io.problems import read_problem
+    from backlit.formats.problems import read_problem
     from backlit.verification.quantities import right_values
 
     right = right_values(read_problem(WORKED), steps=3)
@@ -169,7 +169,7 @@ def test_a_grade_s_line_says_what_is_wrong(capsys, tmp_path, monkeypatch):
 
 
 def test_a_formula_in_a_file_name_stays_text():
-    from backlit.render.check_grades import cell
+    from backlit.render.check_html import cell
 
     assert cell("=1+1") == "'=1+1"
     assert cell(-1.0) == -1.0
@@ -204,9 +204,9 @@ def test_a_bad_rubric_is_one_line(files, capsys, rubric, words):
 
 
 def test_many_steps_are_compared_though_not_every_mistake_is_replayed(files, capsys, monkeypatch):
-    from backlit.verification import checking
+    from backlit.verification import check
 
-    monkeypatch.setattr(checking, "MOST_SECONDS", 1e-6)
+    monkeypatch.setattr(check, "MOST_SECONDS", 1e-6)
     code, out, _ = run_command(capsys, "check", files("p.json", WORKED), files("c.json", {"update": {"loss": 1.0}}))
     assert code == 1
     assert "claim fewer steps" in " ".join(out.split())

@@ -12,9 +12,9 @@ from backlit.core.activations import Activation, get_activation
 from backlit.core.custom import activation_of, loss_of
 from backlit.core.losses import get_loss
 from backlit.core.norms import Statistics
-from backlit.engine import say_once
+from backlit.engine import warn_once
 from backlit.errors import BacklitError, ShapeError
-from backlit.io.models import Model
+from backlit.formats.models import Model
 
 
 def swirl(u):
@@ -76,7 +76,7 @@ def test_it_explains(problem):
 def test_it_trains_with_the_reference_engine_and_says_so_once(rng, caplog):
     X = rng.standard_normal((60, 3))
     y = X[:, 0] ** 2 + X[:, 1]
-    say_once.cache_clear()
+    warn_once.cache_clear()
     with caplog.at_level(logging.WARNING, logger="backlit"):
         for _ in range(2):
             model = MLPRegressor(

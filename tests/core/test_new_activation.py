@@ -17,8 +17,8 @@ from backlit import Dense, MLPRegressor, Network, Problem, check, cost, diagnose
 from backlit.cli import main
 from backlit.core import ACTIVATIONS, LOSSES, Activation, Statistics, forward, get_activation, get_loss
 from backlit.errors import BacklitError, ProblemError
-from backlit.io.exchange.onnx import build
-from backlit.io.models import Model
+from backlit.formats.models import Model
+from backlit.formats.onnx import build
 from backlit.optim import OPTIMIZERS, get_optimizer
 from backlit.render.explanation import FORMATS
 

@@ -9,7 +9,7 @@ from backlit.core import ACTIVATIONS, LOSSES, Activation, get_activation, get_lo
 from backlit.core.formulas import NUMPY, Unsupported
 from backlit.core.registry import Registry, load
 from backlit.derivation.rational import FRACTIONS, written
-from backlit.engine.support import extension
+from backlit.engine.native_support import extension
 from backlit.errors import ProblemError
 from backlit.gradcheck.reference_cost import ACTIVATIONS as PLAIN
 from backlit.gradcheck.reference_cost import LOSSES as PLAIN_LOSSES

@@ -15,7 +15,7 @@ from backlit.cli import main
 from backlit.core import Dense, Network
 from backlit.costs.machine import Timing
 from backlit.costs.memory import memory
-from backlit.engine import Data, Recipe, State, get_engine
+from backlit.engine import Data, State, TrainConfig, get_engine
 from backlit.engine.native import NativeEngine
 from backlit.errors import BacklitError
 from backlit.optim import get_optimizer
@@ -60,11 +60,11 @@ def test_memory_of_the_optimizer_is_its_slots(name, slots):
 def test_memory_is_what_the_engine_allocates(m):
     net = Network(20, [Dense(64, "gelu", norm="batch", dropout=0.1), Dense(64, "relu", skip_from=1), Dense(3)])
     optimizer = get_optimizer("adam")
-    engine = get_engine("native", Recipe(net, optimizer, m, n_threads=1))
+    engine = get_engine("native", TrainConfig(net, optimizer, m, n_threads=1))
     with engine.engine(m, np.float64):
         pass
     plan = engine.made[m, np.dtype(np.float64), True][0]
-    counted = memory(Recipe(net, optimizer, m, n_threads=1), np.float64)
+    counted = memory(TrainConfig(net, optimizer, m, n_threads=1), np.float64)
     assert counted.gradients + counted.activations + counted.workspace == plan.bytes
     assert counted.parameters == 8 * net.n_parameters
 
@@ -140,7 +140,7 @@ def test_a_process_that_fails_is_one_line(monkeypatch, code, says):
 
 
 def test_without_the_engine_no_peak_is_measured(monkeypatch):
-    monkeypatch.setattr("backlit.costs.peak.extension", lambda: None)
+    monkeypatch.setattr("backlit.costs.peak_memory.extension", lambda: None)
     with raises_naming(BacklitError, "native", "engine", "Linux"):
         cost(sizes=[3, 2], peak=True)
 
@@ -172,7 +172,7 @@ def test_a_limit_shows_its_plan(capsys):
 def test_extra_operations_are_those_that_the_engine_does():
     net = Network(32, [*(Dense(48 if l % 3 else 32, "tanh", norm="layer") for l in range(30)), Dense(2)])
     result = cost(net, batch=64, memory_limit=cost(net, batch=64).memory.peak - 300_000)
-    engine = NativeEngine(Recipe(net, result.optimizer, 64, memory_limit=result.checkpointing.memory_limit))
+    engine = NativeEngine(TrainConfig(net, result.optimizer, 64, memory_limit=result.checkpointing.memory_limit))
     data = Data(np.zeros((64, 32), np.float32), np.zeros((64, 2), np.float32))
     state = State.start(net, net.init(dtype=np.float32), result.optimizer)
     engine.run(state, data, np.arange(64), np.full(1, 1e-3), lambda: False)

@@ -9,9 +9,9 @@ from tests.strategies import problems
 
 from backlit.core import Dense, Network, Parameters, backward, forward, passes, total_loss
 from backlit.core.targets import as_inputs
-from backlit.costs.counting import counted, counting, operations_of
 from backlit.costs.ledger import count
-from backlit.engine import Data, Recipe, ReferenceEngine, State
+from backlit.costs.op_counter import counted, counting, operations_of
+from backlit.engine import Data, ReferenceEngine, State, TrainConfig
 from backlit.optim import get_optimizer
 
 
@@ -121,7 +121,7 @@ def test_counting_leaves_the_numbers_alone():
     data = Data(np.random.default_rng(0).normal(size=(6, 3)), np.eye(2)[[0, 1, 0, 1, 1, 0]])
     plain, seen = (State.start(net, net.init(), get_optimizer("adam")) for _ in range(2))
     seen.params = Parameters(net, counted(seen.params.theta))
-    engine = ReferenceEngine(Recipe(net, get_optimizer("adam"), 3))
+    engine = ReferenceEngine(TrainConfig(net, get_optimizer("adam"), 3))
     for state in (plain, seen):
         engine.run(state, data, np.arange(6), np.array([0.1, 0.1]), lambda: False)
     np.testing.assert_array_equal(np.asarray(seen.params.theta), plain.params.theta)

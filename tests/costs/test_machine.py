@@ -8,10 +8,10 @@ from tests.helpers import raises_naming
 
 from backlit.core import Dense, Network
 from backlit.costs import machine
-from backlit.costs.checkpointing import extra_forward
 from backlit.costs.ledger import count
 from backlit.costs.memory import Memory, memory
-from backlit.engine import Recipe
+from backlit.costs.rematerialization import extra_forward
+from backlit.engine import TrainConfig
 from backlit.errors import ProblemError
 from backlit.optim import get_optimizer
 
@@ -20,7 +20,7 @@ FLOAT32 = np.dtype("float32")
 
 def recipe(m=16, optimizer="adam", units=4):
     net = Network(8, [Dense(units, "tanh"), Dense(2, "softmax")], loss="cross_entropy", l2=0.1)
-    return Recipe(net, get_optimizer(optimizer), m, n_threads=1)
+    return TrainConfig(net, get_optimizer(optimizer), m, n_threads=1)
 
 
 @pytest.mark.parametrize(("optimizer", "slots"), [("sgd", 0), ("adam", 2)])
@@ -114,4 +114,4 @@ def test_without_the_engine_memory_is_planned_for_one_thread(monkeypatch):
     assert without.activations == with_it.activations == without.to_dict()["activations"] > 0
     limited = recipe(m=64, units=64)
     with raises_naming(ProblemError, "memory_limit", "10", "small"):
-        memory(Recipe(limited.net, limited.optimizer, 64, memory_limit=10), FLOAT32)
+        memory(TrainConfig(limited.net, limited.optimizer, 64, memory_limit=10), FLOAT32)

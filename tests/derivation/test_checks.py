@@ -7,7 +7,7 @@ from backlit.core import Dense, Network
 from backlit.core.problem import Problem
 from backlit.derivation import checks
 from backlit.derivation.examples import EXAMPLES, read_example
-from backlit.io.problems import read_problem
+from backlit.formats.problems import read_problem
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

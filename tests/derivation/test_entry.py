@@ -10,8 +10,8 @@ from backlit.core import Dense, Network
 from backlit.core.problem import Problem
 from backlit.derivation import derive
 from backlit.derivation.document import Table
-from backlit.derivation.entry import NAMES, derive_entry
 from backlit.derivation.expressions import Num
+from backlit.derivation.single_entry import NAMES, derive_entry
 from backlit.errors import ProblemError
 from backlit.optim import get_optimizer
 

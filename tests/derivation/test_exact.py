@@ -123,7 +123,7 @@ def derive_of(problem, steps):
 
 
 def test_derive_takes_fractions():
-    from backlit.io.problems import read_problem
+    from backlit.formats.problems import read_problem
 
     made = derive(read_problem(RATIONAL), fractions=True)
     assert made.step("z[1]").entries[2].chain.parts[-1].text == "7/4"

@@ -18,15 +18,15 @@ from tests.scripts import load_script
 from backlit.derivation import derive
 from backlit.derivation.evaluate import nodes as tree_nodes
 from backlit.derivation.examples import EXAMPLES
-from backlit.derivation.expressions import Add, Chain, Frac, Had, Mat, MatMul, Mul, Neg, Num, Pow
+from backlit.derivation.expressions import Add, Chain, Frac, Hadamard, Mat, MatMul, Mul, Neg, Num, Pow
 from backlit.derivation.functions import fn
 from backlit.derivation.numbers import Numbers
-from backlit.render.boxes import chain as text_lines
+from backlit.render.derivation_typst import aligned as typst_aligned
 from backlit.render.explanation import Explanation, explain
-from backlit.render.inline import inline
 from backlit.render.latex import aligned
 from backlit.render.mathml import pieces
-from backlit.render.typst import aligned as typst_aligned
+from backlit.render.text_layout import chain as text_lines
+from backlit.render.unicode_math import inline
 
 fuzz = load_script("explain_fuzz")
 
@@ -142,7 +142,7 @@ def test_both_readers_give_the_value(expr, expected):
 
 
 def test_matrices_are_read_from_their_drawing():
-    made = Chain((MatMul(NUM(0.5), MATRIX, COLUMN), Had(COLUMN, COLUMN)), ("=",))
+    made = Chain((MatMul(NUM(0.5), MATRIX, COLUMN), Hadamard(COLUMN, COLUMN)), ("=",))
     for chain in (text.read(text_lines(made)), latex.read(aligned(made))):
         product = value(chain[1][0])
         assert product.shape == (2, 1)

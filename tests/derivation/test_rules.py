@@ -7,7 +7,7 @@ import pytest
 
 from backlit.derivation.evaluate import evaluate
 from backlit.derivation.numbers import Numbers
-from backlit.derivation.rules import Symbols, rules
+from backlit.derivation.update import Symbols, rules
 from backlit.optim import get_optimizer
 from backlit.optim.optimizers import OPTIMIZERS
 from backlit.render.explanation import explain

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from backlit.io.problems import read_problem
+from backlit.formats.problems import read_problem
 from backlit.render.explanation import explain
 
 PROBLEM = read_problem({

@@ -62,7 +62,7 @@ def test_checks_agree_and_quantities_are_those_of_core(example):
     assert all(check.ok for step in made.derivation.steps() for check in step.checks)
     assert any(step.checks for step in made.derivation.steps())
     from backlit.derivation.examples import read_example
-    from backlit.io.problems import read_problem
+    from backlit.formats.problems import read_problem
 
     _, grad = read_problem(read_example(example)).passes()
     found = made.derivation.quantities
@@ -77,7 +77,7 @@ def test_a_wrong_gradient_is_seen_by_the_checks():
     """Test the tester: the checks must not agree with a gradient that is off by a part in a thousand."""
     from backlit.derivation import checks
     from backlit.derivation.examples import read_example
-    from backlit.io.problems import read_problem
+    from backlit.formats.problems import read_problem
 
     problem = read_problem(read_example("worked"))
     trace, grad = problem.passes()

@@ -13,15 +13,15 @@ from backlit.core import Dense, Network
 from backlit.core.activations import ACTIVATIONS, get_activation
 from backlit.core.norms import normalize, pull_back
 from backlit.diagnosis import diagnose
-from backlit.diagnosis.measured import average
-from backlit.diagnosis.subject import Subject
+from backlit.diagnosis.inputs import Subject
+from backlit.diagnosis.measurement import average
 from backlit.diagnosis.theory import batch_norm
 from backlit.diagnosis.theory.batch_norm import Batch, on_sphere
 from backlit.diagnosis.theory.batch_points import follow, gram_slopes
-from backlit.diagnosis.theory.fixed_points import Kind, fixed_point
+from backlit.diagnosis.theory.fixed_points import LayerSpec, fixed_point
+from backlit.diagnosis.theory.layer_kinds import unit_of
 from backlit.diagnosis.theory.predicted import predict_flow, scheme_scales
 from backlit.diagnosis.theory.sphere import Rule, first, second
-from backlit.diagnosis.theory.units import unit_of
 from backlit.errors import ProblemError
 from backlit.render.diagnosis_html import diagnosis_page
 from backlit.render.diagnosis_text import theory_rows
@@ -97,9 +97,9 @@ def test_two_examples_and_epsilon_have_a_closed_form():
 @pytest.mark.parametrize("phi", ELEMENTWISE, ids=lambda phi: phi.name)
 def test_many_examples_come_to_the_endless_batch(phi):
     """As 1/m, which leaves nothing of the first order after one step of Richardson's."""
-    kind = Kind(phi, 1.7, 0.1, norm="batch")
+    kind = LayerSpec(phi, 1.7, 0.1, norm="batch")
     endless = fixed_point(kind)
-    near, far = (fixed_point(Kind(phi, 1.7, 0.1, norm="batch", batch=m)) for m in (2000, 4000))
+    near, far = (fixed_point(LayerSpec(phi, 1.7, 0.1, norm="batch", batch=m)) for m in (2000, 4000))
     for name in ("q_star", "chi_1", "c_star"):
         a, b = getattr(near, name), getattr(far, name)
         assert_allclose(2 * b - a, getattr(endless, name), rtol=3e-5, atol=1e-6)
@@ -225,7 +225,7 @@ def test_gelu_s_examples_drift_apart_and_tanh_s_do_not():
         lengths = (z**2).mean(axis=1)
         return lengths.max() / np.median(lengths)
 
-    silu, tanh = (fixed_point(Kind(get_activation(phi), 1.0, norm="batch", batch=128)) for phi in ("silu", "tanh"))
+    silu, tanh = (fixed_point(LayerSpec(get_activation(phi), 1.0, norm="batch", batch=128)) for phi in ("silu", "tanh"))
     assert silu.batch_factor > 1.05 > 1 > tanh.batch_factor
     assert spread("silu") > 5 > 2 > spread("tanh")
 
@@ -277,7 +277,7 @@ def test_text_and_page_show_what_the_json_has(capsys):
 @pytest.mark.parametrize(("batch", "says"), [(0, "batch must be at least 1"), (5, "there are 3 rows")])
 def test_an_impossible_batch_is_one_line(batch, says):
     problem = {"inputs": 2, "layers": [{"units": 1}], "x": [[1.0, 2.0]] * 3, "y": [[1.0]] * 3}
-    from backlit.verbs import diagnose as of_file
+    from backlit.api import diagnose as of_file
 
     with pytest.raises(ProblemError, match=says):
         of_file(problem, batch=batch)

@@ -10,14 +10,13 @@ from backlit.core import Dense, Network
 from backlit.core.activations import get_activation
 from backlit.core.problem import Problem
 from backlit.diagnosis import diagnose
-from backlit.diagnosis.candidates import candidates, critical_init, depths, recipes
-from backlit.diagnosis.estimator import estimator_arguments
-from backlit.diagnosis.subject import from_sizes, noise_targets, normal_inputs, typical
+from backlit.diagnosis.inputs import from_sizes, noise_targets, normal_inputs, typical
+from backlit.diagnosis.remedy_candidates import candidates, critical_init, depths, estimator_arguments, recipes
 from backlit.diagnosis.theory.expectations import second_moment, slope_moment
-from backlit.diagnosis.theory.fixed_points import Kind, fixed_point
+from backlit.diagnosis.theory.fixed_points import LayerSpec, fixed_point
 from backlit.diagnosis.theory.predicted import gaussian_scales
 from backlit.errors import ProblemError
-from backlit.io.problems import read_problem
+from backlit.formats.problems import read_problem
 
 INITS = [f"init {name}" for name in ("xavier_normal", "he_normal", "lecun_normal", "orthogonal", "lsuv")]
 
@@ -31,7 +30,7 @@ def stack(depth=6, width=8, phi="tanh", **more):
 
 
 def test_all_that_is_tried_on_a_plain_network():
-    one = Kind(get_activation("tanh"), 0.64)
+    one = LayerSpec(get_activation("tanh"), 0.64)
     found = tried(stack(), one)
     s = math.sqrt(1 - 0.64)
     variants = [name.split(" with critical init")[0] for name in found if " with critical init" in name]
@@ -54,7 +53,7 @@ def test_all_that_is_tried_on_a_plain_network():
 
 
 def test_what_each_remedy_changes():
-    found = tried(stack(), Kind(get_activation("tanh"), 0.64))
+    found = tried(stack(), LayerSpec(get_activation("tanh"), 0.64))
     for norm in ("batch", "layer"):
         changed, scheme = found[f"{norm} norm"]
         assert ([layer.norm for layer in changed.layers], scheme) == ([norm] * 5 + [None], None)
@@ -70,7 +69,7 @@ def test_what_each_remedy_changes():
 
 def test_skips_are_only_where_widths_are_equal():
     net = Network(4, [Dense(8, "tanh"), Dense(8, "tanh"), Dense(6, "tanh"), Dense(6, "tanh"), Dense(2)])
-    changed, _ = tried(net, Kind(get_activation("tanh"), 1.0))["skips with scale 1"]
+    changed, _ = tried(net, LayerSpec(get_activation("tanh"), 1.0))["skips with scale 1"]
     assert [layer.skip_from for layer in changed.layers] == [None, 1, None, 3, None]
 
 
@@ -79,17 +78,17 @@ def test_skips_are_only_where_widths_are_equal():
     ({"norm": "batch"}, ["init critical", "batch norm"]), ({"skip": 1.0}, ["init critical", "skips"]),
 ])  # fmt: skip
 def test_what_is_there_already_or_has_no_theory_is_not_tried(more, absent):
-    found = tried(stack(), Kind(get_activation("tanh"), 1.0, **more))
+    found = tried(stack(), LayerSpec(get_activation("tanh"), 1.0, **more))
     assert not [name for name in found for start in absent if name.startswith(start)]
     assert set(INITS) <= set(found)
 
 
 def test_a_skip_keeps_gradients_alike_only_where_they_fade():
-    assert not [name for name in tried(stack(), Kind(get_activation("tanh"), 9.0)) if "√" in name]
+    assert not [name for name in tried(stack(), LayerSpec(get_activation("tanh"), 9.0)) if "√" in name]
 
 
 def test_layers_go_where_the_output_s_fits_below():
-    one = Kind(get_activation("tanh"), 0.64)
+    one = LayerSpec(get_activation("tanh"), 0.64)
     net = Network(8, [*[Dense(8, "tanh")] * 4, Dense(5, "tanh"), Dense(2)])
     assert not [name for name in tried(net, one) if "in place" in name]
     net = Network(
@@ -104,7 +103,7 @@ def test_layers_go_where_the_output_s_fits_below():
     (100, math.exp(-0.1), [70, 50, 25, 12, 6, 3]), (16, 1e-9, [8, 4, 2]),
 ])  # fmt: skip
 def test_depths_are_halves_and_as_deep_as_a_gradient_reaches(L, chi, expected):
-    theory = fixed_point(Kind(get_activation("identity"), chi))
+    theory = fixed_point(LayerSpec(get_activation("identity"), chi))
     assert theory.chi_1 == pytest.approx(chi)
     assert depths(L, theory) == expected
 
@@ -112,7 +111,7 @@ def test_depths_are_halves_and_as_deep_as_a_gradient_reaches(L, chi, expected):
 @pytest.mark.parametrize("phi", ["relu", "tanh", "gelu", "selu"])
 def test_a_critical_draw_keeps_gradients_and_lengths(phi):
     phi = get_activation(phi)
-    point = critical_init(Kind(phi, 1.0))
+    point = critical_init(LayerSpec(phi, 1.0))
     assert point.sigma_w2 * slope_moment(phi, point.q_star) == pytest.approx(1)
     assert point.sigma_w2 * second_moment(phi, point.q_star) + point.sigma_b2 == pytest.approx(point.q_star)
 

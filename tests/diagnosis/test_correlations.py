@@ -8,14 +8,14 @@ from numpy.testing import assert_allclose
 
 from backlit.core.activations import get_activation
 from backlit.core.network import Dense, Network
-from backlit.diagnosis.subject import Subject
+from backlit.diagnosis.inputs import Subject
 from backlit.diagnosis.theory.expectations import mean, overlap, second_moment
-from backlit.diagnosis.theory.fixed_points import Kind, fixed_point
+from backlit.diagnosis.theory.fixed_points import LayerSpec, fixed_point
 
 
 def kind_of(name, sigma_b2=0.0, **other):
     """A layer kind of σ_w² = 2."""
-    return Kind(get_activation(name), 2.0, sigma_b2, **other)
+    return LayerSpec(get_activation(name), 2.0, sigma_b2, **other)
 
 
 def recursion(kind, depth, c=0.3):

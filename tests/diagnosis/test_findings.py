@@ -11,11 +11,11 @@ from backlit.core.activations import get_activation
 from backlit.core.dropout import DropoutKey
 from backlit.core.problem import Problem
 from backlit.diagnosis.findings import BOUND, evidence, findings_of, first_layer, frozen, lengths, units, verdict_of
-from backlit.diagnosis.measured import LayerFlow, MeasuredFlow
-from backlit.diagnosis.subject import from_problem
+from backlit.diagnosis.inputs import from_problem
+from backlit.diagnosis.measurement import LayerFlow, MeasuredFlow
+from backlit.diagnosis.pitfalls import rare, traps_of
 from backlit.diagnosis.theory.expectations import slope_moment
-from backlit.diagnosis.theory.fixed_points import Kind, fixed_point
-from backlit.diagnosis.traps import rare, traps_of
+from backlit.diagnosis.theory.fixed_points import LayerSpec, fixed_point
 from backlit.diagnosis.updates import update_ratios
 from backlit.optim import get_optimizer
 
@@ -109,7 +109,7 @@ def test_frozen_layers_are_counted_and_the_stillest_is_named():
 
 
 def kind(phi, sigma_w2, **more):
-    return Kind(get_activation(phi), sigma_w2, **more)
+    return LayerSpec(get_activation(phi), sigma_w2, **more)
 
 
 def test_what_the_length_map_says():

@@ -7,11 +7,11 @@ from numpy.testing import assert_allclose
 from backlit.core import Dense, Network
 from backlit.core.problem import Problem
 from backlit.diagnosis import diagnose
-from backlit.diagnosis.measured import average
-from backlit.diagnosis.subject import Subject
+from backlit.diagnosis.inputs import Subject
+from backlit.diagnosis.measurement import average
 from backlit.diagnosis.theory.predicted import predict_flow, scheme_scales
 from backlit.errors import ProblemError
-from backlit.io.problems import read_problem
+from backlit.formats.problems import read_problem
 
 CASES = [
     ("relu", "he_normal", None, None),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from backlit.core import Dense, Network, backward, forward
-from backlit.diagnosis.measured import LayerFlow, MeasuredFlow, average, divide, mean_cosine, measure_flow
+from backlit.diagnosis.measurement import LayerFlow, MeasuredFlow, average, divide, mean_cosine, measure_flow
 
 NET = Network(4, [Dense(6, "tanh"), Dense(5, "relu"), Dense(5, "elu", skip_from=2, skip_scale=0.5), Dense(2)])
 BIASED = {"scheme": "gaussian", "sigma_w": 2.0, "sigma_b": 1.0}

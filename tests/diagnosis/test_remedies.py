@@ -11,7 +11,7 @@ import pytest
 from backlit.diagnosis import diagnose, remedies
 from backlit.diagnosis.remedies import in_pairs
 from backlit.errors import ProblemError
-from backlit.io.problems import read_problem
+from backlit.formats.problems import read_problem
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from numpy.testing import assert_allclose
 from backlit.core import Dense, Network
 from backlit.core.problem import Problem
 from backlit.diagnosis import diagnose
-from backlit.diagnosis.measured import average
+from backlit.diagnosis.inputs import Subject, from_problem, from_sizes, passes_of
+from backlit.diagnosis.measurement import average
 from backlit.diagnosis.simulation import FEWEST, FIRST, MOST, Ensemble, drawn_like, interval, student
-from backlit.diagnosis.subject import Subject, from_problem, from_sizes, passes_of
 from backlit.render.diagnosis_text import band_line
 
 

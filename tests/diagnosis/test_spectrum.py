@@ -7,9 +7,8 @@ from numpy.testing import assert_allclose
 from backlit.core import Dense, Network, forward
 from backlit.core.dropout import DropoutKey
 from backlit.diagnosis import diagnose
-from backlit.diagnosis.linear import Linearized
-from backlit.diagnosis.spectrum import ends, jacobian_spectrum, predict_spectrum
-from backlit.diagnosis.subject import normal_inputs
+from backlit.diagnosis.inputs import normal_inputs
+from backlit.diagnosis.spectrum import Linearized, ends, jacobian_spectrum, predict_spectrum
 from backlit.diagnosis.theory.predicted import predict_flow, scheme_scales
 
 MIXED = Network(6, [

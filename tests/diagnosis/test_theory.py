@@ -10,7 +10,7 @@ from backlit.core.activations import ACTIVATIONS, get_activation, leaky_relu
 from backlit.diagnosis.theory.correlations import depth_scale
 from backlit.diagnosis.theory.criticality import critical_point
 from backlit.diagnosis.theory.expectations import mean, overlap, second_moment, slope_moment, slope_overlap
-from backlit.diagnosis.theory.fixed_points import Kind, fixed_point, scale
+from backlit.diagnosis.theory.fixed_points import LayerSpec, fixed_point, scale
 
 ELEMENTWISE = [phi for name, phi in ACTIVATIONS.items() if name != "softmax"]
 RELU, TANH = get_activation("relu"), get_activation("tanh")
@@ -47,30 +47,30 @@ def test_moments_are_those_of_a_fine_sum(phi):
 def test_critical_line_of_tanh_is_the_published_one(sigma_b2, sigma_w2, q):
     point = critical_point(TANH, sigma_b2)
     assert_allclose([point.sigma_w2, point.q_star], [sigma_w2, q], atol=1e-6)
-    theory = fixed_point(Kind(TANH, point.sigma_w2, sigma_b2))
+    theory = fixed_point(LayerSpec(TANH, point.sigma_w2, sigma_b2))
     assert_allclose([theory.q_star, theory.chi_1], [point.q_star, 1], rtol=1e-9)
 
 
 def test_selu_normalizes_itself_under_lecun():
-    theory = fixed_point(Kind(get_activation("selu"), 1.0))
+    theory = fixed_point(LayerSpec(get_activation("selu"), 1.0))
     assert_allclose([theory.q_star, theory.chi_1], [1, 1.071575], atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["gelu", "silu"])
 def test_he_lets_gelu_and_silu_collapse(name):
-    assert fixed_point(Kind(get_activation(name), 2.0)).q_star == 0
+    assert fixed_point(LayerSpec(get_activation(name), 2.0)).q_star == 0
 
 
 def test_relu_is_critical_under_he_at_any_length_and_diverges_above():
-    assert_allclose(fixed_point(Kind(RELU, 2.0), q_start=7.0).q_star, 7)
-    above = fixed_point(Kind(RELU, 3.0))
+    assert_allclose(fixed_point(LayerSpec(RELU, 2.0), q_start=7.0).q_star, 7)
+    above = fixed_point(LayerSpec(RELU, 3.0))
     assert above.q_star is None
     assert_allclose([above.chi_1, above.divergence_rate], [1.5, 1.5])
 
 
 def test_depth_scales_are_the_definitions():
     """ξ_c is the slope of the correlation map at c*, here by differences."""
-    kind = Kind(TANH, 2.5, 0.1)
+    kind = LayerSpec(TANH, 2.5, 0.1)
     theory = fixed_point(kind)
     q, c, h = theory.q_star, theory.c_star, 1e-5
     assert 0 < c < 1
@@ -84,7 +84,7 @@ def test_depth_scales_are_the_definitions():
 @pytest.mark.parametrize("phi", ELEMENTWISE, ids=lambda phi: phi.name)
 def test_batch_norm_never_shrinks_gradients(phi):
     """Gaussian Poincaré: E φ'² ≥ Var φ, equal for linear φ alone."""
-    chi = fixed_point(Kind(phi, 2.0, norm="batch", eps=0.0)).chi_1
+    chi = fixed_point(LayerSpec(phi, 2.0, norm="batch", eps=0.0)).chi_1
     assert chi == pytest.approx(1, rel=1e-12) if phi.name == "identity" else chi > 1
 
 
@@ -95,7 +95,7 @@ def test_batch_norm_never_shrinks_gradients(phi):
 def test_layers_with_skips_settle_where_their_equations_say(phi, norm, dropout):
     """E a² = E φ²/keep + s² E a² + 2 s E φ E a, E a = E φ + s E a, and χ = s² + σ_w² E φ'²/(keep (v + ε))."""
     phi, s, keep, eps = get_activation(phi), 0.5, 1 - dropout, 1e-2
-    theory = fixed_point(Kind(phi, 1.2, 0.1, norm=norm, eps=eps, dropout=dropout, skip=s))
+    theory = fixed_point(LayerSpec(phi, 1.2, 0.1, norm=norm, eps=eps, dropout=dropout, skip=s))
     q = theory.q_star
     square = (q - 0.1) / 1.2
     v = {None: 1 - eps, "layer": q}.get(norm)
@@ -115,11 +115,11 @@ def test_layers_with_skips_settle_where_their_equations_say(phi, norm, dropout):
 
 
 def test_a_skip_of_scale_1_lets_lengths_grow():
-    relu = fixed_point(Kind(get_activation("relu"), 2.0, skip=1.0))
+    relu = fixed_point(LayerSpec(get_activation("relu"), 2.0, skip=1.0))
     assert relu.q_star is None
     assert relu.chi_1 == pytest.approx(2)
     assert relu.divergence_rate > 1.9  # E a² gains E φ² = E a², and 2 E φ E a
-    bounded = fixed_point(Kind(get_activation("tanh"), 1.0, skip=1.0))
+    bounded = fixed_point(LayerSpec(get_activation("tanh"), 1.0, skip=1.0))
     assert bounded.q_star is None
     assert 1 < bounded.divergence_rate < 1.01  # as a power of depth
     assert bounded.chi_1 == pytest.approx(1 + slope_moment(get_activation("tanh"), 1000), rel=0.1)
@@ -144,7 +144,7 @@ def test_critical_points_where_no_bias_is():
 
 
 def test_right_angles_stay_where_an_odd_activation_has_no_bias():
-    chaotic = fixed_point(Kind(TANH, 4.0))
+    chaotic = fixed_point(LayerSpec(TANH, 4.0))
     assert (chaotic.c_star, chaotic.c_approach) == (0.0, "exponential")
     slope = 4.0 * slope_moment(TANH, chaotic.q_star, 1) ** 2  # of the map at c = 0: σ_w² (E φ')²
     assert chaotic.xi_c == pytest.approx(-1 / math.log(slope))

@@ -9,8 +9,8 @@ import pytest
 from tests.optim.cases import OPTIMIZER_CASES
 
 from backlit.core import ACTIVATIONS, LOSSES, Dense, Network
-from backlit.engine import Data, Recipe, State
-from backlit.engine.limited import LimitError, under_limit
+from backlit.engine import Data, State, TrainConfig
+from backlit.engine.memory_limit import LimitError, under_limit
 from backlit.engine.native import NativeEngine, held_bytes
 from backlit.optim import get_optimizer
 
@@ -38,7 +38,7 @@ class Way:
         """The engine that trains so."""
         options = {**self.recipe, **recipe}
         return NativeEngine(
-            Recipe(self.net, get_optimizer(self.optimizer), self.m, n_threads=threads, **options), isa or self.isa
+            TrainConfig(self.net, get_optimizer(self.optimizer), self.m, n_threads=threads, **options), isa or self.isa
         )
 
     def data(self) -> Data:

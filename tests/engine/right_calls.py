@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from backlit.core import Dense, Network, Statistics
-from backlit.engine import Recipe
+from backlit.engine import TrainConfig
 from backlit.engine import plan as planning
-from backlit.engine.limited import LimitError, under_limit
+from backlit.engine.memory_limit import LimitError, under_limit
 from backlit.engine.native import extension, gemm_capsule
-from backlit.engine.structs import optimizer_struct, plan_struct
+from backlit.engine.native_structs import optimizer_struct, plan_struct
 from backlit.optim import get_optimizer
 
 
@@ -95,7 +95,7 @@ class Setting:
 def recorded(setting: Setting) -> tuple[Struct, Struct, bool]:
     """The plan, the optimizer, and whether BLAS is asked for."""
     net = networks()[setting.net]
-    recipe = Recipe(net, get_optimizer(setting.optimizer), 9, clip_norm=1.0 if setting.way == "limited" else None)
+    recipe = TrainConfig(net, get_optimizer(setting.optimizer), 9, clip_norm=1.0 if setting.way == "limited" else None)
     tiles = planning.Tiles(*extension().widths(setting.isa)[setting.dtype == "f8"])
     product = setting.way if setting.way in ("blas", "columns") else "rows"
     chosen, planning.choose_product = planning.choose_product, lambda *_: product

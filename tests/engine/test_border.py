@@ -11,7 +11,7 @@ from tests.engine.right_calls import Call, Setting, gemm_capsule, make, recorded
 from tests.scripts import load_script
 
 from backlit.core import Dense, Network
-from backlit.engine import Data, Recipe, State
+from backlit.engine import Data, State, TrainConfig
 from backlit.engine.native import NativeEngine, extension
 from backlit.optim import get_optimizer
 
@@ -154,7 +154,7 @@ def test_what_is_unknown_is_named():
 def training(stop, *, rows=20):
     """An engine, and a run of it."""
     rng = np.random.default_rng(0)
-    engine = NativeEngine(Recipe(NET, get_optimizer("adam"), 4))
+    engine = NativeEngine(TrainConfig(NET, get_optimizer("adam"), 4))
     state = State.start(NET, NET.init(seed=0), get_optimizer("adam"))
     data = Data(rng.standard_normal((rows, 3)), rng.standard_normal((rows, 2)))
     return (
@@ -211,7 +211,7 @@ def test_one_engine_of_the_module_in_two_threads():
 def test_the_order_may_be_written_into_while_the_engine_reads_it():
     order = np.tile(np.arange(20), 5000)
     rng = np.random.default_rng(0)
-    engine = NativeEngine(Recipe(NET, get_optimizer("sgd"), 4))
+    engine = NativeEngine(TrainConfig(NET, get_optimizer("sgd"), 4))
     state = State.start(NET, NET.init(seed=0), get_optimizer("sgd"))
     data = Data(rng.standard_normal((20, 3)), rng.standard_normal((20, 2)))
     asked = []
@@ -233,12 +233,12 @@ def test_a_batch_of_many_rows_of_one_input():
     code = (
         "import numpy as np\n"
         "from backlit.core import Dense, Network\n"
-        "from backlit.engine import Data, Recipe, get_engine\n"
+        "from backlit.engine import Data, TrainConfig, get_engine\n"
         "from backlit.optim import get_optimizer\n"
         "net = Network(1, [Dense(600, 'tanh'), Dense(3)])\n"
         "rng = np.random.default_rng(0)\n"
         "data = Data(rng.standard_normal((6000, 1)), rng.standard_normal((6000, 3)))\n"
-        "recipe, params = Recipe(net, get_optimizer('sgd'), 6000), net.init(seed=0)\n"
+        "recipe, params = TrainConfig(net, get_optimizer('sgd'), 6000), net.init(seed=0)\n"
         "native, textbook = (get_engine(name, recipe) for name in ('native', 'reference'))\n"
         "found, wanted = (engine.loss_and_gradient(params, data)[1] for engine in (native, textbook))\n"
         "assert abs(found - wanted).max() < 1e-12\n"

@@ -13,12 +13,12 @@ from tests.needs import needs_native
 from tests.strategies import networks
 
 from backlit.core import Dense, Network
-from backlit.engine import Data, Recipe, State, get_engine, say_once
-from backlit.engine.chain import Link, chain
-from backlit.engine.checkpointing import Backward, Forward, Table, best_order, smallest_peak
-from backlit.engine.limited import LimitError, under_limit
+from backlit.engine import Data, State, TrainConfig, get_engine, warn_once
+from backlit.engine.memory_limit import LimitError, under_limit
 from backlit.engine.native import NativeEngine, held_bytes
 from backlit.engine.plan import make_plan
+from backlit.engine.rematerialize import Backward, Forward, Table, best_order, smallest_peak
+from backlit.engine.segments import Link, chain
 from backlit.errors import BacklitError
 from backlit.optim import get_optimizer
 
@@ -137,7 +137,7 @@ def run(links: tuple[Link, ...], order) -> tuple[int, int]:
 
 def test_where_bytes_are_counted_too_roughly_the_order_of_least_peak_is_followed(monkeypatch):
     """16 units of memory round each size up, so that nothing seems to fit into the least that does."""
-    monkeypatch.setattr("backlit.engine.checkpointing.GRID_NUMBERS", 1)
+    monkeypatch.setattr("backlit.engine.rematerialize.GRID_NUMBERS", 1)
     rough = 0
     for seed in range(12):
         links = random_links(random.Random(seed), 7, unit=1)
@@ -181,7 +181,7 @@ def test_a_coarse_grid_still_fits(monkeypatch):
     draw = random.Random(3)
     links = tuple(Link(l, l, draw.randint(50, 99), a := draw.randint(900, 1100), a, 2 * a) for l in range(1, 31))
     fine = best_order(links, 15_000)
-    monkeypatch.setattr("backlit.engine.checkpointing.GRID_NUMBERS", 3 * 30**2 * 60)
+    monkeypatch.setattr("backlit.engine.rematerialize.GRID_NUMBERS", 3 * 30**2 * 60)
     best_order.cache_clear()
     coarse = best_order(links, 15_000)
     best_order.cache_clear()
@@ -215,7 +215,7 @@ def pooled(engine, m, dtype):
 
 def trained(net, data, params, m, limit, **options):
     """(state, result, plan, how often each layer ran forward) of one epoch."""
-    recipe = Recipe(net, get_optimizer("adam"), m, clip_norm=0.5, seed=7, memory_limit=limit, **options)
+    recipe = TrainConfig(net, get_optimizer("adam"), m, clip_norm=0.5, seed=7, memory_limit=limit, **options)
     engine = NativeEngine(recipe)
     state = State.start(net, params, recipe.optimizer)
     n = len(data)
@@ -225,7 +225,7 @@ def trained(net, data, params, m, limit, **options):
 
 
 def held(net, dtype):
-    return held_bytes(Recipe(net, get_optimizer("adam"), 1), dtype)
+    return held_bytes(TrainConfig(net, get_optimizer("adam"), 1), dtype)
 
 
 def assert_same(net, data, params, m, limit, **options):
@@ -281,7 +281,7 @@ def test_every_kind_of_layer(net, threads, share):
     data = Data(draw.standard_normal((12, net.inputs)), target, draw.uniform(0.5, 2, 12))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("backlit.engine.native.useful_threads", lambda net, m, allowed: allowed)
-        engine = NativeEngine(Recipe(net, get_optimizer("adam"), m, n_threads=threads))
+        engine = NativeEngine(TrainConfig(net, get_optimizer("adam"), m, n_threads=threads))
         plain = engine.plan(m, np.dtype(dtype))
         with pytest.raises(LimitError, match="at least") as caught:
             under_limit(plain, 0)
@@ -291,7 +291,7 @@ def test_every_kind_of_layer(net, threads, share):
         engine, _, plan = assert_same(net, data, net.init(), m, limit + held(net, dtype), n_threads=threads)
         assert plan.schedule
         params, statistics = net.init(), State.start(net, net.init(), get_optimizer("adam")).statistics
-        free = NativeEngine(Recipe(net, get_optimizer("adam"), m, n_threads=threads))
+        free = NativeEngine(TrainConfig(net, get_optimizer("adam"), m, n_threads=threads))
         expected = free.predict(params, statistics, data.X)  # in other chunks of rows, so to roundings
         np.testing.assert_allclose(engine.predict(params, statistics, data.X), expected, rtol=1e-12, atol=1e-14)
         assert engine.loss(params, statistics, data) == pytest.approx(free.loss(params, statistics, data), rel=1e-12)
@@ -313,7 +313,7 @@ def test_stretches_under_long_skips_are_computed_again_to_the_same_bits(reach, d
     ]
     net, m = Network(6, [*layers, Dense(3, "softmax")], loss="cross_entropy"), 16
     data, params = examples(net, 40), net.init(seed=1, dtype=np.float32)
-    plain = NativeEngine(Recipe(net, get_optimizer("adam"), m, n_threads=1)).plan(m, np.dtype("f4"))
+    plain = NativeEngine(TrainConfig(net, get_optimizer("adam"), m, n_threads=1)).plan(m, np.dtype("f4"))
     with pytest.raises(LimitError, match="at least") as caught:
         under_limit(plain, 0)
     together = 0
@@ -330,7 +330,7 @@ def test_stretches_under_long_skips_are_computed_again_to_the_same_bits(reach, d
 def test_what_lives_at_once_lies_apart():
     """Look at each step who is still to be read: no two of them, and not what is written, overlap."""
     net = Network(9, [Dense(n, "tanh", norm="layer", dropout=0.2) for n in (9, 30, 5, 17, 64, 9, 9, 33)] + [Dense(2)])
-    engine = NativeEngine(Recipe(net, get_optimizer("sgd"), 11, n_threads=1))
+    engine = NativeEngine(TrainConfig(net, get_optimizer("sgd"), 11, n_threads=1))
     plain = engine.plan(11, np.dtype("f4"))
     with pytest.raises(LimitError, match="at least") as caught:
         under_limit(plain, 0)
@@ -376,11 +376,11 @@ def test_a_limit_that_cannot_be_met_names_the_smallest(dtype):
 @needs_native
 def test_a_limit_above_the_need_changes_nothing():
     net = Network(8, [Dense(32, "tanh"), Dense(1)])
-    recipe = Recipe(net, get_optimizer("adam"), 16, memory_limit=10**8)
+    recipe = TrainConfig(net, get_optimizer("adam"), 16, memory_limit=10**8)
     assert NativeEngine(recipe).plan(16, np.dtype(float)).schedule == ()
 
 
 def test_the_reference_engine_says_that_it_keeps_all(caplog):
-    say_once.cache_clear()  # another test may have had it said
-    get_engine("reference", Recipe(Network(2, [Dense(1)]), get_optimizer("sgd"), 4, memory_limit=1))
+    warn_once.cache_clear()  # another test may have had it said
+    get_engine("reference", TrainConfig(Network(2, [Dense(1)]), get_optimizer("sgd"), 4, memory_limit=1))
     assert "keeps all activations" in caplog.text

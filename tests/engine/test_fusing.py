@@ -8,7 +8,7 @@ from tests.engine.test_training import recipes, ten_steps
 from tests.strategies import Problem, problems
 
 from backlit.core import Dense, Network
-from backlit.engine import Recipe
+from backlit.engine import TrainConfig
 from backlit.engine.native import NativeEngine
 from backlit.errors import BacklitError
 from backlit.optim import get_optimizer
@@ -45,7 +45,7 @@ def test_same_bits(data, threads, dtype):
 def test_what_might_overflow_waits_for_the_whole_gradient(size, norm, rng):
     net = Network(30, [Dense(200, "relu", norm=norm), Dense(70, "tanh"), Dense(3)], loss="half_squared_error", l2=0.01)
     problem = Problem(net, net.init(seed=2), size * rng.standard_normal((70, 30)), rng.standard_normal((70, 3)))
-    recipe = Recipe(net, get_optimizer("adam"), 32)
+    recipe = TrainConfig(net, get_optimizer("adam"), 32)
     assert trained(recipe, problem, True, 2) == trained(recipe, problem, False, 2)
 
 
@@ -55,7 +55,7 @@ def test_a_square_that_overflows_is_found_before_anything_is_written(rng):
     params = net.init(seed=2)
     params.W[2][:] *= 1e-24
     problem = Problem(net, params, 1e24 * rng.standard_normal((70, 30)), rng.standard_normal((70, 3)))
-    recipe = Recipe(net, get_optimizer("adam"), 32)
+    recipe = TrainConfig(net, get_optimizer("adam"), 32)
     told = trained(recipe, problem, True, 2)
     assert told == trained(recipe, problem, False, 2)
     assert "step 1" in told
@@ -64,7 +64,7 @@ def test_a_square_that_overflows_is_found_before_anything_is_written(rng):
 def test_only_large_steps_are_fused():
     net = Network(1100, [Dense(1100, "relu"), Dense(1)])
     plans = {
-        (m, clip): NativeEngine(Recipe(net, get_optimizer("sgd"), m, clip_norm=clip)).plan(m, np.dtype(np.float32))
+        (m, clip): NativeEngine(TrainConfig(net, get_optimizer("sgd"), m, clip_norm=clip)).plan(m, np.dtype(np.float32))
         for m, clip in [(32, None), (32, 1.0), (512, None)]
     }
     assert [plan.start("block") >= 0 for plan in plans.values()] == [True, False, False]

@@ -16,8 +16,8 @@ from backlit.core.activations import elu, get_activation, leaky_relu
 from backlit.core.built_in import is_built_in
 from backlit.core.losses import get_loss, huber, quantile
 from backlit.core.network import NORMS, REDUCTIONS
-from backlit.engine import Recipe, get_engine
-from backlit.engine.native import NativeEngine, extension, why_not
+from backlit.engine import TrainConfig, get_engine
+from backlit.engine.native import NativeEngine, extension, unsupported_reason
 from backlit.errors import ProblemError
 from backlit.optim import OPTIMIZERS, SCHEDULES, get_optimizer, get_schedule
 
@@ -25,7 +25,7 @@ OUTPUT = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid", "poisso
 
 
 def recipe(*layers, loss="half_squared_error", optimizer="adam", **options):
-    return Recipe(Network(4, layers, loss=loss, **options), get_optimizer(optimizer), 4)
+    return TrainConfig(Network(4, layers, loss=loss, **options), get_optimizer(optimizer), 4)
 
 
 def by_name():
@@ -55,7 +55,7 @@ def by_name():
 
 
 def test_what_does_not_run_natively():
-    assert [what for what, one in by_name() if why_not(one)] == ["activation softmax[2,1]"]
+    assert [what for what, one in by_name() if unsupported_reason(one)] == ["activation softmax[2,1]"]
 
 
 def test_everything_that_a_name_gives_is_asked_for():
@@ -118,7 +118,7 @@ def test_a_built_in_is_one_however_it_was_made(how):
 
 def test_all_members_of_a_family_are_built_in():
     made = [huber(delta) for delta in np.linspace(0.5, 9, 300)]
-    assert all(why_not(recipe(Dense(1), loss=loss)) is None for loss in made)
+    assert all(unsupported_reason(recipe(Dense(1), loss=loss)) is None for loss in made)
 
 
 TANH, POISSON = get_activation("tanh"), get_loss("poisson")
@@ -158,11 +158,11 @@ def test_a_short_form_of_the_users_own(monkeypatch):
     from backlit.core.losses import ShortForm
 
     monkeypatch.setitem(SHORT_FORMS, ("sigmoid", "binary_cross_entropy"), ShortForm(lambda u, y: u.sum(axis=1), ""))
-    assert "short form" in why_not(recipe(Dense(1, "sigmoid"), loss="binary_cross_entropy"))
+    assert "short form" in unsupported_reason(recipe(Dense(1, "sigmoid"), loss="binary_cross_entropy"))
     monkeypatch.setitem(SHORT_FORMS, ("tanh", "squared_error"), ShortForm(lambda u, y: u.sum(axis=1), ""))
-    assert "short form" in why_not(recipe(Dense(1, "tanh"), loss="squared_error"))
+    assert "short form" in unsupported_reason(recipe(Dense(1, "tanh"), loss="squared_error"))
     monkeypatch.delitem(SHORT_FORMS, ("sigmoid", "binary_cross_entropy"))
-    assert why_not(recipe(Dense(1, "sigmoid"), loss="binary_cross_entropy")) is None  # by the general rule
+    assert unsupported_reason(recipe(Dense(1, "sigmoid"), loss="binary_cross_entropy")) is None  # by the general rule
 
 
 REGISTERED = """
@@ -171,7 +171,7 @@ import numpy as np
 from backlit.core import ACTIVATIONS, LOSSES, Dense, Network
 from backlit.core.activations import Activation
 from backlit.core.losses import Loss
-from backlit.engine import Data, Recipe, State, get_engine
+from backlit.engine import Data, TrainConfig, State, get_engine
 from backlit.optim import OPTIMIZERS, Sgd, get_optimizer
 
 place, kind = sys.argv[1:]
@@ -206,7 +206,7 @@ X = rng.standard_normal((40, 3))
 
 def trained(engine, activation="gelu", loss="huber", optimizer="adam"):
     net = Network(3, [Dense(8, activation), Dense(2)], loss=loss)
-    recipe = Recipe(net, get_optimizer(optimizer), 8)
+    recipe = TrainConfig(net, get_optimizer(optimizer), 8)
     state = State.start(net, net.init(seed=0), recipe.optimizer)
     runner = get_engine(engine, recipe)
     result = runner.run(state, Data(X, X[:, :2].copy()), np.arange(40), np.full(5, 0.01), lambda: False)

@@ -10,7 +10,7 @@ from tests.strategies import Problem, numbers, problems
 from backlit.core import Dense, DropoutKey, Network, Parameters, Statistics, forward
 from backlit.core.dropout import dropout_mask
 from backlit.core.targets import as_targets
-from backlit.engine import Data, Recipe, ReferenceEngine, State
+from backlit.engine import Data, ReferenceEngine, State, TrainConfig
 from backlit.engine.native import NativeEngine, extension
 from backlit.engine.threads import one_blas_thread
 from backlit.optim import get_optimizer
@@ -27,7 +27,7 @@ def data_of(problem, dtype=np.float64):
 
 
 def native(net, *, isa=None, threads=1, batch_size=4, optimizer="adam", **options):
-    recipe = Recipe(net, get_optimizer(optimizer), batch_size, n_threads=threads, **options)
+    recipe = TrainConfig(net, get_optimizer(optimizer), batch_size, n_threads=threads, **options)
     return NativeEngine(recipe, isa)
 
 

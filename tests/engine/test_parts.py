@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from backlit.core import Dense, Network
-from backlit.engine import Data, DenseBatches, Recipe, State, get_engine
+from backlit.engine import Data, DenseBatches, State, TrainConfig, get_engine
 from backlit.optim import Sgd
 
 NET = Network(3, [Dense(5, "tanh"), Dense(2, "identity")], l2=0.7)
@@ -26,7 +26,7 @@ def problem(weighted: bool) -> Data:
 def test_each_batch_has_its_own_share(name, weighted):
     """Plain gradient steps, written out: C = (Σ w ℓ + (α/2) ‖W‖²) / Σ w for each batch of 5, the last of 3."""
     data, params = problem(weighted), NET.init(seed=0)
-    recipe = Recipe(NET, Sgd(learning_rate=0.1), 5, alpha=2.0)
+    recipe = TrainConfig(NET, Sgd(learning_rate=0.1), 5, alpha=2.0)
     state = State.start(NET, params, recipe.optimizer)
     result = get_engine(name, recipe).run(state, data, np.arange(23), np.full(5, 0.1), lambda: False)
     expected, losses, rows = params.copy(), [], []
@@ -35,7 +35,7 @@ def test_each_batch_has_its_own_share(name, weighted):
         if not part.weight():
             continue
         net = Network(3, NET.layers, l2=2.0 / part.weight())
-        loss, gradient = get_engine("reference", Recipe(net, Sgd(), 5)).loss_and_gradient(expected, part)
+        loss, gradient = get_engine("reference", TrainConfig(net, Sgd(), 5)).loss_and_gradient(expected, part)
         expected.theta[:] -= 0.1 * gradient
         losses.append(loss)
         rows.append(len(part))
@@ -47,8 +47,8 @@ def test_each_batch_has_its_own_share(name, weighted):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("name", ["native", "reference"])
 def test_sparse_rows_are_the_dense_ones(name, weighted, monkeypatch):
-    monkeypatch.setattr("backlit.engine.dense_batches.BYTES_AT_ONCE", 11 * 3 * 8)  # two batches
-    data, recipe = problem(weighted), Recipe(NET, Sgd(learning_rate=0.1), 5)
+    monkeypatch.setattr("backlit.engine.sparse.BYTES_AT_ONCE", 11 * 3 * 8)  # two batches
+    data, recipe = problem(weighted), TrainConfig(NET, Sgd(learning_rate=0.1), 5)
     thin = Data(sparse.csr_array(data.X), data.Y, data.sample_weight)
     states, results = [], []
     order = np.arange(23)  # so that a whole batch weighs nothing, and counts nothing
@@ -70,8 +70,8 @@ def test_sparse_rows_are_the_dense_ones(name, weighted, monkeypatch):
 
 
 def test_a_stop_ends_the_parts(monkeypatch):
-    monkeypatch.setattr("backlit.engine.dense_batches.BYTES_AT_ONCE", 5 * 3 * 8)
-    data, recipe = problem(False), Recipe(NET, Sgd(), 5, alpha=1.0)
+    monkeypatch.setattr("backlit.engine.sparse.BYTES_AT_ONCE", 5 * 3 * 8)
+    data, recipe = problem(False), TrainConfig(NET, Sgd(), 5, alpha=1.0)
     thin = Data(sparse.csr_array(data.X), data.Y)
     asked = iter([False, False, *[True] * 99])
     state = State.start(NET, NET.init(seed=0), recipe.optimizer)

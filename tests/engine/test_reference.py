@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from backlit.core import Dense, DropoutKey, Network, Parameters, Statistics, backward, forward
 from backlit.core.passes import total_loss
-from backlit.engine import Data, Recipe, ReferenceEngine, State, get_engine, reference
+from backlit.engine import Data, ReferenceEngine, State, TrainConfig, get_engine, reference
 from backlit.errors import Divergence, ProblemError
 from backlit.optim import AdamW, Sgd, clip_by_norm, get_optimizer
 
@@ -41,7 +41,7 @@ def small_net(**options) -> Network:
 def started(net: Network, optimizer, rng: np.random.Generator, **options) -> tuple[ReferenceEngine, State]:
     params = net.init(seed=1)
     params.theta += 0.1 * rng.standard_normal(net.n_parameters)
-    recipe = Recipe(net, optimizer, **{"batch_size": 4, **options})
+    recipe = TrainConfig(net, optimizer, **{"batch_size": 4, **options})
     return ReferenceEngine(recipe), State.start(net, params, optimizer)
 
 
@@ -199,7 +199,7 @@ def test_loss_and_gradient_are_those_of_the_data_as_one_batch_without_dropout(rn
 @pytest.mark.parametrize("spec", OPTIMIZERS, ids=str)
 def test_dtype_is_kept(spec, dtype, rng):
     net, optimizer = small_net(), get_optimizer(spec)
-    engine = ReferenceEngine(Recipe(net, optimizer, 4, clip_norm=0.1, clip_value=0.05))
+    engine = ReferenceEngine(TrainConfig(net, optimizer, 4, clip_norm=0.1, clip_value=0.05))
     state = State.start(net, net.init(seed=0, dtype=dtype), optimizer)
     given = Data(rng.standard_normal((10, 3)).astype(dtype), rng.standard_normal((10, 2)).astype(dtype))
     engine.run(state, given, np.arange(10), np.full(3, 0.1), never)
@@ -214,7 +214,7 @@ def test_a_state_has_vectors_of_its_own(rng):
     params = net.init(seed=0)
     before = params.theta.copy()
     state = State.start(net, params, Sgd())
-    ReferenceEngine(Recipe(net, Sgd(), 4)).run(state, data(rng), np.arange(10), np.full(3, 0.1), never)
+    ReferenceEngine(TrainConfig(net, Sgd(), 4)).run(state, data(rng), np.arange(10), np.full(3, 0.1), never)
     assert_array_equal(params.theta, before)
 
 
@@ -254,7 +254,7 @@ def test_an_infinite_gradient_that_clipping_would_hide_is_found():
     """u = 700, a = 1e4 and the loss are finite; ∂C/∂W[1] = 1e4 · 1e305 is not, and would be 0.1 after clipping."""
     net = Network(1, [Dense(1, "exp"), Dense(1)], loss="absolute_error")
     params = Parameters.from_arrays(net, {"W": [None, [[7e-303]], [[1e-300]]]})
-    engine, state = ReferenceEngine(Recipe(net, Sgd(), 1, clip_value=0.1)), State.start(net, params, Sgd())
+    engine, state = ReferenceEngine(TrainConfig(net, Sgd(), 1, clip_value=0.1)), State.start(net, params, Sgd())
     with pytest.raises(Divergence, match=r"diverged at step 1: grad\.W\[1\] is not finite") as error:
         engine.run(state, Data(np.array([[1e305]]), np.array([[0.0]])), np.arange(1), np.array([0.1]), never)
     assert error.value.layer == 1
@@ -266,17 +266,17 @@ def test_an_infinite_mean_square_in_float32_is_a_divergence():
     net, optimizer = Network(1, [Dense(1)]), get_optimizer("adam")
     params = net.init(seed=0, dtype=np.float32)
     given = Data(np.array([[1e12]], np.float32), np.array([[0.0]], np.float32))
-    engine, state = ReferenceEngine(Recipe(net, optimizer, 1)), State.start(net, params, optimizer)
+    engine, state = ReferenceEngine(TrainConfig(net, optimizer, 1)), State.start(net, params, optimizer)
     with pytest.raises(Divergence, match="the update is not finite"):
         engine.run(state, given, np.arange(1), np.array([0.1]), never)
     assert_array_equal(state.params.theta, params.theta)
     assert not state.slots[1].any()
-    clipped = ReferenceEngine(Recipe(net, optimizer, 1, clip_norm=1.0))
+    clipped = ReferenceEngine(TrainConfig(net, optimizer, 1, clip_norm=1.0))
     assert clipped.run(state, given, np.arange(1), np.array([0.1]), never).steps == 1
 
 
 def test_engines_by_name():
-    recipe = Recipe(small_net(), Sgd(), 4)
+    recipe = TrainConfig(small_net(), Sgd(), 4)
     assert isinstance(get_engine("reference", recipe), ReferenceEngine)
     with pytest.raises(ProblemError, match="unknown engine 'cuda'"):
         get_engine("cuda", recipe)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from backlit.core import Dense, Network
-from backlit.engine import Data, Recipe, ReferenceEngine, State, get_engine, say_once
+from backlit.engine import Data, ReferenceEngine, State, TrainConfig, get_engine, warn_once
 from backlit.engine.native import NativeEngine
 from backlit.errors import Divergence, DomainError, ProblemError
 from backlit.optim import Sgd, get_optimizer
@@ -17,7 +17,7 @@ from backlit.optim import Sgd, get_optimizer
 def start(net, n=40, *, batch_size=10, dtype=np.float64, optimizer="adam", **options):
     """An engine, a state, and data of n rows."""
     rng = np.random.default_rng(0)
-    recipe = Recipe(net, get_optimizer(optimizer), batch_size, **options)
+    recipe = TrainConfig(net, get_optimizer(optimizer), batch_size, **options)
     state = State.start(net, net.init(seed=0, dtype=dtype), recipe.optimizer)
     X = rng.standard_normal((n, net.inputs)).astype(dtype)
     return NativeEngine(recipe), state, Data(X, rng.standard_normal((n, net.outputs)).astype(dtype))
@@ -139,18 +139,18 @@ def test_an_optimizer_of_the_users_own_goes_to_the_reference_engine():
     class Slower(Sgd):
         pass
 
-    assert get_engine("auto", Recipe(NET, Slower(), 4)).name == "reference"
+    assert get_engine("auto", TrainConfig(NET, Slower(), 4)).name == "reference"
     with pytest.raises(ProblemError, match="the optimizer Slower is your own"):
-        get_engine("native", Recipe(NET, Slower(), 4))
+        get_engine("native", TrainConfig(NET, Slower(), 4))
 
 
 def test_what_is_the_users_own_goes_to_the_reference_engine(caplog):
     from backlit.core.activations import Activation
 
-    say_once.cache_clear()  # another test may have had it said
+    warn_once.cache_clear()  # another test may have had it said
     square = Activation("square", lambda u: u * u, lambda u: 2 * u, "u^2", "2u", (0, np.inf))
     net = Network(2, [Dense(2, square), Dense(1)])
-    recipe = Recipe(net, get_optimizer("adam"), 4)
+    recipe = TrainConfig(net, get_optimizer("adam"), 4)
     for _ in range(2):
         assert get_engine("auto", recipe).name == "reference"
     assert [record.message for record in caplog.records if "square" in record.message] == [
@@ -164,7 +164,7 @@ def test_memory_of_a_million_rows_stays_flat():
     import resource
 
     net = Network(4, [Dense(8, "relu"), Dense(1)])
-    recipe = Recipe(net, get_optimizer("adam"), 256)
+    recipe = TrainConfig(net, get_optimizer("adam"), 256)
     X = np.zeros((1_000_000, 4), np.float32)
     data = Data(X, X[:, :1].copy())
     state = State.start(net, net.init(seed=0, dtype=np.float32), recipe.optimizer)

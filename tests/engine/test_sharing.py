@@ -8,7 +8,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from backlit.core import Dense, Network
-from backlit.engine import Data, Recipe
+from backlit.engine import Data, TrainConfig
 from backlit.engine import threads as module
 from backlit.engine.native import NativeEngine
 from backlit.engine.plan import Tiles, make_plan, useful_threads
@@ -87,7 +87,7 @@ def test_small_work_has_one_thread_and_large_work_all():
 def test_the_plan_has_the_threads_that_are_asked_for_and_blas_where_it_is():
     net = Network(784, [Dense(512), Dense(512), Dense(10)])
     for asked in (1, 2):
-        recipe = Recipe(net, get_optimizer("adam"), 256, n_threads=asked)
+        recipe = TrainConfig(net, get_optimizer("adam"), 256, n_threads=asked)
         for isa in (None, "baseline"):
             engine = NativeEngine(recipe, isa)
             plan = engine.plan(256, np.dtype("f4"))
@@ -98,7 +98,7 @@ def test_an_engine_may_be_used_from_several_threads(rng):
     from concurrent.futures import ThreadPoolExecutor
 
     net = Network(5, [Dense(7, "tanh"), Dense(2)])
-    engine, params = NativeEngine(Recipe(net, get_optimizer("adam"), 4)), net.init(seed=0)
+    engine, params = NativeEngine(TrainConfig(net, get_optimizer("adam"), 4)), net.init(seed=0)
     data = [Data(rng.standard_normal((9, 5)), rng.standard_normal((9, 2))) for _ in range(30)]
     expected = [engine.loss_and_gradient(params, d)[1] for d in data]
     with ThreadPoolExecutor(4) as pool:

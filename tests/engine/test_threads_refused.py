@@ -12,13 +12,13 @@ RUN = """
 import resource, sys
 import numpy as np
 from backlit.core import Dense, Network
-from backlit.engine import Data, Recipe, State, get_engine
+from backlit.engine import Data, TrainConfig, State, get_engine
 from backlit.engine.plan import useful_threads
 from backlit.optim import Sgd
 
 net = Network(64, [Dense(128, "tanh"), Dense(1)])
 X = np.random.default_rng(0).standard_normal((2048, 64))
-data, recipe = Data(X, X[:, :1].copy()), Recipe(net, Sgd(learning_rate=0.1), 2048, n_threads=32)
+data, recipe = Data(X, X[:, :1].copy()), TrainConfig(net, Sgd(learning_rate=0.1), 2048, n_threads=32)
 assert useful_threads(net, 2048, 32) == 32
 
 def trained():

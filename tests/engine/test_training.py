@@ -12,7 +12,7 @@ from tests.strategies import Problem, problems
 
 from backlit.core import Dense, Network, Parameters
 from backlit.core.targets import as_targets
-from backlit.engine import Data, Recipe, ReferenceEngine, State
+from backlit.engine import Data, ReferenceEngine, State, TrainConfig
 from backlit.engine.native import NativeEngine
 from backlit.errors import BacklitError
 from backlit.optim import Sgd, get_optimizer
@@ -50,7 +50,7 @@ def moved_by_rounding(problem, recipe, dtype, rates, expected):
 def recipes(draw, net):
     """A way to train: any optimizer, batch size and clipping."""
     optimizer = draw(st.sampled_from(sorted(OPTIMIZER_CASES)))
-    return Recipe(
+    return TrainConfig(
         net,
         OPTIMIZER_CASES[optimizer],
         draw(st.sampled_from([1, 2, 3, 4, 7])),
@@ -130,7 +130,7 @@ def relu_problem(rng, m=200):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_every_optimizer_with_relu(optimizer, dtype, rng):
     problem = relu_problem(rng)
-    recipe = Recipe(problem.net, OPTIMIZER_CASES[optimizer], 23, seed=4)
+    recipe = TrainConfig(problem.net, OPTIMIZER_CASES[optimizer], 23, seed=4)
     compare(problem, recipe, 2, dtype, 1e-10 if dtype == np.float64 else 1e-4)
 
 
@@ -140,7 +140,7 @@ def test_same_threads_same_bits(threads, norm, rng, monkeypatch):
     monkeypatch.setattr("backlit.engine.native.useful_threads", lambda net, m, allowed: allowed)
     net = Network(9, [Dense(70, "gelu", norm=norm), Dense(40, "relu"), Dense(3, "softmax")], loss="cross_entropy")
     problem = Problem(net, net.init(seed=2), rng.standard_normal((150, 9)), rng.integers(0, 3, 150))
-    recipe = Recipe(net, get_optimizer("adam"), 32, n_threads=threads)
+    recipe = TrainConfig(net, get_optimizer("adam"), 32, n_threads=threads)
     rates = np.full(10, 0.01)
     thetas = [ten_steps(NativeEngine(recipe), problem, np.float32, rates)[0].params.theta for _ in range(4)]
     assert all((theta == thetas[0]).all() for theta in thetas)
@@ -149,7 +149,7 @@ def test_same_threads_same_bits(threads, norm, rng, monkeypatch):
 def test_batches_without_weight_are_passed_over(rng):
     net = Network(2, [Dense(1)])
     X, Y = rng.standard_normal((6, 2)), rng.standard_normal((6, 1))
-    recipe = Recipe(net, Sgd(learning_rate=0.1), 2)
+    recipe = TrainConfig(net, Sgd(learning_rate=0.1), 2)
     data = Data(X, Y, np.array([0, 0, 1, 2, 0, 1.0]))
     states = []
     for engine in (NativeEngine(recipe), ReferenceEngine(recipe)):
@@ -163,7 +163,7 @@ def test_batches_without_weight_are_passed_over(rng):
 def test_biases_that_are_not_trained_stay(rng):
     net = Network(3, [Dense(20, "tanh", train_bias=False), Dense(2)])
     params = Parameters(net, rng.standard_normal(net.n_parameters))
-    recipe = Recipe(net, get_optimizer({"name": "adamw", "weight_decay": 0.5}), 4)
+    recipe = TrainConfig(net, get_optimizer({"name": "adamw", "weight_decay": 0.5}), 4)
     state = State.start(net, params, recipe.optimizer)
     data = Data(rng.standard_normal((8, 3)), rng.standard_normal((8, 2)))
     NativeEngine(recipe).run(state, data, np.arange(8), np.full(2, 0.1), never)

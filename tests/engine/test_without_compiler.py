@@ -12,9 +12,9 @@ TRAIN = """
 import logging, numpy as np
 logging.basicConfig(format="%(message)s")
 from backlit.core import Dense, Network
-from backlit.engine import Recipe, get_engine
+from backlit.engine import TrainConfig, get_engine
 from backlit.optim import get_optimizer
-recipe = Recipe(Network(2, [Dense(1)]), get_optimizer("adam"), 4)
+recipe = TrainConfig(Network(2, [Dense(1)]), get_optimizer("adam"), 4)
 print(get_engine("auto", recipe).name, get_engine("auto", recipe).name)
 """
 

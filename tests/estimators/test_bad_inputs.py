@@ -10,7 +10,7 @@ from tests.scripts import load_script
 
 from backlit.errors import Divergence
 from backlit.estimators import MLPClassifier, MLPRegressor
-from backlit.estimators.guard import unchanged_on_error
+from backlit.estimators.validation import unchanged_on_error
 
 bad_inputs = load_script("bad_inputs")
 CASES = list(bad_inputs.cases())

@@ -18,11 +18,11 @@ from backlit.core import Dense, Network
 from backlit.core.norms import Statistics
 from backlit.errors import ModelError
 from backlit.estimators import MLPClassifier, MLPRegressor
-from backlit.estimators.plain import decode, encode
-from backlit.io.models import Model
-from backlit.io.tables import TargetCodec
+from backlit.estimators.json import decode, encode
+from backlit.formats.models import Model
 from backlit.optim import Adam
 from backlit.optim.schedules import Cosine
+from backlit.tables import TargetCodec
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 X, Y = load_iris(return_X_y=True)
@@ -234,7 +234,7 @@ def test_what_train_wrote_is_loaded_over_its_features(tmp_path, dataset, cls, ot
     result = train(dataset=dataset, hidden=(8, 4), activation="gelu", epochs=3, out=path)
     model = cls.load(path)
     features = np.random.default_rng(0).standard_normal((9, result.model.net.inputs)).astype(np.float32)
-    from backlit.tabular.outputs import outputs_of
+    from backlit.tabular.scoring import outputs_of
 
     found = model.predict_proba(features) if cls is MLPClassifier else model.predict(features)
     assert_array_equal(found, outputs_of(result.model, features))

@@ -17,10 +17,10 @@ from tests.golden.library import (
     Engine,
     NativeEngine,
     Network,
-    Recipe,
     ReferenceEngine,
     Settings,
     State,
+    TrainConfig,
     extension,
     fit,
     get_optimizer,
@@ -89,7 +89,7 @@ class EngineFit:
         """Everything that can be seen of the fit."""
         net = Network(self.inputs, [*self.hidden, self.out], loss=self.loss, **self.network)
         told = {"n_threads": 1, "seed": 5} | self.recipe
-        recipe = Recipe(net, get_optimizer(self.optimizer), self.batch_size, **told)
+        recipe = TrainConfig(net, get_optimizer(self.optimizer), self.batch_size, **told)
         data, runner = self.data(net), engine_of(recipe, engine)
         if self.sparse:
             runner = DenseBatches(runner, self.batch_size)
@@ -122,7 +122,7 @@ class EngineFit:
         return Data(X, Y, weight)
 
 
-def engine_of(recipe: Recipe, name: str) -> Engine:
+def engine_of(recipe: TrainConfig, name: str) -> Engine:
     """The textbook's engine, or the native one with an instruction set."""
     return ReferenceEngine(recipe) if name == "reference" else NativeEngine(recipe, name)
 

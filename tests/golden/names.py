@@ -13,7 +13,8 @@ import typer
 from tests.golden.store import FOLDER
 
 import backlit
-from backlit.cli import app, main
+from backlit.cli import main
+from backlit.cli.commands import app
 
 PATH = FOLDER / "names.txt"
 SHOWN = (str, int, float, bool, tuple, list, type(None))  # defaults that say the same everywhere

@@ -10,6 +10,7 @@ from backlit.errors import ProblemError
 STORE = ArrayStore(FOLDER, "files")
 KEPT = "A file that users have must open and go on as it did: this is a mistake (tests/golden/README.md)."
 ITEMS = items()
+pytestmark = pytest.mark.filterwarnings("ignore:backlit.io:DeprecationWarning")  # a pickle names it
 
 
 @pytest.mark.parametrize("item", ITEMS)

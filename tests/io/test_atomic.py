@@ -10,7 +10,7 @@ import pytest
 from tests.helpers import raises_naming
 
 from backlit.errors import BacklitError
-from backlit.io.atomic import atomic_write, check_outputs, check_suffix
+from backlit.files import atomic_write, check_outputs, check_suffix
 
 
 def with_nothing_written(path):

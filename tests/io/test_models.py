@@ -14,8 +14,8 @@ from tests.strategies import problems
 
 from backlit.core import Dense, Network, Statistics
 from backlit.errors import ModelError
-from backlit.io.models import FORMAT_VERSION, Model, load_model, save_model
-from backlit.io.tables import TableEncoder, TargetCodec
+from backlit.formats.models import FORMAT_VERSION, Model, load_model, save_model
+from backlit.tables import TableEncoder, TargetCodec
 
 NET = Network(
     3, [Dense(4, {"name": "elu", "alpha": 0.5}, norm="batch", dropout=0.1), Dense(2, "softmax")], loss="cross_entropy"

@@ -12,7 +12,7 @@ from tests.strategies import problems
 
 from backlit.core import forward
 from backlit.errors import BacklitError, ProblemError
-from backlit.io.problems import read_problem
+from backlit.formats.problems import read_problem
 
 TOML = """
 inputs = 2

@@ -8,10 +8,10 @@ from tests.helpers import raises_naming
 
 from backlit.core.passes import forward
 from backlit.errors import ModelError, TableError
-from backlit.io.models import Model
-from backlit.io.rows import row_problem
-from backlit.io.tables import TableEncoder, TargetCodec
+from backlit.formats.models import Model
+from backlit.formats.rows import row_problem
 from backlit.render.explanation import explain
+from backlit.tables import TableEncoder, TargetCodec
 from backlit.tabular import predict, train
 
 
@@ -58,7 +58,7 @@ def test_the_document_explains_the_row(trained, table):
 
 
 def test_a_model_from_python(trained, table):
-    from backlit.io.models import load_model
+    from backlit.formats.models import load_model
 
     model = load_model(trained[0])
     assert explain(model, table=table, row=0).derivation.title.endswith("the model, row 0")
@@ -79,7 +79,7 @@ def test_a_row_that_will_not_do_is_one_line(trained, table, change, row, said):
 
 
 def test_a_model_that_knows_no_table(trained, table):
-    from backlit.io.models import load_model
+    from backlit.formats.models import load_model
 
     model = load_model(trained[0])
     bare = Model(model.params, model.statistics)

@@ -9,8 +9,8 @@ from backlit.derivation.document import Step
 from backlit.derivation.evaluate import nodes
 from backlit.derivation.examples import EXAMPLES
 from backlit.derivation.expressions import Dots, Num
-from backlit.render.cells import places, with_entries
 from backlit.render.explanation import explain
+from backlit.render.matrix_links import places, with_entries
 
 
 def led(step: Step):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.helpers import raises_naming
 
-from backlit.costs.units import UNITS, amount, read_bytes, size
+from backlit.costs.byte_units import UNITS, amount, read_bytes, size
 from backlit.errors import ProblemError
 from backlit.render.cost import cost_fragment, cost_text, timing_rows
 

@@ -11,11 +11,11 @@ from tests.needs import needs_latex
 from backlit.derivation.evaluate import nodes
 from backlit.derivation.examples import EXAMPLES
 from backlit.derivation.expressions import Num
+from backlit.render.derivation_typst import typst
 from backlit.render.explanation import explain
-from backlit.render.inline import inline
 from backlit.render.latex import latex
 from backlit.render.mathml import pieces
-from backlit.render.typst import typst
+from backlit.render.unicode_math import inline
 
 DIGITS = r"\d+(?:\.\d+)?"
 

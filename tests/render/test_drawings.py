@@ -10,14 +10,12 @@ from backlit.core.problem import Problem
 from backlit.derivation import derive
 from backlit.derivation.document import Diagram, Plot
 from backlit.derivation.examples import EXAMPLES
-from backlit.render.boxes import width_of
-from backlit.render.drawings import drawn
+from backlit.render.diagram import Shape, Stroke, Word
+from backlit.render.diagram_formats import picture_typst, svg, tikz
+from backlit.render.diagram_text import drawn_text
+from backlit.render.diagrams import drawn
 from backlit.render.explanation import explain
-from backlit.render.picture import Shape, Stroke, Word
-from backlit.render.picture_svg import svg
-from backlit.render.picture_text import drawn_text
-from backlit.render.picture_tikz import tikz
-from backlit.render.picture_typst import picture_typst
+from backlit.render.text_layout import width_of
 
 NUMBER = re.compile(r"(?<![\w₀-₉.])−?\d+\.\d+")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backlit.derivation.document import Check, Derivation, Formula, Line, Paragraph, Points, Section, Step, Table
+from backlit.derivation.document import BulletList, Check, Derivation, Formula, Line, Paragraph, Section, Step, Table
 from backlit.derivation.expressions import (
     Add,
     At,
@@ -19,7 +19,7 @@ from backlit.derivation.expressions import (
     Dots,
     Fn,
     Frac,
-    Had,
+    Hadamard,
     Iverson,
     Mat,
     MatMul,
@@ -51,7 +51,7 @@ FORMULAS = (
     Mul(Add(W, num(1)), num(-2), Neg(z), Frac(num(1), num(3, "1/3"))),
     Chain((At(W, ("2", "1")), Partial(Sym("ell"), At(Sym("a", "1"), ("k",)))), ("≈",)),
     Chain((MatMul(Transpose(W), delta), RESULT), ("=",)),
-    Had(delta, Fn("sigmoid'", (Sym("z", "l"),))),
+    Hadamard(delta, Fn("sigmoid'", (Sym("z", "l"),))),
     Chain((Pow(Add(z, num(1)), num(2)), Pow(z, Sym("n")), Root(Sym("sigma2")), Fn("exp", (Neg(z),))), ("=", "→", "=")),
     Chain((Fn("abs", (z,)), Fn("norm", (W,)), Fn("max", (num(0), z)), Fn("leaky_relu", (z,))), ("≤", "=", "=")),
     BigSum("k", Mul(Sym("y", "k"), Fn("ln", (Sym("p", "k"),))), "L"),
@@ -76,7 +76,7 @@ DOCUMENT = Derivation(
             Paragraph(("Words, ", z, " and ", "more.")),
             Formula(FORMULAS[0], "BP1", "first"), Formula(FORMULAS[7]),
             Table("What | where", (("name",), ("formula",)), ((("a|b",), (Fn("abs", (z,)),)), ((W,), ("words",)))),
-            Points((("one",), ("two ", W)), numbered=True), Points((("a point",),)),
+            BulletList((("one",), ("two ", W)), numbered=True), BulletList((("a point",),)),
         )),
         Section("formulas", "Formulas", tuple(Formula(formula) for formula in FORMULAS)),
         Section("steps", "Steps", (STEP, BARE)),

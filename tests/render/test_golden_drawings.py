@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from backlit.derivation.document import Diagram, Plot
+from backlit.render.diagram_text import drawn_text
 from backlit.render.explanation import explain
-from backlit.render.picture_text import drawn_text
 
 FILE = Path(__file__).with_name("golden") / "drawings.txt"
 WIDTHS = (110, 80)

@@ -15,13 +15,11 @@ from tests.training.runs import killed_at
 from backlit import load_model, predict, train
 from backlit.cli import main
 from backlit.errors import BacklitError, Divergence
-from backlit.io.tables.folder import ParquetTable
-from backlit.io.tables.surveying import TRAINING, Parts, survey
-from backlit.tabular.metrics import score
-from backlit.tabular.predicting_streamed import predict_streamed
-from backlit.tabular.scoring import Scores
-from backlit.tabular.streamed import validation_share
-from backlit.tabular.table_stream import CHUNKS_IN_A_BUFFER, TableStream, columns_of
+from backlit.tables.parquet import ParquetTable
+from backlit.tables.scan import TRAINING, Parts, survey
+from backlit.tabular.prediction import predict_streamed
+from backlit.tabular.scoring import Scores, score
+from backlit.tabular.streamed import CHUNKS_IN_A_BUFFER, TableStream, columns_of, validation_share
 from backlit.training import checkpoint
 
 QUICK = {"hidden": (16,), "epochs": 12, "buffer_mb": 0.1}

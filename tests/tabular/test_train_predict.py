@@ -11,10 +11,10 @@ from tests.helpers import raises_naming
 from backlit import load_model, predict, train
 from backlit.core import Dense, Network, forward
 from backlit.errors import BacklitError, Divergence
-from backlit.io.tables import read_target
+from backlit.tables import read_target
 from backlit.tabular.building import target_scale, unscale
 from backlit.tabular.datasets import DATASETS, load_dataset
-from backlit.tabular.metrics import classification_metrics, regression_metrics
+from backlit.tabular.scoring import classification_metrics, regression_metrics
 
 QUICK = {"hidden": (16,), "epochs": 15}
 

@@ -9,7 +9,7 @@ import pytest
 from backlit import train
 from backlit.cli import main
 from backlit.core import Dense, Network
-from backlit.engine import Data, Recipe, ReferenceEngine, native
+from backlit.engine import Data, ReferenceEngine, TrainConfig, native
 from backlit.errors import WrongGradient
 from backlit.training import Settings, engine_check
 from backlit.training.engine_check import check_engine, checked_engine
@@ -41,7 +41,7 @@ class Altered(ReferenceEngine):
     """An engine that answers for another network, or with other numbers."""
 
     def __init__(self, net, change=lambda dtype, cost, g: (cost, g), other=None):
-        super().__init__(Recipe(other or net, Settings().optimizer, 8))
+        super().__init__(TrainConfig(other or net, Settings().optimizer, 8))
         self.change = change
 
     def loss_and_gradient(self, params, data):

@@ -15,10 +15,10 @@ from tests.helpers import raises_naming
 
 from backlit import GradientFlow, GradientFlowDisplay, MLPClassifier, MLPRegressor
 from backlit.core import Dense, Network, backward, forward
+from backlit.diagnosis.gradient_flow import FlowRecord
 from backlit.engine import Data
 from backlit.errors import ProblemError
 from backlit.training import Settings, fit
-from backlit.training.gradient_flow import FlowRecord
 from backlit.training.history import Epoch, History
 
 
@@ -80,7 +80,7 @@ class Timed(GradientFlow):
 def test_its_interval_stretches_until_it_keeps_to_its_share(monkeypatch, epoch, costs):
     """By a clock of its own: whatever a measurement costs, all of them but a first that was guessed too low fit."""
     clock = SimpleNamespace(now=0.0)
-    monkeypatch.setattr("backlit.training.gradient_flow.time.perf_counter", lambda: clock.now)
+    monkeypatch.setattr("backlit.diagnosis.gradient_flow.time.perf_counter", lambda: clock.now)
     flow, history = Timed(costs, clock), History()
     run = SimpleNamespace(net=deep("tanh", 3), history=history, data=range(5000), settings=Settings(epochs=4_000))
     for number in range(1, 4_001):

@@ -14,7 +14,7 @@ from numpy.testing import assert_array_equal
 from tests.training.runs import learned, run_curve
 
 from backlit.engine import ReferenceEngine
-from backlit.training.interrupt import stop_on_interrupt
+from backlit.training.progress import stop_on_interrupt
 
 
 @pytest.fixture(autouse=True)

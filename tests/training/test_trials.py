@@ -12,9 +12,9 @@ from tests.scripts import load_script
 from backlit.core import Dense, Network
 from backlit.core.problem import Problem
 from backlit.diagnosis import diagnose
-from backlit.diagnosis.subject import Subject
-from backlit.training.probe import PLANS, ROUNDS, plan_of, probe_remedies
-from backlit.training.trials import constant_loss, data_of, made_up_targets, train_one, try_training
+from backlit.diagnosis.inputs import Subject
+from backlit.diagnosis.remedy_race import PLANS, ROUNDS, plan_of, probe_remedies
+from backlit.diagnosis.short_training import constant_loss, data_of, made_up_targets, train_one, try_training
 
 ranking = load_script("diagnose_ranking")
 
@@ -77,7 +77,7 @@ def test_a_network_too_large_for_a_probe_is_ranked_by_ratio(monkeypatch):
     sick = diagnose(depth=8, width=8, activation="sigmoid", seeds=1)
     plans = []
     for work in (1e10, 3e7, 1.5e7, 5e6, 1e5):
-        monkeypatch.setattr("backlit.training.probe.WORK", work)
+        monkeypatch.setattr("backlit.diagnosis.remedy_race.WORK", work)
         plans.append(plan_of(sick.subject.net))
     assert plans == [*PLANS, None]
     assert probe_remedies(sick) is sick

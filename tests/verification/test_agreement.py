@@ -14,7 +14,7 @@ from backlit.gradcheck import Cost, methods, reference_cost
 from backlit.gradcheck.reference_cost import ACTIVATIONS as PLAIN
 from backlit.verification import agreement as agreeing
 from backlit.verification.agreement import agreement
-from backlit.verification.checking import check
+from backlit.verification.problem_check import check
 
 oracle_agreement = load_script("oracle_agreement")
 

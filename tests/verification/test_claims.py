@@ -9,7 +9,7 @@ from tests.verification.drawn import draw_problem
 from backlit.core import Dense, Network
 from backlit.core.problem import Problem
 from backlit.errors import BacklitError
-from backlit.verification.checking import check
+from backlit.verification.problem_check import check
 from backlit.verification.quantities import right_values
 
 

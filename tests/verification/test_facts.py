@@ -7,7 +7,7 @@ from tests.verification.drawn import draw_problem
 from backlit.core import Dense, Network
 from backlit.core.problem import Problem
 from backlit.verification import check, check_network
-from backlit.verification.facts import OF_CLAIMS, OF_CODE, reversed_units
+from backlit.verification.invariants import OF_CLAIMS, OF_CODE, reversed_units
 
 
 def relu(z):

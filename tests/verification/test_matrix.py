@@ -7,8 +7,8 @@ from tests.verification.drawn import draw_problem
 from tests.verification.planted import MISTAKES, Planted, planted_claims
 
 from backlit.verification import suggest_inputs
-from backlit.verification.checking import check
-from backlit.verification.suggest import hidden_in
+from backlit.verification.probing_inputs import hidden_in
+from backlit.verification.problem_check import check
 
 matrix = load_script("check_matrix")
 
@@ -89,7 +89,7 @@ def test_suggested_inputs_reveal_more(rng):
 
 
 def test_a_suggested_problem_is_a_problem_file(rng):
-    from backlit.io.problems import read_problem
+    from backlit.formats.problems import read_problem
 
     for _ in range(10):
         suggestion = suggest_inputs(draw_problem(rng))

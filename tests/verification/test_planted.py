@@ -12,7 +12,7 @@ from backlit.core.problem import Problem
 from backlit.equations import EQUATIONS
 from backlit.optim import Adam, Sgd
 from backlit.verification.catalogue import CATALOGUE
-from backlit.verification.checking import check
+from backlit.verification.problem_check import check
 from backlit.verification.quantities import right_values
 
 PARAMETERS = ("grad_W", "grad_b", "grad_gamma", "grad_beta")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tests.strategies import problems
 
 from backlit.core.problem import Problem
-from backlit.verification.checking import check
+from backlit.verification.problem_check import check
 from backlit.verification.quantities import key_of, right_values
 
 

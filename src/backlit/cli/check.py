@@ -26,8 +26,8 @@ def command(
     format: Annotated[Format, Option(help="How to show the result.")] = Format.text,
 ) -> int:
     """Check claimed numbers of a problem, and name the mistake that made them wrong."""
-    from backlit.io.atomic import atomic_write, check_outputs, check_suffix
-    from backlit.io.problems import read_problem
+    from backlit.files import atomic_write, check_outputs, check_suffix
+    from backlit.formats.problems import read_problem
 
     check_outputs(html, inputs=(problem, claims))
     check_suffix(html, ".html", ".htm", what="a page")
@@ -36,7 +36,7 @@ def command(
         return suggest(asked, format)
     if claims is None:
         raise ProblemError("give a file of claims after the problem, or --suggest-inputs")
-    from backlit.verification.checking import check
+    from backlit.verification.problem_check import check
 
     result = check(asked, claims, steps=steps, pairs=pairs)
     if html is not None:
@@ -59,7 +59,7 @@ def suggest(problem: "Problem", format: Format) -> int:
 
     from backlit.cli.formats import plain
     from backlit.render.check_text import show_suggestion
-    from backlit.verification.suggest import suggest_inputs
+    from backlit.verification.probing_inputs import suggest_inputs
 
     suggestion = suggest_inputs(problem)
     if format is Format.json:

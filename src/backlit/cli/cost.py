@@ -33,7 +33,7 @@ def command(
 ) -> None:
     """Count operations and bytes of a training step, equation by equation."""
     from backlit.costs import cost
-    from backlit.io.atomic import atomic_write, check_outputs, check_suffix
+    from backlit.files import atomic_write, check_outputs, check_suffix
 
     check_outputs(html, inputs=(problem,))
     check_suffix(html, ".html", ".htm", what="a page")

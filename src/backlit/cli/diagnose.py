@@ -58,8 +58,8 @@ def command(
     ] = None,
 ) -> int:
     """Say whether gradients vanish or explode, why, and which remedy works."""
-    from backlit.io.atomic import check_outputs, check_suffix
-    from backlit.verbs import diagnose
+    from backlit.api import diagnose
+    from backlit.files import check_outputs, check_suffix
 
     check_outputs(fix, fix_estimator, output, inputs=(problem, model, table))
     if output is not None and format is Shown.text:
@@ -119,7 +119,7 @@ def as_json(value: object) -> str:
 
 def write(path: Path, text: str) -> None:
     """Write a file beside and rename it."""
-    from backlit.io.atomic import atomic_write
+    from backlit.files import atomic_write
 
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -44,7 +44,7 @@ def command(
     ] = None,
 ) -> int:
     """Show where every number of a gradient comes from."""
-    from backlit.io.atomic import check_outputs
+    from backlit.files import check_outputs
     from backlit.render.explanation import check_format, explain
 
     check_outputs(output, inputs=(problem, model, table))

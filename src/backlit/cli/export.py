@@ -11,9 +11,9 @@ def command(
     output: Annotated[Path, Argument(help="The ONNX file to write.")],
 ) -> None:
     """Write a model as ONNX: features in, outputs, probabilities and label out."""
-    from backlit.io.atomic import check_outputs, check_suffix
-    from backlit.io.exchange.onnx import export_onnx
-    from backlit.io.models import load_model
+    from backlit.files import check_outputs, check_suffix
+    from backlit.formats.models import load_model
+    from backlit.formats.onnx import export_onnx
 
     check_outputs(output, inputs=(model,))
     check_suffix(output, ".onnx", what="an ONNX file")
@@ -21,7 +21,7 @@ def command(
     if loaded.estimator is None:
         export_onnx(loaded, output)
     else:
-        from backlit.estimators.record import estimator_of
+        from backlit.estimators.serialization import estimator_of
 
         estimator_of(loaded).to_onnx(output)  # which knows its labels, where an example has several
     print(f"ONNX: {output}")

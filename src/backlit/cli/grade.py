@@ -21,8 +21,8 @@ def command(
     Submissions are other people's code.  Limits on time and memory and an empty folder protect from accidents.
     On Linux the network is cut off where the system allows it.  A hostile program is not kept from your files.
     """
-    from backlit.io.atomic import atomic_write, check_outputs, check_suffix
-    from backlit.render.check_grades import grades_csv, grades_page
+    from backlit.files import atomic_write, check_outputs, check_suffix
+    from backlit.render.check_html import grades_csv, grades_page
     from backlit.verification.grading.grade import grade
     from backlit.verification.grading.rubric import read_rubric
 

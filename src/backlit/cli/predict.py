@@ -25,8 +25,8 @@ def command(
     format: Annotated[Format, Option(help="How to show the result.")] = Format.text,
 ) -> int:
     """Predict every row of a table by a trained model."""
-    from backlit.io.atomic import check_outputs
-    from backlit.io.tables import check_suffix, write_table
+    from backlit.files import check_outputs
+    from backlit.tables import check_suffix, write_table
     from backlit.tabular import predict
 
     if output is not None:
@@ -51,7 +51,7 @@ def command(
 def streamed(model: Path, table: Path, output: Path | None, format: Format) -> int:
     """Predict a table that stays on the disk, into a file, or as CSV on standard output."""
     from backlit.errors import ProblemError
-    from backlit.tabular.predicting_streamed import open_pass, predict_streamed
+    from backlit.tabular.prediction import open_pass, predict_streamed
 
     if output is not None:
         result = predict_streamed(model, table, output)

@@ -14,7 +14,7 @@ import numpy as np
 from backlit.core.activations import Activation
 from backlit.core.network import Dense, Network
 from backlit.core.parameters import n_trainable
-from backlit.costs.counting import operations_of
+from backlit.costs.op_counter import operations_of
 from backlit.optim import Optimizer
 
 

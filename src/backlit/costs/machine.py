@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from backlit.core.targets import as_targets
-from backlit.costs.checkpointing import extra_forward
 from backlit.costs.ledger import Ledger
 from backlit.costs.memory import Memory
-from backlit.costs.peak import targets
-from backlit.engine import Data, Recipe, State, get_engine
+from backlit.costs.peak_memory import targets
+from backlit.costs.rematerialization import extra_forward
+from backlit.engine import Data, State, TrainConfig, get_engine
 from backlit.engine.plan import useful_threads
 from backlit.engine.threads import allowed_threads, one_blas_thread
 
@@ -47,7 +47,7 @@ class Timing:
     engine: str
 
 
-def measure(recipe: Recipe, dtype: Any, ledger: Ledger, memory: Memory) -> Timing:
+def measure(recipe: TrainConfig, dtype: Any, ledger: Ledger, memory: Memory) -> Timing:
     """Time a step of the fastest engine on random examples, and say what the ledger predicts.
 
     predicted = products / matmul_rate + other operations / elementwise_rate + bytes of theta's size / memory_rate
@@ -68,7 +68,7 @@ def measure(recipe: Recipe, dtype: Any, ledger: Ledger, memory: Memory) -> Timin
     return Timing(sum(parts), seconds, *parts, matmul_rate, elementwise_rate, memory_rate, name)
 
 
-def step_seconds(recipe: Recipe, dtype: Any, clock: Clock = time.perf_counter) -> tuple[float, str]:
+def step_seconds(recipe: TrainConfig, dtype: Any, clock: Clock = time.perf_counter) -> tuple[float, str]:
     """(seconds of a step, the engine's name): the fastest of a few runs of some steps."""
     net, m = recipe.net, recipe.batch_size
     engine = get_engine("auto", recipe)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from backlit.engine import Recipe
+from backlit.engine import TrainConfig
 from backlit.engine.native import NativeEngine, extension, within
 from backlit.engine.plan import Buffer, Plan, make_plan
 
@@ -44,7 +44,7 @@ class Memory:
         return {name: getattr(self, name) for name in names}
 
 
-def plan_for(recipe: Recipe, dtype: Any) -> Plan:
+def plan_for(recipe: TrainConfig, dtype: Any) -> Plan:
     """The native engine's own plan on this machine; where it was not built, that of one thread.
 
     Raises ProblemError if the recipe has a memory limit that cannot be met.
@@ -56,7 +56,7 @@ def plan_for(recipe: Recipe, dtype: Any) -> Plan:
     return plain if recipe.memory_limit is None else within(recipe, plain, plain)
 
 
-def memory(recipe: Recipe, dtype: Any) -> Memory:
+def memory(recipe: TrainConfig, dtype: Any) -> Memory:
     """Count the bytes of a training step, with the threads that training would use."""
     plan = plan_for(recipe, dtype)
     parameters = recipe.net.n_parameters * plan.dtype.itemsize

@@ -10,17 +10,17 @@ from backlit.core.activations import get_activation
 from backlit.core.network import Dense, Network
 from backlit.core.problem import Problem
 from backlit.core.specs import positive_integer
-from backlit.costs.checkpointing import Checkpointing, checkpointing
+from backlit.costs.byte_units import read_bytes
 from backlit.costs.ledger import Ledger, count
 from backlit.costs.machine import Timing, measure
 from backlit.costs.memory import CACHED, Memory, memory
-from backlit.costs.peak import measured_peak
-from backlit.costs.units import read_bytes
+from backlit.costs.peak_memory import measured_peak
+from backlit.costs.rematerialization import Checkpointing, checkpointing
 from backlit.display import Displayed
-from backlit.engine import Recipe
-from backlit.engine.chain import sizes_of
+from backlit.engine import TrainConfig
+from backlit.engine.segments import sizes_of
 from backlit.errors import ProblemError
-from backlit.io.problems import read_problem
+from backlit.formats.problems import read_problem
 from backlit.optim import Optimizer, get_optimizer
 
 PHASES = ("forward", "backward", "optimizer")
@@ -169,7 +169,7 @@ def cost(
     rule = get_optimizer("adam" if asked is None else asked)
     m = positive_integer(batch if batch is not None else examples(given), "batch")
     limit = None if memory_limit is None else read_bytes(memory_limit)
-    recipe = Recipe(net, rule, m, n_threads=n_threads, memory_limit=limit)
+    recipe = TrainConfig(net, rule, m, n_threads=n_threads, memory_limit=limit)
     ledger, spent = count(net, m, rule), memory(recipe, dtype)
     return Cost(
         net, m, dtype, rule, ledger, spent,

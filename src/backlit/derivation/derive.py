@@ -6,26 +6,13 @@ import numpy as np
 
 from backlit.core.passes import Gradients, Trace
 from backlit.core.problem import Problem
-from backlit.derivation import checks, stopped, update
+from backlit.derivation import checks, nonfinite, update
+from backlit.derivation.context import Context
 from backlit.derivation.document import Check, Derivation, Section
 from backlit.derivation.exact import exact_passes
 from backlit.derivation.numbers import Numbers
 from backlit.derivation.quantities import quantities
-from backlit.derivation.scene import Scene
-from backlit.derivation.sections import (
-    backward,
-    cache,
-    checklist,
-    costs,
-    dimensions,
-    forward,
-    graph,
-    jacobian,
-    recurrence,
-    setup,
-    short_form,
-    slopes,
-)
+from backlit.derivation.sections import backward_pass, chain_rule, forward_pass, graph, losses, overview, setup
 from backlit.derivation.sections import update as update_section
 from backlit.errors import ProblemError
 
@@ -76,11 +63,11 @@ def derive(
     trace, grad = problem.passes()
     num = Numbers(digits)
     if not finite(trace, grad):
-        return stopped.in_the_passes(Scene(problem, trace, grad, num), title)
+        return nonfinite.in_the_passes(Context(problem, trace, grad, num), title)
     s = scene(problem, trace, grad, num, checks.check(problem, trace, grad), fractions)
     updates = update.run(problem, steps, s.theta)
     if not updates[-1].finite():
-        return stopped.in_an_update(s, updates, title)
+        return nonfinite.in_an_update(s, updates, title)
     sections = tuple(section for section in document(s, updates) if section is not None)
     found = quantities(trace, grad, updates)
     return Derivation(title or f"Backpropagation in {problem.name}", setup.introduction(s), sections, found, digits)
@@ -96,32 +83,32 @@ def check_options(steps: int, digits: int) -> None:
 
 def finite(trace: Trace, grad: Gradients) -> bool:
     """Whether every number of both passes is finite."""
-    slopes = [slope for slope in (*grad.a, *grad.u, *grad.delta, grad.theta) if slope is not None]
-    return trace.first_non_finite() is None and all(np.isfinite(v).all() for v in (*slopes, grad.loss))
+    chain_rule = [slope for slope in (*grad.a, *grad.u, *grad.delta, grad.theta) if slope is not None]
+    return trace.first_non_finite() is None and all(np.isfinite(v).all() for v in (*chain_rule, grad.loss))
 
 
-def scene(problem: Problem, trace: Trace, grad: Gradients, num: Numbers, found: Found, fractions: bool) -> Scene:
+def scene(problem: Problem, trace: Trace, grad: Gradients, num: Numbers, found: Found, fractions: bool) -> Context:
     """All that the sections draw on, in floats or in fractions."""
     if not fractions:
-        return Scene(problem, trace, grad, num, found)
+        return Context(problem, trace, grad, num, found)
     params, exact_trace, exact_grad = exact_passes(problem, trace, grad)
-    return Scene(problem, exact_trace, exact_grad, num, found, rational=True, theta=params)
+    return Context(problem, exact_trace, exact_grad, num, found, rational=True, theta=params)
 
 
-def document(s: Scene, updates: list[update.Updated]) -> Iterator[Section | None]:
+def document(s: Context, updates: list[update.Updated]) -> Iterator[Section | None]:
     """The sections in reading order; None for one that this network has no use for."""
     yield setup.setup(s)
     yield setup.sought(s)
-    yield recurrence.section(s)
-    yield dimensions.section(s)
-    yield slopes.section(s)
-    yield short_form.section(s)
-    yield forward.section(s)
-    yield backward.section(s)
+    yield chain_rule.recurrence_section(s)
+    yield overview.dimensions_section(s)
+    yield chain_rule.slopes_section(s)
+    yield losses.short_form_section(s)
+    yield forward_pass.section(s)
+    yield backward_pass.section(s)
     yield update_section.section(s, updates)
     yield update_section.last_section(s, updates)
     yield graph.section(s)
-    yield cache.section(s)
-    yield jacobian.section(s)
-    yield costs.section(s)
-    yield checklist.section(s)
+    yield overview.cache_section(s)
+    yield chain_rule.jacobian_section(s)
+    yield overview.costs_section(s)
+    yield overview.checklist_section(s)

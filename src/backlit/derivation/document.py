@@ -115,7 +115,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Points:
+class BulletList:
     """A list of statements; `numbered` if their order matters."""
 
     items: tuple[Text, ...]
@@ -168,7 +168,7 @@ class Plot:
     points: tuple[tuple[float, float], ...]
 
 
-Block = Paragraph | Formula | Table | Points | Diagram | Plot | Step
+Block = Paragraph | Formula | Table | BulletList | Diagram | Plot | Step
 
 
 @dataclass(frozen=True)

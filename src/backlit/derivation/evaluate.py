@@ -23,7 +23,7 @@ from backlit.derivation.expressions import (
     Expr,
     Fn,
     Frac,
-    Had,
+    Hadamard,
     Iverson,
     Mat,
     MatMul,
@@ -99,7 +99,7 @@ def evaluate(expr: Expr, *, rational: bool = False, number: Callable[[Num], Any]
             return np.array([[value(cell) for cell in row] for row in expr.rows], object if rational else float)
         case Add():
             return reduce(lambda a, b: a + b, map(value, expr.items))
-        case Mul() | Had():
+        case Mul() | Hadamard():
             return reduce(lambda a, b: a * b, map(value, expr.items))
         case MatMul():
             return reduce(product, map(value, expr.items))

@@ -140,7 +140,7 @@ class MatMul(Nary):
     """A product of matrices or symbols, written side by side."""
 
 
-class Had(Nary):
+class Hadamard(Nary):
     """An entry-by-entry product, ⊙."""
 
 

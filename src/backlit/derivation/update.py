@@ -1,4 +1,4 @@
-"""Optimizer steps on the whole of x, as the numbers that a derivation shows."""
+"""Optimizer steps on the whole of x as the numbers that a derivation shows, and the formulas of each step."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,10 +14,43 @@ from backlit.core.parameters import Parameters, trainable
 from backlit.core.passes import Gradients
 from backlit.core.problem import Problem
 from backlit.derivation.exact import exact_passes
+from backlit.derivation.expressions import Expr, Sym
+from backlit.derivation.functions import TREE
 from backlit.derivation.rational import FRACTIONS
 from backlit.optim import get_optimizer
 from backlit.optim.clipping import clip_by_norm, clip_by_value, norm
 from backlit.optim.optimizers.base import Optimizer
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One line of an update: `name` ← `made`.
+
+    equation : its number.  name : a vector of the state, what is on the way to the step, or "step", added to θ.
+    """
+
+    equation: str
+    name: str
+    made: Expr
+
+
+class Symbols(dict[str, Expr]):
+    """The operands as symbols; a vector before the step looks as it does after it."""
+
+    def __init__(self, optimizer: Optimizer):
+        super().__init__({key: Sym(symbol) for key, symbol in optimizer.symbols.items()})
+
+    def __missing__(self, key: str) -> Expr:
+        return Sym(key.removeprefix("old "))
+
+
+def rules(optimizer: Optimizer, operands: dict[str, Expr]) -> Iterator[Rule]:
+    """The lines of an update, in the order in which they are computed; the last one gives the step.
+
+    Each is made when it is asked for, of the operands that there are by then.
+    """
+    return (Rule(*made) for made in optimizer.formulas(operands, TREE))
+
 
 Array = np.ndarray
 Slots = tuple[Array, ...]

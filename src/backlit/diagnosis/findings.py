@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from backlit.diagnosis.measured import MeasuredFlow
-from backlit.diagnosis.theory.fixed_points import FixedPoint, Kind
+from backlit.diagnosis.measurement import MeasuredFlow
+from backlit.diagnosis.theory.fixed_points import FixedPoint, LayerSpec
 from backlit.diagnosis.updates import FROZEN
 
 BOUND = 1e3
@@ -45,7 +45,7 @@ def verdict_of(flow: MeasuredFlow) -> str:
     return "vanishing" if ratio < 1 / BOUND else "exploding" if ratio > BOUND else "healthy"
 
 
-def findings_of(flow: MeasuredFlow, theory: FixedPoint, kind: Kind, verdict: str) -> list[Finding]:
+def findings_of(flow: MeasuredFlow, theory: FixedPoint, kind: LayerSpec, verdict: str) -> list[Finding]:
     """All findings, the verdict's evidence first."""
     return [*evidence(flow, verdict), *lengths(theory, kind), *units(flow)]
 
@@ -102,7 +102,7 @@ def cause(flow: MeasuredFlow) -> str:
     return "weight" if (math.log(weight) < math.log(derivative)) == down else "derivative"
 
 
-def lengths(theory: FixedPoint, kind: Kind) -> list[Finding]:
+def lengths(theory: FixedPoint, kind: LayerSpec) -> list[Finding]:
     """What the length map says: no fixed point, or a collapse to 0."""
     rate = theory.divergence_rate
     if rate is not None:

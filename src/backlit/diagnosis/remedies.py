@@ -1,8 +1,8 @@
 """Remedies, each tried: the network is rebuilt with it, its flow predicted and measured, and all are ranked.
 
 Ranked by |ln(E‖δ_1‖²/E‖δ_L‖²)| as measured: 0 is a network whose top and bottom learn alike.  That is a guess.
-What is best is what trains best: `backlit.training.probe` ranks by the loss after a few steps, and
-`backlit.training.trials` by that of a whole training.
+What is best is what trains best: `backlit.diagnosis.remedy_race` ranks by the loss after a few steps, and
+`backlit.diagnosis.short_training` by that of a whole training.
 """
 
 import math
@@ -18,10 +18,10 @@ import numpy as np
 from backlit.core.initializers import initialize
 from backlit.core.network import Network
 from backlit.core.parameters import Parameters
-from backlit.diagnosis.candidates import candidates, recipes
-from backlit.diagnosis.measured import average
-from backlit.diagnosis.subject import Subject, flow_of, normal_inputs
-from backlit.diagnosis.theory.fixed_points import FixedPoint, Kind
+from backlit.diagnosis.inputs import Subject, flow_of, normal_inputs
+from backlit.diagnosis.measurement import average
+from backlit.diagnosis.remedy_candidates import candidates, recipes
+from backlit.diagnosis.theory.fixed_points import FixedPoint, LayerSpec
 from backlit.diagnosis.theory.predicted import measured_scales, predict_flow, scheme_scales
 
 T = TypeVar("T")
@@ -93,7 +93,7 @@ class Remedy:
         }
 
 
-def try_remedies(subject: Subject, kind: Kind, theory: FixedPoint) -> list[Remedy]:
+def try_remedies(subject: Subject, kind: LayerSpec, theory: FixedPoint) -> list[Remedy]:
     """Every remedy that applies, best first; of a LARGE network one draw is measured, which strays little."""
     large = subject.net.n_parameters > LARGE
     seeds = 1 if large else 2

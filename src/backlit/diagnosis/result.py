@@ -4,14 +4,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from backlit.core.problem import Problem
-from backlit.diagnosis.estimator import estimator_arguments
 from backlit.diagnosis.findings import Finding
-from backlit.diagnosis.measured import MeasuredFlow
+from backlit.diagnosis.inputs import Subject
+from backlit.diagnosis.measurement import MeasuredFlow
 from backlit.diagnosis.remedies import Probe, Remedy, Trial, kept
+from backlit.diagnosis.remedy_candidates import estimator_arguments
 from backlit.diagnosis.simulation import Ensemble
 from backlit.diagnosis.spectrum import Spectrum
-from backlit.diagnosis.subject import Subject
-from backlit.diagnosis.theory.fixed_points import FixedPoint, Kind
+from backlit.diagnosis.theory.fixed_points import FixedPoint, LayerSpec
 from backlit.diagnosis.theory.predicted import PredictedFlow
 from backlit.diagnosis.updates import optimizer_of
 from backlit.display import Displayed
@@ -65,7 +65,7 @@ class Diagnosis(Displayed):
 
     subject: Subject
     layer: int
-    kind: Kind
+    kind: LayerSpec
     theory: FixedPoint
     predicted: PredictedFlow
     measured: MeasuredFlow

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from backlit.core.parameters import Parameters
-from backlit.diagnosis.measured import mean_length, mean_square
+from backlit.diagnosis.inputs import Subject, one_thread, passes_of
+from backlit.diagnosis.measurement import mean_length, mean_square
 from backlit.diagnosis.remedies import LARGE, in_pairs
-from backlit.diagnosis.subject import Subject, one_thread, passes_of
 from backlit.diagnosis.theory.expectations import quiet
 
 Array = np.ndarray

@@ -1,18 +1,4 @@
-"""Singular values of the Jacobian ∂a_L/∂a_0 of one example, the product of all diag(φ') W: what a whole network does
-to a small change.
-
-Predicted: the mean of their squares is the product of every layer's σ_w² E φ'² n_l/n_{l−1}, χ^L where all are alike;
-their variance over mean² is n_0 Σ_l [(μ₂/μ₁² − 1)/n_l + g_l], where μ_k = E φ'^{2k} and g_l, measured on W_l, is 1/n_l
-for Gaussian and max(0, 1/n_l − 1/n_{l−1}) for orthogonal draws.  For square layers that is L(μ₂/μ₁² − 1 − s₁).
-Source: Pennington, Schoenholz & Ganguli 2017, carried over to unequal widths by free compression.
-
->>> from backlit.core import Dense, Network, forward
->>> net = Network(32, [Dense(32)] * 50)
->>> params = net.init("orthogonal", seed=0)
->>> spectrum = jacobian_spectrum(net, params, forward(net, params, np.ones((1, 32))))
->>> bool(abs(spectrum.values - 1).max() < 1e-13), spectrum.complete
-(True, True)
-"""
+"""Singular values of the Jacobian ∂a_L/∂a_0 of one example, the product of all diag(φ') W."""
 
 import math
 from dataclasses import dataclass, replace
@@ -24,10 +10,64 @@ from backlit.core.dropout import DropoutKey
 from backlit.core.network import Network
 from backlit.core.parameters import Parameters
 from backlit.core.passes import Trace, forward
-from backlit.diagnosis.linear import Linearized
-from backlit.diagnosis.subject import Subject
+from backlit.diagnosis.inputs import Subject
 from backlit.diagnosis.theory.expectations import quiet
 from backlit.diagnosis.theory.predicted import PredictedFlow, Scales, excess
+
+Array = np.ndarray
+
+
+class Linearized:
+    """J = ∂a_L/∂a_0, (n_L, n_0), at one example of a trace."""
+
+    def __init__(self, net: Network, params: Parameters, trace: Trace, example: int = 0):
+        self.net, self.params, self.trace, self.i = net, params, trace, example
+        self.n_in, self.n_out = net.inputs, net.outputs
+        self.slopes: list[Any] = [None, *(self.slope(l) for l in range(1, net.L + 1))]
+
+    def slope(self, l: int) -> Array:
+        """mask · φ'(u_l) · γ/√(σ² + ε) of the example, (n_l, 1)."""
+        layer, trace, i = self.net.layer(l), self.trace, self.i
+        u = trace.u[l][i]
+        d = np.ones_like(u) if layer.activation.pull_back else layer.activation.derivative(u)
+        if trace.mask[l] is not None:
+            d = d * trace.mask[l][i]
+        if layer.norm:
+            std = trace.norm[l].inverse_std
+            d = d * self.params.gamma[l] * (std[i] if layer.norm == "layer" else std[0])
+        return d[:, None]
+
+    def centered(self, l: int, v: Array) -> Array:
+        """Layer norm's projection v − mean v − x̂ mean(x̂ v), which is symmetric; v itself elsewhere."""
+        if self.net.layer(l).norm != "layer":
+            return v
+        x_hat = self.trace.norm[l].x_hat[self.i][:, None]
+        return v - v.mean(axis=0) - x_hat * (x_hat * v).mean(axis=0)
+
+    def push(self, v: Array) -> Array:
+        """J v for v (n_0,) or columns (n_0, k)."""
+        a = [v.reshape(self.n_in, -1)]
+        for l, layer in self.net.numbered():
+            step = self.slopes[l] * self.centered(l, self.params.W[l] @ a[l - 1])
+            a.append(step if layer.skip_from is None else step + layer.skip_scale * a[layer.skip_from])
+        return a[-1].reshape(self.n_out, *v.shape[1:])
+
+    def pull(self, v: Array) -> Array:
+        """Jᵀ v for v (n_L,) or columns (n_L, k)."""
+        grad: list[Any] = [0.0] * self.net.L + [v.reshape(self.n_out, -1)]
+        for l in range(self.net.L, 0, -1):
+            layer = self.net.layer(l)
+            if layer.skip_from is not None:
+                grad[layer.skip_from] = grad[layer.skip_from] + layer.skip_scale * grad[l]
+            grad[l - 1] = grad[l - 1] + self.params.W[l].T @ self.centered(l, self.slopes[l] * grad[l])
+        return grad[0].reshape(self.n_in, *v.shape[1:])
+
+    def matrix(self) -> Array:
+        """J, formed from whichever end is narrower."""
+        if self.n_out < self.n_in:
+            return self.pull(np.eye(self.n_out)).T
+        return self.push(np.eye(self.n_in))
+
 
 WHOLE = 6e9  # multiply-adds up to which the Jacobian is formed; above, its ends are found by Lanczos
 PROBES, ROUNDS = 32, 40

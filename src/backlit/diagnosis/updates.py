@@ -7,7 +7,7 @@ import numpy as np
 from backlit.core.dropout import DropoutKey
 from backlit.core.parameters import Parameters
 from backlit.core.passes import backward, forward
-from backlit.diagnosis.subject import Subject, noise_targets
+from backlit.diagnosis.inputs import Subject, noise_targets
 from backlit.optim import Optimizer, clip_by_norm, clip_by_value, get_optimizer
 
 FROZEN = 2.0**-24  # a step this small against its weight is lost when float32 rounds the sum

@@ -15,16 +15,16 @@ import numpy as np
 
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
-from backlit.engine.limited import LimitError, under_limit
+from backlit.engine.base import Array, Data, EpochResult, State, TrainConfig, exact_sum
+from backlit.engine.memory_limit import LimitError, under_limit
+from backlit.engine.native_structs import optimizer_struct, plan_struct
+from backlit.engine.native_support import extension, unsupported_reason
 from backlit.engine.plan import Plan, Tiles, fuses, make_plan, useful_threads
-from backlit.engine.protocol import Array, Data, EpochResult, Recipe, State, exact_sum
 from backlit.engine.reference import ReferenceEngine
-from backlit.engine.structs import optimizer_struct, plan_struct
-from backlit.engine.support import extension, why_not
 from backlit.engine.threads import allowed_threads, one_blas_thread
 from backlit.errors import Divergence, ProblemError
 
-__all__ = ["NativeEngine", "extension", "held_bytes", "why_not", "within"]
+__all__ = ["NativeEngine", "extension", "held_bytes", "unsupported_reason", "within"]
 
 ROWS_AT_ONCE = 1024  # of a prediction
 FINISHED, INTERRUPTED, NOT_FINITE, OUTSIDE = range(4)
@@ -38,7 +38,7 @@ class NativeEngine:
 
     name = "native"
 
-    def __init__(self, recipe: Recipe, isa: str | None = None):
+    def __init__(self, recipe: TrainConfig, isa: str | None = None):
         self.recipe, self.net = recipe, recipe.net
         self.module = extension()
         self.isa = isa or self.module.instruction_sets()[0]
@@ -149,7 +149,7 @@ class NativeEngine:
 
     def make(self, m: int, dtype: np.dtype, train: bool) -> tuple[Plan, Any]:
         """A plan and the C++ engine that follows it."""
-        if (reason := why_not(self.recipe)) is not None:
+        if (reason := unsupported_reason(self.recipe)) is not None:
             raise ProblemError(f"the native engine cannot run this: {reason}")
         plan = self.plan(m, dtype, train)
         if self.recipe.memory_limit is not None:
@@ -182,7 +182,7 @@ def moments(statistics: Statistics) -> dict[str, list[Any]]:
     return {"mean": statistics.mean[1:], "variance": statistics.variance[1:]}
 
 
-def within(recipe: Recipe, plain: Plan, whole: Plan, *, train: bool = True) -> Plan:
+def within(recipe: TrainConfig, plain: Plan, whole: Plan, *, train: bool = True) -> Plan:
     """`plain` where it fits the limit, else what `under_limit` makes of `whole`, which holds its gradient."""
     limit, held = recipe.memory_limit or 0, held_bytes(recipe, plain.dtype)
     if plain.bytes + held <= limit:
@@ -199,6 +199,6 @@ def within(recipe: Recipe, plain: Plan, whole: Plan, *, train: bool = True) -> P
         return plain if plain.bytes == smallest else under_limit(whole, smallest, train=train)
 
 
-def held_bytes(recipe: Recipe, dtype: Any) -> int:
+def held_bytes(recipe: TrainConfig, dtype: Any) -> int:
     """Bytes of theta and the optimizer's vectors, which lie outside the workspace."""
     return (1 + len(recipe.optimizer.slots)) * recipe.net.n_parameters * np.dtype(dtype).itemsize

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from backlit.core.network import Dense, Network
-from backlit.engine.chain import ALIGNMENT, same_slope
+from backlit.engine.segments import ALIGNMENT, same_slope
 
 THREAD_WORK = 1_500_000  # multiply-adds a step from which a second thread pays for its barriers
 BLAS_WORK = 2_000_000  # multiply-adds a product from which BLAS is called, where our kernels have no AVX

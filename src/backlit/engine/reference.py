@@ -8,7 +8,7 @@ from backlit.core.dropout import DropoutKey
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters, trainable
 from backlit.core.passes import Gradients, Trace, backward, example_losses, forward
-from backlit.engine.protocol import Array, Data, EpochResult, Recipe, State, exact_sum
+from backlit.engine.base import Array, Data, EpochResult, State, TrainConfig, exact_sum
 from backlit.errors import Divergence
 from backlit.optim import clip_by_norm, clip_by_value, norm
 
@@ -20,7 +20,7 @@ class ReferenceEngine:
 
     name = "reference"
 
-    def __init__(self, recipe: Recipe):
+    def __init__(self, recipe: TrainConfig):
         self.recipe, self.net = recipe, recipe.net
         self.frozen = ~trainable(recipe.net)
 

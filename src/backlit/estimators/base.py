@@ -14,23 +14,28 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from backlit.core.activations import Activation
 from backlit.core.losses import Loss
-from backlit.engine import Data, DenseBatches, Engine, Recipe, State, get_engine
+from backlit.engine import Data, DenseBatches, Engine, State, TrainConfig, get_engine
 from backlit.errors import ProblemError
-from backlit.estimators.attributes import FittedAttributes
-from backlit.estimators.building import build_network, draw_parameters
-from backlit.estimators.fitting import batch_size_of, check_resumable, record, run_training, settings_of, warn_of_end
-from backlit.estimators.guard import refuse_no_numbers, unchanged_on_error
-from backlit.estimators.holding_out import hold_out
+from backlit.estimators.early_stopping import Stopping, check_scorer
+from backlit.estimators.fitted_attributes import FittedAttributes
 from backlit.estimators.inspection import Inspection
-from backlit.estimators.lbfgs import check_lbfgs, fit_lbfgs, take_moments
-from backlit.estimators.options import monitor_of, optimizer_of
-from backlit.estimators.parameters import CONSTRAINTS
-from backlit.estimators.persistence import Persistence
-from backlit.estimators.reading import Reading
-from backlit.estimators.scoring import check_scorer
-from backlit.estimators.stopping import Stopping
-from backlit.estimators.streaming import ChunkedFit
-from backlit.estimators.warning import warn
+from backlit.estimators.network import build_network, draw_parameters
+from backlit.estimators.out_of_core import ChunkedFit
+from backlit.estimators.parameters import CONSTRAINTS, monitor_of, optimizer_of
+from backlit.estimators.serialization import Persistence
+from backlit.estimators.train import (
+    batch_size_of,
+    check_lbfgs,
+    check_resumable,
+    fit_lbfgs,
+    record,
+    run_training,
+    settings_of,
+    take_moments,
+    warn_of_end,
+)
+from backlit.estimators.validation import Reading, refuse_no_numbers, unchanged_on_error, warn
+from backlit.estimators.validation_split import hold_out
 from backlit.training import History
 
 Array = np.ndarray
@@ -179,7 +184,7 @@ class BaseMLP(FittedAttributes, Reading, Inspection, Persistence, ChunkedFit, Ba
         settings = settings_of(self, len(data), 1)
         told = replace(settings, monitor="loss", patience=None, restore_best=False)  # the trainer's end with the call
         run_training(self, self._smooth(data), held_out, told)
-        if self._state is not None and self._stopping.see(self.history_.epochs[-1], self._state):
+        if self._state is not None and self._stopping.update(self.history_.epochs[-1], self._state):
             self.history_.stopped = self.stopped_ = "patience"
         elif self.stopped_ == "epochs":
             self.stopped_ = ""
@@ -215,7 +220,7 @@ class BaseMLP(FittedAttributes, Reading, Inspection, Persistence, ChunkedFit, Ba
         return int(self._random.randint(2**31 - 1))
 
     def _weight_of_batch(self, n: int, weight: float) -> float:
-        """A batch's mean weight; `network_.l2` is alpha over it, though each batch has its own (`Recipe.alpha`)."""
+        """A batch's mean weight; `network_.l2` is alpha over it, though each batch has its own."""
         share = 1.0 if self.solver == "lbfgs" else batch_size_of(self, n) / n
         return share * weight
 
@@ -242,7 +247,7 @@ class BaseMLP(FittedAttributes, Reading, Inspection, Persistence, ChunkedFit, Ba
     # --- predict ---
 
     def _engine(self, batch_size: int, sparse: bool) -> Engine:
-        recipe = Recipe(self.network_, optimizer_of(self), batch_size, n_threads=self.n_threads)
+        recipe = TrainConfig(self.network_, optimizer_of(self), batch_size, n_threads=self.n_threads)
         engine = get_engine(self.engine, recipe)
         return DenseBatches(engine, batch_size) if sparse else engine
 

@@ -14,11 +14,11 @@ from sklearn.utils.validation import check_consistent_length
 from backlit.core.activations import Activation
 from backlit.core.losses import Loss
 from backlit.estimators.base import Array, BaseMLP
-from backlit.estimators.guard import check_class_weight, refuse_mixed_labels, unchanged_on_error
 from backlit.estimators.labels import Labels, ManyLabels, labels_of, smoothed
-from backlit.estimators.losses import class_output
+from backlit.estimators.network import class_output
 from backlit.estimators.parameter_docs import ATTRIBUTES, CLASSIFIER
 from backlit.estimators.parameters import CLASSIFIER_CONSTRAINTS, keep
+from backlit.estimators.validation import check_class_weight, refuse_mixed_labels, unchanged_on_error
 from backlit.signatures import documented
 
 

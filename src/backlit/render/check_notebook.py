@@ -10,9 +10,9 @@ from typing import Any
 from backlit.render.check_html import HEADLINES, UNKNOWN
 from backlit.render.check_html import first as worst_of
 from backlit.render.pages import page
-from backlit.verification.functions import FunctionCheck
+from backlit.verification.function_check import FunctionCheck
+from backlit.verification.network_check import NetworkCheck
 from backlit.verification.result import CheckResult
-from backlit.verification.students import NetworkCheck
 
 
 @singledispatch

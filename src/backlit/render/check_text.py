@@ -11,9 +11,8 @@ from rich.text import Text
 from backlit.equations import EQUATIONS
 from backlit.render.check_html import UNKNOWN
 from backlit.verification.comparison import Compared
-from backlit.verification.diagnosis import Diagnosis
-from backlit.verification.result import CheckResult
-from backlit.verification.suggest import Suggestion
+from backlit.verification.probing_inputs import Suggestion
+from backlit.verification.result import CheckResult, Diagnosis
 
 STYLES = {"pass": "bold green", "fail": "bold red", "unresolved": "bold yellow"}
 WORDS = {

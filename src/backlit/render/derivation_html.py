@@ -6,25 +6,25 @@ from typing import Any
 
 from backlit.derivation.document import (
     Block,
+    BulletList,
     Derivation,
     Diagram,
     Formula,
     Line,
     Paragraph,
     Plot,
-    Points,
     Section,
     Step,
     Table,
     Text,
 )
-from backlit.render.cells import with_entries
-from backlit.render.drawings import drawn
-from backlit.render.inline import inline
+from backlit.render.diagram_formats import svg
+from backlit.render.diagrams import drawn
 from backlit.render.mathml import mathml, pieces
+from backlit.render.matrix_links import with_entries
 from backlit.render.pages import page
-from backlit.render.picture_svg import svg
-from backlit.render.ways import SIGNS
+from backlit.render.styles import SIGNS
+from backlit.render.unicode_math import inline
 
 
 def to_html(derivation: Derivation) -> str:
@@ -53,7 +53,7 @@ def block_html(block: Block, id: str) -> str:
             return f'<div class="line shown"{anchor} role="group" tabindex="{tab(row)}">{row}{tag}</div>'
         case Table():
             return table_html(block)
-        case Points():
+        case BulletList():
             kind = "ol" if block.numbered else "ul"
             return f"<{kind}>{''.join(f'<li>{words(item)}</li>' for item in block.items)}</{kind}>"
         case Diagram():

@@ -5,24 +5,24 @@ import unicodedata
 
 from backlit.derivation.document import (
     Block,
+    BulletList,
     Derivation,
     Diagram,
     Formula,
     Line,
     Paragraph,
     Plot,
-    Points,
     Section,
     Step,
     Table,
     Text,
 )
 from backlit.derivation.expressions import Chain, Expr
-from backlit.render.drawings import drawn
+from backlit.render.diagram_formats import TIKZ_PREAMBLE as COLORS
+from backlit.render.diagram_formats import tikz
+from backlit.render.diagrams import drawn
 from backlit.render.latex import aligned, latex
-from backlit.render.picture_tikz import PREAMBLE as COLORS
-from backlit.render.picture_tikz import tikz
-from backlit.render.ways import SIGNS
+from backlit.render.styles import SIGNS
 
 PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
 \usepackage[utf8]{inputenc}
@@ -139,7 +139,7 @@ def block_lines(block: Block) -> list[str]:
             return [rf"\fit{{{shown(block.chain)}{tag}}}"]
         case Table():
             return table_lines(block)
-        case Points():
+        case BulletList():
             kind = "enumerate" if block.numbered else "itemize"
             return [rf"\begin{{{kind}}}", *(rf"\item {words(item)}" for item in block.items), rf"\end{{{kind}}}"]
         case Plot() | Diagram():

@@ -2,22 +2,22 @@
 
 from backlit.derivation.document import (
     Block,
+    BulletList,
     Derivation,
     Diagram,
     Formula,
     Line,
     Paragraph,
     Plot,
-    Points,
     Section,
     Step,
     Table,
     Text,
 )
 from backlit.derivation.expressions import Chain, Expr
+from backlit.render.diagram_text import drawn_text
 from backlit.render.latex import aligned, latex
-from backlit.render.picture_text import drawn_text
-from backlit.render.ways import SIGNS
+from backlit.render.styles import SIGNS
 
 WIDTH = 100  # columns of a drawing in characters
 
@@ -72,7 +72,7 @@ def block_lines(block: Block) -> list[str]:
             rows = ["| " + " | ".join(cell(c) for c in row) + " |" for row in (block.header, *block.rows)]
             rule = "|" + " --- |" * len(block.header)
             return [f"*{escaped(block.caption)}*", "", rows[0], rule, *rows[1:]]
-        case Points():
+        case BulletList():
             return [
                 f"{f'{n}.' if block.numbered else '-'} {words(item)}" for n, item in enumerate(block.items, start=1)
             ]

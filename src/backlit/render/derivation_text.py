@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from backlit.derivation.document import (
     Block,
+    BulletList,
     Check,
     Derivation,
     Diagram,
@@ -13,17 +14,16 @@ from backlit.derivation.document import (
     Line,
     Paragraph,
     Plot,
-    Points,
     Section,
     Step,
     Table,
     Text,
 )
 from backlit.derivation.expressions import Chain, Expr
-from backlit.render.boxes import WIDTH, line_of, marked_chain, width_of
-from backlit.render.inline import inline
-from backlit.render.picture_text import drawn_text
-from backlit.render.ways import SIGNS, plain, styled
+from backlit.render.diagram_text import drawn_text
+from backlit.render.styles import SIGNS, plain, styled
+from backlit.render.text_layout import WIDTH, line_of, marked_chain, width_of
+from backlit.render.unicode_math import inline
 
 
 def to_text(derivation: Derivation, width: int = WIDTH) -> str:
@@ -33,7 +33,7 @@ def to_text(derivation: Derivation, width: int = WIDTH) -> str:
 
 def to_terminal(derivation: Derivation) -> None:
     """The whole document on this terminal, in color, as wide as it is."""
-    from backlit.render.terminal import show, width
+    from backlit.render.styles import show, width
 
     show(Writer(width(WIDTH), tight=True).lines(derivation))
 
@@ -74,7 +74,7 @@ class Writer:
                 return [*made[:-1], made[-1] + tag]
             case Table():
                 return table_lines(block, self.width)
-            case Points():
+            case BulletList():
                 return self.points(block)
             case Plot() | Diagram():
                 drawn = ["    " + line if isinstance(block, Plot) else line for line in drawn_text(block, self.width)]
@@ -86,7 +86,7 @@ class Writer:
         made = marked_chain(expr, width, tight=self.tight) if isinstance(expr, Chain) else [line_of(expr)]
         return [indent + line for line in made]
 
-    def points(self, block: Points) -> list[str]:
+    def points(self, block: BulletList) -> list[str]:
         """A list."""
         marks = [f"{n}. " if block.numbered else "• " for n in range(1, len(block.items) + 1)]
         pairs = zip(marks, block.items, strict=True)

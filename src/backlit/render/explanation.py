@@ -11,15 +11,15 @@ import numpy as np
 from backlit.core.problem import Problem
 from backlit.derivation import Derivation, derive
 from backlit.derivation.document import Line, Step
-from backlit.derivation.entry import derive_entry
 from backlit.derivation.examples import EXAMPLES, read_example
 from backlit.derivation.expressions import Chain
+from backlit.derivation.single_entry import derive_entry
 from backlit.errors import ProblemError
-from backlit.io.atomic import atomic_write
-from backlit.io.models import Model
-from backlit.io.problems import read_problem
-from backlit.io.rows import row_problem
-from backlit.render.inline import inline
+from backlit.files import atomic_write
+from backlit.formats.models import Model
+from backlit.formats.problems import read_problem
+from backlit.formats.rows import row_problem
+from backlit.render.unicode_math import inline
 
 if TYPE_CHECKING:
     import polars as pl

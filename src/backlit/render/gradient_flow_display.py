@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from backlit.core.parameters import Parameters
-from backlit.diagnosis.subject import MOST_EXAMPLES, Subject
+from backlit.diagnosis.inputs import MOST_EXAMPLES, Subject
 from backlit.errors import ProblemError
 
 

@@ -9,8 +9,8 @@ from html import escape
 
 from backlit.derivation import expressions as tree
 from backlit.derivation.expressions import Expr, Num
-from backlit.render.inline import number_text
 from backlit.render.notation import ATOM, Writer, function, symbol
+from backlit.render.unicode_math import number_text
 
 CUT = "\0"  # around a piece that is HTML, not MathML
 

@@ -18,7 +18,7 @@ SUM, PRODUCT, POWER, ATOM = range(4)
 
 
 @dataclass(frozen=True)
-class Glyph:
+class Symbol:
     """A symbol in Unicode, LaTeX and Typst."""
 
     text: str
@@ -26,100 +26,100 @@ class Glyph:
     typst: str
 
 
-def glyph(text: str, latex: str = "", typst: str = "") -> Glyph:
+def symbol_of(text: str, latex: str = "", typst: str = "") -> Symbol:
     """A glyph that is a plain letter in the formats not named."""
-    return Glyph(text, latex or text, typst or text)
+    return Symbol(text, latex or text, typst or text)
 
 
 GLYPHS = {
-    "W": glyph("W"),
-    "b": glyph("b"),
-    "a": glyph("a"),
-    "z": glyph("z"),
-    "u": glyph("u"),
-    "h": glyph("h"),
-    "r": glyph("r"),
-    "p": glyph("p"),
-    "x": glyph("x"),
-    "y": glyph("y"),
-    "m": glyph("m"),
-    "n": glyph("n"),
-    "c": glyph("c"),
-    "s": glyph("s"),
-    "g": glyph("g"),
-    "i": glyph("i"),
-    "j-index": glyph("j"),
-    "j": glyph("j"),
-    "k": glyph("k"),
-    "l": glyph("l"),
-    "L": glyph("L"),
-    "J": glyph("J"),
-    "C": glyph("C"),
-    "ell": glyph("ℓ", r"\ell", "ell"),
-    "delta": glyph("δ", r"\delta", "delta"),
-    "gamma": glyph("γ", r"\gamma", "gamma"),
-    "beta": glyph("β", r"\beta", "beta"),
-    "mu": glyph("μ", r"\mu", "mu"),
-    "sigma2": glyph("σ²", r"\sigma^2", "sigma^2"),
-    "x_hat": glyph("x̂", r"\hat x", "hat(x)"),
-    "eps": glyph("ε", r"\varepsilon", "epsilon"),
-    "v": glyph("v"),
-    "d": glyph("d"),
-    "t": glyph("t"),
-    "v_max": glyph("vᵐᵃˣ", r"v^{\max}", 'v^"max"'),
-    "rho": glyph("ρ", r"\rho", "rho"),
-    "beta1": glyph("β₁", r"\beta_1", "beta_1"),
-    "beta2": glyph("β₂", r"\beta_2", "beta_2"),
-    "eta": glyph("η", r"\eta", "eta"),
-    "theta": glyph("θ", r"\theta", "theta"),
-    "lambda": glyph("λ", r"\lambda", "lambda"),
-    "omega": glyph("ω", r"\omega", "omega"),
-    "phi_l": glyph("φ", r"\varphi", "phi.alt"),
-    "mask": glyph("mask", r"\mathrm{mask}", '"mask"'),
-    "step": glyph("Δθ", r"\Delta\theta", "Delta theta"),
-    "ones-row": glyph("1ᵀ", r"\mathbf{1}^{\mathsf T}", "bold(1)^top"),
-    "diag-omega": glyph("diag(ω)", r"\operatorname{diag}(\omega)", 'op("diag")(omega)'),
+    "W": symbol_of("W"),
+    "b": symbol_of("b"),
+    "a": symbol_of("a"),
+    "z": symbol_of("z"),
+    "u": symbol_of("u"),
+    "h": symbol_of("h"),
+    "r": symbol_of("r"),
+    "p": symbol_of("p"),
+    "x": symbol_of("x"),
+    "y": symbol_of("y"),
+    "m": symbol_of("m"),
+    "n": symbol_of("n"),
+    "c": symbol_of("c"),
+    "s": symbol_of("s"),
+    "g": symbol_of("g"),
+    "i": symbol_of("i"),
+    "j-index": symbol_of("j"),
+    "j": symbol_of("j"),
+    "k": symbol_of("k"),
+    "l": symbol_of("l"),
+    "L": symbol_of("L"),
+    "J": symbol_of("J"),
+    "C": symbol_of("C"),
+    "ell": symbol_of("ℓ", r"\ell", "ell"),
+    "delta": symbol_of("δ", r"\delta", "delta"),
+    "gamma": symbol_of("γ", r"\gamma", "gamma"),
+    "beta": symbol_of("β", r"\beta", "beta"),
+    "mu": symbol_of("μ", r"\mu", "mu"),
+    "sigma2": symbol_of("σ²", r"\sigma^2", "sigma^2"),
+    "x_hat": symbol_of("x̂", r"\hat x", "hat(x)"),
+    "eps": symbol_of("ε", r"\varepsilon", "epsilon"),
+    "v": symbol_of("v"),
+    "d": symbol_of("d"),
+    "t": symbol_of("t"),
+    "v_max": symbol_of("vᵐᵃˣ", r"v^{\max}", 'v^"max"'),
+    "rho": symbol_of("ρ", r"\rho", "rho"),
+    "beta1": symbol_of("β₁", r"\beta_1", "beta_1"),
+    "beta2": symbol_of("β₂", r"\beta_2", "beta_2"),
+    "eta": symbol_of("η", r"\eta", "eta"),
+    "theta": symbol_of("θ", r"\theta", "theta"),
+    "lambda": symbol_of("λ", r"\lambda", "lambda"),
+    "omega": symbol_of("ω", r"\omega", "omega"),
+    "phi_l": symbol_of("φ", r"\varphi", "phi.alt"),
+    "mask": symbol_of("mask", r"\mathrm{mask}", '"mask"'),
+    "step": symbol_of("Δθ", r"\Delta\theta", "Delta theta"),
+    "ones-row": symbol_of("1ᵀ", r"\mathbf{1}^{\mathsf T}", "bold(1)^top"),
+    "diag-omega": symbol_of("diag(ω)", r"\operatorname{diag}(\omega)", 'op("diag")(omega)'),
 }
 BATCHES = {
-    "a": glyph("A"),
-    "z": glyph("Z"),
-    "u": glyph("U"),
-    "h": glyph("H"),
-    "r": glyph("R"),
-    "y": glyph("Y"),
-    "delta": glyph("Δ", r"\Delta", "Delta"),
-    "x_hat": glyph("X̂", r"\hat X", "hat(X)"),
-    "mask": glyph("Mask", r"\mathrm{Mask}", '"Mask"'),
-    "omega": glyph("Ω", r"\Omega", "Omega"),
+    "a": symbol_of("A"),
+    "z": symbol_of("Z"),
+    "u": symbol_of("U"),
+    "h": symbol_of("H"),
+    "r": symbol_of("R"),
+    "y": symbol_of("Y"),
+    "delta": symbol_of("Δ", r"\Delta", "Delta"),
+    "x_hat": symbol_of("X̂", r"\hat X", "hat(X)"),
+    "mask": symbol_of("Mask", r"\mathrm{Mask}", '"Mask"'),
+    "omega": symbol_of("Ω", r"\Omega", "Omega"),
 }
 FUNCTIONS = {
-    "Phi": glyph("Φ", r"\Phi", "Phi"),
-    "phi": glyph("ϕ", r"\phi", "phi"),
-    "phi_l": glyph("φ", r"\varphi", "phi.alt"),
-    "ln": glyph("ln", r"\ln", "ln"),
-    "max": glyph("max", r"\max", "max"),
-    "min": glyph("min", r"\min", "min"),
+    "Phi": symbol_of("Φ", r"\Phi", "Phi"),
+    "phi": symbol_of("ϕ", r"\phi", "phi"),
+    "phi_l": symbol_of("φ", r"\varphi", "phi.alt"),
+    "ln": symbol_of("ln", r"\ln", "ln"),
+    "max": symbol_of("max", r"\max", "max"),
+    "min": symbol_of("min", r"\min", "min"),
 }
 
 
-def symbol(sym: tree.Sym) -> Glyph:
+def symbol(sym: tree.Sym) -> Symbol:
     """How a symbol looks, of one example or of a batch."""
     table = BATCHES if sym.batch and sym.name in BATCHES else GLYPHS
     return table.get(sym.name) or word(sym.name, "mathrm")
 
 
-def function(name: str) -> tuple[Glyph, bool]:
+def function(name: str) -> tuple[Symbol, bool]:
     """How a function looks, and whether it is a slope (′)."""
     base, prime = name.removesuffix("'"), name.endswith("'")
     if (phi := ACTIVATIONS.get(base)) is not None and phi.symbol is not None:
-        return Glyph(*phi.symbol), prime
+        return Symbol(*phi.symbol), prime
     return FUNCTIONS.get(base) or word(base, "operatorname"), prime
 
 
-def word(name: str, command: str) -> Glyph:
+def word(name: str, command: str) -> Symbol:
     """A name that no table has, upright."""
     plain, escaped = name.replace("_", " "), name.replace("_", r"\_")
-    return Glyph(plain, rf"\{command}{{{escaped}}}", f'op("{plain}")')
+    return Symbol(plain, rf"\{command}{{{escaped}}}", f'op("{plain}")')
 
 
 def has_matrix(expr: Expr) -> bool:
@@ -153,7 +153,7 @@ class Writer(ABC, Generic[T]):
                 return self.joined(expr.items, "·")
             case tree.MatMul():
                 return self.joined(expr.items, "")
-            case tree.Had():
+            case tree.Hadamard():
                 return self.joined(expr.items, "⊙")
             case tree.Neg():
                 return self.row([self.mark("−", prefix=True), self.operand(expr.of, PRODUCT)])
@@ -206,7 +206,7 @@ class Writer(ABC, Generic[T]):
 
     def operand(self, expr: Expr, floor: int, *, product: bool = False) -> T:
         """The formula, in parentheses where it binds less tightly than `floor` asks."""
-        loose = level(expr) < floor or (product and isinstance(expr, tree.Had | tree.Neg))
+        loose = level(expr) < floor or (product and isinstance(expr, tree.Hadamard | tree.Neg))
         if isinstance(expr, Num) and expr.negative and floor >= PRODUCT:
             loose = True
         if isinstance(expr, Num) and ("e" in expr.text or expr.over) and floor >= POWER:
@@ -317,7 +317,7 @@ def level(expr: Expr) -> int:
     match expr:
         case tree.Add() | tree.Neg() | tree.Chain():
             return SUM
-        case tree.Mul() | tree.MatMul() | tree.Had() | tree.BigSum() | tree.BigProd():
+        case tree.Mul() | tree.MatMul() | tree.Hadamard() | tree.BigSum() | tree.BigProd():
             return PRODUCT
         case tree.Frac() | tree.Partial():
             return POWER - 1

@@ -1,6 +1,6 @@
 """A table in, a model out; a model and a table in, predictions out."""
 
-from backlit.tabular.predicting import Predictions, predict
+from backlit.tabular.prediction import Predictions, predict
 from backlit.tabular.result import TrainResult
 from backlit.tabular.training import train
 

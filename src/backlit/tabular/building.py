@@ -7,7 +7,7 @@ import numpy as np
 
 from backlit.core.network import Dense, Network
 from backlit.core.parameters import Parameters
-from backlit.io.tables import TableEncoder, Target, TargetCodec
+from backlit.tables import TableEncoder, Target, TargetCodec
 
 Array = np.ndarray
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from backlit._version import __version__
-from backlit.io.models import Model
+from backlit.formats.models import Model
 from backlit.training import History, Outcome, Settings
 from backlit.training.engine_check import EngineCheck
 

@@ -11,16 +11,15 @@ from backlit.core.initializers import checked_seed
 from backlit.core.targets import as_targets
 from backlit.engine import Data
 from backlit.errors import ProblemError, TableError
-from backlit.io.atomic import atomic_write, check_outputs, check_suffix
-from backlit.io.models import Model, save_model
-from backlit.io.tables import TableEncoder, Target, read_table, read_target, split
+from backlit.files import atomic_write, check_outputs, check_suffix
+from backlit.formats.models import Model, save_model
 from backlit.optim import get_optimizer, get_schedule
 from backlit.render.report import render_report
+from backlit.tables import TableEncoder, Target, read_table, read_target, split
 from backlit.tabular.building import build_network, rows_to_split, target_scale, unscale
 from backlit.tabular.datasets import load_dataset
-from backlit.tabular.metrics import score
-from backlit.tabular.outputs import outputs_of
 from backlit.tabular.result import TrainResult, made_by
+from backlit.tabular.scoring import outputs_of, score
 from backlit.tabular.streamed import train_streamed
 from backlit.training import Outcome, Settings, fit
 from backlit.training.engine_check import EngineCheck, check_engine

@@ -15,11 +15,10 @@ import numpy as np
 
 from backlit.engine import Data, State
 from backlit.errors import BacklitError, ModelError, ProblemError
-from backlit.io.atomic import atomic_write
-from backlit.io.checksum import checksum
+from backlit.files import atomic_write, checksum
 from backlit.optim import PlateauState
+from backlit.training.early_stopping import EarlyStopping, learned
 from backlit.training.history import Epoch
-from backlit.training.patience import Watch, learned
 from backlit.training.run import Position, Run
 from backlit.training.streaming import Stream
 
@@ -39,7 +38,12 @@ def save_checkpoint(folder: Path, run: Run) -> None:
         "step": run.state.step,
         "position": asdict(run.position),
         "plateau": asdict(run.plateau),
-        "watch": {"best": watch.best, "best_epoch": watch.best_epoch, "waited": watch.waited, "kept": len(watch.kept)},
+        "watch": {
+            "best": watch.best,
+            "best_epoch": watch.best_epoch,
+            "waited": watch.n_bad_epochs,
+            "kept": len(watch.best_params),
+        },
         "history": [asdict(epoch) for epoch in run.history],
         "stopped": run.history.stopped,
     }
@@ -57,11 +61,11 @@ def make_folder(folder: Path) -> None:
         raise BacklitError(f"{folder}: cannot be made a folder for checkpoints ({reason}): give another name") from None
 
 
-def arrays(state: State, watch: Watch) -> dict[str, np.ndarray]:
+def arrays(state: State, watch: EarlyStopping) -> dict[str, np.ndarray]:
     """Every array of a run by name: what a prediction reads, the optimizer's vectors, the best epoch's copy."""
     named = {f"learned.{k}": array for k, array in enumerate(learned(state))}
     named |= {f"slot.{k}": array for k, array in enumerate(state.slots)}
-    return named | {f"kept.{k}": array for k, array in enumerate(watch.kept)}
+    return named | {f"kept.{k}": array for k, array in enumerate(watch.best_params)}
 
 
 def load_checkpoint(folder: Path, run: Run) -> None:
@@ -79,7 +83,7 @@ def load_checkpoint(folder: Path, run: Run) -> None:
                 f"{folder / FILE} belongs to another run: its {where} was {short(was)}, now it is {short(now)}: "
                 f"give the same again, or another folder"
             )
-    watch.kept = [array.copy() for array in learned(run.state)] if described["watch"].pop("kept") else []
+    watch.best_params = [array.copy() for array in learned(run.state)] if described["watch"].pop("kept") else []
     for name, array in arrays(run.state, watch).items():
         if name not in stored or stored[name].shape != array.shape or stored[name].dtype != array.dtype:
             raise ModelError(f"{folder / FILE}: array {name} is missing or of another shape: the file is damaged")
@@ -87,7 +91,9 @@ def load_checkpoint(folder: Path, run: Run) -> None:
     run.state.step = described["step"]
     run.position = Position(**described["position"])
     run.plateau = PlateauState(**described["plateau"])
-    watch.best, watch.best_epoch, watch.waited = (described["watch"][key] for key in ("best", "best_epoch", "waited"))
+    watch.best, watch.best_epoch, watch.n_bad_epochs = (
+        described["watch"][key] for key in ("best", "best_epoch", "waited")
+    )
     run.history.stopped = described["stopped"]
     run.history.epochs[:] = [
         Epoch(**{**epoch, "gradient_norms": tuple(epoch["gradient_norms"])}) for epoch in described["history"]

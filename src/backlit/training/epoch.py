@@ -10,7 +10,7 @@ from backlit.engine import Data, EpochResult
 from backlit.optim import Schedule
 from backlit.training.checkpoint import save_checkpoint
 from backlit.training.history import Epoch
-from backlit.training.interrupt import Stop
+from backlit.training.progress import Stop
 from backlit.training.run import Position, Run
 from backlit.training.settings import Settings
 from backlit.training.streaming import blocks

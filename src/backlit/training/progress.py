@@ -1,13 +1,50 @@
-"""Show a long run on standard error: a bar that rewrites itself on a terminal, a plain line now and then elsewhere."""
+"""A long run shows how far it is, on standard error, and stops at a batch's edge when Ctrl-C asks it to."""
 
 import math
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from backlit.training.history import Epoch
+
+
+@dataclass
+class Stop:
+    """Whether someone has asked training to stop; engines call it at each batch's edge."""
+
+    asked: bool = False
+
+    def __call__(self) -> bool:
+        """Whether to stop."""
+        return self.asked
+
+
+@contextmanager
+def stop_on_interrupt() -> Iterator[Stop]:
+    """Turn SIGINT into a request, in the main thread; other threads cannot receive it and get a Stop all the same.
+
+    It is left alone where it is ignored, as in a shell script's background, or handled by what is not Python.
+    """
+    stop = Stop()
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None):
+        yield stop
+        return
+
+    def ask(signum: int, frame: object) -> None:
+        stop.asked = True
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
+
 
 SECONDS_BETWEEN_LINES = 2.0
 

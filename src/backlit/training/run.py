@@ -10,8 +10,8 @@ from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
 from backlit.engine import Data, Engine, EpochSums, State
 from backlit.optim import PlateauState
+from backlit.training.early_stopping import EarlyStopping
 from backlit.training.history import History
-from backlit.training.patience import Watch
 from backlit.training.settings import Settings
 from backlit.training.streaming import Stream
 
@@ -48,7 +48,7 @@ class Run:
         The examples that are measured on.
     score : callable or None
         What gives the validation score.
-    watch : Watch
+    watch : EarlyStopping
         Early stopping.
     checkpoint : Path, optional
         Folder of the checkpoint.
@@ -88,7 +88,7 @@ class Run:
     data: Data | Stream
     validation: Data | None
     score: Score | None
-    watch: Watch
+    watch: EarlyStopping
     checkpoint: Path | None = None
     checkpoint_every: int | None = None
     position: Position = field(default_factory=Position)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from backlit.core.network import Network
 from backlit.core.specs import finite_number, positive_integer, whole_number
-from backlit.engine import Recipe
+from backlit.engine import TrainConfig
 from backlit.errors import ProblemError, near
 from backlit.optim import Optimizer, Schedule, get_optimizer, get_schedule
 
@@ -103,9 +103,9 @@ class Settings:
             if getattr(self, name) is not None and finite_number(getattr(self, name), name, low=0.0) == 0:
                 raise ProblemError(f"{name} must be above 0, or None for no clipping")
 
-    def recipe(self, net: Network) -> Recipe:
+    def recipe(self, net: Network) -> TrainConfig:
         """What an engine is told of them."""
-        return Recipe(
+        return TrainConfig(
             net, self.optimizer, self.batch_size, self.clip_norm, self.clip_value, self.seed, self.n_threads,
             self.memory_limit, self.alpha,
         )  # fmt: skip

@@ -13,11 +13,10 @@ from backlit.engine import Data, DenseBatches, Engine, State, get_engine
 from backlit.errors import Divergence, ProblemError
 from backlit.optim.schedules import Plateau
 from backlit.training.checkpoint import FILE, load_checkpoint, make_folder, save_checkpoint
+from backlit.training.early_stopping import EarlyStopping
 from backlit.training.epoch import lower_is_better, run_epoch
 from backlit.training.history import History
-from backlit.training.interrupt import Stop, stop_on_interrupt
-from backlit.training.patience import Watch
-from backlit.training.progress import Show, show_progress
+from backlit.training.progress import Show, Stop, show_progress, stop_on_interrupt
 from backlit.training.run import Callback, Run, Score
 from backlit.training.settings import Settings
 from backlit.training.streaming import Stream
@@ -146,7 +145,7 @@ def fit(
         data=data,
         validation=validation,
         score=score,
-        watch=Watch(settings),
+        watch=EarlyStopping(settings),
         checkpoint=None if checkpoint is None else Path(checkpoint),
         checkpoint_every=checkpoint_every,
     )
@@ -178,13 +177,15 @@ def loop(run: Run, last: int, callbacks: Sequence[Callback], stop: Stop, show: S
             return "interrupted"
         run.history.epochs.append(epoch)
         show(epoch)
-        tired = run.watch.see(epoch, run.state)
+        should_stop = run.watch.update(epoch, run.state)
         if interrupted:
             return "interrupted"
         if isinstance(schedule, Plateau):
             run.plateau = schedule.observe(run.plateau, lower_is_better(epoch, run.settings))
-        wishes = [callback(run) for callback in callbacks]  # each is called, whatever the others say
-        run.history.stopped = "callback" if any(wish is True for wish in wishes) else "patience" if tired else ""
+        callback_results = [callback(run) for callback in callbacks]  # each is called, whatever the others say
+        run.history.stopped = (
+            "callback" if any(result is True for result in callback_results) else "patience" if should_stop else ""
+        )
         if run.checkpoint is not None:
             save_checkpoint(run.checkpoint, run)
     return run.history.stopped

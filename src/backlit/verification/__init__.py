@@ -7,22 +7,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from backlit.verification.asserting import assert_gradients_match
-    from backlit.verification.checking import check
-    from backlit.verification.functions import check_function
+    from backlit.verification.function_check import check_function
     from backlit.verification.grading.grade import grade
-    from backlit.verification.students import check_network
-    from backlit.verification.suggest import suggest_inputs
-    from backlit.verification.torch_modules import check_torch
+    from backlit.verification.network_check import check_network
+    from backlit.verification.probing_inputs import suggest_inputs
+    from backlit.verification.problem_check import check
+    from backlit.verification.testing import assert_gradients_match
+    from backlit.verification.torch_check import check_torch
 
 HOME = {
-    "assert_gradients_match": "asserting",
-    "check": "checking",
-    "check_function": "functions",
-    "check_network": "students",
-    "check_torch": "torch_modules",
+    "assert_gradients_match": "testing",
+    "check": "problem_check",
+    "check_function": "function_check",
+    "check_network": "network_check",
+    "check_torch": "torch_check",
     "grade": "grading.grade",
-    "suggest_inputs": "suggest",
+    "suggest_inputs": "probing_inputs",
 }
 
 __all__ = [

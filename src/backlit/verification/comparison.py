@@ -41,7 +41,7 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class Yardstick:
+class Tolerances:
     """What claims are measured with: the right values, their terms' sizes, and how the claims were rounded."""
 
     problem: Problem
@@ -52,7 +52,7 @@ class Yardstick:
     between: tuple[Mapping[str, Array], Mapping[str, Array]] | None
 
     @classmethod
-    def of(cls, problem: Problem, claims: Values, steps: int = 1) -> "Yardstick":
+    def of(cls, problem: Problem, claims: Values, steps: int = 1) -> "Tolerances":
         """Measure a problem once, for the claims given."""
         right = right_values(problem, steps=steps if any(n.startswith("update") for n in claims) else None)
         precision = precisions(claims)
@@ -117,7 +117,7 @@ def single_noise(problem: Problem, right: Values) -> dict[str, float]:
     return {name: float(error) if np.isfinite(error) else 0.0 for name, error in errors.items()}
 
 
-def compare_all(yardstick: Yardstick, claims: Values) -> dict[str, Compared]:
+def compare_all(yardstick: Tolerances, claims: Values) -> dict[str, Compared]:
     """Every claimed quantity, in the order of computation."""
     return {name: yardstick.compare(name, claimed) for name, claimed in claims.items()}
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from backlit.core.problem import Problem
 from backlit.verification.catalogue import CATALOGUE, Bug, Instance
-from backlit.verification.comparison import Yardstick
+from backlit.verification.comparison import Tolerances
 from backlit.verification.mutations import Mutation, ReplayContext
 from backlit.verification.quantities import Array, Named, Values, key_of
 from backlit.verification.replay import replay, replay_whole
@@ -46,12 +46,12 @@ class Predictor:
 
     problem: Problem
     claims: Values
-    yardstick: Yardstick
+    yardstick: Tolerances
     setting: ReplayContext
     steps: int | None
 
     @classmethod
-    def of(cls, problem: Problem, claims: Values, yardstick: Yardstick, steps: int) -> "Predictor":
+    def of(cls, problem: Problem, claims: Values, yardstick: Tolerances, steps: int) -> "Predictor":
         """Prepare for the claims given."""
         updates = any(name.startswith("update") for name in claims)
         return cls(problem, claims, yardstick, ReplayContext.of(problem), steps if updates else None)

@@ -6,12 +6,12 @@ enough digits that none of the many hypotheses would agree by chance.
 
 from collections.abc import Mapping, Sequence
 
+from backlit.verification.bug_pairs import identify_pairs
 from backlit.verification.comparison import Compared
-from backlit.verification.diagnosis import Diagnosis, Search
-from backlit.verification.evidence import digits_of_evidence, enough
-from backlit.verification.fitted import Fit, fits
 from backlit.verification.hypotheses import Hypothesis, Predictor
-from backlit.verification.pairing import identify_pairs
+from backlit.verification.result import Diagnosis, Search
+from backlit.verification.scale_fits import Fit, fits
+from backlit.verification.significance import digits_of_evidence, enough
 
 
 def identify(

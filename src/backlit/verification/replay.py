@@ -12,10 +12,7 @@ import numpy as np
 
 from backlit.core.parameters import Parameters
 from backlit.core.problem import Problem
-from backlit.verification.mutations import Mutation, Mutations, ReplayContext, factor
-from backlit.verification.quantities import Array, Named, forward_values, optimizer_step, updated
-from backlit.verification.replay_forward import with_forward
-from backlit.verification.replay_parts import (
+from backlit.verification.mutated_steps import (
     bias_gradient,
     double_softmax,
     pull_through_norm,
@@ -25,7 +22,10 @@ from backlit.verification.replay_parts import (
     through_mask,
     weight_gradient,
     weight_penalty,
+    with_forward,
 )
+from backlit.verification.mutations import Mutation, Mutations, ReplayContext, factor
+from backlit.verification.quantities import Array, Named, forward_values, optimizer_step, updated
 
 
 def replay(setting: ReplayContext, mutations: Sequence[Mutation]) -> Named:

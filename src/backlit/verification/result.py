@@ -1,4 +1,4 @@
-"""What a check found: the verdict, each quantity, the first wrong one, and what explains it."""
+"""What a check found: the verdict, each quantity, the first wrong one, and the bugs that explain it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,9 +6,43 @@ from typing import Any, Literal
 
 from backlit.display import Displayed
 from backlit.verification.agreement import Agreement
+from backlit.verification.catalogue import Bug
 from backlit.verification.comparison import Compared
-from backlit.verification.diagnosis import Diagnosis
-from backlit.verification.facts import Fact
+from backlit.verification.invariants import Fact
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What explains the claims: one bug, or two, and all that give the same numbers.
+
+    bugs : the rows, best first.  layers : where each was made.  residual : the largest relative difference left.
+    equivalent : names (pairs as "a + b") of other bugs with the same numbers.  note : fitted numbers, an example.
+    """
+
+    bugs: tuple[Bug, ...]
+    layers: tuple[tuple[int, ...], ...]
+    residual: float
+    equivalent: tuple[str, ...] = ()
+    note: str = ""
+
+    @property
+    def name(self) -> str:
+        """The bug's name, or both names with a plus."""
+        return " + ".join(bug.name for bug in self.bugs)
+
+    @property
+    def kind(self) -> str:
+        """ "convention" where nothing is wrong but a definition, else "bug"."""
+        return "convention" if all(bug.kind == "convention" for bug in self.bugs) else "bug"
+
+
+@dataclass(frozen=True)
+class Search:
+    """The diagnoses, and how far the search went."""
+
+    diagnoses: tuple[Diagnosis, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
 
 Verdict = Literal["pass", "fail", "unresolved"]
 

@@ -13,10 +13,10 @@ from backlit import predict, train
 from backlit.cli import main
 from backlit.core import ACTIVATIONS, Activation, Dense, Network, Statistics, forward
 from backlit.errors import BacklitError
-from backlit.io.exchange.onnx import build, export_onnx
-from backlit.io.models import Model, load_model
+from backlit.formats.models import Model, load_model
+from backlit.formats.onnx import build, export_onnx
 from backlit.tabular.datasets import load_dataset
-from backlit.tabular.outputs import outputs_of
+from backlit.tabular.scoring import outputs_of
 
 pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

@@ -8,8 +8,8 @@ from sklearn.preprocessing import scale
 from tests.helpers import raises_naming
 
 from backlit.errors import ModelError
-from backlit.io.exchange.scikit_learn import from_scikit_learn
-from backlit.tabular.outputs import outputs_of
+from backlit.formats.scikit_learn import from_scikit_learn
+from backlit.tabular.scoring import outputs_of
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -6,7 +6,7 @@ from tests.helpers import raises_naming
 
 from backlit.core import Dense, Network, Statistics, forward
 from backlit.errors import ModelError
-from backlit.io.exchange.state_dicts import from_state_dict, to_state_dict
+from backlit.formats.state_dicts import from_state_dict, to_state_dict
 
 NET = Network(
     4,

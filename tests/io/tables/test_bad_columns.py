@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 from tests.helpers import raises_naming
 
-import backlit.io.tables.memory as memory
+import backlit.tables.memory_check as memory
 from backlit.errors import DomainError, TableError
-from backlit.io.tables import TableEncoder
+from backlit.tables import TableEncoder
 
 INF = float("inf")
 NUMBERS = [str(i) for i in range(30)]

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from backlit.io.tables import TableEncoder
+from backlit.tables import TableEncoder
 
 
 def encode(table, new=None, **options):
@@ -215,7 +215,7 @@ def test_the_summary_has_a_line_for_each_column():
 
 def test_text_columns_are_read_as_they_were(table_file):
     """A predict table in which a code column happens to hold numbers, or true and false, alone."""
-    from backlit.io.tables import read_table
+    from backlit.tables import read_table
 
     encoder = TableEncoder.fit(read_table(table_file("code,flag\n1.50,True\nA,maybe\n1.50,True\n")))
     new = read_table(table_file("code,flag\n1.50,True\n"), text=encoder.text_columns)

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from tests.helpers import raises_naming
 
 from backlit.errors import TableError
-from backlit.io.tables import TableEncoder, surveying
-from backlit.io.tables.exact import ExactMoments
-from backlit.io.tables.folder import ParquetTable
-from backlit.io.tables.splitting import drawn
-from backlit.io.tables.surveying import TEST, Parts, survey
+from backlit.tables import TableEncoder, scan
+from backlit.tables.exact_moments import ExactMoments
+from backlit.tables.parquet import ParquetTable
+from backlit.tables.scan import TEST, Parts, survey
+from backlit.tables.splitting import drawn
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e150, max_value=1e150)
 
@@ -68,7 +68,7 @@ def test_values_far_from_zero_keep_their_spread():
 def test_an_encoder_does_not_depend_on_files_or_chunks(tmp_path, monkeypatch):
     table = mixed()
     whole = look(write(tmp_path / "one", table, []))
-    monkeypatch.setattr(surveying, "BYTES_AT_ONCE", 1)
+    monkeypatch.setattr(scan, "BYTES_AT_ONCE", 1)
     pieces = look(write(tmp_path / "many", table, [1, 777, 778, 3000]))
     assert whole.encoder == pieces.encoder
     assert (whole.codec, whole.n) == (pieces.codec, pieces.n)
@@ -90,7 +90,7 @@ def test_an_encoder_is_that_of_the_same_rows_in_memory(tmp_path):
 
 def test_every_training_row_is_in_one_cell(tmp_path):
     found = look(write(tmp_path / "t", mixed(), [1100, 1101]))
-    assert sum(map(found.training_rows, found.table.chunks(surveying.CELL))) == found.n[0]
+    assert sum(map(found.training_rows, found.table.chunks(scan.CELL))) == found.n[0]
     assert sum(found.n) == mixed()["won"].is_not_null().sum()
 
 
@@ -174,6 +174,6 @@ def test_a_target_that_is_infinite_or_gone_is_refused(tmp_path):
 
 
 def test_too_many_different_words_are_refused_before_memory_is_gone(tmp_path, monkeypatch):
-    monkeypatch.setattr("backlit.io.tables.gathering.MOST_WORDS", 100)
+    monkeypatch.setattr("backlit.tables.accumulators.MOST_WORDS", 100)
     with raises_naming(TableError, "'code'", "text", "100", "different"):
         look(write(tmp_path / "t", mixed(), []))

@@ -5,7 +5,7 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from backlit.io.tables import read_table
+from backlit.tables import read_table
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from backlit.io.tables import TableEncoder, read_table, read_target, split, write_table
+from backlit.tables import TableEncoder, read_table, read_target, split, write_table
 
 pd = pytest.importorskip("pandas")
 

@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from backlit.io.tables import decoding, records
-from backlit.io.tables.records import cut, misplaced_quote, scan, without_blank
+from backlit.tables import csv_scanner, text_encoding
+from backlit.tables.csv_scanner import cut, misplaced_quote, scan, without_blank
 
 texts = st.text(st.sampled_from('a,"\n '), max_size=30)
 blocks = st.integers(1, 12)
@@ -31,7 +31,7 @@ def letter_by_letter(text: str, quoted: bool) -> list[tuple[str, int]]:
 @given(texts, st.booleans(), blocks)
 def test_the_scan_is_that_of_letter_by_letter(text, quoted, block):
     data = text.encode()
-    with mock.patch.object(records, "BLOCK", block):
+    with mock.patch.object(csv_scanner, "BLOCK", block):
         found = scan(data, ",", quoted=quoted)
     read = [(data[a:b].decode(), n) for a, b, n in zip(found.start, found.stop, found.fields, strict=True)]
     assert read == letter_by_letter(text, quoted)
@@ -47,7 +47,7 @@ def test_a_misplaced_quote_is_the_first_that_opens_where_no_field_begins(text, b
             inside = not inside
             if inside and i and text[i - 1] not in ',\n"' and first is None:
                 first = i
-    with mock.patch.object(records, "BLOCK", block):
+    with mock.patch.object(csv_scanner, "BLOCK", block):
         assert misplaced_quote(text.encode(), ",") == first
 
 
@@ -65,14 +65,14 @@ def test_blank_records_and_no_others_are_cut_out(text, quoted):
 @given(st.text(st.sampled_from("aé中\U0001f600\n"), max_size=12), st.integers(0, 40), blocks)
 def test_a_wrong_byte_is_found_whatever_the_blocks(text, place, block):
     good = text.encode()
-    assert decoding.text_bytes(good, "t") == good
+    assert text_encoding.text_bytes(good, "t") == good
     letters = text[: place % (len(text) + 1)].encode()
-    with mock.patch.object(decoding, "BLOCK", block):
-        assert decoding.text_bytes(good, "t") == good
+    with mock.patch.object(text_encoding, "BLOCK", block):
+        assert text_encoding.text_bytes(good, "t") == good
         try:
-            decoding.text_bytes(letters + b"\xff" + good, "t")
+            text_encoding.text_bytes(letters + b"\xff" + good, "t")
             message = ""
-        except decoding.TableError as error:
+        except text_encoding.TableError as error:
             message = str(error)
     assert message.startswith(f"t: line {letters.count(10) + 1} has the byte 0xFF, which is not UTF-8")
 

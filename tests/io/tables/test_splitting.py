@@ -8,7 +8,7 @@ from numpy.testing import assert_array_equal
 from tests.helpers import raises_naming
 
 from backlit.errors import DomainError, TableError
-from backlit.io.tables import split
+from backlit.tables import split
 
 classes = st.lists(st.integers(0, 5), min_size=2, max_size=80).map(np.array)
 shares = st.floats(0.01, 0.99)

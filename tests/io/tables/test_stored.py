@@ -12,7 +12,7 @@ from numpy.testing import assert_array_equal
 from tests.helpers import raises_naming
 
 from backlit.errors import ModelError
-from backlit.io.tables import TableEncoder, TargetCodec
+from backlit.tables import TableEncoder, TargetCodec
 
 TABLE = pl.DataFrame(
     {

@@ -8,9 +8,9 @@ import pytest
 from numpy.testing import assert_array_equal
 from tests.helpers import raises_naming
 
-import backlit.io.tables.memory as memory
+import backlit.tables.memory_check as memory
 from backlit.errors import ProblemError, TableError
-from backlit.io.tables import read_target
+from backlit.tables import read_target
 
 
 def target(values, task=None):

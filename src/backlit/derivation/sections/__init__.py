@@ -1,1 +1,1 @@
-"""One file for each section of a derivation; each has a function from a Scene to blocks."""
+"""One file for each section of a derivation; each has a function from a `Context` to blocks."""

@@ -5,16 +5,16 @@ from typing import Any
 
 import numpy as np
 
+from backlit.derivation.context import Context
 from backlit.derivation.document import Diagram, Edge, Node, Paragraph, Section
-from backlit.derivation.scene import Scene
-from backlit.derivation.sections.picture import said
+from backlit.derivation.sections.setup import said
 
 SUB = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 WIDE, TALL = 20, 4  # characters of a line of numbers in a box, and lines
 DEEP = 4  # layers that are drawn before those in the middle are left out
 
 
-def section(s: Scene) -> Section:
+def section(s: Context) -> Section:
     """The graph with a word before it."""
     said = (
         "Automatic differentiation records each operation as it is done and walks the record backward. It finds the "
@@ -24,7 +24,7 @@ def section(s: Scene) -> Section:
     return Section("graph", "The computational graph", (Paragraph((said,)), drawing(s)))
 
 
-def written(s: Scene, values: Any) -> list[str]:
+def written(s: Context, values: Any) -> list[str]:
     """The numbers in up to `TALL` lines, a matrix by its rows; larger ones are counted."""
     rows = np.atleast_2d(values)
     texts = [[said(s.num(v)) for v in row] for row in rows]
@@ -45,7 +45,7 @@ def packed(texts: list[str]) -> list[str]:
 
 
 def node(
-    s: Scene, id: str, at: tuple[int, int], label: str, value: Any, slope: Any, link: str, kind: str = "op"
+    s: Context, id: str, at: tuple[int, int], label: str, value: Any, slope: Any, link: str, kind: str = "op"
 ) -> Node:
     """A box with its value and its slope, at a column (how far up) and a row (0 left, 1 middle, 2 right)."""
     under = signed("▲", written(s, value)) + (signed("▼", written(s, slope)) if slope is not None else [])
@@ -66,7 +66,7 @@ def drawn_layers(L: int) -> list[int | None]:
     return list(range(1, L + 1)) if L <= DEEP else [1, 2, None, L]
 
 
-def drawing(s: Scene) -> Diagram:
+def drawing(s: Context) -> Diagram:
     """Operations one above the other in the middle, the parameters at their sides."""
     x = node(s, "x", (0, 1), "a0 = x", s.trace.a[0][0], s.grad.a[0][0], kind="input", link="given-x")
     nodes, edges, column, previous, lower = [x], [], 0, {0: "x"}, "x"
@@ -101,7 +101,7 @@ def drawing(s: Scene) -> Diagram:
     )
 
 
-def layer_nodes(s: Scene, l: int, column: int) -> list[Node]:
+def layer_nodes(s: Context, l: int, column: int) -> list[Node]:
     """W and b at the sides of z; u where there is a norm, and a, above it."""
     layer, trace, grad = s.layer(l), s.trace, s.grad
     made = [

@@ -6,25 +6,24 @@ from typing import Any
 import numpy as np
 
 from backlit.core.parameters import Slot, layout
+from backlit.derivation.context import Context, as_float, at, entry_id, entry_indices, hidden, line
 from backlit.derivation.document import Block, Formula, Line, Paragraph, Section, Step, Text
 from backlit.derivation.expressions import Add, Chain, Expr, Fn, Frac, MatMul, Mul, Neg, Num, Pow, Root, Sym, constant
 from backlit.derivation.functions import ONE, TWO, fn, known_value, minus
-from backlit.derivation.rules import Rule, Symbols, rules
-from backlit.derivation.scene import Scene, as_float, at, entry_id, entry_indices, hidden, line
-from backlit.derivation.update import Updated, by_entry, optimizer_of
+from backlit.derivation.update import Rule, Symbols, Updated, by_entry, optimizer_of, rules
 
 TITLES = {"W": "weights", "b": "biases", "gamma": "scales", "beta": "shifts"}
 FEW = 6  # entries of a tensor that are worked
 LISTED = 24  # steps whose costs are listed
 
 
-def section(s: Scene, updates: list[Updated]) -> Section:
+def section(s: Context, updates: list[Updated]) -> Section:
     """The first step in full, then the costs of all."""
     blocks: list[Block] = [Paragraph((words(s),)), *equations(s), *steps(s, updates[0]), costs(s, updates)]
     return Section("update", "One step of the optimizer", tuple(blocks))
 
 
-def last_section(s: Scene, updates: list[Updated]) -> Section | None:
+def last_section(s: Context, updates: list[Updated]) -> Section | None:
     """The last of several steps, in full."""
     if len(updates) < 2:
         return None
@@ -36,7 +35,7 @@ def last_section(s: Scene, updates: list[Updated]) -> Section | None:
     return Section("update-last", f"Step {last.t} of the optimizer", (Paragraph((said,)), *steps(s, last)))
 
 
-def steps(s: Scene, u: Updated) -> Iterator[Step]:
+def steps(s: Context, u: Updated) -> Iterator[Step]:
     """Clipping, where there is any, then every tensor."""
     if clips(s):
         yield clipping(s, u)
@@ -49,7 +48,7 @@ def tag(u: Updated) -> str:
     return "" if u.t == 1 else f"@{u.t}"
 
 
-def words(s: Scene) -> str:
+def words(s: Context) -> str:
     """What the optimizer is."""
     optimizer = optimizer_of(s.problem)
     settings = ", ".join(f"{k.replace('_', ' ')} {said(v)}" for k, v in optimizer.to_dict().items() if k != "name")
@@ -63,7 +62,7 @@ def said(value: object) -> str:
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else constant(value).text.replace("-", "−")
 
 
-def equations(s: Scene) -> list[Block]:
+def equations(s: Context) -> list[Block]:
     """The optimizer's rule in symbols."""
     optimizer = optimizer_of(s.problem)
     shown: list[Block] = [Paragraph(("With g the gradient of a parameter θ, each step makes",))]
@@ -76,17 +75,17 @@ def equations(s: Scene) -> list[Block]:
 # --- clipping ---------------------------------------------------------------------------------------------------------
 
 
-def clips(s: Scene) -> bool:
+def clips(s: Context) -> bool:
     """Whether the gradient is bounded."""
     return s.problem.clip_norm is not None or s.problem.clip_value is not None
 
 
-def factor(s: Scene, u: Updated) -> float:
+def factor(s: Context, u: Updated) -> float:
     """What clipping by norm multiplies the gradient by."""
     return 1.0 if s.problem.clip_norm is None or not u.norm else min(1.0, s.problem.clip_norm / u.norm)
 
 
-def clipping(s: Scene, u: Updated) -> Step:
+def clipping(s: Context, u: Updated) -> Step:
     """[OPT-CLIP1] and [OPT-CLIP2]."""
     g = Sym("g")
     made: list[Line] = []
@@ -115,7 +114,7 @@ def clipping(s: Scene, u: Updated) -> Step:
     )
 
 
-def bounded(s: Scene, u: Updated, g: Expr) -> Expr:
+def bounded(s: Context, u: Updated, g: Expr) -> Expr:
     """A gradient's numbers times the factor, and between the limits."""
     if factor(s, u) != 1:
         g = MatMul(s.num(factor(s, u), "clip" + tag(u)), g)
@@ -128,7 +127,7 @@ def bounded(s: Scene, u: Updated, g: Expr) -> Expr:
 # --- one tensor -------------------------------------------------------------------------------------------------------
 
 
-def parameter_step(s: Scene, u: Updated, slot: Slot) -> Step:
+def parameter_step(s: Context, u: Updated, slot: Slot) -> Step:
     """θ after = θ before + step, for one tensor."""
     id, symbol = f"update_{slot}{tag(u)}", Sym(slot.name, str(slot.l))
     frozen = slot.name == "b" and not s.layer(slot.l).train_bias
@@ -151,13 +150,13 @@ def parameter_step(s: Scene, u: Updated, slot: Slot) -> Step:
     )
 
 
-def equation(s: Scene) -> str:
+def equation(s: Context) -> str:
     """The number of the equation that gives the step."""
     optimizer = optimizer_of(s.problem)
     return "".join([rule.equation for rule in rules(optimizer, Symbols(optimizer))][-1:])
 
 
-def before(s: Scene, u: Updated, slot: Slot) -> str | None:
+def before(s: Context, u: Updated, slot: Slot) -> str | None:
     """Where a parameter before the step comes from."""
     return f"given-{slot}" if u.t == 1 else f"update_{slot}" if u.t == 2 else None
 
@@ -167,17 +166,17 @@ def upstream(u: Updated, slot: Slot) -> str | None:
     return f"grad_{slot}" if u.t == 1 else None
 
 
-def column(s: Scene, array: Any, source: str | None = None) -> Expr:
+def column(s: Context, array: Any, source: str | None = None) -> Expr:
     """A tensor as a matrix, a vector as a column."""
     return s.mat(array if array.ndim == 2 else array[:, None], source)
 
 
-def frozen_lines(s: Scene, u: Updated, slot: Slot, id: str) -> Iterator[Line]:
+def frozen_lines(s: Context, u: Updated, slot: Slot, id: str) -> Iterator[Line]:
     """What does not move."""
     yield line("", [Sym(slot.name, str(slot.l))], [column(s, u.after[slot], before(s, u, slot))])
 
 
-def tensor_lines(s: Scene, u: Updated, slot: Slot, id: str) -> Iterator[Line]:
+def tensor_lines(s: Context, u: Updated, slot: Slot, id: str) -> Iterator[Line]:
     """The gradient where it is new, the state, the step, and the sum."""
     optimizer, symbol = optimizer_of(s.problem), Sym(slot.name, str(slot.l))
     layer = str(slot.l)
@@ -207,7 +206,7 @@ def arrow(symbol: Expr, moved: Expr, after: Expr) -> Chain:
 # --- one entry --------------------------------------------------------------------------------------------------------
 
 
-def entry_lines(s: Scene, u: Updated, slot: Slot, index: tuple[int, ...], id: str) -> Iterator[Line]:
+def entry_lines(s: Context, u: Updated, slot: Slot, index: tuple[int, ...], id: str) -> Iterator[Line]:
     """One parameter's state and step, by the optimizer's own equations, then its new value."""
     e = slot.start + int(np.ravel_multi_index(index, slot.shape))
     own = f"{entry_id(f'update_{slot}', index)}{tag(u)}"
@@ -238,7 +237,7 @@ def scalar(expr: Expr) -> Expr:
     return Mul(*expr.items) if isinstance(expr, MatMul) else expr
 
 
-def operands(s: Scene, u: Updated, e: int, g: Num, theta: Num) -> dict[str, Expr]:
+def operands(s: Context, u: Updated, e: int, g: Num, theta: Num) -> dict[str, Expr]:
     """What the rules take, as printed numbers."""
     optimizer = optimizer_of(s.problem)
     made: dict[str, Expr] = {key: constant(v) for key, v in optimizer.to_dict().items() if key in optimizer.symbols}
@@ -256,7 +255,7 @@ def worked_rule(rule: Rule, result: Expr, symbol: Expr, id: str) -> Line:
 # --- the cost ---------------------------------------------------------------------------------------------------------
 
 
-def costs(s: Scene, updates: list[Updated]) -> Step:
+def costs(s: Context, updates: list[Updated]) -> Step:
     """C before and after each step."""
     made = []
     for u in updates if len(updates) <= LISTED else [*updates[: LISTED - 1], updates[-1]]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from backlit.core.activations import Activation
 from backlit.diagnosis.theory.expectations import second_moment, slope_moment
-from backlit.diagnosis.theory.roots import root
+from backlit.diagnosis.theory.root_finding import root
 
 LENGTHS = np.geomspace(1e-6, 1e4, 101)
 

@@ -19,7 +19,7 @@ from backlit.diagnosis.theory.batch_norm import Batch
 from backlit.diagnosis.theory.batch_points import Settled, follow, gram_slopes
 from backlit.diagnosis.theory.correlations import Approach, Deep, depth_scale, grown
 from backlit.diagnosis.theory.expectations import growth, mean, second_moment, slope_moment
-from backlit.diagnosis.theory.roots import root
+from backlit.diagnosis.theory.root_finding import root
 
 SMALLEST, LARGEST = 1e-12, 1e12  # a length outside has collapsed to 0, or grows without end
 SLOW = 0.01  # growth a layer, after a thousand, of a length that grows as a power of depth
@@ -29,7 +29,7 @@ NO_PAIR = Approach(None, 1.0, "none")  # lengths vanish or overflow, and correla
 
 
 @dataclass(frozen=True)
-class Kind:
+class LayerSpec:
     """One kind of layer: φ, the variance of W times fan-in, that of b, norm, dropout and the scale of a skip by one.
 
     batch : the examples that batch norm's statistics are over; None for the limit of many.
@@ -91,7 +91,7 @@ def pair_fields(found: Approach) -> dict[str, Any]:
     return {"c_star": found.c_star, "xi_c": xi, "c_approach": found.kind}
 
 
-def fixed_point(kind: Kind, q_start: float | None = None) -> FixedPoint:
+def fixed_point(kind: LayerSpec, q_start: float | None = None) -> FixedPoint:
     """Follow the length map from `q_start` (that of standard normal inputs, σ_w² + σ_b²) to where it leads."""
     if kind.norm == "batch" and kind.batch is not None:
         return batched(kind, kind.batch)
@@ -136,7 +136,7 @@ def settle(step: Callable[[float], float], start: float) -> float | None:
     return None if upward else 0.0
 
 
-def correlation(kind: Kind, q: float, u: float) -> Approach:
+def correlation(kind: LayerSpec, q: float, u: float) -> Approach:
     """c* and its approach where z has variance q and φ's argument u, without skip."""
     square = (q - kind.sigma_b2) / kind.sigma_w2 if kind.sigma_w2 else 0.0
     if q == 0 or square <= 0 or not math.isfinite(q):
@@ -144,7 +144,7 @@ def correlation(kind: Kind, q: float, u: float) -> Approach:
     return Deep(kind.phi, kind.sigma_w2, kind.sigma_b2, q, u, square, square, drops=kind.dropout > 0).approach()
 
 
-def normalized(kind: Kind) -> FixedPoint:
+def normalized(kind: LayerSpec) -> FixedPoint:
     """Layers whose norm makes u of variance 1: z settles at once, and the norm divides δ by z's deviation.
 
     Layer norm: χ = σ_w² E φ'²/(q + ε).  Batch norm of endless batches: σ_w² E φ'²/(σ_w² Var φ + ε), never below 1 but
@@ -160,7 +160,7 @@ def normalized(kind: Kind) -> FixedPoint:
     return FixedPoint(q, chi, xi_q=0.0, xi_grad=scale(chi), **pair_fields(pair))
 
 
-def batched(kind: Kind, m: int) -> FixedPoint:
+def batched(kind: LayerSpec, m: int) -> FixedPoint:
     """Batch norm over m examples: its own settled s², growth of δ and correlation of two examples of a batch."""
     skip = kind.skip or 0.0
     deep = follow(kind.phi, Batch(m, kind.eps), kind.sigma_w2, kind.keep, skip)
@@ -177,7 +177,7 @@ def batched(kind: Kind, m: int) -> FixedPoint:
     return replace(point, divergence_rate=rate, batch=m, batch_factor=factor)
 
 
-def batch_pair(kind: Kind, deep: Settled, q: float, slope: float) -> Approach:
+def batch_pair(kind: LayerSpec, deep: Settled, q: float, slope: float) -> Approach:
     """c* of two examples of a batch.
 
     If skips add up endlessly many layers, it is the mean of that sum that decides; otherwise the layers' own fixed
@@ -192,7 +192,7 @@ def batch_pair(kind: Kind, deep: Settled, q: float, slope: float) -> Approach:
     return approach_of(kind, deep.shared, q, slope)
 
 
-def centered(kind: Kind, q: float, level2: float, u: float, spread: float) -> Approach:
+def centered(kind: LayerSpec, q: float, level2: float, u: float, spread: float) -> Approach:
     """c* of two examples under batch norm over many examples.
 
     Batch norm makes u₁ and u₂ uncorrelated, so that c* is the share (σ_w² (E a)² + σ_b²)/q of z.  A deviation from it
@@ -204,18 +204,18 @@ def centered(kind: Kind, q: float, level2: float, u: float, spread: float) -> Ap
     return approach_of(kind, level2, q, slope)
 
 
-def approach_of(kind: Kind, shared: float, q: float, slope: float) -> Approach:
+def approach_of(kind: LayerSpec, shared: float, q: float, slope: float) -> Approach:
     """c* from E a a' of two examples, and how the correlation gets there; ε keeps the slope a little below 1."""
     how = "exponential" if slope < 1 - 10 * kind.eps else "polynomial" if slope <= 1 + MARGINAL else "none"
     return Approach((kind.sigma_w2 * shared + kind.sigma_b2) / q, 1.0 if how == "polynomial" else slope, how)
 
 
-def norm_variance(kind: Kind, q: float, u: float) -> float:
+def norm_variance(kind: LayerSpec, q: float, u: float) -> float:
     """The variance that the norm divides by: over units q itself, over a batch q less what all examples share."""
     return q if kind.norm == "layer" else q - kind.sigma_w2 * mean(kind.phi, u) ** 2 - kind.sigma_b2
 
 
-def unit(kind: Kind, q: float) -> float:
+def unit(kind: LayerSpec, q: float) -> float:
     """u's variance after a norm, v/(v + ε)."""
     variance = q
     if kind.norm == "batch":
@@ -237,7 +237,7 @@ class Block:
     mean: float
 
 
-def block(kind: Kind, square: float, level: float) -> Block:
+def block(kind: LayerSpec, square: float, level: float) -> Block:
     """a = φ(u) + s a_below: E a² gains E φ² and 2 s E φ E a."""
     assert kind.skip is not None
     q, s = kind.sigma_w2 * square + kind.sigma_b2, kind.skip
@@ -251,7 +251,7 @@ def block(kind: Kind, square: float, level: float) -> Block:
     return Block(square, level, above, m + s * level, q, u, spread, m)
 
 
-def residual(kind: Kind, depth: int = 1000) -> FixedPoint:
+def residual(kind: LayerSpec, depth: int = 1000) -> FixedPoint:
     """a_l = φ(u_l) + s a_{l−1}: q grows layer by layer; χ = s² + σ_w² E φ'² at the length that `depth` layers reach."""
     assert kind.skip is not None
     square, level, chi, rate, at = 1.0, 0.0, 1.0, 1.0, None
@@ -271,7 +271,7 @@ def residual(kind: Kind, depth: int = 1000) -> FixedPoint:
     return FixedPoint(q_star, chi, xi_q=None, xi_grad=scale(chi), divergence_rate=None if settled else rate, **pair)
 
 
-def residual_pair(kind: Kind, at: Block, settled: bool) -> Approach:
+def residual_pair(kind: LayerSpec, at: Block, settled: bool) -> Approach:
     """c* with skips: of a settled length and of one that grows by a factor a layer, the map's own; else `grown`."""
     assert kind.skip is not None
     if not math.isfinite(at.above):

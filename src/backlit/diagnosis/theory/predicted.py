@@ -21,7 +21,7 @@ import numpy as np
 
 from backlit.core.network import Network
 from backlit.core.parameters import Parameters
-from backlit.diagnosis.theory.units import unit_of
+from backlit.diagnosis.theory.layer_kinds import unit_of
 from backlit.errors import ProblemError
 
 ByLayer = list[Any]

@@ -7,12 +7,12 @@ from typing import Any
 
 from backlit.core.targets import as_targets
 from backlit.errors import BacklitError, ProblemError
-from backlit.verification.checking import check
 from backlit.verification.grading.rubric import Rubric
 from backlit.verification.grading.sandbox import Run, run_submission
+from backlit.verification.network_check import View
+from backlit.verification.problem_check import check
 from backlit.verification.quantities import key_of
 from backlit.verification.result import CheckResult
-from backlit.verification.students import View
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from typing import Any
 
 from backlit.core.specs import near
 from backlit.errors import BacklitError, ProblemError
-from backlit.verification.students import RETURNED, View, telling_problem
+from backlit.verification.network_check import RETURNED, View, telling_problem
 
 CHOICES = {"weights": ("out_in", "in_out"), "examples": ("rows", "columns")}
 NETWORK_KEYS = ("shapes", "activations", "loss", "l2", "seed")

@@ -1,0 +1,139 @@
+"""Verbs that take a problem from wherever it is: a file, a mapping, or a Problem."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backlit.core.problem import Problem
+from backlit.core.specs import positive_integer
+from backlit.diagnosis import Diagnosis
+from backlit.diagnosis import diagnose as diagnose_subject
+from backlit.diagnosis.remedy_race import probe_remedies
+from backlit.diagnosis.short_training import try_training
+from backlit.errors import ProblemError
+from backlit.formats.models import load_model
+from backlit.formats.problems import read_problem
+from backlit.formats.rows import table_problem
+from backlit.signatures import documented, parameters_of, passes_on
+from backlit.verification.problem_check import check as check_problem
+
+if TYPE_CHECKING:
+    from backlit.verification.result import CheckResult
+
+
+def check(
+    problem: str | Path | Mapping[str, Any] | Problem,
+    claims: str | Path | Mapping[str, Any],
+    *,
+    steps: int = 1,
+    pairs: bool = True,
+) -> "CheckResult":
+    """Say whether claimed numbers of a problem are right, and which mistake made them wrong.
+
+    Parameters
+    ----------
+    problem : str, Path, mapping or Problem
+        A problem file, its content, or a Problem, with examples.
+    claims : str, Path or mapping
+        A JSON file or a mapping with any of z, u, a, loss, grad_a, delta, grad_gamma, grad_beta, grad_b, grad_W and
+        update, each a list or a mapping by layer; rows are examples.  Numbers may be rounded: the tolerance follows
+        from the digits that they show, and is 1e-8 for full float64.
+    steps : int, default 1
+        How many optimizer steps `update` is after.
+    pairs : bool, default True
+        Whether two mistakes at once are looked for.
+
+    Returns
+    -------
+    CheckResult
+        The verdict, each quantity's error, the first wrong one, and the mistakes that explain it, best first.
+
+    Raises
+    ------
+    BacklitError
+        If the problem or a claim cannot be used, in one line.
+
+    Examples
+    --------
+    >>> problem = {"inputs": 1, "layers": [{"units": 1, "W": [[2.0]], "b": [0.0]}], "x": [[3.0]], "y": [[5.0]]}
+    >>> check(problem, {"grad_W": {"1": [[3.0]]}}).verdict
+    'pass'
+    >>> check(problem, {"grad_W": {"1": [[-3.0]]}}).verdict
+    'fail'
+    """
+    return check_problem(read_problem(problem), claims, steps=steps, pairs=pairs)
+
+
+@documented(parameters_of(diagnose_subject))
+@passes_on(diagnose_subject)
+def diagnose(
+    problem: str | Path | Mapping[str, Any] | Problem | None = None,
+    *,
+    model: Any = None,
+    table: Any = None,
+    train: int | None = None,
+    probe: bool = True,
+    show: Callable[[int, int], None] = lambda done, of: None,
+    **options: Any,
+) -> Diagnosis:
+    """Say whether gradients vanish or explode, why, and which remedy works.
+
+    Give a problem, a model, or `depth` and `width`.
+
+    Parameters
+    ----------
+    problem : str, Path, mapping or Problem, optional
+        A problem file, its content, or a Problem.
+    model : str, Path or Model, optional
+        A model file, or a Model.
+    table : str, Path or polars.DataFrame, optional
+        Rows on which the model is measured, with the columns of its training.
+    train : int, optional
+        Epochs of a short training of the network and of each remedy; the remedies are then ranked by the loss that is
+        left.
+    probe : bool, default True
+        Whether a few steps of training rank the remedies if `train` is not given; otherwise their gradient ratio does.
+    show : callable, optional
+        Called with (trainings done, trainings in all) after each training.
+    {parameters}
+
+    Returns
+    -------
+    Diagnosis
+        Measured flow beside predicted flow, the verdict, findings, and the remedies, best first.
+
+    Raises
+    ------
+    BacklitError
+        If something cannot be used, or says two things at once, in one line.
+    ProblemError
+        If a table is given without a model, or together with a problem.
+
+    See Also
+    --------
+    backlit.diagnosis.remedy_race : How remedies are tried in a few steps.
+
+    Examples
+    --------
+    >>> diagnose(depth=10, width=32, activation="sigmoid", seeds=1, remedies=False).verdict
+    'vanishing'
+    """
+    if table is not None and (model is None or problem is not None):
+        raise ProblemError("a table goes with a model: give a model file as well, and no problem")
+    given = None if problem is None else read_problem(problem)
+    loaded = load_model(model) if isinstance(model, str | Path) else model
+    if table is not None:
+        given, loaded = replace(table_problem(loaded, table), name=named(model, table)), None
+    if train is not None:
+        positive_integer(train, "train")
+    diagnosis = diagnose_subject(given, model=loaded, **options)
+    if train is not None:
+        return try_training(diagnosis, train, show=show)
+    return probe_remedies(diagnosis) if probe else diagnosis
+
+
+def named(model: Any, table: Any) -> str:
+    """What to call a model with a table's rows."""
+    names = [Path(given).name if isinstance(given, str | Path) else None for given in (model, table)]
+    return f"{names[0] or 'model'} on {names[1] or 'a table'}"

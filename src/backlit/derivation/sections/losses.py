@@ -1,0 +1,185 @@
+"""ℓ of each example and C, and the output's short form δ = p − y, proved from the general rule where it applies."""
+
+from backlit.core.groups import groups_of, softmax_units
+from backlit.derivation.context import Context, at, entry_id, hidden, line, worked
+from backlit.derivation.document import Block, Formula, Line, Paragraph, Section, Step
+from backlit.derivation.expressions import (
+    Add,
+    At,
+    BigSum,
+    Chain,
+    Expr,
+    Fn,
+    Frac,
+    Iverson,
+    MatMul,
+    Mul,
+    Neg,
+    Partial,
+    Pow,
+    Sym,
+    constant,
+)
+from backlit.derivation.functions import ONE, TWO, loss_of, loss_over, loss_slope_of, minus, slope_at_output, slope_of
+from backlit.derivation.sections.helpers import below, index_k
+
+LOSSES = 6  # examples whose loss is worked
+
+
+def losses(s: Context) -> list[Step]:
+    """ℓ of each example and, from them, C."""
+    return [example_loss(s), cost(s)]
+
+
+def example_loss(s: Context) -> Step:
+    """ℓ, example by example."""
+    L, loss, n = s.net.L, s.net.loss, s.net.n[s.net.L]
+    shown = s.only if s.only is not None and len(s.only) == 1 and s.only[0] < s.m else range(min(s.m, LOSSES))
+    a_L, y_ = Sym("a", str(L)), Sym("y")
+    symbolic = loss_of(loss, [at(a_L, k) for k in range(n)], [at(y_, k) for k in range(n)])
+    if n > 4:
+        symbolic = loss_over(loss, [index_k(a_L)], [index_k(y_)], n)
+    return Step(
+        "ell",
+        "",
+        "Loss of each example",
+        symbolic,
+        f"How far each output is from its target, by {loss.name.replace('_', ' ')}.",
+        "forward",
+        (line("", [Sym("ell")], [s.columns(s.losses[:, None], range(s.m), "ell")]),) if s.m > 1 else (),
+        tuple(entry_loss(s, i) for i in shown),
+        value=s.losses,
+        hidden=hidden((s.m,), "ell", LOSSES),
+    )
+
+
+def entry_loss(s: Context, i: int) -> Line:
+    """ℓ of one example; terms of a long sum are left out."""
+    L = s.net.L
+    a = [s.num(v, below(L)) for v in s.trace.a[L][i]]
+    y = [s.num(v, "given-y") for v in s.y[i]]
+    symbol = Sym("ell", "", example=str(i + 1) if s.m > 1 else "")
+    made = elided(s, loss_of(s.net.loss, a, y))
+    return line(s.label([i]), [symbol], [made, s.num(s.losses[i], "ell")], entry_id("ell", (i,)))
+
+
+def elided(s: Context, expr: Expr) -> Expr:
+    """A formula whose long sums are left out in part."""
+    if isinstance(expr, Add) and len(expr.items) > s.longest:
+        return Add(*s.terms(expr.items))
+    if isinstance(expr, Mul):
+        return Mul(*(elided(s, item) for item in expr.items))
+    return Neg(elided(s, expr.of)) if isinstance(expr, Neg) else expr
+
+
+def cost(s: Context) -> Step:
+    """[C1] and [L2]."""
+    ells: list[Expr] = [s.num(v, "ell") for v in s.losses]
+    share = s.cost_shares
+    even = s.problem.sample_weight is None
+    symbol: Expr
+    if even and s.net.reduction == "mean":
+        symbol = MatMul(Frac(ONE, Sym("m")), BigSum("i", Sym("ell", "", example="i")))
+        total: Expr = Frac(Add(*s.terms(ells)), constant(s.m)) if s.m > 1 else ells[0]
+    elif even:
+        symbol = BigSum("i", Sym("ell", "", example="i"))
+        total = Add(*s.terms(ells)) if s.m > 1 else ells[0]
+    else:
+        symbol = BigSum("i", MatMul(Sym("omega", "i"), Sym("ell", "", example="i")))
+        products = [Mul(s.num(w, "given-weight"), ell) for w, ell in zip(share, ells, strict=True)]
+        total = Add(*s.terms(products)) if s.m > 1 else products[0]
+    notes = []
+    if s.net.l2:
+        lengths = [(W**2).sum() for W in s.params.W[1:]]
+        lam = s.setting(s.net.l2)
+        symbol = Add(symbol, MatMul(Frac(Sym("lambda"), TWO), BigSum("l", Pow(Fn("norm", (Sym("W", "l"),)), TWO))))
+        squares: list[Expr] = [s.num(v) for v in lengths]
+        inner = Add(*s.terms(squares)) if len(squares) > 1 else squares[0]
+        total = Add(total, Mul(Frac(lam, TWO), inner))
+        notes.append(("The last numbers are the squared lengths of the weight matrices; biases are not counted.",))
+    numbers = [total, s.num(s.grad.loss, "loss")] if s.m > 1 or s.net.l2 or not even else [s.num(s.grad.loss, "loss")]
+    return Step(
+        "loss",
+        "C1",
+        "Cost",
+        symbol,
+        "The number whose gradient is sought.",
+        "forward",
+        (line("", [Sym("C")], numbers),),
+        notes=tuple(notes),
+        value=s.grad.loss,
+    )
+
+
+P, Y, U, ELL = Sym("p"), Sym("y"), Sym("u"), Sym("ell")
+
+
+def short_form_section(s: Context) -> Section | None:
+    """None if the output goes through the general rule."""
+    if not s.net.has_short_form:
+        return None
+    phi, loss = s.net.layers[-1].activation, s.net.loss.name.replace("_", " ")
+    proof = elementwise(s) if phi.elementwise else softmax()
+    sums = "" if groups_of(phi) is None else ", sums running over the outputs of j's own softmax"
+    blocks: tuple[Block, ...] = (
+        Paragraph(
+            (
+                f"{phi.name} with {loss} is a matched pair. Write p for the output ",
+                Sym("a", str(s.net.L)),
+                f"; the general rule gives{sums}",
+            )
+        ),
+        Formula(proof, "BP1S"),
+        Paragraph(("With the first output of the first example:",)),
+        Formula(numbers(s)),
+    )
+    return Section("short-form", "The short form at the output", blocks)
+
+
+def lettered(of: Sym, index: str) -> At:
+    """An entry with a letter."""
+    return At(of, (index,))
+
+
+def softmax() -> Chain:
+    """Σ_k −y_k/p_k · p_k([k = j] − p_j) = p_j Σ y_k − y_j = p_j − y_j."""
+    k, j = Sym("k"), Sym("j")
+    jacobian = MatMul(lettered(P, "k"), minus(Iverson(k, "=", j), lettered(P, "j")))
+    parts: tuple[Expr, ...] = (
+        Partial(ELL, lettered(U, "j")),
+        BigSum("k", Mul(Neg(Frac(lettered(Y, "k"), lettered(P, "k"))), jacobian)),
+        minus(Mul(lettered(P, "j"), BigSum("k", lettered(Y, "k"))), lettered(Y, "j")),
+        minus(lettered(P, "j"), lettered(Y, "j")),
+    )
+    return Chain(parts, ("=",) * 3)
+
+
+def elementwise(s: Context) -> Chain:
+    """∂ℓ/∂p · dp/du = p − y, with dp/du in terms of p."""
+    general = Mul(loss_slope_of(s.net.loss, P, Y, 1), slope_at_output(s.net.layers[-1].activation, P))
+    return Chain((Partial(ELL, U), general, minus(P, Y)), ("=",) * 2)
+
+
+def numbers(s: Context) -> Chain:
+    """Both ways in numbers."""
+    L = s.net.L
+    phi, p, y = s.net.layers[-1].activation, s.trace.a[L][0], s.y[0]
+    result = s.num(p[0] - y[0], f"{'grad_u' if s.layer(L).norm else 'delta'}[{L}]")
+    short = minus(s.num(p[0], f"a[{L}]"), s.num(y[0], "given-y"))
+    if not phi.elementwise:
+        terms = []
+        for k in softmax_units(phi, 0, len(p)):
+            if y[k] == 0 or p[k] == 0:
+                continue
+            jac = Mul(s.num(p[k], f"a[{L}]"), minus(constant_if(k == 0), s.num(p[0], f"a[{L}]")))
+            terms.append(Mul(Neg(Frac(s.num(y[k], "given-y"), s.num(p[k], f"a[{L}]"))), *jac.items))
+        made: Expr = Add(*s.terms(terms)) if len(terms) > 1 else terms[0] if terms else short
+    else:
+        slope = slope_of(phi, s.num(s.trace.u[L][0, 0], f"{'u' if s.layer(L).norm else 'z'}[{L}]"))
+        made = Mul(loss_slope_of(s.net.loss, s.num(p[0], f"a[{L}]"), s.num(y[0], "given-y"), len(p)), slope)
+    return worked([], [made, short, result])
+
+
+def constant_if(same: bool) -> Expr:
+    """[k = j] as a number."""
+    return constant(int(same))

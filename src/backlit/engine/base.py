@@ -1,0 +1,190 @@
+"""What an engine is: whoever runs the passes and the updates, at whatever speed, gives the textbook's numbers.
+
+The trainer knows these few methods only, so one engine takes another's place without a change above it.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from backlit.core.network import Network
+from backlit.core.norms import Statistics
+from backlit.core.parameters import Parameters
+from backlit.optim import Optimizer
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Data:
+    """Examples as an engine takes them, checked and in the parameters' dtype.
+
+    X : (n, n_0), C-contiguous, or for `DenseBatches` a CSR matrix.  Y : (n, n_L), as `as_targets` makes it.
+    sample_weight : (n,) ≥ 0, or None.
+    """
+
+    X: Any
+    Y: Array
+    sample_weight: Array | None = None
+
+    def __len__(self) -> int:
+        return self.X.shape[0]
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether X is a sparse matrix."""
+        return not isinstance(self.X, np.ndarray)
+
+    def rows(self, rows: Array) -> "Data":
+        """Some rows, dense."""
+        X = np.asarray(self.X[rows].toarray(), order="C") if self.is_sparse else self.X[rows]
+        return Data(X, self.Y[rows], None if self.sample_weight is None else self.sample_weight[rows])
+
+    def take(self, rows: Array) -> "Data":
+        """Some rows, sparse where X is."""
+        return Data(self.X[rows], self.Y[rows], None if self.sample_weight is None else self.sample_weight[rows])
+
+    def weight(self) -> float:
+        """The sum of the weights, of the examples where they have none."""
+        return float(len(self) if self.sample_weight is None else self.sample_weight.sum(dtype=np.float64))
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What stays the same from the first step to the last.
+
+    memory_limit : bytes that a step may take, parameters, optimizer and workspace together; activations are computed
+    again where they would not fit.  The numbers stay the same, to the bit.  The reference engine has no such limit.
+    alpha : where given, each batch has an L2 of its own: C = (Σ w_i ℓ_i + (α/2) Σ ‖W‖²) / Σ w_i, which is how
+    scikit-learn means `alpha`; the short last batch of an epoch is pulled the more.
+    """
+
+    net: Network
+    optimizer: Optimizer
+    batch_size: int
+    clip_norm: float | None = None
+    clip_value: float | None = None
+    seed: int = 0  # of the dropout masks
+    n_threads: int | None = (
+        None  # None: what the machine and OMP_NUM_THREADS allow; the reference engine has no use for it
+    )
+    memory_limit: int | None = None
+    alpha: float | None = None
+
+    def network_for(self, weight: float) -> Network:
+        """The network as a batch of this weight sees it."""
+        return self.net if self.alpha is None else replace(self.net, l2=self.alpha / weight)
+
+
+@dataclass
+class State:
+    """What training changes; an engine writes into these arrays in place."""
+
+    params: Parameters
+    slots: tuple[Array, ...]  # the optimizer's state vectors, each as long as theta
+    statistics: Statistics
+    step: int = 0  # optimizer steps done
+
+    def copy(self) -> "State":
+        """The same state in arrays of its own."""
+        slots = tuple(slot.copy() for slot in self.slots)
+        return State(self.params.copy(), slots, self.statistics.copy(), self.step)
+
+    @classmethod
+    def start(cls, net: Network, params: Parameters, optimizer: Optimizer) -> "State":
+        """A state before the first step, with vectors of its own."""
+        params = params.copy()
+        return cls(params, optimizer.init(params.theta), Statistics(net, params.theta.dtype))
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """What one pass over the data gave.
+
+    cost_sum : Σ over the batches of C times the rows, C at the parameters before each step, as `exact_sum` gives it.
+    gradient_norms : (L,) mean over the batches of ‖∂C/∂W_l‖, before clipping.  steps : batches done.
+    rows : the examples in them, without those of batches that were passed over.
+    interrupted : whether `stop` ended the pass at a batch edge.
+    """
+
+    cost_sum: tuple[float, float]
+    gradient_norms: Array = field(repr=False)
+    steps: int
+    rows: int
+    interrupted: bool = False
+
+    @property
+    def loss(self) -> float:
+        """The mean over the examples of the cost of their batch."""
+        return self.cost_sum[0] / max(self.rows, 1)
+
+
+def exact_sum(numbers: Iterable[float]) -> tuple[float, float]:
+    """A sum, rounded once, and what the rounding took off: the two go on to a larger sum as if it were one.
+
+    So a pass in parts has the bits of a pass in one.  Source: Shewchuk 1997, by `math.fsum`.
+
+    >>> exact_sum([1e16, 1.0, 1.0]), exact_sum([1e16, *exact_sum([1.0, 2.0])])
+    ((1.0000000000000002e+16, 0.0), (1.0000000000000004e+16, -1.0))
+    """
+    numbers = list(numbers)
+    try:
+        total = math.fsum(numbers)
+        return total, math.fsum([*numbers, -total])
+    except OverflowError:
+        return math.inf, 0.0
+
+
+class Engine(Protocol):
+    """Runs a recipe."""
+
+    name: str
+
+    def run(
+        self, state: State, data: Data, order: Array, learning_rates: Array, stop: Callable[[], bool]
+    ) -> EpochResult:
+        """Take one optimizer step for each batch of the rows `order` (n,), writing into `state`.
+
+        learning_rates : (number of batches,).  `stop` is asked at each batch's edge.  Raises Divergence where the cost,
+        a gradient or a parameter is not finite; `state` then holds what the last good step left.  A batch whose
+        weights sum to 0 is passed over.
+        """
+        ...
+
+    def predict(self, params: Parameters, statistics: Statistics, X: Array) -> Array:
+        """Outputs a_L (n, n_L) for X (n, n_0), without dropout, batch norm by the running statistics."""
+        ...
+
+    def loss(self, params: Parameters, statistics: Statistics, data: Data) -> float:
+        """The (weighted) mean of ℓ_i over the data, without the L2 term, as `predict` computes it."""
+        ...
+
+    def loss_and_gradient(self, params: Parameters, data: Data) -> tuple[float, Array]:
+        """C and ∂C/∂theta over the whole of the data as one batch, without dropout."""
+        ...
+
+
+@dataclass
+class EpochSums:
+    """Sums over the parts of a pass; a part counts by the rows that were learned from, not by those it was given."""
+
+    steps: int = 0
+    rows: int = 0
+    loss: float = 0.0  # summed over rows, as `exact_sum` does
+    rest: float = 0.0
+    gradient_norms: list[float] = field(default_factory=list)  # summed over steps
+
+    def add(self, part: EpochResult) -> None:
+        """Take in a part."""
+        norms = part.steps * np.asarray(part.gradient_norms, dtype=np.float64)
+        self.gradient_norms = (norms + self.gradient_norms if self.gradient_norms else norms).tolist()
+        self.steps, self.rows = self.steps + part.steps, self.rows + part.rows
+        self.loss, self.rest = exact_sum((self.loss, self.rest, *part.cost_sum))
+
+    def result(self, interrupted: bool) -> EpochResult:
+        """Means over what was done."""
+        norms = np.array(self.gradient_norms) / max(self.steps, 1)
+        return EpochResult((self.loss, self.rest), norms, self.steps, self.rows, interrupted)

@@ -1,0 +1,204 @@
+"""The fit: what the trainer is told, full-batch L-BFGS, scikit-learn's fitted attributes and lines of what came out."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from backlit.core.norms import Statistics
+from backlit.core.parameters import Parameters, trainable
+from backlit.core.passes import forward
+from backlit.engine import Data, Engine, State
+from backlit.errors import Divergence, ProblemError
+from backlit.estimators.early_stopping import score_of
+from backlit.estimators.parameters import (
+    adapts,
+    callbacks_of,
+    monitor_of,
+    optimizer_of,
+    patience_of,
+    restores_best,
+    schedule_of,
+)
+from backlit.estimators.validation import warn
+from backlit.training import Outcome, Settings
+from backlit.training import fit as train
+
+
+def tell_epoch(run: Any) -> None:
+    """A callback that prints an epoch's loss, and its score where one is measured."""
+    epoch = run.history.epochs[-1]
+    print(f"Iteration {epoch.number}, loss = {epoch.loss:.8f}")
+    if epoch.validation_score is not None:
+        print(f"Validation score: {epoch.validation_score:f}")
+
+
+def tell_end(estimator: Any, stopped: str) -> None:
+    """Say that patience was spent."""
+    if stopped == "patience":
+        name = "Validation score" if estimator.early_stopping else "Training loss"
+        tried = f"did not improve more than tol={estimator.tol:f} for {estimator.n_iter_no_change} consecutive epochs"
+        print(f"{name} {tried}. Stopping.")
+
+
+def fit_lbfgs(
+    engine: Engine, params: Parameters, data: Data, *, max_iter: int, max_fun: int, tol: float, verbose: bool
+) -> Any:
+    """Minimize C over `data`, writing into `params`; returns SciPy's result (fun, nit, status, message)."""
+    from scipy.optimize import minimize
+
+    moving = trainable(params.net)
+    theta = params.theta.astype(np.float64)
+
+    def cost_and_gradient(free: np.ndarray) -> tuple[float, np.ndarray]:
+        theta[moving] = free
+        trial = Parameters(params.net, theta.astype(params.theta.dtype))
+        cost, gradient = engine.loss_and_gradient(trial, data)
+        return cost, gradient[moving].astype(np.float64)
+
+    def show(intermediate_result: Any) -> None:  # SciPy looks the name up
+        print(f"loss {intermediate_result.fun:.8f}")
+
+    found = minimize(
+        cost_and_gradient,
+        theta[moving],
+        method="L-BFGS-B",
+        jac=True,
+        callback=show if verbose else None,
+        options={"maxfun": max_fun, "maxiter": max_iter, "gtol": tol},
+    )
+    theta[moving] = found.x
+    params.theta[:] = theta
+    return found
+
+
+def check_lbfgs(estimator: Any, validation_data: Any, checkpoint: Any) -> None:
+    """Raise ProblemError for what asks for steps or epochs, which lbfgs has none of."""
+    if estimator.dropout:
+        raise ProblemError(
+            "dropout draws a mask for each step, which lbfgs cannot follow: set dropout=0 or solver=adam"
+        )
+    named = {name: getattr(estimator, name) for name in ("optimizer", "schedule", "callbacks", "clip_norm")}
+    for name, value in {**named, "validation_data": validation_data, "checkpoint": checkpoint}.items():
+        if value:
+            raise ProblemError(f"{name} is for solvers that take steps, and lbfgs is none: leave it out, or use adam")
+
+
+def take_moments(statistics: Statistics, params: Parameters, data: Data) -> None:
+    """Set batch norm's running moments to those of the one batch that lbfgs has seen (BN5 and BN6 at 1)."""
+    if not params.net.couples_examples:
+        return
+    X = data.rows(np.arange(len(data))).X
+    trace = forward(params.net, params, X)
+    for l, layer in params.net.numbered():
+        if layer.norm == "batch":
+            statistics.mean[l][:] = trace.norm[l].mean[0]
+            statistics.variance[l][:] = trace.norm[l].variance[0] * (len(X) / max(len(X) - 1, 1))
+
+
+def batch_size_of(estimator: Any, n: int) -> int:
+    """Examples in a step; all of them if there are fewer than `batch_size`."""
+    return min(200 if estimator.batch_size == "auto" else estimator.batch_size, n)
+
+
+def settings_of(estimator: Any, n: int, epochs: int) -> Settings:
+    """The trainer's settings for n examples; warns if they are fewer than a batch."""
+    if estimator.batch_size != "auto" and estimator.batch_size > n:
+        warn("Got `batch_size` larger than the sample size. It is going to be clipped")
+    return Settings(
+        epochs=epochs,
+        batch_size=batch_size_of(estimator, n),
+        optimizer=optimizer_of(estimator),
+        schedule=schedule_of(estimator, n),
+        clip_norm=estimator.clip_norm,
+        alpha=float(estimator.alpha),
+        shuffle=estimator.shuffle,
+        monitor=monitor_of(estimator),
+        patience=None if adapts(estimator) else patience_of(estimator),
+        tol=estimator.tol,
+        restore_best=restores_best(estimator),
+        seed=estimator._draw_seed(),
+        engine=estimator.engine,
+        n_threads=estimator.n_threads,
+    )
+
+
+def run_training(
+    estimator: Any, data: Data, held_out: Data | None, settings: Settings, checkpoint: Any = None, every: Any = None
+) -> Outcome:
+    """Train on from the estimator's state and store the outcome in it; raise Divergence if training diverged."""
+    if estimator._state is None:
+        slots = settings.optimizer.init(estimator._params.theta)
+        estimator._state = State(estimator._params, slots, estimator._statistics)
+    before = len(estimator.history_)
+    outcome = train(
+        estimator.network_,
+        estimator._params,
+        data,
+        settings,
+        validation=held_out,
+        score=None if held_out is None else score_of(estimator, held_out),
+        callbacks=[*([tell_epoch] if estimator.verbose else []), *callbacks_of(estimator)],
+        state=estimator._state,
+        history=estimator.history_,
+        checkpoint=checkpoint,
+        checkpoint_every=every,
+    )
+    estimator._params, estimator._statistics = outcome.params, outcome.statistics
+    estimator._state = outcome.state
+    record(estimator, len(estimator.history_) - before, len(data))
+    if estimator.verbose:
+        tell_end(estimator, outcome.history.stopped)
+    if outcome.divergence is not None:
+        raise explained(outcome.divergence)
+    return outcome
+
+
+def check_resumable(estimator: Any, checkpoint: Any) -> None:
+    """Raise ProblemError for a checkpoint of a run that nothing can go on with, as its draws are unknown."""
+    if checkpoint is not None and estimator.random_state is None:
+        raise ProblemError(
+            "checkpoint needs random_state: give a number, so that the run that goes on draws what this one does"
+        )
+
+
+def explained(error: Divergence) -> Divergence:
+    """The error with scikit-learn's sentence, which its users look for, behind ours."""
+    theirs = "Solver produced non-finite parameter weights. The input data may contain large values and need to be"
+    return Divergence(f"{error} ({theirs} preprocessed.)", step=error.step, layer=error.layer)
+
+
+def warn_of_end(estimator: Any, stopped: str) -> None:
+    """Warn if training ended before it had converged."""
+    if stopped == "interrupted":
+        warn("Training interrupted by user.")
+    if stopped == "epochs":
+        message = f"Maximum iterations ({estimator.max_iter}) reached and the optimization hasn't converged yet."
+        warn(f"Stochastic Optimizer: {message}", ConvergenceWarning)
+
+
+def record(estimator: Any, epochs: int, n: int) -> None:
+    """Leave scikit-learn's fitted attributes, and `validation_losses_` and `stopped_` beside them.
+
+    stopped_ : why training ended: "epochs", "patience", "callback", "interrupted" or "diverged"; "" while
+    `partial_fit` may go on.
+    """
+    history = estimator.history_
+    estimator.n_iter_ = epochs
+    estimator.t_ += epochs * n
+    estimator.loss_curve_ = history.column("loss")
+    if estimator.loss_curve_:
+        estimator.loss_ = estimator.loss_curve_[-1]
+    losses, scores = measured(history.column("validation_loss")), measured(history.column("validation_score"))
+    held_out = estimator.early_stopping or bool(scores)
+    estimator.validation_losses_ = losses if held_out else None
+    estimator.validation_scores_ = scores if held_out else None
+    finite = [score for score in scores if not np.isnan(score)]
+    estimator.best_validation_score_ = max(finite, default=None) if held_out else None
+    estimator.best_loss_ = None if estimator.early_stopping else min(estimator.loss_curve_, default=None)
+    estimator.stopped_ = history.stopped
+
+
+def measured(column: list[Any]) -> list[float]:
+    """The numbers of a column of the history that has None if none was measured."""
+    return [value for value in column if value is not None]

@@ -1,0 +1,192 @@
+"""Examples as the caller gave them, checked; a call that cannot be done leaves a fitted estimator as it was."""
+
+import sys
+import warnings
+from collections.abc import Callable
+from functools import wraps
+from numbers import Real
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from sklearn.utils.validation import _check_sample_weight, column_or_1d, validate_data
+
+from backlit.core.network import Network
+from backlit.core.parameters import Parameters
+from backlit.engine import Data
+from backlit.errors import Divergence, ProblemError
+
+HERE = str(Path(__file__).parents[1])
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn, as of the innermost line that is not Backlit's."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(HERE):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
+
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+NO_NUMBERS = {"m": "spans of time", "M": "dates", "V": "records"}  # which NumPy would turn into numbers of some unit
+
+
+def unchanged_on_error(method: Method) -> Method:
+    """Make `fit` or `partial_fit` put every attribute, and the generator, back if it raises.
+
+    The method writes into no array or list that was there before (`BaseMLP._go_on_with_copies`).  Divergence is an
+    exception to that: training has then done what it could, and its last finite parameters are kept.
+    """
+
+    @wraps(method)
+    def guarded(self: Any, *arguments: Any, **options: Any) -> Any:
+        before = dict(vars(self))
+        random = before.get("_random")
+        state = None if random is None else random.get_state()
+        try:
+            return method(self, *arguments, **options)
+        except Divergence:
+            raise
+        except Exception:
+            vars(self).clear()
+            vars(self).update(before)
+            if random is not None:
+                random.set_state(state)
+            raise
+
+    return guarded  # type: ignore[return-value]  # wraps keeps the signature, which the checker cannot see
+
+
+def refuse_no_numbers(array: Any, name: str) -> None:
+    """Raise TypeError if an array holds dates, spans or records, ValueError if there is none.
+
+    >>> refuse_no_numbers(np.array(["2020-01-01"], dtype="M8[D]"), "X")
+    Traceback (most recent call last):
+    TypeError: X holds dates: give numbers, such as days from a date
+    """
+    if array is None:
+        raise ValueError(f"{name} is None: give rows of numbers")
+    kind = getattr(getattr(array, "dtype", None), "kind", "")
+    if kind in NO_NUMBERS:
+        raise TypeError(f"{name} holds {NO_NUMBERS[kind]}: give numbers, such as days from a date")
+
+
+def refuse_mixed_labels(y: Any) -> None:
+    """Raise TypeError if labels are of types that cannot be sorted together.
+
+    >>> refuse_mixed_labels(np.array(["a", 1], dtype=object))
+    Traceback (most recent call last):
+    TypeError: y mixes labels of types int and str: give labels of one type
+    """
+    if getattr(getattr(y, "dtype", None), "kind", "") != "O" or np.ndim(y) != 1:
+        return
+    types = {type(label) for label in y}
+    if str in types and len(types) > 1:
+        names = " and ".join(sorted(kind.__name__ for kind in types))
+        raise TypeError(f"y mixes labels of types {names}: give labels of one type")
+
+
+def check_class_weight(given: Any, y: Any) -> None:
+    """Raise ValueError for a list if an example has one label, and for a weight below 0 or not finite.
+
+    >>> check_class_weight({0: -1.0}, np.array([0, 1]))
+    Traceback (most recent call last):
+    ValueError: class_weight holds -1.0 for class 0: weights must be finite and not negative
+    """
+    if isinstance(given, list) and np.ndim(y) == 1:
+        raise ValueError("class_weight is a list, which is for several labels an example: give {class: weight}")
+    for weights in given if isinstance(given, list) else [given]:
+        for label, weight in weights.items() if isinstance(weights, dict) else ():
+            if not (isinstance(weight, Real) and 0 <= float(weight) < np.inf):
+                raise ValueError(
+                    f"class_weight holds {weight!r} for class {label!r}: weights must be finite and not negative"
+                )
+
+
+Array = np.ndarray
+
+
+class Reading:
+    """`_read` and `_read_validation`; mixed into the estimators, which say what their targets are."""
+
+    _numeric = False  # whether y must hold numbers
+    _params: Parameters
+    network_: Network
+
+    # --- what a subclass gives ---
+
+    def _read_targets(self, y: Any, first: bool) -> Array:
+        """Y (n, n_L), from y as the caller gave it."""
+        raise TypeError(f"{type(self).__name__} reads no targets")
+
+    def _class_weights(self, y: Any) -> Array | None:
+        """What class_weight multiplies each example's weight by, (n,)."""
+        return None
+
+    def _check_same_classes(self, y: Any) -> None:
+        """Raise ValueError where y has other classes than before, which warm_start cannot go on with."""
+
+    # --- reading ---
+
+    def _read(
+        self, X: Any, y: Any, sample_weight: Any, *, first: bool, new_targets: bool, same_classes: bool = False
+    ) -> Data:
+        X, y = self._check_arrays(X, y, first)
+        if same_classes:
+            self._check_same_classes(y)
+        return self._as_data(X, y, sample_weight, new_targets)
+
+    def _check_arrays(self, X: Any, y: Any, first: bool, dtype: Any = (np.float64, np.float32)) -> tuple[Any, Any]:
+        """X and y by scikit-learn's checks; first : whether they say how many features there are."""
+        refuse_no_numbers(X, "X")
+        if y is not None:  # which scikit-learn names
+            refuse_no_numbers(y, "y")
+        return validate_data(
+            self,
+            X,
+            y,
+            multi_output=True,
+            y_numeric=self._numeric,
+            accept_sparse="csr",
+            dtype=dtype,
+            order="C",
+            reset=first,
+        )
+
+    def _as_data(self, X: Any, y: Any, sample_weight: Any, new_targets: bool, by_class: bool = True) -> Data:
+        y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+        weight = None if sample_weight is None else _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        if weight is not None and not weight.any():
+            raise ValueError("sample_weight is zero everywhere: give at least one example a weight above 0")
+        Y = np.ascontiguousarray(self._read_targets(y, new_targets), dtype=X.dtype)
+        class_weight = self._class_weights(y) if by_class else None
+        if class_weight is not None:
+            weight = class_weight if weight is None else weight * class_weight
+        return Data(X, Y, None if weight is None else weight.astype(X.dtype))
+
+    def _read_validation(self, given: Any) -> Data:
+        """Data from (X, y) or (X, y, sample_weight), in the dtype of the parameters."""
+        if not isinstance(given, tuple | list) or len(given) not in (2, 3):
+            raise ProblemError(
+                f"validation_data must be (X, y) or (X, y, sample_weight), not {type(given).__name__} of "
+                f"{len(given) if hasattr(given, '__len__') else 'no'} parts"
+            )
+        refuse_no_numbers(given[0], "validation_data: X")
+        refuse_no_numbers(given[1], "validation_data: y")
+        X, y = validate_data(
+            self,
+            *given[:2],
+            multi_output=True,
+            y_numeric=self._numeric,
+            accept_sparse="csr",
+            dtype=self._params.theta.dtype,
+            order="C",
+            reset=False,
+        )
+        data = self._as_data(X, y, given[2] if len(given) == 3 else None, False, by_class=False)
+        self._check_shapes(data)
+        return data
+
+    def _check_shapes(self, data: Data) -> None:
+        if data.Y.shape[1] != self.network_.outputs:
+            raise ValueError(f"y has {data.Y.shape[1]} outputs, but the network was built for {self.network_.outputs}")

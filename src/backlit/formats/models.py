@@ -1,0 +1,239 @@
+"""Model files: safetensors, which holds arrays and text and runs no code on loading.
+
+The arrays are W.1, b.1, gamma.1, …, and mean.1, variance.1 if a layer has batch norm.  The one metadata entry
+"backlit" is JSON: the format's version, the network in plain enumerated names, how a table becomes its inputs, what its
+outputs mean, and how it was trained.
+"""
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backlit._version import __version__
+from backlit.core.custom import own_of
+from backlit.core.network import Network
+from backlit.core.norms import Statistics
+from backlit.core.parameters import Parameters, layout
+from backlit.errors import BacklitError, ModelError
+from backlit.files import atomic_write
+from backlit.formats.problems import NetworkFile, build_network, parse
+from backlit.tables import TableEncoder, TargetCodec
+
+FORMAT_VERSION = 1
+LARGEST_DESCRIPTION = 64 * 2**20  # bytes of JSON; a table of thousands of columns needs about one MB
+
+
+@dataclass(frozen=True)
+class Model:
+    """What was learned, with all that it takes to use it: what a model file holds.
+
+    Parameters
+    ----------
+    params : Parameters
+        The weights, and by `params.net` the network.
+    statistics : Statistics
+        Batch norm's running moments, by which the network predicts.
+    encoder : TableEncoder, optional
+        From the columns of a table to X; only a model of a table has one.
+    target : TargetCodec, optional
+        From outputs to the target's values.
+    training : dict, optional
+        Plain notes on how the model was made: seed, versions, metrics.
+    estimator : dict, optional
+        What restores the estimator that saved the model.
+
+    Attributes
+    ----------
+    net : Network
+        The network's description.
+
+    Examples
+    --------
+    >>> from backlit.core.network import Dense
+    >>> net = Network(2, [Dense(1)])
+    >>> sorted(Model(net.init(), Statistics(net)).arrays())
+    ['W.1', 'b.1']
+    """
+
+    params: Parameters
+    statistics: Statistics
+    encoder: TableEncoder | None = None
+    target: TargetCodec | None = None
+    training: dict[str, Any] = field(default_factory=dict)
+    estimator: dict[str, Any] | None = None
+
+    @property
+    def net(self) -> Network:
+        """The network's description."""
+        return self.params.net
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Every array by the name that it has in a file."""
+        named = {f"{slot.name}.{slot.l}": view for slot, view in self.params.items()}
+        for name in ("mean", "variance"):
+            moments = getattr(self.statistics, name)
+            named |= {f"{name}.{l}": moment for l, moment in enumerate(moments) if moment is not None}
+        return named
+
+
+def save_model(model: Model, path: str | Path) -> None:
+    """Write a model to a safetensors file, whole or not at all.
+
+    Parameters
+    ----------
+    model : Model
+        The model.  Its network must be made of Backlit's own functions, since a file holds no code.
+    path : str or Path
+        The file; one that is there is replaced.
+
+    Raises
+    ------
+    ModelError
+        If the network holds a function of yours.
+    BacklitError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from backlit.core.network import Dense
+    >>> net = Network(2, [Dense(1)])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_model(Model(net.init(), Statistics(net)), f"{folder}/line.safetensors")
+    ...     load_model(f"{folder}/line.safetensors").net == net
+    True
+    """
+    from safetensors.numpy import save
+
+    own = own_of(model.net)
+    if own is not None:
+        raise ModelError(f"{path}: {own} is your own function, which a model file cannot hold: keep it in code")
+    described = {
+        "version": FORMAT_VERSION,
+        "backlit": __version__,
+        "network": model.net.to_dict(),
+        "encoder": None if model.encoder is None else model.encoder.to_dict(),
+        "target": None if model.target is None else model.target.to_dict(),
+        "training": model.training,
+        **({} if model.estimator is None else {"estimator": model.estimator}),
+    }
+    arrays = {name: np.ascontiguousarray(array) for name, array in model.arrays().items()}
+    content = save(arrays, metadata={"backlit": json.dumps(described, allow_nan=False)})
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def load_model(path: str | Path, *, allow_non_finite: bool = False) -> Model:
+    """Read a model file.  Reading runs no code of the file's.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file that `save_model`, `train` or an estimator's `save` wrote.
+    allow_non_finite : bool, default False
+        Whether weights may be NaN or infinite.
+
+    Returns
+    -------
+    Model
+        The model, with the dtype that it was saved in.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, truncated, not a model of Backlit's, of a later format, or its arrays do not fit its
+        network or are not finite.
+
+    Examples
+    --------
+    >>> load_model("no.safetensors")
+    Traceback (most recent call last):
+    backlit.errors.ModelError: no.safetensors: no such file: check the name and the folder
+    """
+    arrays, description = read_file(Path(path))
+    described = read_description(path, description)
+    network = described.get("network")
+    try:
+        net = build_network(f"{path}: network", parse(f"{path}: network", network, NetworkFile))
+        encoder, target = described.get("encoder"), described.get("target")
+        table = None if encoder is None else TableEncoder.from_dict(encoder)
+        codec = None if target is None else TargetCodec.from_dict(target)
+    except BacklitError as error:
+        raise ModelError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
+    params, statistics = fill(path, net, arrays)
+    if not allow_non_finite and not all(np.isfinite(array).all() for array in arrays.values()):
+        name = next(name for name, array in arrays.items() if not np.isfinite(array).all())
+        raise ModelError(f"{path}: {name} holds NaN or infinity: the training failed; train again")
+    if table is not None and len(table.feature_names_out) != net.inputs:
+        raise ModelError(f"{path}: its encoder makes {len(table.feature_names_out)} features for {net.inputs} inputs")
+    training = described.get("training")
+    notes = training if isinstance(training, dict) else {}
+    return Model(params, statistics, table, codec, notes, described.get("estimator"))
+
+
+def read_file(path: Path) -> tuple[dict[str, np.ndarray], str]:
+    """The arrays and the description, checked by safetensors to lie within the file."""
+    from safetensors import SafetensorError, safe_open
+
+    if os.path.isdir(path):  # safe_open says "no such device"
+        raise ModelError(f"{path}: is a folder: give a model file")
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if "backlit" not in metadata:
+                raise ModelError(f"{path}: a safetensors file, but not a model of Backlit's")
+            return {name: file.get_tensor(name) for name in file.keys()}, metadata["backlit"]  # noqa: SIM118  safe_open is no mapping
+    except FileNotFoundError:
+        raise ModelError(f"{path}: no such file: check the name and the folder") from None
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (SafetensorError, TypeError, KeyError) as error:
+        raise ModelError(f"{path}: truncated, damaged or not a model file ({error})") from None
+
+
+def read_description(path: str | Path, text: str) -> dict[str, Any]:
+    """The description as a dict of this version."""
+    if len(text) > LARGEST_DESCRIPTION:
+        raise ModelError(f"{path}: its description is {len(text):,} bytes, which no model of Backlit's has")
+    try:
+        described = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ModelError(f"{path}: its description is not JSON: the file is damaged") from None
+    version = described.get("version") if isinstance(described, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise ModelError(f"{path}: its description names no version: the file is damaged or not ours")
+    if version > FORMAT_VERSION:
+        raise ModelError(
+            f"{path}: written in version {version} of the model format, and this Backlit reads up to {FORMAT_VERSION}: "
+            f"install a newer one"
+        )
+    return described
+
+
+def fill(path: str | Path, net: Network, arrays: dict[str, np.ndarray]) -> tuple[Parameters, Statistics]:
+    """Put arrays into parameters and statistics; each must be there, with its shape, all of one float dtype."""
+    shapes = {f"{slot.name}.{slot.l}": slot.shape for slot in layout(net)}
+    for l, layer in net.numbered():
+        if layer.norm == "batch":
+            shapes |= {f"mean.{l}": (layer.units,), f"variance.{l}": (layer.units,)}
+    if set(shapes) != set(arrays):
+        odd = sorted(set(shapes) ^ set(arrays))[0]
+        found = "is missing" if odd in shapes else "belongs to no layer"
+        raise ModelError(f"{path}: array {odd} {found}: the file does not fit its own description")
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape:
+            raise ModelError(f"{path}: array {name} has shape {arrays[name].shape}, but the network needs {shape}")
+    dtypes = {array.dtype for array in arrays.values()}
+    if len(dtypes) > 1 or not dtypes <= {np.dtype(np.float32), np.dtype(np.float64)}:
+        raise ModelError(
+            f"{path}: arrays of {', '.join(sorted(map(str, dtypes)))}: all must be float32, or all float64"
+        )
+    dtype = dtypes.pop()
+    model = Model(Parameters.zeros(net, dtype), Statistics(net, dtype))
+    for name, view in model.arrays().items():
+        view[...] = arrays[name]
+    return model.params, model.statistics

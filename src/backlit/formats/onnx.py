@@ -1,0 +1,173 @@
+"""Write a model as ONNX, which other runtimes load: the same outputs, and labels where the model has classes.
+
+The graph takes the features `X` (n, n_0), as the model's encoder makes them from a table.  It gives `outputs`, what the
+last layer gives, (n, n_L); for classification also `probabilities` (n, K) and `label` (n,).  Where an example has
+several labels: for a yes or no each, `probabilities` of yes and `label` of 0 and 1, both (n, k); for classes of their
+own, `probabilities_0` (n, K_0) and `label_0` (n,), `probabilities_1` … for the columns of y.  Opset 20 of the standard
+operators, which onnxruntime has since 1.17.  Needs the package `onnx` (pip install "backlit[onnx]").
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backlit._version import __version__
+from backlit.core.network import Dense
+from backlit.errors import BacklitError
+from backlit.files import atomic_write
+from backlit.formats.models import Model
+from backlit.formats.onnx_activations import Graph, activate
+from backlit.tables.labels import Label
+
+OPSET, IR_VERSION = 20, 9
+Heads = Sequence[Sequence[Label]]
+
+
+def export_onnx(model: Model, path: str | Path, heads: Heads = ()) -> None:
+    """Write a model as ONNX; dropout is left out, and batch norm goes by its running moments.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    path : str or Path
+        The file; one that is there is replaced.
+    heads : sequence of sequences of labels, default ()
+        The classes of each label, if an example has several labels.
+
+    Raises
+    ------
+    ModelError
+        If an activation is not one of Backlit's.
+    BacklitError
+        If the package `onnx` is not installed, or the file cannot be written.
+
+    Examples
+    --------
+    >>> import onnx, os, tempfile
+    >>> from backlit.core.network import Network
+    >>> from backlit.core.norms import Statistics
+    >>> net = Network(2, [Dense(3, "relu"), Dense(1)])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     export_onnx(Model(net.init(), Statistics(net)), f"{folder}/net.onnx")
+    ...     os.listdir(folder)
+    ['net.onnx']
+    """
+    try:
+        import onnx
+    except ImportError:
+        raise BacklitError('writing ONNX needs the package onnx: pip install "backlit[onnx]"') from None
+    content = build(model, heads)
+    onnx.checker.check_model(content, full_check=True)
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content.SerializeToString())
+
+
+def build(model: Model, heads: Heads = ()) -> Any:
+    """The ONNX model; see `export_onnx`."""
+    from onnx import TensorProto, helper
+
+    net, params = model.net, model.params
+    graph = Graph(params.theta.dtype)
+    kind = helper.np_dtype_to_tensor_dtype(params.theta.dtype)
+    a = ["X"]
+    for l, layer in net.numbered():
+        W, b = graph.constant(params.W[l], f"W{l}"), graph.constant(params.b[l], f"b{l}")
+        z = graph.add("Gemm", [a[l - 1], W, b], f"z{l}", transB=1)
+        u = normalize(graph, model, l, layer, z)
+        h = activate(graph, layer.activation, u, f"h{l}")
+        a.append(skip(graph, layer, h, a, l))
+    outputs = [value("outputs", kind, net.outputs)]
+    graph.add("Identity", [a[-1]], "outputs")
+    if model.target is not None and model.target.task == "classification":
+        outputs += classify(graph, model, a[-1], kind)
+    elif heads and net.layers[-1].activation.name == "sigmoid":
+        outputs += yes_or_no(graph, a[-1], kind, len(heads))
+    elif heads:
+        for k, p in enumerate(graph.split(a[-1], [len(classes) for classes in heads], "head")):
+            graph.add("Identity", [p], f"probabilities_{k}")
+            outputs.append(value(f"probabilities_{k}", kind, len(heads[k])))
+            outputs.append(choose(graph, p, heads[k], f"label_{k}"))
+    content = helper.make_model(
+        helper.make_graph(graph.nodes, "backlit", [value("X", kind, net.inputs)], outputs, graph.constants),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="backlit",
+        producer_version=__version__,
+    )
+    if model.encoder is not None:
+        helper.set_model_props(content, {"features": "\n".join(model.encoder.feature_names_out)})
+    assert kind in (TensorProto.FLOAT, TensorProto.DOUBLE)
+    return content
+
+
+def value(name: str, kind: int, columns: int | None) -> Any:
+    """An input or output: n rows of `columns`, or (n,) where it has none."""
+    from onnx import helper
+
+    return helper.make_tensor_value_info(name, kind, ["n"] if columns is None else ["n", columns])
+
+
+def normalize(graph: Graph, model: Model, l: int, layer: Dense, z: str) -> str:
+    """u from z."""
+    if layer.norm is None:
+        return z
+    gamma = graph.constant(model.params.gamma[l], f"gamma{l}")
+    beta = graph.constant(model.params.beta[l], f"beta{l}")
+    if layer.norm == "layer":
+        return graph.add("LayerNormalization", [z, gamma, beta], f"u{l}", axis=1, epsilon=layer.eps)
+    mean = graph.constant(model.statistics.mean[l], f"mean{l}")
+    variance = graph.constant(model.statistics.variance[l], f"variance{l}")
+    return graph.add("BatchNormalization", [z, gamma, beta, mean, variance], f"u{l}", epsilon=layer.eps)
+
+
+def skip(graph: Graph, layer: Dense, h: str, a: list[str], l: int) -> str:
+    """The layer's output a from h."""
+    if layer.skip_from is None:
+        return h
+    scaled = graph.add("Mul", [a[layer.skip_from], graph.constant(layer.skip_scale, f"s{l}")], f"skip{l}")
+    return graph.add("Add", [h, scaled], f"a{l}")
+
+
+def classify(graph: Graph, model: Model, a: str, kind: int) -> list[Any]:
+    """Probabilities of the classes and the likeliest label."""
+    assert model.target is not None
+    classes = model.target.classes
+    if model.net.outputs == 1:
+        other = graph.add("Sub", [graph.constant(1.0, "one"), a], "other")
+        p = graph.add("Concat", [other, a], "probabilities", axis=1)
+    elif model.net.layers[-1].activation.name == "sigmoid":  # a class against the rest: made to sum to 1
+        total = graph.add("ReduceSum", [a, graph.constant(np.array([1]), "columns")], "total", keepdims=1)
+        least = graph.constant(float(np.finfo(graph.dtype).tiny), "least")
+        p = graph.add("Div", [a, graph.add("Max", [total, least], "divisor")], "probabilities")
+    else:
+        p = graph.add("Identity", [a], "probabilities")
+    return [value("probabilities", kind, len(classes)), choose(graph, p, classes, "label")]
+
+
+def choose(graph: Graph, p: str, classes: Sequence[Label], name: str) -> Any:
+    """The likeliest label of probabilities (n, K)."""
+    from onnx import TensorProto
+
+    best = graph.add("ArgMax", [p], f"best_{name}", axis=1, keepdims=0)
+    label_kinds = {
+        bool: (TensorProto.BOOL, np.bool_),
+        int: (TensorProto.INT64, np.int64),
+        float: (TensorProto.DOUBLE, np.float64),
+        str: (TensorProto.STRING, np.object_),
+    }
+    label_kind, dtype = label_kinds[type(classes[0])]
+    graph.add("Gather", [graph.constant(np.array(classes, dtype=dtype), f"classes_{name}"), best], name, axis=0)
+    return value(name, label_kind, None)
+
+
+def yes_or_no(graph: Graph, a: str, kind: int, k: int) -> list[Any]:
+    """Probabilities of yes, and 1 if they are above one half."""
+    from onnx import TensorProto
+
+    graph.add("Identity", [a], "probabilities")
+    above = graph.add("Greater", [a, graph.constant(0.5, "half")], "above")
+    graph.add("Cast", [above], "label", to=TensorProto.INT64)
+    return [value("probabilities", kind, k), value("label", TensorProto.INT64, k)]

@@ -1,0 +1,114 @@
+"""Rows of a table as a trained model's problem: features as the model sees them, their target as the loss does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backlit.core.norms import Statistics
+from backlit.core.problem import Problem
+from backlit.errors import ModelError, TableError, near
+from backlit.formats.models import Model, load_model
+from backlit.tables import TableEncoder, TargetCodec, read_table
+
+if TYPE_CHECKING:
+    import polars as pl
+
+MOST_ROWS = 5000  # of a table that is gone through: a diagnosis looks at fewer, a short training is a short one
+
+
+def row_problem(model: str | Path | Model, table: str | Path | pl.DataFrame, row: int) -> Problem:
+    """The network at its trained numbers, in float64, with one row's features and target.
+
+    model : a Model or a model file that `train` made from a table.  table : a file, or a Polars DataFrame, with the
+    columns of the training table and the target.  row : counted from 0, without the line of names.
+    The passes are those of prediction: nothing is dropped, batch norm takes its running moments.
+    Raises ModelError or TableError in one line.
+    """
+    name, model, encoder, target = tabular_model(model)
+    where = f"{table}: " if isinstance(table, str | Path) else ""
+    frame = read_table(table, text=encoder.text_columns) if isinstance(table, str | Path) else table
+    if not 0 <= row < frame.height:
+        raise TableError(
+            f"{where}there is no row {row}: rows are counted from 0, the last of {frame.height:,} is {frame.height - 1}"
+        )
+    one = frame.slice(row, 1)
+    try:
+        X, y = encoder.transform(one, np.float64), encoded(target, one, row, model.net.outputs)
+    except TableError as error:
+        raise TableError(f"{where}{error}") from None
+    params = model.params.astype(np.float64)
+    return Problem(model.net, params, X, y, name=f"{name}, row {row}", statistics=in_float64(model))
+
+
+def table_problem(model: str | Path | Model, table: str | Path | pl.DataFrame) -> Problem:
+    """The network at its trained numbers, in float64, with the first MOST_ROWS rows of a table that have a target.
+
+    As `row_problem`; the table needs the target's column, and a target in one row at least.
+    """
+    name, model, encoder, target = tabular_model(model)
+    where = f"{table}: " if isinstance(table, str | Path) else ""
+    frame = read_table(table, text=encoder.text_columns) if isinstance(table, str | Path) else table
+    try:
+        if target.name not in frame.columns:
+            raise TableError(f"column {target.name!r} is not in the table: {near(target.name, frame.columns)}")
+        values = frame[target.name]
+        known = [k for k, value in enumerate(values) if value is not None and value == value][:MOST_ROWS]
+        if not known:
+            raise TableError(f"no row has a {target.name!r}: give rows with a target")
+        y = np.concatenate([encoded(target, frame.slice(k, 1), k, model.net.outputs) for k in known])
+        X = encoder.transform(frame[known], np.float64)
+    except TableError as error:
+        raise TableError(f"{where}{error}") from None
+    return Problem(model.net, model.params.astype(np.float64), X, y, name=f"{name} on a table")
+
+
+def tabular_model(model: str | Path | Model) -> tuple[str, Model, TableEncoder, TargetCodec]:
+    """What to call a model, the model, and how a table becomes its inputs and targets.  Raises ModelError."""
+    name = "the model" if isinstance(model, Model) else Path(model).name
+    model = model if isinstance(model, Model) else load_model(model)
+    if model.encoder is None or model.target is None:
+        raise ModelError(
+            f"{name} does not say how a table becomes its inputs: use a model that train made from a table"
+        )
+    return name, model, model.encoder, model.target
+
+
+def encoded(target: TargetCodec, one: pl.DataFrame, row: int, outputs: int) -> np.ndarray:
+    """The target of a table of one row, as the loss takes it.  Raises TableError if it has none that fits."""
+    if target.name not in one.columns:
+        raise TableError(
+            f"column {target.name!r} is not in the table, and the derivation starts from its loss: "
+            f"{near(target.name, one.columns)}"
+        )
+    value = one[target.name][0]
+    if value is None or value != value:
+        raise TableError(f"row {row} has no {target.name!r}, and the derivation starts from its loss: choose another")
+    if target.task == "regression":
+        return np.array([[number(target.name, value, row)]])
+    label = one[target.name].cast(target.decode(np.zeros(1)).dtype, strict=False)[0]
+    if label not in target.classes:
+        raise TableError(f"row {row}: {target.name!r} is {value!r}: {near(str(label), list(map(str, target.classes)))}")
+    k = target.classes.index(label)
+    return np.array([[float(k)]]) if outputs == 1 else np.array([k])
+
+
+def number(name: str, value: object, row: int) -> float:
+    """A value of a regression's target."""
+    try:
+        found = float(value)  # type: ignore[arg-type]  # whatever a table holds: a refusal is answered below
+    except (TypeError, ValueError):
+        raise TableError(f"row {row}: {name!r} is {value!r}, and the model predicts numbers: mend it") from None
+    if not np.isfinite(found):
+        raise TableError(f"row {row}: {name!r} is {found}: give a finite number")
+    return found
+
+
+def in_float64(model: Model) -> Statistics:
+    """The running moments, in float64 as the parameters are."""
+    copied = Statistics(model.net)
+    copied.mean = [None if mean is None else mean.astype(np.float64) for mean in model.statistics.mean]
+    copied.variance = [None if v is None else v.astype(np.float64) for v in model.statistics.variance]
+    return copied

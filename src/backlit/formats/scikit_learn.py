@@ -1,0 +1,74 @@
+"""scikit-learn's fitted networks: `MLPClassifier` and `MLPRegressor` to models."""
+
+from typing import Any
+
+import numpy as np
+
+from backlit.core.network import Dense, Network
+from backlit.core.norms import Statistics
+from backlit.core.parameters import Parameters
+from backlit.errors import ModelError
+from backlit.formats.models import Model
+from backlit.tables import TargetCodec
+
+ACTIVATIONS = {"logistic": "sigmoid"}
+LOSSES = {
+    "log_loss": {"softmax": "cross_entropy", "logistic": "binary_cross_entropy"},
+    "squared_error": {"identity": "half_squared_error"},
+    "poisson": {"exp": "poisson"},
+}
+
+
+def from_scikit_learn(estimator: Any) -> Model:
+    """The model that a fitted network of scikit-learn computes, in its dtype and with its classes.
+
+    What belongs to training, such as alpha, is not in it.
+
+    Parameters
+    ----------
+    estimator : sklearn.neural_network.MLPClassifier or MLPRegressor
+        A fitted estimator.
+
+    Returns
+    -------
+    Model
+        A model with the same outputs.
+
+    Raises
+    ------
+    ModelError
+        If the estimator is not such a network, or is not fitted.
+
+    Examples
+    --------
+    >>> from sklearn.neural_network import MLPRegressor
+    >>> X = np.linspace(-1, 1, 20)[:, None]
+    >>> theirs = MLPRegressor(hidden_layer_sizes=(4,), solver="lbfgs", random_state=0).fit(X, X[:, 0])
+    >>> from_scikit_learn(theirs).net.n
+    (1, 4, 1)
+    """
+    if not all(hasattr(estimator, name) for name in ("coefs_", "intercepts_", "out_activation_", "loss")):
+        raise ModelError(f"{type(estimator).__name__} is not a fitted MLPClassifier or MLPRegressor: fit it first")
+    coefs, intercepts = estimator.coefs_, estimator.intercepts_
+    hidden = ACTIVATIONS.get(estimator.activation, estimator.activation)
+    output = estimator.out_activation_
+    layers = [Dense(W.shape[1], hidden) for W in coefs[:-1]]
+    layers.append(Dense(coefs[-1].shape[1], ACTIVATIONS.get(output, output)))
+    net = Network(coefs[0].shape[0], layers, loss=LOSSES[estimator.loss][output])
+    arrays = {"W": [None, *(W.T for W in coefs)], "b": [None, *intercepts]}
+    params = Parameters.from_arrays(net, arrays, coefs[0].dtype)
+    classes = getattr(estimator, "classes_", None)
+    codec = (
+        None if classes is None or multilabel(estimator) else TargetCodec("target", "classification", plain(classes))
+    )
+    return Model(params, Statistics(net, coefs[0].dtype), target=codec)
+
+
+def multilabel(estimator: Any) -> bool:
+    """Whether each output is a label of its own."""
+    return estimator.out_activation_ == "logistic" and estimator.coefs_[-1].shape[1] > 1
+
+
+def plain(classes: np.ndarray) -> tuple[Any, ...]:
+    """Labels as Python's own values."""
+    return tuple(classes.tolist())

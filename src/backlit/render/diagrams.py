@@ -1,0 +1,168 @@
+"""Where the marks of a derivation's drawings stand: the network, the computational graph, an activation."""
+
+from collections.abc import Callable
+
+from backlit.derivation.document import Diagram, Edge, Node, Plot
+from backlit.render.diagram import Group, Mark, Picture, Point, Shape, Stroke, Word
+
+COLUMN, ROW, RADIUS, MARGIN = 160, 96, 32, 48  # the network
+BOX, ACROSS, LINE, BETWEEN = 180, 226, 15, 34  # the graph: a box, boxes side by side, a line of text, room for arrows
+SMALL = 0.62  # room that a letter takes, of its size
+PLOT = (300, 180, 30)  # width, height and margin of a plot
+
+
+def drawn(block: Diagram | Plot) -> Picture:
+    """The picture of a drawing."""
+    if isinstance(block, Plot):
+        return plot(block)
+    return network(block) if block.shape == "circle" else graph(block)
+
+
+# --- the network: columns of circles from left to right ---------------------------------------------------------------
+
+
+def network(diagram: Diagram) -> Picture:
+    """Circles joined by lines whose width is the weight's size; negative ones are dashed."""
+    place = {n.id: (MARGIN + n.column * COLUMN, MARGIN + n.row * ROW) for n in diagram.nodes}
+    marks: list[Mark] = []
+    for edge in diagram.edges:
+        marks += weight_marks(edge, place)
+    for node in diagram.nodes:
+        marks.append(unit_marks(node, place[node.id]))
+    width = max(x for x, _ in place.values()) + MARGIN
+    height = max(y for _, y in place.values()) + RADIUS + 26
+    return Picture(diagram.caption, diagram.description, width, height, tuple(marks))
+
+
+def weight_marks(edge: Edge, place: dict[str, Point]) -> list[Mark]:
+    """A line from border to border with its weight near the start, where the lines that meet at one unit lie apart."""
+    (x1, y1), (x2, y2) = place[edge.start], place[edge.end]
+    x1, x2 = x1 + RADIUS, x2 - RADIUS - 2
+    line = Stroke(((x1, y1), (x2, y2)), "forward", 0.8 + 2.6 * abs(edge.weight), edge.weight < 0, tip=True)
+    if not edge.label:
+        return [line]
+    at = (x1 + 0.28 * (x2 - x1), y1 + 0.28 * (y2 - y1) - 3)
+    return [line, Word(at, edge.label, size=10.5, halo=True)]
+
+
+def unit_marks(node: Node, at: Point) -> Mark:
+    """A unit with its activation in it and its δ below; dots stand alone."""
+    x, y = at
+    below = tuple(
+        Word((x, y + RADIUS + 14 + 13 * k), line, "soft" if node.kind == "dots" else "backward")
+        for k, line in enumerate(node.below.splitlines())
+    )
+    if node.kind == "dots":
+        return Group((Word((x, y + 6), node.label, size=18), *below), "")
+    size = min(11.0, (2 * RADIUS - 6) / (SMALL * len(node.label)))
+    shape = Shape(at, (2 * RADIUS, 2 * RADIUS), round=True, dashed=node.kind == "input")
+    return Group((shape, Word((x, y + 4), node.label, size=size), *below), node.link)
+
+
+# --- the graph: boxes from the inputs at the foot up to the loss ------------------------------------------------------
+
+
+def graph(diagram: Diagram) -> Picture:
+    """Boxes with their numbers, joined by arrows that go up as the values do."""
+    tops, height = levels(diagram)
+    middle = ACROSS + BOX / 2 + 4
+    place = {n.id: (middle + (n.row - 1) * ACROSS, tops[n.column] + tall(diagram, n.column) / 2) for n in diagram.nodes}
+    size = {n.id: tall(diagram, n.column) for n in diagram.nodes}
+    marks: list[Mark] = [arrow for edge in diagram.edges for arrow in arrows(edge, place, size)]
+    marks += [box_marks(n, place[n.id], size[n.id]) for n in diagram.nodes]
+    return Picture(diagram.caption, diagram.description, 2 * middle, height, tuple(marks))
+
+
+def levels(diagram: Diagram) -> tuple[dict[float, float], float]:
+    """The top of each level, the loss's first, and the height of all."""
+    tops, y = {}, 4.0
+    for column in sorted({n.column for n in diagram.nodes}, reverse=True):
+        tops[column] = y
+        y += tall(diagram, column) + BETWEEN
+    return tops, y - BETWEEN + 4
+
+
+def tall(diagram: Diagram, column: float) -> float:
+    """The height of the boxes of a level."""
+    lines = max(1 + len(n.below.splitlines()) for n in diagram.nodes if n.column == column)
+    return LINE * lines + 12
+
+
+def arrows(edge: Edge, place: dict[str, Point], size: dict[str, float]) -> list[Mark]:
+    """Up to the next box, from the side into it, or around what a skip passes over."""
+    (x1, y1), (x2, y2) = place[edge.start], place[edge.end]
+    if edge.kind == "skip":
+        a, b = (x1 + BOX / 2, y1), (x2 + BOX / 2 + 2, y2)
+        bend = Stroke((a, (a[0] + 44, y1 - 10), (b[0] + 44, y2 + 10), b), "update", 1.6, True, True, True)
+        return [bend, Word((a[0] + 22, (y1 + y2) / 2 + 4), edge.label, "update", 10.5, halo=True)]
+    if y1 == y2:
+        way = 1 if x2 > x1 else -1
+        return [Stroke(((x1 + way * BOX / 2, y1), (x2 - way * (BOX / 2 + 2), y2)), "forward", 1.6, tip=True)]
+    return [Stroke(((x1, y1 - size[edge.start] / 2), (x2, y2 + size[edge.end] / 2 + 2)), "forward", 1.6, tip=True)]
+
+
+def box_marks(node: Node, at: Point, height: float) -> Mark:
+    """An operation, or a leaf (dashed), with what went up and what came down."""
+    x, y = at
+    lines = node.below.splitlines()
+    first = y - LINE * (len(lines) + 1) / 2 + 11
+    words = [Word((x, first), node.label, size=12)]
+    words += [Word((x, first + LINE * k), line, side(line)) for k, line in enumerate(lines, start=1)]
+    if node.kind == "dots":
+        return Group(tuple(words), "")
+    return Group((Shape(at, (BOX, height), dashed=node.kind == "input"), *words), node.link)
+
+
+def side(line: str) -> str:
+    """The color of a value on its way up, or of a slope on its way down."""
+    return {"▲": "forward", "▼": "backward"}.get(line[:1], "soft")
+
+
+# --- a plot -----------------------------------------------------------------------------------------------------------
+
+
+def plot(block: Plot) -> Picture:
+    """Two curves over x, the second dashed, with the points that the network visits."""
+    width, height, pad = PLOT
+    low, high = reach(block)
+    x0, x1 = block.x[0], block.x[-1]
+
+    def at(x: float, y: float) -> Point:
+        return (
+            pad + (x - x0) / (x1 - x0) * (width - 2 * pad),
+            height - pad - (y - low) / (high - low) * (height - 2 * pad),
+        )
+
+    marks: list[Mark] = [Stroke((at(x0, 0), at(x1, 0)), "line", 1), Stroke((at(0, low), at(0, high)), "line", 1)]
+    for k, (name, curve) in enumerate(block.curves):
+        marks += curve_marks(k, name, tuple(at(x, y) for x, y in zip(block.x, curve, strict=True)))
+    marks += [Shape(at(x, y), (6.4, 6.4), True, "paper", "backward") for x, y in block.points]
+    marks += ticks(block, at, low, high)
+    return Picture(block.caption, block.description, width, height, tuple(marks))
+
+
+def reach(block: Plot) -> tuple[float, float]:
+    """The lowest and the highest that is drawn; 0 and 1 always are."""
+    ys = [y for _, curve in block.curves for y in curve]
+    return min(0.0, *ys), max(1.0, *ys)
+
+
+def curve_marks(k: int, name: str, points: tuple[Point, ...]) -> list[Mark]:
+    """A curve with its line in the key above."""
+    hue, x = ("forward", "backward")[k % 2], PLOT[2] + 70 * k
+    key = Stroke(((x, 11), (x + 24, 11)), hue, 2, bool(k))
+    return [Stroke(points, hue, 2, bool(k)), key, Word((x + 30, 15), name, hue, anchor="start")]
+
+
+def ticks(block: Plot, at: Callable[[float, float], Point], low: float, high: float) -> list[Mark]:
+    """The ends of both axes."""
+    x0, x1 = block.x[0], block.x[-1]
+    ends = [Word((at(x, 0)[0], PLOT[1] - 8), short(x), "soft", 10) for x in (x0, x1)]
+    zero = [Word((at(0, 0)[0] + 3, at(0, high)[1] + 3), short(high), "soft", 10, "start")]
+    foot = [Word((at(0, 0)[0] + 3, at(0, low)[1] + 3), short(low), "soft", 10, "start")] if low < -0.05 else []
+    return [*ends, *zero, *foot]
+
+
+def short(value: float) -> str:
+    """Three digits, with a true minus."""
+    return f"{value:.3g}".replace("-", "−")

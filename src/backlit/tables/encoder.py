@@ -1,0 +1,173 @@
+"""TableEncoder: a table in, an array of features out, by rules that are data, learned from the training rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backlit.errors import DomainError, TableError
+from backlit.tables.column_types import fit_column
+from backlit.tables.columns import Category, Column, Dropped, settle
+from backlit.tables.memory_check import check_memory
+from backlit.tables.messages import listed, near, shown
+from backlit.tables.schema import encoder_from_dict, encoder_to_dict
+
+if TYPE_CHECKING:
+    import polars as pl
+    from numpy.typing import DTypeLike, NDArray
+
+MAX_CATEGORIES = 100
+
+
+@dataclass(frozen=True)
+class ColumnSummary:
+    """One line of a report: what a column is and what was done to it.
+
+    missing : training rows without a value.  features : how many it became.
+    """
+
+    name: str
+    kind: str
+    treatment: str
+    missing: int
+    features: int
+    note: str
+
+
+@dataclass(frozen=True)
+class TableEncoder:
+    """How each column of a table becomes features.
+
+    columns : in the order of the training table, those that were left out too.
+    rows : training rows that were learned from.
+
+    >>> import polars as pl
+    >>> table = pl.DataFrame({"age": [20, 40], "color": ["red", "red"], "ripe": [True, None]})
+    >>> encoder = TableEncoder.fit(table)
+    >>> encoder.feature_names_out
+    ('age', 'ripe (missing)')
+    >>> encoder.transform(table)
+    array([[-1.,  0.],
+           [ 1.,  1.]])
+    """
+
+    columns: tuple[Column, ...]
+    rows: int
+
+    @classmethod
+    def fit(
+        cls, table: pl.DataFrame, *, drop: Iterable[str] = (), max_categories: int = MAX_CATEGORIES
+    ) -> TableEncoder:
+        """Learn from the training rows of a table; the order of its rows changes nothing, to the bit.
+
+        table : training rows alone, without the target, or with it named in `drop`.
+        drop : columns to leave out.
+        max_categories : slots of a text column at most; rarer values share its unseen slot.
+
+        What becomes of each column stands in `backlit.tables.column_types`.  A missing number becomes the mean, a
+        missing boolean the share of true, and a second feature says that it was missing where training rows had missing
+        values.  A missing word has a slot of its own where training had missing words, and else counts as unseen.
+
+        Raises TableError that names the column for lists, structs, infinite values, an identifier, numbers spoiled by
+        words, or if no column is left.
+        """
+        if max_categories < 1:
+            raise DomainError(f"max_categories is {max_categories}: give 1 or more, {MAX_CATEGORIES} unless told")
+        names = names_kept(table.columns, drop)
+        if not table.height:
+            raise TableError("the table has no rows to learn from: give it some")
+        return cls.of([fit_column(settle(table[name]), max_categories) for name in names], table.height)
+
+    @classmethod
+    def of(cls, columns: Iterable[Column], rows: int) -> TableEncoder:
+        """Put learned columns together; raises TableError if all of them are left out."""
+        encoder = cls(tuple(columns), rows)
+        if not encoder.feature_names_out:
+            left = "; ".join(f"{shown(column.name)}: {column.note}" for column in encoder.columns[:4])
+            raise TableError(
+                f"no column is left to learn from ({left or 'there are none'}): give columns whose values differ"
+            )
+        return encoder
+
+    def transform(self, table: pl.DataFrame, dtype: DTypeLike = np.float64) -> NDArray[np.floating]:
+        """Return the features of a table, (m, len(feature_names_out)), finite, in C order.
+
+        dtype : float64 or float32.  Columns are found by name; others are ignored.
+
+        Raises TableError if a column is not there, is of another type than in training or is infinite, or if
+        the array would not fit in memory.
+        """
+        used = [column for column in self.columns if not isinstance(column, Dropped)]
+        for column in used:
+            if column.name not in table.columns:
+                raise TableError(
+                    f"column {shown(column.name)} is not in the table, and the model was trained with it: "
+                    f"{near(column.name, table.columns)}"
+                )
+        edges = list(accumulate((len(column.features) for column in used), initial=0))
+        size = np.dtype(dtype).itemsize * table.height * edges[-1]
+        check_memory(
+            size, f"{table.height:,} rows of {edges[-1]:,} features", "give fewer rows or lower max_categories"
+        )
+        out = np.zeros((table.height, edges[-1]), dtype)
+        for column, (start, stop) in zip(used, pairwise(edges), strict=True):
+            column.encode(settle(table[column.name]), out[:, start:stop])
+        return out
+
+    @property
+    def feature_names_out(self) -> tuple[str, ...]:
+        """Name of each feature, such as `age`, `age (missing)`, `color=red`, `color (unseen)`; no two are the same."""
+        names: dict[str, None] = {}
+        for name in (name for column in self.columns for name in column.features):
+            number, unique = 1, name
+            while unique in names:
+                number += 1
+                unique = f"{name} #{number}"
+            names[unique] = None
+        return tuple(names)
+
+    @property
+    def silent_features(self) -> NDArray[np.int64]:
+        """Features that are 0 in every training row: unseen slots that no rare value shares.
+
+        No gradient reaches the weights from them, so a network that is to ignore what it has not seen starts with
+        zeros there: `params.W[1][:, encoder.silent_features] = 0`.
+        """
+        ends = accumulate(len(column.features) for column in self.columns)
+        pairs = zip(self.columns, ends, strict=True)
+        return np.array([end - 1 for c, end in pairs if isinstance(c, Category) and not c.pooled], dtype=np.int64)
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """Columns that hold words; `read_table(path, text=...)` keeps them as they are written."""
+        return tuple(column.name for column in self.columns if isinstance(column, Category))
+
+    def summary(self) -> list[ColumnSummary]:
+        """One line for each column, in the order of the table."""
+        return [ColumnSummary(c.name, c.kind, c.treatment, c.missing, len(c.features), c.note) for c in self.columns]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain JSON types; floats keep every bit through `json`."""
+        return encoder_to_dict(self.columns, self.rows)
+
+    @classmethod
+    def from_dict(cls, stored: object) -> TableEncoder:
+        """Build the encoder that `to_dict` was called on; raises ModelError for anything else."""
+        return cls(*encoder_from_dict(stored))
+
+    def __repr__(self) -> str:
+        names = listed((c.name for c in self.columns), most=4)
+        return f"TableEncoder({names}: {len(self.feature_names_out)} features from {self.rows:,} rows)"
+
+
+def names_kept(columns: Iterable[str], drop: Iterable[str]) -> list[str]:
+    """The columns but for those to leave out, each of which has to be there."""
+    columns, drop = list(columns), list(drop)
+    for name in drop:
+        if name not in columns:
+            raise TableError(f"column {shown(name)} cannot be left out, as it is not there: {near(name, columns)}")
+    return [name for name in columns if name not in drop]

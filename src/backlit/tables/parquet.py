@@ -1,0 +1,199 @@
+"""A table in Parquet files, read a slice of rows at a time: one file, or a folder whose files have the same columns."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backlit.errors import TableError
+from backlit.tables.messages import count, near, shown
+from backlit.tables.reading import MAGIC, ROW_LABELS, converted
+
+if TYPE_CHECKING:
+    import polars as pl
+
+SUFFIX = ".parquet"
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Rows of one file.
+
+    file : which.  start : its first row there.  first : its first row in the whole table.  rows : how many.
+    """
+
+    file: int
+    start: int
+    first: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class ParquetTable:
+    """The files of a table in the order of their names, their rows, and the columns that all of them have.
+
+    >>> import polars as pl, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for k in range(2):
+    ...         pl.DataFrame({"a": [10 * k, 10 * k + 1, 10 * k + 2]}).write_parquet(f"{folder}/part-{k}.parquet")
+    ...     table = ParquetTable.open(folder)
+    ...     [table.read(chunk)["a"].to_list() for chunk in table.chunks(2)]
+    [[0, 1], [2], [10, 11], [12]]
+    """
+
+    path: Path
+    files: tuple[Path, ...]
+    rows: tuple[int, ...]
+    schema: dict[str, pl.DataType]
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> ParquetTable:
+        """Look at the footer of each file; no row is read.
+
+        path : a folder, of which the files that end in .parquet count (hidden ones and those that begin with _ don't),
+        or one such file.  Raises TableError, one line with the file's name, for a folder without such files, a damaged
+        file, and files whose columns differ in name or type.
+        """
+        path = Path(path)
+        files = parquet_files(path) if path.is_dir() else [checked_file(path)]
+        schemas, rows = zip(*(footer(file) for file in files), strict=True)
+        schema = dict(schemas[0])
+        for file, other in zip(files[1:], schemas[1:], strict=True):
+            _same_columns(file, other, files[0], schema)
+        if not sum(rows):
+            raise TableError(f"{path}: has {count(len(schema), 'column')} and no rows: add rows, or check the export")
+        return cls(path, tuple(files), rows, schema)
+
+    def __len__(self) -> int:
+        return sum(self.rows)
+
+    @property
+    def bytes(self) -> int:
+        """Size of the files."""
+        return sum(file.stat().st_size for file in self.files)
+
+    def chunks(self, most: int) -> list[Chunk]:
+        """Every row in order, in pieces of one file of `most` rows or fewer."""
+        firsts = accumulate(self.rows, initial=0)
+        return [
+            Chunk(file, start, first + start, min(most, rows - start))
+            for file, (rows, first) in enumerate(zip(self.rows, firsts, strict=False))
+            for start in range(0, rows, most)
+        ]
+
+    def read(self, chunk: Chunk, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """The rows of a chunk, in order, and of them the columns asked for.  Raises TableError for a damaged file."""
+        import polars as pl
+
+        file, names = self.files[chunk.file], list(columns if columns is not None else self.schema)
+        with readable(file):
+            lazy = pl.scan_parquet(file, glob=False, hive_partitioning=False).select(names)
+            # the streaming engine skips the pages before the slice, so that a huge row group costs no more memory
+            table = lazy.slice(chunk.start, chunk.rows).collect(engine="streaming")
+        if table.height != chunk.rows:
+            raise TableError(f"{file}: has fewer rows than when it was opened: do not change it while it is read")
+        return table.cast({name: self.schema[name] for name in names if table.schema[name] != self.schema[name]})
+
+    def where(self, chunk: Chunk) -> str:
+        """The file of a chunk, to stand before an error."""
+        return str(self.files[chunk.file])
+
+
+def parquet_files(folder: Path) -> list[Path]:
+    """The Parquet files of a folder by name; raises TableError if there is none."""
+    try:
+        inside = sorted(folder.iterdir())
+    except OSError as error:
+        raise TableError(f"{folder}: the folder could not be read ({error.strerror}): check your right to it") from None
+    files = [f for f in inside if f.suffix.lower() == SUFFIX and f.name[0] not in "._" and f.is_file()]
+    if files:
+        return files
+    deeper = next((f for f in inside if f.is_dir() and any(f.glob(f"*{SUFFIX}"))), None)
+    if deeper is not None:
+        raise TableError(
+            f"{folder}: has its Parquet files in folders below, such as {deeper.name}: give one of these, or write the "
+            f"table into one folder"
+        )
+    other = next((f.name for f in inside if f.suffix.lower() in (".csv", ".tsv", ".jsonl", ".ndjson")), None)
+    found = f"{shown(other)} and the like" if other else "the folder is empty" if not inside else "other files only"
+    raise TableError(
+        f"{folder}: holds no Parquet file ({found}): a folder is read as one table in files that end in {SUFFIX}; "
+        f"write it so, for example with polars.scan_csv(...).sink_parquet(...)"
+    )
+
+
+def checked_file(path: Path) -> Path:
+    """A single file that can be streamed."""
+    if not path.exists():
+        raise TableError(f"{path}: does not exist: check the name")
+    if path.suffix.lower() != SUFFIX:
+        raise TableError(
+            f"{path}: only Parquet can be streamed: {converted(path)}; or leave --stream out to hold it in memory"
+        )
+    return path
+
+
+def footer(file: Path) -> tuple[dict[str, pl.DataType], int]:
+    """Columns and number of rows of a file.  Raises TableError if it is no whole Parquet file."""
+    import polars as pl
+
+    with readable(file):
+        with file.open("rb") as opened:
+            begins = opened.read(4)
+            opened.seek(max(-4, -file.stat().st_size), os.SEEK_END)
+            ends = opened.read(4)
+        if begins != MAGIC:
+            raise TableError(f"{file}: is not a Parquet file, though its name says so: write it anew, or move it away")
+        if ends != MAGIC:
+            raise TableError(f"{file}: is a Parquet file cut short (its end is missing): copy or write it anew")
+        schema = dict(pl.read_parquet_schema(file))
+        lazy = pl.scan_parquet(file, glob=False, hive_partitioning=False)
+        rows = int(lazy.select(pl.len()).collect(engine="streaming").item())
+    schema.pop(ROW_LABELS, None)
+    return schema, rows
+
+
+@contextmanager
+def readable(file: Path) -> Iterator[None]:
+    """Say which file it was, in one line, where reading it fails."""
+    import polars as pl
+
+    try:
+        yield
+    except TableError:
+        raise
+    except PermissionError:
+        raise TableError(f"{file}: reading it is not allowed: ask for the right to (chmod +r), or copy it") from None
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise TableError(f"{file}: is a damaged Parquet file ({reason}): copy or write it anew") from error
+
+
+def _same_columns(file: Path, found: dict[str, pl.DataType], first: Path, schema: dict[str, pl.DataType]) -> None:
+    """Raise TableError if a file has other columns than the first; a column of nulls only fits every type."""
+    import polars as pl
+
+    for name, dtype in schema.items():
+        if name not in found:
+            raise TableError(
+                f"{file}: has no column {shown(name)}, which {first.name} has, and all files of a folder need the same "
+                f"columns: {near(name, found)}"
+            )
+        if dtype == pl.Null:
+            schema[name] = found[name]
+        elif found[name] not in (dtype, pl.Null):
+            raise TableError(
+                f"{file}: column {shown(name)} is {found[name]}, in {first.name} it is {dtype}: write the column in "
+                f"one type in all files"
+            )
+    extra = next((name for name in found if name not in schema), None)
+    if extra is not None:
+        raise TableError(
+            f"{file}: has a column {shown(extra)}, which {first.name} does not have: all files of a folder need the "
+            f"same columns"
+        )

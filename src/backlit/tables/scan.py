@@ -1,0 +1,204 @@
+"""One pass over a table that is too large for memory: the encoder, the target's meaning, and what each part holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backlit.errors import DomainError, TableError
+from backlit.files import checksum
+from backlit.tables.accumulators import Gathered, GatheredTarget, class_indices, gathered
+from backlit.tables.columns import leave_out, settle
+from backlit.tables.encoder import MAX_CATEGORIES, TableEncoder, names_kept
+from backlit.tables.exact_moments import ExactMoments
+from backlit.tables.labels import TargetCodec, Task
+from backlit.tables.messages import count, shown
+from backlit.tables.parquet import Chunk, ParquetTable
+from backlit.tables.splitting import drawn
+
+if TYPE_CHECKING:
+    import polars as pl
+    from numpy.typing import NDArray
+
+TRAINING, VALIDATION, TEST = range(3)
+CELL = 1024  # rows in which the training rows are counted; a chunk of training is a whole number of them
+BYTES_AT_ONCE = 2**22  # of a chunk, at 8 bytes a value
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Which part of a split each row is in: a function of its number and the seed.
+
+    >>> Parts(seed=0, test_size=0.25, validation=0.25).of(0, 8)
+    array([2, 1, 2, 0, 0, 0, 0, 0])
+    """
+
+    seed: int
+    test_size: float
+    validation: float  # share of all rows
+
+    def __post_init__(self) -> None:
+        if not 0 < self.test_size < 1:
+            raise DomainError(f"test_size is {self.test_size}: give a share between 0 and 1, such as 0.25")
+
+    def of(self, first: int, rows: int) -> NDArray[np.int64]:
+        """TRAINING, VALIDATION or TEST for each of the rows first, first + 1, … (rows,)."""
+        return 2 - np.digitize(drawn(first, rows, self.seed), [self.test_size, self.test_size + self.validation]) % 3
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What one pass over a table found.
+
+    encoder : learned from the training and validation rows.  codec, notes : the target's meaning.
+    shift, scale : mean and standard deviation of the target over these rows, for regression; else 0 and 1.
+    n : rows with a target in each of the three parts.  cells : training rows in each CELL rows of each file.
+    validation : the validation rows.  checksum : of every value that is learned from, in its place in its file.
+    """
+
+    table: ParquetTable
+    parts: Parts
+    encoder: TableEncoder
+    codec: TargetCodec
+    notes: tuple[str, ...]
+    shift: float
+    scale: float
+    n: tuple[int, int, int]
+    cells: tuple[NDArray[np.int64], ...]
+    validation: pl.DataFrame
+    checksum: int
+
+    def training_rows(self, chunk: Chunk) -> int:
+        """Training rows in a chunk, which begins at a cell's border and ends at one, or with its file."""
+        return int(self.cells[chunk.file][chunk.start // CELL : -(-(chunk.start + chunk.rows) // CELL)].sum())
+
+
+def survey(
+    table: ParquetTable,
+    target: str,
+    task: Task | None,
+    parts: Parts,
+    *,
+    drop: Iterable[str] = (),
+    max_categories: int = MAX_CATEGORIES,
+    show: Callable[[float], None] = lambda share: None,
+) -> Survey:
+    """Read the whole table once, a chunk at a time, and learn how to encode it; memory does not grow with its rows.
+
+    show : is told the share that is done.  Raises TableError, with the file's name where it is a file's fault, for
+    what `TableEncoder.fit` and `read_target` refuse.
+    """
+    import polars as pl
+
+    names = names_kept(table.schema, [target, *drop] if target in table.schema else drop)
+    columns = {name: _gathered(table, name) for name in names}
+    seen, moments, check = GatheredTarget(table.schema, target, task), ExactMoments(), 0
+    n, held = np.zeros(3, np.int64), []
+    cells = [np.zeros(-(-rows // CELL), np.int64) for rows in table.rows]
+    for chunk in table.chunks(rows_at_once(len(names) + 1)):
+        frame = table.read(chunk, [*names, target])
+        part = parts.of(chunk.first, chunk.rows)
+        try:
+            has = seen.add(frame[target], chunk.start)
+            _refuse_infinite(frame, names, chunk.start)
+            kept = frame.filter(has & (part != TEST))
+            for name, column in columns.items():
+                column.add(settle(kept[name]))
+        except TableError as error:
+            raise TableError(f"{table.where(chunk)}: {error}") from None
+        n += np.bincount(part[has], minlength=3)
+        np.add.at(cells[chunk.file], (chunk.start + np.flatnonzero(has & (part == TRAINING))) // CELL, 1)
+        held.append(frame.filter(has & (part == VALIDATION)))
+        for values in frame.iter_columns():
+            check = checksum(as_array(values), check)
+        if kept[target].dtype.is_numeric():
+            moments.add(kept[target].cast(pl.Float64).to_numpy())
+        show((chunk.first + chunk.rows) / len(table))
+    try:
+        codec, notes = seen.learned()
+        _refuse_empty(n)
+        encoder = TableEncoder.of([c.column(max_categories) for c in columns.values()], int(n[:TEST].sum()))
+    except TableError as error:
+        raise TableError(f"{table.path}: {error}") from None
+    shift, scale = moments.mean_and_scale() if codec.task == "regression" else (0.0, 1.0)
+    return Survey(
+        table,
+        parts,
+        encoder,
+        codec,
+        notes,
+        shift,
+        scale or 1.0,
+        (int(n[0]), int(n[1]), int(n[2])),
+        tuple(cells),
+        pl.concat(held),
+        check,
+    )
+
+
+def rows_at_once(columns: int) -> int:
+    """Rows of a chunk that is read: whole cells, about BYTES_AT_ONCE.
+
+    >>> rows_at_once(20), rows_at_once(10_000)
+    (26624, 1024)
+    """
+    return max(BYTES_AT_ONCE // (8 * columns) // CELL + 1, 1) * CELL
+
+
+def targets(codec: TargetCodec, column: pl.Series) -> NDArray[np.float64] | NDArray[np.int64]:
+    """Class indices or numbers (m,) of a target column without missing values."""
+    import polars as pl
+
+    column = settle(column)
+    if codec.task == "classification":
+        return class_indices(codec, column)
+    return column.cast(pl.Float64).to_numpy()
+
+
+def as_array(column: pl.Series) -> NDArray[Any]:
+    """The values of a column, or the bytes of its words, for a checksum.
+
+    >>> import polars as pl
+    >>> as_array(pl.Series([1, None])), as_array(pl.Series(["a", "b"])).tolist()
+    (array([ 1., nan]), [97, 10, 98, 10])
+    """
+    import polars as pl
+
+    physical = column.to_physical() if column.dtype.is_temporal() else column
+    physical = physical.cast(pl.UInt8) if column.dtype == pl.Boolean else physical
+    if physical.dtype.is_numeric():
+        return physical.cast(pl.Float64).to_numpy() if physical.dtype.is_decimal() else physical.to_numpy()
+    words = column.cast(pl.String).fill_null("\0").str.join("\n").item()
+    return np.frombuffer(f"{words}\n".encode(), np.uint8)
+
+
+def _gathered(table: ParquetTable, name: str) -> Gathered:
+    import polars as pl
+
+    try:
+        return gathered(name, settle(pl.Series(name, [], table.schema[name])).dtype)
+    except TableError as error:
+        raise TableError(f"{table.files[0]}: {error}") from None
+
+
+def _refuse_infinite(frame: pl.DataFrame, names: list[str], first: int) -> None:
+    """Raise TableError for infinite numbers, in held-out rows too, with the row in its file."""
+    for name in names:
+        if frame[name].dtype.is_float() and frame[name].is_infinite().any():
+            row = first + int(frame[name].is_infinite().arg_max() or 0) + 1
+            raise TableError(
+                f"column {shown(name)} is infinite in row {row:,}: write a number there, empty the value, or "
+                f"{leave_out(name)}"
+            )
+
+
+def _refuse_empty(n: NDArray[np.int64]) -> None:
+    for part, name in ((TRAINING, "training"), (VALIDATION, "validation"), (TEST, "test")):
+        if not n[part]:
+            raise TableError(
+                f"{count(int(n.sum()), 'row')} with a target leave no {name} row: give more rows, or read the table "
+                f"into memory"
+            )

@@ -1,0 +1,85 @@
+"""An encoder as plain JSON types, and back again with every field looked at: a model file may come from anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields
+from math import isfinite
+from typing import Any
+
+from backlit.errors import ModelError
+from backlit.tables.columns import FORMS, Column
+from backlit.tables.messages import listed, shown
+
+FORMAT, VERSION = "backlit table encoder", 1
+REMEDY = "the file was altered or is not Backlit's; write the model again with 'backlit train'"
+CHECKS = {  # annotation of a field: what the value must be, in words, and the test of it
+    "str": ("text", lambda v: isinstance(v, str)),
+    "int": ("a whole number, 0 or more", lambda v: type(v) is int and v >= 0),
+    "bool": ("true or false", lambda v: isinstance(v, bool)),
+    "float": ("a finite number", lambda v: type(v) in (int, float) and isfinite(v)),
+    "tuple[str, ...]": ("a list of texts", lambda v: isinstance(v, list) and all(isinstance(each, str) for each in v)),
+}
+
+
+def encoder_to_dict(columns: Iterable[Column], rows: int) -> dict[str, Any]:
+    """Return the data of an encoder under a format name and a version."""
+    return {"format": FORMAT, "version": VERSION, "rows": rows, "columns": [column.to_dict() for column in columns]}
+
+
+def encoder_from_dict(stored: object) -> tuple[tuple[Column, ...], int]:
+    """Return columns and number of rows; raises ModelError if a field is missing, strange or of another type."""
+    record = check_header(stored, FORMAT, VERSION)
+    rows = check_field(record, "rows", "int", f"{FORMAT}: ")
+    entries = record.get("columns")
+    if not isinstance(entries, list):
+        raise fault(f"{FORMAT}: columns", "a list", entries)
+    columns = tuple(_column(entry, f"{FORMAT}: columns[{i}]") for i, entry in enumerate(entries))
+    names = [column.name for column in columns]
+    if len(set(names)) < len(names):
+        raise ModelError(f"{FORMAT}: columns share a name ({listed(names)}): {REMEDY}")
+    return columns, rows
+
+
+def check_header(stored: object, format: str, version: int) -> dict[str, Any]:
+    """Return `stored` as a dict where its format is the one expected and its version is known."""
+    if not isinstance(stored, dict) or stored.get("format") != format:
+        found = stored.get("format") if isinstance(stored, dict) else stored
+        raise ModelError(f"{format}: {shown(str(found))} was found in its place: {REMEDY}")
+    if type(stored.get("version")) is not int or stored["version"] > version:
+        raise ModelError(
+            f"{format}: its version is {shown(stored.get('version'))} and this program knows up to {version}: "
+            f"update Backlit"
+        )
+    return stored
+
+
+def check_field(record: dict[str, Any], name: str, annotation: str, where: str) -> Any:
+    """Return a field of a record where it is what the annotation says; `where` stands before its name in the error."""
+    wanted, test = CHECKS[annotation]
+    value: Any = record.get(name)
+    if not test(value):
+        raise fault(f"{where}{name}", wanted, value)
+    if annotation == "float":
+        return float(value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def fault(where: str, wanted: str, value: object) -> ModelError:
+    """The error for a field that is not what it has to be."""
+    return ModelError(f"{where} has to be {wanted} and is {shown(str(value))}: {REMEDY}")
+
+
+def _column(entry: object, where: str) -> Column:
+    form = FORMS.get(str(entry.get("form"))) if isinstance(entry, dict) else None
+    if form is None or not isinstance(entry, dict):
+        raise fault(where, f"a column of form {', '.join(FORMS)}", entry)
+    names = {field.name: str(field.type) for field in fields(form)}
+    unknown = sorted(entry.keys() - names.keys() - {"form"})
+    if unknown:
+        raise ModelError(f"{where} has fields that are not known ({listed(unknown)}): {REMEDY}")
+    column = form(**{name: check_field(entry, name, annotation, f"{where}.") for name, annotation in names.items()})
+    problem = column.problem()
+    if problem is not None:
+        raise ModelError(f"{where}.{problem}, which cannot be: {REMEDY}")
+    return column

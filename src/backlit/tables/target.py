@@ -1,0 +1,209 @@
+"""The column to predict: its task, its values as numbers, and the rows that have one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backlit.errors import ProblemError, TableError
+from backlit.tables.columns import settle
+from backlit.tables.labels import Label, TargetCodec, Task
+from backlit.tables.memory_check import check_memory
+from backlit.tables.messages import count, listed, near, shown
+
+if TYPE_CHECKING:
+    import polars as pl
+    from numpy.typing import NDArray
+
+MOST_INTEGER_CLASSES = 20
+
+
+@dataclass(frozen=True)
+class Target:
+    """A target column, read.
+
+    codec : task and labels, to store with the model.
+    y : (m,) class indices (int64) for classification, values (float64) for regression.
+    rows : (m,) indices of the rows of the table that have a target, ascending; `table[target.rows]` fits `y`.
+    notes : what a reader of the report should know.
+    """
+
+    codec: TargetCodec
+    y: NDArray[np.int64] | NDArray[np.float64]
+    rows: NDArray[np.int64]
+    notes: tuple[str, ...]
+
+    @property
+    def task(self) -> Task:
+        """Classification or regression."""
+        return self.codec.task
+
+    @property
+    def classes(self) -> tuple[Label, ...]:
+        """Labels in order; empty for regression."""
+        return self.codec.classes
+
+
+def read_target(table: pl.DataFrame, column: str, task: Task | None = None) -> Target:
+    """Read the column to predict.
+
+    task : "classification" or "regression"; where None, the column's type decides:
+
+    - text, categories, true and false: classification;
+    - whole numbers: classification where there are at most 20 different ones and each has two rows or more on
+      average, else regression;
+    - numbers with decimals (floats, `1.0` too): regression.
+
+    Labels keep their type (bool, int, float, str) and are in ascending order.  Rows without a value (NaN is none) are
+    left out.  A class with a single row is learned but cannot be tested, as `split` keeps it for training; a note
+    says so.
+
+    Raises TableError, one line with column, fact and remedy, where the column is not there, is empty, infinite, of a
+    type that the task cannot take, has one value only, or more classes than half of its rows or than memory allows.
+
+    >>> import polars as pl
+    >>> target = read_target(pl.DataFrame({"won": [1, 0, None, 1, 0]}), "won")
+    >>> target.task, target.classes, target.y, target.rows
+    ('classification', (0, 1), array([1, 0, 1, 0]), array([0, 1, 3, 4]))
+    """
+    check_column(table.columns, column, task)
+    whole = settle(table[column])
+    rows = np.flatnonzero(whole.is_not_null().to_numpy())
+    if not rows.size:
+        raise TableError(
+            f"target {shown(column)} has no value in any of {count(len(whole), 'row')}: name another column"
+        )
+    given = whole.drop_nulls()
+    check_type(given, rows)
+    different = given.n_unique()
+    if different == 1:
+        alone = f"target {shown(column)} has one value only, {shown(given[0])}, in {count(len(given), 'row')}"
+        raise TableError(f"{alone}: there is nothing to tell apart; add rows with other values, or name another column")
+    decided = task or decide_task(given)
+    notes = [] if rows.size == len(whole) else [f"{count(len(whole) - rows.size, 'row')} without a target left out"]
+    read = _classes if decided == "classification" else _values
+    codec, y, more = read(given, rows)
+    if task is None:
+        whole_numbers = given.dtype.is_float() and bool((given == given.round()).all())
+        more += doubts(given.dtype, decided, different, len(given), whole_numbers)
+    return Target(codec, y, rows, tuple(notes + more))
+
+
+def decide_task(given: pl.Series) -> Task:
+    """Apply the rule of `read_target` to the values of a target.
+
+    >>> import polars as pl
+    >>> decide_task(pl.Series([3, 3, 5, 5])), decide_task(pl.Series([3, 4, 5, 6]))
+    ('classification', 'regression')
+    """
+    return decide(given.dtype, given.n_unique(), len(given))
+
+
+def decide(dtype: pl.DataType, different: int, rows: int) -> Task:
+    """Choose the task by the rule of `read_target` from a column's type and its numbers of distinct values and rows."""
+    if dtype.is_integer():
+        few = different <= MOST_INTEGER_CLASSES and 2 * different <= rows
+        return "classification" if few else "regression"
+    return "regression" if dtype.is_numeric() else "classification"
+
+
+def check_column(columns: Collection[str], column: str, task: Task | None) -> None:
+    """Raise an error if there is no such task, or the column is not in the table."""
+    if task not in (None, "classification", "regression"):
+        raise ProblemError(
+            f"task is {task!r}: give 'classification' or 'regression', or nothing to let the target decide"
+        )
+    if column not in columns:
+        raise TableError(f"target {shown(column)} is not a column of the table: {near(column, columns)}")
+
+
+def check_type(given: pl.Series, rows: NDArray[np.int64]) -> None:
+    """Raise TableError for moments and infinite numbers; rows (m,) says where each value stands."""
+    import polars as pl
+
+    if given.dtype.is_temporal():
+        raise TableError(
+            f"target {shown(given.name)} holds dates or times, such as {shown(str(given[0]))}: write it as a number "
+            f"(days from a date) for regression, or as text for classification"
+        )
+    if given.dtype.is_float() and not given.is_finite().all():
+        row = int((~given.is_finite()).arg_max() or 0)
+        raise TableError(
+            f"target {shown(given.name)} is infinite in {count(int((~given.is_finite()).sum()), 'row')}, first in row "
+            f"{rows[row] + 1}: write a number there, or empty it to leave the row out"
+        )
+    assert given.dtype.is_numeric() or given.dtype in (pl.String, pl.Boolean), "settled, and no moment"
+
+
+def _classes(given: pl.Series, rows: NDArray[np.int64]) -> tuple[TargetCodec, NDArray[np.int64], list[str]]:
+    import polars as pl
+
+    frequency = dict(given.value_counts().iter_rows())
+    codec, notes = codec_of(given.name, given.dtype, frequency)
+    what = f"target {shown(given.name)}: the scores of {len(frequency):,} classes in {count(len(given), 'row')}"
+    check_memory(8 * len(frequency) * len(given), what, "join rare classes, or give fewer rows")
+    classes = list(codec.classes)
+    return codec, given.replace_strict(classes, list(range(len(classes))), return_dtype=pl.Int64).to_numpy(), notes
+
+
+def codec_of(name: str, dtype: Any, frequency: dict[Label, int]) -> tuple[TargetCodec, list[str]]:
+    """Classes in order, and a note on those of a single row.  Raises TableError if there are too many."""
+    rows, different = sum(frequency.values()), len(frequency)
+    if 2 * different > rows:
+        raise TableError(
+            f"target {shown(name)} has {count(different, 'different value')} in {count(rows, 'row')}, too many for "
+            f"classes, which need two rows each on average: {too_many(dtype, list(frequency))}"
+        )
+    classes = sorted(frequency)
+    single = [label for label in classes if frequency[label] == 1]
+    notes = []
+    if single:
+        verb = "has" if len(single) == 1 else "have"
+        notes.append(f"{listed(single, most=5)} {verb} a single row: kept for training, never tested")
+    return TargetCodec(name, "classification", tuple(classes)), notes
+
+
+def too_many(dtype: Any, values: list[Label]) -> str:
+    """The remedy for too many classes, which depends on the type."""
+    import polars as pl
+
+    if dtype.is_numeric():
+        return "use the task regression"
+    texts = pl.Series(values, dtype=dtype)
+    read = texts.cast(pl.Float64, strict=False)
+    if dtype == pl.String and 2 * read.null_count() < len(values):
+        word = shown(texts.filter(read.is_null()).min())
+        return f"it is numbers but for {word} and the like; mend or empty these values to use regression"
+    return "join rare values, or name another column"
+
+
+def _values(given: pl.Series, rows: NDArray[np.int64]) -> tuple[TargetCodec, NDArray[np.float64], list[str]]:
+    return TargetCodec(given.name, "regression"), numbers_of(given, rows).copy(), []
+
+
+def numbers_of(given: pl.Series, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The values of a target for regression; raises TableError if one is a word."""
+    import polars as pl
+
+    if not given.dtype.is_numeric():
+        bad = given.cast(pl.Float64, strict=False).is_null() if given.dtype == pl.String else given.is_not_null()
+        row = int(bad.arg_max() or 0)
+        raise TableError(
+            f"target {shown(given.name)} holds {shown(str(given[row]))} in row {rows[row] + 1}, and "
+            f"regression needs numbers: mend or empty such values, or use the task classification"
+        )
+    return given.cast(pl.Float64).to_numpy()
+
+
+def doubts(dtype: Any, task: Task, different: int, rows: int, whole_numbers: bool) -> list[str]:
+    """Notes where the rule may have decided otherwise than the reader would."""
+    if dtype.is_integer() and task == "classification":
+        return [f"{different} whole numbers taken as classes; use the task regression where they are amounts"]
+    if dtype.is_float() and whole_numbers and different <= MOST_INTEGER_CLASSES and 2 * different <= rows:
+        return [
+            f"{different} whole numbers written with decimals taken as amounts; use the task classification for classes"
+        ]
+    return []

@@ -1,0 +1,219 @@
+"""`check_network`: a student's own backpropagation, run on numbers that hide nothing.
+
+Two questions are kept apart: is its gradient the gradient of *its own* loss (if not, the backward pass is wrong), and
+is its loss the one that was asked for (if not, another convention is used, or the forward pass is wrong)?
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from backlit.core.network import Dense, Network
+from backlit.core.parameters import Parameters
+from backlit.core.problem import Problem
+from backlit.core.targets import as_targets
+from backlit.display import Displayed
+from backlit.errors import ProblemError, ShapeError
+from backlit.verification.function_check import FunctionCheck, check_function
+from backlit.verification.invariants import Fact, facts_of_code
+from backlit.verification.probing_inputs import with_telling_numbers
+from backlit.verification.problem_check import check
+from backlit.verification.quantities import Array
+from backlit.verification.result import CheckResult
+
+Step = Callable[[list[Array], list[Array], Array, Array], Any]
+RETURNED = ("loss", "grad_W", "grad_b", "z", "a", "delta")
+
+
+@dataclass(frozen=True)
+class NetworkCheck(Displayed):
+    """What `check_network` found: the gradient against the code's own loss, and every number against the textbook's.
+
+    Parameters
+    ----------
+    own : FunctionCheck
+        The gradient against differences of the student's own loss.
+    against : CheckResult
+        Every number against the textbook's.
+    problem : Problem
+        The network and the numbers that the code ran on.
+    facts : tuple of Fact, default ()
+        Facts that hold for every right gradient, tried by calling the code again.
+
+    Attributes
+    ----------
+    verdict : {"pass", "fail", "convention", "unresolved"}
+        "pass" if both are right, "fail" if the backward pass is wrong, "convention" if the gradient belongs to the
+        student's loss, but that loss is not the one that was asked for.
+    """
+
+    own: FunctionCheck
+    against: CheckResult
+    problem: Problem
+    facts: tuple[Fact, ...] = ()
+
+    @property
+    def verdict(self) -> Literal["pass", "fail", "convention", "unresolved"]:
+        """One word for both."""
+        if self.against.ok and self.own.ok:
+            return "pass" if all(fact.ok for fact in self.facts) else "fail"
+        if "unresolved" in (self.against.verdict, self.own.verdict):
+            return "unresolved"
+        return "convention" if self.own.ok else "fail"
+
+    def __str__(self) -> str:
+        if self.verdict == "convention":
+            return f"convention: the gradient belongs to your loss, but your loss is another one; {self.against}"
+        broken = next((fact for fact in self.facts if not fact.ok), None)
+        return f"{self.verdict}: {self.against}" + (f"; {broken}" if broken else "")
+
+
+def check_network(
+    step: Step,
+    shapes: Sequence[int],
+    *,
+    activations: Sequence[str] | None = None,
+    loss: str = "half_squared_error",
+    l2: float = 0.0,
+    weights: Literal["out_in", "in_out"] = "out_in",
+    examples: Literal["rows", "columns"] = "rows",
+    seed: int = 0,
+) -> NetworkCheck:
+    """Run your own backpropagation on a random network and say which formula is wrong.
+
+    Parameters
+    ----------
+    step : callable
+        `step(W, b, X, y)` takes lists W and b (one array a layer, first layer first), X and y.  It returns a mapping
+        with loss, grad_W and grad_b (lists like W and b) and, if you like, z, a and delta (lists, first layer first);
+        or the tuple (loss, grad_W, grad_b).
+    shapes : sequence of int
+        Units of each layer, inputs first.
+    activations : sequence of str, optional
+        One a layer; sigmoid, and identity at the output, if none are given.
+    loss : str, default 'half_squared_error'
+        Name of the loss.
+    l2 : float, default 0.0
+        λ in (λ/2) Σ ‖W‖².
+    weights : {"out_in", "in_out"}, default 'out_in'
+        "out_in" if W is (n_l, n_{l−1}), "in_out" if it is (n_{l−1}, n_l).
+    examples : {"rows", "columns"}, default 'rows'
+        How X, y and what is returned hold their examples.
+    seed : int, default 0
+        Draws the network's numbers and the examples.
+
+    Returns
+    -------
+    NetworkCheck
+        The verdict, and what is wrong.
+
+    Raises
+    ------
+    ProblemError
+        If shapes and activations do not fit, or what comes back is no such mapping.
+    ShapeError
+        If a returned array has a wrong shape.
+
+    Examples
+    --------
+    >>> def step(W, b, X, y):
+    ...     a = X @ W[0].T + b[0]
+    ...     delta = (a - y) / len(X)
+    ...     return {"loss": 0.5 * np.sum((a - y) ** 2) / len(X), "grad_W": [delta.T @ X], "grad_b": [delta.sum(axis=0)]}
+    >>> check_network(step, (3, 2)).verdict
+    'pass'
+    """
+    problem = telling_problem(shapes, activations, loss, l2, seed)
+    view = View(problem, weights == "in_out", examples == "columns")
+    returned = view.run(step, problem.params)
+    against = check(problem, view.claims(returned))
+    own = check_function(
+        lambda theta: view.run(step, Parameters(problem.net, theta))["loss"], view.flat(returned), problem.params.theta,
+        exact=False,
+    )  # fmt: skip
+
+    def gradients(varied: Problem) -> Parameters:
+        there = View(varied, view.transposed, view.columns)
+        return Parameters(varied.net, there.flat(there.run(step, varied.params)))
+
+    return NetworkCheck(own, against, problem, facts_of_code(problem, gradients))
+
+
+def telling_problem(
+    shapes: Sequence[int], activations: Sequence[str] | None, loss: str, l2: float, seed: int
+) -> Problem:
+    """A network of these shapes with numbers on which mistakes show."""
+    if len(shapes) < 2:
+        raise ProblemError(f"shapes must be units a layer, inputs first, such as (3, 4, 2), not {tuple(shapes)}")
+    names = list(activations or [*["sigmoid"] * (len(shapes) - 2), "identity"])
+    if len(names) != len(shapes) - 1:
+        raise ProblemError(f"{len(shapes) - 1} layers take {len(shapes) - 1} activations, not {len(names)}")
+    net = Network(shapes[0], [Dense(n, phi) for n, phi in zip(shapes[1:], names, strict=True)], loss=loss, l2=l2)
+    told = with_telling_numbers(Problem(net, net.init()), np.random.default_rng(seed))
+    return Problem(net, Parameters(net, told.params.theta), told.X, told.y, optimizer=told.optimizer, name="network")
+
+
+@dataclass(frozen=True)
+class View:
+    """Numbers as the student's code holds them."""
+
+    problem: Problem
+    transposed: bool
+    columns: bool
+
+    def run(self, step: Step, params: Parameters) -> Mapping[str, Any]:
+        """Call the student's code with copies of everything."""
+        W = [w.T.copy() if self.transposed else w.copy() for w in params.W[1:]]
+        b = [v[:, None].copy() if self.columns else v.copy() for v in params.b[1:]]
+        X, y = self.problem.data()
+        y = as_targets(self.problem.net, y, len(X))
+        X, y = (X.T.copy(), y.T.copy()) if self.columns else (X.copy(), y.copy())
+        return self.read(step(W, b, X, y))
+
+    def read(self, returned: Any) -> Mapping[str, Any]:
+        """What came back as a mapping."""
+        if isinstance(returned, tuple | list) and len(returned) == 3:
+            returned = dict(zip(RETURNED, returned, strict=False))
+        if not isinstance(returned, Mapping) or not {"loss", "grad_W", "grad_b"} <= set(returned):
+            raise ProblemError("step must return a mapping with loss, grad_W and grad_b, or (loss, grad_W, grad_b)")
+        unknown = sorted(set(returned) - set(RETURNED))
+        if unknown:
+            raise ProblemError(f"step returns {unknown[0]!r}, which is none of {', '.join(RETURNED)}")
+        return returned
+
+    def claims(self, returned: Mapping[str, Any]) -> dict[str, Any]:
+        """In Backlit's convention: by layer, rows are examples, W is (n_l, n_{l−1})."""
+        claims: dict[str, Any] = {"loss": float(np.asarray(returned["loss"]).item())}
+        for key in RETURNED[1:]:
+            if key in returned:
+                values = self.layers(key, returned[key])
+                claims[key] = {l: self.turned(key, value) for l, value in enumerate(values, start=1)}
+        return claims
+
+    def layers(self, key: str, values: Any) -> list[Array]:
+        """One array a layer; a leading input in `a` is dropped."""
+        L = self.problem.net.L
+        values = list(values)
+        values = values[1:] if len(values) == L + 1 and key in ("a", "z", "delta") else values
+        if len(values) != L:
+            raise ShapeError(f"{key} must be a list of {L} arrays, one a layer, not of {len(values)}")
+        return [np.asarray(value, dtype=np.float64) for value in values]
+
+    def turned(self, key: str, value: Array) -> Array:
+        """One array in Backlit's convention."""
+        if key == "grad_b":
+            return value.ravel() if value.ndim == 2 and 1 in value.shape else value
+        turn = self.transposed if key == "grad_W" else self.columns
+        return value.T if turn else value
+
+    def flat(self, returned: Mapping[str, Any]) -> Array:
+        """The gradients as one vector."""
+        claims, flat = self.claims(returned), Parameters.zeros(self.problem.net)
+        for slot, place in flat.items():
+            value = claims[f"grad_{slot.name}"][slot.l]
+            if value.shape != slot.shape:
+                raise ShapeError(f"grad_{slot} must have shape {slot.shape}, not {value.shape}")
+            place[...] = value
+        return flat.theta

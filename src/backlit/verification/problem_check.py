@@ -1,0 +1,145 @@
+"""`check`: compare claimed numbers of a problem with the right ones, and name the mistake that made them wrong."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from backlit.core.problem import Problem
+from backlit.errors import DomainError
+from backlit.gradcheck import off_loss_kinks, points_at_kinks
+from backlit.verification.agreement import Agreement, agreement
+from backlit.verification.claims import named_claims
+from backlit.verification.comparison import Compared, Tolerances, compare_all, first_wrong
+from backlit.verification.hypotheses import Predictor, hypotheses, invisible
+from backlit.verification.identify import identify
+from backlit.verification.invariants import facts_of_claims
+from backlit.verification.quantities import FORWARD, Values, key_of
+from backlit.verification.result import CheckResult, Search, Verdict
+from backlit.verification.rounding import CERTIFIED, SINGLE, SINGLE_DIGITS, fits_single
+
+MOST_SECONDS = 60.0  # as reckoned by `Predictor.seconds`; many steps on a large network take longer
+
+
+def check(
+    problem: Problem, claims: str | Path | Mapping[str, Any], *, steps: int = 1, pairs: bool = True
+) -> CheckResult:
+    """Say whether claimed numbers are right, and which mistake made them wrong.
+
+    Parameters
+    ----------
+    problem : Problem
+        A network with its numbers and examples.
+    claims : str, Path or mapping
+        A JSON file or a mapping with any of z, u, a, loss, grad_a, delta, grad_gamma, grad_beta, grad_b, grad_W and
+        update, each a list or a mapping by layer; rows are examples.  Numbers may be rounded: the tolerance follows
+        from the digits that they show, and is 1e-8 for full float64.
+    steps : int, default 1
+        How many optimizer steps `update` is after.
+    pairs : bool, default True
+        Whether two mistakes at once are looked for.
+
+    Returns
+    -------
+    CheckResult
+        The verdict, each quantity's error, the first wrong one, and the mistakes that explain it, best first.
+
+    Raises
+    ------
+    ProblemError
+        If a claim is not one of these, or the problem has no examples.
+    ShapeError
+        If a claim has another shape than its quantity.
+    DomainError
+        If steps is less than 1, or a number is not finite.
+
+    Examples
+    --------
+    >>> from backlit.core import Dense, Network
+    >>> import numpy as np
+    >>> net = Network(2, [Dense(2, "sigmoid"), Dense(1)])
+    >>> X, y = np.array([[1.0, 2.0], [0.5, -1.0], [2.0, 0.0]]), np.array([[1.0], [0.0], [2.0]])
+    >>> problem = Problem(net, net.init(seed=0), X, y)
+    >>> grad = problem.passes()[1]
+    >>> check(problem, {"grad_W": grad.W}).verdict
+    'pass'
+    >>> result = check(problem, {"grad_W": [None, grad.W[1] * 3, grad.W[2] * 3], "loss": grad.loss})
+    >>> result.verdict, result.first_wrong, result.diagnoses[0].name
+    ('fail', 'grad_W[2]', 'missing_batch_mean')
+    """
+    if steps < 1:
+        raise DomainError(f"steps must be at least 1, not {steps}")
+    named = named_claims(problem, claims)
+    refuse_non_finite(problem)
+    yardstick = Tolerances.of(problem, named, steps)
+    agreed = agreed_on(problem)
+    compared = compare_all(yardstick, named)
+    predictor, singles = Predictor.of(problem, named, yardstick, steps), hypotheses(problem)
+    wrong = first_wrong(compared)
+    long = predictor.seconds * len(singles) > MOST_SECONDS
+    if long:
+        search = Search(notes=(f"replaying every mistake over {steps} steps would take too long: claim fewer steps",))
+    else:
+        search = identify(predictor, compared, singles, pairs=pairs) if wrong and agreed.agree else Search()
+    verdict, notes = judge(yardstick, named, compared, agreed)
+    tolerance = max(p.relative for p in yardstick.precision.values())
+    hidden = {} if long else invisible(predictor, singles)
+    facts = facts_of_claims(problem, named, {name: p.relative for name, p in yardstick.precision.items()})
+    said = (*notes, *search.notes, *at_single(yardstick, named))
+    return CheckResult(verdict, tolerance, compared, wrong, search.diagnoses, hidden, agreed, said, facts)
+
+
+def agreed_on(problem: Problem) -> Agreement:
+    """Compare the oracles with each other, next to a kink of the loss if an output lies on one."""
+    trace, _ = problem.passes()
+    at_kink = any(point.layer is not None for point in points_at_kinks(problem, trace, 0.0))
+    return agreement(off_loss_kinks(problem, trace), at_kink=at_kink)
+
+
+def refuse_non_finite(problem: Problem) -> None:
+    """Raise DomainError if the problem's own quantities overflow: nothing can be compared with them."""
+    trace, grad = problem.passes()
+    name = trace.first_non_finite()
+    if name is None and not (abs(grad.loss) < float("inf")):
+        name = "the loss"
+    if name is not None:
+        raise DomainError(f"{problem.name}: {name} is not finite: use smaller weights or inputs")
+
+
+def at_single(yardstick: Tolerances, claims: Values) -> tuple[str, ...]:
+    """What must be said where claims may come from float32: how closely they were judged, and why."""
+    names = [name for name, precision in yardstick.precision.items() if precision.single]
+    if not names:
+        return ()
+    many = f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
+    digits = max(yardstick.precision[name].digits.significant for name in names)
+    exact = all(fits_single(claims[name]) for name in names)
+    why = "hold float32 numbers" if exact else f"show at most {digits} digits, as a float32 does"
+    return (
+        f"judged at float32 precision, {SINGLE:.0e} of a tensor, because they {why}: {many}; "
+        f"give {SINGLE_DIGITS + 1} digits or more to be judged at {CERTIFIED:.0e}",
+    )
+
+
+def judge(
+    yardstick: Tolerances, claims: Values, compared: Mapping[str, Compared], agreed: Agreement
+) -> tuple[Verdict, tuple[str, ...]]:
+    """The verdict, and what must be said with it."""
+    if not agreed.agree:
+        return "unresolved", (f"the oracles disagree, so nothing is judged: {agreed.reason}",)
+    wrong = first_wrong(compared)
+    if wrong is not None and key_of(wrong) in (*FORWARD, "loss"):
+        return "fail", (
+            f"{wrong} belongs to the forward pass: what comes after it is wrong because of it, or beside it",
+        )
+    if wrong is not None:
+        return "fail", ()
+    vague = [
+        name
+        for name, one in compared.items()
+        if not yardstick.precision[name].certifies and one.max_relative_error > 1e-8
+    ]
+    if vague:
+        digits = yardstick.precision[vague[0]].digits.significant
+        return "unresolved", (f"{vague[0]} is claimed with {digits} digit(s), too few to certify it: give more",)
+    kinks = [name for name, one in compared.items() if one.at_kink]
+    return "pass", (f"at a kink either slope is right: {', '.join(kinks)}",) if kinks else ()
