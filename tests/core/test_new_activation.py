@@ -30,7 +30,7 @@ OVER_THE_TABLES = [
     "tests/core/test_losses.py",
     "tests/derivation/test_functions.py",
     "tests/derivation/test_rules.py",
-    "tests/io/exchange/test_onnx.py",
+    "tests/formats/test_onnx.py",
     "tests/autodiff/test_functions.py",
     "tests/verification/test_oracles.py",
 ]
