@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test golden lint types interop coverage startup check-matrix kills syscalls fuzz bad-inputs stop-points
+.PHONY: help demo test golden architecture lint types interop coverage startup check-matrix kills syscalls fuzz bad-inputs stop-points
 .PHONY: native-calls gradcheck-matrix explain-fuzz explain-pages diagnose-ranking diagnose-tables cost-networks
 .PHONY: cost-growth stream-memory clean
 
@@ -43,6 +43,9 @@ test: $(VENV)/tested ## Run the tests.
 
 golden: $(VENV)/tested ## Record the golden files anew, and say item by item what changed (tests/golden/README.md).
 	$(BIN)/python scripts/golden.py
+
+architecture: $(VENV)/tested ## Measure the house, and write its table into ARCHITECTURE.md.
+	$(BIN)/python scripts/architecture.py --write
 
 lint: $(VENV)/linted ## Look for mistakes and odd formatting.
 	$(BIN)/ruff check .

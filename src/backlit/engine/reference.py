@@ -46,11 +46,13 @@ class ReferenceEngine:
     def step(self, state: State, X: Array, Y: Array, weight: Array | None, lr: float) -> Gradients:
         """Forward, backward, clip, update."""
         recipe = self.recipe
-        net = recipe.network_for(batch_weight(Y, weight))
-        key = DropoutKey(recipe.seed, state.step)
+        net = self.net if recipe.alpha is None else recipe.network_for(batch_weight(Y, weight))
+        key = DropoutKey(recipe.seed, state.step) if any(layer.dropout for layer in net.layers) else None
         trace = forward(net, state.params, X, dropout=key)
         grad = backward(net, state.params, trace, Y, weight)
-        g = clip_by_value(clip_by_norm(grad.theta, recipe.clip_norm), recipe.clip_value)
+        g = grad.theta
+        if recipe.clip_norm is not None or recipe.clip_value is not None:
+            g = clip_by_value(clip_by_norm(g, recipe.clip_norm), recipe.clip_value)
         g = np.where(self.frozen, 0, g)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # found, and named, right below
             change, slots = recipe.optimizer.update(g, state.slots, state.step + 1, lr=lr, theta=state.params.theta)

@@ -21,6 +21,8 @@ from backlit.formats.models import Model
 from backlit.formats.onnx_activations import Graph, activate
 from backlit.tables.labels import Label
 
+__all__ = ["export_onnx"]
+
 OPSET, IR_VERSION = 20, 9
 Heads = Sequence[Sequence[Label]]
 

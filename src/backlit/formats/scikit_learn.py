@@ -11,6 +11,8 @@ from backlit.errors import ModelError
 from backlit.formats.models import Model
 from backlit.tables import TargetCodec
 
+__all__ = ["from_scikit_learn"]
+
 ACTIVATIONS = {"logistic": "sigmoid"}
 LOSSES = {
     "log_loss": {"softmax": "cross_entropy", "logistic": "binary_cross_entropy"},

@@ -15,6 +15,8 @@ from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
 from backlit.errors import ModelError
 
+__all__ = ["from_state_dict", "to_state_dict"]
+
 SUFFIXES = {"W": "weight", "b": "bias", "gamma": "weight", "beta": "bias"}
 
 

@@ -1,0 +1,63 @@
+"""ARCHITECTURE.md says what is so: its table is what is measured, its packages and links are there."""
+
+import re
+from pathlib import Path
+
+import pytest
+from tests.scripts import load_script
+from tests.test_layering import FLOORS
+
+import backlit
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+architecture = load_script("architecture")
+
+
+def rows(text):
+    """{call: [files, functions, depth]} of a table."""
+    found = re.findall(r"^\| (.+?) \| (\d+) \| (\d+) \| (\d+) \|$", text, flags=re.M)
+    return {name: [int(number) for number in numbers] for name, *numbers in found}
+
+
+def size(text):
+    """(modules, lines)."""
+    said = re.search(r"The package has ([\d,]+) modules and ([\d,]+) lines", text)
+    return tuple(int(number.replace(",", "")) for number in said.groups())
+
+
+@pytest.fixture(scope="module")
+def measured():
+    return architecture.table()
+
+
+def test_the_table_is_what_is_measured(measured):
+    said, found = rows(TEXT), rows(measured)
+    assert said.keys() == found.keys() == architecture.CALLS.keys()
+    for name, (files, functions, depth) in found.items():
+        assert [files, depth] == [said[name][0], said[name][2]], f"{name}: make architecture"
+        assert functions == pytest.approx(said[name][1], rel=0.1), f"{name}: make architecture"
+
+
+def test_the_size_is_what_is_measured(measured):
+    assert size(TEXT)[0] == size(measured)[0], "make architecture"
+    assert size(TEXT)[1] == pytest.approx(size(measured)[1], rel=0.03), "make architecture"
+
+
+def test_a_call_is_followed_into_its_files():
+    files, depth = architecture.followed(lambda: backlit.Dense(2, "tanh"))
+    assert {"core/network.py", "core/specs.py"} <= set(files)
+    assert "core/passes.py" not in files
+    assert depth >= 3
+
+
+def test_every_package_is_named_with_its_floor():
+    said = re.findall(r"^\| (\d+) \| (`.+?`) \|", TEXT, flags=re.M)
+    named = {name: int(floor) for floor, names in said for name in re.findall(r"`(\w+)`", names)}
+    held = {name: floor for floor, names in enumerate(FLOORS, start=1) for name in names if name[0] != "_"}
+    assert named == held
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!http)([^)#]+)", TEXT))))
+def test_links_lead_somewhere(link):
+    assert (ROOT / link).exists()
