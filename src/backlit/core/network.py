@@ -224,7 +224,7 @@ class Network:
         """Whether one example's output depends on the others of its batch (batch norm)."""
         return any(layer.norm == "batch" for layer in self.layers)
 
-    @cached_property
+    @property
     def short_form(self) -> ShortForm | None:
         """The output's short form, by which ∂ℓ/∂u is p − y; None if dropout or a skip stands between φ and the loss."""
         last = self.layers[-1]
