@@ -20,7 +20,7 @@ $(BENCH)/ready: pyproject.toml $(wildcard native/src/*) $(wildcard src/backlit/e
 sanitize: sanitize-address sanitize-thread sanitize-undefined
 
 SANITIZED_CALLS ?= 10000
-sanitize-address: SANITIZER_OPTIONS = ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1
+sanitize-address: SANITIZER_OPTIONS = ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:quarantine_size_mb=64
 sanitize-thread: SANITIZER_OPTIONS = TSAN_OPTIONS="exitcode=66 halt_on_error=0"
 sanitize-undefined: SANITIZER_OPTIONS = UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 sanitize-address: SANITIZER_LIBRARY = libasan.so

@@ -98,7 +98,7 @@ def changed(rng: np.random.Generator, value: Any) -> Any:
     """Something else in the place of a value."""
     if rng.random() < 0.07:
         return THINGS[int(rng.integers(len(THINGS)))]
-    if isinstance(value, np.ndarray) and value.ndim and value.dtype != object:
+    if isinstance(value, np.ndarray) and value.ndim and value.dtype != object and value.nbytes < 2**20:
         return changed_array(rng, value)
     if isinstance(value, bool):
         return not value
