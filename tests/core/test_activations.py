@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from tests.core.complex_step import slope
+from tests.helpers import raises_naming
 
 from backlit.core import ACTIVATIONS, Activation, get_activation
 from backlit.core.activations import log_softmax, sigmoid_slope, softmax, tanh_slope
@@ -276,23 +277,22 @@ def test_parameters_tell_activations_apart():
 
 
 @pytest.mark.parametrize(("spec", "message"), [
-    ("relo", r"unknown activation 'relo': did you mean relu\?"),
-    ("", "unknown activation ''"),
-    (3, "activation must be a name or"),
-    (None, "activation must be a name or"),
-    ({"alpha": 1}, "activation must be a name or"),
-    ({"name": 3}, "unknown activation 3"),
-    ({"name": "relu", "alpha": 0.1}, "activation relu has no parameter 'alpha': it takes none"),
-    ({"name": "elu", "alhpa": 0.1}, r"activation elu has no parameter 'alhpa': did you mean alpha\?"),
-    ({"name": "elu", "alpha": "1"}, "activation elu: alpha must be a finite number, not '1'"),
-    ({"name": "elu", "alpha": float("nan")}, "must be a finite number, not nan"),
-    ({"name": "elu", "alpha": True}, "must be a finite number, not True"),
-    ({"name": "elu", "alpha": 10**400}, "must be a finite number"),
+    ("relo", ("activation", "'relo'", "relu?")),
+    ("", ("activation", "''")),
+    (3, ("activation", "name")),
+    (None, ("activation", "name")),
+    ({"alpha": 1}, ("activation", "name")),
+    ({"name": 3}, ("activation", "3")),
+    ({"name": "relu", "alpha": 0.1}, ("activation", "relu", "parameter", "'alpha'", "none")),
+    ({"name": "elu", "alhpa": 0.1}, ("activation", "elu", "parameter", "'alhpa'", "alpha")),
+    ({"name": "elu", "alpha": "1"}, ("activation", "elu", "alpha", "finite number", "'1'")),
+    ({"name": "elu", "alpha": float("nan")}, ("finite number", "nan")),
+    ({"name": "elu", "alpha": True}, ("finite number", "True")),
+    ({"name": "elu", "alpha": 10**400}, ("finite number",)),
 ])  # fmt: skip
 def test_bad_specs(spec, message):
-    with pytest.raises(ProblemError, match=message) as caught:
+    with raises_naming(ProblemError, *message):
         get_activation(spec)
-    assert "\n" not in str(caught.value)
 
 
 # --- softmax --------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from tests.core.test_activations import MPMATH
+from tests.helpers import raises_naming
 
 from backlit.core import LOSSES, Dense, Loss, Network, get_loss
 from backlit.core.targets import as_targets
@@ -134,9 +135,8 @@ def test_targets_outside_the_domain(loss, bad):
         assert bad == {-np.inf: "low", np.inf: "high"}[target]
         return  # the domain has no such end
     net = Network(1, [Dense(1, "softplus")], loss=loss)
-    with pytest.raises(DomainError, match=rf"y\[1\]\[0\] is .*{loss.name} takes finite targets in") as caught:
+    with raises_naming(DomainError, "y[1][0]", loss.name, "finite targets"):
         as_targets(net, [[0.5], [target]], 2)
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("name", "expected"), [("absolute_error", 0.0), ("quantile", 0.0), ("huber", 0.0)])
@@ -192,18 +192,17 @@ def test_pickle_round_trip(loss):
 
 
 @pytest.mark.parametrize(("spec", "message"), [
-    ("mse", "unknown loss 'mse': one of half_squared_error"),
-    ("cross_entrpy", r"unknown loss 'cross_entrpy': did you mean cross_entropy\?"),
-    (["huber"], "loss must be a name or"),
-    ({"name": "huber", "quantile": 0.5}, "loss huber has no parameter 'quantile'"),
-    ({"name": "poisson", "delta": 1}, "loss poisson has no parameter 'delta': it takes none"),
-    ({"name": "huber", "delta": 0}, "loss huber: delta must be > 0, not 0.0"),
-    ({"name": "huber", "delta": -1}, "loss huber: delta must be > 0"),
-    ({"name": "huber", "delta": None}, "loss huber: delta must be a finite number, not None"),
-    ({"name": "quantile", "quantile": 1}, "quantile must lie between 0 and 1, not 1.0"),
-    ({"name": "quantile", "quantile": 0}, "quantile must lie between 0 and 1, not 0.0"),
+    ("mse", ("loss", "'mse'", "half_squared_error")),
+    ("cross_entrpy", ("loss", "'cross_entrpy'", "cross_entropy")),
+    (["huber"], ("loss", "name")),
+    ({"name": "huber", "quantile": 0.5}, ("loss", "huber", "parameter", "'quantile'")),
+    ({"name": "poisson", "delta": 1}, ("loss", "poisson", "parameter", "'delta'", "none")),
+    ({"name": "huber", "delta": 0}, ("loss", "huber", "delta", "> 0", "not 0.0")),
+    ({"name": "huber", "delta": -1}, ("loss", "huber", "delta", "> 0")),
+    ({"name": "huber", "delta": None}, ("loss", "huber", "delta", "finite number", "None")),
+    ({"name": "quantile", "quantile": 1}, ("quantile", "0 and 1", "not 1.0")),
+    ({"name": "quantile", "quantile": 0}, ("quantile", "0 and 1", "not 0.0")),
 ])  # fmt: skip
 def test_bad_specs(spec, message):
-    with pytest.raises(ProblemError, match=message) as caught:
+    with raises_naming(ProblemError, *message):
         get_loss(spec)
-    assert "\n" not in str(caught.value)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from tests.helpers import raises_naming
 
 from backlit.core import Dense, Network
 from backlit.core.problem import Problem
@@ -91,16 +92,15 @@ def test_remedies_are_ranked_by_what_was_measured_and_the_best_is_written():
 
 
 @pytest.mark.parametrize(("options", "says"), [
-    ({}, "give one of"),
-    ({"depth": 3}, "depth and width go together"),
-    ({"depth": 0, "width": 3}, "depth must be"),
-    ({"depth": 3, "width": 0}, "units must be at least 1"),
-    ({"depth": 3, "width": 3, "sigma_w": float("nan")}, "sigma_w must be a finite number"),
-    ({"depth": 3, "width": 3, "init": "he_normal", "sigma_w": 1.0}, "give one of them"),
-    ({"depth": 3, "width": 3, "init": "hee"}, "unknown init scheme"),
-    ({"depth": 3, "width": 3, "activation": "softmax"}, "softmax"),
+    ({}, ("give one of",)),
+    ({"depth": 3}, ("depth", "width", "together")),
+    ({"depth": 0, "width": 3}, ("depth",)),
+    ({"depth": 3, "width": 0}, ("units", "at least 1")),
+    ({"depth": 3, "width": 3, "sigma_w": float("nan")}, ("sigma_w", "finite number")),
+    ({"depth": 3, "width": 3, "init": "he_normal", "sigma_w": 1.0}, ("give one of them",)),
+    ({"depth": 3, "width": 3, "init": "hee"}, ("init scheme",)),
+    ({"depth": 3, "width": 3, "activation": "softmax"}, ("softmax",)),
 ])  # fmt: skip
 def test_bad_input_is_one_line(options, says):
-    with pytest.raises(ProblemError, match=says) as caught:
+    with raises_naming(ProblemError, *says):
         diagnose(**options)
-    assert "\n" not in str(caught.value)

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from tests.helpers import raises_naming
 
 from backlit.diagnosis import diagnose, remedies
 from backlit.diagnosis.remedies import in_pairs
@@ -72,6 +73,6 @@ def test_an_error_in_one_is_raised_and_the_rest_is_not_begun():
             raise ProblemError("layer 1 is lost")
         time.sleep(0.1)  # in all 5 s, for the error to be seen in on a machine that is busy
 
-    with pytest.raises(ProblemError, match="layer 1 is lost"):
+    with raises_naming(ProblemError, "layer 1", "lost"):
         in_pairs([partial(one, i) for i in range(100)])
     assert len(begun) < 50

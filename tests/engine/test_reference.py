@@ -1,10 +1,9 @@
 """The reference engine is core's passes and an optimizer's update, batch after batch, and nothing else."""
 
-import re
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from tests.helpers import raises_naming
 
 from backlit.core import Dense, DropoutKey, Network, Parameters, Statistics, backward, forward
 from backlit.core.passes import total_loss
@@ -241,7 +240,7 @@ def test_what_is_not_finite_stops_at_its_step_and_is_named(bad, name, layer, rng
     if "W" in bad:
         state.params.W[2][:] = bad["W"]
     before = snapshot(state)
-    with pytest.raises(Divergence, match=re.escape(f"diverged at step 2: {name} is not finite: lower the")) as error:
+    with raises_naming(Divergence, "diverged", "step 2", name, "lower") as error:
         engine.run(state, given, np.arange(4, 10), np.array([0.1, 0.1]), never)
     assert error.value.step == 2
     assert error.value.layer == layer
@@ -255,7 +254,7 @@ def test_an_infinite_gradient_that_clipping_would_hide_is_found():
     net = Network(1, [Dense(1, "exp"), Dense(1)], loss="absolute_error")
     params = Parameters.from_arrays(net, {"W": [None, [[7e-303]], [[1e-300]]]})
     engine, state = ReferenceEngine(TrainConfig(net, Sgd(), 1, clip_value=0.1)), State.start(net, params, Sgd())
-    with pytest.raises(Divergence, match=r"diverged at step 1: grad\.W\[1\] is not finite") as error:
+    with raises_naming(Divergence, "diverged", "step 1", "grad.W[1]", "finite") as error:
         engine.run(state, Data(np.array([[1e305]]), np.array([[0.0]])), np.arange(1), np.array([0.1]), never)
     assert error.value.layer == 1
     assert_array_equal(state.params.theta, params.theta)
@@ -267,7 +266,7 @@ def test_an_infinite_mean_square_in_float32_is_a_divergence():
     params = net.init(seed=0, dtype=np.float32)
     given = Data(np.array([[1e12]], np.float32), np.array([[0.0]], np.float32))
     engine, state = ReferenceEngine(TrainConfig(net, optimizer, 1)), State.start(net, params, optimizer)
-    with pytest.raises(Divergence, match="the update is not finite"):
+    with raises_naming(Divergence, "update", "finite"):
         engine.run(state, given, np.arange(1), np.array([0.1]), never)
     assert_array_equal(state.params.theta, params.theta)
     assert not state.slots[1].any()
@@ -278,5 +277,5 @@ def test_an_infinite_mean_square_in_float32_is_a_divergence():
 def test_engines_by_name():
     recipe = TrainConfig(small_net(), Sgd(), 4)
     assert isinstance(get_engine("reference", recipe), ReferenceEngine)
-    with pytest.raises(ProblemError, match="unknown engine 'cuda'"):
+    with raises_naming(ProblemError, "engine", "'cuda'"):
         get_engine("cuda", recipe)

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from tests.helpers import raises_naming
 from threadpoolctl import threadpool_limits
 
 from backlit.core import Dense, Network
@@ -31,7 +32,7 @@ def test_the_environment_never_asks_for_more_than_there_is(monkeypatch, value):
 
 @pytest.mark.parametrize("asked", [0, -1, 1.5])
 def test_a_number_of_threads_that_cannot_be(asked):
-    with pytest.raises(ProblemError, match="n_threads"):
+    with raises_naming(ProblemError, "n_threads"):
         allowed_threads(asked)
 
 

@@ -114,7 +114,7 @@ def test_cost_is_that_of_the_fitted_network():
 
 @pytest.mark.parametrize("method", ["explain", "diagnose", "example_gradient_norms", "label_error_ranking"])
 def test_what_is_not_fitted_or_does_not_fit_is_refused(method):
-    with pytest.raises(NotFittedError):  # noqa: PT011  scikit-learn's words are its own
+    with pytest.raises(NotFittedError, match="not fitted"):
         getattr(MLPClassifier(), method)(X, Y)
     model = fitted()
     with raises_naming(ValueError, "classes not in"):

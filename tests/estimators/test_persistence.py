@@ -6,12 +6,11 @@ import pickle
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from safetensors import safe_open
-from safetensors.numpy import save_file
 from sklearn import neural_network
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from tests.helpers import raises_naming
+from tests.model_files import edited
 
 from backlit import load_model, train
 from backlit.core import Dense, Network
@@ -166,14 +165,6 @@ def test_what_has_no_plain_name_is_refused(tmp_path, options, names):
     with raises_naming(ModelError, *names):
         model.save(tmp_path / "m.safetensors")
     assert not list(tmp_path.iterdir())
-
-
-def edited(path, change):
-    with safe_open(path, framework="numpy") as file:
-        described = json.loads(file.metadata()["backlit"])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  safe_open is no mapping
-    change(described, tensors)
-    save_file(tensors, path, metadata={"backlit": json.dumps(described)})
 
 
 BAD = [

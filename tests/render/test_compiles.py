@@ -27,9 +27,9 @@ def explained(drawn):
 
 
 def elided():
-    net = Network(20, [Dense(20, "tanh"), Dense(20, "relu", norm="batch"), Dense(5, "softmax")], loss="cross_entropy")
+    net = Network(12, [Dense(12, "tanh"), Dense(12, "relu", norm="batch"), Dense(5, "softmax")], loss="cross_entropy")
     rng = np.random.default_rng(0)
-    x, y = rng.standard_normal((16, 20)), rng.integers(0, 5, 16)
+    x, y = rng.standard_normal((12, 12)), rng.integers(0, 5, 12)
     return Explanation(derive(Problem(net, net.init("xavier_uniform", seed=0), X=x, y=y)))
 
 

@@ -1,21 +1,14 @@
 """The page in a real browser: requests, errors, keys, entries, deep links, both schemes (scripts/explain_pages.py)."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
+from tests.scripts import load_script
 
 from backlit.render.explanation import explain
-
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "explain_pages.py"
 
 
 @pytest.fixture(scope="module")
 def pages():
-    spec = importlib.util.spec_from_file_location("explain_pages", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("explain_pages")
 
 
 @pytest.fixture(scope="module")

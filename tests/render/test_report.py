@@ -60,29 +60,33 @@ def diabetes():
     return train(dataset="diabetes", epochs=3)
 
 
-def test_the_page_is_whole_and_fetches_nothing(digits, diabetes):
-    check(render_report(digits))
+@pytest.fixture(scope="module")
+def page(digits):
+    return render_report(digits)
+
+
+def test_the_page_is_whole_and_fetches_nothing(page, diabetes):
+    check(page)
     check(render_report(diabetes))
 
 
-def test_the_page_has_the_numbers_of_the_result(digits):
-    html = render_report(digits)
-    assert f"{digits.metrics['test']['accuracy']:.4g}" in html
-    assert f"{digits.gradient_check.max_relative_error:.1e}" in html
-    assert f"{digits.model.net.n_parameters:,} parameters" in html
-    assert "128 × 61" in html
+def test_the_page_has_the_numbers_of_the_result(digits, page):
+    assert f"{digits.metrics['test']['accuracy']:.4g}" in page
+    assert f"{digits.gradient_check.max_relative_error:.1e}" in page
+    assert f"{digits.model.net.n_parameters:,} parameters" in page
+    assert "128 × 61" in page
     for column in digits.model.encoder.summary():
-        assert f">{column.name}</th>" in html
+        assert f">{column.name}</th>" in page
 
 
-def test_the_confusion_matrix_counts_every_held_out_row(digits):
-    cells = re.findall(r'<td style="--share: [\d.]+" class="[^"]*">(\d+)</td>', render_report(digits))
+def test_the_confusion_matrix_counts_every_held_out_row(digits, page):
+    cells = re.findall(r'<td style="--share: [\d.]+" class="[^"]*">(\d+)</td>', page)
     assert len(cells) == 100
     assert sum(map(int, cells)) == digits.n_test
 
 
-def test_plots_take_their_colors_from_the_page(digits):
-    svgs = re.findall(r"<svg.*?</svg>", render_report(digits), flags=re.DOTALL)
+def test_plots_take_their_colors_from_the_page(page):
+    svgs = re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL)
     assert len(svgs) == 2
     for svg in svgs:
         assert "var(--series-1)" in svg

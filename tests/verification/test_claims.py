@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from tests.helpers import raises_naming
 from tests.verification.drawn import draw_problem
 
 from backlit.core import Dense, Network
@@ -30,54 +31,58 @@ def right(problem, **round_):
 
 
 BAD = [
-    ({"grad_w": {"1": [[1.0]]}}, "grad_w: unknown key.*grad_W"),
-    ({"grad_W": {"7": [[1.0]]}}, "no layer 7: it has 1, 2"),
-    ({"grad_W": {"1": np.ones((3, 4)).tolist()}}, r"must have shape \(4, 3\), not \(3, 4\): the transpose fits"),
-    ({"delta": {"2": np.ones((2, 5)).tolist()}}, r"must have shape \(5, 2\), not \(2, 5\): the transpose fits"),
-    ({"grad_b": {"1": np.ones((5, 4)).tolist()}}, "one row an example: sum over the examples"),
-    ({"grad_b": {"1": 3.0}}, "one number: sum over the examples only"),
-    ({"grad_W": {"1": [[1.0, 2.0], [1.0]]}}, "rows differ in length"),
-    ({"grad_W": {"1": [["a"]]}}, "hold no numbers"),
-    ({"grad_W": {"1": [[True]]}}, "hold no numbers"),
-    ({"grad_b": {"1": [1.0, float("nan"), 0.0, 0.0]}}, r"holds nan at \[1\]"),
-    ({"loss": float("inf")}, "holds inf"),
-    ({"grad_W": 3.0}, "give a table by layer"),
-    ({"update": {"W": {"1": np.ones((4, 3)).tolist()}}}, "no optimizer says how"),
-    ({"update": {"w": {}}}, "update.w: unknown key"),
-    ({"update": 1}, "update: give"),
-    ({}, "nothing is claimed"),
+    ({"grad_w": {"1": [[1.0]]}}, ("grad_w", "key", "grad_W")),
+    ({"grad_W": {"7": [[1.0]]}}, ("layer 7", "1", "2")),
+    ({"grad_W": {"1": np.ones((3, 4)).tolist()}}, ("shape", "(4, 3)", "(3, 4)", "transpose", "fits")),
+    ({"delta": {"2": np.ones((2, 5)).tolist()}}, ("shape", "(5, 2)", "(2, 5)", "transpose", "fits")),
+    ({"grad_b": {"1": np.ones((5, 4)).tolist()}}, ("row", "example", "sum over the examples")),
+    ({"grad_b": {"1": 3.0}}, ("one number", "sum over the examples")),
+    ({"grad_W": {"1": [[1.0, 2.0], [1.0]]}}, ("rows", "differ", "length")),
+    ({"grad_W": {"1": [["a"]]}}, ("hold no numbers",)),
+    ({"grad_W": {"1": [[True]]}}, ("hold no numbers",)),
+    ({"grad_b": {"1": [1.0, float("nan"), 0.0, 0.0]}}, ("nan", "[1]")),
+    ({"loss": float("inf")}, ("holds inf",)),
+    ({"grad_W": 3.0}, ("give", "table", "layer")),
+    ({"update": {"W": {"1": np.ones((4, 3)).tolist()}}}, ("no optimizer says how",)),
+    ({"update": {"w": {}}}, ("update.w", "key")),
+    ({"update": 1}, ("update", "give")),
+    ({}, ("nothing", "claimed")),
 ]
 
 
-@pytest.mark.parametrize(("claims", "words"), BAD, ids=[words for _, words in BAD])
+@pytest.mark.parametrize(("claims", "words"), BAD, ids=[" ".join(words) for _, words in BAD])
 def test_bad_claims_are_refused_in_one_line(problem, claims, words):
-    with pytest.raises(BacklitError, match=words) as caught:
+    with raises_naming(BacklitError, *words):
         check(problem, claims)
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("{", "not valid JSON"), ("[1]", "a table of quantities"), ('{"loss": NaN}', "holds nan"), (None, "no such file")],
+    [
+        ("{", ("valid", "JSON")),
+        ("[1]", ("table", "quantities")),
+        ('{"loss": NaN}', ("holds nan",)),
+        (None, ("no such file",)),
+    ],
 )
 def test_bad_files_are_refused_in_one_line(problem, tmp_path, text, words):
     path = tmp_path / "claims.json"
     if text is not None:
         path.write_text(text, encoding="utf-8")
-    with pytest.raises(BacklitError, match=words) as caught:
+    with raises_naming(BacklitError, *words) as caught:
         check(problem, path)
     assert str(path) in str(caught.value)
 
 
 def test_random_dropout_without_a_seed_is_refused():
     net = Network(2, [Dense(2, "tanh", dropout=0.5), Dense(1)])
-    with pytest.raises(BacklitError, match="no seed names them"):
+    with raises_naming(BacklitError, "no seed names them"):
         check(Problem(net, net.init(), np.ones((1, 2)), np.ones((1, 1))), {"loss": 1.0})
 
 
 def test_a_problem_without_examples_is_refused():
     net = Network(2, [Dense(1)])
-    with pytest.raises(BacklitError, match="no examples"):
+    with raises_naming(BacklitError, "no examples"):
         check(Problem(net, net.init()), {"loss": 1.0})
 
 
@@ -237,12 +242,12 @@ def test_at_a_kink_a_slope_beyond_is_wrong():
 
 def test_a_problem_that_overflows_is_refused(problem):
     problem.params.W[2][:] = 1e200
-    with pytest.raises(BacklitError, match="loss is not finite"):
+    with raises_naming(BacklitError, "loss", "finite"):
         check(problem, {"loss": 1.0})
 
 
 def test_steps_are_at_least_one(problem):
-    with pytest.raises(BacklitError, match="at least 1"):
+    with raises_naming(BacklitError, "at least 1"):
         check(problem, {"loss": 1.0}, steps=0)
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tests.helpers import raises_naming
 
 from backlit.errors import DomainError, ShapeError
 from backlit.verification import assert_gradients_match, check_function
@@ -67,11 +68,11 @@ def test_names_say_where():
 
 
 def test_what_cannot_be_compared_is_refused():
-    with pytest.raises(ShapeError, match="3 numbers like theta, not 2"):
+    with raises_naming(ShapeError, "3", "numbers", "like", "theta", "2"):
         check_function(lambda t: t.sum(), np.ones(2), theta)
-    with pytest.raises(DomainError, match="nan"):
+    with raises_naming(DomainError, "nan"):
         check_function(lambda t: t.sum(), [1.0, np.nan, 1.0], theta)
-    with pytest.raises(DomainError, match="one finite number"):
+    with raises_naming(DomainError, "finite number"):
         check_function(lambda t: t, np.ones(3), theta)
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection, Mapping
 from numbers import Real
 from operator import index
+from reprlib import repr as short  # a number of a thousand digits does not fill the screen
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ def finite_number(value: object, what: str, *, low: float = -math.inf, high: flo
     except OverflowError:  # a whole number above 1e308
         number = math.inf
     if not math.isfinite(number):
-        raise ProblemError(f"{what} must be a finite number, not {value!r}")
+        raise ProblemError(f"{what} must be a finite number, not {short(value)}")
     if not low <= number <= high:
         raise ProblemError(f"{what} must be in [{low:g}, {high:g}], not {value!r}")
     return number
