@@ -90,8 +90,8 @@ def test_a_mistake_in_an_oracle_is_noticed(monkeypatch, oracle):
     problem = smooth_problem()
     right = getattr(methods, oracle)
 
-    def wrong(*args):
-        slopes = right(*args)
+    def wrong(*args, **options):
+        slopes = right(*args, **options)
         return replace(slopes, values=slopes.values * (1 + (1e-7 if oracle == "central_differences" else 1e-11)))
 
     monkeypatch.setattr(methods, oracle, wrong)

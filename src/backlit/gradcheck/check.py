@@ -29,6 +29,7 @@ from backlit.gradcheck.methods import (
     complex_step,
     each_of,
     signed,
+    with_rounding,
 )
 
 COMPLEX_STEP, DIFFERENCES = "complex step", "central difference"
@@ -69,18 +70,17 @@ def compare(
     allowed = accuracy * largest + rounding + errors
     scale = largest if size or (np.abs(claimed) > rounding).any() else float(terms.max(initial=0.0))
     scale = scale or float(np.finfo(float).tiny)
-    verdict: Verdict = "agree"
-    if (gap > allowed).any():
+    sure = np.isfinite(gap + allowed) & (errors <= DROWNED * scale)
+    verdict: Verdict = "agree" if sure.all() else "unresolved"
+    if (gap > allowed)[sure].any():
         verdict = "disagree"
-    elif not (np.isfinite(gap + allowed).all() and (errors <= DROWNED * scale).all()):
-        verdict = "unresolved"
     return Comparison(method, verdict, float(gap.max(initial=0.0)) / scale, float(allowed.max(initial=0.0)) / scale)
 
 
 class GradientChecker:
     """Both methods, ready for one problem; numbers that are not float64 are lifted to it.
 
-    claimed_in : the dtype in which claims were computed, for what rounding may do to them.
+    claimed_in : the dtype in which claims were computed, for what rounding may do to them (fractions as to float64).
 
     >>> from backlit.core.network import Dense, Network
     >>> net = Network(2, [Dense(3, "tanh"), Dense(1)])
@@ -95,7 +95,7 @@ class GradientChecker:
     def __init__(self, problem: Problem, claimed_in: Any = np.float64):
         self.problem = problem = lifted(problem)
         self.measured = error_bounds(problem)
-        self.coarser = float(np.finfo(claimed_in).eps) / EPS
+        self.coarser = float(np.finfo(claimed_in).eps) / EPS if np.dtype(claimed_in).kind == "f" else 1.0
         self.points = points_at_kinks(problem, problem.passes()[0], AT_KINK * self.coarser)
 
     def parameters(self, where: slice, g: Array, directions: Array | None = None, size: float = 0) -> list[Comparison]:
@@ -122,8 +122,8 @@ class GradientChecker:
         slot = next(slot for slot in layout(self.problem.net) if (slot.name, slot.l) == ("b", l))
         places = range(slot.start, slot.stop)[units]
 
-        def slopes(problem: Problem) -> Named:
-            return {"": np.stack([row_slopes(problem, at) for at in places], axis=1)[rows].ravel()}
+        def slopes(problem: Problem, h: float) -> Array:
+            return np.stack([row_slopes(problem, at, h) for at in places], axis=1)[rows].ravel()
 
         found = self.at_kinks(slopes, len(places))
         rounding, terms = (of[f"delta[{l}]"][rows, units].ravel() for of in self.sizes)
@@ -145,7 +145,7 @@ class GradientChecker:
         differences = central_differences(here, V, longest=LONGEST, noise=self.measured.cost, enough=enough)
         found = {DIFFERENCES: differences}
         if self.takes_complex:
-            stepped = self.at_kinks(lambda problem: {"": complex_step(cost(problem), here.start, V).values}, len(V))
+            stepped = self.at_kinks(lambda problem, h: complex_step(cost(problem), here.start, V, h=h).values, len(V))
             found = {COMPLEX_STEP: stepped} | found
         return [self.compared(method, claimed, slopes, rounding, terms, size) for method, slopes in found.items()]
 
@@ -172,13 +172,17 @@ class GradientChecker:
         near = central_differences(cost, V, longest=SHORT)
         return bool((np.abs(stepped - near.values) + near.errors <= BELIEVED * np.abs(near.values).max()).all())
 
-    def at_kinks(self, slopes: Callable[[Problem], Named], passes: int) -> Slopes:
-        """The slopes {"": (k,)} of a problem, and those of each side where units lie at kinks; `passes` a side."""
+    def at_kinks(self, slopes: Callable[[Problem, float], Array], passes: int) -> Slopes:
+        """The slopes (k,) that a complex step of h gives of a problem, and between which they lie at kinks.
+
+        passes : forward passes that they take.
+        """
+        found = with_rounding(partial(slopes, self.problem))
         if not self.points:
-            return Slopes(slopes(self.problem)[""])
+            return found
         most = max(2, min(MOST_CORNERS, MOST_PASSES // max(passes, 1)))
-        low, high = slopes_between(self.problem, self.points, slopes, most)
-        return Slopes((low[""] + high[""]) / 2, 0.0, low[""], high[""])
+        low, high = slopes_between(self.problem, self.points, lambda beside: {"": slopes(beside, COMPLEX_H)}, most)
+        return replace(found, low=low[""], high=high[""])
 
 
 def lifted(problem: Problem) -> Problem:
@@ -187,12 +191,12 @@ def lifted(problem: Problem) -> Problem:
     return replace(problem, params=Parameters(problem.net, np.asarray(problem.params.theta, np.float64)), X=X)
 
 
-def row_slopes(problem: Problem, at: int) -> Array:
+def row_slopes(problem: Problem, at: int, h: float) -> Array:
     """∂ℓ_i/∂theta[at] of each example, (m,), by the complex step."""
     cost = Cost(problem)
     theta = cost.start.astype(complex)
-    theta[at] += 1j * COMPLEX_H
-    return example_losses(problem.net, cost.run(theta)[1], problem.data()[1]).imag / COMPLEX_H
+    theta[at] += 1j * h
+    return example_losses(problem.net, cost.run(theta)[1], problem.data()[1]).imag / h
 
 
 # --- a whole gradient in a few evaluations ----------------------------------------------------------------------------

@@ -3,10 +3,11 @@
 A gradient of 1e-17 that is the difference of two numbers near 1 is right to its last bit, and so is 0; one of 1e-17
 that is a product of small numbers must be right in its first digits.  Σ|terms| tells the two apart.
 
-How errors grow on their way through the network is measured: every parameter, input and target is moved by one unit in
-its last place, up or down by chance, and the gradient is taken again.  Where nothing cancels an entry moves by about
-eps, behind a norm by much more.  A wrong formula moves as little as the right one, so rounding is told from mistakes.
-It is an estimate: `SAFETY` times the largest move.  Sources: Monte Carlo arithmetic, Parker 1997; Higham 2002, §3.1.
+How errors grow on their way through the network is measured: every parameter, input and target, and every φ and φ' on
+the way, is moved by one unit in its last place, up or down by chance, and the gradient is taken again.  Where nothing
+cancels an entry moves by about eps, behind a norm by much more.  A wrong formula moves as little as the right one, so
+rounding is told from mistakes.  It is an estimate: `SAFETY` times the largest move.
+Sources: Monte Carlo arithmetic, Parker 1997; Higham 2002, §3.1.
 """
 
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from backlit.core.activations import Activation
 from backlit.core.norms import Normalized
 from backlit.core.parameters import Parameters
 from backlit.core.passes import Gradients, example_weights
@@ -28,7 +30,7 @@ ABS = np.abs
 EPS = float(np.finfo(np.float64).eps)
 TIMES = 8
 SAFETY = 8
-LOCAL = 2  # roundings of Σ|terms| where nothing moves, as by chance
+LOCAL = 8  # roundings of Σ|terms| where nothing moves, as by chance
 AT_KINK = 1e-14  # relative: nearer to a kink rounding alone decides on which side a unit lies
 
 
@@ -76,11 +78,26 @@ def gradients(problem: Problem) -> tuple[Named, float]:
 
 
 def shaken(problem: Problem, rng: np.random.Generator) -> Problem:
-    """The problem with each number moved by one unit in its last place."""
+    """The problem with its numbers, and each φ and φ' on the way, moved by one unit in their last places."""
     X, y = problem.data()
     X, y = np.asarray(X, float), as_targets(problem.net, y, len(X))
-    params = Parameters(problem.net, shake(problem.params.theta, rng))
-    return replace(problem, params=params, X=shake(X, rng), y=np.clip(shake(y, rng), *problem.net.loss.targets))
+    layers = tuple(replace(layer, activation=shaky(layer.activation, rng)) for layer in problem.net.layers)
+    return replace(
+        problem,
+        net=replace(problem.net, layers=layers),
+        params=Parameters(problem.net, shake(problem.params.theta, rng)),
+        X=shake(X, rng),
+        y=np.clip(shake(y, rng), *problem.net.loss.targets),
+    )
+
+
+def shaky(phi: Activation, rng: np.random.Generator) -> Activation:
+    """φ with another rounding of each of its values."""
+    return replace(
+        phi,
+        function=lambda u: np.clip(shake(phi.function(u), rng), *phi.range),
+        derivative=lambda u: shake(phi.derivative(u), rng),
+    )
 
 
 def shake(values: Array, rng: np.random.Generator) -> Array:

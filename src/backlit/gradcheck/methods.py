@@ -17,6 +17,7 @@ from backlit.core.passes import forward, total_loss
 from backlit.core.problem import Problem
 from backlit.errors import DomainError
 from backlit.gradcheck.differences import slope_along
+from backlit.gradcheck.error_bounds import SAFETY
 from backlit.gradcheck.kinks import sides_of
 from backlit.gradcheck.reference_cost import reference_cost
 
@@ -121,14 +122,23 @@ class Cost:
 # --- the ways ---------------------------------------------------------------------------------------------------------
 
 
-def complex_step(f: Callable[[Array], Any], x: Array, directions: Array) -> Slopes:
+def complex_step(f: Callable[[Array], Any], x: Array, directions: Array, *, h: float = COMPLEX_H) -> Slopes:
     """Im f(x + i h v) / h: no difference is taken, so h may be 1e-30 (Squire & Trapp 1998).
 
     >>> complex_step(lambda x: (x**3).sum(), np.array([1.0, 2.0]), np.eye(2)).values
     array([ 3., 12.])
     """
-    values = [complex(np.asarray(f(x + 1j * COMPLEX_H * v)).item()).imag / COMPLEX_H for v in directions]
-    return Slopes(np.array(values))
+    return Slopes(np.array([complex(np.asarray(f(x + 1j * h * v)).item()).imag / h for v in directions]))
+
+
+def with_rounding(stepped: Callable[[float], Array]) -> Slopes:
+    """Slopes by a complex step of a given h, with what their rounding may be: another h rounds another way.
+
+    The way up adds what the way down cancels, as behind a norm, so its rounding is not that of the backward pass.
+    """
+    values = stepped(COMPLEX_H)
+    apart = np.abs(values - stepped(COMPLEX_H / 3)).max(initial=0.0)
+    return Slopes(values, np.full(len(values), SAFETY * float(apart)))
 
 
 def central_differences(
