@@ -1,7 +1,7 @@
-"""Measure the house: its size, and how many files somebody opens who follows one call; `--write` puts it into the document.
+"""Measure the house: its size, and how many files somebody opens who follows one call.
 
-A file counts if one of its functions runs, and depth counts named functions: what runs at import, comprehensions and the
-methods that dataclasses are given are not followed.
+A file counts if one of its functions runs, and depth counts named functions: what runs at import, comprehensions and
+the methods that dataclasses are given are not followed.
 """
 
 import argparse

@@ -204,9 +204,9 @@ def test_a_bad_rubric_is_one_line(files, capsys, rubric, words):
 
 
 def test_many_steps_are_compared_though_not_every_mistake_is_replayed(files, capsys, monkeypatch):
-    from backlit.verification import check
+    from backlit.verification import problem_check
 
-    monkeypatch.setattr(check, "MOST_SECONDS", 1e-6)
+    monkeypatch.setattr(problem_check, "MOST_SECONDS", 1e-6)
     code, out, _ = run_command(capsys, "check", files("p.json", WORKED), files("c.json", {"update": {"loss": 1.0}}))
     assert code == 1
     assert "claim fewer steps" in " ".join(out.split())

@@ -12,8 +12,8 @@ array([[Fraction(-3, 10), Fraction(-3, 5)]], dtype=object)
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from backlit.core.norms import Normalized, Statistics
 from backlit.core.parameters import Parameters
 from backlit.core.passes import ByLayer, Gradients, Trace
 from backlit.core.problem import Problem
-from backlit.derivation.rational import FRACTIONS, ONE
+from backlit.derivation.rational import FRACTIONS
 
 Array = np.ndarray
 
@@ -67,31 +67,46 @@ def in_layer(layer: Dense, phi: Activation) -> Dense:
 
 
 def exact_activation(phi: Activation) -> Activation:
-    """φ on exact numbers: as it is written where it is rational, else in floats."""
-    rational = is_rational(phi.formula) and is_rational(phi.derivative_formula)
-    pull_back = None if phi.pull_back is None else on_exact(phi.pull_back, False)
-    function, derivative = (on_exact(f, rational) for f in (phi.function, phi.derivative))
-    return replace(phi, function=function, derivative=derivative, pull_back=pull_back)
+    """φ on exact numbers: by its formulas where they give fractions, else in floats."""
+    pull_back = None if phi.pull_back is None else in_floats(phi.pull_back)
+    function, derivative = in_floats(phi.function), in_floats(phi.derivative)
+    return replace(
+        phi,
+        function=by_formula(phi.formula, function),
+        derivative=by_formula(phi.derivative_formula, derivative),
+        pull_back=pull_back,
+    )
 
 
-def is_rational(formula: Formula | None) -> bool:
-    """Whether a formula gives fractions for fractions."""
-    try:
-        return formula is not None and isinstance(formula(ONE / 3, FRACTIONS), Fraction)
-    except Unsupported:
-        return False
+def by_formula(formula: Formula | None, function: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    """A function of exact numbers, one by one: a formula's fraction where it has one, else the function's float."""
+    if formula is None:
+        return function
+
+    def made(u: Array) -> Array:
+        found = function(u)
+        for at, number in np.ndenumerate(u):
+            if number.is_exact:
+                with suppress(Unsupported, ZeroDivisionError):
+                    found[at] = Exact(formula(number.value, FRACTIONS))
+        return found
+
+    return made
 
 
 def exact_loss(loss: Loss) -> Loss:
     """ℓ on exact numbers: as it is written where it has a formula, a logarithm in floats; a user's own in floats."""
-    known = loss.formula is not None and loss.gradient_formula is not None
-    return replace(loss, value=on_exact(loss.value, known), gradient=on_exact(loss.gradient, known))
+    if loss.formula is None or loss.gradient_formula is None:
+        return replace(loss, value=in_floats(loss.value), gradient=in_floats(loss.gradient))
+    return replace(
+        loss,
+        value=lambda a, y: exact_array(loss.value(a, y)),
+        gradient=lambda a, y: exact_array(loss.gradient(a, y)),
+    )
 
 
-def on_exact(function: Callable[..., Array], rational: bool) -> Callable[..., Array]:
-    """A function of arrays, for arrays of exact numbers."""
-    if rational:
-        return lambda *arrays: exact_array(function(*arrays))
+def in_floats(function: Callable[..., Array]) -> Callable[..., Array]:
+    """A function of floats, for arrays of exact numbers."""
     return lambda *arrays: numbers(function(*(np.asarray(a, float) for a in arrays)).astype(object))
 
 

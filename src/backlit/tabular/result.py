@@ -31,16 +31,14 @@ class TrainResult:
         {"train": {...}, "test": {...}}; "test" is on rows that training never saw.
     history : History
         The epochs.
-    gradient_check : GradientCheck
-        The gradient against differences, before the first step.
+    gradient_check : EngineCheck
+        The gradient of the engine that trained, checked before the first step.
     engine : str
         Name of the engine that trained.
     seconds : float
         Wall time of the epochs.
     n_train, n_validation, n_test : int
         Rows: to train on (validation among them), to stop by, to score on.
-    rows_checked : int
-        Rows of the gradient check.
     y_test : (n_test,) array
         Target of the test rows: class indices or numbers.
     test_outputs : (n_test, K) or (n_test,) array

@@ -4,7 +4,7 @@ Length map q_l = σ_w² E φ(√q_{l−1} Z)² + σ_b²; χ₁ = σ_w² E φ'(�
 Sources: Poole et al. 2016; Schoenholz et al. 2017; batch norm Yang et al. 2019; residual Yang & Schoenholz 2017.
 
 >>> from backlit.core.activations import get_activation
->>> theory = fixed_point(Kind(get_activation("tanh"), sigma_w2=1.760955, sigma_b2=0.05))
+>>> theory = fixed_point(LayerSpec(get_activation("tanh"), sigma_w2=1.760955, sigma_b2=0.05))
 >>> round(theory.q_star, 5), round(theory.chi_1, 5)
 (0.57005, 1.0)
 """

@@ -127,7 +127,27 @@ class Optimizer:
 OPTIMIZERS: dict[str, type[Optimizer]] = {}
 
 
-def register_optimizer(cls: type[Optimizer]) -> type[Optimizer]:
-    """Let `get_optimizer` know a class by its name."""
-    OPTIMIZERS[cls.name] = cls
-    return cls
+def register_optimizer(rule: type[Optimizer]) -> type[Optimizer]:
+    """Let `get_optimizer` know a class by its name.
+
+    Parameters
+    ----------
+    rule : type
+        A subclass of `Optimizer` with a `name`.
+
+    Returns
+    -------
+    type
+        The class itself, so that this decorates it.
+
+    Examples
+    --------
+    >>> from backlit.optim import OPTIMIZERS, Sgd, get_optimizer
+    >>> @register_optimizer
+    ... class Creep(Sgd):
+    ...     name = "creep"
+    >>> get_optimizer("creep").name, OPTIMIZERS.pop("creep") is Creep
+    ('creep', True)
+    """
+    OPTIMIZERS[rule.name] = rule
+    return rule

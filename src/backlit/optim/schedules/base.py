@@ -101,7 +101,28 @@ def length(schedule: Any) -> int:
 SCHEDULES: dict[str, type[Any]] = {}
 
 
-def register_schedule(cls: type[Any]) -> type[Any]:
-    """Let `get_schedule` know a class by its name."""
-    SCHEDULES[cls.name] = cls
-    return cls
+def register_schedule(rule: type[Any]) -> type[Any]:
+    """Let `get_schedule` know a class by its name.
+
+    Parameters
+    ----------
+    rule : type
+        A subclass of a schedule with a `name`.
+
+    Returns
+    -------
+    type
+        The class itself, so that this decorates it.
+
+    Examples
+    --------
+    >>> from backlit.optim import SCHEDULES, get_schedule
+    >>> from backlit.optim.schedules import Cosine
+    >>> @register_schedule
+    ... class Swing(Cosine):
+    ...     name = "swing"
+    >>> get_schedule("swing").name, SCHEDULES.pop("swing") is Swing
+    ('swing', True)
+    """
+    SCHEDULES[rule.name] = rule
+    return rule
