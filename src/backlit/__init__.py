@@ -66,6 +66,7 @@ MOVED_IN_PICKLES = {  # modules that pickles of 0.1 name, and nobody imports
     "backlit.engine.protocol": "backlit.engine.base",
     "backlit.training.patience": "backlit.training.early_stopping",
     "backlit.estimators.stopping": "backlit.estimators.early_stopping",
+    "backlit.verification.directions": "backlit.gradcheck.check",
 }
 DISPLAYS = {  # class → format → who writes it, a function of a floor that the class does not know
     "CheckResult": {"html": "render.check_notebook.to_html", "markdown": "render.check_notebook.to_markdown"},

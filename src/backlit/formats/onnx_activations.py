@@ -78,7 +78,8 @@ def activate(graph: Graph, phi: Activation, u: str, name: str) -> str:
     if phi.formula is None:
         raise ModelError(f"activation {phi.name} is not one of Backlit's, and ONNX has no operator for it")
     try:
-        return graph.add("Identity", [phi.formula(Node(graph, u), arithmetic(graph)).name], name)
+        made = phi.formula(Node(graph, u), arithmetic(graph)).name
+        return u if made == u else graph.add("Identity", [made], name)
     except Unsupported as missing:
         raise ModelError(f"activation {phi.name} is made of {missing}, and ONNX has no operator for that") from None
 
