@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,13 +13,21 @@ from backlit.core.activations import get_activation
 from backlit.core.problem import Problem
 from backlit.diagnosis import diagnose
 from backlit.diagnosis.inputs import from_sizes, noise_targets, normal_inputs, typical
-from backlit.diagnosis.remedy_candidates import candidates, critical_init, depths, estimator_arguments, recipes
+from backlit.diagnosis.remedy_candidates import (
+    candidates,
+    critical_init,
+    depths,
+    estimator_arguments,
+    recipes,
+    shallower,
+)
 from backlit.diagnosis.theory.expectations import second_moment, slope_moment
 from backlit.diagnosis.theory.fixed_points import LayerSpec, fixed_point
 from backlit.diagnosis.theory.predicted import gaussian_scales
 from backlit.errors import ProblemError
 from backlit.formats.problems import read_problem
 
+FAR = SimpleNamespace(xi_grad=math.inf)  # a theory in which depth is no matter
 INITS = [f"init {name}" for name in ("xavier_normal", "he_normal", "lecun_normal", "orthogonal", "lsuv")]
 
 
@@ -235,3 +244,25 @@ def test_sizes_make_equal_layers():
     assert subject.scheme == {"scheme": "gaussian", "sigma_b": 0.25}
     assert subject.name == "3 layers of 5 elu"
     assert from_sizes(10_000, 1).scheme == "xavier_uniform"
+
+
+@pytest.mark.parametrize("skip_from", [0, 2, 5])
+def test_a_shallower_network_keeps_the_skip_of_its_output(skip_from):
+    """From a layer that is left as it is, else from as far below; every depth that is offered can be run."""
+    layers = [Dense(4, "relu", skip_from=l) for l in range(5)]
+    net = Network(4, [*layers, Dense(4, skip_from=skip_from)])
+    less = {other.L: other for _, other, _ in shallower(net, FAR)}
+    assert set(less) == {3}
+    assert less[3].layers[-1].skip_from == (skip_from if skip_from < 3 else 2)
+    assert less[3].layers[:2] == net.layers[:2]
+
+
+def test_a_skip_that_would_leave_the_network_is_no_remedy():
+    net = Network(
+        3, [*(Dense(n, "relu") for n in (4, 4, 4, 5, 4)), Dense(5, skip_from=4)]
+    )  # layer 1 has 4 units, not 5
+    assert list(shallower(net, FAR)) == []
+
+
+def test_diagnose_of_relu_with_skips_at_every_layer():
+    assert diagnose(depth=12, width=8, activation="relu", skip=1.0, seeds=1).remedies

@@ -50,10 +50,20 @@ def candidates(net: Network, kind: LayerSpec, theory: FixedPoint) -> Iterator[tu
 def shallower(net: Network, theory: FixedPoint) -> Iterator[tuple[str, Network, Any]]:
     """The network without some of its top hidden layers, one for each of `depths`, if the widths allow it."""
     for depth in depths(net.L, theory):
-        if net.n[depth - 1] == net.n[net.L - 1]:
-            below = net.layers[: depth - 1]
-            less = Network(net.inputs, [*below, net.layers[-1]], loss=net.loss, reduction=net.reduction, l2=net.l2)
-            yield f"{depth} layers in place of {net.L}", less, None
+        top = lowered(net, depth)
+        if top is not None and net.n[depth - 1] == net.n[net.L - 1]:
+            yield f"{depth} layers in place of {net.L}", replace(net, layers=(*net.layers[: depth - 1], top)), None
+
+
+def lowered(net: Network, depth: int) -> Dense | None:
+    """The output layer as layer `depth`, its skip from as far below where it came from a layer that went; None if
+    there is no layer of its width.
+    """
+    top = net.layers[-1]
+    if top.skip_from is None or top.skip_from < depth:
+        return top
+    start = top.skip_from - (net.L - depth)
+    return replace(top, skip_from=start) if start >= 0 and net.n[start] == top.units else None
 
 
 def depths(L: int, theory: FixedPoint) -> list[int]:
