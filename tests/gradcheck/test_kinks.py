@@ -91,6 +91,15 @@ def test_a_unit_at_its_kink_takes_either_slope(activation, z, slopes):
         assert stepped.verdict == "agree"
 
 
+def test_a_unit_near_its_kink_keeps_its_value_on_either_side():
+    problem = relu_at(1e-6)
+    points = points_at_kinks(problem, problem.passes()[0], 1e-5)
+    for side in (-1, 1):
+        beside = beside_kinks(problem, points, [side])
+        assert beside.passes()[0].a[1] == pytest.approx(1e-6, rel=1e-9)
+        assert beside.passes()[1].b[1] == pytest.approx(float(side > 0), abs=1e-5)
+
+
 @pytest.mark.parametrize(("slope", "verdict"), [
     (0.0, "agree"), (0.4, "agree"), (1.0, "agree"), (-1e-6, "disagree"), (1 + 1e-6, "disagree"), (-3.0, "disagree")
 ])  # fmt: skip
