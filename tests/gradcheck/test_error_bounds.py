@@ -1,13 +1,16 @@
 """What rounding does is measured: enough to excuse every right gradient, and too little to excuse a wrong one."""
 
+from dataclasses import replace
+
 import mpmath
 import numpy as np
 import pytest
 
-from backlit.core import Dense, Network
+from backlit.core import Dense, Network, get_activation
 from backlit.core.parameters import Parameters, layout
 from backlit.core.problem import Problem
 from backlit.gradcheck import error_bounds
+from backlit.gradcheck.methods import COMPLEX_H, with_rounding
 
 
 def test_rounding_is_measured_and_a_wrong_formula_is_not_taken_for_it(rng):
@@ -63,3 +66,35 @@ def test_a_unit_at_its_kink_is_no_rounding():
     params = Parameters.from_arrays(net, {"W": [None, [[1.0]], [[0.7]]], "b": [None, [-1.0], [0.2]]})
     measured = error_bounds(Problem(net, params, np.array([[1.0]]), np.array([[2.0]])))
     assert measured.bounds["grad_W[1]"].max() < 1e-14
+
+
+def least_relative(problem, name):
+    """The least bound of a tensor's entries, relative to the entries."""
+    measured, grad = error_bounds(problem), problem.passes()[1]
+    (slot,) = (slot for slot in layout(problem.net) if str(slot) == name)
+    return (measured.bounds[f"grad_{name}"] / np.abs(grad.flat[slot])).min()
+
+
+def test_rounding_on_the_way_counts_where_that_of_the_numbers_given_is_lost(rng):
+    """A saturated sigmoid forgets its inputs' last digits; the norm behind it divides by a spread of about 1e-5."""
+    net = Network(1, [Dense(1, "sigmoid"), Dense(1, "tanh", norm="batch", eps=1e-30), Dense(1)])
+    params = Parameters.from_arrays(net, {"W": [None, [[1.0]], [[1.0]], [[0.7]]], "b": [None, [11.0], [0.0], [0.1]]})
+    problem = Problem(net, params, rng.standard_normal((4, 1)), rng.standard_normal((4, 1)))
+    assert np.ptp(problem.passes()[0].a[1]) < 1e-4
+    assert 1e-12 < least_relative(problem, "W[3]") < 1e-9
+
+
+def test_digits_that_complex_numbers_lose_count(rng):
+    """A complex function that is good to 1e-13 alone, as erfc is, limits the complex step."""
+    tanh = get_activation("tanh")
+    short = replace(tanh, function=lambda u: np.tanh(u) * (1 + 1e-13 * np.iscomplexobj(u)))
+    for phi, low, high in ((tanh, 1e-16, 1e-13), (short, 1e-14, 1e-11)):
+        net = Network(2, [Dense(3, phi), Dense(1, "tanh")])
+        problem = Problem(net, net.init(seed=1), rng.standard_normal((4, 2)), rng.standard_normal((4, 1)))
+        assert low < least_relative(problem, "W[2]") < high
+
+
+def test_a_complex_step_tells_its_own_rounding():
+    """Steps of 1e-30 and of another size that differ by 1e-15 are that far from sure, all of them."""
+    found = with_rounding(lambda h: np.array([1.0 + 1e-15 * (h == COMPLEX_H), 2.0]))
+    assert found.errors == pytest.approx(8e-15, rel=0.2)
