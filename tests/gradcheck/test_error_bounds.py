@@ -10,6 +10,7 @@ from backlit.core import Dense, Network, get_activation
 from backlit.core.parameters import Parameters, layout
 from backlit.core.problem import Problem
 from backlit.gradcheck import error_bounds
+from backlit.gradcheck.error_bounds import EPS
 from backlit.gradcheck.methods import COMPLEX_H, with_rounding
 
 
@@ -68,11 +69,10 @@ def test_a_unit_at_its_kink_is_no_rounding():
     assert measured.bounds["grad_W[1]"].max() < 1e-14
 
 
-def least_relative(problem, name):
-    """The least bound of a tensor's entries, relative to the entries."""
-    measured, grad = error_bounds(problem), problem.passes()[1]
-    (slot,) = (slot for slot in layout(problem.net) if str(slot) == name)
-    return (measured.bounds[f"grad_{name}"] / np.abs(grad.flat[slot])).min()
+def growth(problem, name):
+    """How many roundings of their terms the entries of a tensor may be off, at least."""
+    measured = error_bounds(problem)
+    return (measured.bounds[f"grad_{name}"] / measured.terms[f"grad_{name}"]).min() / EPS
 
 
 def test_rounding_on_the_way_counts_where_that_of_the_numbers_given_is_lost(rng):
@@ -81,20 +81,20 @@ def test_rounding_on_the_way_counts_where_that_of_the_numbers_given_is_lost(rng)
     params = Parameters.from_arrays(net, {"W": [None, [[1.0]], [[1.0]], [[0.7]]], "b": [None, [11.0], [0.0], [0.1]]})
     problem = Problem(net, params, rng.standard_normal((4, 1)), rng.standard_normal((4, 1)))
     assert np.ptp(problem.passes()[0].a[1]) < 1e-4
-    assert 1e-12 < least_relative(problem, "W[3]") < 1e-9
+    assert 1e4 < growth(problem, "W[3]") < 1e8
 
 
 def test_digits_that_complex_numbers_lose_count(rng):
     """A complex function that is good to 1e-13 alone, as erfc is, limits the complex step."""
     tanh = get_activation("tanh")
     short = replace(tanh, function=lambda u: np.tanh(u) * (1 + 1e-13 * np.iscomplexobj(u)))
-    for phi, low, high in ((tanh, 1e-16, 1e-13), (short, 1e-14, 1e-11)):
+    X, y = rng.standard_normal((4, 2)), rng.standard_normal((4, 1))
+    for phi, low, high in ((tanh, 8, 50), (short, 100, 10_000)):
         net = Network(2, [Dense(3, phi), Dense(1, "tanh")])
-        problem = Problem(net, net.init(seed=1), rng.standard_normal((4, 2)), rng.standard_normal((4, 1)))
-        assert low < least_relative(problem, "W[2]") < high
+        assert low < growth(Problem(net, net.init(seed=1), X, y), "W[2]") < high
 
 
 def test_a_complex_step_tells_its_own_rounding():
     """Steps of 1e-30 and of another size that differ by 1e-15 are that far from sure, all of them."""
     found = with_rounding(lambda h: np.array([1.0 + 1e-15 * (h == COMPLEX_H), 2.0]))
-    assert found.errors == pytest.approx(8e-15, rel=0.2)
+    assert found.errors == pytest.approx(8e-15, rel=0.2, abs=0)
