@@ -14,7 +14,7 @@ from backlit.core import Dense, Network, get_activation
 from backlit.core.parameters import Parameters, layout
 from backlit.core.problem import Problem
 from backlit.derivation import checks as derivation_checks
-from backlit.gradcheck import GradientChecker, check, check_gradient
+from backlit.gradcheck import GradientChecker, Slopes, check, check_gradient
 
 RIGHT = 1e-7
 gradcheck_matrix = load_script("gradcheck_matrix")
@@ -217,6 +217,22 @@ def test_a_kink_that_is_not_seen_makes_differences_say_nothing_or_disagree(monke
     assert verdicts(problem)["central difference"] == "agree"
     monkeypatch.setattr(check.Cost, "measure", lambda cost, at: (float(cost(at)), np.zeros(0, bool)))
     assert verdicts(problem)["central difference"] != "agree"
+
+
+@pytest.mark.parametrize(("claimed", "error", "verdict"), [
+    ([1.0, 2.0], 1e-9, "agree"),
+    ([1.0, 2.1], 1e-9, "disagree"),
+    ([1.0, 2.1], 1e-2, "unresolved"),  # an unsure slope accuses nobody
+    ([1.0, 2.0], 1e-2, "unresolved"),
+    ([1.0, 2.0], np.inf, "unresolved"),
+    ([1.1, 2.0], [0.0, 1e-2], "disagree"),  # what is sure does
+    ([np.nan, 2.0], 1e-9, "unresolved"),
+])  # fmt: skip
+def test_a_method_says_only_what_it_knows(claimed, error, verdict):
+    slopes = Slopes(np.array([1.0, 2.0]), np.broadcast_to(error, 2))
+    rounding = np.full(2, 1e-15)
+    said = check.compare("central difference", np.array(claimed), slopes, rounding, 10 * rounding, accuracy=1e-8)
+    assert said.verdict == verdict
 
 
 def test_a_method_whose_accuracy_is_off_is_named(monkeypatch):

@@ -27,6 +27,13 @@ def test_what_is_off_in_f_is_off_in_the_slope():
     assert np.median([error for _, error in shaky]) < 1e-5
 
 
+def test_long_steps_that_agree_on_a_wrong_slope_are_not_believed():
+    """Steps of 1/32, 1/128 and 1/512 are whole half-waves: all give 1, and the slope is 2."""
+    wave = 512 * np.pi
+    value, error = richardson(lambda t: t + np.sin(wave * t) / wave, 1 / 32)
+    assert abs(value - 2) <= error < 0.1
+
+
 def test_enough_is_enough():
     calls = []
     value, error = richardson(lambda t: calls.append(t) or np.exp(t), 0.125, enough=1e-3)

@@ -1,13 +1,17 @@
 """What rounding does is measured: enough to excuse every right gradient, and too little to excuse a wrong one."""
 
+from dataclasses import replace
+
 import mpmath
 import numpy as np
 import pytest
 
-from backlit.core import Dense, Network
+from backlit.core import Dense, Network, get_activation
 from backlit.core.parameters import Parameters, layout
 from backlit.core.problem import Problem
 from backlit.gradcheck import error_bounds
+from backlit.gradcheck.error_bounds import EPS
+from backlit.gradcheck.methods import COMPLEX_H, with_rounding
 
 
 def test_rounding_is_measured_and_a_wrong_formula_is_not_taken_for_it(rng):
@@ -63,3 +67,34 @@ def test_a_unit_at_its_kink_is_no_rounding():
     params = Parameters.from_arrays(net, {"W": [None, [[1.0]], [[0.7]]], "b": [None, [-1.0], [0.2]]})
     measured = error_bounds(Problem(net, params, np.array([[1.0]]), np.array([[2.0]])))
     assert measured.bounds["grad_W[1]"].max() < 1e-14
+
+
+def growth(problem, name):
+    """How many roundings of their terms the entries of a tensor may be off, at least."""
+    measured = error_bounds(problem)
+    return (measured.bounds[f"grad_{name}"] / measured.terms[f"grad_{name}"]).min() / EPS
+
+
+def test_rounding_on_the_way_counts_where_that_of_the_numbers_given_is_lost(rng):
+    """A saturated sigmoid forgets its inputs' last digits; the norm behind it divides by a spread of about 1e-5."""
+    net = Network(1, [Dense(1, "sigmoid"), Dense(1, "tanh", norm="batch", eps=1e-30), Dense(1)])
+    params = Parameters.from_arrays(net, {"W": [None, [[1.0]], [[1.0]], [[0.7]]], "b": [None, [11.0], [0.0], [0.1]]})
+    problem = Problem(net, params, rng.standard_normal((4, 1)), rng.standard_normal((4, 1)))
+    assert np.ptp(problem.passes()[0].a[1]) < 1e-4
+    assert 1e4 < growth(problem, "W[3]") < 1e8
+
+
+def test_digits_that_complex_numbers_lose_count(rng):
+    """A complex function that is good to 1e-13 alone, as erfc is, limits the complex step."""
+    tanh = get_activation("tanh")
+    short = replace(tanh, function=lambda u: np.tanh(u) * (1 + 1e-13 * np.iscomplexobj(u)))
+    X, y = rng.standard_normal((4, 2)), rng.standard_normal((4, 1))
+    for phi, low, high in ((tanh, 8, 50), (short, 100, 10_000)):
+        net = Network(2, [Dense(3, phi), Dense(1, "tanh")])
+        assert low < growth(Problem(net, net.init(seed=1), X, y), "W[2]") < high
+
+
+def test_a_complex_step_tells_its_own_rounding():
+    """Steps of 1e-30 and of another size that differ by 1e-15 are that far from sure, all of them."""
+    found = with_rounding(lambda h: np.array([1.0 + 1e-15 * (h == COMPLEX_H), 2.0]))
+    assert found.errors == pytest.approx(8e-15, rel=0.2, abs=0)

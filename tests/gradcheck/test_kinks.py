@@ -87,10 +87,19 @@ def test_a_unit_at_its_kink_takes_either_slope(activation, z, slopes):
     assert (low["b"], high["b"]) == pytest.approx(slopes)
     for side in (-1, 1):  # its value stays, and the complex step takes that side too
         beside = beside_kinks(problem, points, [side])
-        assert beside.passes()[0].a[1] == pytest.approx(problem.passes()[0].a[1], rel=1e-15)
+        assert beside.passes()[0].a[1] == pytest.approx(problem.passes()[0].a[1], rel=1e-15, abs=0)
         cost = Cost(beside)
         stepped = complex_step(cost, cost.start, np.array([[0.0, 1.0]])).values
         assert stepped == pytest.approx(beside.passes()[1].theta[1:], rel=1e-13)
+
+
+def test_a_unit_near_its_kink_keeps_its_value_on_either_side():
+    problem = relu_at(1e-6)
+    points = points_at_kinks(problem, problem.passes()[0], 1e-5)
+    for side in (-1, 1):
+        beside = beside_kinks(problem, points, [side])
+        assert beside.passes()[0].a[1] == pytest.approx(1e-6, rel=1e-9, abs=0)
+        assert beside.passes()[1].b[1] == pytest.approx(float(side > 0), abs=1e-5)
 
 
 @pytest.mark.parametrize(("slope", "verdict"), [

@@ -123,6 +123,22 @@ def test_units_on_kinks_are_no_fault_of_the_engine():
     assert found.max_relative_error < 1e-7
 
 
+def test_a_unit_that_float32_puts_on_the_other_side_of_its_kink_is_no_fault():
+    """−0.1 − 0.2 + 0.3, of float32 numbers, is 7e-9 or 0, as it is added up."""
+    net = Network(2, [Dense(1, "relu"), Dense(1)])
+    params = net.init(seed=1, dtype=np.float32)
+    params.theta[:] = 1
+    params.b[1][:] = np.float32(0.3)
+    data = Data(np.array([[-0.1, -0.2]], np.float32), np.zeros((1, 1), np.float32))
+    engine = Altered(net)
+    single = engine.loss_and_gradient(params, data)[1]
+    double = engine.loss_and_gradient(params.astype(np.float64), data)[1]
+    assert np.abs(single - double).max() > 0.1  # W[1]'s gradient is 0 on one side
+    checked_engine(engine, params, data)
+    with pytest.raises(WrongGradient, match=r"W\[1\]"):
+        checked_engine(Altered(net, scaled(slice(0, 2), -1.0, np.float64)), params, data)
+
+
 @pytest.mark.parametrize("X", [100.0, 1000.0])
 def test_numbers_that_overflow_are_left_to_training(X):
     """e^100 is infinite in float32, e^1000 in float64 too: no fault of the engine."""

@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from backlit.autodiff import AutodiffError
 from backlit.core.activations import Activation
 from backlit.core.norms import Normalized
 from backlit.core.parameters import Parameters
-from backlit.core.passes import Gradients, example_weights
+from backlit.core.passes import Gradients, Trace, backward, example_weights, forward
 from backlit.core.problem import Problem
 from backlit.core.targets import as_targets
 from backlit.errors import DomainError
@@ -51,10 +52,15 @@ def error_bounds(problem: Problem) -> ErrorBounds:
     problem, rng = off_kinks(problem), np.random.default_rng(0)
     terms, (right, cost) = term_sizes(problem), gradients(problem)
     moved, moved_cost = {name: np.zeros_like(value) for name, value in right.items()}, 0.0
-    for _ in range(TIMES):
+    others = [shaken(problem, rng) for _ in range(TIMES)] + [problem]
+    for other, kind in zip(others, [float] * TIMES + [complex], strict=True):
         try:
-            there, cost_there = gradients(shaken(problem, rng))
+            there, cost_there = gradients(other, kind)
         except DomainError:  # an output on the edge of what the loss is defined at
+            continue
+        except (TypeError, ValueError, AutodiffError):  # a user's own function that takes no complex numbers
+            if kind is float:
+                raise
             continue
         moved_cost = max(moved_cost, abs(cost_there - cost))
         moved = {name: np.maximum(moved[name], ABS(there[name] - value)) for name, value in right.items()}
@@ -68,13 +74,34 @@ def off_kinks(problem: Problem) -> Problem:
     return beside_kinks(problem, points, (-1,) * len(points)) if points else problem
 
 
-def gradients(problem: Problem) -> tuple[Named, float]:
-    """Every gradient whose rounding is measured, by name, and C."""
+def gradients(problem: Problem, kind: type = float) -> tuple[Named, float]:
+    """Every gradient whose rounding is measured, by name, and C.
+
+    kind : the numbers of the way up; complex ones round in another way, of which their real parts show.
+    """
+    net, (X, y) = problem.net, problem.data()
+    params = problem.params.astype(kind)
     with np.errstate(all="ignore"):
-        _, grad = problem.passes()
+        trace = forward(net, params, X, dropout=problem.dropout_key(), statistics=problem.statistics)
+        grad = backward(net, problem.params, real(trace), y, problem.sample_weight)
     named = {f"grad_{slot}": value for slot, value in grad.flat.items()}
-    named |= {f"delta[{l}]": grad.delta[l] for l, _ in problem.net.numbered()}
+    named |= {f"delta[{l}]": grad.delta[l] for l, _ in net.numbered()}
     return named | {"grad_a[0]": grad.a[0]}, grad.loss
+
+
+def real(trace: Trace) -> Trace:
+    """The real parts of a trace."""
+    arrays = {
+        name: [None if value is None else value.real for value in getattr(trace, name)]
+        for name in ("z", "u", "h", "a", "mask")
+    }
+    norms = [
+        None
+        if norm is None
+        else Normalized(norm.x_hat.real, norm.inverse_std.real, norm.mean.real, norm.variance.real, norm.axis)
+        for norm in trace.norm
+    ]
+    return replace(trace, norm=norms, **arrays)
 
 
 def shaken(problem: Problem, rng: np.random.Generator) -> Problem:

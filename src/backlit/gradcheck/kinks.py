@@ -95,7 +95,8 @@ def held(phi: Activation, moved: Mapping[tuple[int, int], float]) -> Activation:
 
     def beside_it(u: Array) -> Array:
         u = u.copy()
-        u[rows, columns] += places - u[rows, columns].real
+        u[rows, columns] += -u[rows, columns].real  # to 0 first: a nudge of 1e-300 would be lost beside it
+        u[rows, columns] += places
         return u
 
     def function(u: Array) -> Array:

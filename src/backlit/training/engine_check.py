@@ -19,7 +19,7 @@ from backlit.core.problem import Problem
 from backlit.engine import Data, Engine, get_engine
 from backlit.errors import WrongGradient
 from backlit.gradcheck import GradientCheck, check_gradient, error_bounds, points_at_kinks, slopes_between
-from backlit.gradcheck.error_bounds import EPS, SAFETY
+from backlit.gradcheck.error_bounds import EPS
 from backlit.training.settings import Settings
 
 Array = np.ndarray
@@ -67,7 +67,8 @@ def checked_engine(engine: Engine, params: Parameters, data: Data) -> EngineChec
     """The same, of an engine."""
     data = data.rows(np.arange(min(ROWS, len(data))))
     lifted = replace(data, X=data.X.astype(np.float64))
-    problem = problem_of(params.astype(np.float64), lifted)
+    bare = replace(params.net, layers=tuple(replace(layer, dropout=0.0) for layer in params.net.layers))
+    problem = Problem(bare, params.astype(np.float64), lifted.X, data.Y, data.sample_weight)
     cost, g = engine.loss_and_gradient(problem.params, lifted)
     checked = check_gradient(problem, g)
     costs = {"C": (cost, problem.passes()[1].loss), "validation C": validation_costs(engine, problem, lifted)}
@@ -105,10 +106,7 @@ def own_errors(
 ) -> Iterator[tuple[str, tuple[float, float]]]:
     """Of each tensor in the training's dtype: (its error relative to the textbook's in float64, what it may be)."""
     eps = float(np.finfo(params.theta.dtype).eps)
-    g, textbooks = (
-        Parameters(problem.net, theta.astype(np.float64))
-        for theta in (engine.loss_and_gradient(params, data)[1], problem_of(params, data).passes()[1].theta)
-    )
+    g = Parameters(problem.net, engine.loss_and_gradient(params, data)[1].astype(np.float64))
     trace, grad = problem.passes()
     measured, right = error_bounds(problem), grad.flat
     points = points_at_kinks(problem, trace, AT_KINK * eps)
@@ -118,14 +116,8 @@ def own_errors(
     whole = norm(right.theta)
     for slot in layout(problem.net):
         size = max(norm(right[slot]), 1e-2 * whole, float(np.finfo(float).tiny))
-        rounding = norm(measured.bounds[f"grad_{slot}"]) * eps / EPS + SAFETY * norm(textbooks[slot] - right[slot])
+        rounding = norm(measured.bounds[f"grad_{slot}"]) * eps / EPS
         yield str(slot), (norm(g[slot] - right[slot]) / size, COARSE * eps + rounding / size)
-
-
-def problem_of(params: Parameters, data: Data) -> Problem:
-    """The problem that an engine solves: without dropout."""
-    bare = replace(params.net, layers=tuple(replace(layer, dropout=0.0) for layer in params.net.layers))
-    return Problem(bare, params, data.X, data.Y, data.sample_weight)
 
 
 def norm(values: Array) -> float:
