@@ -24,7 +24,7 @@ DOT_THOUSANDS = r"^[+-]?([1-9]\d{0,2}(\.\d{3})+|\d{1,3})$"
 
 
 def read_numbers(texts: dict[str, pl.Series], delimiter: str) -> dict[str, pl.Series]:
-    """Return the columns that hold numbers, as Int64 or Float64; the others are left out.
+    """Return the columns that hold numbers, as Int64, UInt64 or Float64; the others are left out.
 
     texts : columns of text, stripped, missing values null.  delimiter : the sign between fields, "" where none is.
 
@@ -54,9 +54,9 @@ def read_numbers(texts: dict[str, pl.Series], delimiter: str) -> dict[str, pl.Se
 
 
 def plain_number(text: pl.Series) -> pl.Series | None:
-    """Int64 or Float64 where every value is a number with a decimal point (or infinite), else None.
+    """Int64, UInt64 or Float64 where every value is a number with a decimal point (or infinite), else None.
 
-    Whole numbers beyond 64 bits become Float64.
+    UInt64 from 2⁶³ on, where labels would run together as Float64; whole numbers beyond 64 bits become Float64.
 
     >>> import polars as pl
     >>> plain_number(pl.Series(["1", None, "2.5"])).to_list(), plain_number(pl.Series(["1", "x"]))
@@ -64,7 +64,7 @@ def plain_number(text: pl.Series) -> pl.Series | None:
     """
     import polars as pl
 
-    for dtype in (pl.Int64, pl.Float64):
+    for dtype in (pl.Int64, pl.UInt64, pl.Float64):
         number = text.cast(dtype, strict=False)
         if number.null_count() == text.null_count():
             return number
