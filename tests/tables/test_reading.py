@@ -4,8 +4,11 @@ import datetime as dt
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from backlit.tables import read_table
+from backlit.tables.type_inference import typed
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 
@@ -48,6 +51,42 @@ def test_quotes_that_open_no_field_are_letters(table_file):
 )
 def test_decimal_signs(table_file, text, rows):
     assert read_table(table_file(text)).rows() == rows
+
+
+ZEROS = {"Arabic": "٠", "Persian": "۰", "Devanagari": "०", "Thai": "๐", "full width": "\uff10", "Adlam": "\U0001e950"}
+
+
+def in_digits(text, zero):
+    return text.translate({ord("0") + k: chr(ord(zero) + k) for k in range(10)})
+
+
+@pytest.mark.parametrize("zero", ZEROS.values(), ids=ZEROS)
+def test_digits_of_every_script_are_numbers_and_dates(table_file, zero):
+    text = "whole;decimal;grouped;day;mixed;word\n1066;-1,5;1.234,5;2024-12-31;7;nr 5\n9;20;6.000;2023-01-01;12;x\n"
+    digits = in_digits(text, zero).replace(in_digits("12;x", zero), "12;x")  # one cell keeps its ASCII digits
+    rows = read_table(table_file(digits)).rows()
+    assert rows == [
+        (1066, -1.5, 1234.5, dt.date(2024, 12, 31), 7, in_digits("nr 5", zero)),
+        (9, 20.0, 6000.0, dt.date(2023, 1, 1), 12, "x"),
+    ]
+    assert [type(value) for value in rows[0]] == [int, float, float, dt.date, int, str]
+
+
+def test_arabics_own_signs_leave_nothing_open(table_file):
+    table = read_table(table_file("a;b\n١٬٢٣٤٫٥;1,5\n٠٫٢٥٠;2\n"))
+    assert table.rows() == [(1234.5, 1.5), (0.25, 2.0)]
+
+
+@pytest.mark.parametrize("cell", ["²", "Ⅳ", "٣²", "½", "一"])
+def test_what_is_no_decimal_digit_is_text(table_file, cell):
+    assert read_table(table_file(f"a,b\n{cell},1\n5,2\n")).rows() == [(cell, 1), ("5", 2)]
+
+
+@given(st.lists(st.text("0123456789.,+-eE٣٫٬７²\U0001e4f5", min_size=1, max_size=7), min_size=1, max_size=4))
+def test_no_cell_ends_in_an_error(cells):
+    for delimiter in ",;":
+        column = pl.Series("a", cells, dtype=pl.String)
+        assert typed(pl.DataFrame([column]), delimiter, ()).height == len(cells)
 
 
 def test_the_type_is_found_in_the_last_row(table_file):

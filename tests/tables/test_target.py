@@ -47,13 +47,15 @@ LABELS = {
     "text": (["no", "yes", "no", "yes"], pl.String),
     "booleans": ([True, False, True, False], pl.Boolean),
     "whole numbers": ([7, 3, 3, 7], pl.Int64),
+    "whole numbers from 2**63 on": ([2**64 - 1, 2**64 - 2, 2**64 - 2, 2**64 - 1], pl.UInt64),
+    "small and large": ([0, 2**63, 2**63, 0], pl.UInt64),
     "floats": ([0.5, 2.0, 0.5, 2.0], pl.Float64),
 }
 
 
 @pytest.mark.parametrize(("values", "dtype"), LABELS.values(), ids=LABELS)
 def test_labels_come_back_as_they_were(values, dtype):
-    read = target(values, C)
+    read = target(pl.Series(values, dtype=dtype), C)
     assert read.classes == tuple(sorted(set(values)))
     assert all(type(label) is type(values[0]) for label in read.classes)
     decoded = read.codec.decode(read.y)

@@ -12,6 +12,7 @@ from backlit import load_model, predict, train
 from backlit.core import Dense, Network, forward
 from backlit.errors import BacklitError, Divergence
 from backlit.tables import read_target
+from backlit.tables.writing import write_table
 from backlit.tabular.building import target_scale, unscale
 from backlit.tabular.datasets import DATASETS, load_dataset
 from backlit.tabular.scoring import classification_metrics, regression_metrics
@@ -122,6 +123,18 @@ def test_labels_come_back_as_they_were(labels):
     assert set(predicted["y"].to_list()) <= set(labels)
     assert predicted["y"].dtype == table["y"].dtype
     np.testing.assert_allclose(predicted.drop("y").to_numpy().sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
+def test_labels_from_2_to_the_63_on_keep_every_digit(tmp_path, suffix):
+    labels = [2**64 - 1, 2**64 - 2]  # one and the same number as Float64
+    table = pl.DataFrame({"x": np.arange(40) % 2.0, "y": pl.Series(labels * 20, dtype=pl.UInt64)})
+    write_table(table, tmp_path / f"table{suffix}")
+    result = train(tmp_path / f"table{suffix}", "y", out=tmp_path / "m.safetensors", epochs=60, hidden=(8,))
+    predicted = predict(tmp_path / "m.safetensors", tmp_path / f"table{suffix}")
+    assert result.model.target.classes == tuple(sorted(labels))
+    assert predicted.metrics["accuracy"] == 1
+    assert predicted.table["y"].to_list() == labels * 20
 
 
 def test_options_reach_the_network_and_the_settings():

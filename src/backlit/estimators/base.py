@@ -36,6 +36,8 @@ from backlit.estimators.train import (
 )
 from backlit.estimators.validation import Reading, refuse_no_numbers, unchanged_on_error, warn
 from backlit.estimators.validation_split import hold_out
+from backlit.estimators.warm_start import check_network, check_optimizer, current
+from backlit.optim import Optimizer
 from backlit.training import History
 
 Array = np.ndarray
@@ -48,6 +50,8 @@ class BaseMLP(FittedAttributes, Reading, Inspection, Persistence, ChunkedFit, Ba
 
     _state: State | None  # of the stochastic solvers, kept from one partial_fit to the next
     _stopping: Stopping | None  # of partial_fit with early stopping
+    _fitted_with: dict[str, Any] | None = None  # the parameters that made network_; None in files of older versions
+    _optimizer: Optimizer | None = None  # whose memory _state holds
 
     # --- what a subclass gives ---
 
@@ -202,12 +206,18 @@ class BaseMLP(FittedAttributes, Reading, Inspection, Persistence, ChunkedFit, Ba
         l2 = self.alpha / self._weight_of_batch(n, weight)
         self.network_ = build_network(self, data.X.shape[1], data.Y.shape[1], phi, loss, l2)
         self._params, self._statistics = draw_parameters(self, self.network_, data, self._draw_seed())
-        self._state, self._stopping = None, None
+        self._state, self._stopping, self._fitted_with = None, None, current(self)
         self.history_ = History()
         self.t_ = 0
 
     def _go_on_with_copies(self) -> None:
-        """Let what training writes into be copies, so that `unchanged_on_error` can put back what was there before."""
+        """Let what training writes into be copies, so that `unchanged_on_error` can put back what was there before.
+
+        Raises ProblemError if the parameters describe another network, or an optimizer that cannot go on.
+        """
+        check_network(self)
+        if self._state is not None:
+            check_optimizer(self, optimizer_of(self))
         self.history_ = self.history_.copy()
         self._stopping = None if self._stopping is None else self._stopping.copy()
         if self._state is None:

@@ -36,7 +36,7 @@ tol : float
 verbose : bool
     Whether to print a line for each epoch on standard output.
 warm_start : bool
-    Whether `fit` goes on from the weights of the last fit.
+    Whether `fit` goes on from the weights of the last fit; what describes the network must be as it was.
 momentum : float
     Momentum of "sgd", in [0, 1].
 nesterovs_momentum : bool

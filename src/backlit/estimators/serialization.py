@@ -12,6 +12,7 @@ from backlit.core.parameters import Parameters
 from backlit.errors import BacklitError, ModelError
 from backlit.estimators.fitted_attributes import SKLEARN_WORDS, described_as
 from backlit.estimators.json import decode, encode
+from backlit.estimators.warm_start import current
 from backlit.formats.models import Model, load_model, save_model
 from backlit.tables import TargetCodec
 from backlit.training import History
@@ -114,6 +115,7 @@ def install(estimator: Any, model: Model) -> None:
     """Put a model's network and arrays into an estimator, as `fit` would leave them."""
     estimator.network_, estimator._params, estimator._statistics = model.net, model.params, model.statistics
     estimator._state, estimator._stopping, estimator.history_, estimator.t_ = None, None, History(), 0
+    estimator._fitted_with = current(estimator)
     estimator.n_features_in_ = model.net.inputs
     try:
         estimator._random = check_random_state(estimator.random_state)

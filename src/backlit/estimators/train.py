@@ -130,6 +130,7 @@ def run_training(
     if estimator._state is None:
         slots = settings.optimizer.init(estimator._params.theta)
         estimator._state = State(estimator._params, slots, estimator._statistics)
+        estimator._optimizer = settings.optimizer
     before = len(estimator.history_)
     outcome = train(
         estimator.network_,

@@ -36,41 +36,43 @@ class Strict(BaseModel):
 class LayerFile(Strict):
     """One entry of `layers`."""
 
-    units: int
-    activation: Spec = "identity"
-    W: Rows | None = None
-    b: list[Number] | None = None
-    norm: str | None = None
-    gamma: list[Number] | None = None
-    beta: list[Number] | None = None
-    eps: Number = 1e-5
-    dropout: Number = 0.0
-    skip_from: int | None = None
-    skip_scale: Number = 1.0
-    train_bias: bool = True
+    units: int = Field(description="units of the layer, n_l")
+    activation: Spec = Field("identity", description="φ, in a = φ(u)")
+    W: Rows | None = Field(None, description="weights, a row a unit: (n_l, n_{l−1})")
+    b: list[Number] | None = Field(None, description="biases, (n_l,)")
+    norm: str | None = Field(None, description='norm of z before φ: "batch" or "layer"')
+    gamma: list[Number] | None = Field(None, description="scale of the norm, (n_l,); 1 if not given")
+    beta: list[Number] | None = Field(None, description="shift of the norm, (n_l,); 0 if not given")
+    eps: Number = Field(1e-5, description="what the norm adds to the variance")
+    dropout: Number = Field(0.0, description="probability, in [0, 1), that an activation is set to 0")
+    skip_from: int | None = Field(None, description="an earlier layer as wide whose a is added to this one's; 0 is x")
+    skip_scale: Number = Field(1.0, description="what the skip is multiplied by")
+    train_bias: bool = Field(True, description="whether the optimizer moves b")
 
 
 class NetworkFile(Strict):
     """What a problem file and a model file say alike."""
 
-    inputs: int
-    layers: list[LayerFile]
-    loss: Spec = "half_squared_error"
-    reduction: str = "mean"
-    l2: Number = 0.0
+    inputs: int = Field(description="number of inputs, n_0")
+    layers: list[LayerFile] = Field(description="layers 1 to L; the last gives the outputs")
+    loss: Spec = Field("half_squared_error", description="ℓ, of one example")
+    reduction: str = Field("mean", description='cost of the batch: "mean" or "sum" of the ℓ_i')
+    l2: Number = Field(0.0, description="λ: adds (λ/2) Σ ‖W‖² to the cost")
 
 
 class ProblemFile(NetworkFile):
     """A whole problem file."""
 
-    x: Rows | None = None
-    y: list[Number] | Rows | None = None
-    sample_weight: list[Number] | None = None
-    init: Spec | None = None
-    optimizer: Spec | None = None
-    clip_norm: Number | None = None
-    clip_value: Number | None = None
-    seed: int | None = None
+    x: Rows | None = Field(None, description="inputs, a row an example: (m, n_0)")
+    y: list[Number] | Rows | None = Field(
+        None, description="targets, a row an example: (m, n_L), or (m,) for one output or the classes of cross_entropy"
+    )
+    sample_weight: list[Number] | None = Field(None, description="weights of the examples, (m,), none below 0")
+    init: Spec | None = Field(None, description="scheme that draws the W and b that are left out")
+    optimizer: Spec | None = Field(None, description="whose steps `explain` and `check` take")
+    clip_norm: Number | None = Field(None, description="bound on the norm of the gradient, for the optimizer")
+    clip_value: Number | None = Field(None, description="bound on each entry of the gradient, for the optimizer")
+    seed: int | None = Field(None, description="draws the dropout masks, and W and b if init has no seed of its own")
 
 
 def read_problem(source: str | Path | Mapping[str, Any] | Problem) -> Problem:

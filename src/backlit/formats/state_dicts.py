@@ -2,10 +2,13 @@
 
 The Sequential is, layer by layer, `Linear`, then `BatchNorm1d` or `LayerNorm` where the layer has a norm, then the
 activation's module and `Dropout` where there is one; only the order of the modules with weights matters, not their
-numbers.  A state dict maps names to arrays or tensors, so PyTorch itself is not needed here.
+numbers.  A state dict maps names to arrays or tensors, so PyTorch itself is not needed here.  The order of its keys is
+not trusted, since files sort them as text (0, 10, 2): numbers in names and shapes say which module is which.
 """
 
+import re
 from collections.abc import Mapping
+from itertools import pairwise, starmap
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,8 @@ from backlit.errors import ModelError
 
 __all__ = ["from_state_dict", "to_state_dict"]
 
+Module = dict[str, np.ndarray]  # its arrays by their part: "weight", "bias" and so on
+Wanted = list[tuple[str, Module]]  # in the order of the layers, what a module is called and the views it is copied into
 SUFFIXES = {"W": "weight", "b": "bias", "gamma": "weight", "beta": "bias"}
 
 
@@ -75,7 +80,8 @@ def from_state_dict(net: Network, state: Mapping[str, Any]) -> tuple[Parameters,
     net : Network
         The layers that the Sequential has; only the order of its modules matters, not their numbers.
     state : mapping of str to arrays or tensors
-        Its state dict.  A Linear without bias leaves b at 0.
+        Its state dict, with keys in any order: modules are in the order of the numbers in their names, and names
+        without numbers are told apart by their shapes.  A Linear without bias leaves b at 0.
 
     Returns
     -------
@@ -85,7 +91,8 @@ def from_state_dict(net: Network, state: Mapping[str, Any]) -> tuple[Parameters,
     Raises
     ------
     ModelError
-        If a module's weights are missing, left over or of another shape; the error names the module.
+        If a module's weights are missing, left over or of another shape, or neither names nor shapes say which of
+        two modules comes first; the error names the module.
 
     Examples
     --------
@@ -96,9 +103,10 @@ def from_state_dict(net: Network, state: Mapping[str, Any]) -> tuple[Parameters,
     array([1., 1., 0.])
     """
     modules = group(state)
-    dtype = np.result_type(*(array.dtype for module in modules for array in module.values() if array.dtype.kind == "f"))
+    arrays = [array for module in modules.values() for array in module.values()]
+    dtype = np.result_type(*(array.dtype for array in arrays if array.dtype.kind == "f"))
     params, statistics = Parameters.zeros(net, dtype), Statistics(net, dtype)
-    wanted: list[tuple[str, dict[str, np.ndarray]]] = []
+    wanted: Wanted = []
     for l, layer in net.numbered():
         wanted.append((f"Linear of layer {l}", {"weight": params.W[l], "bias": params.b[l]}))
         if layer.norm:
@@ -108,31 +116,88 @@ def from_state_dict(net: Network, state: Mapping[str, Any]) -> tuple[Parameters,
             wanted.append((f"{layer.norm} norm of layer {l}", views))
     if len(modules) != len(wanted):
         raise ModelError(f"the state dict has {len(modules)} modules with weights, but the network needs {len(wanted)}")
-    for (name, views), module in zip(wanted, modules, strict=True):
-        copy_module(name, views, module)
+    for (name, views), module in zip(wanted, in_order(modules, wanted), strict=True):
+        copy_module(name, views, modules[module])
     return params, statistics
 
 
-def group(state: Mapping[str, Any]) -> list[dict[str, np.ndarray]]:
-    """The arrays of each module, in the order of the state dict."""
-    modules: dict[str, dict[str, np.ndarray]] = {}
+def group(state: Mapping[str, Any]) -> dict[str, Module]:
+    """The arrays of each module, by its name."""
+    modules: dict[str, Module] = {}
     for name, tensor in state.items():
         module, _, part = name.rpartition(".")
         array = np.asarray(tensor.detach().cpu().numpy() if hasattr(tensor, "detach") else tensor)
         modules.setdefault(module, {})[part] = array
     if not modules:
         raise ModelError("the state dict is empty: give that of a Sequential of Linear layers")
-    return list(modules.values())
+    return modules
+
+
+def in_order(modules: Mapping[str, Module], wanted: Wanted) -> list[str]:
+    """The names of the modules in the order of the layers.  Raises ModelError if two orders are possible.
+
+    Modules that fit in no order are sorted by name, and the first that does not fit is for `copy_module` to name.
+    """
+    by_name = sorted(modules, key=pieces)
+    given = sorted(module["weight"].shape for module in modules.values() if "weight" in module)
+    if given != sorted(views["weight"].shape for _, views in wanted) or all(starmap(before, pairwise(by_name))):
+        return by_name
+    orders = orders_that_fit(modules, wanted, [])
+    if len(orders) > 1:
+        place, (one, other) = next((k, pair) for k, pair in enumerate(zip(*orders, strict=True)) if len({*pair}) == 2)
+        raise ModelError(
+            f"modules {one!r} and {other!r} of the state dict both fit {wanted[place][0]}, and keys have no order: "
+            f"rename them with numbers, such as 0 and 1, in the order of the layers"
+        )
+    return orders[0] if orders else by_name
+
+
+def orders_that_fit(modules: Mapping[str, Module], wanted: Wanted, begun: list[str]) -> list[list[str]]:
+    """Orders that go on from the names begun, obey the numbers in names and fit every shape; two at most."""
+    if len(begun) == len(wanted):
+        return [begun]
+    found: list[list[str]] = []
+    rest = [name for name in modules if name not in begun]
+    for name in rest:
+        first = not any(before(other, name) for other in rest)
+        if first and misfit(wanted[len(begun)][1], modules[name]) is None:
+            found += orders_that_fit(modules, wanted, [*begun, name])
+        if len(found) > 1:
+            break
+    return found[:2]
+
+
+def pieces(name: str) -> list[tuple[bool, int, str]]:
+    """A name's numbers and the text between them, so that "fc10" comes after "fc2"."""
+    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in re.split("([0-9]+)", name)]
+
+
+def before(one: str, other: str) -> bool:
+    """Whether numbers say that one module comes before another: the names first differ in a number.
+
+    >>> before("0", "10"), before("layer2.norm", "layer10.linear"), before("fc1", "norm2")
+    (True, True, False)
+    """
+    pair = next((pair for pair in zip(pieces(one), pieces(other), strict=False) if pair[0] != pair[1]), None)
+    return pair is not None and pair[0][0] and pair[1][0] and pair[0] < pair[1]
 
 
 def copy_module(name: str, views: dict[str, np.ndarray], module: dict[str, np.ndarray]) -> None:
     """Copy one module's arrays; a Linear without bias leaves b at 0."""
+    wrong = misfit(views, module)
+    if wrong is not None:
+        raise ModelError(f"{name}: {wrong}")
+    for part, view in views.items():
+        if part in module:
+            view[...] = module[part]
+
+
+def misfit(views: Module, module: Module) -> str | None:
+    """What keeps a module's arrays from being copied into the views; None if they fit."""
     for part, view in views.items():
         array = module.get(part)
-        if array is None and part == "bias":
-            continue
-        if array is None:
-            raise ModelError(f"{name}: the state dict has no {part} for it, only {', '.join(module)}")
-        if array.shape != view.shape:
-            raise ModelError(f"{name}: its {part} has shape {array.shape}, but the network needs {view.shape}")
-        view[...] = array
+        if array is None and part != "bias":
+            return f"the state dict has no {part} for it, only {', '.join(module)}"
+        if array is not None and array.shape != view.shape:
+            return f"its {part} has shape {array.shape}, but the network needs {view.shape}"
+    return None

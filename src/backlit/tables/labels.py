@@ -43,7 +43,7 @@ class TargetCodec:
         values = np.asarray(predicted)
         if self.task == "regression":
             return pl.Series(self.name, values.astype(np.float64))
-        return pl.Series(self.name, self.classes, dtype=_types()[type(self.classes[0])]).gather(values.astype(np.int64))
+        return pl.Series(self.name, self.classes, dtype=_type_of(self.classes)).gather(values.astype(np.int64))
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain JSON types, which keep a label's type."""
@@ -69,7 +69,10 @@ class TargetCodec:
         return codec
 
 
-def _types() -> dict[type, Any]:
+def _type_of(classes: tuple[Label, ...]) -> Any:
+    """The type of the column that holds these labels."""
     import polars as pl
 
-    return {bool: pl.Boolean, int: pl.Int64, float: pl.Float64, str: pl.String}
+    kind = type(classes[0])
+    whole = pl.UInt64 if kind is int and max(map(int, classes)) >= 2**63 else pl.Int64
+    return {bool: pl.Boolean, int: whole, float: pl.Float64, str: pl.String}[kind]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from backlit.tables.number_formats import read_numbers
+from backlit.tables.number_formats import read_numbers, with_ascii_digits
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -48,7 +48,7 @@ def typed(table: pl.DataFrame, delimiter: str, text: Collection[str]) -> pl.Data
     [(1, 'x'), (2, None)]
     """
     columns = {name: stripped(table[name]) for name in table.columns}
-    free = {name: series for name, series in columns.items() if name not in text}
+    free = {name: with_ascii_digits(series) for name, series in columns.items() if name not in text}
     found = read_numbers(free, delimiter)
     for name in free.keys() - found.keys():
         series = moments_or_flags(free[name])

@@ -1,10 +1,10 @@
-"""Problems that come with the package: `backlit explain --example NAME`."""
+"""Problems that come with the package: `backlit example NAME`, `backlit explain --example NAME`."""
 
 import json
 from importlib.resources import files
 from typing import Any
 
-from backlit.errors import ProblemError
+from backlit.errors import ProblemError, near
 
 EXAMPLES = {
     "worked": "2-2-1, sigmoid and identity, one example: every number by hand",
@@ -16,14 +16,21 @@ EXAMPLES = {
 }
 
 
+def example_text(name: str) -> str:
+    """A built-in problem as the text of its problem file, with every weight written out.
+
+    Raises ProblemError for an unknown name.
+    """
+    if name not in EXAMPLES:
+        raise ProblemError(f"no example is called {name!r}: {near(name, EXAMPLES)}")
+    return files("backlit.derivation.examples").joinpath(f"{name}.json").read_text(encoding="utf-8")
+
+
 def read_example(name: str) -> dict[str, Any]:
     """A built-in problem as the mapping that its file holds; ProblemError for an unknown name.
 
     >>> read_example("worked")["inputs"]
     2
     """
-    if name not in EXAMPLES:
-        raise ProblemError(f"no example is called {name!r}: choose one of {', '.join(EXAMPLES)}")
-    content = files("backlit.derivation.examples").joinpath(f"{name}.json").read_text(encoding="utf-8")
-    found: dict[str, Any] = json.loads(content)
+    found: dict[str, Any] = json.loads(example_text(name))
     return found
