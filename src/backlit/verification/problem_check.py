@@ -81,9 +81,11 @@ def check(
     else:
         search = identify(predictor, compared, singles, pairs=pairs) if wrong and agreed.agree else Search()
     verdict, notes = judge(yardstick, named, compared, agreed)
-    tolerance = max(p.relative for p in yardstick.precision.values())
+    precision = yardstick.precision
+    inexact = [name for name, one in compared.items() if one.max_relative_error > CERTIFIED]
+    tolerance = max((precision[name].relative for name in inexact), default=CERTIFIED)
     hidden = {} if long else invisible(predictor, singles)
-    facts = facts_of_claims(problem, named, {name: p.relative for name, p in yardstick.precision.items()})
+    facts = facts_of_claims(problem, named, {name: p.relative for name, p in precision.items()})
     said = (*notes, *search.notes, *at_single(yardstick, named))
     return CheckResult(verdict, tolerance, compared, wrong, search.diagnoses, hidden, agreed, said, facts)
 

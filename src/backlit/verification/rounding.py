@@ -2,8 +2,13 @@
 
 Three things round a right number: printing it to few digits, computing it in float32, and float64 arithmetic itself.
 
+Each number is judged by the last place that it shows itself: 0.25 may be anything from 0.245 to 0.255.  A whole number
+shows no place, so it goes by what the others show.
+
 >>> digits_of(np.array([0.25, -1.125, 3.0]))
 Digits(significant=4, decimals=3)
+>>> half_units(np.array([0.25, -1.125, 3.0]), Digits(4, 3), 4)
+array([0.005 , 0.0005, 0.0005])
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,6 +23,7 @@ CERTIFIED = 1e-8  # relative, for float64 claims
 TERMS = 1e-12  # of the sum of the terms' magnitudes, for float64 claims
 SINGLE = 1e-5  # of a tensor's largest entry, for numbers computed in float32
 SINGLE_DIGITS = 9  # a float32 is told by 9 digits; claims with no more may come from one
+FULL = 16  # significant digits at which a tensor is printed as it was computed, not rounded
 ENOUGH = 3  # digits below which agreement certifies nothing
 SAMPLE = 2000  # numbers of a tensor whose digits are counted
 
@@ -32,15 +38,6 @@ class Digits:
     def __or__(self, other: "Digits") -> "Digits":
         return Digits(max(self.significant, other.significant), max(self.decimals, other.decimals))
 
-    def half_unit(self, value: Array) -> Array:
-        """Half a unit of the last place that is shown, whether places are counted from the point or the front."""
-        if not self.significant:
-            return np.zeros_like(value)
-        with np.errstate(divide="ignore"):
-            first = np.floor(np.log10(np.abs(value)))  # the place of the first digit
-        from_front = np.where(np.isfinite(first), 10.0 ** np.clip(first + 1 - self.significant, -300, 300), 0)
-        return 0.5 * np.maximum(from_front, 10.0 ** -float(self.decimals))
-
 
 @dataclass(frozen=True)
 class Precision:
@@ -48,6 +45,7 @@ class Precision:
 
     digits: Digits
     single: bool  # whether it may have been computed in float32
+    half_unit: Array  # of the last place of each of its numbers
 
     @property
     def relative(self) -> float:
@@ -61,12 +59,48 @@ class Precision:
         return self.digits.significant == 0 or self.digits.significant >= ENOUGH
 
 
+def places(value: Array) -> list[tuple[int, int] | None]:
+    """(significant digits, decimals) of the shortest decimal that gives each number; None for a whole number."""
+    shown = [Decimal(repr(float(v))).as_tuple() if v != np.round(v) else None for v in value.ravel()]
+    return [None if t is None else (len(t.digits), -int(t.exponent)) for t in shown]
+
+
 def digits_of(value: Array) -> Digits:
     """Count the digits of the shortest decimal that gives each number; whole numbers are exact and do not count."""
-    flat = value.ravel()[:SAMPLE]
-    shown = [Decimal(repr(float(v))).as_tuple() for v in flat if v != np.round(v)]
-    exponents = [int(t.exponent) for t in shown]
-    return Digits(max((len(t.digits) for t in shown), default=0), max((-e for e in exponents), default=0))
+    return union(Digits(*place) for place in places(value.ravel()[:SAMPLE]) if place)
+
+
+def half_units(value: Array, digits: Digits, fewest: int) -> Array:
+    """Half a unit of the last place that each number shows.
+
+    A whole number shows none: 0 goes by the decimals of `digits`, which are its tensor's, and 1 may be 0.9996 at the
+    `fewest` digits of its file.  Where the tensor holds full float64 numbers, none is rounded, nor are those of one or
+    two digits: 0.5 is no rounded 0.52.
+    """
+    full = digits.significant >= FULL
+    found = places(value)
+    halves = np.array([10.0 ** -place[1] if place and not (full and place[0] < ENOUGH) else np.nan for place in found])
+    whole = np.isnan(halves)
+    if whole.any():
+        rounded = digits if full else Digits(min(fewest, digits.significant), digits.decimals)
+        halves[whole] = last_place(value.ravel()[whole], rounded)
+    return 0.5 * halves.reshape(value.shape)
+
+
+def fewest_digits(claims: Iterable[Array]) -> int:
+    """The fewest significant digits, of three and more, that a number of the file shows."""
+    shown = (place[0] for value in claims for place in places(value.ravel()[:SAMPLE]) if place)
+    return min((digits for digits in shown if digits >= ENOUGH), default=FULL)
+
+
+def last_place(value: Array, digits: Digits) -> Array:
+    """The unit of the last place at so many digits, whether places are counted from the point or the front."""
+    if not digits.significant:
+        return np.zeros_like(value)
+    with np.errstate(divide="ignore"):
+        first = np.floor(np.log10(np.abs(value)))  # the place of the first digit
+    from_front = np.where(np.isfinite(first), 10.0 ** np.clip(first + 1 - digits.significant, -300, 300), 0)
+    return np.maximum(from_front, 10.0 ** -float(digits.decimals))
 
 
 def fits_single(value: Array) -> bool:
@@ -76,20 +110,20 @@ def fits_single(value: Array) -> bool:
 
 
 def precisions(claims: Mapping[str, Array]) -> dict[str, Precision]:
-    """The precision of each claimed tensor.
+    """The precision of each claimed tensor: its own digits.
 
-    Digits are counted over the tensors of one key, for one number may end in zeros by chance; a key with fewer than
-    three digits is read with those of the whole file.
+    One that shows fewer than three, since its numbers are whole or end in zeros, takes those of its key, or else of
+    the whole file.  What was computed in float32 shows no more than nine digits anywhere in the file.
     """
     counted = {name: digits_of(value) for name, value in claims.items()}
-    whole = union(counted.values())
+    whole, fewest = union(counted.values()), fewest_digits(claims.values())
     found = {}
-    for name in claims:
+    for name, value in claims.items():
         alike = [other for other in claims if key_of(other) == key_of(name)]
-        digits = union(counted[other] for other in alike)
-        digits = digits if digits.significant >= ENOUGH else whole
-        single = 0 < digits.significant <= SINGLE_DIGITS or all(fits_single(claims[other]) for other in alike)
-        found[name] = Precision(digits, single and digits.significant > 0)
+        of_key = union(counted[other] for other in alike)
+        digits = next((d for d in (counted[name], of_key) if d.significant >= ENOUGH), whole)
+        single = whole.significant <= SINGLE_DIGITS or all(fits_single(claims[other]) for other in alike)
+        found[name] = Precision(digits, single and digits.significant > 0, half_units(value, digits, fewest))
     return found
 
 
@@ -111,4 +145,4 @@ def allowance(right: Array, size: Array | None, precision: Precision, noise: flo
     allowed = CERTIFIED * np.abs(right) + TERMS * np.maximum(terms, 0)
     if precision.single:
         allowed = allowed + SINGLE * largest + 32 * noise + 1e-6 * terms
-    return allowed + 1.01 * precision.digits.half_unit(right)
+    return allowed + 1.01 * precision.half_unit

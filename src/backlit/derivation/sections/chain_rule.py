@@ -5,12 +5,13 @@ import numpy as np
 from backlit.core.activations import Activation
 from backlit.core.groups import groups_of, is_softmax
 from backlit.derivation.context import Context, as_float, worked
-from backlit.derivation.document import Block, Formula, Paragraph, Plot, Section, Table, Text
+from backlit.derivation.document import Block, BulletList, Formula, Paragraph, Plot, Section, Table, Text
 from backlit.derivation.expressions import (
     At,
     BigProd,
     BigSum,
     Chain,
+    Dots,
     Expr,
     Fn,
     Hadamard,
@@ -24,6 +25,8 @@ from backlit.derivation.expressions import (
 from backlit.derivation.functions import applied, fn, known, meaning_of, minus, slope_of
 
 ELL = Sym("ell")
+SMALL = 4  # units of a layer up to which a product prints as many matrices as it prints terms of a sum
+FACTORS = 4  # matrices that it prints of larger layers
 
 
 def entry(name: str, layer: str, *index: str) -> At:
@@ -90,76 +93,109 @@ def additions(s: Context) -> str:
 
 
 def jacobian_section(s: Context) -> Section:
-    """The formula, the numbers where they are few, and the lengths."""
-    k = Sym("W", "k")
-    factor = MatMul(Transpose(k), fn("diag", fn("phi_l'", Sym("z", "k"))))
-    product = MatMul(BigProd("k=l+1", factor, "L"), s.slope("a", s.net.L))
-    blocks: list[Block] = [
-        Paragraph(("Put into one another, the steps down are a product of Jacobians:",)),
-        Formula(Chain((s.slope("a", 0).__class__(Sym("ell"), Sym("a", "l")), product), ("=",))),
-        Paragraph(
-            ("That is the slope at the activation. δ has one more factor in front, which texts often leave out:",)
-        ),
-        Formula(
-            Chain(
-                (
-                    Sym("delta", "l"),
-                    MatMul(
-                        fn("diag", fn("phi_l'", Sym("z", "l"))), s.slope("a", 0).__class__(Sym("ell"), Sym("a", "l"))
-                    ),
-                ),
-                ("=",),
-            )
-        ),
-    ]
-    if plain(s):
-        blocks += [Paragraph(("For the first example, down to the inputs:",)), Formula(numbers(s))]
-    else:
-        blocks.append(
-            Paragraph(
-                ("Here a norm, a mask, a skip or an activation that mixes its units adds its own factor or path.",)
-            )
-        )
+    """The product from δ_L down where there is one, with its numbers where they are few, and the lengths."""
+    blocks = one_layer() if s.net.L == 1 else product(s) if is_product(s) else no_product(s)
     return Section("jacobian", "Does the gradient shrink or grow?", (*blocks, *lengths(s)))
 
 
-def plain(s: Context) -> bool:
-    """Whether the product is all there is, and small enough to print."""
-    simple = all(not layer.norm and layer.skip_from is None and layer.activation.elementwise for layer in s.net.layers)
-    return simple and all(mask is None for mask in s.trace.mask) and max(s.net.n) <= 4 and s.net.L <= 3
+def is_product(s: Context) -> bool:
+    """Whether δ_l is a product of one example's matrices: hidden units that work alone, and one way down."""
+    alone = all(not layer.norm and layer.activation.elementwise for layer in s.net.layers[:-1])
+    return alone and all(layer.skip_from is None for layer in s.net.layers)
+
+
+def one_layer() -> list[Block]:
+    """Nothing to go through."""
+    return [Paragraph(("With one layer there is no way down: δ at the output is all the δ there is.",))]
+
+
+def product(s: Context) -> list[Block]:
+    """δ_l = ∏ diag φ'(z_k) W_{k+1}ᵀ δ_L, in general and for the first example."""
+    masked = any(mask is not None for mask in s.trace.mask[1:-1])
+    factors = factor(fn("phi_l'", Sym("z", "k-1")), Sym("mask", "k-1") if masked else None, "k")
+    *first, _ = factor(fn("phi_l'", Sym("z", "l")), Sym("mask", "l") if masked else None, "l+1")
+    above = MatMul(Transpose(Sym("W", "l+1")), Sym("delta", "l+1"))
+    delta_L = Sym("delta", str(s.net.L))
+    return [
+        Paragraph(("Put into one another, the steps down are a product of Jacobians, from δ of the output on:",)),
+        Formula(equal(Sym("delta", "l"), MatMul(BigProd("k=l+1", MatMul(*factors), "L"), delta_L))),
+        Paragraph(
+            (
+                "What stands in front, ",
+                MatMul(*first),
+                ", makes δ, the slope at z, of the slope at a; texts often leave it out. The slope at a is",
+            )
+        ),
+        Formula(equal(Partial(ELL, Sym("a", "l")), above)),
+        Paragraph(("For the first example, down to layer 1:",)),
+        Formula(numbers(s)),
+    ]
+
+
+def factor(slope: Expr, mask: Expr | None, above: str) -> list[Expr]:
+    """diag φ'(z_k) W_{k+1}ᵀ, with the dropout mask between them where there is one."""
+    return [fn("diag", slope), *([] if mask is None else [fn("diag", mask)]), Transpose(Sym("W", above))]
 
 
 def numbers(s: Context) -> Chain:
-    """W_1ᵀ diag φ'(z_1) ⋯ ∂ℓ/∂a_L in numbers."""
+    """δ_1 of the first example as that product."""
     symbols: list[Expr] = []
-    factors: list[Expr] = []
-    for l, layer in s.net.numbered():
-        slope = f"slope[{l}]"
-        symbols += [Transpose(Sym("W", str(l))), fn("diag", applied(layer.activation, s.sym("z", l, [0]), slope=True))]
-        source = None if l == s.net.L and s.net.has_short_form else slope
-        factors += [s.mat(s.params.W[l].T, f"given-W[{l}]"), s.mat(np.diag(s.slopes(l)[0]), source)]
-    last = s.columns(s.grad.a[s.net.L], [0], f"grad_a[{s.net.L}]")
-    result = s.columns(s.grad.a[0], [0], "grad_a[0]")
-    return worked(
-        [s.slope("a", 0, [0]), MatMul(*symbols, s.slope("a", s.net.L, [0]))], [MatMul(*factors, last), result]
+    matrices: list[Expr] = []
+    for l in range(1, s.net.L):
+        phi, mask = s.layer(l).activation, s.trace.mask[l]
+        slope = applied(phi, s.sym("z", l, [0]), slope=True)
+        symbols += factor(slope, None if mask is None else s.sym("mask", l, [0]), str(l + 1))
+        matrices.append(s.mat(np.diag(s.slopes(l)[0]), f"slope[{l}]"))
+        matrices += [] if mask is None else [s.mat(np.diag(mask[0]), f"a[{l}]")]
+        matrices.append(s.mat(s.params.W[l + 1].T, f"given-W[{l + 1}]"))
+    last, result = (s.columns(s.grad.delta[l], [0], f"delta[{l}]") for l in (s.net.L, 1))
+    product = MatMul(*s.terms(symbols), s.sym("delta", s.net.L, [0]))
+    if max(s.net.n) > SMALL and len(matrices) > FACTORS:
+        matrices = [*matrices[: FACTORS - 1], Dots(len(matrices) - FACTORS), matrices[-1]]
+    return worked([s.sym("delta", 1, [0]), product], [MatMul(*s.terms(matrices), last), result])
+
+
+def no_product(s: Context) -> list[Block]:
+    """Why the plain product isn't this network's formula, and what is."""
+    hidden = s.net.layers[:-1]
+    found: list[Text] = []
+    if any(layer.norm == "layer" for layer in hidden):
+        found.append(("A layer norm adds its own Jacobian between z and φ, and that mixes the units (LN6).",))
+    if any(layer.norm == "batch" for layer in hidden):
+        found.append(
+            ("Batch norm mixes the examples, so no product of one example's matrices gives its δ (BN8).",)
+            if s.problem.statistics is None
+            else ("Batch norm by running moments divides by √(σ² + ε) and multiplies by γ (BN8).",)
+        )
+    if any(layer.skip_from is not None for layer in s.net.layers):
+        found.append(("A skip is a second way down, so δ is a sum over paths, each with a product of its own (SK2).",))
+    if any(not layer.activation.elementwise for layer in hidden):
+        found.append(("An activation that mixes its units has a full Jacobian where others have diag φ′.",))
+    said = (
+        "In a plain network the steps down can be put into one another: δ of a layer is a product of the matrices "
+        "diag φ′ and Wᵀ, times δ of the output. That product isn't this network's formula:"
     )
+    so = "What holds are the steps above, one after another."
+    return [Paragraph((said,)), BulletList(tuple(found)), Paragraph((so,))]
 
 
 def lengths(s: Context) -> list[Block]:
     """A table of root-mean-square lengths, from the output down."""
     rows: list[tuple[Text, ...]] = []
-    a = {l: length(s.grad.a[l]) for l in range(s.net.L + 1)}
+    delta = {l: length(s.grad.delta[l]) for l in range(1, s.net.L + 1)}
     for l in range(s.net.L, -1, -1):
-        ratio = "" if l == s.net.L or not a[l + 1] else shown(s, a[l] / a[l + 1])
-        delta = shown(s, length(s.grad.delta[l])) if l else ""
-        rows.append(((str(l),), (shown(s, a[l]),), (ratio or "–",), (delta or "–",)))
+        ratio = shown(s, delta[l] / delta[l + 1]) if 0 < l < s.net.L and delta[l + 1] else "–"
+        own = shown(s, delta[l]) if l else "–"
+        rows.append(((str(l),), (own,), (ratio,), (shown(s, length(s.grad.a[l])),)))
     head: tuple[Text, ...] = (
         ("Layer",),
-        (Fn("norm", (s.slope("a", 0).__class__(Sym("ell"), Sym("a", "l")),)),),
-        ("Times the layer above",),
         (Fn("norm", (Sym("delta", "l"),)),),
+        ("Times the layer above",),
+        (Fn("norm", (Partial(ELL, Sym("a", "l")),)),),
     )
-    return [Table("Lengths, root mean square over the examples", head, tuple(rows)), Paragraph((verdict(s, a),))]
+    table = Table("Lengths, root mean square over the examples", head, tuple(rows))
+    said = verdict(delta)
+    return [table, Paragraph((said,))] if said else [table]
 
 
 def shown(s: Context, value: float) -> str:
@@ -172,15 +208,21 @@ def length(rows: np.ndarray) -> float:
     return float(np.sqrt((as_float(rows) ** 2).sum(axis=1).mean()))
 
 
-def verdict(s: Context, a: dict[int, float]) -> str:
-    """Shrinks or grows, by how much a layer."""
-    if not a[s.net.L] or not a[0]:
-        return "The slope is 0 at one end: nothing is learned from these examples."
-    per_layer = (a[0] / a[s.net.L]) ** (1 / s.net.L)
+def verdict(delta: dict[int, float]) -> str:
+    """Shrinks or grows from δ_L to δ_1, by how much a layer; nothing where there is one layer."""
+    zero = [l for l in delta if not delta[l]]
+    if zero:
+        where = f"layer {zero[0]}" if len(zero) == 1 else "layers " + ", ".join(map(str, zero))
+        return f"δ is 0 in {where}: the weights and biases there get no slope from these examples."
+    gaps = len(delta) - 1
+    if not gaps:
+        return ""
+    per_layer = (delta[1] / delta[gaps + 1]) ** (1 / gaps)
     word = "shrinks" if per_layer < 1 else "grows"
+    mean = f" (geometric mean of {gaps})" if gaps > 1 else ""
     return (
-        f"From the output to the inputs the slope {word}, by a factor of {per_layer:.3g} a layer (geometric mean of "
-        f"{s.net.L}). Ten such layers would make {per_layer**10:.3g} of it."
+        f"From the output down to layer 1 δ {word}, by a factor of {per_layer:.3g} a layer{mean}. Ten layers at this "
+        f"rate would make {per_layer**10:.3g} of it."
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from backlit.core.parameters import Slot, layout
+from backlit.core.parameters import Parameters, Slot, layout
 from backlit.derivation.context import Context, as_float, at, entry_id, entry_indices, hidden, line
 from backlit.derivation.document import Block, Formula, Line, Paragraph, Section, Step, Text
 from backlit.derivation.expressions import Add, Chain, Expr, Fn, Frac, MatMul, Mul, Neg, Num, Pow, Root, Sym, constant
@@ -15,6 +15,7 @@ from backlit.derivation.update import Rule, Symbols, Updated, by_entry, optimize
 TITLES = {"W": "weights", "b": "biases", "gamma": "scales", "beta": "shifts"}
 FEW = 6  # entries of a tensor that are worked
 LISTED = 24  # steps whose costs are listed
+HALVINGS = 30  # of a step that raised the cost, in search of one that lowers it
 
 
 def section(s: Context, updates: list[Updated]) -> Section:
@@ -261,17 +262,14 @@ def costs(s: Context, updates: list[Updated]) -> Step:
     for u in updates if len(updates) <= LISTED else [*updates[: LISTED - 1], updates[-1]]:
         first, after = s.num(u.loss_before, "loss" if u.t == 1 else None), s.num(u.loss_after, "update_loss")
         made.append(Line(f"step {u.t}", Chain((Sym("C"), first, after), (":", "→"))))
-    last = updates[-1].loss_after
-    fell = last < updates[0].loss_before
-    sentence = "The cost fell." if fell else "The cost did not fall: the step was too long for this place."
     notes: list[Text] = []
     if len(updates) > LISTED:
         notes.append((f"Steps {LISTED} to {len(updates) - 1} are left out of this list.",))
-    if any(layer.dropout for layer in s.net.layers):
+    if s.problem.dropout_key() is not None:
         notes.append(
             (
-                "Each step draws its own dropout masks; before and after are taken with the same ones, so that they "
-                "can be compared.",
+                "Each step draws its own dropout masks. Before and after one step are taken with the same ones, so "
+                "they can be compared; the costs of different steps can't.",
             )
         )
     return Step(
@@ -279,9 +277,37 @@ def costs(s: Context, updates: list[Updated]) -> Step:
         "",
         "The cost before and after",
         Sym("C"),
-        sentence,
+        outcome(s, updates),
         "update",
         tuple(made),
         notes=tuple(notes),
-        value=last,
+        value=updates[-1].loss_after,
     )
+
+
+def outcome(s: Context, updates: list[Updated]) -> str:
+    """What became of the cost; each step is judged by the same masks before and after it."""
+    n = len(updates)
+    rose = [u for u in updates if u.loss_after > u.loss_before]
+    fell = sum(u.loss_after < u.loss_before for u in updates)
+    if rose:
+        more = f" and at {len(rose) - 1} more" if len(rose) > 1 else ""
+        return f"The cost rose{f' at step {rose[0].t}{more} of {n}' if n > 1 else ''}: {why_it_rose(s, rose[0])}"
+    if fell == n:
+        return "The cost fell." if n == 1 else f"The cost fell at each of the {n} steps."
+    if fell:
+        return f"The cost fell at {fell} of {n} steps and stayed the same at the others."
+    if any(as_float(u.clipped.theta).any() for u in updates):
+        return "The cost stayed the same, although the gradient is not 0."
+    frozen = any(as_float(u.gradient.theta).any() for u in updates)
+    return f"The cost stayed the same: the gradient {'of all that may move ' if frozen else ''}is 0."
+
+
+def why_it_rose(s: Context, u: Updated) -> str:
+    """Halve the step until the cost falls, if it ever does."""
+    before, step = as_float(u.before.theta), as_float(u.after.theta) - as_float(u.before.theta)
+    for k in range(1, HALVINGS + 1):
+        shorter = Parameters(s.net, before + step / 2**k)
+        if s.problem.passes(shorter, step=u.t - 1)[1].loss < float(u.loss_before):
+            return f"the step was too long; one {2**k:,} times shorter would have lowered it."
+    return "no shorter step in its direction would have lowered it."
