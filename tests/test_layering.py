@@ -16,11 +16,11 @@ import backlit.errors
 
 SOURCE = Path(backlit.errors.__file__).parent
 FLOORS = [  # from the ground up; packages on one floor do not know each other
-    ("_version", "deprecation", "display", "equations", "errors", "signatures"),
+    ("_version", "deprecation", "display", "equations", "errors", "processors", "signatures"),
     ("files",),
     ("autodiff", "optim", "tables"),
     ("core",),
-    ("engine", "formats", "gradcheck"),
+    ("engine", "formats", "gradcheck", "jobs"),
     ("costs", "derivation", "training", "verification"),
     ("diagnosis",),
     ("render",),

@@ -6,6 +6,7 @@ leave with exit code 2.  Each is a `ValueError` too, which is what scikit-learn'
 
 import difflib
 from collections.abc import Collection
+from functools import partial
 
 
 class BacklitError(ValueError):
@@ -42,6 +43,9 @@ class Divergence(BacklitError):
     def __init__(self, message: str, *, step: int, layer: int | None = None):
         super().__init__(message)
         self.step, self.layer = step, layer
+
+    def __reduce__(self):
+        return partial(Divergence, step=self.step, layer=self.layer), self.args  # it may come from another process
 
 
 def near(name: object, names: Collection[str]) -> str:

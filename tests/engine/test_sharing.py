@@ -1,6 +1,5 @@
 """Threads: how many, and BLAS held to one while the engine's own are at work."""
 
-import math
 from itertools import pairwise
 
 import numpy as np
@@ -13,7 +12,7 @@ from backlit.engine import Data, TrainConfig
 from backlit.engine import threads as module
 from backlit.engine.native import NativeEngine
 from backlit.engine.plan import Tiles, make_plan, useful_threads
-from backlit.engine.threads import allowed_threads, blas_libraries, one_blas_thread, quota
+from backlit.engine.threads import allowed_threads, blas_libraries, one_blas_thread
 from backlit.errors import ProblemError
 from backlit.optim import get_optimizer
 
@@ -34,18 +33,6 @@ def test_the_environment_never_asks_for_more_than_there_is(monkeypatch, value):
 def test_a_number_of_threads_that_cannot_be(asked):
     with raises_naming(ProblemError, "n_threads"):
         allowed_threads(asked)
-
-
-def test_quota_of_both_kinds_of_control_group(tmp_path):
-    assert quota(tmp_path) == math.inf
-    (tmp_path / "cpu").mkdir()
-    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("150000\n")
-    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
-    assert quota(tmp_path) == 1.5
-    (tmp_path / "cpu.max").write_text("max 100000\n")
-    assert quota(tmp_path) == math.inf
-    (tmp_path / "cpu.max").write_text("50000 100000\n")
-    assert quota(tmp_path) == 0.5
 
 
 def test_blas_has_one_thread_inside_and_its_own_number_after():

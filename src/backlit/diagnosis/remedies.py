@@ -6,12 +6,9 @@ What is best is what trains best: `backlit.diagnosis.remedy_race` ranks by the l
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import Context, copy_context
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -23,8 +20,8 @@ from backlit.diagnosis.measurement import average
 from backlit.diagnosis.remedy_candidates import candidates, recipes
 from backlit.diagnosis.theory.fixed_points import FixedPoint, LayerSpec
 from backlit.diagnosis.theory.predicted import measured_scales, predict_flow, scheme_scales
+from backlit.jobs import Job, run_jobs
 
-T = TypeVar("T")
 LARGE = 1_000_000  # parameters
 
 
@@ -98,22 +95,23 @@ def try_remedies(subject: Subject, kind: LayerSpec, theory: FixedPoint) -> list[
     large = subject.net.n_parameters > LARGE
     seeds = 1 if large else 2
     own = attempt(subject, "", subject.net, None, seeds)  # first: its draw is there for those that keep W and b
-    each = [partial(attempt, subject, *candidate, seeds) for candidate in candidates(subject.net, kind, theory)]
-    tried = in_pairs(each) if large else [one() for one in each]
+    candidate_jobs = [
+        Job(attempt, (subject, *candidate, seeds), name=candidate[0])
+        for candidate in candidates(subject.net, kind, theory)
+    ]
+    tried = run_on(subject.net, candidate_jobs)
     steady = [replace(own, remedy=name, recipe=recipe) for name, recipe in recipes(subject)]
     return sorted([*tried, *steady], key=lambda remedy: remedy.distance)
 
 
-def in_pairs(each: Sequence[Callable[[], T]]) -> list[T]:
-    """Call all of them, two at a time, since each holds a network; the results are in order.
+def run_on(net: Network, jobs: Sequence[Job]) -> list[Any]:
+    """The results of jobs, each of which holds a network like this one; of a LARGE one, two run at a time.
 
     Drawing and products of large matrices release Python's lock, so two take little longer than one.
-
-    >>> in_pairs([lambda: "up", lambda: "down", lambda: "update"])
-    ['up', 'down', 'update']
     """
-    with ThreadPoolExecutor(2, thread_name_prefix="backlit-remedy") as pool:
-        return list(pool.map(Context.run, [copy_context() for _ in each], each))
+    if net.n_parameters > LARGE:
+        return list(run_jobs(jobs, how="threads", workers=2, hold_blas=False))
+    return list(run_jobs(jobs, hold_blas=False))
 
 
 def attempt(subject: Subject, name: str, net: Network, scheme: Any, seeds: int) -> Remedy:

@@ -19,6 +19,7 @@ from backlit.diagnosis.inputs import Subject
 from backlit.diagnosis.remedies import Remedy, Trial, drawn
 from backlit.diagnosis.updates import optimizer_of
 from backlit.engine import Data
+from backlit.jobs import Job, run_jobs
 from backlit.training.settings import Settings
 from backlit.training.trainer import fit
 
@@ -38,10 +39,12 @@ def try_training(
     subject = diagnosis.subject
     data = data_of(subject)
     plan: list[Remedy | None] = [None, *diagnosis.remedies]
-    trials = []
-    for done, remedy in enumerate(plan, start=1):
-        trials.append(train_one(subject, remedy, data, epochs, range(seeds)))
-        show(done, len(plan))
+    names = ["the network as it is", *(remedy.remedy for remedy in diagnosis.remedies)]
+    jobs = [
+        Job(train_one, (subject, remedy, data, epochs, range(seeds)), name)
+        for remedy, name in zip(plan, names, strict=True)
+    ]
+    trials = list(run_jobs(jobs, hold_blas=False, show=show))
     ranked = [replace(remedy, trial=trial) for remedy, trial in zip(diagnosis.remedies, trials[1:], strict=True)]
     ranked.sort(key=lambda remedy: (remedy.trial.left if remedy.trial else math.inf, remedy.distance))
     return replace(diagnosis, remedies=ranked, trial=trials[0])

@@ -14,7 +14,7 @@ for S draws, t Student's, of ln of a mean over k draws, which is taken as log-no
 """
 
 import math
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,9 @@ import numpy as np
 from backlit.core.parameters import Parameters
 from backlit.diagnosis.inputs import Subject, one_thread, passes_of
 from backlit.diagnosis.measurement import mean_length, mean_square
-from backlit.diagnosis.remedies import LARGE, in_pairs
+from backlit.diagnosis.remedies import run_on
 from backlit.diagnosis.theory.expectations import quiet
+from backlit.jobs import Job
 
 Array = np.ndarray
 MOST, FEWEST = 100, 8  # draws
@@ -77,9 +78,9 @@ class Ensemble:
     @cached_property
     def logarithms(self) -> tuple[Array, Array]:
         """ln q_l and ln E‖δ_l‖²/E‖δ_L‖² of the draws, both (S, L)."""
-        each = [partial(self.draw, self.first + k) for k in range(self.draws)]
+        jobs = [Job(self.draw, (self.first + k,)) for k in range(self.draws)]
         with one_thread(self.subject):
-            found = in_pairs(each) if self.subject.net.n_parameters > LARGE else [one() for one in each]
+            found = run_on(self.subject.net, jobs)
         with np.errstate(divide="ignore", invalid="ignore"):
             q, delta = (np.log(rows) for rows in zip(*found, strict=True))
             return q, delta - delta[:, -1:]

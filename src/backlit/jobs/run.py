@@ -1,0 +1,151 @@
+"""`run_jobs`: jobs in, results out, in the same order and with the same bits whoever runs them."""
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from backlit.core.specs import positive_integer
+from backlit.errors import ProblemError, near
+from backlit.jobs.executors import Executor, Serial, Threads
+from backlit.jobs.processes import Processes
+from backlit.processors import OneBlasThread, at_most, available_processors, loaded_blas
+
+EXECUTORS: dict[str, Callable[[int], Executor]] = {
+    "serial": lambda workers: Serial(),
+    "threads": Threads,
+    "processes": Processes,
+}
+blas_held = OneBlasThread(loaded_blas)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A call that can be made anywhere and in any order: what it gives hangs on its arguments alone.
+
+    Parameters
+    ----------
+    function : callable
+        What is called.  For processes it must be one that a module defines.
+    args : tuple, default ()
+        Its arguments.
+    name : str, default ''
+        For messages; the function's name if not given.
+    key : str, default ''
+        Tells jobs apart where results are kept for a resumed run.
+
+    Examples
+    --------
+    >>> Job(pow, (2, 10), name="a power").name
+    'a power'
+    """
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...] = ()
+    name: str = ""
+    key: str = ""
+
+    def __post_init__(self):
+        object.__setattr__(self, "name", self.name or getattr(self.function, "__name__", "a job"))
+
+
+def run_jobs(
+    jobs: Collection[Job],
+    *,
+    how: str | Executor = "serial",
+    workers: int | None = None,
+    n_threads: int | None = None,
+    hold_blas: bool = True,
+    show: Callable[[int, int], None] | None = None,
+) -> Iterator[Any]:
+    """Run jobs; give their results in the jobs' order, each as soon as it and all before it are there.
+
+    Jobs are taken, and results kept, at most two a worker ahead.  An iterator that is left before its end ends the
+    rest.  NumPy's error settings are the caller's in each job.
+
+    Parameters
+    ----------
+    jobs : collection of Job
+        What is to be run.
+    how : {"serial", "threads", "processes"} or Executor, default 'serial'
+        Who runs them.  An executor that is given is not closed.
+    workers : int, optional
+        How many run at a time; as many as there are processors if not given, never more than jobs.
+    n_threads : int, optional
+        Processors that each may use, which is what engines go by that are not told otherwise; the processors divided
+        by the workers if not given.
+    hold_blas : bool, default True
+        Whether BLAS has one thread in each job.  The bits of its products hang on their number, so only with this, or
+        where no job calls BLAS, do all executors give the same bits.
+    show : callable, optional
+        Called in the caller's thread with (results given, jobs in all).
+
+    Returns
+    -------
+    iterator
+        The results.  The first error in the jobs' order is raised in its place, and the rest is cancelled.
+
+    Raises
+    ------
+    ProblemError
+        If an option is impossible, or a job cannot be sent to a process.
+    BacklitError
+        If the process of a job dies, and dies again when the job is run once more.
+
+    Examples
+    --------
+    >>> jobs = [Job(pow, (2, k)) for k in range(5)]
+    >>> list(run_jobs(jobs, how="threads", workers=2))
+    [1, 2, 4, 8, 16]
+    """
+    for value, what in ((workers, "workers"), (n_threads, "n_threads")):
+        if value is not None:
+            positive_integer(value, what)
+    executor = made(how, workers, len(jobs)) if isinstance(how, str) else how
+    n_threads = n_threads or max(1, available_processors() // executor.workers)
+    tasks = ((job, partial(call, job, n_threads, hold_blas, np.geterr())) for job in jobs)
+    return results(tasks, len(jobs), executor, isinstance(how, str), show or (lambda done, of: None))
+
+
+def made(how: str, workers: int | None, n_jobs: int) -> Executor:
+    """The executor of that name."""
+    if how not in EXECUTORS:
+        raise ProblemError(f"unknown executor {how!r}: {near(how, EXECUTORS)}")
+    if how == "serial" and workers not in (None, 1):
+        raise ProblemError(f'how="serial" has one worker, not {workers}: take how="threads" or "processes"')
+    return EXECUTORS[how](max(1, min(workers or available_processors(), n_jobs)))
+
+
+def results(
+    tasks: Iterator[tuple[Job, Callable[[], Any]]],
+    n_jobs: int,
+    executor: Executor,
+    ours: bool,
+    show: Callable[[int, int], None],
+) -> Iterator[Any]:
+    """Submit ahead, and give in order; `ours` is an executor that ends with this."""
+    waiting: deque[tuple[Job, Any]] = deque()
+    with ExitStack() as cleanup:
+        cleanup.enter_context(executor if ours else nullcontext())
+        cleanup.callback(lambda: [pending.cancel() for _, pending in waiting])
+        for done in range(1, n_jobs + 1):
+            while len(waiting) < 2 * executor.workers and (task := next(tasks, None)) is not None:
+                waiting.append((task[0], executor.submit(task[1], task[0].name)))
+            job, pending = waiting.popleft()
+            try:
+                result = pending.result()
+            except Exception as error:
+                error.add_note(f"(in {job.name})")
+                raise
+            show(done, n_jobs)
+            yield result
+
+
+def call(job: Job, n_threads: int, hold_blas: bool, floats: Any) -> Any:
+    """Run a job here, wherever this is."""
+    with at_most(n_threads), np.errstate(**floats), blas_held if hold_blas else nullcontext():
+        return job.function(*job.args)
