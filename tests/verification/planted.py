@@ -179,6 +179,14 @@ class Student:
             return self.phi(l, 1, u) ** 2
         if self.has("upstream_mask", l):
             return (g > 0) * 1.0
+        if self.has("slope_of_sigmoid", l):
+            return PHI["sigmoid"][1](u)
+        if self.has("form_of_tanh", l):
+            return FROM_OUTPUT["tanh"](self.phi(l, 0, u))
+        if self.has("cut_short", l):
+            return 1 - self.phi(l, 0, u)
+        if self.has("inverted", l):
+            return self.phi(l, 1, -u)
         if self.has("no_leak", l):
             return (u > 0) * 1.0
         if self.has("slope_before_norm", l):
@@ -415,6 +423,14 @@ MISTAKES: dict[str, Mistake] = {
     "slope_at_a": Mistake(("slope_at_activation",), each(curved), 10),
     "fed_z": Mistake(("output_form_fed_with_z",), each(lambda p, l: curved(p, l) and name(p, l) in FROM_OUTPUT), 11),
     "value_for_slope": Mistake(("activation_in_place_of_slope",), each(curved)),
+    "slope_of_sigmoid": Mistake(
+        ("slope_of_another_activation",), each(lambda p, l: curved(p, l) and name(p, l) != "sigmoid")
+    ),
+    "form_of_tanh": Mistake(("slope_of_another_activation",), each(lambda p, l: curved(p, l) and name(p, l) != "tanh")),
+    "cut_short": Mistake(
+        ("slope_form_cut_short",), each(lambda p, l: curved(p, l) and name(p, l) in ("tanh", "sigmoid"))
+    ),
+    "inverted": Mistake(("mask_inverted",), each(lambda p, l: curved(p, l) and name(p, l) in ("relu", "leaky_relu"))),
     "slope_twice": Mistake(("slope_twice",), each(curved)),
     "output_slope_missing": Mistake(("output_slope_missing",), lambda p: [p.net.L] if open_output(p) else [], 12),
     "extra_slope": Mistake(("extra_output_slope",), whole(matched), 13),

@@ -81,6 +81,101 @@ def test_what_cannot_be_read_is_refused():
         check_network(lambda W, b, X, y: None, (2, 3, 1), activations=("tanh",))
 
 
+CODE = """
+import numpy as np
+
+def backprop(W, b, X, y):
+    sigmoid = lambda z: 1 / (1 + np.exp(-z))
+    m = len({m})
+    {forward}
+    e = np.exp(z - z.max(axis={classes}, keepdims=True))
+    p = e / e.sum(axis={classes}, keepdims=True)
+    {loss}
+    {backward}
+    return dict(loss=loss, grad_W=grad_W, grad_b=grad_b)
+"""
+ROWS = {"m": "X", "classes": 1}
+ONE_HOT = "loss = -np.sum(y * np.log(p)) / m; d = (p - y) / m"
+INTEGERS = "k = np.arange(m); loss = -np.log(p[k, y]).mean(); d = p.copy(); d[k, y] -= 1; d /= m"
+X_AT_W = {
+    "forward": "a = sigmoid(X @ W[0] + b[0]); z = a @ W[1] + b[1]",
+    "backward": "d1 = d @ W[1].T * a * (1 - a); grad_W = [X.T @ d1, a.T @ d]; grad_b = [d1.sum(0), d.sum(0)]",
+}
+X_AT_W_T = {
+    "forward": "a = sigmoid(X @ W[0].T + b[0]); z = a @ W[1].T + b[1]",
+    "backward": "d1 = d @ W[1] * a * (1 - a); grad_W = [d1.T @ X, d.T @ a]; grad_b = [d1.sum(0), d.sum(0)]",
+}
+COLUMNS = {
+    "m": "X.T",
+    "classes": 0,
+    "forward": "a = sigmoid(W[0] @ X + b[0]); z = W[1] @ a + b[1]",
+    "backward": "d1 = W[1].T @ d * a * (1 - a); grad_W = [d1 @ X.T, d @ a.T]; grad_b = [d1.sum(1), d.sum(1)]",
+}
+STUDENTS = {
+    "X @ W": ({**ROWS, **X_AT_W, "loss": ONE_HOT}, ["W is (inputs, units)"]),
+    "integers": ({**ROWS, **X_AT_W_T, "loss": INTEGERS}, ["y holds class indices"]),
+    "X @ W and integers": ({**ROWS, **X_AT_W, "loss": INTEGERS}, ["W is (inputs, units)", "y holds class indices"]),
+    "columns": ({**COLUMNS, "loss": ONE_HOT}, ["examples are columns"]),
+}
+
+
+def submission(parts, folder):
+    file = folder / "submission.py"
+    file.write_text(CODE.format(**parts), encoding="utf-8")
+    scope = {}
+    exec(file.read_text(encoding="utf-8"), scope)
+    return file, scope["backprop"]
+
+
+@pytest.mark.parametrize("shapes", [(4, 5, 3), (3, 3, 3)], ids=str)
+@pytest.mark.parametrize(("parts", "assumed"), STUDENTS.values(), ids=STUDENTS)
+def test_another_convention_is_found_and_told_in_one_line(parts, assumed, shapes, tmp_path):
+    found = check_network(submission(parts, tmp_path)[1], shapes, **SOFTMAX)
+    assert found.verdict == "pass", str(found)
+    (note,) = found.against.notes
+    assert all(words in note for words in assumed)
+    assert note.startswith("assumed")
+    assert note.partition(", because")[0].count(" and ") == len(assumed) - 1  # nothing else was assumed
+    assert " ".join(note.split()) in " ".join(str(found).split())
+
+
+@pytest.mark.parametrize(("parts", "assumed"), STUDENTS.values(), ids=STUDENTS)
+def test_a_mistake_is_named_in_another_convention_too(parts, assumed, tmp_path):
+    wrong = {**parts, "backward": parts["backward"].replace("a * (1 - a)", "a")}
+    found = check_network(submission(wrong, tmp_path)[1], (4, 5, 3), **SOFTMAX)
+    assert found.verdict == "fail"
+    assert found.against.first_wrong == "grad_b[1]"
+    assert all(words in found.against.notes[0] for words in assumed)
+
+
+def test_the_convention_that_was_asked_for_needs_no_word(tmp_path):
+    step = submission(STUDENTS["X @ W and integers"][0], tmp_path)[1]
+    found = check_network(step, (4, 5, 3), weights="in_out", labels="integers", **SOFTMAX)
+    assert (found.verdict, found.against.notes) == ("pass", ())
+    turned = check_network(load("student_template").backprop, (4, 5, 3), weights="in_out", labels="integers", **SOFTMAX)
+    assert "W is (units, inputs), as in X @ W.T, and y is one-hot" in turned.against.notes[0]
+
+
+def test_code_that_runs_in_no_convention_is_one_line_with_its_line():
+    with raises_naming(ProblemError, "ZeroDivisionError", "line", "test_students.py", "mend that line"):
+        check_network(lambda W, b, X, y: 1 / 0, (4, 5, 3), **SOFTMAX)
+
+
+def test_a_printed_check_is_whole_and_says_its_verdict_once():
+    found = check_network(load("broken_backprop").backprop, (4, 5, 3), **SOFTMAX)
+    printed = " ".join(str(found).replace("│", " ").split())
+    assert str(found).upper().count("FAIL") == 1
+    (best,) = found.against.diagnoses
+    assert len(best.bugs) == 2
+    for bug in best.bugs:
+        assert bug.words in printed
+        assert f"Where to look: {bug.fix}" in printed
+        assert all(word in printed for word in (*bug.wrong.split(), *bug.right.split()))
+    assert all(name in printed for name in found.against.quantities)
+    right = str(check_network(load("student_template").backprop, (4, 5, 3), **SOFTMAX))
+    assert right.startswith("PASS")
+
+
 # --- grading --------------------------------------------------------------------------------------------------------
 
 SUBMISSIONS = {
@@ -132,6 +227,22 @@ def test_submissions_get_points_and_their_first_wrong_equation():
     assert (broken.verdict, broken.points) == ("fail", 1)
     assert broken.equation is not None
     assert set(broken.bug.split(" + ")) == {"output_form_fed_with_z", "bias_averaged_twice"}
+
+
+@pytest.mark.parametrize(("parts", "assumed"), STUDENTS.values(), ids=STUDENTS)
+def test_a_submission_in_another_convention_gets_its_grade(parts, assumed, tmp_path):
+    (one,) = grade([submission(parts, tmp_path)[0]], two_layers())
+    assert (one.verdict, one.points, one.error) == ("pass", 6, None)
+    assert all(words in one.assumed for words in assumed)
+    assert one.assumed in one.line()
+    assert one.row()["assumed"] == one.assumed
+
+
+def test_a_rubric_may_ask_for_another_convention(tmp_path):
+    content = {"weights": "in_out", "labels": "integers", "networks": [{"shapes": [4, 5, 3], **SOFTMAX}]}
+    content["networks"][0]["activations"] = list(SOFTMAX["activations"])
+    (one,) = grade([submission(STUDENTS["X @ W and integers"][0], tmp_path)[0]], rubric_of(content))
+    assert (one.verdict, one.assumed) == ("pass", "")
 
 
 def two_layers():

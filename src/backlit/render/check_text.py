@@ -1,5 +1,6 @@
 """A check in the terminal: the verdict, the first wrong quantity, the wrong formula beside the right one."""
 
+import io
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,14 +12,16 @@ from rich.text import Text
 from backlit.equations import EQUATIONS
 from backlit.render.check_html import UNKNOWN
 from backlit.verification.comparison import Compared
+from backlit.verification.network_check import NetworkCheck
 from backlit.verification.probing_inputs import Suggestion
 from backlit.verification.result import CheckResult, Diagnosis
 
-STYLES = {"pass": "bold green", "fail": "bold red", "unresolved": "bold yellow"}
+STYLES = {"pass": "bold green", "fail": "bold red", "unresolved": "bold yellow", "convention": "bold yellow"}
 WORDS = {
     "pass": "All claims are right.",
     "fail": "Something is wrong.",
     "unresolved": "Nothing is certified.",
+    "convention": "The gradient belongs to your loss, but your loss is another one.",
 }
 MOST_HIDDEN = 8  # names listed
 
@@ -30,8 +33,25 @@ def show_check(result: CheckResult, console: Console | None = None) -> None:
 
 def check_text(result: CheckResult) -> RenderableType:
     """A check as something that Rich can print."""
-    parts: list[RenderableType] = [headline(result)]
-    parts += [Text(note, style="yellow") for note in result.notes]
+    return Group(headline(result.verdict, result), *findings(result))
+
+
+def network_text(result: NetworkCheck) -> str:
+    """A check of one's own backpropagation as plain text: the verdict once, then each mistake as `check` shows it."""
+    own = "is" if result.own.ok else "is not"
+    parts: list[RenderableType] = [headline(result.verdict, result.against)]
+    parts.append(Text(f"Your gradient {own} the gradient of your own loss."))
+    parts += findings(result.against)
+    parts += [Text(str(fact)) for fact in result.facts if not fact.ok]
+    console = Console(file=io.StringIO(), color_system=None)
+    with console.capture() as captured:
+        console.print(Group(*parts))
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+def findings(result: CheckResult) -> list[RenderableType]:
+    """All that is said below the verdict."""
+    parts: list[RenderableType] = [Text(note, style="yellow") for note in result.notes]
     if result.first_wrong is not None and result.verdict == "fail":
         parts += [where_it_starts(result.quantities[result.first_wrong]), *explanations(result)]
     parts.append(quantities(result.quantities.values()))
@@ -40,16 +60,16 @@ def check_text(result: CheckResult) -> RenderableType:
         parts.append(excused(result.oracles.excused))
     if result.not_detectable:
         parts.append(hidden(list(result.not_detectable)))
-    return Group(*parts)
+    return parts
 
 
-def headline(result: CheckResult) -> Text:
+def headline(verdict: str, result: CheckResult) -> Text:
     """The verdict in a line."""
     wrong = sum(not one.ok for one in result.quantities.values())
     compared = len(result.quantities)
     noun = "quantity" if compared == 1 else "quantities"
     counted = f"{compared} {noun} compared, {wrong} wrong, tolerance {result.tolerance:.0e}"
-    return Text.assemble((result.verdict.upper(), STYLES[result.verdict]), f"  {WORDS[result.verdict]}  ({counted})")
+    return Text.assemble((verdict.upper(), STYLES[verdict]), f"  {WORDS[verdict]}  ({counted})")
 
 
 def where_it_starts(one: Compared) -> Text:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from backlit.core import norms
-from backlit.core.activations import Activation, log_softmax, softmax, softmax_pull_back
+from backlit.core.activations import ACTIVATIONS, Activation, log_softmax, softmax, softmax_pull_back
 from backlit.core.formulas import NUMPY, Formula
 from backlit.core.network import Dense
 from backlit.core.norms import Normalized
@@ -64,6 +64,10 @@ def wrong_slope(setting: ReplayContext, l: int, value: str, grad_h: Array) -> Ar
     u = trace.u[l]
     if value.startswith("layer "):
         return phi.derivative(trace.u[int(value[6:])])
+    if value.startswith("as "):
+        return ACTIVATIONS[value[3:]].derivative(u)
+    if value.startswith("form of "):
+        return form_of_output(ACTIVATIONS[value[8:]])(trace.h[l], NUMPY)
     forms: dict[str, Callable[[], Array]] = {
         "missing": lambda: np.ones_like(u),
         "of_a": lambda: phi.derivative(trace.h[l]),
@@ -76,6 +80,8 @@ def wrong_slope(setting: ReplayContext, l: int, value: str, grad_h: Array) -> Ar
         "upstream": lambda: 1.0 * (grad_h > 0),
         "upstream_too": lambda: phi.derivative(u) * (grad_h > 0),
         "no_leak": lambda: 1.0 * (u > 0),
+        "cut_short": lambda: 1 - phi.function(u),
+        "inverted": lambda: phi.derivative(-u),
     }
     return forms[value]()
 

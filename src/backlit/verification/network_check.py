@@ -4,27 +4,25 @@ Two questions are kept apart: is its gradient the gradient of *its own* loss (if
 is its loss the one that was asked for (if not, another convention is used, or the forward pass is wrong)?
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from backlit.core.network import Dense, Network
 from backlit.core.parameters import Parameters
 from backlit.core.problem import Problem
-from backlit.core.targets import as_targets
 from backlit.display import Displayed
-from backlit.errors import ProblemError, ShapeError
+from backlit.errors import ProblemError
 from backlit.verification.function_check import FunctionCheck, check_function
 from backlit.verification.invariants import Fact, facts_of_code
 from backlit.verification.probing_inputs import with_telling_numbers
 from backlit.verification.problem_check import check
-from backlit.verification.quantities import Array
 from backlit.verification.result import CheckResult
+from backlit.verification.views import RETURNED, Step, View, settle
 
-Step = Callable[[list[Array], list[Array], Array, Array], Any]
-RETURNED = ("loss", "grad_W", "grad_b", "z", "a", "delta")
+__all__ = ["RETURNED", "NetworkCheck", "Step", "View", "check_network", "telling_problem"]
 
 
 @dataclass(frozen=True)
@@ -63,12 +61,6 @@ class NetworkCheck(Displayed):
             return "unresolved"
         return "convention" if self.own.ok else "fail"
 
-    def __str__(self) -> str:
-        if self.verdict == "convention":
-            return f"convention: the gradient belongs to your loss, but your loss is another one; {self.against}"
-        broken = next((fact for fact in self.facts if not fact.ok), None)
-        return f"{self.verdict}: {self.against}" + (f"; {broken}" if broken else "")
-
 
 def check_network(
     step: Step,
@@ -79,9 +71,13 @@ def check_network(
     l2: float = 0.0,
     weights: Literal["out_in", "in_out"] = "out_in",
     examples: Literal["rows", "columns"] = "rows",
+    labels: Literal["one_hot", "integers"] = "one_hot",
     seed: int = 0,
 ) -> NetworkCheck:
     """Run your own backpropagation on a random network and say which formula is wrong.
+
+    Code that does not fit `weights`, `examples` and `labels` is tried in the other conventions; a note of the result
+    says what was assumed.
 
     Parameters
     ----------
@@ -101,6 +97,8 @@ def check_network(
         "out_in" if W is (n_l, n_{l−1}), "in_out" if it is (n_{l−1}, n_l).
     examples : {"rows", "columns"}, default 'rows'
         How X, y and what is returned hold their examples.
+    labels : {"one_hot", "integers"}, default 'one_hot'
+        How y holds the classes of "cross_entropy": (m, n_L), or class indices (m,).
     seed : int, default 0
         Draws the network's numbers and the examples.
 
@@ -112,7 +110,8 @@ def check_network(
     Raises
     ------
     ProblemError
-        If shapes and activations do not fit, or what comes back is no such mapping.
+        If shapes and activations do not fit, what comes back is no such mapping, or the code raises in every
+        convention.
     ShapeError
         If a returned array has a wrong shape.
 
@@ -126,16 +125,18 @@ def check_network(
     'pass'
     """
     problem = telling_problem(shapes, activations, loss, l2, seed)
-    view = View(problem, weights == "in_out", examples == "columns")
-    returned = view.run(step, problem.params)
+    asked = View(problem, weights == "in_out", examples == "columns", labels == "integers")
+    view, returned = settle(step, asked)
+    assumed = view.convention.beside(asked.convention)
     against = check(problem, view.claims(returned))
+    against = replace(against, notes=(*([assumed] if assumed else []), *against.notes))
     own = check_function(
         lambda theta: view.run(step, Parameters(problem.net, theta))["loss"], view.flat(returned), problem.params.theta,
         exact=False,
     )  # fmt: skip
 
     def gradients(varied: Problem) -> Parameters:
-        there = View(varied, view.transposed, view.columns)
+        there = replace(view, problem=varied)
         return Parameters(varied.net, there.flat(there.run(step, varied.params)))
 
     return NetworkCheck(own, against, problem, facts_of_code(problem, gradients))
@@ -153,67 +154,3 @@ def telling_problem(
     net = Network(shapes[0], [Dense(n, phi) for n, phi in zip(shapes[1:], names, strict=True)], loss=loss, l2=l2)
     told = with_telling_numbers(Problem(net, net.init()), np.random.default_rng(seed))
     return Problem(net, Parameters(net, told.params.theta), told.X, told.y, optimizer=told.optimizer, name="network")
-
-
-@dataclass(frozen=True)
-class View:
-    """Numbers as the student's code holds them."""
-
-    problem: Problem
-    transposed: bool
-    columns: bool
-
-    def run(self, step: Step, params: Parameters) -> Mapping[str, Any]:
-        """Call the student's code with copies of everything."""
-        W = [w.T.copy() if self.transposed else w.copy() for w in params.W[1:]]
-        b = [v[:, None].copy() if self.columns else v.copy() for v in params.b[1:]]
-        X, y = self.problem.data()
-        y = as_targets(self.problem.net, y, len(X))
-        X, y = (X.T.copy(), y.T.copy()) if self.columns else (X.copy(), y.copy())
-        return self.read(step(W, b, X, y))
-
-    def read(self, returned: Any) -> Mapping[str, Any]:
-        """What came back as a mapping."""
-        if isinstance(returned, tuple | list) and len(returned) == 3:
-            returned = dict(zip(RETURNED, returned, strict=False))
-        if not isinstance(returned, Mapping) or not {"loss", "grad_W", "grad_b"} <= set(returned):
-            raise ProblemError("step must return a mapping with loss, grad_W and grad_b, or (loss, grad_W, grad_b)")
-        unknown = sorted(set(returned) - set(RETURNED))
-        if unknown:
-            raise ProblemError(f"step returns {unknown[0]!r}, which is none of {', '.join(RETURNED)}")
-        return returned
-
-    def claims(self, returned: Mapping[str, Any]) -> dict[str, Any]:
-        """In Backlit's convention: by layer, rows are examples, W is (n_l, n_{l−1})."""
-        claims: dict[str, Any] = {"loss": float(np.asarray(returned["loss"]).item())}
-        for key in RETURNED[1:]:
-            if key in returned:
-                values = self.layers(key, returned[key])
-                claims[key] = {l: self.turned(key, value) for l, value in enumerate(values, start=1)}
-        return claims
-
-    def layers(self, key: str, values: Any) -> list[Array]:
-        """One array a layer; a leading input in `a` is dropped."""
-        L = self.problem.net.L
-        values = list(values)
-        values = values[1:] if len(values) == L + 1 and key in ("a", "z", "delta") else values
-        if len(values) != L:
-            raise ShapeError(f"{key} must be a list of {L} arrays, one a layer, not of {len(values)}")
-        return [np.asarray(value, dtype=np.float64) for value in values]
-
-    def turned(self, key: str, value: Array) -> Array:
-        """One array in Backlit's convention."""
-        if key == "grad_b":
-            return value.ravel() if value.ndim == 2 and 1 in value.shape else value
-        turn = self.transposed if key == "grad_W" else self.columns
-        return value.T if turn else value
-
-    def flat(self, returned: Mapping[str, Any]) -> Array:
-        """The gradients as one vector."""
-        claims, flat = self.claims(returned), Parameters.zeros(self.problem.net)
-        for slot, place in flat.items():
-            value = claims[f"grad_{slot.name}"][slot.l]
-            if value.shape != slot.shape:
-                raise ShapeError(f"grad_{slot} must have shape {slot.shape}, not {value.shape}")
-            place[...] = value
-        return flat.theta

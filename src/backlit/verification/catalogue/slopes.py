@@ -44,6 +44,25 @@ def is_leaky(phi: Activation) -> bool:
     return phi.rectifier and bool(phi.derivative(np.array([-1.0]))[0])
 
 
+def is_saturating(phi: Activation) -> bool:
+    """Whether it is one of the two whose slopes are learned as 1 − a² and a (1 − a)."""
+    return phi.name in ("tanh", "sigmoid")
+
+
+def has_another(name: str) -> Holds:
+    """Whether φ' is applied at l, and φ is not the activation of that name."""
+    return lambda s, l: general(s, l) and s.net.layer(l).activation.name != name
+
+
+def of_another_activation(s: ReplayContext) -> Iterable[Instance]:
+    """The slope of each other common activation, at z, or in the form in a."""
+    for value in (*(f"as {name}" for name in COMMON), *(f"form of {name}" for name in COMMON[:2])):
+        yield from at_layers("slope", value, where=has_another(value.split()[-1]))(s)
+
+
+COMMON = ("sigmoid", "tanh", "relu")
+
+
 def missing_everywhere(s: ReplayContext) -> Iterable[Instance]:
     """All hidden layers, where there are at least two."""
     layers = tuple(l for l in hidden(s) if curved(s, l))
@@ -189,5 +208,35 @@ SLOPES = (
         ),
         "with dropout or a skip",
         number=36,
+    ),
+    Bug(
+        "slope_of_another_activation",
+        "φ' is that of another activation than the one that the forward pass takes.",
+        "ψ'(z_l), ψ another activation",
+        "φ'(z_l)",
+        "BP2",
+        "Take the slope of the activation that this layer has: a (1 − a) is sigmoid's, 1 − a² is tanh's.",
+        of_another_activation,
+        "with a curved activation",
+    ),
+    Bug(
+        "slope_form_cut_short",
+        "Part of the form of φ' in a is lost: 1 − a stands for 1 − a² (tanh) or for a (1 − a) (sigmoid).",
+        "1 − a_l",
+        "1 − a_l² for tanh, a_l (1 − a_l) for sigmoid",
+        "BP2",
+        "Write the whole form: 1 − a**2 for tanh, a * (1 − a) for sigmoid.",
+        at_layers("slope", "cut_short", where=kind(is_saturating)),
+        "with tanh or sigmoid",
+    ),
+    Bug(
+        "mask_inverted",
+        "ReLU's mask is the wrong way round: the gradient passes where z was negative.",
+        "g ⊙ [z_l < 0]",
+        "g ⊙ [z_l > 0]",
+        "BP2",
+        "The gradient passes where z was positive: z > 0, or set it to 0 where z <= 0.",
+        at_layers("slope", "inverted", where=kind(is_rectifier)),
+        "with ReLU and its kin",
     ),
 )

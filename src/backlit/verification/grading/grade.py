@@ -1,18 +1,18 @@
 """`grade`: run every submission, check its numbers, and say for each the first wrong equation."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backlit.core.targets import as_targets
 from backlit.errors import BacklitError, ProblemError
 from backlit.verification.grading.rubric import Rubric
 from backlit.verification.grading.sandbox import Run, run_submission
-from backlit.verification.network_check import View
 from backlit.verification.problem_check import check
 from backlit.verification.quantities import key_of
 from backlit.verification.result import CheckResult
+from backlit.verification.views import Convention
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Grade:
         Wall time of the run.
     network_cut : bool
         Whether the submission ran without access to the network.
+    assumed : str
+        How the submission holds its numbers, where that is not what the rubric asked for.
     result : CheckResult, optional
         The check of the first network that is not right.
     """
@@ -56,13 +58,14 @@ class Grade:
     error: str | None
     seconds: float
     network_cut: bool
+    assumed: str = ""
     result: CheckResult | None = None
 
     def line(self) -> str:
         """What a person reads while the others run: the outcome, and the first thing that is wrong."""
         where = self.first_wrong and f"{self.first_wrong} ({self.equation})" if self.equation else self.first_wrong
         why = ": ".join(part for part in (where, self.bug) if part)
-        said = "; ".join(part for part in (why, self.error) if part)
+        said = "; ".join(part for part in (why, self.error, self.assumed) if part)
         line = f"{self.file}: {self.verdict} {self.points:g}/{self.out_of:g}" + (f", {said}" if said else "")
         return "".join(c if c.isprintable() else "?" for c in line)  # an error's text is the submission's own
 
@@ -73,7 +76,7 @@ class Grade:
 
 COLUMNS = (
     *("file", "verdict", "points", "out_of", "first_wrong", "equation", "bug", "explanation", "error"),
-    *("seconds", "network_cut"),
+    *("seconds", "network_cut", "assumed"),
 )
 EQUATION_OF = {"z": "F1", "u": "F1", "a": "F2", "loss": "C1", "grad_a": "BP5", "delta": "BP2"} | {
     "grad_b": "BP3",
@@ -117,32 +120,48 @@ def grade(files: Sequence[str | Path], rubric: Rubric) -> Iterator[Grade]:
         if not Path(file).is_file():
             found = "it is a folder; name its files, as FOLDER/*.py" if Path(file).is_dir() else "no such file"
             raise ProblemError(f"{file}: cannot be read: {found}")
-    inputs = [inputs_of(view) for view in rubric.views]
     for file in files:
-        run = run_submission(Path(file), rubric.function, inputs, seconds=rubric.seconds, memory_mb=rubric.memory_mb)
-        yield graded(Path(file), run, rubric)
+        convention, run = settled(Path(file), rubric)
+        yield graded(Path(file), run, rubric, convention)
 
 
-def inputs_of(view: View) -> dict[str, Any]:
-    """What a submission is given of one network, as plain lists."""
-    X, y = view.problem.data()
-    y = as_targets(view.problem.net, y, len(X))
-    params = view.problem.params
-    return {
-        "W": [(W.T if view.transposed else W).tolist() for W in params.W[1:]],
-        "b": [(b[:, None] if view.columns else b).tolist() for b in params.b[1:]],
-        "X": (X.T if view.columns else X).tolist(),
-        "y": (y.T if view.columns else y).tolist(),
-    }
+def settled(file: Path, rubric: Rubric) -> tuple[Convention, Run]:
+    """The run in the first convention in which every loss is right, or else in which it runs, or else the first run."""
+    asked = rubric.views[0].convention
+    first: tuple[Convention, Run] | None = None
+    ran: tuple[Convention, Run] | None = None
+    for convention in (asked, *asked.others([view.problem for view in rubric.views])):
+        views = [view.under(convention) for view in rubric.views]
+        inputs = [plain(view.inputs(view.problem.params)) for view in views]
+        run = run_submission(file, rubric.function, inputs, seconds=rubric.seconds, memory_mb=rubric.memory_mb)
+        first = first or (convention, run)
+        if run.ended:
+            break
+        with suppress(Exception):  # whatever the submission's answers lead to
+            if run.error is None and len(run.answers) == len(views):
+                right = [view.fits(view.read(answer)) for view, answer in zip(views, run.answers, strict=True)]
+                ran = ran or (convention, run)
+                if all(right):
+                    return convention, run
+    assert first is not None, "the loop runs once or more"
+    return ran or first
 
 
-def graded(file: Path, run: Run, rubric: Rubric) -> Grade:
+def plain(value: Any) -> Any:
+    """Arrays as lists."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value.tolist()
+
+
+def graded(file: Path, run: Run, rubric: Rubric, convention: Convention) -> Grade:
     """Check what came back."""
     results: list[CheckResult] = []
     error = run.error
     if error is None and len(run.answers) != len(rubric.views):
         error = "it did not answer for every network"
-    for view, answer in zip(rubric.views, run.answers, strict=False):
+    for asked, answer in zip(rubric.views, run.answers, strict=False):
+        view = asked.under(convention)
         try:
             results.append(check(view.problem, view.claims(view.read(answer))))
         except (BacklitError, TypeError, ValueError, ArithmeticError, AttributeError, KeyError) as fault:
@@ -151,8 +170,14 @@ def graded(file: Path, run: Run, rubric: Rubric) -> Grade:
     wrong = next((result for result in results if not result.ok), None)
     points = 0.0 if error else sum(rubric.points[key] for key in rubric.points if right_everywhere(key, results))
     verdict = "error" if error else "pass" if wrong is None else wrong.verdict
+    assumed = convention.beside(rubric.views[0].convention)
     return Grade(
-        str(file), verdict, points, rubric.out_of, *said(wrong), error, round(run.seconds, 3), run.network_cut, wrong
+        *(str(file), verdict, points, rubric.out_of, *said(wrong)),
+        error,
+        round(run.seconds, 3),
+        run.network_cut,
+        assumed,
+        wrong,
     )
 
 

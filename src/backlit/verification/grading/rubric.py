@@ -4,8 +4,11 @@ title = "Backpropagation"
 function = "backprop"          # f(W, b, X, y) -> {"loss": ..., "grad_W": [...], "grad_b": [...]}
 weights = "out_in"             # or "in_out": W is (n_in, n_out)
 examples = "rows"              # or "columns"
+labels = "one_hot"             # or "integers": y holds class indices
 seconds = 10
 memory_mb = 1024
+
+# a submission that does not fit weights, examples and labels is run in the other conventions, and its row says which
 
 [points]                       # given for each quantity that is right in every layer and on every network
 loss = 1
@@ -26,9 +29,10 @@ from typing import Any
 
 from backlit.core.specs import near
 from backlit.errors import BacklitError, ProblemError
-from backlit.verification.network_check import RETURNED, View, telling_problem
+from backlit.verification.network_check import telling_problem
+from backlit.verification.views import RETURNED, View
 
-CHOICES = {"weights": ("out_in", "in_out"), "examples": ("rows", "columns")}
+CHOICES = {"weights": ("out_in", "in_out"), "examples": ("rows", "columns"), "labels": ("one_hot", "integers")}
 NETWORK_KEYS = ("shapes", "activations", "loss", "l2", "seed")
 
 
@@ -83,7 +87,7 @@ def read_rubric(path: str | Path) -> Rubric:
 
 def rubric_of(content: Mapping[str, Any]) -> Rubric:
     """A rubric from a mapping."""
-    known = ("title", "function", "weights", "examples", "seconds", "memory_mb", "points", "networks")
+    known = ("title", "function", *CHOICES, "seconds", "memory_mb", "points", "networks")
     refuse_unknown(content, known, "")
     for key, choices in CHOICES.items():
         if content.get(key, choices[0]) not in choices:
@@ -125,7 +129,7 @@ def view_of(content: Mapping[str, Any], i: int, one: Any) -> View:
         )
     except BacklitError as error:
         raise ProblemError(f"{where}: {error}") from None
-    return View(problem, content.get("weights") == "in_out", content.get("examples") == "columns")
+    return View(problem, *(content.get(key) == choices[1] for key, choices in CHOICES.items()))
 
 
 def refuse_unknown(table: Any, known: tuple[str, ...], where: str) -> None:

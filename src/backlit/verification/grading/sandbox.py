@@ -29,12 +29,13 @@ ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", 
 
 @dataclass(frozen=True)
 class Run:
-    """What came back: answers, one a network, or an error in one line."""
+    """What came back: answers, one a network, or an error in one line; ended : it left no answer at all."""
 
     answers: tuple[Any, ...]
     error: str | None
     seconds: float
     network_cut: bool
+    ended: bool = False
 
 
 def run_submission(
@@ -91,7 +92,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 def outcome(answer: Path, code: int | None, took: float, seconds: float, memory_mb: float) -> Run:
     """Read what the process left, trusting none of it."""
     if code is None or code in (-getattr(signal, "SIGXCPU", 0), -getattr(signal, "SIGKILL", 9)):
-        return Run((), f"stopped: it took longer than {seconds:g} s", took, False)
+        return Run((), f"stopped: it took longer than {seconds:g} s", took, False, ended=True)
     try:
         if answer.stat().st_size > child.ANSWER_BYTES:
             raise ValueError
@@ -99,5 +100,6 @@ def outcome(answer: Path, code: int | None, took: float, seconds: float, memory_
         answers, error = tuple(content["answers"]), content.get("error")
         network_cut = content.get("network_cut") is True
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return Run((), f"it crashed without an answer (exit code {code}; at most {memory_mb:g} MB)", took, False)
+        said = f"it crashed without an answer (exit code {code}; at most {memory_mb:g} MB)"
+        return Run((), said, took, False, ended=True)
     return Run(answers, None if error is None else str(error)[:400], took, network_cut)

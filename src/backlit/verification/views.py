@@ -1,0 +1,178 @@
+"""How code holds its numbers: W as (units, inputs) or (inputs, units), examples in rows or columns, y one-hot or not.
+
+A check runs foreign code in the convention that was asked for first, and where the code does not fit it, in the others.
+"""
+
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from backlit.core.parameters import Parameters
+from backlit.core.problem import Problem
+from backlit.core.targets import as_targets
+from backlit.errors import BacklitError, ProblemError, ShapeError
+from backlit.verification.quantities import Array
+
+Step = Callable[[list[Array], list[Array], Array, Array], Any]
+RETURNED = ("loss", "grad_W", "grad_b", "z", "a", "delta")
+HERE = str(Path(__file__).parents[1])
+
+
+class Convention(NamedTuple):
+    """Whether W is (inputs, units), examples are columns, and y holds class indices."""
+
+    transposed: bool = False
+    columns: bool = False
+    integers: bool = False
+
+    def others(self, problems: Iterable[Problem]) -> list["Convention"]:
+        """All the others, those that differ least from this one first; class indices only where a loss takes them."""
+        classes = any(problem.net.loss.name == "cross_entropy" for problem in problems)
+        every = [Convention(*flags) for flags in product((False, True), repeat=3) if classes or not flags[2]]
+        return sorted((one for one in every if one != self), key=lambda one: sum(map(bool.__xor__, one, self)))
+
+    def beside(self, asked: "Convention") -> str:
+        """Where this one differs from the one that was asked for, as a sentence; "" if it does not."""
+        words = (
+            ("W is (units, inputs), as in X @ W.T,", "W is (inputs, units), as in X @ W,"),
+            ("examples are rows", "examples are columns"),
+            ("y is one-hot", "y holds class indices"),
+        )
+        told = [pair[mine] for pair, mine, theirs in zip(words, self, asked, strict=True) if mine != theirs]
+        return (
+            f"assumed that {' and '.join(told).rstrip(',')}, because the code fits that and not what was asked for"
+            if told
+            else ""
+        )
+
+
+@dataclass(frozen=True)
+class View:
+    """Numbers as the student's code holds them."""
+
+    problem: Problem
+    transposed: bool
+    columns: bool
+    integers: bool = False
+
+    @property
+    def convention(self) -> Convention:
+        """How the numbers are held."""
+        return Convention(self.transposed, self.columns, self.integers)
+
+    def under(self, convention: Convention) -> "View":
+        """The same numbers, held otherwise."""
+        return View(self.problem, *convention)
+
+    def inputs(self, params: Parameters) -> dict[str, Any]:
+        """What the code is called with: copies of W and b, a list each, and X and y."""
+        X, y = self.problem.data()
+        y = as_targets(self.problem.net, y, len(X))
+        if self.integers and self.problem.net.loss.name == "cross_entropy":
+            y = y.argmax(axis=1)
+        return {
+            "W": [w.T.copy() if self.transposed else w.copy() for w in params.W[1:]],
+            "b": [v[:, None].copy() if self.columns else v.copy() for v in params.b[1:]],
+            "X": X.T.copy() if self.columns else X.copy(),
+            "y": y.T.copy() if self.columns else y.copy(),
+        }
+
+    def run(self, step: Step, params: Parameters) -> Mapping[str, Any]:
+        """Call the student's code with copies of everything."""
+        return self.read(step(*self.inputs(params).values()))
+
+    def read(self, returned: Any) -> Mapping[str, Any]:
+        """What came back as a mapping."""
+        if isinstance(returned, tuple | list) and len(returned) == 3:
+            returned = dict(zip(RETURNED, returned, strict=False))
+        if not isinstance(returned, Mapping) or not {"loss", "grad_W", "grad_b"} <= set(returned):
+            raise ProblemError("step must return a mapping with loss, grad_W and grad_b, or (loss, grad_W, grad_b)")
+        unknown = sorted(set(returned) - set(RETURNED))
+        if unknown:
+            raise ProblemError(f"step returns {unknown[0]!r}, which is none of {', '.join(RETURNED)}")
+        return returned
+
+    def claims(self, returned: Mapping[str, Any]) -> dict[str, Any]:
+        """In Backlit's convention: by layer, rows are examples, W is (n_l, n_{l−1})."""
+        claims: dict[str, Any] = {"loss": float(np.asarray(returned["loss"]).item())}
+        for key in RETURNED[1:]:
+            if key in returned:
+                values = self.layers(key, returned[key])
+                claims[key] = {l: self.turned(key, value) for l, value in enumerate(values, start=1)}
+        return claims
+
+    def layers(self, key: str, values: Any) -> list[Array]:
+        """One array a layer; a leading input in `a` is dropped."""
+        L = self.problem.net.L
+        values = list(values)
+        values = values[1:] if len(values) == L + 1 and key in ("a", "z", "delta") else values
+        if len(values) != L:
+            raise ShapeError(f"{key} must be a list of {L} arrays, one a layer, not of {len(values)}")
+        return [np.asarray(value, dtype=np.float64) for value in values]
+
+    def turned(self, key: str, value: Array) -> Array:
+        """One array in Backlit's convention."""
+        if key == "grad_b":
+            return value.ravel() if value.ndim == 2 and 1 in value.shape else value
+        turn = self.transposed if key == "grad_W" else self.columns
+        return value.T if turn else value
+
+    def flat(self, returned: Mapping[str, Any]) -> Array:
+        """The gradients as one vector."""
+        claims, flat = self.claims(returned), Parameters.zeros(self.problem.net)
+        for slot, place in flat.items():
+            value = claims[f"grad_{slot.name}"][slot.l]
+            if value.shape != slot.shape:
+                raise ShapeError(f"grad_{slot} must have shape {slot.shape}, not {value.shape}")
+            place[...] = value
+        return flat.theta
+
+    def fits(self, returned: Mapping[str, Any]) -> bool:
+        """Whether the loss is the textbook's, so that the code reads its numbers as they are meant.
+
+        Raises ShapeError or whatever else the arrays that came back lead to.
+        """
+        self.flat(returned)
+        loss = self.claims(returned)["loss"]
+        return bool(np.isclose(loss, self.problem.passes()[1].loss, rtol=1e-6))
+
+
+def settle(step: Step, asked: View) -> tuple[View, Mapping[str, Any]]:
+    """The first convention in which the code gives the right loss, or else in which it runs, and what it returned.
+
+    Raises BacklitError, in one line, if it runs in none.
+    """
+    ran, faults = [], []
+    for convention in (asked.convention, *asked.convention.others([asked.problem])):
+        view = asked.under(convention)
+        try:
+            returned = view.run(step, view.problem.params)
+            if view.fits(returned):
+                return view, returned
+            ran.append((view, returned))
+        except Exception as fault:  # foreign code may raise anything
+            faults.append((convention, fault))
+    if ran:
+        return ran[0]
+    for convention, failure in faults:
+        if isinstance(failure, BacklitError):
+            assumed = convention.beside(asked.convention)
+            raise type(failure)(f"{failure}" + (f" ({assumed})" if assumed else "")) from None
+    raise ProblemError(raised(faults[0][1])) from None
+
+
+def raised(fault: Exception) -> str:
+    """What foreign code raised, with the last of its own lines."""
+    own = [frame for frame in traceback.extract_tb(fault.__traceback__) if not frame.filename.startswith(HERE)]
+    lines = [frame for frame in own if "site-packages" not in frame.filename]
+    where = f" in line {lines[-1].lineno} of {Path(lines[-1].filename).name}" if lines else ""
+    text = " ".join(str(fault).split())[:200]
+    return (
+        f"the code raised {type(fault).__name__}{where}: {text}: mend that line (W was given as (units, inputs) and as "
+        f"(inputs, units), and examples as rows and as columns)"
+    )
