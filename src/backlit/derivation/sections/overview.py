@@ -40,7 +40,7 @@ def checklist_section(s: Context) -> Section:
     agree = all(c.ok for checks in s.checks.values() for c in checks)
     items: list[Text] = [
         ("Every gradient has the shape of its parameter.",),
-        ("The slope of the activation is taken at ", Sym("z", "l"), ", not at ", Sym("a", "l"), "."),
+        ("The slope of the activation is taken at ", *taken_at(s), ", not at ", Sym("a", "l"), "."),
         ("The weights on the way down are those of the way up: the update comes after the whole pass.",),
         ("The mean over the examples, 1/m, is taken once, in the gradients of W and b, and not in δ.",)
         if s.net.reduction == "mean"
@@ -64,6 +64,14 @@ def checklist_section(s: Context) -> Section:
         )
     )
     return Section("checklist", "Checklist", (BulletList(tuple(items)),))
+
+
+def taken_at(s: Context) -> Text:
+    """What φ is applied to."""
+    normed = [bool(layer.norm) for layer in s.net.layers]
+    if not any(normed):
+        return (Sym("z", "l"),)
+    return (Sym("u", "l"),) if all(normed) else (Sym("u", "l"), " after a norm and at ", Sym("z", "l"), " without one")
 
 
 BYTES = 8  # float64, in which a derivation computes
