@@ -92,6 +92,19 @@ class Context:
         return None if np.ndim(factor) == 0 else factor[:, 0]
 
     @property
+    def coupled(self) -> bool:
+        """Whether a slope is that of S = m C, since batch norm lets each z move the losses of the whole batch.
+
+        By running moments it doesn't, but weights come in at the output all the same.
+        """
+        return self.net.couples_examples and (self.problem.statistics is None or self.weights is not None)
+
+    @property
+    def loss_symbol(self) -> Sym:
+        """ℓ, or S where the examples are coupled."""
+        return Sym("S" if self.coupled else "ell")
+
+    @property
     def weights(self) -> Array | None:
         """The weights of the examples, None where all count alike."""
         return self.problem.sample_weight
@@ -131,9 +144,10 @@ class Context:
         return Sym(name, layer, batch=True)
 
     def slope(self, name: str, l: int, cols: Cols | None = None) -> Partial:
-        """∂ℓ/∂(a quantity of layer l)."""
-        ell = Sym("ell", "", example=str(cols[0] + 1)) if cols and len(cols) == 1 and self.m > 1 else Sym("ell")
-        return Partial(ell, self.sym(name, l, cols))
+        """∂ℓ/∂(a quantity of layer l), of the example's own loss; ∂S/∂(it) where batch norm couples the examples."""
+        one = cols is not None and len(cols) == 1 and self.m > 1 and not self.coupled
+        loss = Sym("ell", "", example=str(cols[0] + 1)) if one and cols else self.loss_symbol
+        return Partial(loss, self.sym(name, l, cols))
 
     def cost_slope(self, name: str, l: int) -> Partial:
         """∂C/∂(a parameter of layer l)."""

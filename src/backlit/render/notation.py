@@ -55,6 +55,7 @@ GLYPHS = {
     "L": symbol_of("L"),
     "J": symbol_of("J"),
     "C": symbol_of("C"),
+    "S": symbol_of("S"),
     "ell": symbol_of("ℓ", r"\ell", "ell"),
     "delta": symbol_of("δ", r"\delta", "delta"),
     "gamma": symbol_of("γ", r"\gamma", "gamma"),

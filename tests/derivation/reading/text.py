@@ -6,7 +6,7 @@ from tests.derivation.reading.grammar import Reader
 from tests.derivation.reading.meaning import FUNCTIONS, Unreadable
 
 SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
-LETTERS = "WbazuhrpxymncsgvdtijklLJCℓδγβμεηθλωφρAZUHRYΔΩ"
+LETTERS = "WbazuhrpxymncsgvdtijklLJCSℓδγβμεηθλωφρAZUHRYΔΩ"
 NAMES = [*sorted(FUNCTIONS.keys() - {"abs", "norm", "sqrt"}, key=len, reverse=True), "mean", "huber", "loss", "φ"]
 NUMBER = r"\d+(?:\.\d+)?(?:×10⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)?|∞|NaN"
 BELOW, ABOVE = "₀₁₂₃₄₅₆₇₈₉ₗ₋₊ᵢⱼₖₘₙ₌", r"(?:⁽[ⁱʲᵏ⁰¹²³⁴⁵⁶⁷⁸⁹]+⁾)"

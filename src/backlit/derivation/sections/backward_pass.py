@@ -35,6 +35,7 @@ from backlit.derivation.sections.helpers import (
     times,
     total,
 )
+from backlit.derivation.sections.losses import general_rule_holds
 
 
 def section(s: Context) -> Section:
@@ -150,7 +151,12 @@ def output_slope(s: Context) -> Step:
     if s.output_weights is not None:
         notes.append(("Batch norm couples the examples, so their weights come in here, as m times their share.",))
     if s.net.has_short_form:
-        notes.append(("The output has a short form, which gives δ below without this number; the two agree.",))
+        said = (
+            "the two agree."
+            if general_rule_holds(s)
+            else ("here it alone is right, for an output is rounded to 0 or 1, and the slope of its logarithm is lost.")
+        )
+        notes.append((f"The output has a short form, which gives δ below without this number; {said}",))
     if s.net.layer(L).skip_from is not None:
         notes.append(("The skip hands this slope to its other end as well.",))
     return Step(

@@ -24,9 +24,9 @@ from backlit.derivation.expressions import (
 )
 from backlit.derivation.functions import applied, fn, known, meaning_of, minus, slope_of
 
-ELL = Sym("ell")
 SMALL = 4  # units of a layer up to which a product prints as many matrices as it prints terms of a sum
 FACTORS = 4  # matrices that it prints of larger layers
+SYMBOLS = 6  # symbols that stand for its matrices
 
 
 def entry(name: str, layer: str, *index: str) -> At:
@@ -40,49 +40,115 @@ def equal(*parts: Expr) -> Chain:
 
 
 def recurrence_section(s: Context) -> Section:
-    """From one weight to all of them."""
-    z, a = entry("z", "l", "j"), entry("a", "l-1", "k")
-    W = entry("W", "l", "j", "k")
-    d = entry("delta", "l", "j")
-    slope = fn("phi_l'", entry("z", "l", "j"))
-    blocks: list[Block] = [
-        Paragraph(("A weight acts on the loss through one weighted sum alone, the one that it stands in. So",)),
-        Formula(equal(Partial(ELL, W), Mul(Partial(ELL, z), Partial(z, W)), Mul(d, a)), "BP4"),
-        Paragraph((f"and, since a bias is a weight on the number 1, its slope is {'δ itself'}:",)),
-        Formula(equal(Partial(ELL, entry("b", "l", "j")), d), "BP3"),
-        Paragraph(
-            ("An activation acts on every weighted sum of the next layer; the chain rule adds up all these ways:",)
-        ),
-        Formula(
-            equal(
-                Partial(ELL, a),
-                BigSum("j", Mul(Partial(ELL, z), Partial(z, a))),
-                BigSum("j", Mul(W, d)),
-            ),
-            "BP5",
-        ),
-        Paragraph(("Each unit's activation depends on its own sum alone, so one factor leads on to δ:",)),
-        Formula(equal(d, Mul(Partial(ELL, entry("a", "l", "j")), slope)), "BP2"),
-        Paragraph(("In matrices, for one example, the recurrence is",)),
-        Formula(
-            equal(
-                Sym("delta", "l"),
-                Hadamard(MatMul(Transpose(Sym("W", "l+1")), Sym("delta", "l+1")), fn("phi_l'", Sym("z", "l"))),
-            )
-        ),
-        Paragraph(("It begins at the output and ends at layer 1: one pass, whatever the number of weights.",)),
-    ]
+    """From one weight to all of them, in the words of this network."""
+    blocks = [*to_parameters(s), *down(s), *through_activations(s)]
     extra = additions(s)
     if extra:
         blocks.append(Paragraph((extra,)))
     return Section("recurrence", "The recurrence, from the chain rule", tuple(blocks))
 
 
+def to_parameters(s: Context) -> list[Block]:
+    """∂ℓ/∂W and ∂ℓ/∂b; sums over the batch where the slopes are of the whole batch's losses."""
+    example = "i" if s.coupled else ""
+    loss, W, b = s.loss_symbol, entry("W", "l", "j", "k"), entry("b", "l", "j")
+    z, a, d = (
+        At(Sym(name, layer, example), (index,))
+        for name, layer, index in (("z", "l", "j"), ("a", "l-1", "k"), ("delta", "l", "j"))
+    )
+    of_W: list[Expr] = [Mul(Partial(loss, z), Partial(z, W)), Mul(d, a)]
+    of_b: Expr = d
+    ways = [Formula(equal(Partial(loss, W), *of_W), "BP4")]
+    if s.coupled:  # one a line, for they are long
+        of_b, sums = BigSum("i", d), [BigSum("i", term) for term in of_W]
+        ways = [Formula(equal(Partial(loss, W), sums[0])), Formula(equal(Partial(loss, W), sums[1]), "BP4")]
+    through = "one weighted sum of each example" if s.coupled else "one weighted sum alone"
+    itself = "the sum of δ" if s.coupled else "δ itself"
+    return [
+        Paragraph((f"A weight acts on the loss through {through}, the one that it stands in. So",)),
+        *ways,
+        Paragraph((f"and, since a bias is a weight on the number 1, its slope is {itself}:",)),
+        Formula(equal(Partial(loss, b), of_b), "BP3"),
+    ]
+
+
+def down(s: Context) -> list[Block]:
+    """∂ℓ/∂a of the layer below."""
+    loss, z, a = s.loss_symbol, entry("z", "l", "j"), entry("a", "l-1", "k")
+    ways = BigSum("j", Mul(Partial(loss, z), Partial(z, a))), BigSum("j", Mul(entry("W", "l", "j", "k"), delta_j()))
+    return [
+        Paragraph(
+            ("An activation acts on every weighted sum of the next layer; the chain rule adds up all these ways:",)
+        ),
+        Formula(equal(Partial(loss, a), *ways), "BP5"),
+    ]
+
+
+def delta_j() -> At:
+    """[δ_l]_j."""
+    return entry("delta", "l", "j")
+
+
+def through_activations(s: Context) -> list[Block]:
+    """From ∂ℓ/∂a to δ: by φ'(z), or by φ'(u) and the norm."""
+    loss, a = s.loss_symbol, entry("a", "l", "j")
+    alone = [layer for layer in s.net.layers if layer.activation.elementwise]
+    plain, normed = [layer for layer in alone if not layer.norm], [layer for layer in alone if layer.norm]
+    everywhere = len(plain) == s.net.L
+    blocks: list[Block] = []
+    if plain:
+        where = "Each unit's" if everywhere else "Where a layer has no norm and mixes no units, each unit's"
+        blocks += [
+            Paragraph((f"{where} activation depends on its own sum alone, so one factor leads on to δ:",)),
+            Formula(equal(delta_j(), Mul(Partial(loss, a), fn("phi_l'", entry("z", "l", "j")))), "BP2"),
+        ]
+    if normed:
+        u = entry("u", "l", "j")
+        blocks += [
+            Paragraph(
+                ("Where a norm makes u of z, φ takes u, so the factor is φ′ at u, and leads to the slope at u:",)
+            ),
+            Formula(equal(Partial(loss, u), Mul(Partial(loss, a), fn("phi_l'", u))), "BP2"),
+            Paragraph((norm_words(s),)),
+        ]
+    inner = [layer for layer in s.net.layers[:-1] if layer.activation.elementwise]
+    for norm, name in ((False, "z"), (True, "u")):
+        if any(bool(layer.norm) == norm for layer in inner or alone):
+            blocks += in_matrices(s, name, everywhere)
+    blocks.append(
+        Paragraph(("It begins at the output and ends at layer 1: one pass, whatever the number of weights.",))
+    )
+    return blocks
+
+
+def norm_words(s: Context) -> str:
+    """What each u depends on."""
+    kinds = {layer.norm for layer in s.net.layers}
+    given = s.problem.statistics is not None
+    own = "its own z, by running moments" if given else "its unit's z in every example"
+    over = {"batch": own, "layer": "every z of its example"}
+    found = " and ".join(f"under {kind} norm on {words}" for kind, words in over.items() if kind in kinds)
+    numbers = " and ".join(n for kind, n in (("batch", "BN8"), ("layer", "LN6")) if kind in kinds)
+    return f"Each u depends {found}; δ, the slope at z, is made of the slope at u accordingly ({numbers}, below)."
+
+
+def in_matrices(s: Context, name: str, everywhere: bool) -> list[Block]:
+    """δ_l, or ∂ℓ/∂u_l, from δ of the layer above."""
+    at_u = name == "u"
+    made = Partial(s.loss_symbol, Sym("u", "l")) if at_u else Sym("delta", "l")
+    where = "" if everywhere else "where layer l has a norm, " if at_u else "where it has none, "
+    above = MatMul(Transpose(Sym("W", "l+1")), Sym("delta", "l+1"))
+    return [
+        Paragraph((f"In matrices, {where}for one example, the recurrence is",)),
+        Formula(equal(made, Hadamard(above, fn("phi_l'", Sym(name, "l"))))),
+    ]
+
+
 def additions(s: Context) -> str:
     """What this network has on the way besides."""
     found = []
     if any(layer.norm for layer in s.net.layers):
-        found.append("a norm stands between z and φ (φ' is then taken at u, and δ goes back through the norm)")
+        found.append("δ goes back through the norm between z and φ")
     if any(layer.dropout for layer in s.net.layers):
         found.append("a dropout mask multiplies on both ways")
     if any(layer.skip_from is not None for layer in s.net.layers):
@@ -126,7 +192,7 @@ def product(s: Context) -> list[Block]:
                 ", makes δ, the slope at z, of the slope at a; texts often leave it out. The slope at a is",
             )
         ),
-        Formula(equal(Partial(ELL, Sym("a", "l")), above)),
+        Formula(equal(Partial(s.loss_symbol, Sym("a", "l")), above)),
         Paragraph(("For the first example, down to layer 1:",)),
         Formula(numbers(s)),
     ]
@@ -149,10 +215,15 @@ def numbers(s: Context) -> Chain:
         matrices += [] if mask is None else [s.mat(np.diag(mask[0]), f"a[{l}]")]
         matrices.append(s.mat(s.params.W[l + 1].T, f"given-W[{l + 1}]"))
     last, result = (s.columns(s.grad.delta[l], [0], f"delta[{l}]") for l in (s.net.L, 1))
-    product = MatMul(*s.terms(symbols), s.sym("delta", s.net.L, [0]))
-    if max(s.net.n) > SMALL and len(matrices) > FACTORS:
-        matrices = [*matrices[: FACTORS - 1], Dots(len(matrices) - FACTORS), matrices[-1]]
+    product = MatMul(*elided(symbols, SYMBOLS), s.sym("delta", s.net.L, [0]))
+    if max(s.net.n) > SMALL:
+        matrices = elided(matrices, FACTORS)
     return worked([s.sym("delta", 1, [0]), product], [MatMul(*s.terms(matrices), last), result])
+
+
+def elided(factors: list[Expr], most: int) -> list[Expr]:
+    """A product with its middle left out where it is long."""
+    return factors if len(factors) <= most else [*factors[: most - 1], Dots(len(factors) - most), factors[-1]]
 
 
 def no_product(s: Context) -> list[Block]:
@@ -191,7 +262,7 @@ def lengths(s: Context) -> list[Block]:
         ("Layer",),
         (Fn("norm", (Sym("delta", "l"),)),),
         ("Times the layer above",),
-        (Fn("norm", (Partial(ELL, Sym("a", "l")),)),),
+        (Fn("norm", (Partial(s.loss_symbol, Sym("a", "l")),)),),
     )
     table = Table("Lengths, root mean square over the examples", head, tuple(rows))
     said = verdict(delta)

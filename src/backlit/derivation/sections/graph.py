@@ -16,10 +16,11 @@ DEEP = 4  # layers that are drawn before those in the middle are left out
 
 def section(s: Context) -> Section:
     """The graph with a word before it."""
+    losses = "losses of the batch" if s.coupled else "loss"
     said = (
         "Automatic differentiation records each operation as it is done and walks the record backward. It finds the "
-        "same numbers: each box holds the value that went up (▲) and the slope of the loss that came down (▼), "
-        "for the first example."
+        f"same numbers: each box holds the value that went up (▲) and the slope of the {losses} that came down "
+        "(▼), for the first example."
     )
     return Section("graph", "The computational graph", (Paragraph((said,)), drawing(s)))
 

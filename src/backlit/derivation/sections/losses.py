@@ -1,7 +1,11 @@
 """ℓ of each example and C, and the output's short form δ = p − y, proved from the general rule where it applies."""
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from backlit.core.groups import groups_of, softmax_units
-from backlit.derivation.context import Context, at, entry_id, hidden, line, worked
+from backlit.derivation.context import Context, as_float, at, entry_id, hidden, line, worked
 from backlit.derivation.document import Block, Formula, Line, Paragraph, Section, Step
 from backlit.derivation.expressions import (
     Add,
@@ -15,15 +19,31 @@ from backlit.derivation.expressions import (
     MatMul,
     Mul,
     Neg,
+    Num,
     Partial,
     Pow,
     Sym,
     constant,
 )
-from backlit.derivation.functions import ONE, TWO, loss_of, loss_over, loss_slope_of, minus, slope_at_output, slope_of
-from backlit.derivation.sections.helpers import below, index_k
+from backlit.derivation.functions import (
+    ONE,
+    TWO,
+    fn,
+    known_value,
+    loss_of,
+    loss_over,
+    loss_slope_of,
+    minus,
+    slope_at_output,
+    slope_of,
+    summed,
+    vanishes,
+)
+from backlit.derivation.sections.helpers import before_activation, below, index_k
 
 LOSSES = 6  # examples whose loss is worked
+OVERFLOW = 700  # a score whose power is too large for a float
+DROWNED = 30  # and one whose power is lost beside 1
 
 
 def losses(s: Context) -> list[Step]:
@@ -39,12 +59,17 @@ def example_loss(s: Context) -> Step:
     symbolic = loss_of(loss, [at(a_L, k) for k in range(n)], [at(y_, k) for k in range(n)])
     if n > 4:
         symbolic = loss_over(loss, [index_k(a_L)], [index_k(y_)], n)
+    u_L = s.sym(before_activation(s, L), L)
+    scores = from_scores(s, [at(u_L, k) for k in range(n)], [at(y_, k) for k in range(n)])
+    if scores is not None and n > 2 and groups_of(s.layer(L).activation) is None:
+        scores = over_scores(s, index_k(u_L), index_k(y_))
+    written = "" if scores is None else " The numbers take it from the scores, for an output may be rounded to 0 or 1."
     return Step(
         "ell",
         "",
         "Loss of each example",
-        symbolic,
-        f"How far each output is from its target, by {loss.name.replace('_', ' ')}.",
+        scores or symbolic,
+        f"How far each output is from its target, by {loss.name.replace('_', ' ')}.{written}",
         "forward",
         (line("", [Sym("ell")], [s.columns(s.losses[:, None], range(s.m), "ell")]),) if s.m > 1 else (),
         tuple(entry_loss(s, i) for i in shown),
@@ -59,8 +84,49 @@ def entry_loss(s: Context, i: int) -> Line:
     a = [s.num(v, below(L)) for v in s.trace.a[L][i]]
     y = [s.num(v, "given-y") for v in s.y[i]]
     symbol = Sym("ell", "", example=str(i + 1) if s.m > 1 else "")
-    made = elided(s, loss_of(s.net.loss, a, y))
+    u = [s.num(v, f"{before_activation(s, L)}[{L}]") for v in s.trace.u[L][i]]
+    made = from_scores(s, u, y) or elided(s, loss_of(s.net.loss, a, y))
     return line(s.label([i]), [symbol], [made, s.num(s.losses[i], "ell")], entry_id("ell", (i,)))
+
+
+def from_scores(s: Context, u: Sequence[Expr], y: Sequence[Expr]) -> Expr | None:
+    """ℓ without the logarithm of an output, which may be rounded to 0: as core computes it; None where it doesn't."""
+    phi, loss = s.layer(s.net.L).activation, s.net.loss.name
+    if not s.net.has_short_form or loss not in ("cross_entropy", "binary_cross_entropy"):
+        return None
+    products: list[Expr] = [made for made in map(Mul, y, u) if not vanishes(made)]
+    if loss == "cross_entropy":
+        groups = groups_of(phi)
+        parts: list[Sequence[Expr]] = (
+            [u] if groups is None else [list(part[0]) for part in groups.split(np.array([[*u]], object))]
+        )
+        sums = [log_sum_exp(s, list(part)) for part in parts]
+    else:
+        sums = [softplus_of(score) for score in u]
+    return Add(*s.terms(sums), *([Neg(summed(s.terms(products)))] if products else []))
+
+
+def over_scores(s: Context, u: Expr, y: Expr) -> Expr:
+    """The same as sums over k, of the k-th score and target."""
+    product = Mul(y, u)
+    if s.net.loss.name == "cross_entropy":
+        return minus(fn("ln", BigSum("k", fn("exp", u))), BigSum("k", product))
+    return BigSum("k", minus(softplus_of(u), product))
+
+
+def log_sum_exp(s: Context, u: Sequence[Expr]) -> Expr:
+    """ln Σ e^u, or max + ln Σ e^(u − max) where a power would overflow."""
+    if all(isinstance(score, Num) and abs(score.value) < OVERFLOW for score in u) or isinstance(u[0], At):
+        return fn("ln", summed(s.terms([fn("exp", score) for score in u])))
+    top = max(u, key=known_value)
+    return Add(top, fn("ln", summed(s.terms([fn("exp", minus(score, top)) for score in u]))))
+
+
+def softplus_of(u: Expr) -> Expr:
+    """ln(1 + e^u), which is u where e^u would overflow, and e^u where 1 + e^u would be 1, to all digits of a float."""
+    if isinstance(u, Num) and u.value > OVERFLOW:
+        return u
+    return fn("exp", u) if isinstance(u, Num) and u.value < -DROWNED else fn("ln", Add(ONE, fn("exp", u)))
 
 
 def elided(s: Context, expr: Expr) -> Expr:
@@ -177,7 +243,17 @@ def numbers(s: Context) -> Chain:
     else:
         slope = slope_of(phi, s.num(s.trace.u[L][0, 0], f"{'u' if s.layer(L).norm else 'z'}[{L}]"))
         made = Mul(loss_slope_of(s.net.loss, s.num(p[0], f"a[{L}]"), s.num(y[0], "given-y"), len(p)), slope)
-    return worked([], [made, short, result])
+    return worked([], [made, short, result] if general_rule_holds(s, 0) else [short, result])
+
+
+def general_rule_holds(s: Context, i: int | None = None) -> bool:
+    """Whether ∂ℓ/∂a · ∂a/∂u gives p − y in numbers (of one example): not where an output is rounded to 0 or to 1."""
+    rows = slice(None) if i is None else [i]
+    L, phi = s.net.L, s.layer(s.net.L).activation
+    u, a, y = (as_float(values)[rows] for values in (s.trace.u[L], s.trace.a[L], s.y))
+    g = s.net.loss.gradient(a, y)
+    slope = g * phi.derivative(u) if phi.pull_back is None else phi.pull_back(u, g)
+    return bool(np.allclose(slope, a - y, rtol=1e-6, atol=1e-9))
 
 
 def constant_if(same: bool) -> Expr:

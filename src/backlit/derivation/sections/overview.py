@@ -1,29 +1,46 @@
 """Tables at a glance: shapes, what is kept and why, operations and bytes, and a checklist for a pass of one's own."""
 
+from collections.abc import Iterator
+
 from backlit.derivation.context import Context
 from backlit.derivation.document import BulletList, Paragraph, Section, Table, Text
-from backlit.derivation.expressions import Fn, MatMul, Sym, Transpose
+from backlit.derivation.expressions import MatMul, Sym, Transpose
 from backlit.derivation.functions import applied
+
+Kept = tuple[Sym, int, str, Text]
+
+
+def kept(s: Context, l: int) -> Iterator[Kept]:
+    """(What the way back through layer l reads, its units, the equation that does, why)."""
+    n, layer = s.net.n[l], s.layer(l)
+    under = Sym("u" if layer.norm else "z", str(l))
+    yield Sym("a", str(l - 1)), s.net.n[l - 1], "BP4", ("the weights' gradient is δ times it",)
+    short = l == s.net.L and s.net.has_short_form
+    if l == s.net.L and not short:
+        yield Sym("a", str(l)), n, "BP1", ("the slope of the loss is taken at it",)
+    if short:
+        yield Sym("a", str(l)), n, "BP1S", ("δ at the output is it minus y",)
+    elif layer.activation.name != "identity":
+        yield under, n, "BP2", (applied(layer.activation, under, slope=True), " is taken at it")
+    if layer.norm:
+        equation = "BN8" if layer.norm == "batch" else "LN6"
+        yield Sym("x_hat", str(l)), n, equation, ("the way back through the norm",)
+    if s.trace.mask[l] is not None:
+        yield Sym("mask", str(l)), n, "DO2", ("the same units are dropped",)
+
+
+def kept_bytes(s: Context) -> int:
+    """Bytes of all that is kept for the way back, without the parameters."""
+    return BYTES * s.m * sum(n for l in range(1, s.net.L + 1) for _, n, _, _ in kept(s, l))
 
 
 def cache_section(s: Context) -> Section:
     """A row for each quantity that is kept."""
     rows: list[tuple[Text, ...]] = []
-    for l, layer in s.net.numbered():
-        n, k = s.net.n[l], s.net.n[l - 1]
-        under = Sym("u" if layer.norm else "z", str(l))
-        rows.append(((Sym("a", str(l - 1)),), (f"{k}×{s.m}",), ("BP4",), ("the weights' gradient is δ times it",)))
-        if l == s.net.L and s.net.has_short_form:
-            rows.append(((Sym("a", str(l)),), (f"{n}×{s.m}",), ("BP1S",), ("δ at the output is it minus y",)))
-        elif layer.activation.name != "identity":
-            slope: Fn = applied(layer.activation, under, slope=True)
-            rows.append(((under,), (f"{n}×{s.m}",), ("BP2",), (slope, " is taken at it")))
-        if layer.norm:
-            equation = "BN8" if layer.norm == "batch" else "LN6"
-            rows.append(((Sym("x_hat", str(l)),), (f"{n}×{s.m}",), (equation,), ("the way back through the norm",)))
-        if s.trace.mask[l] is not None:
-            rows.append(((Sym("mask", str(l)),), (f"{n}×{s.m}",), ("DO2",), ("the same units are dropped",)))
-        rows.append(((Sym("W", str(l)),), (f"{n}×{k}",), ("BP5",), ("its transpose carries δ down",)))
+    for l in range(1, s.net.L + 1):
+        rows += [((symbol,), (f"{n}×{s.m}",), (equation,), why) for symbol, n, equation, why in kept(s, l)]
+        shape = f"{s.net.n[l]}×{s.net.n[l - 1]}"
+        rows.append(((Sym("W", str(l)),), (shape,), ("BP5",), ("its transpose carries δ down",)))
     head: tuple[Text, ...] = (("Kept",), ("Shape",), ("For",), ("Because",))
     said = (
         "The backward pass reads what the forward pass left. Without it everything would be computed again for each "
@@ -40,7 +57,7 @@ def checklist_section(s: Context) -> Section:
     agree = all(c.ok for checks in s.checks.values() for c in checks)
     items: list[Text] = [
         ("Every gradient has the shape of its parameter.",),
-        ("The slope of the activation is taken at ", Sym("z", "l"), ", not at ", Sym("a", "l"), "."),
+        ("The slope of the activation is taken at ", *taken_at(s), ", not at ", Sym("a", "l"), "."),
         ("The weights on the way down are those of the way up: the update comes after the whole pass.",),
         ("The mean over the examples, 1/m, is taken once, in the gradients of W and b, and not in δ.",)
         if s.net.reduction == "mean"
@@ -66,6 +83,14 @@ def checklist_section(s: Context) -> Section:
     return Section("checklist", "Checklist", (BulletList(tuple(items)),))
 
 
+def taken_at(s: Context) -> Text:
+    """What φ is applied to."""
+    normed = [bool(layer.norm) for layer in s.net.layers]
+    if not any(normed):
+        return (Sym("z", "l"),)
+    return (Sym("u", "l"),) if all(normed) else (Sym("u", "l"), " after a norm and at ", Sym("z", "l"), " without one")
+
+
 BYTES = 8  # float64, in which a derivation computes
 
 
@@ -79,7 +104,6 @@ def costs_section(s: Context) -> Section:
         total += flops
         rows.append(((str(l),), (f"{flops:,}",), (f"{flops:,}",), (f"{flops:,}",)))
     rows.append((("all",), (f"{total:,}",), (f"{total:,}",), (f"{total:,}",)))
-    kept = sum(s.m * n for n in s.net.n) + sum(s.m * n for n in s.net.n[1:])
     head: tuple[Text, ...] = (("Layer",), ("F1",), ("BP4",), ("BP5",))
     said = (
         f"A multiply and an add are 2 operations. Each product takes 2 m n k of them, with m = {s.m} examples; the way "
@@ -87,7 +111,7 @@ def costs_section(s: Context) -> Section:
     )
     memory = (
         f"In float64: {s.net.n_parameters * BYTES:,} bytes of parameters, as many of gradients, and "
-        f"{kept * BYTES:,} bytes of z and a that are kept for the way back."
+        f"{kept_bytes(s):,} bytes of what else is kept for the way back."
     )
     table = Table("Operations in matrix products", head, tuple(rows))
     return Section("costs", "Operations and bytes", (Paragraph((said,)), table, Paragraph((memory,))))

@@ -125,12 +125,25 @@ def notation(s: Context) -> Text:
         Sym("a", "0"),
         " is the input. Examples stand in columns, as in books; in code each is a row. ",
         *example,
-        Sym("delta", "l"),
-        " is the slope of one example's loss at ",
-        Sym("z", "l"),
-        ", with no 1/m in it. Formulas count entries from 1, ids such as grad_W[2][0,1] from 0, as NumPy does. "
+        *error_words(s),
+        " Formulas count entries from 1, ids such as grad_W[2][0,1] from 0, as NumPy does. "
         "= means that the printed figures give the printed result; where it takes that, the factors of a line have "
         "more digits than its result. ≈ means that the figures agree up to their last places.",
+    )
+
+
+def error_words(s: Context) -> Text:
+    """What δ is the slope of."""
+    delta, z = Sym("delta", "l"), Sym("z", "l")
+    if not s.coupled:
+        return delta, " is the slope of one example's loss at ", z, ", with no 1/m in it."
+    S = "S = m C" if s.net.reduction == "mean" else "S = C"
+    return (
+        "Batch norm couples the examples: what one of them has at a layer moves the losses of all. So ",
+        delta,
+        f" is the slope of all of them together, {S} (without L2), at one example's ",
+        z,
+        ".",
     )
 
 
@@ -202,6 +215,6 @@ def sought(s: Context) -> Section:
                 ", the slope at the inputs.",
             )
         ),
-        Formula(Chain((Sym("delta", "l"), Partial(Sym("ell"), Sym("z", "l"))), ("=",))),
+        Formula(Chain((Sym("delta", "l"), Partial(s.loss_symbol, Sym("z", "l"))), ("=",))),
     )
     return Section("sought", "What is sought", blocks)
