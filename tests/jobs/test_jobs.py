@@ -192,6 +192,21 @@ def test_a_worker_that_is_killed_from_outside(tmp_path):
     assert not set(killed) & set(pids)
 
 
+def test_ctrl_c_is_the_callers_alone(tmp_path):
+    """A terminal sends it to all; a process that has it goes on, until its caller ends it."""
+    file = tmp_path / "0.begun"
+
+    def interrupt():
+        until(lambda: file.exists() and file.read_text())
+        os.kill(int(file.read_text()), signal.SIGINT)
+
+    sender = threading.Thread(target=interrupt)
+    sender.start()
+    [pid] = run_jobs([Job(work.mark, (str(tmp_path), 0, 1.0))], how="processes")
+    sender.join()
+    assert pid == int(file.read_text())
+
+
 def test_errors_of_processes_are_those_of_this_one():
     with pytest.raises(Divergence, match="infinite") as caught:
         list(run_jobs([Job(work.diverges)], how="processes"))
