@@ -92,7 +92,8 @@ def test_numpys_settings_are_the_callers(how):
 def test_jobs_times_threads_are_no_more_than_there_are_processors(monkeypatch, how):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     job, here = Job(work.threads_here), available_processors()
-    assert list(run_jobs([job] * 2, how=how, workers=here)) == [(1, {1})] * 2 if here == 2 else True
+    workers = min(here, 4)
+    assert list(run_jobs([job] * workers, how=how, workers=workers)) == [(here // workers, {1})] * workers
     [(threads, blas)] = run_jobs([job], how=how)
     assert (threads, blas) == (here, {1}), "a job that is alone has them all"
     [(threads, _)] = run_jobs([job], how=how, n_threads=1)
