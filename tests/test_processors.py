@@ -60,3 +60,5 @@ def test_blas_is_held_from_any_thread_and_let_go_from_another():
             assert pool.submit(blas_threads).result() == {1}
         pool.submit(held.__exit__).result()
         assert blas_threads() == {2}
+        with threadpool_limits(1, user_api="blas"):
+            assert blas_threads() == {1}, "others may set it again"
