@@ -51,7 +51,7 @@ class BaseMLP(FittedAttributes, Reading, Inspection, Persistence, ChunkedFit, Ba
     _state: State | None  # of the stochastic solvers, kept from one partial_fit to the next
     _stopping: Stopping | None  # of partial_fit with early stopping
     _fitted_with: dict[str, Any] | None = None  # the parameters that made network_; None in files of older versions
-    _optimizer: Optimizer | None = None  # whose memory _state holds
+    _learned_by: Optimizer | None = None  # whose memory _state holds
 
     # --- what a subclass gives ---
 

@@ -130,7 +130,7 @@ def run_training(
     if estimator._state is None:
         slots = settings.optimizer.init(estimator._params.theta)
         estimator._state = State(estimator._params, slots, estimator._statistics)
-        estimator._optimizer = settings.optimizer
+        estimator._learned_by = settings.optimizer
     before = len(estimator.history_)
     outcome = train(
         estimator.network_,

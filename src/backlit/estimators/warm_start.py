@@ -54,7 +54,7 @@ def check_optimizer(estimator: Any, now: Optimizer) -> None:
 
     now : the optimizer that the parameters describe.
     """
-    before, theta = estimator._optimizer, estimator._params.theta[:1]
+    before, theta = estimator._learned_by, estimator._params.theta[:1]
     if before is None or (type(before) is type(now) and len(before.init(theta)) == len(now.init(theta))):
         return
     changed = changes(estimator, OPTIMIZER_PARAMETERS) or f"the optimizer was {before.name} and is {now.name}"
