@@ -51,10 +51,13 @@ def spoiled(rng, claims, problem):
         l = rng.choice(list(claims[key]))
         index = tuple(int(rng.integers(n)) for n in claims[key][l].shape)
         exact, largest = float(right[f"{key}[{l}]"][index]), float(np.abs(right[f"{key}[{l}]"]).max())
-        if abs(exact) > 1e-3 * largest:  # one that is not all rounding itself
+        near, unit = rounded(exact, int(rng.integers(3, 8)))
+        wrong = near + (unit if near >= Decimal(exact) else -unit)
+        if (
+            abs(exact) > max(1e-3 * largest, 1e-9) and wrong.as_tuple().digits[-1]
+        ):  # 0.130 is 0.13, which is right for 0.129
             break
-    near, unit = rounded(exact, int(rng.integers(3, 8)))
-    claims[key][l][index] = float(near + (unit if near >= Decimal(exact) else -unit))
+    claims[key][l][index] = float(wrong)
     return f"{key}[{l}]"
 
 
