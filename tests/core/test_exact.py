@@ -9,10 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backlit import Dense, Network, backward, forward
+from backlit.core.activations import ACTIVATIONS
 from backlit.core.exact import MOST_BITS, Exact, exact_array, literal, numbers
+from backlit.core.formulas import Unsupported
 from backlit.core.losses import LOSSES
 from backlit.core.parameters import Parameters
 from backlit.core.targets import shares
+from backlit.derivation.rational import FRACTIONS
 
 small = st.fractions(min_value=-5, max_value=5, max_denominator=50)
 operations = st.sampled_from([operator.add, operator.sub, operator.mul, operator.truediv])
@@ -72,7 +75,14 @@ def test_shares_and_literals_know_their_arithmetic():
     assert literal(0.1, object).value == Fraction(1, 10)
 
 
-RATIONAL = ["identity", "relu", "leaky_relu", "hard_tanh", "softsign"]
+def is_rational(phi):
+    try:
+        return phi.formula is not None and isinstance(phi.formula(Fraction(1, 3), FRACTIONS), Fraction)
+    except Unsupported:
+        return False
+
+
+RATIONAL = [phi.name for phi in ACTIVATIONS.values() if is_rational(phi)]
 
 
 @pytest.mark.parametrize(

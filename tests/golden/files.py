@@ -28,6 +28,7 @@ from backlit import MLPClassifier, MLPRegressor
 
 Array = np.ndarray
 FILES_FOLDER = FOLDER / "files"
+OPERATORS = "labels of operators"  # of an ONNX file that is written now
 PROTOCOL = 4  # of the pickles: the newest that every supported Python has as its default or below it
 SHORT = {"tol": 9.0, "n_iter_no_change": 2, "max_iter": 9}  # stops by itself, so that nothing is warned of
 
@@ -421,7 +422,7 @@ def run_exported(name: str, path: Path) -> dict[str, Array]:
         new.parent.mkdir()
         shutil.copytree(path.parent.parent / "estimators", Path(folder, "estimators"))
         export(name, new)
-        return run_onnx(new) | {"labels of operators": letters([node.op_type for node in onnx.load(new).graph.node])}
+        return run_onnx(new) | {OPERATORS: letters([node.op_type for node in onnx.load(new).graph.node])}
 
 
 # --- all of them ------------------------------------------------------------------------------------------------------
