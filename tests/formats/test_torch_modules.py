@@ -78,7 +78,7 @@ def test_a_drawn_module(seed):
     X.requires_grad_()
     cost = loss(module(X), y)
     cost.backward()
-    trace, grad = problem.passes()
+    _, grad = problem.passes()
     np.testing.assert_allclose(grad.loss, cost.item(), rtol=1e-9, atol=1e-9)
     scale = max(float(p.grad.abs().max()) for p in module.parameters()) + 1e-3
     linears = [inner for inner in module.modules() if isinstance(inner, nn.Linear)]
@@ -97,7 +97,7 @@ def test_a_drawn_module(seed):
 
 @pytest.mark.parametrize("seed", range(0, 200, 2))
 def test_float32_agrees(seed):
-    module, loss, X, y = drawn(seed + 1)
+    module, loss, X, _ = drawn(seed + 1)
     model = backlit.from_torch(module.eval(), loss=loss)
     assert model.params.theta.dtype == np.float32
     applied = {"CrossEntropyLoss": lambda a: a.softmax(1), "NLLLoss": torch.exp, "BCEWithLogitsLoss": torch.sigmoid}

@@ -39,6 +39,14 @@ def from_keras(model: Any, *, loss: Any = None) -> Model:
     ------
     ModelError
         If a layer or the loss is one that Backlit cannot express; the error names it.
+
+    Examples
+    --------
+    >>> import keras
+    >>> dense = keras.layers.Dense
+    >>> model = keras.Sequential([keras.Input((4,)), dense(8, "relu"), dense(3, "softmax")])
+    >>> from_keras(model, loss="sparse_categorical_crossentropy").net.n
+    (4, 8, 3)
     """
     if not hasattr(model, "layers") or type(model).__name__ != "Sequential":
         raise ModelError(f"{type(model).__name__} is not a keras.Sequential: give one of dense layers")
@@ -51,7 +59,7 @@ def from_keras(model: Any, *, loss: Any = None) -> Model:
 
 
 def is_keras_model(source: Any) -> bool:
-    """Whether something is a model of Keras's."""
+    """Whether something is an object of Keras's."""
     return any(base.__module__.partition(".")[0] in ("keras", "tf_keras") for base in type(source).__mro__)
 
 
@@ -112,14 +120,17 @@ SUMMED = {
     "sparse_categorical_crossentropy": ("cross_entropy", "softmax"),
     "mean_squared_error": ("mean_squared_error", None),
 }
-SHORT = {"mse": "mean_squared_error", "mae": "mean_absolute_error"}
+REDUCTIONS = {"sum_over_batch_size": "mean", "mean": "mean", "sum": "sum"}
+OTHERWISE = {"mse": "mean_squared_error", "mae": "mean_absolute_error", "huber_loss": "huber"}
 
 
 def criterion_of(loss: Any, outputs: int) -> Criterion:
     """A loss of Keras's, by name or as an object, or of Backlit's."""
     name = loss if isinstance(loss, str) else getattr(loss, "name", None) or getattr(loss, "__name__", None)
     known = {**AVERAGED, **SUMMED}
-    name = SHORT.get(name, name)  # type: ignore[arg-type]  # None is no key, and falls through
+    name = OTHERWISE.get(str(name), str(name))
+    if name not in known and is_keras_model(loss):
+        raise ModelError(f"loss {name} is not one that Backlit has: {near(name, known)}")
     if name not in known:
         return Criterion(loss)
     spec, applied = known[name]
@@ -129,10 +140,15 @@ def criterion_of(loss: Any, outputs: int) -> Criterion:
     if keyword(loss, "label_smoothing", 0):
         raise ModelError(f"loss {name} smooths labels, which no loss of Backlit's does: leave it out")
     whole: object = {"name": "huber", "delta": float(keyword(loss, "delta", 1.0))} if name == "huber" else spec
-    return Criterion(whole, activation=applied if logits else None, name=name)
+    reduction = REDUCTIONS.get(keyword(loss, "reduction", "mean"))
+    if reduction is None:
+        raise ModelError(
+            f"loss {name} gives a number an example, and a cost is one number: reduction is its mean or sum"
+        )
+    return Criterion(whole, reduction, applied if logits else None, name)
 
 
 def keyword(loss: Any, name: str, default: Any) -> Any:
-    """An option of a loss object, which Keras says in its configuration."""
+    """An option of a loss object: from its configuration, or (Huber's leaves δ out) from how it was made."""
     config = loss.get_config() if hasattr(loss, "get_config") else {}
-    return config.get(name, config.get("fn_kwargs", {}).get(name, default))
+    return {**getattr(loss, "_fn_kwargs", {}), **config}.get(name, default)

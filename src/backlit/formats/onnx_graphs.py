@@ -18,7 +18,7 @@ from backlit.formats.models import Model
 
 __all__ = ["from_onnx"]
 
-NOTHING = ("Identity", "Cast")
+NOTHING = ("Cast", "Flatten", "Identity")  # in front, where X is flat rows of floats already
 GRID = np.linspace(-6, 6, 1201).reshape(-1, 1)
 CLOSE = 1e-6
 CANDIDATES = [ours for _, ours in ACTIVATIONS.values() if ours != "softmax"] + ["exp"]
@@ -145,7 +145,8 @@ def parts_of(graph: Graph) -> Iterator[tuple[str, Part]]:
     nodes = iter(enumerate(graph.nodes))
     for place, node in nodes:
         part = whole(graph, node)
-        if part is None and node.op_type not in NOTHING and not flattens(graph, node, current):
+        in_front = current == graph.input and not between
+        if part is None and not (in_front and node.op_type in NOTHING):
             between.append(node)
             continue
         if between:
@@ -164,11 +165,6 @@ def parts_of(graph: Graph) -> Iterator[tuple[str, Part]]:
         yield called(node), part
     if between:
         yield activation(graph, between, current)
-
-
-def flattens(graph: Graph, node: Any, current: str) -> bool:
-    """Whether a node only makes rows flat, at the front."""
-    return node.op_type == "Flatten" and current == graph.input
 
 
 def whole(graph: Graph, node: Any) -> Any:

@@ -59,7 +59,7 @@ def problem_from(source: Any, *, X: Any = None, y: Any = None, loss: Any = None)
     --------
     >>> from sklearn.neural_network import MLPRegressor
     >>> X = np.linspace(-1, 1, 20)[:, None]
-    >>> fitted = MLPRegressor((4,), solver="lbfgs", random_state=0).fit(X, X[:, 0])
+    >>> fitted = MLPRegressor(hidden_layer_sizes=(4,), solver="lbfgs", random_state=0).fit(X, X[:, 0])
     >>> problem_from(fitted, X=X[:2], y=X[:2]).passes()[1].delta[2].shape
     (2, 1)
     """
@@ -81,12 +81,12 @@ def problem_of(source: Any, loss: Any) -> Problem:
         made = predicting(source, "the model")
         return with_loss(made, loss)
     name = type(source).__name__
+    if is_keras_model(source):  # with PyTorch under it a model is a module of PyTorch's too
+        return predicting(from_keras(source, loss=loss), name)
     if is_torch_module(source):
         made = predicting(from_torch(source, loss=loss), name)
         drops = any(layer.dropout for layer in made.net.layers)
         return replace(made, statistics=None, seed=0 if drops else None) if source.training else made
-    if is_keras_model(source):
-        return predicting(from_keras(source, loss=loss), name)
     if hasattr(source, "predict"):
         return with_loss(predicting(from_scikit_learn(source), name), loss)
     raise ProblemError(

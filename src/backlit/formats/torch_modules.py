@@ -87,7 +87,8 @@ def parts_of(module: Any, name: str) -> Iterator[tuple[str, Part]]:
 
 def runs_in_order(module: Any) -> bool:
     """Whether a module is a Sequential, and its forward that of Sequential."""
-    base = next((base for base in type(module).__mro__ if base.__name__ == "Sequential"), None)
+    bases = type(module).__mro__
+    base = next((b for b in bases if b.__name__ == "Sequential" and b.__module__.startswith("torch.nn.modules")), None)
     return base is not None and vars(base)["forward"] is getattr(type(module), "forward", None)
 
 
