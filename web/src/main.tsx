@@ -1,0 +1,2 @@
+export { quantities } from "./core/training";
+export { read, write } from "./core/problem";
