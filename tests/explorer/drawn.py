@@ -1,4 +1,4 @@
-"""Problems drawn over all that a problem file can say, and the page's own core run on them by node."""
+"""Problems drawn over all that a problem file can say, and what the page's own code, run by node, says of them."""
 
 import json
 import shutil
@@ -22,13 +22,13 @@ BUNDLE = Path(str(files("backlit.render").joinpath("explorer/explorer.js")))
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="no node here")
 RUN = """
 import { readFileSync } from "node:fs";
-const { read, write, quantities } = await import(process.argv[1]);
-const jobs = JSON.parse(readFileSync(0, "utf8"));
-const answers = jobs.map(({ problem, steps }) => {
+const { read, write, quantities, describe } = await import(process.argv[1]);
+const answers = JSON.parse(readFileSync(0, "utf8")).map(({ problem, steps, described }) => {
   try {
-    return { quantities: quantities(read(problem), steps), problem: write(read(problem)) };
+    const made = read(problem);
+    return described ? describe(made) : { quantities: quantities(made, steps), problem: write(made) };
   } catch (error) {
-    return { error: error.message, kind: error.constructor.name };
+    return { error: error.message };
   }
 });
 process.stdout.write(JSON.stringify(answers));
@@ -37,9 +37,18 @@ process.stdout.write(JSON.stringify(answers));
 
 def in_node(problems: Sequence[Any], steps: int = 1) -> list[dict[str, Any]]:
     """What the page's core says of each problem file: its quantities, and the problem as it writes it."""
-    jobs = json.dumps([{"problem": problem, "steps": steps} for problem in problems])
+    return ask([{"problem": problem, "steps": steps} for problem in problems])
+
+
+def described(problems: Sequence[Any]) -> list[list[dict[str, Any]]]:
+    """Every step of each problem as the page shows it, with all of its entries."""
+    return ask([{"problem": problem, "described": True} for problem in problems])
+
+
+def ask(jobs: list[dict[str, Any]]) -> list[Any]:
+    """What the bundle answers."""
     command = ["node", "--input-type=module", "--eval", RUN, BUNDLE.as_uri()]
-    ended = subprocess.run(command, input=jobs, capture_output=True, text=True, check=False, timeout=300)
+    ended = subprocess.run(command, input=json.dumps(jobs), capture_output=True, text=True, check=False, timeout=300)
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)
 
@@ -81,7 +90,7 @@ def network(rng: np.random.Generator, m: int) -> Network:
 def parameterized(rng: np.random.Generator, name: str) -> Any:
     """An activation or a loss by name, with a parameter where it takes one."""
     takes = {"leaky_relu": "alpha", "elu": "alpha", "huber": "delta", "quantile": "quantile"}
-    return {"name": name, takes[name]: float(rng.uniform(0.05, 0.95))} if name in takes else name
+    return {"name": name, takes[name]: round(float(rng.uniform(0.05, 0.95)), 2)} if name in takes else name
 
 
 def optimizer(rng: np.random.Generator) -> dict[str, Any]:
