@@ -56,7 +56,7 @@ class TrainResult:
     command : str
         What makes this model again.
     data_sha256 : str
-        Hash of the table: of the file's bytes, a folder's files, or a data frame as CSV.
+        Hash of the table: of the file's bytes, a folder's files, or a data frame as JSON lines.
 
     Attributes
     ----------

@@ -20,6 +20,7 @@ from backlit.tabular.assessment import assess
 from backlit.tabular.building import build_network, rows_to_split, target_scale, unscale
 from backlit.tabular.datasets import load_dataset
 from backlit.tabular.provenance import command_of, data_sha256
+from backlit.tabular.reasons import describe_typical
 from backlit.tabular.result import TrainResult, made_by
 from backlit.tabular.scoring import outputs_of, score
 from backlit.tabular.streamed import train_streamed
@@ -227,8 +228,10 @@ def train(
         seed=seed,
     )
     notes = (*result.notes, *assessed.remarks)
-    digest = data_sha256(table if isinstance(table, str | Path) else frame)
-    result = replace(result, assessment=assessed, notes=notes, command=command, data_sha256=digest)
+    digest = data_sha256(table if isinstance(table, str | Path) else frame.drop(*drop))
+    typical = describe_typical(frame[read.rows[kept]], encoder)
+    model = replace(result.model, training={**result.model.training, "typical_row": typical})
+    result = replace(result, model=model, assessment=assessed, notes=notes, command=command, data_sha256=digest)
     return write_files(result, out, report)
 
 
