@@ -30,10 +30,17 @@ class Shown(StrEnum):
 
 def command(
     context: Context,
-    problem: Annotated[Path | None, Argument(help="A problem file.", show_default=False)] = None,
+    problem: Annotated[Path | None, Argument(help="A problem file, or an ONNX file.", show_default=False)] = None,
     model: Annotated[Path | None, Option(help="A model file.", show_default=False)] = None,
     table: Annotated[
         Path | None, Option(help="With --model: a table with the columns of its training.", show_default=False)
+    ] = None,
+    torch: Annotated[
+        str | None,
+        Option(
+            help="A function that makes a torch.nn.Sequential, as FILE.py:function; the file is run.",
+            show_default=False,
+        ),
     ] = None,
     depth: Annotated[int | None, Option(help="Layers of a network of equal layers.", show_default=False)] = None,
     width: Annotated[int | None, Option(help="Units of each of them.", show_default=False)] = None,
@@ -66,7 +73,10 @@ def command(
     """Say whether gradients vanish or explode, why, and which remedy works."""
     from backlit.api import diagnose
     from backlit.files import check_outputs, check_suffix
+    from backlit.formats.sources import load_source
 
+    if torch is not None and problem is not None:
+        raise ProblemError("a problem file and --torch both name a network: give one of the two")
     check_outputs(fix, fix_estimator, output, inputs=(problem, model, table))
     if output is not None and format is Shown.text:
         raise ProblemError("-o writes a page or JSON: add --format html or --format json")
@@ -74,7 +84,7 @@ def command(
     check_suffix(fix_estimator, ".json", what="a remedy")
     check_suffix(output, *([".json"] if format is Shown.json else [".html", ".htm"]), what=f"a diagnosis in {format}")
     diagnosis = diagnose(
-        problem,
+        problem if torch is None else load_source(torch),
         model=None if model is None else str(model),
         table=None if table is None else str(table),
         depth=depth,
