@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from backlit.formats.models import Model, load_model, save_model
     from backlit.formats.problems import read_problem
     from backlit.render.explanation import explain
+    from backlit.render.explorer import explore
     from backlit.render.gradient_flow_display import GradientFlowDisplay
     from backlit.tabular import predict, train
     from backlit.verification import (
@@ -40,6 +41,7 @@ HOMES = {
     "backlit.formats.models": ("Model", "load_model", "save_model"),
     "backlit.formats.problems": ("read_problem",),
     "backlit.render.explanation": ("explain",),
+    "backlit.render.explorer": ("explore",),
     "backlit.tabular": ("predict", "train"),
     "backlit.render.gradient_flow_display": ("GradientFlowDisplay",),
     "backlit.diagnosis.gradient_flow": ("GradientFlow",),
@@ -102,6 +104,7 @@ __all__ = [
     "cost",
     "diagnose",
     "explain",
+    "explore",
     "forward",
     "grade",
     "load_model",
