@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+from backlit import terminal
+
 COLORS = {"healthy": "green", "vanishing": "red", "exploding": "red"}
 APPROACHES = {"exponential": "exponentially", "polynomial": "as a power of depth", "kept": "every c is kept"}
 MOST_ROWS = 24
@@ -13,10 +15,9 @@ BRIEF = ("l", "q", "pred.", "ratio", "pred.", "weight", "deriv.", "dead", "sat."
 
 def show_diagnosis(diagnosis: Any) -> None:
     """Print the verdict, the theory, the layers, the findings and the remedies."""
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console()
+    console = terminal.console()
     name, verdict = diagnosis.subject.name, diagnosis.verdict
     console.print(Text.assemble((name, "bold"), ": ", (verdict, f"bold {COLORS[verdict]}")))  # a name is no markup
     console.print(finding_list(diagnosis))
