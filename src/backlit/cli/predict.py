@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from backlit.cli.formats import Format, print_json
+from backlit.cli.streams import say, write_data
 
 
 def command(
@@ -50,9 +51,9 @@ def command(
         print_json(predictions.to_dict() | {"output": output and str(output)})
         return 0
     if output is None:
-        sys.stdout.write(predictions.table.write_csv())
+        write_data(predictions.table.write_csv())
     else:
-        print(f"{predictions.table.height:,} predictions: {output}")
+        say(f"{predictions.table.height:,} predictions: {output}")
     show_metrics(predictions.metrics)
     show_reasons(predictions.reasons)
     return 0
@@ -68,14 +69,14 @@ def streamed(model: Path, table: Path, output: Path | None, format: Format) -> i
         if format is Format.json:
             print_json(result.to_dict())
             return 0
-        print(f"{result.n:,} predictions: {output}")
+        say(f"{result.n:,} predictions: {output}")
         show_metrics(result.metrics)
         return 0
     if format is Format.json:
         raise ProblemError("predictions of a streamed table do not fit one JSON object: give -o FILE.jsonl")
     done = open_pass(model, table)
     for number, part in enumerate(done):
-        sys.stdout.write(part.write_csv(include_header=not number))
+        write_data(part.write_csv(include_header=not number))
     show_metrics(done.result().metrics)
     return 0
 

@@ -106,16 +106,26 @@ def predict(
     if not frame.height:
         raise TableError(f"{where}the table has no rows to predict: give it some")
     try:
-        X = encoder.transform(frame, np.float32)
+        outputs = finite(outputs_of(model, encoder.transform(frame, np.float32)))
     except TableError as error:
         raise TableError(f"{where}{error}") from None
-    outputs = outputs_of(model, X)
     made, why = as_table(codec, outputs), None
     if reasons is not None:
         k = check_count(reasons)
         why = explain_rows(model, frame)
         made = made.hstack(why.table(k))
     return Predictions(made, codec.task, score_if_known(codec, frame, outputs), why)
+
+
+def finite(outputs: np.ndarray, first: int = 0) -> np.ndarray:
+    """The outputs as they are; TableError with the row, counted from 1 in its file, where one is NaN or infinite."""
+    fine = np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)
+    if not fine.all():
+        raise TableError(
+            f"row {first + int(fine.argmin()) + 1:,} has no prediction, as the network's numbers overflow in it: mend "
+            f"the row, or train the model again on values as large as its"
+        )
+    return outputs
 
 
 def known_model(model: Model, name: str) -> tuple[TableEncoder, TargetCodec]:
@@ -195,7 +205,7 @@ class Pass:
         for chunk in self.table.chunks(rows_at_once(len(columns) + len(encoder.feature_names_out))):
             frame = self.table.read(chunk, columns)
             try:
-                outputs = outputs_of(self.model, encoder.transform(frame, np.float32))
+                outputs = finite(outputs_of(self.model, encoder.transform(frame, np.float32)), chunk.start)
             except TableError as error:
                 raise TableError(f"{self.table.where(chunk)}: {error}") from None
             truth = truth_of(codec, frame)
