@@ -1,18 +1,23 @@
 """`backlit diagnose`: why gradients vanish or explode, and what helps."""
 
 import json
+import shlex
 import sys
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Argument, Option
+from typer import Argument, Context, Option
 
 from backlit.cli.formats import plain, print_json
 from backlit.errors import ProblemError
 
 if TYPE_CHECKING:
     from backlit.diagnosis import Diagnosis
+
+
+QUIET = ("fix", "fix_estimator", "format", "output", "remedies")  # options that the advice does not repeat
 
 
 class Shown(StrEnum):
@@ -24,6 +29,7 @@ class Shown(StrEnum):
 
 
 def command(
+    context: Context,
     problem: Annotated[Path | None, Argument(help="A problem file, or an ONNX file.", show_default=False)] = None,
     model: Annotated[Path | None, Option(help="A model file.", show_default=False)] = None,
     table: Annotated[
@@ -97,12 +103,29 @@ def command(
         train=train,
         show=show_trainings,
     )
+    diagnosis = replace(diagnosis, command=command_line(context))
     if fix is not None:
         write(fix, as_json(diagnosis.fixed_problem()))
     if fix_estimator is not None:
         write(fix_estimator, as_json(diagnosis.estimator_parameters()))
     show(diagnosis, format, output)
     return 0
+
+
+def command_line(context: Context) -> str:
+    """The command that was typed, without what writes its result somewhere: what the advice repeats."""
+    words = ["backlit", "diagnose"]
+    for parameter in context.command.params:
+        value = context.params.get(parameter.name or "")
+        if value is None or value == parameter.get_default(context) or parameter.name in QUIET:
+            continue
+        if parameter.param_type_name == "argument":
+            words.append(str(value))
+        elif isinstance(value, bool):
+            words.append((parameter.opts if value else parameter.secondary_opts)[0])
+        else:
+            words += [parameter.opts[0], f"{value:g}" if isinstance(value, float) else str(value)]
+    return shlex.join(words)
 
 
 def show(diagnosis: "Diagnosis", format: Shown, output: Path | None) -> None:
