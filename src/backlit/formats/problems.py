@@ -139,7 +139,7 @@ def parse(name: str, content: Any, schema: type[File]) -> File:
             f'{name}: a problem is a table of fields such as "inputs" and "layers", not {type_of(content)}'
         )
     try:
-        return schema.model_validate(dict(content))
+        return schema.model_validate({key: value for key, value in content.items() if key != "$schema"})  # for editors
     except ValidationError as error:
         raise ProblemError(f"{name}: {say(error.errors(include_url=False))}") from None
 
