@@ -9,6 +9,7 @@ from backlit.core.groups import groups_of, is_softmax
 from backlit.derivation.context import Context, as_float, worked
 from backlit.derivation.document import Block, BulletList, Formula, Paragraph, Plot, Section, Table, Text
 from backlit.derivation.expressions import (
+    Add,
     At,
     BigProd,
     BigSum,
@@ -16,15 +17,18 @@ from backlit.derivation.expressions import (
     Dots,
     Expr,
     Fn,
+    Frac,
     Hadamard,
     Iverson,
     MatMul,
     Mul,
+    Neg,
     Partial,
+    Root,
     Sym,
     Transpose,
 )
-from backlit.derivation.functions import applied, fn, known, meaning_of, minus, slope_of
+from backlit.derivation.functions import ONE, applied, fn, known, meaning_of, minus, slope_of
 
 SMALL = 4  # units of a layer up to which a product prints as many matrices as it prints terms of a sum
 FACTORS = 4  # matrices that it prints of larger layers
@@ -112,6 +116,7 @@ def through_activations(s: Context) -> list[Block]:
             ),
             Formula(equal(Partial(loss, u), Mul(Partial(loss, a), fn("phi_l'", u))), "BP2"),
             Paragraph((norm_words(s),)),
+            *(block for kind in ("batch", "layer") for block in norm_jacobian(s, kind)),
         ]
     inner = [layer for layer in s.net.layers[:-1] if layer.activation.elementwise]
     for norm, name in ((False, "z"), (True, "u")):
@@ -129,6 +134,32 @@ def through_activations(s: Context) -> list[Block]:
         )
     )
     return blocks
+
+
+def norm_jacobian(s: Context, kind: str) -> list[Block]:
+    """∂x̂/∂z under a norm that takes its moments from z, and δ as the sum over it."""
+    if not any(layer.norm == kind for layer in s.net.layers) or (kind == "batch" and s.problem.statistics is not None):
+        return []
+    count = Sym("m") if kind == "batch" else Sym("n", "l")
+    z, x_hat = entry("z", "l", "j"), entry("x_hat", "l", "i")
+    root = Root(Add(Sym("sigma2", "l"), Sym("eps")))
+    own = Iverson(Sym("i"), "=", Sym("j"))
+    jacobian = Add(own, Neg(Frac(ONE, count)), Neg(Frac(Mul(x_hat, entry("x_hat", "l", "j")), count)))
+    whole = BigSum("i", Mul(Partial(s.loss_symbol, x_hat), Partial(x_hat, z)))
+    among = "examples of a unit" if kind == "batch" else "units of an example"
+    said = f"Among the {among}, here numbered i and j, each x̂ depends on each z: directly, through μ, and through σ²."
+    number = "BN8" if kind == "batch" else "LN6"
+    return [
+        Paragraph((said,)),
+        Formula(equal(Partial(x_hat, z), Frac(jacobian, root))),
+        Paragraph(
+            (
+                "The sum over it is δ: the slope at x̂ less its mean and less x̂ times the mean of x̂ times the slope, "
+                "all over √(σ² + ε).",
+            )
+        ),
+        Formula(equal(entry("delta", "l", "j"), whole), number),
+    ]
 
 
 def norm_words(s: Context) -> str:
@@ -334,6 +365,9 @@ def part(s: Context, phi: Activation, layers: list[int]) -> list[Block]:
         return [
             Paragraph((f"{name}, in {where}, mixes {mixed}, so its slope is a matrix, with p = softmax(u):",)),
             Formula(Chain((Partial(at_letter(p, "k"), at_letter(u, "j")), jacobian), ("=",))),
+            Paragraph(("For the score of its own output, k = j, and for that of another, this is",)),
+            Formula(equal(*cases(p, "j"))),
+            Formula(equal(*cases(p, "k"))),
         ]
     if not known(phi):
         own = f"{name}, in {where}, is an activation of your own: its values and its slopes are its functions' own."
@@ -343,6 +377,13 @@ def part(s: Context, phi: Activation, layers: list[int]) -> list[Block]:
         made.append(Formula(Chain((applied(phi, u), meaning_of(phi, u)), ("=",))))
     made.append(Formula(Chain((applied(phi, u, slope=True), slope_of(phi, u)), ("=",))))
     return [*made, plot(s, phi, layers)] if phi.name != "identity" else made
+
+
+def cases(p: Sym, k: str) -> tuple[Expr, Expr]:
+    """∂p_j/∂u_j = p_j (1 − p_j), and ∂p_k/∂u_j = −p_k p_j."""
+    own = at_letter(p, "j")
+    slope = Partial(at_letter(p, k), at_letter(Sym("u"), "j"))
+    return slope, Mul(own, minus(ONE, own)) if k == "j" else Neg(Mul(at_letter(p, k), own))
 
 
 def at_letter(of: Sym, index: str) -> At:
