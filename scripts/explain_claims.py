@@ -43,9 +43,8 @@ def main() -> int:
             (stated if holds else withheld)[kind_of(name)] += 1
         if sys.stderr.isatty():
             print(f"\r{seed - first + 1} documents", end="", file=sys.stderr, flush=True)
-    print(
-        f"{number} documents ({stopped} end at a number that is not finite, {refused} are refused), {false} false sentences"
-    )
+    left = f"{stopped} end at a number that is not finite, {refused} are refused"
+    print(f"{number} documents ({left}), {false} false sentences")
     for kind in sorted(stated | withheld):
         print(f"  {kind}: stated {stated[kind]:,} times, withheld {withheld[kind]:,}")
     return 1 if false else 0

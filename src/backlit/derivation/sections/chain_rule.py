@@ -298,16 +298,29 @@ def lengths(s: Context) -> list[Block]:
     for l in range(s.net.L, -1, -1):
         ratio = shown(s, delta[l] / delta[l + 1]) if 0 < l < s.net.L and delta[l + 1] else "–"
         own = shown(s, delta[l]) if l else "–"
-        rows.append(((str(l),), (own,), (ratio,), (shown(s, length(s.grad.a[l])),)))
+        rows.append(((str(l),), (own,), (ratio,), (shown(s, length(s.grad.a[l])),), *factors(s, l)))
     head: tuple[Text, ...] = (
         ("Layer",),
         (Fn("norm", (Sym("delta", "l"),)),),
         ("Times the layer above",),
         (Fn("norm", (Partial(s.loss_symbol, Sym("a", "l")),)),),
+        ("Largest |φ′| here",),
+        ("Singular values of ", Sym("W", "l+1")),
     )
     table = Table("Lengths, root mean square over the examples", head, tuple(rows))
     said = [text for text in outcome(s, delta) if text]
     return [table, *(Paragraph(text) for text in said)]
+
+
+def factors(s: Context, l: int) -> tuple[Text, Text]:
+    """What a step down to layer l multiplies by: the largest slope of its units, and the stretches of W above it."""
+    alone = l > 0 and s.layer(l).activation.elementwise and not (l == s.net.L and s.net.has_short_form)
+    slope = shown(s, float(np.abs(as_float(s.slopes(l))).max())) if alone else "–"
+    if l == s.net.L:
+        return (slope,), ("–",)
+    values = np.linalg.svd(as_float(s.params.W[l + 1]), compute_uv=False)
+    low, high = (shown(s, float(value)) for value in (values.min(), values.max()))
+    return (slope,), (low if len(values) == 1 else f"{low} to {high}",)
 
 
 def shown(s: Context, value: float) -> str:
@@ -320,6 +333,7 @@ def length(rows: np.ndarray) -> float:
     return float(np.sqrt((as_float(rows) ** 2).sum(axis=1).mean()))
 
 
+FADES = 1e-3  # what ten layers may leave of δ before remedies are named
 STEADY = 1e-9  # a factor a layer this near to 1 neither shrinks nor grows
 
 
@@ -338,6 +352,13 @@ def outcome(s: Context, delta: dict[int, float]) -> Iterator[Text]:
             f"rate would make {factor**10:.3g} of it."
         )
         yield s.claim(f"delta_{name}", gaps and not zero and holds, said)
+    ten = factor**10
+    cures = "an initialization that keeps lengths (Xavier's, He's), a norm, skips"
+    said = f"Against that: {cures}, and an activation whose slope is not small, such as ReLU."
+    yield s.claim("fades_in_ten_layers", gaps and not zero and ten < FADES, said)
+    yield s.claim(
+        "explodes_in_ten_layers", gaps and not zero and ten > 1 / FADES, f"Against that: {cures}, and clipping."
+    )
     steady = gaps and not zero and abs(factor - 1) <= STEADY
     yield s.claim("delta_keeps_its_length", steady, "From the output down to layer 1 δ keeps its length.")
 
