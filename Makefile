@@ -5,7 +5,7 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo docs schema test golden architecture lint types interop coverage startup check-matrix kills syscalls fuzz bad-inputs stop-points
-.PHONY: native-calls gradcheck-matrix explain-fuzz explain-pages diagnose-ranking diagnose-tables cost-networks
+.PHONY: native-calls gradcheck-matrix explain-claims explain-fuzz explain-pages diagnose-ranking diagnose-tables cost-networks
 .PHONY: cost-growth stream-memory race clean
 
 help: ## Say what there is.
@@ -96,6 +96,9 @@ bad-inputs: $(VENV)/tested ## Give the estimators 850 inputs that they cannot us
 
 stop-points: $(VENV)/installed ## Stop 50 runs at random batches, and resume them.
 	$(BIN)/python scripts/stop_points.py
+
+explain-claims: $(VENV)/tested ## Are the sentences of 10,000 random documents so?
+	$(BIN)/python scripts/explain_claims.py
 
 explain-fuzz: $(VENV)/tested ## Read two minutes of derivations back, and compute every printed line again.
 	$(BIN)/python scripts/explain_fuzz.py 120
