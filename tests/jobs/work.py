@@ -3,6 +3,7 @@
 import hashlib
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -100,3 +101,12 @@ def steps(folder: str, k: int) -> None:
 
 def descends(depth: int = 0) -> int:
     return descends(depth + 1)
+
+
+def dies_while_it_answers(folder: str, size: int) -> bytes:
+    """Give so much that this process is ended while it sends it, the first time."""
+    before = len(list(Path(folder).glob("death*")))
+    if not before:
+        Path(folder, f"death{before}").touch()
+        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGKILL)).start()
+    return bytes(size if not before else 1)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
+from backlit.cli.cluster import Cluster, Workers, cluster_of
 from backlit.cli.formats import Format, print_json
 from backlit.errors import Divergence, ProblemError, WrongGradient
 
@@ -51,6 +52,8 @@ def command(
     ] = None,
     stream: Annotated[bool, Option("--stream", help="Leave a Parquet file on the disk; a folder always is.")] = False,
     buffer_mb: Annotated[float, Option(help="MB of rows that a streamed epoch shuffles at a time.")] = 64.0,
+    workers: Workers = 0,
+    cluster: Cluster = None,
     format: Annotated[Format, Option(help="How to show the result.")] = Format.text,
 ) -> int:
     """Train a network on a table and score it on rows that it never saw."""
@@ -84,6 +87,7 @@ def command(
             stream=stream,
             buffer_mb=buffer_mb,
             progress=True,
+            cluster=cluster_of(workers, cluster),
         )
     except (Divergence, WrongGradient) as error:
         print(f"backlit: {error}", file=sys.stderr)

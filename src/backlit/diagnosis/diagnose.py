@@ -36,6 +36,7 @@ def diagnose(
     batch: int | None = None,
     seeds: int = 5,
     remedies: bool = True,
+    cluster: Any = 0,
 ) -> Diagnosis:
     """Diagnose a problem, a model, or `depth` equal layers of `width` units.
 
@@ -72,6 +73,8 @@ def diagnose(
         How many draws are measured, if the numbers are drawn.
     remedies : bool, default True
         Whether remedies are tried.
+    cluster : int, str or distributed.Client, default 0
+        Who tries them: a number of processes, 0 for this one, the address of a Dask scheduler, or a client.
 
     Returns
     -------
@@ -105,7 +108,7 @@ def diagnose(
     else:
         subject = Subject(model.params.net, "model", None, model.params)
     with one_thread(subject):
-        return examine(replace(subject, batch=checked_batch(batch, subject)), seeds, remedies)
+        return examine(replace(subject, batch=checked_batch(batch, subject)), seeds, remedies, cluster)
 
 
 def check_layers(told: dict[str, Any], sizes: bool) -> None:
@@ -126,7 +129,7 @@ def checked_batch(batch: int | None, subject: Subject) -> int | None:
 
 
 @quiet
-def examine(given: Subject, seeds: int, remedies: bool) -> Diagnosis:
+def examine(given: Subject, seeds: int, remedies: bool, cluster: Any) -> Diagnosis:
     """Predict, measure, compare, try."""
     subject = replace(given, kept={})
     scales = subject.scales()
@@ -140,7 +143,7 @@ def examine(given: Subject, seeds: int, remedies: bool) -> Diagnosis:
     findings = findings_of(measured, theory, kind, verdict) + traps_of(kind, theory, subject.net.L)
     updates = update_ratios(subject)
     findings += frozen(updates)
-    tried = try_remedies(subject, kind, theory) if remedies else []
+    tried = try_remedies(subject, kind, theory, cluster) if remedies else []
     spectrum = spectrum_of(subject, scales, predicted, draws)
     evidence = verdict, findings, tried, spectrum, updates
     return Diagnosis(given, layer, kind, theory, predicted, measured, draws, *evidence, Ensemble(given))

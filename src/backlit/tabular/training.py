@@ -60,6 +60,7 @@ def train(
     stream: bool = False,
     buffer_mb: float = 64.0,
     progress: bool = False,
+    cluster: Any = 0,
 ) -> TrainResult:
     """Train a network on a table and score it on rows that it never saw.
 
@@ -120,6 +121,9 @@ def train(
         MB of rows that a streamed table holds in memory; it does not grow with the table.
     progress : bool, default False
         Whether to show a progress bar.
+    cluster : int, str or distributed.Client, default 0
+        Who runs what can run apart, as the survey and the scores of a streamed table: a number of processes, 0 for this
+        one, the address of a Dask scheduler, or a client.  The result is the same.
 
     Returns
     -------
@@ -176,6 +180,7 @@ def train(
             checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
             progress=progress,
+            cluster=cluster,
         )
         return write_files(result, out, report)
     source, frame, column = find_table(table, target, dataset)
