@@ -4,9 +4,9 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test golden architecture lint types interop coverage startup check-matrix kills syscalls fuzz bad-inputs stop-points
+.PHONY: help demo docs schema test golden architecture lint types interop coverage startup check-matrix kills syscalls fuzz bad-inputs stop-points
 .PHONY: native-calls gradcheck-matrix explain-fuzz explain-pages diagnose-ranking diagnose-tables cost-networks
-.PHONY: cost-growth stream-memory clean
+.PHONY: cost-growth stream-memory race clean
 
 help: ## Say what there is.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -33,6 +33,16 @@ $(VENV)/linted: $(VENV)/installed
 $(VENV)/compared: $(VENV)/tested
 	$(BIN)/python -m pip install --quiet --group interop
 	touch $@
+
+$(VENV)/documented: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --group docs
+	touch $@
+
+docs: $(VENV)/documented ## Build the site into site/; open site/index.html.
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -d build/doctrees docs site
+
+schema: $(VENV)/installed ## Write docs/problem.schema.json anew, which editors read.
+	$(BIN)/python scripts/problem_schema.py
 
 demo: $(VENV)/installed ## Train on scanned digits; writes demo/digits.safetensors and demo/digits.html.
 	mkdir -p demo
@@ -108,7 +118,17 @@ cost-growth: $(VENV)/installed ## Measure how time and memory grow, and plot it:
 stream-memory: $(VENV)/installed ## Train on folders of 1, 2 and 4 GB in flat memory.
 	$(BIN)/python scripts/stream_memory.py --gb 1 2 4
 
+RACED ?= build/raced
+$(RACED)/ready: pyproject.toml $(MODULES) $(wildcard native/src/*)
+	$(PYTHON) -m venv $(RACED)
+	$(RACED)/bin/python -m pip install --quiet --group race .
+	touch $@
+
+race: $(RACED)/ready ## Race Backlit and its peers over real tables (benchmarks/race/README.md); resumes where it stopped.
+	$(RACED)/bin/python -m benchmarks.race.run $(if $(MODELS_RACED),--models $(MODELS_RACED)) --tables $(or $(TABLES_RACED),development)
+	$(RACED)/bin/python -m benchmarks.race.summary
+
 include native/native.mk
 
 clean: ## Remove everything that was made here.
-	rm -rf $(VENV) demo build dist htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo site docs/generated build dist htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

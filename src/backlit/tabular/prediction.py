@@ -9,7 +9,8 @@ import numpy as np
 from backlit.errors import ProblemError, TableError
 from backlit.formats.models import Model, load_model
 from backlit.tables import read_table
-from backlit.tabular.scoring import as_table, known_model, outputs_of, score_if_known
+from backlit.tabular.reasons import Reasons, check_count, explain_rows
+from backlit.tabular.scoring import as_table, finite, known_model, outputs_of, score_if_known
 from backlit.tabular.streamed_prediction import Show, StreamedPredictions, predict_streamed, quiet
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ class Predictions:
         What the model predicts.
     metrics : dict or None
         Scores on the rows whose true value the table holds; None if there are none.
+    reasons : Reasons or None
+        Which columns moved each prediction, if it was asked for.
 
     Examples
     --------
@@ -41,6 +44,7 @@ class Predictions:
     table: "pl.DataFrame"
     task: str
     metrics: dict[str, Any] | None
+    reasons: Reasons | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The result as `backlit predict --format json` prints it."""
@@ -49,11 +53,14 @@ class Predictions:
             "n": self.table.height,
             "metrics": self.metrics,
             "predictions": self.table.to_dict(as_series=False),
+            **({"reasons": self.reasons.to_dict()} if self.reasons else {}),
         }
 
 
 @overload
-def predict(model: str | Path | Model, table: "str | Path | pl.DataFrame") -> Predictions: ...
+def predict(
+    model: str | Path | Model, table: "str | Path | pl.DataFrame", *, reasons: int | None = None
+) -> Predictions: ...
 @overload
 def predict(
     model: str | Path | Model, table: str | Path, *, out: str | Path, cluster: Any = 0, show: Show = quiet
@@ -62,6 +69,7 @@ def predict(
     model: str | Path | Model,
     table: Any,
     *,
+    reasons: int | None = None,
     out: str | Path | None = None,
     cluster: Any = 0,
     show: Show = quiet,
@@ -78,6 +86,10 @@ def predict(
     table : str, Path or polars.DataFrame
         A CSV, Parquet or JSON lines file, or a data frame, with the columns of the training table; with `out` a Parquet
         file or a folder of them.
+    reasons : int, optional
+        How many columns to name for each row as the reasons of its prediction: "reason 1", … as COLUMN=VALUE: ±EFFECT,
+        beside a typical training row, in the target's unit or as log-odds of the predicted class, and "reasons rest",
+        which with them makes the whole difference.  See `backlit.tabular.reasons`.  Not with `out`.
     out : str or Path, optional
         Where predictions are written: a file, which appears whole or not at all; or a folder (one that exists, or a
         name that ends in a slash), which gets a Parquet file for each of the table's.  Those that it has, made by the
@@ -96,11 +108,11 @@ def predict(
     Raises
     ------
     ModelError
-        If the model cannot be read, or was not made from a table.
+        If the model cannot be read, was not made from a table, or, for reasons, by an earlier version.
     TableError
         If the table cannot be read, has no rows, or lacks a column.
     ProblemError
-        If a cluster is given and no `out`.
+        If a cluster is given and no `out`, or reasons and `out`.
 
     Examples
     --------
@@ -111,6 +123,8 @@ def predict(
     (150, True)
     """
     if out is not None:
+        if reasons is not None:
+            raise ProblemError("reasons are worked out in memory: leave out= away, or reasons=")
         return predict_streamed(model, table, out, cluster=cluster, show=show)
     if not (isinstance(cluster, int) and cluster == 0):
         raise ProblemError("a cluster predicts Parquet files into files: say where (out=, or -o), or leave it out")
@@ -122,8 +136,12 @@ def predict(
     if not frame.height:
         raise TableError(f"{where}the table has no rows to predict: give it some")
     try:
-        X = encoder.transform(frame, np.float32)
+        outputs = finite(outputs_of(model, encoder.transform(frame, np.float32)))
     except TableError as error:
         raise TableError(f"{where}{error}") from None
-    outputs = outputs_of(model, X)
-    return Predictions(as_table(codec, outputs), codec.task, score_if_known(codec, frame, outputs))
+    made, why = as_table(codec, outputs), None
+    if reasons is not None:
+        k = check_count(reasons)
+        why = explain_rows(model, frame)
+        made = made.hstack(why.table(k))
+    return Predictions(made, codec.task, score_if_known(codec, frame, outputs), why)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backlit.engine import TrainConfig, get_engine
-from backlit.errors import ModelError
+from backlit.errors import ModelError, TableError
 from backlit.formats.models import Model
 from backlit.optim import Sgd
 from backlit.tables import TableEncoder, TargetCodec
@@ -87,6 +87,17 @@ def regression_metrics(y: Array, predicted: Array) -> dict[str, float | None]:
 def score(task: str, y: Array, outputs: Array) -> dict[str, Any]:
     """The metrics of a task; `outputs` are probabilities (n, K) or numbers (n,)."""
     return classification_metrics(y, outputs) if task == "classification" else regression_metrics(y, outputs)
+
+
+def finite(outputs: np.ndarray, first: int = 0) -> np.ndarray:
+    """The outputs as they are; TableError with the row, counted from 1 in its file, where one is NaN or infinite."""
+    fine = np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)
+    if not fine.all():
+        raise TableError(
+            f"row {first + int(fine.argmin()) + 1:,} has no prediction, as the network's numbers overflow in it: mend "
+            f"the row, or train the model again on values as large as its"
+        )
+    return outputs
 
 
 def known_model(model: Model, name: str) -> tuple[TableEncoder, TargetCodec]:

@@ -20,7 +20,7 @@ from backlit.tables import check_suffix
 from backlit.tables.parquet import ParquetTable, Piece
 from backlit.tables.scan import rows_at_once
 from backlit.tables.writing import csv_marks
-from backlit.tabular.scoring import SAMPLE, Scores, as_table, known_model, outputs_of, truth_of
+from backlit.tabular.scoring import SAMPLE, Scores, as_table, finite, known_model, outputs_of, truth_of
 from backlit.tabular.streamed import on
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def predicted(model: Model, piece: Piece, scores: Scores) -> Iterator["pl.DataFr
     for chunk in piece.chunks:
         frame = table.read(chunk, columns_of(model, table))
         try:
-            outputs = outputs_of(model, encoder.transform(frame, np.float32))
+            outputs = finite(outputs_of(model, encoder.transform(frame, np.float32)), chunk.start)
         except TableError as error:
             raise TableError(f"{table.where(chunk)}: {error}") from None
         truth = truth_of(codec, frame)
