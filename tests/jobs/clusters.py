@@ -14,14 +14,15 @@ ROOT = Path(__file__).parents[2]
 class Cluster:
     """A scheduler and workers, each a process; a context manager that ends them.
 
-    folder : where they may write.  threads : of each worker, 1 unless told.
+    folder : where they may write.  threads : of each worker, 1 unless told.  prefix : a command that starts the
+    scheduler, such as `ip netns exec`, where it has the address `host`.
     """
 
-    def __init__(self, folder, workers=0, threads=1, scheduler_options=()):
+    def __init__(self, folder, workers=0, threads=1, prefix=(), host="127.0.0.1"):
         self.folder, self.threads = Path(folder), threads
         self.file = self.folder / "scheduler.json"
         self.workers = []
-        self.scheduler = self.start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", *scheduler_options)
+        self.scheduler = self.start("dask_scheduler", "--host", host, "--port", "0", prefix=prefix)
         for _ in range(workers):
             self.add()
 

@@ -10,7 +10,16 @@ from backlit.errors import ProblemError, TableError
 from backlit.formats.models import Model, load_model
 from backlit.tables import read_table
 from backlit.tabular.reasons import Reasons, check_count, explain_rows
-from backlit.tabular.scoring import as_table, finite, known_model, outputs_of, score_if_known
+from backlit.tabular.scoring import (
+    Scores,
+    as_table,
+    finite,
+    known_model,
+    outputs_in,
+    outputs_of,
+    score_if_known,
+    truth_of,
+)
 from backlit.tabular.streamed_prediction import Show, StreamedPredictions, predict_streamed, quiet
 
 if TYPE_CHECKING:
@@ -83,9 +92,9 @@ def predict(
     ----------
     model : str, Path or Model
         A model file, or a Model.
-    table : str, Path or polars.DataFrame
+    table : str, Path, polars.DataFrame or dask.dataframe.DataFrame
         A CSV, Parquet or JSON lines file, or a data frame, with the columns of the training table; with `out` a Parquet
-        file or a folder of them.
+        file or a folder of them.  Of a Dask DataFrame one partition is in memory at a time, beside the predictions.
     reasons : int, optional
         How many columns to name for each row as the reasons of its prediction: "reason 1", … as COLUMN=VALUE: ±EFFECT,
         beside a typical training row, in the target's unit or as log-odds of the predicted class, and "reasons rest",
@@ -131,6 +140,8 @@ def predict(
     name = "the model" if isinstance(model, Model) else str(model)
     model = model if isinstance(model, Model) else load_model(model)
     encoder, codec = known_model(model, name)
+    if hasattr(table, "__dask_graph__"):
+        return predict_partitions(model, table, reasons)
     frame = read_table(table, text=encoder.text_columns) if isinstance(table, str | Path) else table
     where = f"{table}: " if isinstance(table, str | Path) else ""
     if not frame.height:
@@ -145,3 +156,27 @@ def predict(
         why = explain_rows(model, frame)
         made = made.hstack(why.table(k))
     return Predictions(made, codec.task, score_if_known(codec, frame, outputs), why)
+
+
+def predict_partitions(model: Model, table: Any, reasons: int | None) -> Predictions:
+    """Predict a Dask DataFrame, a partition at a time; Dask computes each, where its client does."""
+    import polars as pl
+
+    if not hasattr(table, "columns"):
+        raise TableError("a Dask array has no named columns: give a Dask DataFrame with those of the training table")
+    _, codec = known_model(model, "the model")
+    known, made, scores = codec.name in table.columns, [], Scores(codec.task, len(codec.classes))
+    for number, part in enumerate(table.to_delayed(), start=1):
+        frame = pl.from_pandas(part.compute())
+        if not frame.height:
+            continue
+        try:
+            made.append(predict(model, frame, reasons=reasons).table)
+        except TableError as error:
+            raise TableError(f"partition {number}: {error}") from None
+        truth = truth_of(codec, frame) if known else None
+        if truth is not None:
+            scores.add(truth[1], outputs_in(codec, made[-1])[truth[0]])
+    if not made:
+        raise TableError("the table has no rows to predict: give it some")
+    return Predictions(pl.concat(made), codec.task, scores.metrics() if scores.n else None)

@@ -121,6 +121,12 @@ def as_table(target: TargetCodec, outputs: np.ndarray) -> "pl.DataFrame":
     return pl.DataFrame(columns)
 
 
+def outputs_in(target: TargetCodec, predictions: "pl.DataFrame") -> np.ndarray:
+    """The probabilities (n, K) or numbers (n,) of which `as_table` made a table."""
+    K = len(target.classes)
+    return predictions[:, 1 : K + 1].to_numpy() if K else predictions.to_series().to_numpy()
+
+
 def score_if_known(target: TargetCodec, frame: "pl.DataFrame", outputs: np.ndarray) -> dict[str, Any] | None:
     """Metrics on the rows whose true value the table holds; None if it holds none, or values of another kind."""
     found = truth_of(target, frame)

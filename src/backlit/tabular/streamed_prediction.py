@@ -20,7 +20,7 @@ from backlit.tables import check_suffix
 from backlit.tables.parquet import ParquetTable, Piece
 from backlit.tables.scan import rows_at_once
 from backlit.tables.writing import csv_marks
-from backlit.tabular.scoring import SAMPLE, Scores, as_table, finite, known_model, outputs_of, truth_of
+from backlit.tabular.scoring import SAMPLE, Scores, as_table, finite, known_model, outputs_in, outputs_of, truth_of
 from backlit.tabular.streamed import on
 
 if TYPE_CHECKING:
@@ -224,9 +224,7 @@ def score_again(model: Model, pieces: list[Piece], scores: Scores, output: Path)
         for chunk in piece.chunks if codec.name in table.schema else ():
             truth = truth_of(codec, table.read(chunk, [codec.name]))
             if truth is not None:
-                found = written.read(chunk)
-                outputs = (found[:, 1:] if codec.classes else found.to_series()).to_numpy()
-                scores.add(truth[1], outputs[truth[0]])
+                scores.add(truth[1], outputs_in(codec, written.read(chunk))[truth[0]])
     return scores
 
 
