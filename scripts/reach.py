@@ -93,15 +93,16 @@ def kills(place: Path, short: bool) -> bool:
     jobs = [Job(work.fitted, (seed, 60)) for seed in range(12)]
     expected = list(run_jobs(jobs)), digest(place / "expected")
     start = time.monotonic()
-    with Cluster(place, workers=3) as there:
+    with Cluster(place, workers=4) as there:
         over = threading.Event()
 
         def harm() -> None:
             nonlocal killed
             while killed < wanted and not over.wait(chance.uniform(0.2, 1.5)):
-                there.kill(chance.randrange(len(there.workers)))
-                there.add()
-                killed += 1
+                if len(alive := there.alive()) > 1:  # the last one would end all, as it should
+                    there.kill(chance.choice(alive))
+                    there.add()
+                    killed += 1
 
         harmer = threading.Thread(target=harm)
         harmer.start()
