@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs schema test golden architecture lint types interop coverage startup check-matrix kills syscalls fuzz bad-inputs stop-points
+.PHONY: help demo docs site-check schema test golden architecture lint types interop coverage startup check-matrix kills syscalls fuzz bad-inputs stop-points
 .PHONY: native-calls gradcheck-matrix explain-fuzz explain-pages diagnose-ranking diagnose-tables cost-networks
 .PHONY: cost-growth stream-memory race clean
 
@@ -40,6 +40,9 @@ $(VENV)/documented: $(VENV)/installed
 
 docs: $(VENV)/documented ## Build the site into site/; open site/index.html.
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -d build/doctrees docs site
+
+site-check: $(VENV)/documented ## Look for dead links, requests to elsewhere and faults that a browser or axe finds in the built site.
+	$(BIN)/python scripts/site_pages.py site
 
 schema: $(VENV)/installed ## Write docs/problem.schema.json anew, which editors read.
 	$(BIN)/python scripts/problem_schema.py
