@@ -39,6 +39,9 @@ $(VENV)/documented: $(VENV)/installed
 docs: $(VENV)/documented ## Build the site into site/; open site/index.html.
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -d build/doctrees docs site
 
+site-check: $(VENV)/documented ## Look for dead links, requests to elsewhere and faults that a browser or axe finds in the built site.
+	$(BIN)/python scripts/site_pages.py site
+
 schema: $(VENV)/installed ## Write docs/problem.schema.json anew, which editors read.
 	$(BIN)/python scripts/problem_schema.py
 

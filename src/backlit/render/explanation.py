@@ -54,6 +54,9 @@ class Explanation:
 
     derivation: Derivation
 
+    def __repr__(self) -> str:
+        return f"<Explanation: {self.derivation.title}>"
+
     def to_text(self) -> str:
         """Plain text, Unicode."""
         from backlit.render.derivation_text import to_text
