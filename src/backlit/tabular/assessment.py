@@ -8,6 +8,7 @@ import numpy as np
 from backlit.tables import TableEncoder, Target
 from backlit.tables.messages import shown
 from backlit.tabular.baselines import baselines, verdict
+from backlit.tabular.curves import Calibration, ClassScore, calibration, class_scores
 from backlit.tabular.importance import Predict, importances, worst_rows
 from backlit.tabular.intervals import Interval, intervals
 from backlit.tabular.overview import ColumnOverview, overview
@@ -40,6 +41,10 @@ class Assessment:
         The test rows with the largest loss.
     overview : list of ColumnOverview
         What is in each column, the target last.
+    classes : list of ClassScore
+        Each class against the rest: recall, precision, curves; empty for regression.
+    calibration : Calibration, optional
+        How often predictions of some confidence are right; None for regression.
 
     Examples
     --------
@@ -56,6 +61,8 @@ class Assessment:
     importances: dict[str, float]
     worst: list[dict[str, Any]]
     overview: list[ColumnOverview]
+    classes: list[ClassScore]
+    calibration: Calibration | None
 
 
 def assess(
@@ -91,4 +98,6 @@ def assess(
         importances=growth,
         worst=worst_rows(told, target.rows[held_out], y_test, outputs, target.codec),
         overview=overview(features.with_columns(target.codec.decode(target.y))),
+        classes=class_scores(target.classes, y_test, outputs) if classes else [],
+        calibration=calibration(y_test, outputs) if classes else None,
     )

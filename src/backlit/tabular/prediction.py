@@ -34,8 +34,8 @@ class Predictions:
         What the model predicts.
     metrics : dict or None
         Scores on the rows whose true value the table holds; None if there are none.
-    reasons : Reasons or None
-        Which columns moved each prediction, if it was asked for.
+    reasons : Reasons, optional
+        Which columns moved each prediction, if that was asked for.
 
     Examples
     --------

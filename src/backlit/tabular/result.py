@@ -53,9 +53,11 @@ class TrainResult:
         Files that were written.
     assessment : Assessment, optional
         What the score is worth, and what there is to know of the table; a streamed table has none.
-    command : str
+    penalties : tuple of float, default ()
+        (λ/2) Σ ‖W‖² after each epoch, which its loss has in it and the validation loss has not; () if it is not known.
+    command : str, default ''
         What makes this model again.
-    data_sha256 : str
+    data_sha256 : str, default ''
         Hash of the table: of the file's bytes, a folder's files, or a data frame as JSON lines.
 
     Attributes
@@ -89,6 +91,7 @@ class TrainResult:
     model_path: str | None = None
     report_path: str | None = None
     assessment: Assessment | None = None
+    penalties: tuple[float, ...] = ()
     command: str = ""
     data_sha256: str = ""
 

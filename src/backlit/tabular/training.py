@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backlit.core.initializers import checked_seed
+from backlit.core.parameters import Parameters
 from backlit.core.targets import as_targets
 from backlit.engine import Data
 from backlit.errors import ProblemError, TableError
@@ -203,12 +204,14 @@ def train(
     settings = replace(settings, batch_size=min(batch_size, len(kept)))
     data, validation = Data(X[fitting], Y[fitting]), Data(X[validating], Y[validating])
     checked = check_engine(net, params, data, settings)
+    penalties: list[float] = []
     outcome = fit(
         net,
         params,
         data,
         settings,
         validation=validation,
+        callbacks=[lambda run: penalties.append(penalty(run.state.params))],
         progress=progress,
         checkpoint=checkpoint,
         checkpoint_every=checkpoint_every,
@@ -231,8 +234,21 @@ def train(
     digest = data_sha256(table if isinstance(table, str | Path) else frame.drop(*drop))
     typical = describe_typical(frame[read.rows[kept]], encoder)
     model = replace(result.model, training={**result.model.training, "typical_row": typical})
-    result = replace(result, model=model, assessment=assessed, notes=notes, command=command, data_sha256=digest)
+    result = replace(
+        result,
+        model=model,
+        penalties=tuple(penalties),
+        assessment=assessed,
+        notes=notes,
+        command=command,
+        data_sha256=digest,
+    )
     return write_files(result, out, report)
+
+
+def penalty(params: Parameters) -> float:
+    """(λ/2) Σ ‖W‖²."""
+    return params.net.l2 / 2 * sum(float(np.vdot(W, W)) for W in params.W[1:])
 
 
 def streams(table: Any, target: str | None, dataset: str | None, asked: bool) -> bool:
