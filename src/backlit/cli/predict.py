@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from backlit.cli.formats import Format, print_json
+from backlit.errors import ProblemError
 
 
 def command(
@@ -21,6 +22,10 @@ def command(
             show_default=False,
         ),
     ] = None,
+    interval: Annotated[
+        float | None,
+        Option(help="Add TARGET low and TARGET high, which hold a row's value so often, as 0.9.", show_default=False),
+    ] = None,
     stream: Annotated[bool, Option("--stream", help="Leave a Parquet file on the disk; a folder always is.")] = False,
     format: Annotated[Format, Option(help="How to show the result.")] = Format.text,
 ) -> int:
@@ -33,8 +38,10 @@ def command(
         check_suffix(output)
         check_outputs(output, inputs=(model, table))
     if stream or table.is_dir():
+        if interval is not None:
+            raise ProblemError("--interval is for a table in memory, and this one is streamed: leave it out")
         return streamed(model, table, output, format)
-    predictions = predict(model, table)
+    predictions = predict(model, table, interval=interval)
     if output is not None:
         write_table(predictions.table, output)
     if format is Format.json:
@@ -50,7 +57,6 @@ def command(
 
 def streamed(model: Path, table: Path, output: Path | None, format: Format) -> int:
     """Predict a table that stays on the disk, into a file, or as CSV on standard output."""
-    from backlit.errors import ProblemError
     from backlit.tabular.prediction import open_pass, predict_streamed
 
     if output is not None:

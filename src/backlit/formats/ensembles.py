@@ -140,7 +140,7 @@ class Ensemble:
 
     def encoders(self) -> list[TableEncoder]:
         """Those of all members, each once."""
-        return list({id(m.model.encoder): m.model.encoder for m in self.members if m.model.encoder}.values())
+        return list(dict.fromkeys(member.model.encoder for member in self.members if member.model.encoder))
 
 
 def save_ensemble(ensemble: Ensemble | Model, path: str | Path) -> None:
@@ -172,7 +172,7 @@ def save_ensemble(ensemble: Ensemble | Model, path: str | Path) -> None:
         save_model(ensemble, path)
         return
     encoders = ensemble.encoders()
-    index = {id(encoder): k for k, encoder in enumerate(encoders)}
+    index = {encoder: k for k, encoder in enumerate(encoders)}
     described = {
         "version": FORMAT_VERSION,
         "backlit": __version__,
@@ -180,7 +180,7 @@ def save_ensemble(ensemble: Ensemble | Model, path: str | Path) -> None:
         "temperature": ensemble.temperature,
         "encoders": [encoder.to_dict() for encoder in encoders],
         "members": [
-            {**member.to_dict(), "encoder": index[id(member.model.encoder)], "network": member.model.net.to_dict()}
+            {**member.to_dict(), "encoder": index[member.model.encoder], "network": member.model.net.to_dict()}
             for member in ensemble.members
         ],
         "training": ensemble.training,

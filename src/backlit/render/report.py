@@ -24,6 +24,8 @@ STOPPED = {
     "epochs": "all epochs were done",
     "interrupted": "it was interrupted",
     "callback": "a callback asked for it",
+    "finished": "every network of the recipe was trained",
+    "time limit": "the time limit was reached",
 }
 
 
@@ -41,7 +43,7 @@ def render_report(result: Any) -> str:
         layers=layers(result.model),
         columns=result.model.encoder.summary(),
         seconds=duration(result.seconds),
-        stopped=STOPPED[result.history.stopped],
+        stopped=STOPPED[result.stopped],
         optimizer=settings_of(result.settings.optimizer.to_dict()),
         schedule=settings_of(result.settings.schedule.to_dict()),
         versions={k: v for k, v in result.model.training.items() if k in ("backlit", "python", "numpy", "scipy")},
