@@ -87,6 +87,9 @@ def command(
     ] = None,
     stream: Annotated[bool, Option("--stream", help="Leave a Parquet file on the disk; a folder always is.")] = False,
     buffer_mb: Annotated[float, Option(help="MB of rows that a streamed epoch shuffles at a time.")] = 64.0,
+    compare: Annotated[
+        bool, Option("--compare/--no-compare", help="Train gradient boosting on the same rows, to compare with.")
+    ] = True,
     format: Annotated[Format, Option(help="How to show the result.")] = Format.text,
 ) -> int:
     """Train a network on a table and score it on rows that it never saw."""
@@ -127,6 +130,7 @@ def command(
             checkpoint_every=checkpoint_every,
             stream=stream,
             buffer_mb=buffer_mb,
+            compare=compare,
             progress=True,
         )
     except (Divergence, WrongGradient) as error:

@@ -2,7 +2,7 @@
 
 import platform
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,8 @@ import numpy as np
 from backlit._version import __version__
 from backlit.formats.ensembles import Ensemble, Member
 from backlit.formats.models import Model
+from backlit.tables import ColumnSummary
+from backlit.tabular.assessment import Assessment
 from backlit.training import History, Settings
 from backlit.training.engine_check import EngineCheck
 
@@ -55,6 +57,12 @@ class TrainResult:
         The networks of an ensemble.
     ended : str, default ''
         Why the training of an ensemble ended: "finished", "time limit" or "interrupted".
+    assessment : Assessment, optional
+        What the score is worth, and what there is to know of the table; a streamed table has none.
+    command : str
+        What makes this model again.
+    data_sha256 : str
+        Hash of the table: of the file's bytes, a folder's files, or a data frame as CSV.
 
     Attributes
     ----------
@@ -102,6 +110,14 @@ class TrainResult:
     def stopped(self) -> str:
         """Why training ended, in a word or two."""
         return self.ended or self.history.stopped
+    assessment: Assessment | None = None
+    command: str = ""
+    data_sha256: str = ""
+
+    @property
+    def columns(self) -> list[ColumnSummary]:
+        """What became of each column of the table."""
+        return self.model.encoder.summary() if self.model.encoder else []
 
     @property
     def samples_per_second(self) -> float:
@@ -126,7 +142,14 @@ class TrainResult:
             "gradient_check": self.gradient_check.to_dict(),
             "seed": self.settings.seed,
             "members": [member.to_dict() for member in self.members],
+            "baselines": self.assessment.baselines if self.assessment else {},
+            "intervals": {k: list(v) for k, v in self.assessment.intervals.items()} if self.assessment else {},
+            "importances": self.assessment.importances if self.assessment else {},
+            "verdict": self.assessment.verdict if self.assessment else "",
             "notes": list(self.notes),
+            "columns": [asdict(column) for column in self.columns],
+            "command": self.command,
+            "data_sha256": self.data_sha256,
             "model": self.model_path,
             "report": self.report_path,
         }

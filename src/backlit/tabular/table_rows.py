@@ -1,7 +1,7 @@
 """A table as training takes it: its rows with a target, which of them train, and which score."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,6 +85,19 @@ class TableRows:
                 f"training rows know: give a table with this column, or leave --test out"
             )
         return frame[truth[0]], truth[1]
+
+    def to_assess(self) -> tuple["pl.DataFrame", Target, Array, Array]:
+        """Features and target of all rows, those of a table of their own last, and which train and which score."""
+        features = self.frame.drop(self.left_out, strict=False)
+        if self.test_table is None:
+            return features, self.target, self.kept, self.held_out
+        import polars as pl
+
+        test, y = self.scoring
+        known = [name for name in features.columns if name in test.columns]
+        test = test.select(pl.col(name).cast(features.schema[name], strict=False) for name in known)
+        target = replace(self.target, y=np.concatenate([self.target.y, y]), rows=np.arange(len(features) + len(y)))
+        return pl.concat([features, test], how="diagonal"), target, self.kept, target.rows[len(features) :]
 
     def weight_of(self, rows: Array) -> Array | None:
         """The weights of some rows."""

@@ -12,7 +12,10 @@ from backlit.formats.ensembles import save_ensemble
 from backlit.optim import get_optimizer, get_schedule
 from backlit.render.report import render_report
 from backlit.tables import read_table
+from backlit.tabular.assessment import assess
 from backlit.tabular.datasets import load_dataset
+from backlit.tabular.outputs import predict_rows
+from backlit.tabular.provenance import command_of, data_sha256
 from backlit.tabular.recipe import train_recipe
 from backlit.tabular.result import TrainResult
 from backlit.tabular.single import train_network
@@ -77,6 +80,7 @@ def train(
     checkpoint_every: int | None = None,
     stream: bool = False,
     buffer_mb: float = 64.0,
+    compare: bool = True,
     progress: bool = False,
 ) -> TrainResult:
     """Train the best model of a table, and score it on rows that it never saw.
@@ -158,6 +162,9 @@ def train(
         Whether a single Parquet file stays on the disk as a folder does.
     buffer_mb : float, default 64.0
         MB of rows that a streamed table holds in memory; it does not grow with the table.
+    compare : bool, default True
+        Whether scikit-learn's gradient boosting is trained on the same rows too, to say what the score is worth.  The
+        constant prediction and a linear model always are; a streamed table has no baselines.
     progress : bool, default False
         Whether to show a progress bar.
 
@@ -185,6 +192,7 @@ def train(
     >>> result.task, result.n_test, result.metrics["test"]["accuracy"] > 0.9
     ('classification', 30, True)
     """
+    command = command_of(train, locals())
     seed = checked_seed(seed)
     check_outputs(out, report, inputs=(table, test if isinstance(test, str | Path) else None))
     check_suffix(out, ".safetensors", what="a model")
@@ -226,7 +234,7 @@ def train(
             checkpoint_every=checkpoint_every,
             progress=progress,
         )
-        return write_files(result, out, report)
+        return write_files(replace(result, command=command, data_sha256=data_sha256(table)), out, report)  # type: ignore[arg-type]
     source, frame, column = find_table(table, target, dataset)
     rows = TableRows.read(
         source, frame, column, task, drop, group=group, time=time, weight=weight, test=test, test_size=test_size, seed=seed
@@ -236,6 +244,19 @@ def train(
     else:
         result = train_recipe(rows, quality or "good", seed=seed, engine=engine, time_limit=time_limit, metric=metric,
                               workers=workers, progress=progress)  # fmt: skip
+    features, read, kept, held_out = rows.to_assess()
+    assessed = assess(
+        features,
+        read,
+        kept,
+        held_out,
+        lambda some: predict_rows(result.model, some),
+        boosting=compare,
+        seed=seed,
+    )
+    notes = (*result.notes, *assessed.remarks)
+    digest = data_sha256(table if isinstance(table, str | Path) else frame)
+    result = replace(result, assessment=assessed, notes=notes, command=command, data_sha256=digest)
     return write_files(result, out, report)
 
 
