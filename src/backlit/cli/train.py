@@ -48,7 +48,9 @@ def command(
     ] = None,
     hidden: Annotated[
         str | None,
-        Option(help="One network with these units in its hidden layers, such as 128,64; 0 for none.", show_default=False),
+        Option(
+            help="One network with these units in its hidden layers, such as 128,64; 0 for none.", show_default=False
+        ),
     ] = None,
     activation: Annotated[str | None, Option(help="Of one network's hidden layers.", show_default="relu")] = None,
     norm: Annotated[str | None, Option(help="batch or layer, in every hidden layer.", show_default=False)] = None,
@@ -65,13 +67,9 @@ def command(
         str | None,
         Option(help="constant, step, exponential, cosine, one_cycle, warm_up, …", show_default="constant"),
     ] = None,
-    l2: Annotated[
-        float | None, Option(help="λ of the (λ/2) Σ ‖W‖² added to the loss.", show_default="0.005")
-    ] = None,
+    l2: Annotated[float | None, Option(help="λ of the (λ/2) Σ ‖W‖² added to the loss.", show_default="0.005")] = None,
     clip_norm: Annotated[float | None, Option(help="Longest gradient.", show_default=False)] = None,
-    epochs: Annotated[
-        int | None, Option(help="Passes over the training rows, at most.", show_default="200")
-    ] = None,
+    epochs: Annotated[int | None, Option(help="Passes over the training rows, at most.", show_default="200")] = None,
     batch_size: Annotated[int | None, Option(help="Rows a step.", show_default="32")] = None,
     patience: Annotated[
         int | None, Option(help="Epochs without a lower validation loss before it stops.", show_default="20")

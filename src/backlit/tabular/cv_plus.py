@@ -1,7 +1,7 @@
 """Intervals that hold a new row's value with a wanted probability, whatever the distribution: CV+.
 
-Each training row i has a residual r_i = y_i − μ₋ᵢ(x_i) by the members that never learned from it.  The interval of a new
-x lies between quantiles of μ₋ᵢ(x) − |r_i| and of μ₋ᵢ(x) + |r_i| over all i, μ₋ᵢ by the same members.
+Each training row i has a residual r_i = y_i − μ₋ᵢ(x_i) by the members that never learned from it.  The interval of a
+new x lies between quantiles of μ₋ᵢ(x) − |r_i| and of μ₋ᵢ(x) + |r_i| over all i, μ₋ᵢ by the same members.
 Source: Barber, Candès, Ramdas & Tibshirani 2021: it holds at least 1 − 2α, and about 1 − α in practice.
 """
 

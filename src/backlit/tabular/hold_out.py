@@ -7,8 +7,8 @@ import numpy as np
 
 from backlit.errors import DomainError, TableError
 from backlit.tables import Target, split
-from backlit.tables.columns import as_numbers, settle
 from backlit.tables.column_types import kind_of
+from backlit.tables.columns import as_numbers, settle
 from backlit.tables.messages import near, shown
 from backlit.tabular.building import rows_to_split
 from backlit.tabular.folds import Folds, group_folds, plain_folds, time_folds
@@ -80,7 +80,9 @@ def read_groups(table: "pl.DataFrame", name: str) -> Array:
     column = column_of(table, name, "group")
     groups = column.rank("dense").to_numpy().astype(np.int64) - 1
     if groups.max() < 2:
-        raise TableError(f"group column {shown(name)} has {groups.max() + 1} groups: 3 or more are needed, as one scores")
+        raise TableError(
+            f"group column {shown(name)} has {groups.max() + 1} groups: 3 or more are needed, as one scores"
+        )
     return groups
 
 

@@ -37,14 +37,16 @@ def weighted_outputs(ensemble: Ensemble, table: "pl.DataFrame", folds: Array | N
     folds : those whose members are asked, with weights that sum to 1 again; all if not given.
     """
     asked = [member for member in ensemble.members if folds is None or member.fold in folds]
-    total, z = sum(member.weight for member in asked), 0.0
+    total, z = sum(member.weight for member in asked), np.zeros(())
     for encoder in ensemble.encoders():
         mine = [member for member in asked if member.model.encoder == encoder and member.weight]
         X = encoder.transform(table, np.float32) if mine else None
         for member in mine:
             assert X is not None
-            z = z + member.weight / total * raw_outputs(ensemble.target, member.model.params, member.model.statistics, X)
-    return np.asarray(z)
+            z = z + member.weight / total * raw_outputs(
+                ensemble.target, member.model.params, member.model.statistics, X
+            )
+    return z
 
 
 def final_outputs(ensemble: Ensemble, z: Array) -> Array:

@@ -106,7 +106,9 @@ def predict(
         found = as_table(codec, outputs)
         if interval is not None:
             low, high = predict_interval(model, frame, interval)
-            found = found.with_columns(codec.decode(low).alias(f"{codec.name} low"), codec.decode(high).alias(f"{codec.name} high"))
+            found = found.with_columns(
+                codec.decode(low).alias(f"{codec.name} low"), codec.decode(high).alias(f"{codec.name} high")
+            )
     except TableError as error:
         raise TableError(f"{where}{error}") from None
     return Predictions(found, codec.task, score_if_known(codec, frame, outputs))

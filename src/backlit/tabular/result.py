@@ -36,7 +36,7 @@ class TrainResult:
     history : History
         The epochs; of an ensemble the heaviest member's.
     gradient_check : EngineCheck
-        The gradient of the engine that trained, checked before the first step; of an ensemble the worst of its presets'.
+        The gradient of the engine that trained, checked before the first step; of an ensemble the worst.
     engine : str
         Name of the engine that trained.
     seconds : float
@@ -110,6 +110,7 @@ class TrainResult:
     def stopped(self) -> str:
         """Why training ended, in a word or two."""
         return self.ended or self.history.stopped
+
     assessment: Assessment | None = None
     command: str = ""
     data_sha256: str = ""

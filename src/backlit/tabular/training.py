@@ -237,7 +237,17 @@ def train(
         return write_files(replace(result, command=command, data_sha256=data_sha256(table)), out, report)  # type: ignore[arg-type]
     source, frame, column = find_table(table, target, dataset)
     rows = TableRows.read(
-        source, frame, column, task, drop, group=group, time=time, weight=weight, test=test, test_size=test_size, seed=seed
+        source,
+        frame,
+        column,
+        task,
+        drop,
+        group=group,
+        time=time,
+        weight=weight,
+        test=test,
+        test_size=test_size,
+        seed=seed,
     )
     if one_network:
         result = train_network(rows, told, settings_of(told, seed, engine), progress=progress)
