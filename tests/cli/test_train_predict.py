@@ -110,7 +110,7 @@ def test_a_training_is_told_in_a_few_lines(capsys, tmp_path, monkeypatch):
     )
     lines = out.splitlines()
     assert code == 0
-    assert re.match(r"The network adds nothing: root mean square error [\d.]+, and [\d.]+ by (the|a) ", lines[0])
+    assert re.match(r"The model adds nothing: root mean square error [\d.]+, and [\d.]+ by (the|a) ", lines[0])
     named = r"regression of y\[bold\], network 2 → 3 → 1, (native|reference) engine; gradient checked: largest relative"
     assert re.match(named, lines[1])
     assert re.fullmatch(r"2 epochs in \S+ s, until all epochs were done; the best was epoch [12]", lines[2])
@@ -140,7 +140,7 @@ def test_json_says_how_the_model_came_about(capsys, iris):
     assert code == 0
     assert set(result["baselines"]) == {"constant", "linear"}
     assert set(result["baselines"]["linear"]) == set(result["metrics"]["test"])
-    assert result["command"] == f"backlit train {iris} --target target --epochs 3 --seed 4 --no-compare"
+    assert result["command"] == f"backlit train {iris} --target target --seed 4 --epochs 3 --no-compare"
     assert result["data_sha256"] == sha256(iris.read_bytes()).hexdigest()
     assert [column["name"] for column in result["columns"]] == load_dataset("iris").columns[:-1]
     assert set(result["importances"]) == set(load_dataset("iris").columns[:-1])
@@ -199,7 +199,7 @@ def test_help_and_version_are_there(capsys, arguments):
 
 
 def test_a_training_that_ctrl_c_ended_says_so(capsys, monkeypatch):
-    from backlit.tabular import training
+    from backlit.tabular import single as training
 
     real = training.fit
 

@@ -3,12 +3,15 @@
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument
+from typer import Argument, Option
 
 
 def command(
     model: Annotated[Path, Argument(help="A model file that `backlit train` wrote.")],
     output: Annotated[Path, Argument(help="The ONNX file to write.")],
+    member: Annotated[
+        int | None, Option(help="Of an ensemble: which network, from 0; else the heaviest.", show_default=False)
+    ] = None,
 ) -> None:
     """Write a model as ONNX: features in, outputs, probabilities and label out."""
     from backlit.files import check_outputs, check_suffix
@@ -17,7 +20,7 @@ def command(
 
     check_outputs(output, inputs=(model,))
     check_suffix(output, ".onnx", what="an ONNX file")
-    loaded = load_model(model)
+    loaded = load_model(model, member=member)
     if loaded.estimator is None:
         export_onnx(loaded, output)
     else:

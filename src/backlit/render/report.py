@@ -29,6 +29,8 @@ STOPPED = {
     "epochs": "all epochs were done",
     "interrupted": "it was interrupted (Ctrl-C)",
     "callback": "a callback asked for it",
+    "finished": "every network of the recipe was trained",
+    "time limit": "the time limit was reached",
 }
 
 
@@ -54,7 +56,7 @@ def render_report(result: Any) -> str:
         layers=layers(result.model),
         columns=column_rows(result),
         seconds=duration(result.seconds),
-        stopped=STOPPED[result.history.stopped],
+        stopped=STOPPED[result.stopped],
         optimizer=settings_of(result.settings.optimizer.to_dict()),
         schedule=settings_of(result.settings.schedule.to_dict()),
         versions={k: v for k, v in result.model.training.items() if k in VERSIONS},
@@ -210,8 +212,8 @@ def class_figures(assessed: Any) -> dict[str, str]:
         )
     }
     if shown:
-        axes = {"xlabel": "false positive rate", "ylabel": "true positive rate (recall)"}
-        plots["roc"] = class_curves(roc, "ROC curve", chance=True, **axes)
+        rates = "false positive rate", "true positive rate (recall)"
+        plots["roc"] = class_curves(roc, "ROC curve", xlabel=rates[0], ylabel=rates[1], chance=True)
         plots["pr"] = class_curves(pr, "Precision by recall", xlabel="recall", ylabel="precision")
     return plots
 

@@ -71,6 +71,7 @@ def assess(
     kept: Array,
     held_out: Array,
     predict: Predict,
+    quick: Predict,
     *,
     boosting: bool = True,
     seed: int = 0,
@@ -78,7 +79,8 @@ def assess(
     """Say what the score of a model on held-out rows is worth.
 
     features : columns that are learned from, of the rows that have a target.  kept, held_out : (n,) rows of it that
-    trained and that test.  predict : from such columns to probabilities (m, K) or numbers (m,).
+    trained and that test.  predict : from such columns to probabilities (m, K) or numbers (m,).  quick : much the same
+    sooner, which is asked about each column.
     boosting : whether gradient boosting is trained to compare with.
     """
     encoder = TableEncoder.fit(features[kept])
@@ -88,7 +90,7 @@ def assess(
     outputs = predict(features[held_out])
     others = baselines(target.task, encoder, X[kept], y, X[held_out], y_test, boosting=boosting, seed=seed)
     usual = shown(target.classes[int(np.bincount(y).argmax())]) if classes else ""
-    growth = importances(test, y_test, predict, classes=classes, seed=seed)
+    growth = importances(test, y_test, quick, classes=classes, seed=seed)
     told = test.select(list(growth)[:6] or test.columns[:6])
     return Assessment(
         verdict=verdict(target.task, score(target.task, y_test, outputs), others, usual),

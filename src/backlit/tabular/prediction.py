@@ -9,13 +9,16 @@ import numpy as np
 
 from backlit.errors import ModelError, TableError
 from backlit.files import atomic_write
-from backlit.formats.models import Model, load_model
+from backlit.formats.ensembles import Ensemble, load_ensemble
+from backlit.formats.models import Model
 from backlit.tables import TableEncoder, TargetCodec, check_suffix, read_table
 from backlit.tables.parquet import ParquetTable
 from backlit.tables.scan import rows_at_once
 from backlit.tables.writing import csv_marks
+from backlit.tabular.cv_plus import predict_interval
+from backlit.tabular.outputs import predict_rows
 from backlit.tabular.reasons import Reasons, check_count, explain_rows
-from backlit.tabular.scoring import SAMPLE, Scores, outputs_of, score
+from backlit.tabular.scoring import SAMPLE, Scores, score
 from backlit.tabular.streamed import has_value
 
 if TYPE_CHECKING:
@@ -63,16 +66,23 @@ class Predictions:
 
 
 def predict(
-    model: str | Path | Model, table: "str | Path | pl.DataFrame", *, reasons: int | None = None
+    model: str | Path | Model | Ensemble,
+    table: "str | Path | pl.DataFrame",
+    *,
+    interval: float | None = None,
+    reasons: int | None = None,
 ) -> Predictions:
     """Predict every row of a table by a model that `train` made.
 
     Parameters
     ----------
-    model : str, Path or Model
-        A model file, or a Model.
+    model : str, Path, Model or Ensemble
+        A model file, or what `train` gave.
     table : str, Path or polars.DataFrame
         A CSV, Parquet or JSON lines file, or a data frame, with the columns of the training table.
+    interval : float, optional
+        Probability that the columns "TARGET low" and "TARGET high" hold a row's value; for an ensemble's regression.
+
     reasons : int, optional
         How many columns to name for each row as the reasons of its prediction: "reason 1", … as COLUMN=VALUE: ±EFFECT,
         beside a typical training row, in the target's unit or as log-odds of the predicted class, and "reasons rest",
@@ -86,7 +96,7 @@ def predict(
     Raises
     ------
     ModelError
-        If the model cannot be read, was not made from a table, or, for reasons, by an earlier version.
+        If the model cannot be read, was not made from a table, or has no intervals, or no typical row for reasons.
     TableError
         If the table cannot be read, has no rows, or lacks a column.
 
@@ -98,27 +108,32 @@ def predict(
     >>> found.table.height, found.metrics["accuracy"] > 0.9
     (150, True)
     """
-    name = "the model" if isinstance(model, Model) else str(model)
-    model = model if isinstance(model, Model) else load_model(model)
+    name = str(model) if isinstance(model, str | Path) else "the model"
+    model = load_ensemble(model) if isinstance(model, str | Path) else model
     encoder, codec = known_model(model, name)
     frame = read_table(table, text=encoder.text_columns) if isinstance(table, str | Path) else table
     where = f"{table}: " if isinstance(table, str | Path) else ""
     if not frame.height:
         raise TableError(f"{where}the table has no rows to predict: give it some")
     try:
-        X = encoder.transform(frame, np.float32)
+        outputs = predict_rows(model, frame)
+        found = as_table(codec, outputs)
+        if interval is not None:
+            low, high = predict_interval(model, frame, interval)
+            found = found.with_columns(
+                codec.decode(low).alias(f"{codec.name} low"), codec.decode(high).alias(f"{codec.name} high")
+            )
     except TableError as error:
         raise TableError(f"{where}{error}") from None
-    outputs = outputs_of(model, X)
-    made, why = as_table(codec, outputs), None
+    why = None
     if reasons is not None:
         k = check_count(reasons)
         why = explain_rows(model, frame)
-        made = made.hstack(why.table(k))
-    return Predictions(made, codec.task, score_if_known(codec, frame, outputs), why)
+        found = found.hstack(why.table(k))
+    return Predictions(found, codec.task, score_if_known(codec, frame, outputs), why)
 
 
-def known_model(model: Model, name: str) -> tuple[TableEncoder, TargetCodec]:
+def known_model(model: Model | Ensemble, name: str) -> tuple[TableEncoder, TargetCodec]:
     """Encoder and target of a model; ModelError if it has none."""
     if model.encoder is None or model.target is None:
         raise ModelError(
@@ -182,7 +197,7 @@ class StreamedPredictions:
 class Pass:
     """Predictions of a table, chunk by chunk, in the order of its rows."""
 
-    model: Model
+    model: Model | Ensemble
     table: ParquetTable
     n: int = 0
     scores: Scores | None = None
@@ -195,7 +210,7 @@ class Pass:
         for chunk in self.table.chunks(rows_at_once(len(columns) + len(encoder.feature_names_out))):
             frame = self.table.read(chunk, columns)
             try:
-                outputs = outputs_of(self.model, encoder.transform(frame, np.float32))
+                outputs = predict_rows(self.model, frame)
             except TableError as error:
                 raise TableError(f"{self.table.where(chunk)}: {error}") from None
             truth = truth_of(codec, frame)
@@ -211,7 +226,7 @@ class Pass:
         return StreamedPredictions(self.n, self.model.target.task, metrics, output)
 
 
-def predict_streamed(model: str | Path | Model, path: str | Path, output: str | Path) -> StreamedPredictions:
+def predict_streamed(model: str | Path | Model | Ensemble, path: str | Path, output: str | Path) -> StreamedPredictions:
     """Predict every row of a Parquet file or a folder of them and write the predictions, in memory that stays flat.
 
     output : a file that ends in .csv, .tsv, .parquet, .jsonl or .ndjson; it appears whole or not at all.
@@ -241,10 +256,8 @@ def predict_streamed(model: str | Path | Model, path: str | Path, output: str | 
     return done.result(str(output))
 
 
-def open_pass(model: str | Path | Model, path: str | Path) -> Pass:
+def open_pass(model: str | Path | Model | Ensemble, path: str | Path) -> Pass:
     """A pass over a table that has not begun; model and table are looked at."""
-    from backlit.formats.models import load_model
-
-    read = model if isinstance(model, Model) else load_model(model)
-    known_model(read, "the model" if isinstance(model, Model) else str(model))
+    read = load_ensemble(model) if isinstance(model, str | Path) else model
+    known_model(read, str(model) if isinstance(model, str | Path) else "the model")
     return Pass(read, ParquetTable.open(path))
