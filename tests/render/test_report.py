@@ -262,3 +262,13 @@ def test_a_result_that_nobody_assessed_has_a_page(digits, diabetes):
         check(html)
         assert "Columns that matter" not in html
         assert "95 % interval" not in html
+
+
+def test_an_ensemble_shows_its_members():
+    result = train(dataset="iris", quality="fast", compare=False)
+    html = render_report(result)
+    check(html)
+    weights = re.findall(r'<td class="num">([\d.]+)%</td>', html)
+    assert [float(w) for w in weights] == [round(100 * member.weight, 1) for member in result.members]
+    assert f"weighted mean of {len(result.members)} networks" in html
+    assert ">Out of fold</th>" in html
