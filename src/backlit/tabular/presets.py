@@ -14,6 +14,7 @@ from backlit.training import Settings
 PLAIN, EIGHT, QUANTILES, FINE = Bins(), Bins(8, by_target=True), Bins(24), Bins(48)
 BY_TARGET = Bins(24, by_target=True)
 ROWS_A_RUN, FEWEST, MOST = 400_000, 8, 80  # rows that a network sees in all, and epochs at least and at most
+FULL_ROWS, FINALIST_ROWS = 50_000, 3_000  # rows up to which all presets are tried; finalists a fold at so many rows
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,22 @@ class Quality:
     folds: int
     trial_folds: int
     finalists: int
+
+    def for_rows(self, rows: int) -> "Quality":
+        """The same for so many training rows: the more they are, the less another network adds, and the more it costs.
+
+        >>> QUALITIES["good"].for_rows(4_000).finalists, QUALITIES["good"].for_rows(8_000).finalists
+        (4, 3)
+        >>> QUALITIES["good"].for_rows(1_000_000)
+        Quality(presets=2, folds=3, trial_folds=1, finalists=1)
+        """
+        share = min(1.0, FULL_ROWS / rows)
+        return Quality(
+            presets=max(2, round(self.presets * share)),
+            folds=max(3, round(self.folds * share)),
+            trial_folds=max(1, round(self.trial_folds * share)),
+            finalists=max(1, min(self.finalists, round(FINALIST_ROWS * self.folds / rows))),
+        )
 
 
 QUALITIES = {
