@@ -100,11 +100,12 @@ class Quality:
         Quality(presets=2, folds=3, trial_folds=1, finalists=1)
         """
         share = min(1.0, FULL_ROWS / rows)
+        folds = max(3, round(self.folds * share))
         return Quality(
             presets=max(2, round(self.presets * share)),
-            folds=max(3, round(self.folds * share)),
+            folds=folds,
             trial_folds=max(1, round(self.trial_folds * share)),
-            finalists=max(1, min(self.finalists, round(FINALIST_ROWS * self.folds / rows))),
+            finalists=max(1, folds // 4, min(self.finalists, round(FINALIST_ROWS * folds / rows))),
         )
 
 
