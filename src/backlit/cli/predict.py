@@ -26,6 +26,10 @@ def command(
         float | None,
         Option(help="Add TARGET low and TARGET high, which hold a row's value so often, as 0.9.", show_default=False),
     ] = None,
+    reasons: Annotated[
+        int | None,
+        Option(metavar="K", help="Name the K columns that moved each prediction most.", show_default=False),
+    ] = None,
     stream: Annotated[bool, Option("--stream", help="Leave a Parquet file on the disk; a folder always is.")] = False,
     format: Annotated[Format, Option(help="How to show the result.")] = Format.text,
 ) -> int:
@@ -38,10 +42,11 @@ def command(
         check_suffix(output)
         check_outputs(output, inputs=(model, table))
     if stream or table.is_dir():
-        if interval is not None:
-            raise ProblemError("--interval is for a table in memory, and this one is streamed: leave it out")
+        for name, asked in (("interval", interval), ("reasons", reasons)):
+            if asked is not None:
+                raise ProblemError(f"--{name} is for a table in memory, and this one is streamed: leave it out")
         return streamed(model, table, output, format)
-    predictions = predict(model, table, interval=interval)
+    predictions = predict(model, table, interval=interval, reasons=reasons)
     if output is not None:
         write_table(predictions.table, output)
     if format is Format.json:
@@ -52,6 +57,7 @@ def command(
     else:
         print(f"{predictions.table.height:,} predictions: {output}")
     show_metrics(predictions.metrics)
+    show_reasons(predictions.reasons)
     return 0
 
 
@@ -74,6 +80,15 @@ def streamed(model: Path, table: Path, output: Path | None, format: Format) -> i
         sys.stdout.write(part.write_csv(include_header=not number))
     show_metrics(done.result().metrics)
     return 0
+
+
+def show_reasons(reasons: Any) -> None:
+    """Say what the reasons' effects are effects on, and beside which row."""
+    if reasons:
+        from backlit.tabular.reasons import as_word
+
+        row = ", ".join(f"{name}={as_word(value)}" for name, value in reasons.typical.items())
+        print(f"reasons: what each column adds to the {reasons.unit}, beside a typical row: {row}", file=sys.stderr)
 
 
 def show_metrics(metrics: dict[str, Any] | None) -> None:

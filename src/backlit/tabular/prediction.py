@@ -17,6 +17,7 @@ from backlit.tables.scan import rows_at_once
 from backlit.tables.writing import csv_marks
 from backlit.tabular.cv_plus import predict_interval
 from backlit.tabular.outputs import predict_rows
+from backlit.tabular.reasons import Reasons, check_count, explain_rows
 from backlit.tabular.scoring import SAMPLE, Scores, score
 from backlit.tabular.streamed import has_value
 
@@ -36,6 +37,8 @@ class Predictions:
         What the model predicts.
     metrics : dict or None
         Scores on the rows whose true value the table holds; None if there are none.
+    reasons : Reasons, optional
+        Which columns moved each prediction, if that was asked for.
 
     Examples
     --------
@@ -49,6 +52,7 @@ class Predictions:
     table: "pl.DataFrame"
     task: str
     metrics: dict[str, Any] | None
+    reasons: Reasons | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The result as `backlit predict --format json` prints it."""
@@ -57,11 +61,16 @@ class Predictions:
             "n": self.table.height,
             "metrics": self.metrics,
             "predictions": self.table.to_dict(as_series=False),
+            **({"reasons": self.reasons.to_dict()} if self.reasons else {}),
         }
 
 
 def predict(
-    model: str | Path | Model | Ensemble, table: "str | Path | pl.DataFrame", *, interval: float | None = None
+    model: str | Path | Model | Ensemble,
+    table: "str | Path | pl.DataFrame",
+    *,
+    interval: float | None = None,
+    reasons: int | None = None,
 ) -> Predictions:
     """Predict every row of a table by a model that `train` made.
 
@@ -74,6 +83,11 @@ def predict(
     interval : float, optional
         Probability that the columns "TARGET low" and "TARGET high" hold a row's value; for an ensemble's regression.
 
+    reasons : int, optional
+        How many columns to name for each row as the reasons of its prediction: "reason 1", … as COLUMN=VALUE: ±EFFECT,
+        beside a typical training row, in the target's unit or as log-odds of the predicted class, and "reasons rest",
+        which with them makes the whole difference.  See `backlit.tabular.reasons`.
+
     Returns
     -------
     Predictions
@@ -82,7 +96,7 @@ def predict(
     Raises
     ------
     ModelError
-        If the model cannot be read, was not made from a table, or has no intervals.
+        If the model cannot be read, was not made from a table, or has no intervals, or no typical row for reasons.
     TableError
         If the table cannot be read, has no rows, or lacks a column.
 
@@ -111,7 +125,12 @@ def predict(
             )
     except TableError as error:
         raise TableError(f"{where}{error}") from None
-    return Predictions(found, codec.task, score_if_known(codec, frame, outputs))
+    why = None
+    if reasons is not None:
+        k = check_count(reasons)
+        why = explain_rows(model, frame)
+        found = found.hstack(why.table(k))
+    return Predictions(found, codec.task, score_if_known(codec, frame, outputs), why)
 
 
 def known_model(model: Model | Ensemble, name: str) -> tuple[TableEncoder, TargetCodec]:

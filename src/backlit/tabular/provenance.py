@@ -45,6 +45,8 @@ def command_of(function: Callable[..., Any], arguments: Mapping[str, Any]) -> st
 
 def same(value: Any, default: Any) -> bool:
     """Whether a value is its parameter's default."""
+    if isinstance(value, Mapping) and value.keys() == {"name"}:
+        value = value["name"]
     if isinstance(value, list | tuple):
         return list(value) == list(default or ())
     return type(value) is type(default) and bool(value == default)
@@ -78,15 +80,15 @@ def option(name: str, value: Any) -> Iterator[str]:
 
 
 def data_sha256(source: "str | Path | pl.DataFrame") -> str:
-    """The SHA-256 of a file's bytes, of a folder's files in the order of their names, or of a data frame as CSV.
+    """The SHA-256 of a file's bytes, of a folder's files in the order of their names, or of a data frame as JSON lines.
 
     >>> import polars as pl
     >>> data_sha256(pl.DataFrame({"a": [1, 2]}))[:16]
-    'd4fa155a0784a254'
+    'e91bd3062f38c3f1'
     """
     digest = sha256()
     if not isinstance(source, str | Path):
-        digest.update(source.write_csv().encode())
+        digest.update(source.write_ndjson().encode())
         return digest.hexdigest()
     path = Path(source)
     for file in sorted(path.rglob("*.parquet")) if path.is_dir() else [path]:

@@ -59,10 +59,12 @@ class TrainResult:
         Why the training of an ensemble ended: "finished", "time limit" or "interrupted".
     assessment : Assessment, optional
         What the score is worth, and what there is to know of the table; a streamed table has none.
-    command : str
+    penalties : tuple of float, default ()
+        (λ/2) Σ ‖W‖² after each epoch, which its loss has in it and the validation loss has not; () if it is not known.
+    command : str, default ''
         What makes this model again.
-    data_sha256 : str
-        Hash of the table: of the file's bytes, a folder's files, or a data frame as CSV.
+    data_sha256 : str, default ''
+        Hash of the table: of the file's bytes, a folder's files, or a data frame as JSON lines.
 
     Attributes
     ----------
@@ -100,6 +102,10 @@ class TrainResult:
     report_path: str | None = None
     members: tuple[Member, ...] = ()
     ended: str = ""
+    assessment: Assessment | None = None
+    penalties: tuple[float, ...] = ()
+    command: str = ""
+    data_sha256: str = ""
 
     @property
     def epochs(self) -> int:
@@ -110,10 +116,6 @@ class TrainResult:
     def stopped(self) -> str:
         """Why training ended, in a word or two."""
         return self.ended or self.history.stopped
-
-    assessment: Assessment | None = None
-    command: str = ""
-    data_sha256: str = ""
 
     @property
     def columns(self) -> list[ColumnSummary]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from backlit.core.parameters import Parameters
 from backlit.core.targets import as_targets
 from backlit.engine import Data
 from backlit.formats.models import Model
@@ -40,12 +41,14 @@ def train_network(rows: TableRows, told: dict[str, Any], settings: Settings, *, 
     settings = replace(settings, batch_size=min(settings.batch_size, len(kept)))
     data, validation = (Data(X[part], Y[part], weights_of(rows, part)) for part in (fitting, validating))
     checked = check_engine(net, params, data, settings)
+    penalties: list[float] = []
     outcome = fit(
         net,
         params,
         data,
         settings,
         validation=validation,
+        callbacks=[lambda run: penalties.append(penalty(run.state.params))],
         progress=progress,
         checkpoint=told["checkpoint"],
         checkpoint_every=told["checkpoint_every"],
@@ -54,7 +57,13 @@ def train_network(rows: TableRows, told: dict[str, Any], settings: Settings, *, 
         raise outcome.divergence
     if read.task == "regression":
         unscale(outcome.params, shift, scale)
-    return summarize(rows, X, len(validating), outcome, checked, settings)
+    result = summarize(rows, X, len(validating), outcome, checked, settings)
+    return replace(result, penalties=tuple(penalties))
+
+
+def penalty(params: Parameters) -> float:
+    """(λ/2) Σ ‖W‖²."""
+    return params.net.l2 / 2 * sum(float(np.vdot(W, W)) for W in params.W[1:])
 
 
 def validation_split(rows: TableRows, seed: int) -> tuple[Array, Array]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,9 @@ from backlit.render.report import render_report
 from backlit.tables import read_table
 from backlit.tabular.assessment import assess
 from backlit.tabular.datasets import load_dataset
-from backlit.tabular.outputs import predict_rows
+from backlit.tabular.outputs import few_members, predict_rows
 from backlit.tabular.provenance import command_of, data_sha256
+from backlit.tabular.reasons import describe_typical
 from backlit.tabular.recipe import train_recipe
 from backlit.tabular.result import TrainResult
 from backlit.tabular.single import train_network
@@ -260,13 +262,16 @@ def train(
         read,
         kept,
         held_out,
-        lambda some: predict_rows(result.model, some),
+        partial(predict_rows, result.model),
+        partial(predict_rows, few_members(result.model)),
         boosting=compare,
         seed=seed,
     )
     notes = (*result.notes, *assessed.remarks)
-    digest = data_sha256(table if isinstance(table, str | Path) else frame)
-    result = replace(result, assessment=assessed, notes=notes, command=command, data_sha256=digest)
+    digest = data_sha256(table if isinstance(table, str | Path) else frame.drop(*drop))
+    typical = describe_typical(features[kept], rows.encoder)
+    model = replace(result.model, training={**result.model.training, "typical_row": typical})
+    result = replace(result, model=model, assessment=assessed, notes=notes, command=command, data_sha256=digest)
     return write_files(result, out, report)
 
 
