@@ -13,6 +13,7 @@ from backlit.training import Settings
 
 PLAIN, EIGHT, QUANTILES, FINE = Bins(), Bins(8, by_target=True), Bins(24), Bins(48)
 BY_TARGET = Bins(24, by_target=True)
+ENCODINGS = {"no_bins": PLAIN, "quantiles": QUANTILES, "fine": FINE, "by_target": BY_TARGET, "eight_by_target": EIGHT}
 ROWS_A_RUN, FEWEST, MOST = 400_000, 8, 80  # rows that a network sees in all, and epochs at least and at most
 FULL_ROWS, FINALIST_ROWS = 50_000, 3_000  # rows up to which all presets are tried; finalists a fold at so many rows
 
