@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from backlit.formats.state_dicts import from_safetensors
     from backlit.formats.torch_modules import from_torch
     from backlit.render.explanation import explain
+    from backlit.render.explorer import explore
     from backlit.render.gradient_flow_display import GradientFlowDisplay
     from backlit.tabular import TabularClassifier, TabularRegressor, predict, search, train
     from backlit.verification import (
@@ -52,6 +53,7 @@ HOMES = {
     "backlit.formats.state_dicts": ("from_safetensors",),
     "backlit.formats.torch_modules": ("from_torch",),
     "backlit.render.explanation": ("explain",),
+    "backlit.render.explorer": ("explore",),
     "backlit.tabular": ("TabularClassifier", "TabularRegressor", "predict", "search", "train"),
     "backlit.render.gradient_flow_display": ("GradientFlowDisplay",),
     "backlit.diagnosis.gradient_flow": ("GradientFlow",),
@@ -81,7 +83,11 @@ MOVED_IN_PICKLES = {  # modules that pickles of 0.1 name, and nobody imports
     "backlit.verification.directions": "backlit.gradcheck.check",
 }
 DISPLAYS = {  # class → format → who writes it, a function of a floor that the class does not know
-    "CheckResult": {"html": "render.check_notebook.to_html", "markdown": "render.check_notebook.to_markdown"},
+    "CheckResult": {
+        "html": "render.check_notebook.to_html",
+        "markdown": "render.check_notebook.to_markdown",
+        "text": "render.check_text.plain_text",
+    },
     "FunctionCheck": {"html": "render.check_notebook.to_html", "markdown": "render.check_notebook.to_markdown"},
     "NetworkCheck": {
         "html": "render.check_notebook.to_html",
@@ -89,7 +95,11 @@ DISPLAYS = {  # class → format → who writes it, a function of a floor that t
         "text": "render.check_text.network_text",
     },
     "Cost": {"html": "render.cost.cost_fragment", "text": "render.cost.cost_text"},
-    "Diagnosis": {"html": "render.diagnosis_html.diagnosis_frame"},
+    "Diagnosis": {"html": "render.diagnosis_html.diagnosis_frame", "text": "render.diagnosis_text.diagnosis_text"},
+    **{
+        name: {"html": "render.faces.html", "text": "render.faces.text"}
+        for name in ("Gradients", "Network", "Parameters", "Trace")
+    },
 }
 
 __all__ = [
@@ -116,6 +126,7 @@ __all__ = [
     "cost",
     "diagnose",
     "explain",
+    "explore",
     "forward",
     "from_keras",
     "from_onnx",

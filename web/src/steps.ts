@@ -6,7 +6,7 @@ import { type Layer, type Name } from "./core/network";
 import { exampleLosses, exampleWeights, shares, type Gradients, type Trace } from "./core/passes";
 import type { Problem } from "./core/problem";
 import { optimizerOf, type Passes, type Step as Update } from "./core/training";
-import { DOTS, exp, factor, fill, gets, ln, minus, num, over, parentheses, plus, product, root, setting, settingText, square, sum, term, worked, type Slots, type Term } from "./mathml"; // prettier-ignore
+import { exp, factor, fill, gets, ln, long, minus, num, over, parentheses, plus, product, root, setting, settingText, signs, square, sum, term, worked, type Slots, type Term } from "./mathml"; // prettier-ignore
 import tables from "./tables.json";
 
 export type Way = "forward" | "backward" | "update";
@@ -40,8 +40,7 @@ export interface Step {
   entry(at: Place): Entry;
 }
 
-type Table = Record<string, string[]>;
-const TABLE = tables.steps as Table;
+const TABLE = tables.steps as Record<string, number[]>;
 const HEADS = tables.heads as Record<string, string>;
 
 /** All that steps draw on. */
@@ -50,19 +49,22 @@ export interface Scene {
   trace: Trace;
   grad: Gradients;
   update: Update;
-  /** The loss on the same examples after the update. */
-  after: number;
+  /** The loss on the same examples after the update, worked out when it is asked for. */
+  readonly after: number;
   losses: Float64Array;
   weights: ReturnType<typeof exampleWeights>;
 }
 
-export function scene(problem: Problem, passes: Passes, update: Update, after: number): Scene {
+export function scene(problem: Problem, passes: Passes, update: Update, after: () => number): Scene {
   const { net, y, weight } = problem;
+  let known: number | null = null;
   return {
     problem,
     ...passes,
     update,
-    after,
+    get after() {
+      return (known ??= after());
+    },
     losses: exampleLosses(net, passes.trace, y),
     weights: exampleWeights(net, y.m, weight),
   };
@@ -100,7 +102,7 @@ const kindOf = (layer: Layer): string => {
 const settingFactor = (c: number): string => (c < 0 ? parentheses(setting(c)) : setting(c));
 const plural = (n: number, word: string): string => (n === 1 ? `one ${word}` : `${n} ${word}s`);
 const grain = (share: Float64Array): string =>
-  share.some((w) => w !== share[0]) ? "uneven" : share[0] === 1 ? "one" : "mean";
+  share.every((w) => w === 1) ? "one" : share.every((w) => Math.abs(w * share.length - 1) < 1e-12) ? "mean" : "uneven";
 
 /** How a step's key, slots and words become a step. */
 function made(
@@ -109,7 +111,7 @@ function made(
   own: Omit<Step, "equation" | "title" | "sentence" | "formula" | "shapes"> & { shapes?: Step["shapes"] },
   slots: Slots = {},
 ): Step {
-  const row = TABLE[key];
+  const row = TABLE[key]?.map((at) => tables.strings[at]!);
   if (!row) throw new Error(`no formula is known for ${key}`);
   const { net, seed } = s.problem;
   const layer = net.layer(own.l || net.L);
@@ -121,6 +123,7 @@ function made(
     loss: net.loss.name.replaceAll("_", " "),
     p: String(layer.dropout),
     seed: String(seed),
+    step: String(s.update.t - 1),
     eps: settingText(layer.eps),
     "count:number": plural(net.n[(own.l || net.L) - 1]!, "number"),
     "count:unit": plural(layer.units, "unit"),
@@ -135,7 +138,7 @@ function made(
     equation: fill(row[0]!, words),
     title: fill(row[1]!, words),
     sentence: fill(row[2]!, words),
-    formula: own.kind === "slope of loss" ? lossSlope(s, symbols) : fill(row[3]!, { ...symbols, ...slots }),
+    formula: own.kind === "slope of loss" ? lossSlope(s, symbols) : fill(long(row[3]!), { ...symbols, ...slots }),
   };
 }
 
@@ -143,7 +146,7 @@ function head(name: string, s: Scene, l: number, at: Place, perExample: boolean)
   const many = perExample && s.problem.X.m > 1 && !/ S$/.test(name);
   const key = many && HEADS[`${name} of i`] ? `${name} of i` : name;
   const layer = s.problem.net.layer(l || 1);
-  return fill(HEADS[key]!, { l: String(l), i: String(at.i + 1), j: String(at.j + 1), k: String(at.k + 1), phi: symbolOf(layer), under: `<mi>${under(layer)}</mi>` }); // prettier-ignore
+  return fill(long(HEADS[key]!), { l: String(l), i: String(at.i + 1), j: String(at.j + 1), k: String(at.k + 1), phi: symbolOf(layer), under: `<mi>${under(layer)}</mi>` }); // prettier-ignore
 }
 
 const column = (n: number): string => `${n}×1`;
@@ -294,7 +297,7 @@ function written(layer: Layer, what: "value" | "slope", u: number): string | nul
   const alpha = Object.values(layer.activation.parameters)[0];
   const size = num(Math.abs(u));
   // the slot stands in an <mn>, which a power of ten is not
-  const template = known[u < 0 ? 1 : 0]!.replaceAll("<mn>⟦u⟧</mn>", "⟦u⟧");
+  const template = long(known[u < 0 ? 1 : 0]!).replaceAll("<mn>⟦u⟧</mn>", "⟦u⟧");
   return fill(template, { u: size, alpha: alpha === undefined ? "" : setting(alpha) });
 }
 
@@ -326,7 +329,11 @@ function softmaxMates(layer: Layer, j: number): number[] | null {
   return null;
 }
 
-const lossRow = (s: Scene) => (tables.losses as Record<string, { term: string; total: string; slope: string; formula: string }>)[s.problem.net.loss.name]!; // prettier-ignore
+/** The loss's own templates. */
+function lossRow(s: Scene): { term: string; total: string; slope: string; formula: string } {
+  const { term, total, slope, formula } = tables.losses[s.problem.net.loss.name as "huber"];
+  return { term: long(term), total: long(total), slope: long(slope), formula: long(formula) };
+}
 
 const lossParameter = (s: Scene): string => {
   const parameter = Object.values(s.problem.net.loss.parameters)[0];
@@ -408,7 +415,7 @@ function outputSlope(s: Scene): Step {
   // what skips add to it later is not of the loss; nothing skips from the output
   return made(s, "slope of loss", {
     id: `grad_a[${net.L}]`, kind: "slope of loss", l: net.L, way: "backward", entries: "example", values,
-    shapes: [[fill(tables.signs[letter(s) === "S" ? "skip plain S" : "skip plain"], { t: String(net.L) }), column(y.n)]],
+    shapes: [[fill(signs[letter(s) === "S" ? "skip plain S" : "skip plain"], { t: String(net.L) }), column(y.n)]],
     entry: (at) => {
       const value = values.at(at.i, at.j);
       const weight = s.weights.factor?.[at.i];
@@ -637,7 +644,7 @@ function down(s: Scene, l: number): Step {
   const skips = net.layers.flatMap((layer, t) => (layer.skipFrom === k ? [{ top: t + 1, c: layer.skipScale }] : []));
   const step = made(s, k === 0 ? "grad_a inputs" : "grad_a layer", {
     id: `grad_a[${k}]`, kind: "grad_a", l, way: "backward", entries: "example", values,
-    shapes: [[fill(tables.signs[letter(s) === "S" ? "skip plain S" : "skip plain"], { t: String(k) }), column(net.n[k]!)], [`<msup><msub><mi>W</mi><mn>${l}</mn></msub><mo>⊤</mo></msup>`, `${net.n[k]}×${net.n[l]}`], shape("δ", `${l}`, column(net.n[l]!))],
+    shapes: [[fill(signs[letter(s) === "S" ? "skip plain S" : "skip plain"], { t: String(k) }), column(net.n[k]!)], [`<msup><msub><mi>W</mi><mn>${l}</mn></msub><mo>⊤</mo></msup>`, `${net.n[k]}×${net.n[l]}`], shape("δ", `${l}`, column(net.n[l]!))],
     entry: (at) => {
       const paths = each(net.n[l]!, (j) => term(W.at(j, at.j), delta.at(at.i, j)));
       const more = skips.map(({ top, c }) => (c === 1 ? term(s.grad.a[top]!.at(at.i, at.j)) : term(c, s.grad.a[top]!.at(at.i, at.j))));
@@ -653,8 +660,8 @@ function down(s: Scene, l: number): Step {
   const suffix = letter(s) === "S" ? " S" : "";
   const more = skips.map(({ top, c }) =>
     c === 1
-      ? fill(tables.signs[`skip plain${suffix}` as "skip plain"], { t: String(top) })
-      : fill(tables.signs[`skip scaled${suffix}` as "skip scaled"], { t: String(top), c: settingFactor(c) }),
+      ? fill(signs[`skip plain${suffix}` as "skip plain"], { t: String(top) })
+      : fill(signs[`skip scaled${suffix}` as "skip scaled"], { t: String(top), c: settingFactor(c) }),
   );
   return { ...step, formula: more.reduce(plus, step.formula) };
 }
@@ -673,7 +680,7 @@ function clipping(s: Scene): Step {
     ...step,
     equation: clipNorm !== null ? "OPT-CLIP1" : "OPT-CLIP2",
     title: "Clipping",
-    sentence: tables.equations[clipNorm !== null ? "OPT-CLIP1" : "OPT-CLIP2"][0]!,
+    sentence: tables.clipping[clipNorm !== null ? 0 : 1]!,
     formula: "<mi>g</mi>",
   };
 }
@@ -715,20 +722,18 @@ function updated(s: Scene, name: Name, l: number): Step {
 }
 
 function outcome(s: Scene): Step {
-  const [before, after] = [s.grad.loss, s.after];
-  const fell = after < before;
-  const step = made(s, "loss mean plain", {
-    id: "update_loss", kind: "update_loss", l: 0, way: "update", entries: "one", values: after,
-    entry: () => ({ line: `<mi>C</mi><mo>:</mo>${num(before)}<mo>→</mo>${num(after)}`, value: after, mistakes: [] }),
-  }); // prettier-ignore
-  const sentence = fell
-    ? "The cost fell."
-    : after > before
-      ? "The cost rose: the step was too long, or its direction is not against this gradient alone."
-      : after === before
-        ? "The cost stayed the same."
-        : "The cost is no longer a finite number.";
-  return { ...step, equation: "", title: "The cost before and after", sentence, formula: "<mi>C</mi>" };
+  const before = s.grad.loss;
+  return {
+    id: "update_loss", kind: "update_loss", l: 0, way: "update", entries: "one", equation: "", shapes: [],
+    title: "The cost before and after", formula: "<mi>C</mi>",
+    get values() {
+      return s.after;
+    },
+    get sentence() {
+      if (s.after < before) return "The cost fell.";
+      if (s.after > before) return "The cost rose: the step was too long, or it is not against this gradient alone.";
+      return s.after === before ? "The cost stayed the same." : "The cost is no longer a finite number.";
+    },
+    entry: () => ({ line: `<mi>C</mi><mo>:</mo>${num(before)}<mo>→</mo>${num(s.after)}`, value: s.after, mistakes: [] }),
+  }; // prettier-ignore
 }
-
-export const dots = DOTS;

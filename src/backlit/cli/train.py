@@ -1,14 +1,16 @@
 """`backlit train`: a table in, a trained network, an honest score, a model file and a report out."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 from typer import Argument, Option
 
+from backlit.cli.cluster import Cluster, Workers, cluster_of
 from backlit.cli.formats import Format, print_json
+from backlit.cli.streams import say
 from backlit.errors import Divergence, ProblemError, WrongGradient
 from backlit.tables.messages import figure
+from backlit.terminal import one_line
 
 RIVALS = {"constant": "constant", "linear": "linear", "gradient_boosting": "boosting"}
 
@@ -46,9 +48,6 @@ def command(
     ] = None,
     test_size: Annotated[float, Option(help="Share of the rows held out for the score.")] = 0.2,
     seed: Annotated[int, Option(help="Of the split, the initial weights, the shuffling and the dropout.")] = 0,
-    workers: Annotated[
-        int | None, Option(help="Networks that are trained at a time.", show_default="one a processor")
-    ] = None,
     hidden: Annotated[
         str | None,
         Option(
@@ -98,6 +97,8 @@ def command(
     compare: Annotated[
         bool, Option("--compare/--no-compare", help="Train gradient boosting on the same rows, to compare with.")
     ] = True,
+    workers: Workers = 0,
+    cluster: Cluster = None,
     format: Annotated[Format, Option(help="How to show the result.")] = Format.text,
 ) -> int:
     """Train a network on a table and score it on rows that it never saw."""
@@ -117,7 +118,6 @@ def command(
             time=time,
             weight=weight,
             test=test,
-            workers=workers,
             hidden=None if hidden is None else sizes(hidden),
             encoding=encoding,
             activation=activation,
@@ -141,9 +141,10 @@ def command(
             buffer_mb=buffer_mb,
             compare=compare,
             progress=True,
+            cluster=cluster_of(workers, cluster),
         )
     except (Divergence, WrongGradient) as error:
-        print(f"backlit: {error}", file=sys.stderr)
+        say(f"backlit: {one_line(str(error))}", error=True)
         return 1
     print_json(result.to_dict()) if format is Format.json else show(result)
     return 0
@@ -169,26 +170,26 @@ def sizes(text: str) -> list[int]:
 
 def show(result: Any) -> None:
     """Print what a person wants to know, what the score is worth first, in a terminal's width."""
-    from rich.console import Console
-
+    from backlit import terminal
     from backlit.render.report import sentence
 
-    console = Console()
+    console = terminal.console()
     if result.assessment:
-        console.print(f"[bold]{escaped(sentence(result.assessment.verdict))}[/]")
+        console.print(sentence(result.assessment.verdict), style="bold")
     (show_ensemble if result.members else show_network)(console, result)
     console.print(score_table(result))
-    console.print(escaped(columns_in_short(result)))
+    console.print(columns_in_short(result))
     for note in result.notes:
-        console.print(f"note: {escaped(note)}", style="dim")
+        console.print(f"note: {note}", style="dim")
     for kind, path in (("model", result.model_path), ("report", result.report_path)):
         if path:
-            console.print(f"{kind}: {escaped(path)}", soft_wrap=True)
+            console.print(f"{kind}: {path}", soft_wrap=True)
 
 
 def score_table(result: Any) -> Any:
     """A row a metric, beside the baselines of the same held-out rows."""
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("metric", box=None, header_style="dim", pad_edge=False, padding=(0, 1))
     assessed = result.assessment
@@ -203,7 +204,7 @@ def score_table(result: Any) -> Any:
     for name, value in result.metrics["test"].items():
         ends = [short_interval(assessed.intervals.get(name))] if assessed else []
         theirs = [figure(scores[name]) for scores in rivals.values()]
-        table.add_row(name, figure(result.metrics["train"][name]), f"[bold]{figure(value)}[/]", *ends, *theirs)
+        table.add_row(name, figure(result.metrics["train"][name]), Text(figure(value), "bold"), *ends, *theirs)
     return table
 
 
@@ -237,8 +238,7 @@ def show_network(console: Any, result: Any) -> None:
 
     shape = " → ".join(map(str, result.model.net.n))
     console.print(
-        f"{result.task} of [bold]{escaped(result.model.target.name)}[/], network {shape}, {result.engine} engine; "
-        f"{checked(result)}"
+        f"{result.task} of {result.model.target.name}, network {shape}, {result.engine} engine; {checked(result)}"
     )
     best = f"; the best was epoch {result.history.best_epoch}" if result.history.best_epoch else ""
     console.print(f"{result.epochs} epochs in {duration(result.seconds)} s, until {STOPPED[result.stopped]}{best}")
@@ -258,7 +258,7 @@ def show_ensemble(console: Any, result: Any) -> None:
         shares[member.recipe] = shares.get(member.recipe, 0.0) + member.weight
     folds = len({member.fold for member in result.members})
     console.print(
-        f"{result.task} of [bold]{escaped(result.model.target.name)}[/], ensemble of {len(result.members)} networks on "
+        f"{result.task} of {result.model.target.name}, ensemble of {len(result.members)} networks on "
         f"{folds} folds, {result.engine} engine; {checked(result)}"
     )
     told = ", ".join(f"{name} {share:.0%}" for name, share in sorted(shares.items(), key=lambda item: -item[1]))
@@ -272,10 +272,3 @@ def show_ensemble(console: Any, result: Any) -> None:
 def checked(result: Any) -> str:
     """How far the engine's gradient was from the right one."""
     return f"gradient checked: largest relative error {result.gradient_check.max_relative_error:.1e}"
-
-
-def escaped(text: str) -> str:
-    """Text in which Rich sees no markup."""
-    from rich.markup import escape
-
-    return escape(text)

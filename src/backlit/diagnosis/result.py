@@ -57,7 +57,7 @@ class Diagnosis(Displayed):
         The short training of the network as it is; each remedy then has one too, and is ranked by it.
     probe : Probe, optional
         The few steps of the network as it is; each remedy then has some too, and is ranked by them.
-    command : str, optional
+    command : str, default ''
         The command that made this diagnosis, which the advice repeats.
 
     Attributes
@@ -127,6 +127,9 @@ class Diagnosis(Displayed):
     def best(self) -> Remedy | None:
         """The best remedy, None if none was tried."""
         return self.remedies[0] if self.remedies else None
+
+    def __repr__(self) -> str:
+        return f"<Diagnosis of {self.subject.name}: {self.regime}, {len(self.remedies)} remedies tried>"
 
     def to_dict(self) -> dict[str, Any]:
         """The result in plain values, as `backlit diagnose --format json` prints it."""

@@ -21,6 +21,7 @@ from backlit.formats.problems import read_problem
 from backlit.formats.rows import row_problem
 from backlit.formats.sources import problem_from
 from backlit.render.unicode_math import inline
+from backlit.terminal import printable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -53,6 +54,9 @@ class Explanation:
     """
 
     derivation: Derivation
+
+    def __repr__(self) -> str:
+        return f"<Explanation: {self.derivation.title}>"
 
     def to_text(self) -> str:
         """Plain text, Unicode."""
@@ -94,7 +98,7 @@ class Explanation:
         """The quantities by name, and every step, as `--format json` prints them."""
         steps = [described for step in self.derivation.steps() for described in described_steps(step)]
         stopped = {"stopped": self.derivation.stopped} if self.derivation.stopped else {}
-        return {**self.derivation.quantities, **stopped, "steps": steps}
+        return {**self.derivation.quantities, **stopped, "claims": self.derivation.claims, "steps": steps}
 
     def to_json(self) -> str:
         """`to_dict` as one JSON object; what is not finite becomes null."""
@@ -122,13 +126,15 @@ class Explanation:
             return
         check_format(path, format)
         made = self.render(format)
-        content = made if isinstance(made, bytes) else made.encode()
-        if path is None:
+        content = made if isinstance(made, bytes) else made.encode("utf-8", "backslashreplace")
+        if path is not None:
+            with atomic_write(path) as temporary:
+                temporary.write_bytes(content)
+        elif isinstance(made, str) and (format == "text" or sys.stdout.isatty()):
+            sys.stdout.write(printable(made))
+        else:
             sys.stdout.flush()
             sys.stdout.buffer.write(content)
-            return
-        with atomic_write(path) as temporary:
-            temporary.write_bytes(content)
 
     def _repr_html_(self) -> str:
         from backlit.render.pages import frame

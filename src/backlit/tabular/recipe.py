@@ -1,6 +1,7 @@
 """What `train` does of itself: an ensemble, and what there is to say of it."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,7 @@ def train_recipe(
     time_limit: float | None,
     metric: str | None,
     workers: int | None,
+    how: Any,
     progress: bool,
 ) -> TrainResult:
     """Train an ensemble of a table and score it on the rows held out.  See `train`."""
@@ -45,6 +47,7 @@ def train_recipe(
         engine=engine,
         time_limit=time_limit,
         workers=workers,
+        how=how,
         progress=progress,
     )
     return summarize(rows, learned, test, y_test)

@@ -86,6 +86,7 @@ def train(
     buffer_mb: float = 64.0,
     compare: bool = True,
     progress: bool = False,
+    cluster: Any = 0,
 ) -> TrainResult:
     """Train the best model of a table, and score it on rows that it never saw.
 
@@ -173,6 +174,9 @@ def train(
         constant prediction and a linear model always are; a streamed table has no baselines.
     progress : bool, default False
         Whether to show a progress bar.
+    cluster : int, str or distributed.Client, default 0
+        Who runs what can run apart, as the survey and the scores of a streamed table: a number of processes, 0 for this
+        one, the address of a Dask scheduler, or a client.  The result is the same.
 
     Returns
     -------
@@ -240,6 +244,7 @@ def train(
             checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
             progress=progress,
+            cluster=cluster,
         )
         return write_files(replace(result, command=command, data_sha256=data_sha256(table)), out, report)  # type: ignore[arg-type]
     source, frame, column = find_table(table, target, dataset)
@@ -259,8 +264,9 @@ def train(
     if one_network:
         result = train_network(rows, told, settings_of(told, seed, engine), progress=progress)
     else:
+        who = "threads" if isinstance(cluster, int) and cluster == 0 else cluster
         result = train_recipe(rows, quality or "good", seed=seed, engine=engine, time_limit=time_limit, metric=metric,
-                              workers=workers, progress=progress)  # fmt: skip
+                              workers=workers, progress=progress, how=who)  # fmt: skip
     features, read, kept, held_out = rows.to_assess()
     assessed = assess(
         features,
