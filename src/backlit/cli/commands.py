@@ -2,7 +2,7 @@
 
 import typer
 
-from backlit.cli import check, cost, diagnose, example, explain, explore, export, grade, predict, train
+from backlit.cli import check, cost, diagnose, example, explain, explore, export, grade, predict, search, train
 
 app = typer.Typer(
     name="backlit",
@@ -28,6 +28,7 @@ def options(
 
 
 app.command("train")(train.command)
+app.command("search")(search.command)
 app.command("predict")(predict.command)
 app.command("explain")(explain.command)
 app.command("explore")(explore.command)

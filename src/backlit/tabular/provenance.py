@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import polars as pl
 
-UNTOLD = ("progress",)  # changes nothing in the result
+UNTOLD = ("progress", "workers", "cluster")  # change nothing in the result
 FLAGS = {"stream": (True, "--stream"), "compare": (False, "--no-compare")}
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 ONE: dict[str, Any] = {  # one network's options where they are not given
     "hidden": (128, 64),
+    "encoding": "standard",
     "activation": "relu",
     "norm": None,
     "dropout": 0.0,
@@ -63,6 +64,7 @@ def train(
     test_size: float = 0.2,
     seed: int = 0,
     hidden: Sequence[int] | None = None,
+    encoding: str | None = None,
     activation: str | None = None,
     norm: str | None = None,
     dropout: float | None = None,
@@ -125,6 +127,8 @@ def train(
         Draws the split, the weights, the order of the rows and the dropout masks.
     hidden : sequence of int, optional
         Units of the hidden layers of one network, (128, 64) if not given.
+    encoding : {"standard", "no_bins", "quantiles", "fine", "by_target", "eight_by_target"}, optional
+        How numbers, dates and words become one network's inputs, "standard" if not given; see docs/tables.md.
     activation : str, optional
         Activation of the hidden layers, "relu" if not given.
     norm : {"batch", "layer"}, optional
@@ -202,6 +206,7 @@ def train(
     check_suffix(report, ".html", ".htm", what="a report")
     asked = {
         "hidden": hidden,
+        "encoding": encoding,
         "activation": activation,
         "norm": norm,
         "dropout": dropout,
@@ -222,7 +227,7 @@ def train(
     recipe = {"quality": quality, "time_limit": time_limit, "metric": metric}
     refuse_mixed(recipe, asked, one_network)
     if streamed:
-        refuse_streamed({"group": group, "time": time, "weight": weight, "test": test})
+        refuse_streamed({"encoding": encoding, "group": group, "time": time, "weight": weight, "test": test})
         result = train_streamed(
             table,  # type: ignore[arg-type]  # streams() let a path through, and a target
             target,  # type: ignore[arg-type]  # as above

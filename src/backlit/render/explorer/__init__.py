@@ -188,7 +188,7 @@ def explore(
     if (model is None) != (table is None):
         raise ProblemError("a model and its table go together: give both, or neither")
     if model is not None and table is not None:
-        found, name = of_model(model, table), tabular_model(model)[0]
+        found, name = of_model(model, table), tabular_model(model, None)[0]
     elif problem is not None:
         found = read_problem(problem)  # type: ignore[arg-type]  # a Model has gone where models go
         name = Path(found.name).stem
@@ -222,7 +222,7 @@ def checked(problem: Problem) -> Problem:
 
 def of_model(model: str | Path | Model, table: "str | Path | pl.DataFrame") -> Problem:
     """A trained network on rows of a table, as it predicts."""
-    trained = tabular_model(model)[1]
+    trained = tabular_model(model, None)[1]
     found = table_problem(model, table)
     X, y = found.data()
     net, params = folded(found.net, found.params, in_float64(trained))
