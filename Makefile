@@ -6,7 +6,7 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 .DEFAULT_GOAL := help
 .PHONY: help demo test golden architecture lint types interop coverage startup check-matrix kills syscalls fuzz bad-inputs stop-points
 .PHONY: native-calls gradcheck-matrix explain-fuzz explain-pages diagnose-ranking diagnose-tables cost-networks
-.PHONY: cost-growth stream-memory clean
+.PHONY: cost-growth stream-memory web web-check explorer-check clean
 
 help: ## Say what there is.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -108,7 +108,22 @@ cost-growth: $(VENV)/installed ## Measure how time and memory grow, and plot it:
 stream-memory: $(VENV)/installed ## Train on folders of 1, 2 and 4 GB in flat memory.
 	$(BIN)/python scripts/stream_memory.py --gb 1 2 4
 
+web/node_modules/.package-lock.json: web/package-lock.json
+	cd web && npm ci --silent
+
+TABLES := explorer_tables explorer_presets
+web: $(VENV)/installed web/node_modules/.package-lock.json ## Build the explorer's page into the package (needs node).
+	for tables in $(TABLES); do $(BIN)/python scripts/$$tables.py || exit 1; done
+	cd web && npm run --silent types && npm test --silent && npm run --silent build
+
+web-check: $(VENV)/installed web/node_modules/.package-lock.json ## Is the page in the package what web/ builds, to the byte?
+	for tables in $(TABLES); do $(BIN)/python scripts/$$tables.py --check || exit 1; done
+	cd web && npm run --silent types && npm test --silent && npm run --silent build -- --check
+
+explorer-check: $(VENV)/tested ## Measure the explorer's page in Chromium: sizes, frames, latency, access, odd states.
+	$(BIN)/python scripts/explorer_check.py
+
 include native/native.mk
 
 clean: ## Remove everything that was made here.
-	rm -rf $(VENV) demo build dist htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo build dist htmlcov web/node_modules .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -113,7 +113,7 @@ class Exploration:
             made = self.widget()._repr_mimebundle_(**options)
         except ImportError:
             return shown
-        return {**(made[0] if isinstance(made, tuple) else made), "text/html": shown["text/html"]}
+        return {**(made[0] if isinstance(made, tuple) else made), **shown}
 
     def __repr__(self) -> str:
         net = self.problem.net
