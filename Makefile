@@ -4,9 +4,7 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test golden architecture lint types interop coverage startup check-matrix kills syscalls fuzz bad-inputs stop-points
-.PHONY: native-calls gradcheck-matrix explain-fuzz explain-pages diagnose-ranking diagnose-tables cost-networks
-.PHONY: cost-growth stream-memory web web-check explorer-check clean
+.PHONY: $(shell grep -hoE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | cut -d: -f1)  # whatever `make help` lists
 
 help: ## Say what there is.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -33,6 +31,19 @@ $(VENV)/linted: $(VENV)/installed
 $(VENV)/compared: $(VENV)/tested
 	$(BIN)/python -m pip install --quiet --group interop
 	touch $@
+
+$(VENV)/documented: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --group docs
+	touch $@
+
+docs: $(VENV)/documented ## Build the site into site/; open site/index.html.
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -d build/doctrees docs site
+
+site-check: $(VENV)/documented ## Look for dead links, requests to elsewhere and faults that a browser or axe finds in the built site.
+	$(BIN)/python scripts/site_pages.py site
+
+schema: $(VENV)/installed ## Write docs/problem.schema.json anew, which editors read.
+	$(BIN)/python scripts/problem_schema.py
 
 demo: $(VENV)/installed ## Train on scanned digits; writes demo/digits.safetensors and demo/digits.html.
 	mkdir -p demo
@@ -87,6 +98,9 @@ bad-inputs: $(VENV)/tested ## Give the estimators 850 inputs that they cannot us
 stop-points: $(VENV)/installed ## Stop 50 runs at random batches, and resume them.
 	$(BIN)/python scripts/stop_points.py
 
+explain-claims: $(VENV)/tested ## Are the sentences of 10,000 random documents so?
+	$(BIN)/python scripts/explain_claims.py
+
 explain-fuzz: $(VENV)/tested ## Read two minutes of derivations back, and compute every printed line again.
 	$(BIN)/python scripts/explain_fuzz.py 120
 
@@ -111,19 +125,32 @@ stream-memory: $(VENV)/installed ## Train on folders of 1, 2 and 4 GB in flat me
 web/node_modules/.package-lock.json: web/package-lock.json
 	cd web && npm ci --silent
 
-TABLES := explorer_tables explorer_presets
+EXPLORER_TABLES := explorer_tables explorer_presets
 web: $(VENV)/installed web/node_modules/.package-lock.json ## Build the explorer's page into the package (needs node).
-	for tables in $(TABLES); do $(BIN)/python scripts/$$tables.py || exit 1; done
+	for tables in $(EXPLORER_TABLES); do $(BIN)/python scripts/$$tables.py || exit 1; done
 	cd web && npm run --silent types && npm test --silent && npm run --silent build
 
 web-check: $(VENV)/installed web/node_modules/.package-lock.json ## Is the page in the package what web/ builds, to the byte?
-	for tables in $(TABLES); do $(BIN)/python scripts/$$tables.py --check || exit 1; done
+	for tables in $(EXPLORER_TABLES); do $(BIN)/python scripts/$$tables.py --check || exit 1; done
 	cd web && npm run --silent types && npm test --silent && npm run --silent build -- --check
 
 explorer-check: $(VENV)/tested ## Measure the explorer's page in Chromium: sizes, frames, latency, access, odd states.
 	$(BIN)/python scripts/explorer_check.py
 
+RACED ?= build/raced
+$(RACED)/ready: pyproject.toml $(MODULES) $(wildcard native/src/*)
+	$(PYTHON) -m venv $(RACED)
+	$(RACED)/bin/python -m pip install --quiet --group race .
+	touch $@
+
+race: $(RACED)/ready ## Race Backlit and its peers over real tables (benchmarks/race/README.md); resumes where it stopped.
+	$(RACED)/bin/python -m benchmarks.race.run $(if $(MODELS_RACED),--models $(MODELS_RACED)) --tables $(or $(TABLES_RACED),development)
+	$(RACED)/bin/python -m benchmarks.race.summary
+
+reach: $(VENV)/tested ## Kill, stop and cut off Dask workers and clients, and look at what becomes of their jobs.
+	$(BIN)/python scripts/reach.py
+
 include native/native.mk
 
 clean: ## Remove everything that was made here.
-	rm -rf $(VENV) demo build dist htmlcov web/node_modules .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo site docs/generated build dist htmlcov web/node_modules .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -18,8 +18,14 @@ if TYPE_CHECKING:
     from backlit.costs import cost
     from backlit.diagnosis.gradient_flow import GradientFlow
     from backlit.estimators import MLPClassifier, MLPRegressor
+    from backlit.formats.keras_models import from_keras
     from backlit.formats.models import Model, load_model, save_model
+    from backlit.formats.onnx_graphs import from_onnx
     from backlit.formats.problems import read_problem
+    from backlit.formats.scikit_learn import from_scikit_learn
+    from backlit.formats.sources import problem_from
+    from backlit.formats.state_dicts import from_safetensors
+    from backlit.formats.torch_modules import from_torch
     from backlit.render.explanation import explain
     from backlit.render.explorer import explore
     from backlit.render.gradient_flow_display import GradientFlowDisplay
@@ -39,7 +45,13 @@ HOMES = {
     "backlit.costs": ("cost",),
     "backlit.estimators": ("MLPClassifier", "MLPRegressor"),
     "backlit.formats.models": ("Model", "load_model", "save_model"),
+    "backlit.formats.keras_models": ("from_keras",),
+    "backlit.formats.onnx_graphs": ("from_onnx",),
     "backlit.formats.problems": ("read_problem",),
+    "backlit.formats.scikit_learn": ("from_scikit_learn",),
+    "backlit.formats.sources": ("problem_from",),
+    "backlit.formats.state_dicts": ("from_safetensors",),
+    "backlit.formats.torch_modules": ("from_torch",),
     "backlit.render.explanation": ("explain",),
     "backlit.render.explorer": ("explore",),
     "backlit.tabular": ("predict", "train"),
@@ -71,7 +83,11 @@ MOVED_IN_PICKLES = {  # modules that pickles of 0.1 name, and nobody imports
     "backlit.verification.directions": "backlit.gradcheck.check",
 }
 DISPLAYS = {  # class → format → who writes it, a function of a floor that the class does not know
-    "CheckResult": {"html": "render.check_notebook.to_html", "markdown": "render.check_notebook.to_markdown"},
+    "CheckResult": {
+        "html": "render.check_notebook.to_html",
+        "markdown": "render.check_notebook.to_markdown",
+        "text": "render.check_text.plain_text",
+    },
     "FunctionCheck": {"html": "render.check_notebook.to_html", "markdown": "render.check_notebook.to_markdown"},
     "NetworkCheck": {
         "html": "render.check_notebook.to_html",
@@ -79,7 +95,11 @@ DISPLAYS = {  # class → format → who writes it, a function of a floor that t
         "text": "render.check_text.network_text",
     },
     "Cost": {"html": "render.cost.cost_fragment", "text": "render.cost.cost_text"},
-    "Diagnosis": {"html": "render.diagnosis_html.diagnosis_frame"},
+    "Diagnosis": {"html": "render.diagnosis_html.diagnosis_frame", "text": "render.diagnosis_text.diagnosis_text"},
+    **{
+        name: {"html": "render.faces.html", "text": "render.faces.text"}
+        for name in ("Gradients", "Network", "Parameters", "Trace")
+    },
 }
 
 __all__ = [
@@ -106,9 +126,15 @@ __all__ = [
     "explain",
     "explore",
     "forward",
+    "from_keras",
+    "from_onnx",
+    "from_safetensors",
+    "from_scikit_learn",
+    "from_torch",
     "grade",
     "load_model",
     "predict",
+    "problem_from",
     "read_problem",
     "save_model",
     "suggest_inputs",

@@ -109,7 +109,7 @@ def test_a_notebook_shows_a_frame_and_with_anywidget_a_widget():
 
 
 def test_the_docs_page_runs(tmp_path, monkeypatch):
-    page = (Path(__file__).parent.parent.parent / "docs/explorer.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parent.parent.parent / "docs/about/explorer.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
         exec(block, {})

@@ -164,6 +164,11 @@ def test_a_process_that_dies_by_chance_has_its_job_run_again(tmp_path):
     assert list(run_jobs(jobs, how="processes", workers=2)) == [16, "alive", 32]
 
 
+def test_a_process_that_dies_while_it_answers_is_no_wait_without_end(tmp_path):
+    jobs = [Job(work.dies_while_it_answers, (str(tmp_path), 4 * 10**8))]
+    assert list(run_jobs(jobs, how="processes", workers=1)) == [bytes(1)]
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_job_that_kills_its_process_is_named(tmp_path, workers):
     jobs = [Job(work.power, (2, 4)), Job(work.dies, (str(tmp_path), 9), "fold 1"), *[Job(work.power, (2, 5))] * 9]
@@ -370,6 +375,7 @@ def test_a_caller_that_is_killed_leaves_no_process_behind(started, tmp_path):
 BY_THEMSELVES = {  # who starts threads or processes, and why not as jobs
     "backlit.jobs.executors": "here they are started",
     "backlit.jobs.processes": "here they are started",
+    "backlit.jobs.cluster": "waits for what others run",
     "backlit.costs.peak_memory": "a process whose memory is measured does nothing else",
     "backlit.training.streaming": "one reader ahead of one learner is no set of jobs",
     "backlit.verification.grading.sandbox": "other people's code, behind limits",

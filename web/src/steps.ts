@@ -102,7 +102,7 @@ const kindOf = (layer: Layer): string => {
 const settingFactor = (c: number): string => (c < 0 ? parentheses(setting(c)) : setting(c));
 const plural = (n: number, word: string): string => (n === 1 ? `one ${word}` : `${n} ${word}s`);
 const grain = (share: Float64Array): string =>
-  share.some((w) => w !== share[0]) ? "uneven" : share[0] === 1 ? "one" : "mean";
+  share.every((w) => w === 1) ? "one" : share.every((w) => Math.abs(w * share.length - 1) < 1e-12) ? "mean" : "uneven";
 
 /** How a step's key, slots and words become a step. */
 function made(

@@ -17,6 +17,7 @@ from backlit.core.targets import as_inputs, as_targets
 from backlit.diagnosis import Diagnosis
 from backlit.diagnosis.inputs import Subject
 from backlit.diagnosis.remedies import Remedy, Trial, drawn
+from backlit.diagnosis.scaling import standardized
 from backlit.diagnosis.updates import optimizer_of
 from backlit.engine import Data
 from backlit.jobs import Job, run_jobs
@@ -29,14 +30,20 @@ LAST = 3  # epochs at the end whose mean counts, for one is as its last batches 
 
 
 def try_training(
-    diagnosis: Diagnosis, epochs: int, *, seeds: int = 2, show: Callable[[int, int], None] = lambda done, of: None
+    diagnosis: Diagnosis,
+    epochs: int,
+    *,
+    seeds: int = 2,
+    show: Callable[[int, int], None] = lambda done, of: None,
+    cluster: Any = 0,
 ) -> Diagnosis:
     """Train the network and every remedy for `epochs`, and rank the remedies by the loss that is left.
 
     show : called with (trainings done, trainings in all) after each.  A problem without data gets standard normal rows
     and a smooth target drawn at random.
+    cluster : who trains them, as `run_jobs` takes it.
     """
-    subject = diagnosis.subject
+    subject = replace(diagnosis.subject, kept=None)
     data = data_of(subject)
     plan: list[Remedy | None] = [None, *diagnosis.remedies]
     names = ["the network as it is", *(remedy.remedy for remedy in diagnosis.remedies)]
@@ -44,15 +51,18 @@ def try_training(
         Job(train_one, (subject, remedy, data, epochs, range(seeds)), name)
         for remedy, name in zip(plan, names, strict=True)
     ]
-    trials = list(run_jobs(jobs, hold_blas=False, show=show))
+    trials = list(run_jobs(jobs, how=cluster, hold_blas=cluster != 0, show=show))
     ranked = [replace(remedy, trial=trial) for remedy, trial in zip(diagnosis.remedies, trials[1:], strict=True)]
     ranked.sort(key=lambda remedy: (remedy.trial.left if remedy.trial else math.inf, remedy.distance))
-    return replace(diagnosis, remedies=ranked, trial=trials[0])
+    return diagnosis.with_trainings(ranked, trial=trials[0])
 
 
 def train_one(subject: Subject, remedy: Remedy | None, data: Data, epochs: int, seeds: Iterable[int]) -> Trial:
     """Train one network from each seed; None for the network as it is."""
     net = subject.net if remedy is None else remedy.net
+    if remedy is not None and remedy.standardize:
+        subject = standardized(subject, remedy.standardize)
+        data = data_of(subject)
     settings = settings_of(subject, {} if remedy is None else remedy.recipe, epochs)
     curves = []
     for seed in seeds:

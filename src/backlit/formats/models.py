@@ -2,11 +2,11 @@
 
 The arrays are W.1, b.1, gamma.1, …, and mean.1, variance.1 if a layer has batch norm.  The one metadata entry
 "backlit" is JSON: the format's version, the network in plain enumerated names, how a table becomes its inputs, what its
-outputs mean, and how it was trained.
+outputs mean, and how it was trained.  An ensemble (`formats/ensembles.py`) has its members' arrays as 0.W.1, 1.W.1, …
 """
 
 import json
-import os
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from backlit._version import __version__
+from backlit.bounded_reading import from_json, read_arrays
 from backlit.core.custom import own_of
 from backlit.core.network import Network
 from backlit.core.norms import Statistics
@@ -23,7 +24,7 @@ from backlit.files import atomic_write
 from backlit.formats.problems import NetworkFile, build_network, parse
 from backlit.tables import TableEncoder, TargetCodec
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2 is an ensemble's; a file of one network is written as 1, which earlier releases read
 LARGEST_DESCRIPTION = 64 * 2**20  # bytes of JSON; a table of thousands of columns needs about one MB
 
 
@@ -66,6 +67,10 @@ class Model:
     training: dict[str, Any] = field(default_factory=dict)
     estimator: dict[str, Any] | None = None
 
+    def __repr__(self) -> str:
+        of = "" if self.target is None else f" of {self.target.name!r}"
+        return f"<Model{of}: {self.net!r}>"
+
     @property
     def net(self) -> Network:
         """The network's description."""
@@ -107,13 +112,11 @@ def save_model(model: Model, path: str | Path) -> None:
     ...     load_model(f"{folder}/line.safetensors").net == net
     True
     """
-    from safetensors.numpy import save
-
     own = own_of(model.net)
     if own is not None:
         raise ModelError(f"{path}: {own} is your own function, which a model file cannot hold: keep it in code")
     described = {
-        "version": FORMAT_VERSION,
+        "version": 1,
         "backlit": __version__,
         "network": model.net.to_dict(),
         "encoder": None if model.encoder is None else model.encoder.to_dict(),
@@ -122,12 +125,19 @@ def save_model(model: Model, path: str | Path) -> None:
         **({} if model.estimator is None else {"estimator": model.estimator}),
     }
     arrays = {name: np.ascontiguousarray(array) for name, array in model.arrays().items()}
+    write_file(path, arrays, described)
+
+
+def write_file(path: str | Path, arrays: dict[str, np.ndarray], described: dict[str, Any]) -> None:
+    """Write arrays and their description, whole or not at all."""
+    from safetensors.numpy import save
+
     content = save(arrays, metadata={"backlit": json.dumps(described, allow_nan=False)})
     with atomic_write(path) as temporary:
         temporary.write_bytes(content)
 
 
-def load_model(path: str | Path, *, allow_non_finite: bool = False) -> Model:
+def load_model(path: str | Path, *, allow_non_finite: bool = False, member: int | None = None) -> Model:
     """Read a model file.  Reading runs no code of the file's.
 
     Parameters
@@ -136,6 +146,8 @@ def load_model(path: str | Path, *, allow_non_finite: bool = False) -> Model:
         A file that `save_model`, `train` or an estimator's `save` wrote.
     allow_non_finite : bool, default False
         Whether weights may be NaN or infinite.
+    member : int, optional
+        Which network of an ensemble, counted from 0; the heaviest if not given, which is then logged.
 
     Returns
     -------
@@ -145,8 +157,8 @@ def load_model(path: str | Path, *, allow_non_finite: bool = False) -> Model:
     Raises
     ------
     ModelError
-        If the file is missing, truncated, not a model of Backlit's, of a later format, or its arrays do not fit its
-        network or are not finite.
+        If the file is missing, truncated, not a model of Backlit's, of a later format, has no such member, or its
+        arrays do not fit its network or are not finite.
 
     Examples
     --------
@@ -156,11 +168,59 @@ def load_model(path: str | Path, *, allow_non_finite: bool = False) -> Model:
     """
     arrays, description = read_file(Path(path))
     described = read_description(path, description)
+    if described["version"] > 1:
+        described, arrays = one_member(path, described, arrays, member)
+    elif member not in (None, 0):
+        raise ModelError(f"{path}: has no member {member}: it is one network, not an ensemble; leave --member out")
+    return build_model(path, described, arrays, allow_non_finite=allow_non_finite)
+
+
+def one_member(
+    path: str | Path, described: dict[str, Any], arrays: dict[str, np.ndarray], member: int | None
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Description and arrays of one of an ensemble's networks, as a file of it alone would have them."""
+    members, encoders = described.get("members"), described.get("encoders")
+    entries = members if isinstance(members, list) else []
+    if not entries or not isinstance(encoders, list) or not all(isinstance(each, dict) for each in entries):
+        raise ModelError(f"{path}: its description lists no members: the file is damaged")
+    if member is None:
+        member = max(range(len(entries)), key=lambda k: weight_of(entries[k]))
+        recipe = str(entries[member].get("recipe"))[:60]
+        logging.getLogger("backlit").warning(
+            f"{path} is an ensemble of {len(entries)} networks: this is member {member}, the heaviest ({recipe}); "
+            f"--member takes another"
+        )
+    if not 0 <= member < len(entries):
+        raise ModelError(f"{path}: has no member {member}: its members are 0 to {len(entries) - 1}")
+    entry, prefix = entries[member], f"{member}."
+    which = entry.get("encoder")
+    if not isinstance(which, int) or not 0 <= which < len(encoders):
+        raise ModelError(f"{path}: member {member} names no encoder of the file's: the file is damaged")
+    own = {"network": entry.get("network"), "encoder": encoders[which]}
+    mine = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+    return described | own, mine
+
+
+def weight_of(entry: dict[str, Any]) -> float:
+    """A member's weight; 0 for what is no number."""
+    weight = entry.get("weight")
+    return float(weight) if isinstance(weight, int | float) else 0.0
+
+
+def build_model(
+    path: str | Path,
+    described: dict[str, Any],
+    arrays: dict[str, np.ndarray],
+    *,
+    allow_non_finite: bool = False,
+    table: TableEncoder | None = None,
+) -> Model:
+    """A model of what a file holds.  table : its encoder, where it was built before."""
     network = described.get("network")
     try:
         net = build_network(f"{path}: network", parse(f"{path}: network", network, NetworkFile))
         encoder, target = described.get("encoder"), described.get("target")
-        table = None if encoder is None else TableEncoder.from_dict(encoder)
+        table = TableEncoder.from_dict(encoder) if table is None and encoder is not None else table
         codec = None if target is None else TargetCodec.from_dict(target)
     except BacklitError as error:
         raise ModelError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
@@ -170,29 +230,38 @@ def load_model(path: str | Path, *, allow_non_finite: bool = False) -> Model:
         raise ModelError(f"{path}: {name} holds NaN or infinity: the training failed; train again")
     if table is not None and len(table.feature_names_out) != net.inputs:
         raise ModelError(f"{path}: its encoder makes {len(table.feature_names_out)} features for {net.inputs} inputs")
+    fit_together(path, net, codec)
     training = described.get("training")
     notes = training if isinstance(training, dict) else {}
     return Model(params, statistics, table, codec, notes, described.get("estimator"))
 
 
+def fit_together(path: str | Path, net: Network, target: TargetCodec | None) -> None:
+    """Raise ModelError where the outputs cannot be what the target says that they are."""
+    if target is None:
+        return
+    K, phi = max(len(target.classes), 1), net.layers[-1].activation
+    if net.outputs != K and not (K == 2 and net.outputs == 1):
+        raise ModelError(f"{path}: its network has {net.outputs} outputs, its target needs {K}: the file was altered")
+    if target.task == "classification" and not (phi.range[0] >= 0 and phi.range[1] <= 1):
+        raise ModelError(f"{path}: the outputs of {phi.name} are no probabilities of classes: the file was altered")
+
+
 def read_file(path: Path) -> tuple[dict[str, np.ndarray], str]:
     """The arrays and the description, checked by safetensors to lie within the file."""
-    from safetensors import SafetensorError, safe_open
-
-    if os.path.isdir(path):  # safe_open says "no such device"
-        raise ModelError(f"{path}: is a folder: give a model file")
     try:
-        with safe_open(str(path), framework="numpy") as file:
-            metadata = file.metadata() or {}
-            if "backlit" not in metadata:
-                raise ModelError(f"{path}: a safetensors file, but not a model of Backlit's")
-            return {name: file.get_tensor(name) for name in file.keys()}, metadata["backlit"]  # noqa: SIM118  safe_open is no mapping
+        arrays, metadata = read_arrays(path)
     except FileNotFoundError:
         raise ModelError(f"{path}: no such file: check the name and the folder") from None
+    except IsADirectoryError:
+        raise ModelError(f"{path}: is a folder: give a model file") from None
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (SafetensorError, TypeError, KeyError) as error:
+    except ValueError as error:
         raise ModelError(f"{path}: truncated, damaged or not a model file ({error})") from None
+    if "backlit" not in metadata:
+        raise ModelError(f"{path}: a safetensors file, but not a model of Backlit's")
+    return arrays, metadata["backlit"]
 
 
 def read_description(path: str | Path, text: str) -> dict[str, Any]:
@@ -200,9 +269,9 @@ def read_description(path: str | Path, text: str) -> dict[str, Any]:
     if len(text) > LARGEST_DESCRIPTION:
         raise ModelError(f"{path}: its description is {len(text):,} bytes, which no model of Backlit's has")
     try:
-        described = json.loads(text)
-    except (ValueError, RecursionError):
-        raise ModelError(f"{path}: its description is not JSON: the file is damaged") from None
+        described = from_json(text)
+    except ValueError as error:
+        raise ModelError(f"{path}: its description is not JSON of a model ({error}): the file is damaged") from None
     version = described.get("version") if isinstance(described, dict) else None
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise ModelError(f"{path}: its description names no version: the file is damaged or not ours")

@@ -1,9 +1,11 @@
 """A diagnosis in the terminal.  It reads a `backlit.diagnosis.Diagnosis`."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
-COLORS = {"healthy": "green", "vanishing": "red", "exploding": "red"}
+from backlit import terminal
+
 APPROACHES = {"exponential": "exponentially", "polynomial": "as a power of depth", "kept": "every c is kept"}
 MOST_ROWS = 24
 WIDE = 110  # columns of a terminal that has room for four digits and bars
@@ -11,26 +13,47 @@ HEADINGS = ("l", "q", "predicted", "ratio", "predicted", "weight", "derivative",
 BRIEF = ("l", "q", "pred.", "ratio", "pred.", "weight", "deriv.", "dead", "sat.")
 
 
-def show_diagnosis(diagnosis: Any) -> None:
-    """Print the verdict, the theory, the layers, the findings and the remedies."""
-    from rich.console import Console
+def show_diagnosis(diagnosis: Any, console: Any = None) -> None:
+    """Print what to do, the regime, the findings, the theory, the layers and the remedies."""
+    console = console or terminal.console()
+    for part in parts_of(diagnosis, wide=console.width >= WIDE):
+        console.print(part, highlight=False)
+
+
+def diagnosis_text(diagnosis: Any) -> str:
+    """The same as plain text of 80 columns."""
+    return terminal.as_text(*parts_of(diagnosis, wide=False))
+
+
+def parts_of(diagnosis: Any, *, wide: bool) -> Iterator[Any]:
+    """What is printed, part by part."""
     from rich.text import Text
 
-    console = Console()
-    name, verdict = diagnosis.subject.name, diagnosis.verdict
-    console.print(Text.assemble((name, "bold"), ": ", (verdict, f"bold {COLORS[verdict]}")))  # a name is no markup
-    console.print(finding_list(diagnosis))
-    console.print(f"\nTheory of layer {diagnosis.layer} repeated: {theory_line(diagnosis.theory)}\n", highlight=False)
+    name, regime = diagnosis.subject.name, regime_text(diagnosis)
+    color = "green" if diagnosis.verdict == "healthy" else "red"
+    yield Text(diagnosis.advice, "bold")  # a file's name is no markup
+    yield Text.assemble((name, "bold"), ": ", (regime, f"bold {color}"))
+    yield finding_list(diagnosis)
+    yield f"\nTheory of layer {diagnosis.layer} repeated: {theory_line(diagnosis.theory)}\n"
     some = f" ({MOST_ROWS} of {L})" if (L := diagnosis.subject.net.L) > MOST_ROWS else ""
-    console.print(
-        f"By layer{some}: q = E z², ratio = E‖δ_l‖²/E‖δ_{{l+1}}‖² = weight × derivative term", highlight=False
-    )
-    console.print(layer_table(diagnosis, wide=console.width >= WIDE))
-    console.print(band_line(diagnosis), highlight=False)
-    console.print(f"\nJacobian ∂a_L/∂a_0: {spectrum_line(diagnosis.spectrum)}\n", highlight=False)
+    yield f"By layer{some}: q = E z², ratio = E‖δ_l‖²/E‖δ_{{l+1}}‖² = weight × derivative term"
+    yield layer_table(diagnosis, wide=wide)
+    yield band_line(diagnosis)
+    yield f"\nJacobian ∂a_L/∂a_0: {spectrum_line(diagnosis.spectrum)}\n"
     if diagnosis.remedies:
-        console.print(remedy_title(diagnosis), highlight=False)
-        console.print(remedy_table(diagnosis))
+        yield remedy_title(diagnosis)
+        yield remedy_table(diagnosis)
+
+
+def regime_text(diagnosis: Any) -> str:
+    """The verdict, and the regime if it says more.
+
+    >>> from types import SimpleNamespace
+    >>> regime_text(SimpleNamespace(verdict="exploding", regime="chaotic"))
+    'exploding (chaotic)'
+    """
+    verdict, regime = diagnosis.verdict, diagnosis.regime
+    return verdict if verdict == regime else f"{verdict} ({regime})"
 
 
 def band_line(diagnosis: Any) -> str:

@@ -1,6 +1,5 @@
 """The verb `explain`: a problem in, its derivation out, which shows itself in every format."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -19,7 +18,9 @@ from backlit.files import atomic_write
 from backlit.formats.models import Model
 from backlit.formats.problems import read_problem
 from backlit.formats.rows import row_problem
+from backlit.formats.sources import problem_from
 from backlit.render.unicode_math import inline
+from backlit.terminal import printable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -52,6 +53,9 @@ class Explanation:
     """
 
     derivation: Derivation
+
+    def __repr__(self) -> str:
+        return f"<Explanation: {self.derivation.title}>"
 
     def to_text(self) -> str:
         """Plain text, Unicode."""
@@ -93,7 +97,7 @@ class Explanation:
         """The quantities by name, and every step, as `--format json` prints them."""
         steps = [described for step in self.derivation.steps() for described in described_steps(step)]
         stopped = {"stopped": self.derivation.stopped} if self.derivation.stopped else {}
-        return {**self.derivation.quantities, **stopped, "steps": steps}
+        return {**self.derivation.quantities, **stopped, "claims": self.derivation.claims, "steps": steps}
 
     def to_json(self) -> str:
         """`to_dict` as one JSON object; what is not finite becomes null."""
@@ -121,13 +125,15 @@ class Explanation:
             return
         check_format(path, format)
         made = self.render(format)
-        content = made if isinstance(made, bytes) else made.encode()
-        if path is None:
+        content = made if isinstance(made, bytes) else made.encode("utf-8", "backslashreplace")
+        if path is not None:
+            with atomic_write(path) as temporary:
+                temporary.write_bytes(content)
+        elif isinstance(made, str) and (format == "text" or sys.stdout.isatty()):
+            sys.stdout.write(printable(made))
+        else:
             sys.stdout.flush()
             sys.stdout.buffer.write(content)
-            return
-        with atomic_write(path) as temporary:
-            temporary.write_bytes(content)
 
     def _repr_html_(self) -> str:
         from backlit.render.pages import frame
@@ -206,8 +212,11 @@ def last_value(line: Line) -> float | None:
 
 
 def explain(
-    problem: str | Path | Mapping[str, Any] | Problem | Model | None = None,
+    problem: Any = None,
     *,
+    X: Any = None,
+    y: Any = None,
+    loss: Any = None,
     example: str | None = None,
     model: str | Path | Model | None = None,
     table: "str | Path | pl.DataFrame | None" = None,
@@ -223,8 +232,15 @@ def explain(
 
     Parameters
     ----------
-    problem : str, Path, mapping, Problem or Model, optional
-        A problem file, its content, or a Problem, with examples.
+    problem : str, Path, mapping, Problem, Model or a network of another program, optional
+        A problem file, its content, or a Problem, with examples; or what `problem_from` takes, such as a
+        `torch.nn.Sequential`.
+    X : (m, n_0) array, optional
+        Inputs, if the problem has none.
+    y : (m, n_L) array, optional
+        Their targets.
+    loss : str, mapping, or a loss of the other program, optional
+        The loss, if the problem has none.
     example : str, optional
         Name of a built-in problem, such as "worked".
     model : str, Path or Model, optional
@@ -263,6 +279,10 @@ def explain(
     >>> print(explain(example="worked", entry="grad_W[1][0,1]").derivation.step("grad_W[1][0,1]").value)
     -0.126142303...
     """
+    if X is not None or y is not None or loss is not None:
+        if problem is None:
+            raise ProblemError("X, y and loss go with a problem or a network: give one as well")
+        problem = problem_from(problem, X=X, y=y, loss=loss)
     if isinstance(problem, Model) and model is None:
         problem, model = None, problem
     found, name = chosen(problem, example, model, table, row)
@@ -290,7 +310,7 @@ def chosen(problem: Any, example: str | None, model: Any, table: Any, row: int |
         raise ProblemError("a table and a row go with a model: give a model file, or leave them out")
     if example is not None:
         return read_problem(read_example(example)), f"the example “{example}”"
-    found = read_problem(problem)
+    found = problem_from(problem)
     return found, Path(found.name).name
 
 
