@@ -98,7 +98,7 @@ def kills(place: Path, short: bool) -> bool:
 
         def harm() -> None:
             nonlocal killed
-            while killed < wanted and not over.wait(chance.uniform(0.2, 1.5)):
+            while killed < wanted and not over.wait(chance.uniform(0.5, 3)):
                 if len(alive := there.alive()) > 1:  # the last one would end all, as it should
                     there.kill(chance.choice(alive))
                     there.add()

@@ -151,8 +151,8 @@ def test_a_job_whose_worker_stands_still_is_run_by_another(tmp_path, hurried):
     ("no worker at all", ["no worker", "dask worker tcp://"]),
     ("its only worker stands still", ["no worker", "dask worker tcp://"]),
     ("its only worker is killed", ["no worker", "dask worker tcp://"]),
-    ("its scheduler is killed", ["scheduler", "has not answered"]),
-    ("its scheduler stands still", ["scheduler", "has not answered"]),
+    ("its scheduler is killed", ["scheduler", "does not answer"]),
+    ("its scheduler stands still", ["scheduler", "does not answer"]),
 ])  # fmt: skip
 def test_a_cluster_beyond_help_is_one_line(tmp_path, hurried, what, names):
     with Cluster(tmp_path, workers=0 if what.startswith("no") else 1) as there:
@@ -172,6 +172,18 @@ def test_a_cluster_beyond_help_is_one_line(tmp_path, hurried, what, names):
         harmer.join()
         assert time.monotonic() - start < 20
         assert "\n" not in str(caught.value)
+
+
+def test_a_client_that_gives_up_is_one_line(tmp_path, monkeypatch):
+    """Its loop ends with it, so that nothing there could say so."""
+    monkeypatch.setattr(cluster_client, "CONNECT", 3.0)
+    with Cluster(tmp_path, workers=1) as there:
+        found = run_jobs([Job(work.mark, (str(tmp_path), 0, 60.0))], how=there.address)
+        killer = threading.Thread(target=lambda: until(lambda: pids_of(tmp_path)) and there.scheduler.kill())
+        killer.start()
+        with raises_naming(BacklitError, "scheduler", "does not answer"):
+            next(found)
+        killer.join()
 
 
 def test_no_cluster_at_the_address(monkeypatch):

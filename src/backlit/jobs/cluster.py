@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from backlit._version import __version__
 from backlit.errors import BacklitError, ProblemError
@@ -25,7 +25,10 @@ from backlit.jobs.processes import Answer, sendable
 LOOK = 0.5  # seconds from one look at the cluster to the next
 SILENT = 10.0  # without a sign of life, after which a worker's jobs are given to others as well
 LIMIT = 20.0  # without any worker, or without the scheduler, after which jobs end with an error
-DEATHS = 6  # workers that may die while they run a job; with one more it is the job's fault
+DEATHS = 10  # workers that may die while they run a job; with one more it is the job's fault
+
+
+T = TypeVar("T")
 
 
 class Lost(Exception):
@@ -91,6 +94,10 @@ class Dask:
         self.ready, self.changed = asyncio.Event(), asyncio.Condition()
         self.crew: dict[str, Worker] = {}
         self.fault, self.last_life = "", time.monotonic()
+        self.no_scheduler = (
+            f"the Dask scheduler at {self.address} does not answer any more: look whether it runs, then give the same "
+            f"command again"
+        )
         self.answers: set[Future[Answer]] = set()
         self.loop = self.client.loop.asyncio_loop
 
@@ -107,18 +114,27 @@ class Dask:
         answer = asyncio.run_coroutine_threadsafe(self.answer(payload, name), self.loop)
         self.answers.add(answer)
         answer.add_done_callback(self.answers.discard)
-        return Reply(answer)
+        return Reply(self, answer)
 
     def __enter__(self) -> Self:
         self.last_life = time.monotonic()
         self.watching = asyncio.run_coroutine_threadsafe(self.watch(), self.loop)
-        asyncio.run_coroutine_threadsafe(self.ready.wait(), self.loop).result()
+        self.wait_for(asyncio.run_coroutine_threadsafe(self.ready.wait(), self.loop))
         return self
 
+    def wait_for(self, told: Future[T]) -> T:
+        """The result of a coroutine; raises BacklitError if its loop ends, as it does when a client gives up."""
+        while True:
+            with suppress(TimeoutError):
+                return told.result(timeout=LOOK)
+            if self.client.status == "closed":
+                raise BacklitError(self.no_scheduler)
+
     def __exit__(self, *error: object) -> None:
-        self.watching.cancel()
-        for answer in tuple(self.answers):
-            answer.cancel()
+        if self.client.status != "closed":  # else their loop may have ended, and they with it
+            self.watching.cancel()
+            for answer in tuple(self.answers):
+                answer.cancel()
         if self.ours:
             close(self.client)
 
@@ -157,10 +173,7 @@ class Dask:
         """What is beyond help, in one line; nothing if all may go on."""
         now = time.monotonic()
         if now - heard > LIMIT:
-            return (
-                f"the Dask scheduler at {self.address} has not answered for {LIMIT:.0f} seconds: look whether it runs, "
-                f"then give the same command again"
-            )
+            return self.no_scheduler
         if now - self.last_life > LIMIT:
             return (
                 f"the Dask cluster at {self.address} has had no worker that answers for {LIMIT:.0f} seconds: start "
@@ -259,11 +272,12 @@ class OnWorker:
 class Reply:
     """A job that was submitted."""
 
+    executor: Dask
     answer: Future[Answer]
 
     def result(self) -> Any:
         """What the job gave, or raise what it raised."""
-        return self.answer.result().result()
+        return self.executor.wait_for(self.answer).result()
 
     def cancel(self) -> None:
         """See that it does not begin, or that it ends."""

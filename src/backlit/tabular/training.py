@@ -16,6 +16,7 @@ from backlit.formats.models import Model, save_model
 from backlit.optim import get_optimizer, get_schedule
 from backlit.render.report import render_report
 from backlit.tables import TableEncoder, Target, read_table, read_target, split
+from backlit.tables.remote import remote
 from backlit.tabular.assessment import assess
 from backlit.tabular.building import build_network, rows_to_split, target_scale, unscale
 from backlit.tabular.datasets import load_dataset
@@ -242,7 +243,7 @@ def train(
 
 def streams(table: Any, target: str | None, dataset: str | None, asked: bool) -> bool:
     """Whether a table is streamed: a folder always, a file if it is asked for."""
-    folder = isinstance(table, str | Path) and Path(table).is_dir()
+    folder = isinstance(table, str | Path) and (Path(table).is_dir() or remote(table) is not None)
     if not (folder or asked):
         return False
     if not isinstance(table, str | Path) or dataset is not None:
