@@ -100,6 +100,21 @@ def test_a_client_that_is_given_is_used_and_left_open(two):
         assert client.status == "running"
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_cluster_with_tls(tmp_path):
+    """By Dask's own settings alone; who has none is turned away in one line."""
+    from distributed import Client, LocalCluster
+    from distributed.security import Security
+
+    local = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": ":0"}
+    with LocalCluster(**local, protocol="tls://", security=Security.temporary()) as there:
+        with Client(there) as client:
+            assert client.scheduler.address.startswith("tls://")
+            assert list(run_jobs([Job(work.power, (2, k)) for k in range(5)], how=client)) == [1, 2, 4, 8, 16]
+        with raises_naming(ProblemError, "tls://", "TLS"):
+            list(run_jobs([Job(work.power, (2, 3))], how=there.scheduler_address))
+
+
 # --- what dies, and what stands still ---------------------------------------------------------------------------------
 
 
