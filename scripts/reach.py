@@ -216,7 +216,7 @@ def faults(place: Path, short: bool) -> bool:
 
 
 def overhead(place: Path, short: bool) -> bool:
-    """What is paid for jobs of a second, beside Dask's own map of the same; the machine may be busy with other things."""
+    """What is paid for jobs of a second, beside Dask's own map of the same on the same, perhaps busy, machine."""
     from distributed import Client
 
     n, taken = 8 if short else 40, {"Dask's map": 0.0, "run_jobs": 0.0}
