@@ -89,6 +89,10 @@ def test_errors_are_those_of_this_process(two):
         list(run_jobs([Job(work.descends)], how=two))
 
 
+def test_large_jobs_and_results_are_no_mistake(two):
+    assert list(run_jobs([Job(len, (bytes(12_000_000),)), Job(bytes, (30_000_000,))], how=two))[0] == 12_000_000
+
+
 def test_a_client_that_is_given_is_used_and_left_open(two):
     from distributed import Client
 
@@ -137,7 +141,7 @@ def test_a_job_whose_worker_dies_is_run_by_another(tmp_path):
 
 
 def test_a_job_that_ends_its_workers_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "DEATHS", 1)
+    monkeypatch.setattr(cluster, "LOSSES", 1)
     with Cluster(tmp_path, workers=3) as there:
         found = run_jobs([Job(work.power, (2, 4)), Job(work.dies, (str(tmp_path), 9), "fold 1")], how=there.address)
         assert next(found) == 16
