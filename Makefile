@@ -148,7 +148,7 @@ race: $(RACED)/ready ## Race Backlit and its peers over real tables (benchmarks/
 	$(RACED)/bin/python -m benchmarks.race.summary
 
 reach: $(VENV)/tested ## Kill, stop and cut off Dask workers and clients, and look at what becomes of their jobs.
-	$(BIN)/python scripts/reach.py
+	$(BIN)/python scripts/reach.py $(REACH)
 
 include native/native.mk
 

@@ -13,6 +13,7 @@ from backlit.formats.ensembles import save_ensemble
 from backlit.optim import get_optimizer, get_schedule
 from backlit.render.report import render_report
 from backlit.tables import read_table
+from backlit.tables.remote import remote
 from backlit.tabular.assessment import assess
 from backlit.tabular.datasets import load_dataset
 from backlit.tabular.outputs import few_members, predict_rows
@@ -328,7 +329,7 @@ def option(name: str) -> str:
 
 def streams(table: Any, target: str | None, dataset: str | None, asked: bool) -> bool:
     """Whether a table is streamed: a folder always, a file if it is asked for."""
-    folder = isinstance(table, str | Path) and Path(table).is_dir()
+    folder = isinstance(table, str | Path) and (Path(table).is_dir() or remote(table) is not None)
     if not (folder or asked):
         return False
     if not isinstance(table, str | Path) or dataset is not None:
