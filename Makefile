@@ -42,6 +42,19 @@ docs: $(VENV)/documented ## Build the site into site/; open site/index.html.
 site-check: $(VENV)/documented ## Look for dead links, requests to elsewhere and faults that a browser or axe finds in the built site.
 	$(BIN)/python scripts/site_pages.py site
 
+$(VENV)/packaged: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --group dist
+	touch $@
+
+dist: $(VENV)/packaged ## Build sdist and wheel into dist/, check both, and try the wheel in a fresh environment.
+	rm -rf dist build/dist
+	$(BIN)/python -m build --outdir build/dist
+	mkdir -p dist
+	cp build/dist/*.tar.gz dist
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m auditwheel repair --wheel-dir dist build/dist/*.whl || cp build/dist/*.whl dist
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/python scripts/check_dist.py dist/*.whl
+
 schema: $(VENV)/installed ## Write docs/problem.schema.json anew, which editors read.
 	$(BIN)/python scripts/problem_schema.py
 
