@@ -11,7 +11,7 @@ from backlit.diagnosis import diagnose as diagnose_subject
 from backlit.diagnosis.remedy_race import probe_remedies
 from backlit.diagnosis.short_training import try_training
 from backlit.errors import ProblemError
-from backlit.formats.models import load_model
+from backlit.formats.ensembles import one_network
 from backlit.formats.rows import table_problem
 from backlit.formats.sources import problem_from
 from backlit.signatures import documented, parameters_of, passes_on
@@ -84,9 +84,11 @@ def diagnose(
     loss: Any = None,
     model: Any = None,
     table: Any = None,
+    member: int | None = None,
     train: int | None = None,
     probe: bool = True,
     show: Callable[[int, int], None] = lambda done, of: None,
+    cluster: Any = 0,
     **options: Any,
 ) -> Diagnosis:
     """Say whether gradients vanish or explode, why, and which remedy works.
@@ -107,6 +109,8 @@ def diagnose(
         A model file, or a Model.
     table : str, Path or polars.DataFrame, optional
         Rows on which the model is measured, with the columns of its training.
+    member : int, optional
+        Which network of an ensemble, counted from 0; the heaviest if not given.
     train : int, optional
         Epochs of a short training of the network and of each remedy; the remedies are then ranked by the loss that is
         left.
@@ -114,6 +118,8 @@ def diagnose(
         Whether a few steps of training rank the remedies if `train` is not given; otherwise their gradient ratio does.
     show : callable, optional
         Called with (trainings done, trainings in all) after each training.
+    cluster : int, str or distributed.Client, default 0
+        Who tries the remedies: a number of processes, 0 for this one, the address of a Dask scheduler, or a client.
     {parameters}
 
     Returns
@@ -140,14 +146,14 @@ def diagnose(
     if table is not None and (model is None or problem is not None):
         raise ProblemError("a table goes with a model: give a model file as well, and no problem")
     given = None if problem is None else problem_from(problem, X=X, y=y, loss=loss)
-    loaded = load_model(model) if isinstance(model, str | Path) else model
+    loaded = None if model is None else one_network(model, member)
     if table is not None:
-        given, loaded = replace(table_problem(loaded, table), name=named(model, table)), None
+        given, loaded = replace(table_problem(model, table, member), name=named(model, table)), None
     if train is not None:
         positive_integer(train, "train")
-    diagnosis = diagnose_subject(given, model=loaded, **options)
+    diagnosis = diagnose_subject(given, model=loaded, cluster=cluster, **options)
     if train is not None:
-        return try_training(diagnosis, train, show=show)
+        return try_training(diagnosis, train, show=show, cluster=cluster)
     return probe_remedies(diagnosis) if probe else diagnosis
 
 

@@ -26,12 +26,16 @@ export interface Entry {
 
 export interface Step {
   id: string;
+  /** The formula written out in its argument, where it is a function by name. */
+  meaning?: string;
   kind: string;
   l: number;
   way: Way;
   equation: string;
   title: string;
   sentence: string;
+  /** What the step makes, and how: left = formula. */
+  left: string;
   formula: string;
   shapes: [symbol: string, size: string][];
   /** What the entries are of: examples × units, units × units below, or a single number. */
@@ -49,19 +53,22 @@ export interface Scene {
   trace: Trace;
   grad: Gradients;
   update: Update;
-  /** The loss on the same examples after the update. */
-  after: number;
+  /** The loss on the same examples after the update, worked out when it is asked for. */
+  readonly after: number;
   losses: Float64Array;
   weights: ReturnType<typeof exampleWeights>;
 }
 
-export function scene(problem: Problem, passes: Passes, update: Update, after: number): Scene {
+export function scene(problem: Problem, passes: Passes, update: Update, after: () => number): Scene {
   const { net, y, weight } = problem;
+  let known: number | null = null;
   return {
     problem,
     ...passes,
     update,
-    after,
+    get after() {
+      return (known ??= after());
+    },
     losses: exampleLosses(net, passes.trace, y),
     weights: exampleWeights(net, y.m, weight),
   };
@@ -105,7 +112,7 @@ const grain = (share: Float64Array): string =>
 function made(
   s: Scene,
   key: string,
-  own: Omit<Step, "equation" | "title" | "sentence" | "formula" | "shapes"> & { shapes?: Step["shapes"] },
+  own: Omit<Step, "equation" | "title" | "sentence" | "left" | "formula" | "shapes"> & { shapes?: Step["shapes"] },
   slots: Slots = {},
 ): Step {
   const row = TABLE[key]?.map((at) => tables.strings[at]!);
@@ -135,8 +142,17 @@ function made(
     equation: fill(row[0]!, words),
     title: fill(row[1]!, words),
     sentence: fill(row[2]!, words),
+    left: left(s, own.id),
     formula: own.kind === "slope of loss" ? lossSlope(s, symbols) : fill(long(row[3]!), { ...symbols, ...slots }),
   };
+}
+
+/** The left-hand side of a step's formula, by its id; "" where the formula says what it is of. */
+function left(s: Scene, id: string): string {
+  const [, name, l] = /^(\w+?)(?:\[(\d+)\])?$/.exec(id)!;
+  const suffix = /^grad_(a|h|u|x_hat)$/.test(name!) ? ` ${letter(s)}` : "";
+  const template = HEADS[`left ${name}${suffix}`];
+  return template ? fill(long(template), { l: l ?? "" }) : "";
 }
 
 function head(name: string, s: Scene, l: number, at: Place, perExample: boolean): string {
@@ -285,7 +301,15 @@ function normalization(s: Scene, l: number): Step[] {
   ]; // prettier-ignore
 }
 
-type Written = { value?: string[]; slope?: string[] };
+type Written = { value?: string[]; slope?: string[]; formulas?: string[] };
+
+/** φ or φ′ in symbols, of u; "" where it has no formula. */
+function symbolic(layer: Layer, what: "value" | "slope"): string {
+  const known = (tables.activations as Record<string, Written>)[layer.activation.name]?.formulas?.[what === "value" ? 0 : 1];
+  const alpha = Object.values(layer.activation.parameters)[0];
+  if (!known || layer.activation.name === "identity") return "";
+  return fill(long(known).replaceAll("<mi>u</mi>", `<mi>${under(layer)}</mi>`), { alpha: alpha === undefined ? "" : setting(alpha) });
+}
 
 /** φ or φ′ of a number, written out; null where it is a name alone. */
 function written(layer: Layer, what: "value" | "slope", u: number): string | null {
@@ -301,7 +325,7 @@ function written(layer: Layer, what: "value" | "slope", u: number): string | nul
 function activated(s: Scene, l: number, name: "h" | "a", u: Mat, h: Mat): Step {
   const layer = s.problem.net.layer(l);
   return made(s, `${name} ${under(layer)} ${kindOf(layer)}`, {
-    id: `${name}[${l}]`, kind: "activation", l, way: "forward", entries: "example", values: h,
+    id: `${name}[${l}]`, kind: "activation", l, way: "forward", entries: "example", values: h, meaning: symbolic(layer, "value"),
     shapes: [shape(name, `${l}`, column(layer.units)), shape(under(layer), `${l}`, column(layer.units))],
     entry: (at) => {
       const value = h.at(at.i, at.j);
@@ -485,7 +509,7 @@ function throughActivation(s: Scene, l: number): Step[] {
   const of = under(layer);
   return [
     made(s, `slope ${of} ${kindOf(layer)}`, {
-      id: `slope[${l}]`, kind: "slope", l, way: "backward", entries: "example", values: slopes,
+      id: `slope[${l}]`, kind: "slope", l, way: "backward", entries: "example", values: slopes, meaning: symbolic(layer, "slope"),
       entry: (at) => {
         const value = slopes.at(at.i, at.j);
         return { line: worked(head("slope", s, l, at, true), written(layer, "slope", u.at(at.i, at.j)), value), value, mistakes: [["slope_at_activation", layer.activation.slope(h).at(at.i, at.j)], ["activation_in_place_of_slope", h.at(at.i, at.j)], ...outputForms(layer, u.at(at.i, at.j))] };
@@ -719,18 +743,18 @@ function updated(s: Scene, name: Name, l: number): Step {
 }
 
 function outcome(s: Scene): Step {
-  const [before, after] = [s.grad.loss, s.after];
-  const fell = after < before;
-  const step = made(s, "loss mean plain", {
-    id: "update_loss", kind: "update_loss", l: 0, way: "update", entries: "one", values: after,
-    entry: () => ({ line: `<mi>C</mi><mo>:</mo>${num(before)}<mo>→</mo>${num(after)}`, value: after, mistakes: [] }),
-  }); // prettier-ignore
-  const sentence = fell
-    ? "The cost fell."
-    : after > before
-      ? "The cost rose: the step was too long, or its direction is not against this gradient alone."
-      : after === before
-        ? "The cost stayed the same."
-        : "The cost is no longer a finite number.";
-  return { ...step, equation: "", title: "The cost before and after", sentence, formula: "<mi>C</mi>" };
+  const before = s.grad.loss;
+  return {
+    id: "update_loss", kind: "update_loss", l: 0, way: "update", entries: "one", equation: "", shapes: [], left: "",
+    title: "The cost before and after", formula: "<mi>C</mi>",
+    get values() {
+      return s.after;
+    },
+    get sentence() {
+      if (s.after < before) return "The cost fell.";
+      if (s.after > before) return "The cost rose: the step was too long, or it is not against this gradient alone.";
+      return s.after === before ? "The cost stayed the same." : "The cost is no longer a finite number.";
+    },
+    entry: () => ({ line: `<mi>C</mi><mo>:</mo>${num(before)}<mo>→</mo>${num(s.after)}`, value: s.after, mistakes: [] }),
+  }; // prettier-ignore
 }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Context, Option
 
+from backlit.cli.cluster import Cluster, Workers, cluster_of
 from backlit.cli.formats import plain, print_json
 from backlit.errors import ProblemError
 
@@ -32,6 +33,9 @@ def command(
     context: Context,
     problem: Annotated[Path | None, Argument(help="A problem file, or an ONNX file.", show_default=False)] = None,
     model: Annotated[Path | None, Option(help="A model file.", show_default=False)] = None,
+    member: Annotated[
+        int | None, Option(help="Of an ensemble: which network, from 0; else the heaviest.", show_default=False)
+    ] = None,
     table: Annotated[
         Path | None, Option(help="With --model: a table with the columns of its training.", show_default=False)
     ] = None,
@@ -65,6 +69,8 @@ def command(
         Path | None,
         Option(help="Write the best remedy as MLPClassifier or MLPRegressor arguments (.json).", show_default=False),
     ] = None,
+    workers: Workers = 0,
+    cluster: Cluster = None,
     format: Annotated[Shown, Option(help="How to show the result.")] = Shown.text,
     output: Annotated[
         Path | None, Option("--output", "-o", help="Write the page or the JSON here.", show_default=False)
@@ -86,6 +92,7 @@ def command(
     diagnosis = diagnose(
         problem if torch is None else load_source(torch),
         model=None if model is None else str(model),
+        member=member,
         table=None if table is None else str(table),
         depth=depth,
         width=width,
@@ -102,6 +109,7 @@ def command(
         probe=probe,
         train=train,
         show=show_trainings,
+        cluster=cluster_of(workers, cluster),
     )
     diagnosis = replace(diagnosis, command=command_line(context))
     if fix is not None:

@@ -6,45 +6,58 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
+from backlit.cli.cluster import Cluster, Workers, cluster_of
 from backlit.cli.formats import Format, print_json
 from backlit.cli.streams import say, write_data
+from backlit.errors import ProblemError
 
 
 def command(
     model: Annotated[Path, Argument(help="A model file that `backlit train` wrote.")],
     table: Annotated[Path, Argument(help="CSV, Parquet, JSON lines or a Parquet folder with the training columns.")],
     output: Annotated[
-        Path | None,
+        str | None,
         Option(
             "--output",
             "-o",
-            help="Write here (.csv, .parquet, .jsonl); else CSV on standard output.",
+            help="Write here (.csv, .parquet, .jsonl), or into this folder, for a folder; else CSV on standard output.",
             show_default=False,
         ),
     ] = None,
+    interval: Annotated[
+        float | None,
+        Option(help="Add TARGET low and TARGET high, which hold a row's value so often, as 0.9.", show_default=False),
+    ] = None,
     reasons: Annotated[
         int | None,
-        Option(
-            metavar="K", help="Name the K columns that moved each prediction most, and how far.", show_default=False
-        ),
+        Option(metavar="K", help="Name the K columns that moved each prediction most.", show_default=False),
     ] = None,
     stream: Annotated[bool, Option("--stream", help="Leave a Parquet file on the disk; a folder always is.")] = False,
+    workers: Workers = 0,
+    cluster: Cluster = None,
     format: Annotated[Format, Option(help="How to show the result.")] = Format.text,
 ) -> int:
     """Predict every row of a table by a trained model."""
     from backlit.errors import ProblemError
     from backlit.files import check_outputs
     from backlit.tables import check_suffix, write_table
+    from backlit.tables.remote import remote
     from backlit.tabular import predict
+    from backlit.tabular.streamed_prediction import is_folder
 
-    if output is not None:
+    who = cluster_of(workers, cluster)
+    streams = stream or table.is_dir() or who != 0 or remote(table) is not None
+    if output is not None and not (streams and is_folder(output)):
         check_suffix(output)
         check_outputs(output, inputs=(model, table))
-    if stream or table.is_dir():
-        if reasons is not None:
-            raise ProblemError("--reasons are worked out in memory: give a file without --stream")
-        return streamed(model, table, output, format)
-    predictions = predict(model, table, reasons=reasons)
+    if streams:
+        for name, asked in (("interval", interval), ("reasons", reasons)):
+            if asked is not None:
+                raise ProblemError(
+                    f"--{name} is worked out in memory: give a file without --stream, --workers or --cluster"
+                )
+        return streamed(model, table, output, format, who)
+    predictions = predict(model, table, interval=interval, reasons=reasons)
     if output is not None:
         write_table(predictions.table, output)
     if format is Format.json:
@@ -59,22 +72,24 @@ def command(
     return 0
 
 
-def streamed(model: Path, table: Path, output: Path | None, format: Format) -> int:
+def streamed(model: Path, table: Path, output: str | None, format: Format, cluster: Any) -> int:
     """Predict a table that stays on the disk, into a file, or as CSV on standard output."""
-    from backlit.errors import ProblemError
-    from backlit.tabular.prediction import open_pass, predict_streamed
+    from backlit.tabular.streamed_prediction import open_pass, predict_streamed
+    from backlit.training.progress import show_passes
 
     if output is not None:
-        result = predict_streamed(model, table, output)
+        with show_passes("predict", True) as show:
+            result = predict_streamed(model, table, output, cluster=cluster, show=show)
         if format is Format.json:
             print_json(result.to_dict())
             return 0
-        say(f"{result.n:,} predictions: {output}")
+        kept = f" ({result.kept:,} files were there)" if result.kept else ""
+        say(f"{result.n:,} predictions: {output}{kept}")
         show_metrics(result.metrics)
         return 0
     if format is Format.json:
         raise ProblemError("predictions of a streamed table do not fit one JSON object: give -o FILE.jsonl")
-    done = open_pass(model, table)
+    done = open_pass(model, table, cluster)
     for number, part in enumerate(done):
         write_data(part.write_csv(include_header=not number))
     show_metrics(done.result().metrics)
