@@ -23,8 +23,7 @@ def train_recipe(
     engine: str,
     time_limit: float | None,
     metric: str | None,
-    workers: int | None,
-    how: Any,
+    cluster: Any,
     progress: bool,
 ) -> TrainResult:
     """Train an ensemble of a table and score it on the rows held out.  See `train`."""
@@ -46,8 +45,7 @@ def train_recipe(
         seed=seed,
         engine=engine,
         time_limit=time_limit,
-        workers=workers,
-        how=how,
+        how="threads" if isinstance(cluster, int) and cluster == 0 else cluster,
         progress=progress,
     )
     return summarize(rows, learned, test, y_test)

@@ -13,6 +13,7 @@ from backlit.formats.ensembles import save_ensemble
 from backlit.optim import get_optimizer, get_schedule
 from backlit.render.report import render_report
 from backlit.tables import read_table
+from backlit.tables.remote import remote
 from backlit.tabular.assessment import assess
 from backlit.tabular.datasets import load_dataset
 from backlit.tabular.outputs import few_members, predict_rows
@@ -63,7 +64,6 @@ def train(
     test: "str | Path | pl.DataFrame | None" = None,
     test_size: float = 0.2,
     seed: int = 0,
-    workers: int | None = None,
     hidden: Sequence[int] | None = None,
     encoding: str | None = None,
     activation: str | None = None,
@@ -126,8 +126,6 @@ def train(
         Share of the rows to score on.
     seed : int, default 0
         Draws the split, the weights, the order of the rows and the dropout masks.
-    workers : int, optional
-        Networks of an ensemble that are trained at a time; as many as there are processors if not given.
     hidden : sequence of int, optional
         Units of the hidden layers of one network, (128, 64) if not given.
     encoding : {"standard", "no_bins", "quantiles", "fine", "by_target", "eight_by_target"}, optional
@@ -175,8 +173,8 @@ def train(
     progress : bool, default False
         Whether to show a progress bar.
     cluster : int, str or distributed.Client, default 0
-        Who runs what can run apart, as the survey and the scores of a streamed table: a number of processes, 0 for this
-        one, the address of a Dask scheduler, or a client.  The result is the same.
+        Who runs what can run apart, such as an ensemble's networks, or the survey and the scores of a streamed table: a
+        number of processes, 0 for this one, the address of a Dask scheduler, or a client.  The result is the same.
 
     Returns
     -------
@@ -227,7 +225,7 @@ def train(
     told = ONE | {name: value for name, value in asked.items() if value is not None}
     streamed = streams(table, target, dataset, stream)
     one_network = streamed or any(value is not None for value in asked.values())
-    recipe = {"quality": quality, "time_limit": time_limit, "metric": metric, "workers": workers}
+    recipe = {"quality": quality, "time_limit": time_limit, "metric": metric}
     refuse_mixed(recipe, asked, one_network)
     if streamed:
         refuse_streamed({"encoding": encoding, "group": group, "time": time, "weight": weight, "test": test})
@@ -264,9 +262,8 @@ def train(
     if one_network:
         result = train_network(rows, told, settings_of(told, seed, engine), progress=progress)
     else:
-        who = "threads" if isinstance(cluster, int) and cluster == 0 else cluster
         result = train_recipe(rows, quality or "good", seed=seed, engine=engine, time_limit=time_limit, metric=metric,
-                              workers=workers, progress=progress, how=who)  # fmt: skip
+                              cluster=cluster, progress=progress)  # fmt: skip
     features, read, kept, held_out = rows.to_assess()
     assessed = assess(
         features,
@@ -332,7 +329,7 @@ def option(name: str) -> str:
 
 def streams(table: Any, target: str | None, dataset: str | None, asked: bool) -> bool:
     """Whether a table is streamed: a folder always, a file if it is asked for."""
-    folder = isinstance(table, str | Path) and Path(table).is_dir()
+    folder = isinstance(table, str | Path) and (Path(table).is_dir() or remote(table) is not None)
     if not (folder or asked):
         return False
     if not isinstance(table, str | Path) or dataset is not None:
