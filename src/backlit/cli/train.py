@@ -1,4 +1,4 @@
-"""`backlit train`: a table in, a trained network, an honest score, a model file and a report out."""
+"""`backlit train`: a table in, a trained model, an honest score, a model file and a report out."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -101,7 +101,7 @@ def command(
     cluster: Cluster = None,
     format: Annotated[Format, Option(help="How to show the result.")] = Format.text,
 ) -> int:
-    """Train a network on a table and score it on rows that it never saw."""
+    """Train the best model of a table, and score it on rows that it never saw."""
     from backlit.tabular import train
 
     try:
