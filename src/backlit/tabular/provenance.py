@@ -12,7 +12,7 @@ from backlit.tables.remote import remote
 if TYPE_CHECKING:
     import polars as pl
 
-UNTOLD = ("progress",)  # changes nothing in the result
+UNTOLD = ("progress", "workers", "cluster")  # change nothing in the result
 FLAGS = {"stream": (True, "--stream"), "compare": (False, "--no-compare")}
 
 
@@ -47,6 +47,8 @@ def command_of(function: Callable[..., Any], arguments: Mapping[str, Any]) -> st
 
 def same(value: Any, default: Any) -> bool:
     """Whether a value is its parameter's default."""
+    if isinstance(value, Mapping) and value.keys() == {"name"}:
+        value = value["name"]
     if isinstance(value, list | tuple):
         return list(value) == list(default or ())
     return type(value) is type(default) and bool(value == default)

@@ -239,7 +239,7 @@ def summarize(
     """Put everything together."""
     metrics = {name: each.metrics() for name, each in scores.items()}
     source = str(found.table.path)
-    training = made_by(source, settings, outcome, metrics)
+    training = made_by(source, settings, outcome.history, metrics)
     y_test, test_outputs = scores["test"].sampled()
     return TrainResult(
         task=found.codec.task,
