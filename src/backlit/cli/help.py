@@ -62,9 +62,19 @@ PANELS = {
         "Results": ("fix", "fix_estimator", "format", "output"),
     },
     "cost": {
-        "What is costed": ("problem", "sizes", "activation", "batch", "dtype", "optimizer", "memory_limit"),
+        "What is costed": (
+            "problem",
+            "model",
+            "member",
+            "sizes",
+            "activation",
+            "batch",
+            "dtype",
+            "optimizer",
+            "memory_limit",
+        ),
         "Measure this machine too": ("timing", "measure"),
-        "Many machines": ("workers", "network", "cluster"),
+        "Many machines": ("workers", "network"),
         "Results": ("html", "format"),
     },
 }
