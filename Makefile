@@ -135,6 +135,21 @@ cost-growth: $(VENV)/installed ## Measure how time and memory grow, and plot it:
 stream-memory: $(VENV)/installed ## Train on folders of 1, 2 and 4 GB in flat memory.
 	$(BIN)/python scripts/stream_memory.py --gb 1 2 4
 
+web/node_modules/.package-lock.json: web/package-lock.json
+	cd web && npm ci --silent
+
+EXPLORER_TABLES := explorer_tables explorer_presets
+web: $(VENV)/installed web/node_modules/.package-lock.json ## Build the explorer's page into the package (needs node).
+	for tables in $(EXPLORER_TABLES); do $(BIN)/python scripts/$$tables.py || exit 1; done
+	cd web && npm run --silent types && npm test --silent && npm run --silent build
+
+web-check: $(VENV)/installed web/node_modules/.package-lock.json ## Is the page in the package what web/ builds, to the byte?
+	for tables in $(EXPLORER_TABLES); do $(BIN)/python scripts/$$tables.py --check || exit 1; done
+	cd web && npm run --silent types && npm test --silent && npm run --silent build -- --check
+
+explorer-check: $(VENV)/tested ## Measure the explorer's page in Chromium: sizes, frames, latency, access, odd states.
+	$(BIN)/python scripts/explorer_check.py
+
 RACED ?= build/raced
 $(RACED)/ready: pyproject.toml $(MODULES) $(wildcard native/src/*)
 	$(PYTHON) -m venv $(RACED)
@@ -146,9 +161,9 @@ race: $(RACED)/ready ## Race Backlit and its peers over real tables (benchmarks/
 	$(RACED)/bin/python -m benchmarks.race.summary
 
 reach: $(VENV)/tested ## Kill, stop and cut off Dask workers and clients, and look at what becomes of their jobs.
-	$(BIN)/python scripts/reach.py
+	$(BIN)/python scripts/reach.py $(REACH)
 
 include native/native.mk
 
 clean: ## Remove everything that was made here.
-	rm -rf $(VENV) demo site docs/generated build dist htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo site docs/generated build dist htmlcov web/node_modules .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -2,7 +2,7 @@
 
 import typer
 
-from backlit.cli import check, cost, diagnose, example, explain, explore, export, grade, predict, train
+from backlit.cli import check, cost, diagnose, example, explain, explore, export, grade, predict, search, train
 from backlit.cli.help import described
 
 app = typer.Typer(
@@ -28,5 +28,5 @@ def options(
         raise typer.Exit
 
 
-for module in (train, predict, explain, explore, example, check, grade, cost, diagnose, export):
+for module in (train, search, predict, explain, explore, example, check, grade, cost, diagnose, export):
     app.command(**described(module.__name__.rpartition(".")[2], module.command))(module.command)
