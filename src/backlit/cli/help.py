@@ -63,11 +63,21 @@ PANELS = {
         "Or a network of equal layers": (
             *("depth", "width", "activation", "init", "sigma_w", "sigma_b", "norm", "skip", "dropout"),
         ),
-        "How": ("batch", "seeds", "remedies", "probe", "train"),
+        "How": ("batch", "seeds", "remedies", "probe", "train", "workers", "cluster"),
         "Results": ("fix", "fix_estimator", "format", "output"),
     },
     "cost": {
-        "What is costed": ("problem", "sizes", "activation", "batch", "dtype", "optimizer", "memory_limit"),
+        "What is costed": (
+            "problem",
+            "model",
+            "member",
+            "sizes",
+            "activation",
+            "batch",
+            "dtype",
+            "optimizer",
+            "memory_limit",
+        ),
         "Measure this machine too": ("timing", "measure"),
         "Many machines": ("workers", "network"),
         "Results": ("html", "format"),
