@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 EXAMPLES = {
     "train": ("train cars.csv --target mpg --out cars.safetensors --report cars.html", "train --dataset digits"),
     "predict": ("predict cars.safetensors new.csv", "predict cars.safetensors new.csv -o predictions.parquet"),
+    "search": ("search cars.csv --target mpg", "search cars.csv --target mpg --trials 40 --time-limit 600"),
     "explain": ("explain --example worked", 'explain problem.json --entry "grad_W[1][0,1]"'),
     "explore": ("explore --example worked", "explore problem.json -o page.html"),
     "example": ("example", "example worked -o problem.json"),
