@@ -235,7 +235,7 @@ def test_ctrl_c_keeps_what_there_is(monkeypatch):
         return trained
 
     monkeypatch.setattr(recipe, "train_fold", interrupted)
-    result = train(TABLE, "kind", drop=["y"], quality="good", compare=False, workers=1)
+    result = train(TABLE, "kind", drop=["y"], quality="good", compare=False)
     assert result.stopped == "interrupted"
     assert any("interrupted" in note for note in result.notes)
 

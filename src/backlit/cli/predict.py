@@ -9,6 +9,7 @@ from typer import Argument, Option
 from backlit.cli.cluster import Cluster, Workers, cluster_of
 from backlit.cli.formats import Format, print_json
 from backlit.cli.streams import say, write_data
+from backlit.errors import ProblemError
 
 
 def command(
@@ -40,11 +41,12 @@ def command(
     from backlit.errors import ProblemError
     from backlit.files import check_outputs
     from backlit.tables import check_suffix, write_table
+    from backlit.tables.remote import remote
     from backlit.tabular import predict
     from backlit.tabular.streamed_prediction import is_folder
 
     who = cluster_of(workers, cluster)
-    streams = stream or table.is_dir() or who != 0
+    streams = stream or table.is_dir() or who != 0 or remote(table) is not None
     if output is not None and not (streams and is_folder(output)):
         check_suffix(output)
         check_outputs(output, inputs=(model, table))
@@ -52,7 +54,7 @@ def command(
         for name, asked in (("interval", interval), ("reasons", reasons)):
             if asked is not None:
                 raise ProblemError(
-                    f"--{name} is worked out in memory: give a file, without --stream, --workers or --cluster"
+                    f"--{name} is worked out in memory: give a file without --stream, --workers or --cluster"
                 )
         return streamed(model, table, output, format, who)
     predictions = predict(model, table, interval=interval, reasons=reasons)
@@ -72,7 +74,6 @@ def command(
 
 def streamed(model: Path, table: Path, output: str | None, format: Format, cluster: Any) -> int:
     """Predict a table that stays on the disk, into a file, or as CSV on standard output."""
-    from backlit.errors import ProblemError
     from backlit.tabular.streamed_prediction import open_pass, predict_streamed
     from backlit.training.progress import show_passes
 

@@ -54,6 +54,13 @@ def command(
             help="One network with these units in its hidden layers, such as 128,64; 0 for none.", show_default=False
         ),
     ] = None,
+    encoding: Annotated[
+        str | None,
+        Option(
+            help="Of one network's inputs: standard, no_bins, quantiles, fine, by_target or eight_by_target.",
+            show_default="standard",
+        ),
+    ] = None,
     activation: Annotated[str | None, Option(help="Of one network's hidden layers.", show_default="relu")] = None,
     norm: Annotated[str | None, Option(help="batch or layer, in every hidden layer.", show_default=False)] = None,
     dropout: Annotated[
@@ -112,6 +119,7 @@ def command(
             weight=weight,
             test=test,
             hidden=None if hidden is None else sizes(hidden),
+            encoding=encoding,
             activation=activation,
             norm=norm,
             dropout=dropout,
@@ -229,9 +237,7 @@ def show_network(console: Any, result: Any) -> None:
     from backlit.render.report import STOPPED, duration
 
     shape = " → ".join(map(str, result.model.net.n))
-    console.print(
-        f"{result.task} of {result.model.target.name}, network {shape}, {result.engine} engine; {checked(result)}"
-    )
+    console.print(headline(result, f"network {shape}"))
     best = f"; the best was epoch {result.history.best_epoch}" if result.history.best_epoch else ""
     console.print(f"{result.epochs} epochs in {duration(result.seconds)} s, until {STOPPED[result.stopped]}{best}")
     if result.stopped == "interrupted":
@@ -249,10 +255,7 @@ def show_ensemble(console: Any, result: Any) -> None:
     for member in result.members:
         shares[member.recipe] = shares.get(member.recipe, 0.0) + member.weight
     folds = len({member.fold for member in result.members})
-    console.print(
-        f"{result.task} of {result.model.target.name}, ensemble of {len(result.members)} networks on "
-        f"{folds} folds, {result.engine} engine; {checked(result)}"
-    )
+    console.print(headline(result, f"ensemble of {len(result.members)} networks on {folds} folds"))
     told = ", ".join(f"{name} {share:.0%}" for name, share in sorted(shares.items(), key=lambda item: -item[1]))
     console.print(f"weights: {told}")
     console.print(f"{result.epochs:,} epochs of its networks, {duration(result.seconds)} s in all")
@@ -261,6 +264,10 @@ def show_ensemble(console: Any, result: Any) -> None:
     console.print(f"{result.n_train:,} training rows, scored out of fold; {result.n_test:,} held-out rows")
 
 
-def checked(result: Any) -> str:
-    """How far the engine's gradient was from the right one."""
-    return f"gradient checked: largest relative error {result.gradient_check.max_relative_error:.1e}"
+def headline(result: Any, made: str) -> Any:
+    """What was trained for what, by which engine, and how far its gradient was from the right one."""
+    from rich.text import Text
+
+    error = f"gradient checked: largest relative error {result.gradient_check.max_relative_error:.1e}"
+    target = (result.model.target.name, "bold")
+    return Text.assemble(f"{result.task} of ", target, f", {made}, {result.engine} engine; {error}")

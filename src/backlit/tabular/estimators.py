@@ -107,7 +107,7 @@ class BaseTabular(BaseEstimator):
             raise TableError(f"{len(used)} sample (n_samples={len(used)}) to learn from: give {FEWEST_ROWS} or more")
         table, y = table[used], y[used]
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        quality = quality_of(self.quality)
+        quality = quality_of(self.quality).for_rows(len(y))
         folds = (
             plain_folds(y, quality.folds, seed)
             if groups is None

@@ -23,12 +23,12 @@ def train_recipe(
     engine: str,
     time_limit: float | None,
     metric: str | None,
-    workers: int | None,
-    how: Any,
+    cluster: Any,
     progress: bool,
 ) -> TrainResult:
     """Train an ensemble of a table and score it on the rows held out.  See `train`."""
-    wanted, target, kept = quality_of(quality), rows.target, rows.kept
+    target, kept = rows.target, rows.kept
+    wanted = quality_of(quality).for_rows(len(kept))
     measure_of(target.task, metric)  # refuses another task's before anything is trained
     if time_limit is not None and not time_limit > 0:
         raise ProblemError(f"time_limit is {time_limit}: give seconds above 0, or none")
@@ -45,8 +45,7 @@ def train_recipe(
         seed=seed,
         engine=engine,
         time_limit=time_limit,
-        workers=workers,
-        how=how,
+        how="threads" if isinstance(cluster, int) and cluster == 0 else cluster,
         progress=progress,
     )
     return summarize(rows, learned, test, y_test)

@@ -13,6 +13,7 @@ from backlit.formats.ensembles import save_ensemble
 from backlit.optim import get_optimizer, get_schedule
 from backlit.render.report import render_report
 from backlit.tables import read_table
+from backlit.tables.remote import remote
 from backlit.tabular.assessment import assess
 from backlit.tabular.datasets import load_dataset
 from backlit.tabular.outputs import few_members, predict_rows
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 ONE: dict[str, Any] = {  # one network's options where they are not given
     "hidden": (128, 64),
+    "encoding": "standard",
     "activation": "relu",
     "norm": None,
     "dropout": 0.0,
@@ -62,8 +64,8 @@ def train(
     test: "str | Path | pl.DataFrame | None" = None,
     test_size: float = 0.2,
     seed: int = 0,
-    workers: int | None = None,
     hidden: Sequence[int] | None = None,
+    encoding: str | None = None,
     activation: str | None = None,
     norm: str | None = None,
     dropout: float | None = None,
@@ -124,10 +126,10 @@ def train(
         Share of the rows to score on.
     seed : int, default 0
         Draws the split, the weights, the order of the rows and the dropout masks.
-    workers : int, optional
-        Networks of an ensemble that are trained at a time; as many as there are processors if not given.
     hidden : sequence of int, optional
         Units of the hidden layers of one network, (128, 64) if not given.
+    encoding : {"standard", "no_bins", "quantiles", "fine", "by_target", "eight_by_target"}, optional
+        How numbers, dates and words become one network's inputs, "standard" if not given; see docs/tables.md.
     activation : str, optional
         Activation of the hidden layers, "relu" if not given.
     norm : {"batch", "layer"}, optional
@@ -171,8 +173,8 @@ def train(
     progress : bool, default False
         Whether to show a progress bar.
     cluster : int, str or distributed.Client, default 0
-        Who runs what can run apart, as the survey and the scores of a streamed table: a number of processes, 0 for this
-        one, the address of a Dask scheduler, or a client.  The result is the same.
+        Who runs what can run apart, such as an ensemble's networks, or the survey and the scores of a streamed table: a
+        number of processes, 0 for this one, the address of a Dask scheduler, or a client.  The result is the same.
 
     Returns
     -------
@@ -205,6 +207,7 @@ def train(
     check_suffix(report, ".html", ".htm", what="a report")
     asked = {
         "hidden": hidden,
+        "encoding": encoding,
         "activation": activation,
         "norm": norm,
         "dropout": dropout,
@@ -222,10 +225,10 @@ def train(
     told = ONE | {name: value for name, value in asked.items() if value is not None}
     streamed = streams(table, target, dataset, stream)
     one_network = streamed or any(value is not None for value in asked.values())
-    recipe = {"quality": quality, "time_limit": time_limit, "metric": metric, "workers": workers}
+    recipe = {"quality": quality, "time_limit": time_limit, "metric": metric}
     refuse_mixed(recipe, asked, one_network)
     if streamed:
-        refuse_streamed({"group": group, "time": time, "weight": weight, "test": test})
+        refuse_streamed({"encoding": encoding, "group": group, "time": time, "weight": weight, "test": test})
         result = train_streamed(
             table,  # type: ignore[arg-type]  # streams() let a path through, and a target
             target,  # type: ignore[arg-type]  # as above
@@ -259,9 +262,8 @@ def train(
     if one_network:
         result = train_network(rows, told, settings_of(told, seed, engine), progress=progress)
     else:
-        who = "threads" if isinstance(cluster, int) and cluster == 0 else cluster
         result = train_recipe(rows, quality or "good", seed=seed, engine=engine, time_limit=time_limit, metric=metric,
-                              workers=workers, progress=progress, how=who)  # fmt: skip
+                              cluster=cluster, progress=progress)  # fmt: skip
     features, read, kept, held_out = rows.to_assess()
     assessed = assess(
         features,
@@ -327,7 +329,7 @@ def option(name: str) -> str:
 
 def streams(table: Any, target: str | None, dataset: str | None, asked: bool) -> bool:
     """Whether a table is streamed: a folder always, a file if it is asked for."""
-    folder = isinstance(table, str | Path) and Path(table).is_dir()
+    folder = isinstance(table, str | Path) and (Path(table).is_dir() or remote(table) is not None)
     if not (folder or asked):
         return False
     if not isinstance(table, str | Path) or dataset is not None:
