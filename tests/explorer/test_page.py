@@ -315,7 +315,7 @@ def test_the_widget_gives_back_the_problem_as_it_stands(browser):
     page.evaluate("(opened) => { window.opened = opened }", explore(example="worked").opened)
     page.evaluate(WIDGET, check.asset("explorer.js"))
     page.get_by_role("button", name="+1 epoch").click()
-    page.wait_for_function("window.model.current?.layers[0].W[0][0] !== 0.1")
+    page.wait_for_function("window.model.current && window.model.current.layers[0].W[0][0] !== 0.1")
     assert read_problem(page.evaluate("window.model.current")).net.n == (2, 2, 1)
     page.evaluate("window.stop()")
     assert page.locator(".explorer").count() == 0
