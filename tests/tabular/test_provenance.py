@@ -19,7 +19,7 @@ DEFAULTS = {"table": "t.csv", "target": "y"}
         ({}, ""),
         ({"hidden": [8, 4], "drop": ["a b", "c"]}, "--hidden 8,4 --drop 'a b' --drop c"),
         ({"hidden": ()}, "--hidden 0"),
-        ({"optimizer": {"name": "adam"}}, ""),
+        ({"optimizer": {"name": "adam"}}, "--optimizer adam"),
         ({"optimizer": {"name": "sgd", "learning_rate": 0.5}}, "--optimizer sgd --learning-rate 0.5"),
         ({"compare": False, "stream": True, "progress": True}, "--no-compare --stream"),
         ({"norm": "batch", "dropout": 0.1, "l2": 0.0}, "--norm batch --dropout 0.1 --l2 0.0"),

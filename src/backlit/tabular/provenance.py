@@ -50,7 +50,7 @@ def same(value: Any, default: Any) -> bool:
     if isinstance(value, Mapping) and value.keys() == {"name"}:
         value = value["name"]
     if isinstance(value, list | tuple):
-        return list(value) == list(default or ())
+        return isinstance(default, list | tuple) and list(value) == list(default)
     return type(value) is type(default) and bool(value == default)
 
 
