@@ -392,7 +392,7 @@ def rows(place: Path, short: bool) -> bool:
             there.address,
         ]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while len(list(place.glob("three/[!.]*"))) < 5:
+        while len(list(place.glob("three/[!.]*"))) < 5 and process.poll() is None:
             time.sleep(0.05)
         there.kill(1)
         process.kill()
