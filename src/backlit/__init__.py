@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from backlit.render.explanation import explain
     from backlit.render.explorer import explore
     from backlit.render.gradient_flow_display import GradientFlowDisplay
-    from backlit.tabular import predict, train
+    from backlit.tabular import TabularClassifier, TabularRegressor, predict, search, train
     from backlit.verification import (
         assert_gradients_match,
         check_function,
@@ -54,7 +54,7 @@ HOMES = {
     "backlit.formats.torch_modules": ("from_torch",),
     "backlit.render.explanation": ("explain",),
     "backlit.render.explorer": ("explore",),
-    "backlit.tabular": ("predict", "train"),
+    "backlit.tabular": ("TabularClassifier", "TabularRegressor", "predict", "search", "train"),
     "backlit.render.gradient_flow_display": ("GradientFlowDisplay",),
     "backlit.diagnosis.gradient_flow": ("GradientFlow",),
     "backlit.api": ("check", "diagnose"),
@@ -95,6 +95,7 @@ DISPLAYS = {  # class → format → who writes it, a function of a floor that t
         "text": "render.check_text.network_text",
     },
     "Cost": {"html": "render.cost.cost_fragment", "text": "render.cost.cost_text"},
+    "TrainResult": {"html": "render.report.report_frame", "text": "render.train_text.result_text"},
     "Diagnosis": {"html": "render.diagnosis_html.diagnosis_frame", "text": "render.diagnosis_text.diagnosis_text"},
     **{
         name: {"html": "render.faces.html", "text": "render.faces.text"}
@@ -113,6 +114,8 @@ __all__ = [
     "Network",
     "Parameters",
     "Problem",
+    "TabularClassifier",
+    "TabularRegressor",
     "Trace",
     "__version__",
     "assert_gradients_match",
@@ -137,6 +140,7 @@ __all__ = [
     "problem_from",
     "read_problem",
     "save_model",
+    "search",
     "suggest_inputs",
     "train",
 ]

@@ -9,6 +9,7 @@ from typer import Argument, Option
 from backlit.cli.cluster import Cluster, Workers, cluster_of
 from backlit.cli.formats import Format, print_json
 from backlit.cli.streams import say, write_data
+from backlit.errors import ProblemError
 
 
 def command(
@@ -23,11 +24,13 @@ def command(
             show_default=False,
         ),
     ] = None,
+    interval: Annotated[
+        float | None,
+        Option(help="Add TARGET low and TARGET high, which hold a row's value so often, as 0.9.", show_default=False),
+    ] = None,
     reasons: Annotated[
         int | None,
-        Option(
-            metavar="K", help="Name the K columns that moved each prediction most, and how far.", show_default=False
-        ),
+        Option(metavar="K", help="Name the K columns that moved each prediction most.", show_default=False),
     ] = None,
     stream: Annotated[bool, Option("--stream", help="Leave a Parquet file on the disk; a folder always is.")] = False,
     workers: Workers = 0,
@@ -38,21 +41,23 @@ def command(
     from backlit.errors import ProblemError
     from backlit.files import check_outputs
     from backlit.tables import check_suffix, write_table
+    from backlit.tables.remote import remote
     from backlit.tabular import predict
     from backlit.tabular.streamed_prediction import is_folder
 
     who = cluster_of(workers, cluster)
-    streams = stream or table.is_dir() or who != 0
+    streams = stream or table.is_dir() or who != 0 or remote(table) is not None
     if output is not None and not (streams and is_folder(output)):
         check_suffix(output)
         check_outputs(output, inputs=(model, table))
     if streams:
-        if reasons is not None:
-            raise ProblemError(
-                "--reasons are worked out in memory: give a file without --stream, --workers or --cluster"
-            )
+        for name, asked in (("interval", interval), ("reasons", reasons)):
+            if asked is not None:
+                raise ProblemError(
+                    f"--{name} is worked out in memory: give a file without --stream, --workers or --cluster"
+                )
         return streamed(model, table, output, format, who)
-    predictions = predict(model, table, reasons=reasons)
+    predictions = predict(model, table, interval=interval, reasons=reasons)
     if output is not None:
         write_table(predictions.table, output)
     if format is Format.json:
@@ -69,7 +74,6 @@ def command(
 
 def streamed(model: Path, table: Path, output: str | None, format: Format, cluster: Any) -> int:
     """Predict a table that stays on the disk, into a file, or as CSV on standard output."""
-    from backlit.errors import ProblemError
     from backlit.tabular.streamed_prediction import open_pass, predict_streamed
     from backlit.training.progress import show_passes
 

@@ -1,4 +1,4 @@
-"""`backlit train`: a table in, a trained network, an honest score, a model file and a report out."""
+"""`backlit train`: a table in, a trained model, an honest score, a model file and a report out."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,22 +26,60 @@ def command(
     drop: Annotated[
         list[str] | None, Option(help="A column to leave out; may be given again.", show_default=False)
     ] = None,
-    hidden: Annotated[str, Option(help="Units of the hidden layers, first to last; 0 for none.")] = "128,64",
-    activation: Annotated[str, Option(help="Activation of the hidden layers.")] = "relu",
+    quality: Annotated[
+        str | None, Option(help="fast, good or best: how much work goes into an ensemble.", show_default="good")
+    ] = None,
+    time_limit: Annotated[
+        float | None, Option(help="Seconds after which an ensemble is what it is by then.", show_default=False)
+    ] = None,
+    metric: Annotated[
+        str | None, Option(help="What an ensemble is chosen by: log_loss, roc_auc, rmse, mae, …", show_default=False)
+    ] = None,
+    group: Annotated[
+        str | None, Option(help="A column whose equal values train together or score together.", show_default=False)
+    ] = None,
+    time: Annotated[str | None, Option(help="A column of dates: later rows score.", show_default=False)] = None,
+    weight: Annotated[str | None, Option(help="A column of weights of the rows.", show_default=False)] = None,
+    test: Annotated[
+        Path | None, Option(help="A table to score on, in place of a share of TABLE.", show_default=False)
+    ] = None,
+    test_size: Annotated[float, Option(help="Share of the rows held out for the score.")] = 0.2,
+    seed: Annotated[int, Option(help="Of the split, the initial weights, the shuffling and the dropout.")] = 0,
+    hidden: Annotated[
+        str | None,
+        Option(
+            help="One network with these units in its hidden layers, such as 128,64; 0 for none.", show_default=False
+        ),
+    ] = None,
+    encoding: Annotated[
+        str | None,
+        Option(
+            help="Of one network's inputs: standard, no_bins, quantiles, fine, by_target or eight_by_target.",
+            show_default="standard",
+        ),
+    ] = None,
+    activation: Annotated[str | None, Option(help="Of one network's hidden layers.", show_default="relu")] = None,
     norm: Annotated[str | None, Option(help="batch or layer, in every hidden layer.", show_default=False)] = None,
-    dropout: Annotated[float, Option(help="Probability of a hidden unit being dropped.")] = 0.0,
-    optimizer: Annotated[str, Option(help="sgd, adagrad, rmsprop, adam, amsgrad or adamw.")] = "adam",
+    dropout: Annotated[
+        float | None, Option(help="Probability of a hidden unit being dropped.", show_default="0.0")
+    ] = None,
+    optimizer: Annotated[
+        str | None, Option(help="sgd, adagrad, rmsprop, adam, amsgrad or adamw.", show_default="adam")
+    ] = None,
     learning_rate: Annotated[
         float | None, Option(help="Step size; else the optimizer's usual one.", show_default=False)
     ] = None,
-    schedule: Annotated[str, Option(help="constant, step, exponential, cosine, one_cycle, warm_up, …")] = "constant",
-    l2: Annotated[float, Option(help="λ of the (λ/2) Σ ‖W‖² added to the loss.")] = 0.005,
+    schedule: Annotated[
+        str | None,
+        Option(help="constant, step, exponential, cosine, one_cycle, warm_up, …", show_default="constant"),
+    ] = None,
+    l2: Annotated[float | None, Option(help="λ of the (λ/2) Σ ‖W‖² added to the loss.", show_default="0.005")] = None,
     clip_norm: Annotated[float | None, Option(help="Longest gradient.", show_default=False)] = None,
-    epochs: Annotated[int, Option(help="Passes over the training rows, at most.")] = 200,
-    batch_size: Annotated[int, Option(help="Rows a step.")] = 32,
-    patience: Annotated[int, Option(help="Epochs without a lower validation loss before it stops.")] = 20,
-    test_size: Annotated[float, Option(help="Share of the rows held out for the score.")] = 0.2,
-    seed: Annotated[int, Option(help="Of the split, the initial weights, the shuffling and the dropout.")] = 0,
+    epochs: Annotated[int | None, Option(help="Passes over the training rows, at most.", show_default="200")] = None,
+    batch_size: Annotated[int | None, Option(help="Rows a step.", show_default="32")] = None,
+    patience: Annotated[
+        int | None, Option(help="Epochs without a lower validation loss before it stops.", show_default="20")
+    ] = None,
     engine: Annotated[str, Option(help="auto, native or reference.")] = "auto",
     out: Annotated[Path | None, Option(help="Write the model here (.safetensors).", show_default=False)] = None,
     report: Annotated[Path | None, Option(help="Write a report here (.html).", show_default=False)] = None,
@@ -60,7 +98,8 @@ def command(
     cluster: Cluster = None,
     format: Annotated[Format, Option(help="How to show the result.")] = Format.text,
 ) -> int:
-    """Train a network on a table and score it on rows that it never saw."""
+    """Train the best model of a table, and score it on rows that it never saw."""
+    from backlit.render.train_text import show_result
     from backlit.tabular import train
 
     try:
@@ -70,11 +109,19 @@ def command(
             dataset=dataset,
             task=task,
             drop=drop or (),
-            hidden=sizes(hidden),
+            quality=quality,
+            time_limit=time_limit,
+            metric=metric,
+            group=group,
+            time=time,
+            weight=weight,
+            test=test,
+            hidden=None if hidden is None else sizes(hidden),
+            encoding=encoding,
             activation=activation,
             norm=norm,
             dropout=dropout,
-            optimizer={"name": optimizer} | ({} if learning_rate is None else {"learning_rate": learning_rate}),
+            optimizer=optimizer_of(optimizer, learning_rate),
             schedule=schedule,
             l2=l2,
             clip_norm=clip_norm,
@@ -97,8 +144,15 @@ def command(
     except (Divergence, WrongGradient) as error:
         say(f"backlit: {one_line(str(error))}", error=True)
         return 1
-    print_json(result.to_dict()) if format is Format.json else show(result)
+    print_json(result.to_dict()) if format is Format.json else show_result(result)
     return 0
+
+
+def optimizer_of(name: str | None, learning_rate: float | None) -> dict[str, Any] | None:
+    """What `train` takes, None where neither is given."""
+    if name is None and learning_rate is None:
+        return None
+    return {"name": name or "adam"} | ({} if learning_rate is None else {"learning_rate": learning_rate})
 
 
 def sizes(text: str) -> list[int]:
@@ -110,39 +164,3 @@ def sizes(text: str) -> list[int]:
             f"--hidden takes whole numbers with commas between them, such as 256,128, not {text!r}"
         ) from None
     return [] if units == [0] else units
-
-
-def show(result: Any) -> None:
-    """Print what a person wants to know, in a terminal's width."""
-    from rich.table import Table
-    from rich.text import Text
-
-    from backlit import terminal
-    from backlit.render.report import duration
-
-    console = terminal.console()
-    shape = " → ".join(map(str, result.model.net.n))
-    target = (result.model.target.name, "bold")
-    console.print(Text.assemble(f"{result.task} of ", target, f", network {shape}, {result.engine} engine"))
-    console.print(
-        f"{len(result.history)} epochs in {duration(result.seconds)} s, {result.samples_per_second:,.0f} rows a second"
-    )
-    if result.history.stopped == "interrupted":
-        console.print("stopped by Ctrl-C: the model and its scores are those of the best epoch until then")
-    console.print(f"gradient checked: largest relative error {result.gradient_check.max_relative_error:.1e}")
-    table = Table("metric", box=None, header_style="dim", pad_edge=False)
-    table.add_column(f"{result.n_train:,} training rows", justify="right")
-    table.add_column(f"{result.n_test:,} held-out rows", justify="right")
-    for name, value in result.metrics["test"].items():
-        table.add_row(name, figure(result.metrics["train"][name]), Text(figure(value), "bold"))
-    console.print(table)
-    for note in result.notes:
-        console.print(f"note: {note}", style="dim")
-    for kind, path in (("model", result.model_path), ("report", result.report_path)):
-        if path:
-            console.print(f"{kind}: {path}", soft_wrap=True)
-
-
-def figure(value: float | None) -> str:
-    """Four digits, or a dash for what is undefined."""
-    return "–" if value is None else f"{value:.4g}"

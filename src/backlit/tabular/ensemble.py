@@ -12,11 +12,10 @@ from backlit.errors import Divergence
 from backlit.formats.ensembles import Ensemble, Member
 from backlit.jobs import Executor, Job, run_jobs
 from backlit.tables import TableEncoder, TargetCodec
-from backlit.tables.richer import enriched
-from backlit.tabular.blend import blended, fit_temperature, greedy_weights, softmax
+from backlit.tabular.blend import blended, fit_temperature, greedy_weights
 from backlit.tabular.folds import Folds
 from backlit.tabular.members import Lesson, Limit, Trained, train_fold
-from backlit.tabular.metrics import measure_of
+from backlit.tabular.outputs import final_outputs
 from backlit.tabular.presets import PRESETS, Preset, Quality
 from backlit.training.progress import show_passes, stop_on_interrupt
 
@@ -32,8 +31,8 @@ class Learned:
     """What training an ensemble gives.
 
     ensemble : without notes on its training.  rows, outputs : training rows (m,), and what the ensemble says of them by
-    members that never learned from them: probabilities (m, K) or numbers (m,).  members : its members, heaviest first
-    where weights are equal by order.  stopped : "finished", "time limit" or "interrupted".  notes : what was left out.
+    members that never learned from them: probabilities (m, K) or numbers (m,).  trained : the members' trainings,
+    in their order.  stopped : "finished", "time limit" or "interrupted".  notes : what was left out.
     """
 
     ensemble: Ensemble
@@ -43,6 +42,12 @@ class Learned:
     stopped: str
     seconds: float
     notes: tuple[str, ...]
+    seed: int
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the rows, of all members."""
+        return sum(member.epochs for member in self.ensemble.members)
 
 
 def train_ensemble(
@@ -72,16 +77,15 @@ def train_ensemble(
     started = time.monotonic()
     presets = presets_for(y, target, quality)
     with stop_on_interrupt() as stop:
-        lesson = Lesson(
-            table=table,
-            y=y,
+        lesson = Lesson.of(
+            table,
+            y,
+            target,
+            encoder,
+            folds,
+            {preset.bins for preset in presets},
             weight=weight,
-            target=target,
-            encoder=encoder,
-            shared={p.bins: enriched(encoder, table, p.bins, y) for p in presets if not p.bins.by_target},
-            folds=folds,
-            measure=measure_of(target.task, metric),
-            stop_by_measure=metric not in (None, "log_loss", "rmse", "r2"),
+            metric=metric,
             seed=seed,
             engine=engine,
             limit=Limit(float("inf") if time_limit is None else started + time_limit, stop),
@@ -91,7 +95,13 @@ def train_ensemble(
             jobs = jobs_of(lesson, presets, of, must)
             with show_passes(name, progress) as show:
                 results = run_jobs(jobs, how=how, workers=workers, n_threads=1, show=lambda k, n: show(k / n))
-                return [member for result in results for member in result]
+                found: list[Trained] = []
+                for result in results:
+                    found += result
+                    if stop.asked and how != "threads":  # elsewhere nobody hears of it: what still runs there ends here
+                        results.close()
+                        break
+                return found
 
         trial = range(min(quality.trial_folds, folds.K))
         trained = train(presets, trial, f"trying {len(presets)} presets", must=True)
@@ -186,13 +196,8 @@ def learned(
         Member(m.model, m.preset.name, m.fold, share[m.preset] / total, len(m.history), m.score) for m in kept
     )
     ensemble = Ensemble(members, lesson.target, temperature, residual, fold)
-    final = finish_outputs(ensemble, z)
-    return Learned(ensemble, rows, final, tuple(kept), reason, seconds, tuple(notes))
-
-
-def finish_outputs(ensemble: Ensemble, z: Array) -> Array:
-    """Probabilities (m, K), or numbers (m,), of blended outputs (m, K)."""
-    return softmax(z / ensemble.temperature) if ensemble.target.task == "classification" else z[:, 0]
+    final = final_outputs(ensemble, z)
+    return Learned(ensemble, rows, final, tuple(kept), reason, seconds, tuple(notes), lesson.seed)
 
 
 def missing_note(wanted: int, found: int, reason: str) -> str:

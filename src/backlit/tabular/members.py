@@ -1,26 +1,25 @@
 """The networks of one fold: trained on all other rows, stopped by the fold's, which then get their predictions."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backlit.core.network import Dense, Network
+from backlit.core.network import Dense
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
 from backlit.core.targets import as_targets
-from backlit.engine import Data, Engine, TrainConfig, get_engine
+from backlit.engine import Data
 from backlit.formats.models import Model
-from backlit.optim import Sgd
 from backlit.tables import TableEncoder, TargetCodec
 from backlit.tables.richer import Bins, enriched
-from backlit.tabular.blend import log_probabilities
 from backlit.tabular.building import build_network, unscale
 from backlit.tabular.folds import Folds
-from backlit.tabular.metrics import Measure
+from backlit.tabular.metrics import Measure, measure_of
+from backlit.tabular.outputs import raw_outputs
 from backlit.tabular.presets import Preset
 from backlit.training import History, Run, Settings, fit
 from backlit.training.engine_check import EngineCheck, check_engine
@@ -38,6 +37,15 @@ class Limit:
 
     deadline: float = float("inf")
     stop: Stop = field(default_factory=Stop)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Elsewhere, where clocks are others, it is as many seconds away, and nobody asks."""
+        return Limit.in_seconds, (self.deadline - time.monotonic(),)
+
+    @classmethod
+    def in_seconds(cls, left: float) -> "Limit":
+        """The moment that is so far away."""
+        return cls(time.monotonic() + left)
 
     def reached(self) -> bool:
         """Whether no more is to be begun, and what runs is to end with its epoch."""
@@ -71,6 +79,27 @@ class Lesson:
     engine: str
     limit: Limit
 
+    @classmethod
+    def of(
+        cls,
+        table: "pl.DataFrame",
+        y: Array,
+        target: TargetCodec,
+        encoder: TableEncoder,
+        folds: Folds,
+        bins: Iterable[Bins],
+        *,
+        weight: Array | None = None,
+        metric: str | None = None,
+        seed: int,
+        engine: str = "auto",
+        limit: Limit,
+    ) -> "Lesson":
+        """The lesson of a table.  bins : the encodings that will be asked for; those by quantiles are fitted here."""
+        shared = {each: enriched(encoder, table, each, y) for each in bins if not each.by_target}
+        measure, own = measure_of(target.task, metric), metric in (None, "log_loss", "rmse", "r2")
+        return cls(table, y, weight, target, encoder, shared, folds, measure, not own, seed, engine, limit)
+
     def encoding(self, bins: Bins, rows: Array) -> TableEncoder:
         """The encoder for a fold that learns from these rows: bins by target are cut by them alone."""
         if bins in self.shared:
@@ -90,7 +119,7 @@ class Trained:
     score: float
     history: History
     settings: Settings
-    checked: EngineCheck
+    checked: EngineCheck | None  # of fold 0's alone
     engine: str
 
 
@@ -142,7 +171,7 @@ def train_member(
     )
     monitor = "validation_score" if lesson.stop_by_measure else "validation_loss"
     settings = preset.settings(len(rows), seed, lesson.engine, monitor)
-    checked = check_engine(net, params, data, settings)
+    checked = check_engine(net, params, data, settings) if fold == 0 else None  # a preset's networks are alike
     finish = partial(finished, preset=preset, target=lesson.target, shift=shift, scale=scale)
     outcome = fit(
         net,
@@ -158,7 +187,7 @@ def train_member(
     if outcome.divergence is not None or outcome.history.best_epoch is None:
         return None
     trained = finish(outcome.params)
-    outputs = read_outputs(lesson.target, outcome.engine if trained.net == net else None, trained, outcome.statistics, X_out)
+    outputs = raw_outputs(lesson.target, trained, outcome.statistics, X_out)
     return Trained(
         preset=preset,
         fold=fold,
@@ -199,18 +228,6 @@ def finished(params: Parameters, *, preset: Preset, target: TargetCodec, shift: 
     return params
 
 
-def read_outputs(target: TargetCodec, engine: Engine | None, params: Parameters, statistics: Statistics, X: Array) -> Array:
-    """Log probabilities (m, K) or numbers (m, 1) of features X (m, n_0)."""
-    engine = engine or engine_for(params.net)
-    a = engine.predict(params, statistics, X)
-    return a.astype(np.float64) if target.task == "regression" else log_probabilities(a)
-
-
-def engine_for(net: Network, name: str = "auto") -> Engine:
-    """An engine that predicts."""
-    return get_engine(name, TrainConfig(net, Sgd(), batch_size=1))
-
-
 def scorer(
     lesson: Lesson, finish: Callable[[Parameters], Parameters], X: Array, rows: Array
 ) -> Callable[[Any, Parameters, Statistics], float]:
@@ -218,6 +235,6 @@ def scorer(
     y, weight = lesson.y[rows], weights_of(lesson, rows)
 
     def score(engine: Any, params: Parameters, statistics: Statistics) -> float:
-        return -lesson.measure(read_outputs(lesson.target, None, finish(params), statistics, X), y, weight)
+        return -lesson.measure(raw_outputs(lesson.target, finish(params), statistics, X), y, weight)
 
     return score

@@ -13,7 +13,9 @@ from backlit.training import Settings
 
 PLAIN, EIGHT, QUANTILES, FINE = Bins(), Bins(8, by_target=True), Bins(24), Bins(48)
 BY_TARGET = Bins(24, by_target=True)
+ENCODINGS = {"no_bins": PLAIN, "quantiles": QUANTILES, "fine": FINE, "by_target": BY_TARGET, "eight_by_target": EIGHT}
 ROWS_A_RUN, FEWEST, MOST = 400_000, 8, 80  # rows that a network sees in all, and epochs at least and at most
+FULL_ROWS, FINALIST_ROWS = 50_000, 3_000  # rows up to which all presets are tried; finalists a fold at so many rows
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ PRESETS = (
     Preset("bins by target", BY_TARGET, dropout=0.3),
     Preset("quantile bins", QUANTILES, learning_rate=0.002, schedule="cosine"),
     Preset("small", BY_TARGET, hidden=(16,), dropout=0.0, learning_rate=0.003),
+    Preset("additive", BY_TARGET, hidden=(), dropout=0.0, learning_rate=0.01, schedule="cosine"),
     Preset("eight bins by target", EIGHT, learning_rate=0.002, schedule="cosine"),
     Preset("batch norm", QUANTILES, norm="batch"),
     Preset("no bins", PLAIN, learning_rate=0.003, schedule="cosine"),
@@ -90,11 +93,28 @@ class Quality:
     trial_folds: int
     finalists: int
 
+    def for_rows(self, rows: int) -> "Quality":
+        """The same for so many training rows: the more they are, the less another network adds, and the more it costs.
+
+        >>> QUALITIES["good"].for_rows(4_000).finalists, QUALITIES["good"].for_rows(8_000).finalists
+        (5, 3)
+        >>> QUALITIES["good"].for_rows(1_000_000)
+        Quality(presets=2, folds=3, trial_folds=1, finalists=1)
+        """
+        share = min(1.0, FULL_ROWS / rows)
+        folds = max(3, round(self.folds * share))
+        return Quality(
+            presets=max(2, round(self.presets * share)),
+            folds=folds,
+            trial_folds=max(1, round(self.trial_folds * share)),
+            finalists=max(1, folds // 4, min(self.finalists, round(FINALIST_ROWS * folds / rows))),
+        )
+
 
 QUALITIES = {
-    "fast": Quality(presets=3, folds=4, trial_folds=1, finalists=2),
-    "good": Quality(presets=8, folds=8, trial_folds=2, finalists=4),
-    "best": Quality(presets=10, folds=10, trial_folds=3, finalists=7),
+    "fast": Quality(presets=4, folds=4, trial_folds=1, finalists=3),
+    "good": Quality(presets=9, folds=8, trial_folds=2, finalists=5),
+    "best": Quality(presets=11, folds=10, trial_folds=3, finalists=7),
 }
 
 

@@ -17,7 +17,7 @@ from backlit.errors import ProblemError, TableError
 from backlit.formats.models import Model
 from backlit.jobs import Job, run_jobs
 from backlit.tables.labels import Task
-from backlit.tables.parquet import Chunk, ParquetTable, Piece
+from backlit.tables.parquet import Chunk, ParquetTable, Piece, size_of
 from backlit.tables.scan import CELL, TEST, TRAINING, VALIDATION, Parts, Run, Survey, rows_at_once, survey, targets
 from backlit.tabular.building import build_network, unscale
 from backlit.tabular.result import TrainResult, made_by
@@ -95,8 +95,7 @@ class TableStream:
         """Rows, type and a checksum of what was learned of the table, its files and its target."""
         survey = self.survey
         files = [
-            (file.name, rows, file.stat().st_size)
-            for file, rows in zip(survey.table.files, survey.table.rows, strict=True)
+            (file.name, rows, size_of(file)) for file, rows in zip(survey.table.files, survey.table.rows, strict=True)
         ]
         described = json.dumps([survey.encoder.to_dict(), survey.codec.to_dict(), files, self.buffer_rows])
         return [len(self), "float32", zlib.crc32(described.encode(), survey.checksum)]
@@ -240,7 +239,7 @@ def summarize(
     """Put everything together."""
     metrics = {name: each.metrics() for name, each in scores.items()}
     source = str(found.table.path)
-    training = made_by(source, settings, outcome, metrics)
+    training = made_by(source, settings, outcome.history, metrics)
     y_test, test_outputs = scores["test"].sampled()
     return TrainResult(
         task=found.codec.task,
