@@ -66,6 +66,8 @@ def test_no_command_waits_for_a_pipe_or_reads_a_device(capsys, tmp_path, monkeyp
 
 
 CONTENTS = {
+    "key like a type": (".json", json.dumps({**PROBLEM, "list[str]": 1})),
+    "key of a type": (".json", json.dumps({**PROBLEM, "str": 1})),
     "cyclic yaml": (".yaml", "&a {inputs: 1, layers: [*a]}"),
     "huge units": (".json", json.dumps({**PROBLEM, "layers": [{"units": 2**62}]})),
     "huge inputs": (".json", json.dumps({**PROBLEM, "inputs": 2**63})),

@@ -66,6 +66,13 @@ class Ledger:
 
     entries: tuple[Entry, ...]
 
+    def by_layer(self) -> dict[int, "Ledger"]:
+        """The part of each layer."""
+        parts: dict[int, list[Entry]] = {}
+        for entry in self.entries:
+            parts.setdefault(entry.layer, []).append(entry)
+        return {l: Ledger(tuple(entries)) for l, entries in parts.items()}
+
     def total(self, phase: str, layer: int | None = None) -> int:
         """Operations of a phase, or of one layer's part in it."""
         return sum(e.operations for e in self.entries if e.phase == phase and layer in (None, e.layer))

@@ -1,5 +1,6 @@
 """`cost`: how many operations and bytes, per equation, before anything runs."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -88,15 +89,17 @@ class Cost(Displayed):
 
     def layers(self) -> list[dict[str, Any]]:
         """Each layer's sizes, its operations a phase, and those of each equation."""
-        rows = []
+        rows, sizes = [], Counter[str]()
+        ledgers = self.ledger.by_layer()
+        for buffer in self.memory.buffers:
+            sizes[buffer.name] += buffer.bytes
         for l, layer in self.net.numbered():
-            equations = {e.equation: e.operations for e in self.ledger.entries if e.layer == l}
+            equations = {e.equation: e.operations for e in ledgers[l].entries}
             flops = {
-                phase: {"matmul_flops": self.ledger.matmul(phase, l), "total_flops": self.ledger.total(phase, l)}
+                phase: {"matmul_flops": ledgers[l].matmul(phase), "total_flops": ledgers[l].total(phase)}
                 for phase in ("forward", "backward")
             }
-            names = [f"{name}[{l}]" for name in CACHED]
-            cached = sum(b.bytes for b in self.memory.buffers if b.name in names)
+            cached = sum(sizes[f"{name}[{l}]"] for name in CACHED)
             if self.checkpointing is not None and self.memory.pooled:
                 cached = sizes_of(self.net, l, self.batch, np.dtype(self.dtype)).full  # while its turn lasts
             rows.append({"layer": l, "units": layer.units, "inputs": self.net.n[l - 1], **flops, "activations": cached,

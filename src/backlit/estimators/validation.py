@@ -1,7 +1,9 @@
 """Examples as the caller gave them, checked; a call that cannot be done leaves a fitted estimator as it was."""
 
 import sys
+import threading
 import warnings
+import weakref
 from collections.abc import Callable
 from functools import wraps
 from numbers import Real
@@ -32,28 +34,40 @@ LABELS = "biuU"  # kinds of dtype whose values are classes, whatever they are
 NO_NUMBERS = {"m": "spans of time", "M": "dates", "V": "records"}  # which NumPy would turn into numbers of some unit
 
 
-def unchanged_on_error(method: Method) -> Method:
-    """Make `fit` or `partial_fit` put every attribute, and the generator, back if it raises.
+TURNS: "weakref.WeakKeyDictionary[Any, Any]" = weakref.WeakKeyDictionary()  # a lock an estimator, no part of it
+TURNS_LOCK = threading.Lock()
 
+
+def turn_of(estimator: Any) -> Any:
+    """The lock by which calls that change one estimator take turns."""
+    with TURNS_LOCK:
+        return TURNS.setdefault(estimator, threading.RLock())
+
+
+def unchanged_on_error(method: Method) -> Method:
+    """Make `fit` or `partial_fit` put every attribute, and the generator, back if it raises, whatever it raises.
+
+    Calls on one estimator from several threads take turns, so that no update is lost.
     The method writes into no array or list that was there before (`BaseMLP._go_on_with_copies`).  Divergence is an
     exception to that: training has then done what it could, and its last finite parameters are kept.
     """
 
     @wraps(method)
     def guarded(self: Any, *arguments: Any, **options: Any) -> Any:
-        before = dict(vars(self))
-        random = before.get("_random")
-        state = None if random is None else random.get_state()
-        try:
-            return method(self, *arguments, **options)
-        except Divergence:
-            raise
-        except Exception:
-            vars(self).clear()
-            vars(self).update(before)
-            if random is not None:
-                random.set_state(state)
-            raise
+        with turn_of(self):
+            before = dict(vars(self))
+            random = before.get("_random")
+            state = None if random is None else random.get_state()
+            try:
+                return method(self, *arguments, **options)
+            except Divergence:
+                raise
+            except BaseException:  # Ctrl-C in a callback too
+                vars(self).clear()
+                vars(self).update(before)
+                if random is not None:
+                    random.set_state(state)
+                raise
 
     return guarded  # type: ignore[return-value]  # wraps keeps the signature, which the checker cannot see
 

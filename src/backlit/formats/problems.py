@@ -148,6 +148,8 @@ def say(errors: list[Any]) -> str:
     """Turn pydantic's findings into one line about the first of them: path, what was found, what is allowed."""
     first = max(errors, key=lambda e: len(e["loc"])) if errors[0]["loc"][:1] in (("y",),) else errors[0]
     loc = [part for part in first["loc"] if not (isinstance(part, str) and "[" in part) and part not in ("str",)]
+    if first["type"] == "extra_forbidden" and loc[-1:] != [first["loc"][-1]]:
+        loc.append(first["loc"][-1])  # a key of a stranger's may look like a type
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
     fields = LayerFile.model_fields if "." in path else ProblemFile.model_fields
     if first["type"] == "extra_forbidden":

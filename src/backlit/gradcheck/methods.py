@@ -55,7 +55,7 @@ def each_of(where: slice, n: int) -> Array:
     return np.eye(where.stop - where.start, n, where.start)
 
 
-def signed(where: slice, n: int, k: int, rng: np.random.Generator) -> Array:
+def signed(where: slice | Array, n: int, k: int, rng: np.random.Generator) -> Array:
     """k directions of random signs at `where` of n, 0 elsewhere: E⟨e, v⟩² = ‖e‖² for an error e there, (k, n)."""
     found = np.zeros((k, n))
     found[:, where] = rng.choice((-1.0, 1.0), found[:, where].shape)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 NEWLINE, QUOTE = ord("\n"), ord('"')
+BLANKS = b" \r\v\f"
 BLOCK = 1 << 24  # bytes at a time: temporary arrays stay small beside the file
 
 
@@ -91,8 +92,14 @@ def without_blank(data: bytes, records: Records) -> Records:
     """
     short = records.stop - records.start < 2
     alone = (records.fields == 1) & (short | (records.fields.max(initial=1) > 1))
-    blank = [i for i in np.flatnonzero(alone) if not data[records.start[i] : records.stop[i]].strip(b" \r\v\f")]
-    return records.take(np.delete(np.arange(records.fields.size), blank))
+    length, first = (
+        records.stop - records.start,
+        np.frombuffer(data, np.uint8)[np.minimum(records.start, len(data) - 1)],
+    )
+    blank = alone & ((length == 0) | np.isin(first, list(BLANKS)))  # a line of other letters is none, nor its first
+    for i in np.flatnonzero(blank & (length > 1)):
+        blank[i] = not data[records.start[i] : records.stop[i]].strip(BLANKS)
+    return records.take(~blank)
 
 
 def cut(data: bytes, records: Records) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from dataclasses import dataclass
 from io import StringIO
 from itertools import islice
@@ -78,7 +79,7 @@ def _checked(body: bytes, records: Records, dialect: Dialect, path: object) -> l
             f"{path}: line {line} holds numbers ({listed(names, most=3)}) where the names of the columns belong: "
             f"add a header line"
         )
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise TableError(
             f"{path}: line {line} names {listed(twice, most=3)} more than once: give each column a name of its own"

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, NoReturn
 
 from backlit.errors import TableError
+from backlit.tables.json_bounds import check_lines
 from backlit.tables.messages import shown
 from backlit.tables.text_encoding import text_bytes
 from backlit.tables.type_inference import moments_or_flags
@@ -36,6 +37,7 @@ def read_json_lines(data: bytes, path: object, text: Collection[str]) -> pl.Data
     body = text_bytes(data, path)
     if not body.strip():
         raise TableError(f'{path}: is empty: JSON lines hold one object a line, such as {{"age": 31}}')
+    check_lines(body, path)
     try:
         table = pl.read_ndjson(body, infer_schema_length=None)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, RuntimeError) as error:

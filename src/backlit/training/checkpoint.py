@@ -7,6 +7,9 @@ order of an epoch is a function of the seed and its number, a dropout mask one o
 """
 
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -60,6 +63,35 @@ def make_folder(folder: Path) -> None:
     except OSError as error:
         reason = "a file has this name" if folder.is_file() else (error.strerror or str(error)).lower()
         raise BacklitError(f"{folder}: cannot be made a folder for checkpoints ({reason}): give another name") from None
+
+
+@contextmanager
+def claimed(folder: Path | None) -> Iterator[None]:
+    """Keep a folder of checkpoints for this run alone, where the system can; it is free again however the run ends.
+
+    Raises ProblemError if another run has it: the two would write over each other's work.
+    """
+    if folder is None:
+        yield
+        return
+    make_folder(folder)  # now, so that no epoch is learned in vain
+    try:
+        import fcntl
+    except ImportError:  # Windows locks no folders
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ProblemError(
+                    f"{folder}: another run writes its checkpoints here: wait for it, or give another folder"
+                ) from None
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def arrays(state: State, watch: EarlyStopping) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ from backlit.core.specs import positive_integer
 from backlit.engine import Data, DenseBatches, Engine, State, get_engine
 from backlit.errors import Divergence, ProblemError
 from backlit.optim.schedules import Plateau
-from backlit.training.checkpoint import FILE, load_checkpoint, make_folder, save_checkpoint
+from backlit.training.checkpoint import FILE, claimed, load_checkpoint, save_checkpoint
 from backlit.training.early_stopping import EarlyStopping
 from backlit.training.epoch import lower_is_better, run_epoch
 from backlit.training.history import History
@@ -154,11 +154,9 @@ def fit(
     )
     run.history.stopped = ""
     last, divergence = len(run.history) + settings.epochs, None
-    if run.checkpoint is not None:
-        make_folder(run.checkpoint)  # now, so that no epoch is learned in vain
-        if (run.checkpoint / FILE).exists():
+    with claimed(run.checkpoint), stop_on_interrupt() as stop, show_progress(last, progress) as show:
+        if run.checkpoint is not None and (run.checkpoint / FILE).exists():
             load_checkpoint(run.checkpoint, run)
-    with stop_on_interrupt() as stop, show_progress(last, progress) as show:
         try:
             run.history.stopped = loop(run, last, callbacks, stop, show)
         except Divergence as error:

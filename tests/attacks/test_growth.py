@@ -1,0 +1,107 @@
+"""Work that once grew with the square of its input, or without bound.  Seconds are of the processor, generously."""
+
+import json
+import time
+
+import pytest
+from tests.commands import run_command
+
+from backlit.costs import cost
+from backlit.errors import TableError
+from backlit.render.explanation import explain
+from backlit.tables import read_table
+
+
+@pytest.fixture
+def within():
+    """Hold what a block does against a number of seconds of this process."""
+    started = time.process_time()
+    limits = []
+    yield limits.append
+    assert time.process_time() - started < limits[0]
+
+
+def deep(layers):
+    return {"inputs": 2, "layers": [{"units": 2, "activation": "tanh"}] * layers, "x": [[1.0, 2.0]], "y": [[0.5, 0.1]]}
+
+
+def test_a_thousand_layers_are_explained_and_checked(within):
+    within(120)  # 10 s on a machine that does nothing else
+    found = explain(deep(1000))
+    checks = [step.checks for step in found.derivation.steps() if step.checks]
+    assert len(checks) >= 2000
+    assert all(one.ok for each in checks for one in each)
+
+
+def test_a_deep_network_with_a_wrong_gradient_is_told(monkeypatch):
+    from backlit.core.problem import Problem
+
+    right = Problem.passes
+
+    def wrong(problem, *arguments, **options):
+        trace, grad = right(problem, *arguments, **options)
+        grad.W[150] *= 1.5
+        return trace, grad
+
+    monkeypatch.setattr(Problem, "passes", wrong)
+    found = explain(deep(200))
+    by_id = {step.id: step.checks for step in found.derivation.steps()}
+    assert not all(one.ok for one in by_id["grad_W[150]"])
+    assert all(one.ok for one in by_id["grad_W[2]"])
+
+
+def test_the_cost_of_three_thousand_layers(within):
+    within(10)
+    found = cost(deep(3000))
+    assert len(found.to_dict()["layers"]) == 3000
+    assert "3000" in str(found) or found.net.L == 3000
+
+
+@pytest.mark.parametrize("blank", [b"\n", b" \n", b"  \r\n"])
+def test_millions_of_blank_lines(tmp_path, blank, within):
+    within(15)
+    (tmp_path / "t.csv").write_bytes(b"a,b\n1,2\n" + blank * 3_000_000 + b"3,4\n")
+    assert read_table(tmp_path / "t.csv").rows() == [(1, 2), (3, 4)]
+
+
+def test_twenty_thousand_columns(tmp_path, within):
+    within(40)  # 5 s on a machine that does nothing else
+    row = ",".join(str(k % 7) for k in range(20_000))
+    (tmp_path / "t.csv").write_text(",".join(f"c{k}" for k in range(20_000)) + f"\n{row}\n{row}\n")
+    assert read_table(tmp_path / "t.csv").shape == (2, 20_000)
+
+
+LINES = {
+    "deep objects": ('{"a":' * 300 + "1" + "}" * 300, "too deep"),
+    "deep lists": (
+        '{"a": 1}\n{"a":' + "[" * 70_000 + "]" * 70_000 + "}",
+        "line 2 holds tables inside tables, too deep",
+    ),
+    "a key of its own a line": ("\n".join(json.dumps({f"k{k}": k}) for k in range(20_000)), "different keys"),
+    "key twice": ('{"a": 1}\n{"a": 1, "b": 2, "a": 3}', "line 2: key 'a' is given twice"),
+    "half a character": (r'{"a": "x"}' + "\n" + r'{"a": "\udc00"}', "line 2: half a character"),
+    "half a character in a key": (r'{"\ud800x": "x"}', "half a character"),
+}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_lines_without_bound_are_refused_soon(tmp_path, name, within):
+    within(5)
+    text, words = LINES[name]
+    (tmp_path / "t.jsonl").write_text(text + "\n")
+    with pytest.raises(TableError, match=words):
+        read_table(tmp_path / "t.jsonl")
+
+
+def test_ordinary_lines_are_read(tmp_path):
+    (tmp_path / "t.jsonl").write_text(
+        '{"a": "\\ud83d\\ude00 {[\\"b\\":", "b": 1}\n{"b": 2}\n{"a": "\\\\ud800", "b": 3}\n'
+    )
+    assert read_table(tmp_path / "t.jsonl").rows() == [('😀 {["b":', 1), (None, 2), ("\\ud800", 3)]
+
+
+def test_an_error_of_millions_of_characters_is_cut(capsys, tmp_path):
+    (tmp_path / "p.json").write_text(json.dumps({"inputs": 1, "layers": [], "loss": "x" * 5_000_000}))
+    code, out, err = run_command(capsys, "cost", tmp_path / "p.json")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert len(err) < 4000
