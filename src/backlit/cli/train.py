@@ -12,7 +12,11 @@ from backlit.errors import Divergence, ProblemError, WrongGradient
 
 def command(
     table: Annotated[
-        Path | None, Argument(help="CSV, Parquet or JSON lines; or a folder of Parquet files.", show_default=False)
+        list[Path] | None,
+        Argument(
+            help="CSV, Parquet, JSON lines or Excel (FILE.xlsx:SHEET); a folder of Parquet files; or several files.",
+            show_default=False,
+        ),
     ] = None,
     target: Annotated[str | None, Option(help="The column to predict.", show_default=False)] = None,
     dataset: Annotated[
@@ -23,6 +27,14 @@ def command(
     ] = None,
     drop: Annotated[
         list[str] | None, Option(help="A column to leave out; may be given again.", show_default=False)
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        Option(
+            help="NAME=TYPE says what a column is: number, decimal-comma, decimal-point, category, date, dmy, mdy, ymd "
+            "or ignore; may be given again.",
+            show_default=False,
+        ),
     ] = None,
     hidden: Annotated[str, Option(help="Units of the hidden layers, first to last; 0 for none.")] = "128,64",
     activation: Annotated[str, Option(help="Activation of the hidden layers.")] = "relu",
@@ -58,11 +70,12 @@ def command(
 
     try:
         result = train(
-            table,
+            table[0] if table and len(table) == 1 else table or None,
             target,
             dataset=dataset,
             task=task,
             drop=drop or (),
+            columns=dict(column_type(text) for text in column or ()),
             hidden=sizes(hidden),
             activation=activation,
             norm=norm,
@@ -90,6 +103,14 @@ def command(
         return 1
     print_json(result.to_dict()) if format is Format.json else show(result)
     return 0
+
+
+def column_type(text: str) -> tuple[str, str]:
+    """Name and type of "NAME=TYPE"; a name may hold "=" too."""
+    name, equals, type = text.rpartition("=")
+    if not equals or not name:
+        raise ProblemError(f"--column takes NAME=TYPE, such as day=dmy, not {text!r}")
+    return name, type
 
 
 def sizes(text: str) -> list[int]:

@@ -120,7 +120,8 @@ def survey(
     try:
         codec, notes = seen.learned()
         _refuse_empty(n)
-        encoder = TableEncoder.of([c.column(max_categories) for c in columns.values()], int(n[:TEST].sum()))
+        learned = [column.column(max_categories) for column in columns.values()]
+        encoder = TableEncoder.of(learned, int(n[:TEST].sum()), table.format)
     except TableError as error:
         raise TableError(f"{table.path}: {error}") from None
     shift, scale = moments.mean_and_scale() if codec.task == "regression" else (0.0, 1.0)
@@ -179,7 +180,7 @@ def _gathered(table: ParquetTable, name: str) -> Gathered:
     import polars as pl
 
     try:
-        return gathered(name, settle(pl.Series(name, [], table.schema[name])).dtype)
+        return gathered(name, settle(pl.Series(name, [], table.types[name])).dtype)
     except TableError as error:
         raise TableError(f"{table.files[0]}: {error}") from None
 

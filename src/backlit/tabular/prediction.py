@@ -10,7 +10,7 @@ import numpy as np
 from backlit.errors import ModelError, TableError
 from backlit.files import atomic_write
 from backlit.formats.models import Model, load_model
-from backlit.tables import TableEncoder, TargetCodec, check_suffix, read_table
+from backlit.tables import TableEncoder, TargetCodec, check_suffix
 from backlit.tables.parquet import ParquetTable
 from backlit.tables.scan import rows_at_once
 from backlit.tables.writing import csv_marks
@@ -90,7 +90,7 @@ def predict(model: str | Path | Model, table: "str | Path | pl.DataFrame") -> Pr
     name = "the model" if isinstance(model, Model) else str(model)
     model = model if isinstance(model, Model) else load_model(model)
     encoder, codec = known_model(model, name)
-    frame = read_table(table, text=encoder.text_columns) if isinstance(table, str | Path) else table
+    frame = encoder.read(table, codec.name)
     where = f"{table}: " if isinstance(table, str | Path) else ""
     if not frame.height:
         raise TableError(f"{where}the table has no rows to predict: give it some")
@@ -179,6 +179,7 @@ class Pass:
         for chunk in self.table.chunks(rows_at_once(len(columns) + len(encoder.feature_names_out))):
             frame = self.table.read(chunk, columns)
             try:
+                frame = encoder.read(frame, codec.name)
                 outputs = outputs_of(self.model, encoder.transform(frame, np.float32))
             except TableError as error:
                 raise TableError(f"{self.table.where(chunk)}: {error}") from None

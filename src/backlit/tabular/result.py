@@ -2,7 +2,7 @@
 
 import platform
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -103,6 +103,7 @@ class TrainResult:
             "gradient_check": self.gradient_check.to_dict(),
             "seed": self.settings.seed,
             "notes": list(self.notes),
+            "columns": [asdict(column) for column in self.model.encoder.summary()] if self.model.encoder else [],
             "model": self.model_path,
             "report": self.report_path,
         }

@@ -1,6 +1,6 @@
 """`train`: a table in, a trained network, an honest score, a model file and a report out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,8 @@ from backlit.files import atomic_write, check_outputs, check_suffix
 from backlit.formats.models import Model, save_model
 from backlit.optim import get_optimizer, get_schedule
 from backlit.render.report import render_report
-from backlit.tables import TableEncoder, Target, read_table, read_target, split
+from backlit.tables import TableEncoder, Target, read_target, split
+from backlit.tables.reading import RawTable, read_cells
 from backlit.tabular.building import build_network, rows_to_split, target_scale, unscale
 from backlit.tabular.datasets import load_dataset
 from backlit.tabular.result import TrainResult, made_by
@@ -32,12 +33,13 @@ FEWEST_ROWS = 5
 
 
 def train(
-    table: "str | Path | pl.DataFrame | None" = None,
+    table: "str | Path | Sequence[str | Path] | pl.DataFrame | None" = None,
     target: str | None = None,
     *,
     dataset: str | None = None,
     task: str | None = None,
     drop: Sequence[str] = (),
+    columns: Mapping[str, str] | None = None,
     hidden: Sequence[int] = (128, 64),
     activation: str = "relu",
     norm: str | None = None,
@@ -65,8 +67,9 @@ def train(
 
     Parameters
     ----------
-    table : str, Path or polars.DataFrame, optional
-        A CSV, Parquet or JSON lines file, a folder of Parquet files, or a data frame.  Give this or `dataset`.
+    table : str, Path, list of them, or polars.DataFrame, optional
+        A CSV, Parquet, JSON lines or Excel file, or several with the same columns; a folder of Parquet files; or a data
+        frame.  Give this or `dataset`.
     target : str, optional
         Name of the column to predict.
     dataset : {"digits", "iris", "wine", "breast_cancer", "diabetes"}, optional
@@ -75,6 +78,9 @@ def train(
         What to predict; the target's type decides if not given.
     drop : sequence of str, default ()
         Columns to leave out.
+    columns : mapping of str to str, optional
+        What columns are, where the cells leave it open: number, decimal-comma, decimal-point, category, date, dmy, mdy,
+        ymd or ignore for a column's name.
     hidden : sequence of int, default (128, 64)
         Units of the hidden layers.
     activation : str, default 'relu'
@@ -146,7 +152,7 @@ def train(
     ('classification', 30, True)
     """
     seed = checked_seed(seed)
-    check_outputs(out, report, inputs=(table,))
+    check_outputs(out, report, inputs=table if isinstance(table, list | tuple) else (table,))
     check_suffix(out, ".safetensors", what="a model")
     check_suffix(report, ".html", ".htm", what="a report")
     settings = Settings(
@@ -171,6 +177,7 @@ def train(
             init=init,
             task=task,  # type: ignore[arg-type]  # any other word is refused where the target is read
             drop=drop,
+            columns=dict(columns or {}),
             test_size=test_size,
             buffer_mb=buffer_mb,
             checkpoint=checkpoint,
@@ -178,12 +185,14 @@ def train(
             progress=progress,
         )
         return write_files(result, out, report)
-    source, frame, column = find_table(table, target, dataset)
+    raw, column = find_table(table, target, dataset)
+    drop = [*drop, *(name for name, type in (columns or {}).items() if type == "ignore")]
+    source, format, frame = raw.name, *raw.typed(dict(columns or {}), drop)
     read = read_target(frame, column, task)  # type: ignore[arg-type]  # which refuses any other word
     if len(read.rows) < FEWEST_ROWS:
         raise TableError(f"{source}: {len(read.rows)} rows with a target, and at least {FEWEST_ROWS} are needed")
     kept, held_out = split(rows_to_split(read), test_size=test_size, seed=seed)
-    encoder = TableEncoder.fit(frame[read.rows[kept]], drop=[column, *drop])
+    encoder = TableEncoder.fit(frame[read.rows[kept]], drop=[column, *drop], format=format)
     X = encoder.transform(frame[read.rows], np.float32)
 
     net = build_network(encoder, read, hidden, activation, norm=norm, dropout=dropout, l2=l2)
@@ -209,7 +218,20 @@ def train(
         raise outcome.divergence
     if read.task == "regression":
         unscale(outcome.params, shift, scale)
-    result = summarize(source, read, encoder, X, kept, held_out, len(validating), outcome, checked, settings)
+    notes = raw.notes + format.notes([column])
+    result = summarize(
+        source,
+        read,
+        notes,
+        encoder,
+        X,
+        kept,
+        held_out,
+        len(validating),
+        outcome,
+        checked,
+        settings,
+    )
     return write_files(result, out, report)
 
 
@@ -225,22 +247,23 @@ def streams(table: Any, target: str | None, dataset: str | None, asked: bool) ->
     return True
 
 
-def find_table(table: Any, target: str | None, dataset: str | None) -> tuple[str, "pl.DataFrame", str]:
-    """The table, what to call it, and its target column."""
+def find_table(table: Any, target: str | None, dataset: str | None) -> tuple[RawTable, str]:
+    """The table as it is written, and its target column."""
     if (table is None) == (dataset is None):
         raise ProblemError("give a table or the name of a dataset, one of the two")
     if dataset is not None:
-        return dataset, load_dataset(dataset), target or "target"
+        return RawTable(dataset, load_dataset(dataset)), target or "target"
     if target is None:
         raise ProblemError("a table needs the name of its target column: give --target COLUMN")
-    if isinstance(table, str | Path):
-        return str(table), read_table(table), target
-    return "table", table, target
+    if isinstance(table, str | Path | list | tuple):
+        return read_cells(table), target
+    return RawTable("table", table), target
 
 
 def summarize(
     source: str,
     target: Target,
+    notes: tuple[str, ...],
     encoder: TableEncoder,
     X: Array,
     kept: Array,
@@ -273,7 +296,7 @@ def summarize(
         n_test=len(held_out),
         y_test=target.y[held_out],
         test_outputs=outputs["test"],
-        notes=target.notes,
+        notes=(*notes, *target.notes, *encoder.remarks()),
         settings=settings,
     )
 
