@@ -6,7 +6,7 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 .DEFAULT_GOAL := help
 .PHONY: help demo test golden architecture lint types interop coverage startup check-matrix kills syscalls fuzz bad-inputs stop-points
 .PHONY: native-calls gradcheck-matrix explain-fuzz explain-pages diagnose-ranking diagnose-tables cost-networks
-.PHONY: cost-growth stream-memory clean
+.PHONY: cost-growth stream-memory race clean
 
 help: ## Say what there is.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -107,6 +107,16 @@ cost-growth: $(VENV)/installed ## Measure how time and memory grow, and plot it:
 
 stream-memory: $(VENV)/installed ## Train on folders of 1, 2 and 4 GB in flat memory.
 	$(BIN)/python scripts/stream_memory.py --gb 1 2 4
+
+RACED ?= build/raced
+$(RACED)/ready: pyproject.toml $(MODULES) $(wildcard native/src/*)
+	$(PYTHON) -m venv $(RACED)
+	$(RACED)/bin/python -m pip install --quiet --group race .
+	touch $@
+
+race: $(RACED)/ready ## Race Backlit and its peers over real tables (benchmarks/race/README.md); resumes where it stopped.
+	$(RACED)/bin/python -m benchmarks.race.run $(if $(MODELS_RACED),--models $(MODELS_RACED)) --tables $(or $(TABLES_RACED),development)
+	$(RACED)/bin/python -m benchmarks.race.summary
 
 include native/native.mk
 

@@ -18,8 +18,14 @@ if TYPE_CHECKING:
     from backlit.costs import cost
     from backlit.diagnosis.gradient_flow import GradientFlow
     from backlit.estimators import MLPClassifier, MLPRegressor
+    from backlit.formats.keras_models import from_keras
     from backlit.formats.models import Model, load_model, save_model
+    from backlit.formats.onnx_graphs import from_onnx
     from backlit.formats.problems import read_problem
+    from backlit.formats.scikit_learn import from_scikit_learn
+    from backlit.formats.sources import problem_from
+    from backlit.formats.state_dicts import from_safetensors
+    from backlit.formats.torch_modules import from_torch
     from backlit.render.explanation import explain
     from backlit.render.gradient_flow_display import GradientFlowDisplay
     from backlit.tabular import predict, train
@@ -38,7 +44,13 @@ HOMES = {
     "backlit.costs": ("cost",),
     "backlit.estimators": ("MLPClassifier", "MLPRegressor"),
     "backlit.formats.models": ("Model", "load_model", "save_model"),
+    "backlit.formats.keras_models": ("from_keras",),
+    "backlit.formats.onnx_graphs": ("from_onnx",),
     "backlit.formats.problems": ("read_problem",),
+    "backlit.formats.scikit_learn": ("from_scikit_learn",),
+    "backlit.formats.sources": ("problem_from",),
+    "backlit.formats.state_dicts": ("from_safetensors",),
+    "backlit.formats.torch_modules": ("from_torch",),
     "backlit.render.explanation": ("explain",),
     "backlit.tabular": ("predict", "train"),
     "backlit.render.gradient_flow_display": ("GradientFlowDisplay",),
@@ -103,9 +115,15 @@ __all__ = [
     "diagnose",
     "explain",
     "forward",
+    "from_keras",
+    "from_onnx",
+    "from_safetensors",
+    "from_scikit_learn",
+    "from_torch",
     "grade",
     "load_model",
     "predict",
+    "problem_from",
     "read_problem",
     "save_model",
     "suggest_inputs",

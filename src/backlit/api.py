@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backlit.core.problem import Problem
 from backlit.core.specs import positive_integer
 from backlit.diagnosis import Diagnosis
 from backlit.diagnosis import diagnose as diagnose_subject
@@ -13,8 +12,8 @@ from backlit.diagnosis.remedy_race import probe_remedies
 from backlit.diagnosis.short_training import try_training
 from backlit.errors import ProblemError
 from backlit.formats.models import load_model
-from backlit.formats.problems import read_problem
 from backlit.formats.rows import table_problem
+from backlit.formats.sources import problem_from
 from backlit.signatures import documented, parameters_of, passes_on
 from backlit.verification.problem_check import check as check_problem
 
@@ -23,9 +22,12 @@ if TYPE_CHECKING:
 
 
 def check(
-    problem: str | Path | Mapping[str, Any] | Problem,
+    problem: Any,
     claims: str | Path | Mapping[str, Any],
     *,
+    X: Any = None,
+    y: Any = None,
+    loss: Any = None,
     steps: int = 1,
     pairs: bool = True,
 ) -> "CheckResult":
@@ -33,12 +35,19 @@ def check(
 
     Parameters
     ----------
-    problem : str, Path, mapping or Problem
-        A problem file, its content, or a Problem, with examples.
+    problem : str, Path, mapping, Problem or a network of another program
+        A problem file, its content, or a Problem, with examples; or what `problem_from` takes, such as a
+        `torch.nn.Sequential`.
     claims : str, Path or mapping
         A JSON file or a mapping with any of z, u, a, loss, grad_a, delta, grad_gamma, grad_beta, grad_b, grad_W and
         update, each a list or a mapping by layer; rows are examples.  Numbers may be rounded: the tolerance follows
         from the digits that they show, and is 1e-8 for full float64.
+    X : (m, n_0) array, optional
+        Inputs, if the problem has none.
+    y : (m, n_L) array, optional
+        Their targets.
+    loss : str, mapping, or a loss of the other program, optional
+        The loss, if the problem has none.
     steps : int, default 1
         How many optimizer steps `update` is after.
     pairs : bool, default True
@@ -62,14 +71,17 @@ def check(
     >>> check(problem, {"grad_W": {"1": [[-3.0]]}}).verdict
     'fail'
     """
-    return check_problem(read_problem(problem), claims, steps=steps, pairs=pairs)
+    return check_problem(problem_from(problem, X=X, y=y, loss=loss), claims, steps=steps, pairs=pairs)
 
 
 @documented(parameters_of(diagnose_subject))
 @passes_on(diagnose_subject)
 def diagnose(
-    problem: str | Path | Mapping[str, Any] | Problem | None = None,
+    problem: Any = None,
     *,
+    X: Any = None,
+    y: Any = None,
+    loss: Any = None,
     model: Any = None,
     table: Any = None,
     train: int | None = None,
@@ -83,8 +95,14 @@ def diagnose(
 
     Parameters
     ----------
-    problem : str, Path, mapping or Problem, optional
-        A problem file, its content, or a Problem.
+    problem : str, Path, mapping, Problem or a network of another program, optional
+        A problem file, its content, or a Problem; or what `problem_from` takes, such as a `torch.nn.Sequential`.
+    X : (m, n_0) array, optional
+        Inputs, if the problem has none.
+    y : (m, n_L) array, optional
+        Their targets.
+    loss : str, mapping, or a loss of the other program, optional
+        The loss, if the problem has none.
     model : str, Path or Model, optional
         A model file, or a Model.
     table : str, Path or polars.DataFrame, optional
@@ -121,7 +139,7 @@ def diagnose(
     """
     if table is not None and (model is None or problem is not None):
         raise ProblemError("a table goes with a model: give a model file as well, and no problem")
-    given = None if problem is None else read_problem(problem)
+    given = None if problem is None else problem_from(problem, X=X, y=y, loss=loss)
     loaded = load_model(model) if isinstance(model, str | Path) else model
     if table is not None:
         given, loaded = replace(table_problem(loaded, table), name=named(model, table)), None

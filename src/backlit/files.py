@@ -144,3 +144,26 @@ def checksum(array: np.ndarray, before: int = 0) -> int:
     (True, False)
     """
     return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data, before)
+
+
+def joined_checksum(first: int, second: int, n: int) -> int:
+    """CRC-32 of two pieces of bytes, one after the other, from their own, the second piece being n bytes long.
+
+    >>> joined_checksum(zlib.crc32(b"back"), zlib.crc32(b"lit"), 3) == zlib.crc32(b"backlit")
+    True
+    """
+    shift, square = 1 << 31, 1 << 23  # the polynomials 1 and x^8 over {0, 1}: CRC-32 has its lowest power in bit 31
+    while n:
+        if n & 1:
+            shift = _product(shift, square)
+        square, n = _product(square, square), n >> 1
+    return _product(shift, first) ^ second
+
+
+def _product(a: int, b: int) -> int:
+    """The product of two polynomials modulo CRC-32's own."""
+    total = 0
+    for power in range(31, -1, -1):
+        total ^= b if a >> power & 1 else 0
+        b = b >> 1 ^ (0xEDB88320 if b & 1 else 0)
+    return total

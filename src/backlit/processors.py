@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 share: ContextVar[float] = ContextVar("share", default=math.inf)  # of the processors, for the work of this context
+given: ContextVar[bool] = ContextVar("given", default=False)  # whether `share` goes before OMP_NUM_THREADS
 
 
 def available_processors() -> int:
@@ -31,6 +32,27 @@ def at_most(n: int) -> Iterator[None]:
         yield
     finally:
         share.reset(before)
+
+
+@contextmanager
+def only(n: int) -> Iterator[None]:
+    """Give the work inside n processors, as `at_most`, whatever OMP_NUM_THREADS says of the process.
+
+    >>> with only(1):
+    ...     processors_are_given()
+    True
+    """
+    before = given.set(True)
+    try:
+        with at_most(n):
+            yield
+    finally:
+        given.reset(before)
+
+
+def processors_are_given() -> bool:
+    """Whether this work was told how many processors are its own."""
+    return given.get()
 
 
 @lru_cache(maxsize=1)

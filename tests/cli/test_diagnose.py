@@ -43,7 +43,7 @@ def test_a_file_s_name_is_no_markup(capsys, monkeypatch, problem, name):
     path.parent.mkdir(exist_ok=True)
     problem.rename(path)
     assert main(["diagnose", name, "--seeds", "1", "--no-remedies"]) == 0
-    assert capsys.readouterr().out.startswith(f"{name}: vanishing")
+    assert capsys.readouterr().out.splitlines()[1] == f"{name}: vanishing"
 
 
 def test_the_table_of_the_layers_fits_80_columns(capsys, monkeypatch):
@@ -207,7 +207,7 @@ def test_brackets_in_the_name_of_a_file_are_no_markup(capsys, tmp_path, monkeypa
         '{"inputs": 1, "layers": [{"units": 1}], "x": [[1]], "y": [[2]]}', encoding="utf-8"
     )
     assert main(["diagnose", "sick[red].json", "--no-remedies"]) == 0
-    assert capsys.readouterr().out.startswith("sick[red].json: healthy")
+    assert capsys.readouterr().out.splitlines()[1] == "sick[red].json: healthy"
 
 
 @pytest.mark.parametrize(("depth", "said"), [(24, "By layer: q"), (25, "By layer (24 of 25): q")])

@@ -135,11 +135,13 @@ def layer_flow(q, delta, grad_a, noise=1.0):
 
 def test_an_average_weighs_seeds_alike_whatever_their_loss():
     """Two seeds with the same flow and losses far apart: δ is in units of the top's, other quantities are not."""
-    flows = [MeasuredFlow([None, layer_flow(q, 4 * s, 2 * s), layer_flow(2 * q, s, s, None if s > 1 else 3.0)])
+    flows = [MeasuredFlow([None, layer_flow(q, 4 * s, 2 * s), layer_flow(2 * q, s, s, None if s > 1 else 3.0)],
+                          np.array([[4.0, 1.0]]))
              for q, s in ((1.0, 1.0), (3.0, 1e6))]  # fmt: skip
     mean = average(flows)
     assert [(one.q, one.delta, one.grad_a) for one in mean.layers[1:]] == [(2.0, 4.0, 2.0), (4.0, 1.0, 1.0)]
     assert (mean.layers[1].noise_scale, mean.layers[2].noise_scale) == (1.0, None)
+    assert mean.levels.tolist() == [[4.0, 1.0]] * 2
     assert average(flows[:1]) is flows[0]
-    dead = MeasuredFlow([None, layer_flow(1.0, 0.0, 0.0), layer_flow(1.0, 0.0, 0.0)])
+    dead = MeasuredFlow([None, layer_flow(1.0, 0.0, 0.0), layer_flow(1.0, 0.0, 0.0)], np.empty((0, 2)))
     assert average([dead, dead]).layers[1].delta == 0.0

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, make_multilabel_classification
+from sklearn.decomposition import PCA
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.preprocessing import scale
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler, scale
 from tests.helpers import raises_naming
 
 from backlit.errors import ModelError
@@ -44,3 +46,28 @@ def test_several_labels_have_no_classes_of_their_own():
 def test_what_is_not_fitted_is_refused():
     with raises_naming(ModelError, "MLPClassifier", "fitted"):
         from_scikit_learn(MLPClassifier())
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [StandardScaler()],
+        [MinMaxScaler((-1, 2)), "passthrough", RobustScaler()],
+        [MaxAbsScaler(), StandardScaler(with_mean=False), RobustScaler(with_scaling=False)],
+    ],
+)
+def test_a_pipeline_takes_what_the_pipeline_takes(steps):
+    X, y = load_diabetes(return_X_y=True)
+    X = 3 + 20 * X
+    theirs = make_pipeline(*steps, MLPRegressor(hidden_layer_sizes=(6,), max_iter=30, random_state=0)).fit(X, y / 100)
+    np.testing.assert_allclose(outputs_of(from_scikit_learn(theirs), X), theirs.predict(X), rtol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("step", [PCA(2), MinMaxScaler(clip=True)])
+def test_a_step_that_does_more_than_scale_is_named(step):
+    X, y = load_iris(return_X_y=True)
+    theirs = make_pipeline(step, MLPClassifier((3,), max_iter=5, random_state=0)).fit(X, y)
+    with raises_naming(ModelError, type(step).__name__, "no scaling"):
+        from_scikit_learn(theirs)

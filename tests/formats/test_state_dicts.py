@@ -6,7 +6,7 @@ from tests.helpers import raises_naming
 
 from backlit.core import Dense, Network, Statistics, forward
 from backlit.errors import ModelError
-from backlit.formats.state_dicts import from_state_dict, to_state_dict
+from backlit.formats.state_dicts import from_safetensors, from_state_dict, to_state_dict
 
 NET = Network(
     4,
@@ -148,3 +148,21 @@ def test_words_that_fit_in_no_order_are_named_by_their_shape():
     state = {"in.weight": np.ones((2, 2)), "out.weight": np.ones((2, 2))}
     with raises_naming(ModelError, "Linear of layer 2", "(2, 2)", "(1, 2)"):
         from_state_dict(Network(2, [Dense(2, "relu"), Dense(1)]), state)
+
+
+def test_weights_of_a_file_become_a_network(tmp_path):
+    from safetensors.numpy import save_file
+
+    net = Network(3, [Dense(4, "tanh", norm="batch"), Dense(5, "tanh"), Dense(4, "tanh", norm="layer"), Dense(2)])
+    params = net.init("he_normal", seed=3)
+    save_file(to_state_dict(params, Statistics(net)), tmp_path / "net.safetensors")
+    found = from_safetensors(tmp_path / "net.safetensors", activation="tanh")
+    assert found.net == net
+    np.testing.assert_array_equal(found.params.theta, params.theta)
+    for path, words in [("none.safetensors", ["no such file"]), ("text.safetensors", ["safetensors"])]:
+        (tmp_path / "text.safetensors").write_text("text")
+        with raises_naming(ModelError, path, *words):
+            from_safetensors(tmp_path / path, activation="relu")
+    save_file({"0.weight": np.ones((2, 2, 2))}, tmp_path / "cube.safetensors")
+    with raises_naming(ModelError, "'0'", "(2, 2, 2)"):
+        from_safetensors(tmp_path / "cube.safetensors", activation="relu")

@@ -89,3 +89,14 @@ def dies(folder: str, times: int) -> str:
         Path(folder, f"death{before}").touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return "alive"
+
+
+def steps(folder: str, k: int) -> None:
+    """Work for a minute, and leave a sign of every step."""
+    for step in range(1200):
+        Path(folder, f"{k}.steps").write_text(str(step))
+        time.sleep(0.05)
+
+
+def descends(depth: int = 0) -> int:
+    return descends(depth + 1)

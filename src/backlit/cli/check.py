@@ -27,11 +27,11 @@ def command(
 ) -> int:
     """Check claimed numbers of a problem, and name the mistake that made them wrong."""
     from backlit.files import atomic_write, check_outputs, check_suffix
-    from backlit.formats.problems import read_problem
+    from backlit.formats.sources import problem_from
 
     check_outputs(html, inputs=(problem, claims))
     check_suffix(html, ".html", ".htm", what="a page")
-    asked = read_problem(problem)
+    asked = problem_from(problem)
     if suggest_inputs:
         return suggest(asked, format)
     if claims is None:

@@ -10,7 +10,7 @@ from backlit.errors import ProblemError
 
 
 def command(
-    problem: Annotated[Path | None, Argument(help="A problem file.", show_default=False)] = None,
+    problem: Annotated[Path | None, Argument(help="A problem file, or an ONNX file.", show_default=False)] = None,
     sizes: Annotated[
         str | None, Option(help="Inputs and units of each layer, such as 784,512,10.", show_default=False)
     ] = None,

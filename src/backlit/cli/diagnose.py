@@ -1,18 +1,23 @@
 """`backlit diagnose`: why gradients vanish or explode, and what helps."""
 
 import json
+import shlex
 import sys
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Argument, Option
+from typer import Argument, Context, Option
 
 from backlit.cli.formats import plain, print_json
 from backlit.errors import ProblemError
 
 if TYPE_CHECKING:
     from backlit.diagnosis import Diagnosis
+
+
+QUIET = ("fix", "fix_estimator", "format", "output", "remedies")  # options that the advice does not repeat
 
 
 class Shown(StrEnum):
@@ -24,10 +29,18 @@ class Shown(StrEnum):
 
 
 def command(
-    problem: Annotated[Path | None, Argument(help="A problem file.", show_default=False)] = None,
+    context: Context,
+    problem: Annotated[Path | None, Argument(help="A problem file, or an ONNX file.", show_default=False)] = None,
     model: Annotated[Path | None, Option(help="A model file.", show_default=False)] = None,
     table: Annotated[
         Path | None, Option(help="With --model: a table with the columns of its training.", show_default=False)
+    ] = None,
+    torch: Annotated[
+        str | None,
+        Option(
+            help="A function that makes a torch.nn.Sequential, as FILE.py:function; the file is run.",
+            show_default=False,
+        ),
     ] = None,
     depth: Annotated[int | None, Option(help="Layers of a network of equal layers.", show_default=False)] = None,
     width: Annotated[int | None, Option(help="Units of each of them.", show_default=False)] = None,
@@ -60,7 +73,10 @@ def command(
     """Say whether gradients vanish or explode, why, and which remedy works."""
     from backlit.api import diagnose
     from backlit.files import check_outputs, check_suffix
+    from backlit.formats.sources import load_source
 
+    if torch is not None and problem is not None:
+        raise ProblemError("a problem file and --torch both name a network: give one of the two")
     check_outputs(fix, fix_estimator, output, inputs=(problem, model, table))
     if output is not None and format is Shown.text:
         raise ProblemError("-o writes a page or JSON: add --format html or --format json")
@@ -68,7 +84,7 @@ def command(
     check_suffix(fix_estimator, ".json", what="a remedy")
     check_suffix(output, *([".json"] if format is Shown.json else [".html", ".htm"]), what=f"a diagnosis in {format}")
     diagnosis = diagnose(
-        problem,
+        problem if torch is None else load_source(torch),
         model=None if model is None else str(model),
         table=None if table is None else str(table),
         depth=depth,
@@ -87,12 +103,29 @@ def command(
         train=train,
         show=show_trainings,
     )
+    diagnosis = replace(diagnosis, command=command_line(context))
     if fix is not None:
         write(fix, as_json(diagnosis.fixed_problem()))
     if fix_estimator is not None:
         write(fix_estimator, as_json(diagnosis.estimator_parameters()))
     show(diagnosis, format, output)
     return 0
+
+
+def command_line(context: Context) -> str:
+    """The command that was typed, without what writes its result somewhere: what the advice repeats."""
+    words = ["backlit", "diagnose"]
+    for parameter in context.command.params:
+        value = context.params.get(parameter.name or "")
+        if value is None or value == parameter.get_default(context) or parameter.name in QUIET:
+            continue
+        if parameter.param_type_name == "argument":
+            words.append(str(value))
+        elif isinstance(value, bool):
+            words.append((parameter.opts if value else parameter.secondary_opts)[0])
+        else:
+            words += [parameter.opts[0], f"{value:g}" if isinstance(value, float) else str(value)]
+    return shlex.join(words)
 
 
 def show(diagnosis: "Diagnosis", format: Shown, output: Path | None) -> None:

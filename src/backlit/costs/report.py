@@ -20,7 +20,7 @@ from backlit.display import Displayed
 from backlit.engine import TrainConfig
 from backlit.engine.segments import sizes_of
 from backlit.errors import ProblemError
-from backlit.formats.problems import read_problem
+from backlit.formats.sources import problem_from
 from backlit.optim import Optimizer, get_optimizer
 
 PHASES = ("forward", "backward", "optimizer")
@@ -117,8 +117,9 @@ def cost(
 
     Parameters
     ----------
-    problem : Network, Problem, str, Path or mapping, optional
-        A network, or a problem file or its content.  Give this or `sizes`.
+    problem : Network, Problem, str, Path, mapping, Model or a network of another program, optional
+        A network, or a problem file or its content, or what `problem_from` takes, such as a `torch.nn.Sequential`.
+        Give this or `sizes`.
     sizes : sequence of int, optional
         (n_0, …, n_L) of a classifier: `activation` in the hidden layers, and softmax with cross-entropy at the end.
     activation : str, default 'relu'
@@ -163,7 +164,7 @@ def cost(
         raise ProblemError("give a problem or the sizes of a network, such as 784,512,10: one of the two")
     if problem is not None and activation != "relu":
         raise ProblemError(f"activation {activation!r} is for sizes; a problem names its own: leave it out")
-    given = None if problem is None or isinstance(problem, Network) else read_problem(problem)
+    given = None if problem is None or isinstance(problem, Network) else problem_from(problem)
     net = problem if isinstance(problem, Network) else network_of(sizes, activation) if given is None else given.net
     asked = optimizer if optimizer is not None or given is None else given.optimizer
     rule = get_optimizer("adam" if asked is None else asked)

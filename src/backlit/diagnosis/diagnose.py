@@ -1,16 +1,18 @@
 """`diagnose`: measured flow beside predicted flow, what is wrong, and what helps."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
 from backlit.core.problem import Problem
 from backlit.core.specs import positive_integer
-from backlit.diagnosis.findings import findings_of, frozen, verdict_of
-from backlit.diagnosis.inputs import Subject, from_problem, from_sizes, one_thread, typical
+from backlit.diagnosis.findings import findings_of, frozen, regime_of
+from backlit.diagnosis.inputs import Subject, from_problem, from_sizes, one_thread, passes_of, typical
 from backlit.diagnosis.measurement import average
-from backlit.diagnosis.pitfalls import traps_of
+from backlit.diagnosis.pitfalls import Stack, traps_of
 from backlit.diagnosis.remedies import try_remedies
 from backlit.diagnosis.result import Diagnosis
+from backlit.diagnosis.scaling import scaling_findings, unscaled
 from backlit.diagnosis.simulation import Ensemble
 from backlit.diagnosis.spectrum import spectrum_of
 from backlit.diagnosis.theory.expectations import quiet
@@ -136,11 +138,16 @@ def examine(given: Subject, seeds: int, remedies: bool) -> Diagnosis:
     predicted = predict_flow(subject.net, scales, subject.X, m)
     draws = seeds if subject.params is None else 1
     measured = average([subject.flow(seed) for seed in range(draws)])
-    verdict = verdict_of(measured)
-    findings = findings_of(measured, theory, kind, verdict) + traps_of(kind, theory, subject.net.L)
+    regime = regime_of(measured, theory)
+    noise = 0.0 if subject.params is None else math.sqrt(2 / subject.params.W[layer].size)
+    stack = Stack(kind, theory, subject.net.L, predicted.top_to_bottom, noise)
+    findings = findings_of(measured, theory, kind, regime) + traps_of(stack)
+    if subject.X is not None:
+        outputs = passes_of(subject.net, subject.draw(0), subject.inputs(0), subject.y, 0)[0].a[-1]
+        findings += scaling_findings(subject, unscaled(subject, outputs), outputs)
     updates = update_ratios(subject)
     findings += frozen(updates)
-    tried = try_remedies(subject, kind, theory) if remedies else []
+    tried = try_remedies(subject, kind, theory, findings) if remedies else []
     spectrum = spectrum_of(subject, scales, predicted, draws)
-    evidence = verdict, findings, tried, spectrum, updates
+    evidence = regime, findings, tried, spectrum, updates
     return Diagnosis(given, layer, kind, theory, predicted, measured, draws, *evidence, Ensemble(given))

@@ -12,7 +12,7 @@ from backlit.core.dropout import DropoutKey
 from backlit.core.parameters import Parameters
 from backlit.core.passes import backward, forward
 from backlit.core.specs import finite_number, positive_integer
-from backlit.diagnosis.findings import Finding, evidence, units, verdict_of
+from backlit.diagnosis.findings import VERDICTS, Finding, evidence, regime_of, units
 from backlit.diagnosis.measurement import MeasuredFlow, measure_flow
 from backlit.engine import Data
 from backlit.training.run import Run
@@ -146,9 +146,9 @@ class GradientFlow:
             trace = forward(net, params, sample.X, dropout=DropoutKey(run.settings.seed, run.state.step))
             grad = backward(net, params, trace, sample.Y, weight)
             flow = measure_flow(net, params, trace, grad)
-        verdict = verdict_of(flow)
-        findings = [*evidence(flow, verdict), *units(flow)]
-        return FlowRecord(len(run.history), flow, verdict, findings, time.perf_counter() - started)
+        regime = regime_of(flow)
+        findings = [*evidence(flow, regime), *units(flow)]
+        return FlowRecord(len(run.history), flow, VERDICTS[regime], findings, time.perf_counter() - started)
 
     def tell(self, record: FlowRecord) -> None:
         """Log a verdict that is new and not healthy."""

@@ -2,6 +2,8 @@
 
 The ratio E‖δ_l‖²/E‖δ_{l+1}‖² is the product of two terms, exactly: the weight term E‖∂ℓ/∂a_l‖²/E‖δ_{l+1}‖² (what
 W_{l+1}, and skips, do) and the derivative term E‖δ_l‖²/E‖∂ℓ/∂a_l‖² (what φ', the norm and dropout do).
+
+A few examples may carry a mean, so each example's ‖δ_l‖² over its ‖δ_L‖² is kept too: verdicts are by their median.
 """
 
 import math
@@ -19,6 +21,7 @@ from backlit.diagnosis.theory.expectations import quiet
 
 DEAD = 1e-12  # a unit whose |φ'| is no larger on any example learns nothing
 SATURATED = 0.05  # an entry whose |φ'| is below this share of the largest slope
+ALIKE = 1e-9  # of the largest gradient of a layer: what rounding leaves of no difference
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class LayerFlow:
     q : mean z².  delta : E‖δ_l‖².  grad_a : E‖∂ℓ/∂a_l‖².  correlation : mean cosine of z of two inputs.
     dead : share of units with φ' = 0 on all examples.  saturated : share of entries with a small φ'.  Both are 0 at an
     output with δ = p − y, in which φ' does not appear.
+    dead_by_bias : share of units that are dead and would not be with bias 0.  usual : what `saturated` is where u is
+    standard normal.  alike : 1 if all units have the same weights and the same gradient, so that they stay the same.
     grad_to_weight : ‖∂W‖/‖W‖.  noise_scale : Σ_i ‖∂W of example i − ∂W‖²/m over ‖∂W‖² (None if unknown).
     """
 
@@ -39,18 +44,29 @@ class LayerFlow:
     saturated: float
     grad_to_weight: float
     noise_scale: float | None
+    dead_by_bias: float = 0.0
+    usual: float = 0.0
+    alike: float = 0.0
 
 
 @dataclass(frozen=True)
 class MeasuredFlow:
-    """The layers by l (index 0 None), averaged over the seeds if there were several."""
+    """The layers by l (index 0 None), averaged over the seeds if there were several.
+
+    levels : (examples of all seeds, L), ‖δ_l‖² over ‖δ_L‖² of each example whose δ_L is not 0; column 0 is layer 1.
+    """
 
     layers: list[Any]
+    levels: np.ndarray
 
     @property
     def L(self) -> int:
         """The number of layers."""
         return len(self.layers) - 1
+
+    def numbered(self) -> list[tuple[int, Any]]:
+        """(l, layer l), from 1 to L."""
+        return list(enumerate(self.layers))[1:]
 
     def grad_ratio(self, l: int) -> float | None:
         """E‖δ_l‖²/E‖δ_{l+1}‖²; None at the top."""
@@ -69,6 +85,25 @@ class MeasuredFlow:
         """E‖δ_1‖²/E‖δ_L‖²."""
         return divide(self.layers[1].delta, self.layers[self.L].delta)
 
+    def median(self, l: int) -> float:
+        """The median over examples of ‖δ_l‖²/‖δ_L‖²; NaN if no example has a gradient at the top."""
+        return float(np.median(self.levels[:, l - 1])) if len(self.levels) else math.nan
+
+    @property
+    def geometric_mean(self) -> float:
+        """e to the mean over examples of ln ‖δ_1‖²/‖δ_L‖²: 0 if one of them has none."""
+        with np.errstate(divide="ignore"):
+            return float(np.exp(np.log(self.levels[:, 0]).mean())) if len(self.levels) else math.nan
+
+    @property
+    def half_carried_by(self) -> float:
+        """The share of the examples, those with the largest, that carry half of the mean of ‖δ_1‖²/‖δ_L‖²."""
+        falling = np.sort(self.levels[:, 0])[::-1]
+        total = falling.sum()
+        if not 0 < total < math.inf:
+            return math.nan
+        return float((np.searchsorted(falling.cumsum(), total / 2) + 1) / len(falling))
+
 
 def divide(a: float, b: float) -> float:
     """a/b; NaN where b is 0 or either is not finite."""
@@ -78,12 +113,15 @@ def divide(a: float, b: float) -> float:
 @quiet
 def measure_flow(net: Network, params: Parameters, trace: Trace, grad: Gradients) -> MeasuredFlow:
     """Read the flow of one pass."""
-    return MeasuredFlow([None, *(layer_flow(net, params, trace, grad, l) for l in range(1, net.L + 1))])
+    layers = [None, *(layer_flow(net, params, trace, grad, l) for l in range(1, net.L + 1))]
+    squares = np.stack([(delta**2).sum(axis=1) for delta in grad.delta[1:]], axis=1)
+    some = squares[:, -1] != 0
+    return MeasuredFlow(layers, squares[some] / squares[some, -1:])
 
 
 def layer_flow(net: Network, params: Parameters, trace: Trace, grad: Gradients, l: int) -> LayerFlow:
     """Read one layer."""
-    dead, saturated = small_slopes(net, trace, l)
+    dead, saturated, dead_by_bias = small_slopes(net, params, trace, l)
     W, grad_W = np.linalg.norm(params.W[l]), np.linalg.norm(grad.W[l])
     return LayerFlow(
         q=mean_square(trace.z[l]),
@@ -94,16 +132,30 @@ def layer_flow(net: Network, params: Parameters, trace: Trace, grad: Gradients, 
         saturated=saturated,
         grad_to_weight=float(grad_W / W) if W else math.nan,
         noise_scale=noise_scale(net, trace, grad, l),
+        dead_by_bias=dead_by_bias,
+        usual=usually_small(net.layer(l).activation),
+        alike=float(l < net.L and stay_alike(params, grad, l)),
     )
 
 
-def small_slopes(net: Network, trace: Trace, l: int) -> tuple[float, float]:
-    """`dead` and `saturated` of layer l."""
+def small_slopes(net: Network, params: Parameters, trace: Trace, l: int) -> tuple[float, float, float]:
+    """`dead`, `saturated` and `dead_by_bias` of layer l."""
     if l == net.L and net.has_short_form:
-        return 0.0, 0.0
-    phi = net.layer(l).activation
+        return 0.0, 0.0, 0.0
+    layer = net.layer(l)
+    phi, bias = layer.activation, params.beta[l] if layer.norm else params.b[l]
     slope = np.abs(phi.derivative(trace.u[l]))
-    return float((slope <= DEAD).all(axis=0).mean()), float((slope < SATURATED * slope_bound(phi)).mean())
+    dead = (slope <= DEAD).all(axis=0)
+    alive = (np.abs(phi.derivative(trace.u[l] - bias)) > DEAD).any(axis=0)
+    return float(dead.mean()), float((slope < SATURATED * slope_bound(phi)).mean()), float((dead & alive).mean())
+
+
+def stay_alike(params: Parameters, grad: Gradients, l: int) -> bool:
+    """Whether all units of layer l have equal weights and biases and equal gradients of them."""
+    weights = np.column_stack([params.W[l], params.b[l]])
+    slopes = np.column_stack([grad.W[l], grad.b[l]])
+    apart = np.abs(slopes - slopes[0]).max()
+    return len(weights) > 1 and bool((weights == weights[0]).all() and apart <= ALIKE * np.abs(slopes).max())
 
 
 @lru_cache(maxsize=256)
@@ -112,6 +164,16 @@ def slope_bound(phi: Any) -> float:
     if not phi.elementwise:
         return 0.25
     return float(np.abs(phi.derivative(np.linspace(-8, 8, 1601))).max())
+
+
+@lru_cache(maxsize=256)
+def usually_small(phi: Any) -> float:
+    """The share of a standard normal u at which φ' is small, which is no fault: half of it for ReLU."""
+    if not phi.elementwise:
+        return 0.0
+    u = np.linspace(-8, 8, 3202)  # 0, a kink of some, is not among them
+    weight = np.exp(-u * u / 2)
+    return float(weight[np.abs(phi.derivative(u)) < SATURATED * slope_bound(phi)].sum() / weight.sum())
 
 
 def mean_square(array: np.ndarray) -> float:
@@ -158,7 +220,7 @@ def average(flows: Sequence[MeasuredFlow]) -> MeasuredFlow:
     for l in range(1, flows[0].L + 1):
         row = [vars(flow.layers[l]) for flow in flows]
         layers.append(LayerFlow(**{name: mean_of(name, row, tops) for name in row[0]}))
-    return MeasuredFlow(layers)
+    return MeasuredFlow(layers, np.concatenate([flow.levels for flow in flows]))
 
 
 def mean_of(name: str, rows: Sequence[dict[str, Any]], tops: Sequence[float]) -> Any:

@@ -1,69 +1,89 @@
 """Known traps, each a rule on the kind of layer, with its number computed for this network."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from backlit.diagnosis.findings import Finding
+from backlit.diagnosis.findings import BOUND, Finding
 from backlit.diagnosis.theory.batch_norm import Batch
 from backlit.diagnosis.theory.batch_points import follow
 from backlit.diagnosis.theory.expectations import second_moment, slope_moment
 from backlit.diagnosis.theory.fixed_points import FixedPoint, LayerSpec, fixed_point
 
-NEAR = 0.02  # W's variance is measured, so it is a little off
+NEAR = 0.02  # a variance this near to a trap's is in it
+DEVIATIONS = 3.0  # of a variance that is measured on few weights, by which it may miss its own
 UNEVEN = 3.0  # how far differences of length grow over the depth before it is worth a word
 
 
-def traps_of(kind: LayerSpec, theory: FixedPoint, depth: int) -> list[Finding]:
+@dataclass(frozen=True)
+class Stack:
+    """Layers of one kind: their theory, how many there are, ‖δ_1‖²/‖δ_L‖² as predicted layer by layer (None: χ₁ of
+    each gap), and the relative deviation of their variance of W, √(2/n) where it is measured on n weights.
+    """
+
+    kind: LayerSpec
+    theory: FixedPoint
+    depth: int
+    growth: float | None = None
+    noise: float = 0.0
+
+    @property
+    def gaps(self) -> int:
+        """From layer 1 to layer L: what χ₁ counts."""
+        return self.depth - 1
+
+    def near(self, target: float) -> bool:
+        """Whether the variance of W times fan-in is this one, as far as so many weights tell."""
+        return math.isclose(self.kind.sigma_w2, target, rel_tol=max(NEAR, DEVIATIONS * self.noise))
+
+    def reaches(self, factor: float, bound: float) -> bool:
+        """Whether factor^gaps ≥ bound, which may leave the range of floats."""
+        return factor > 0 and self.gaps * math.log(factor) >= math.log(bound)
+
+
+def traps_of(stack: Stack) -> list[Finding]:
     """Every trap that this network stands in."""
-    found = (trap(kind, theory, depth) for trap in TRAPS)
+    found = (trap(stack, stack.kind, stack.theory) for trap in TRAPS)
     return [finding for finding in found if finding is not None]
 
 
-def near(value: float, target: float) -> bool:
-    """Whether a measured variance is this one."""
-    return math.isclose(value, target, rel_tol=NEAR)
-
-
-def he_with_gelu(kind: LayerSpec, theory: FixedPoint, depth: int) -> Finding | None:
+def he_with_gelu(stack: Stack, kind: LayerSpec, theory: FixedPoint) -> Finding | None:
     """He's 2 is made for ReLU: under it GELU, SiLU and mish shrink every length."""
-    if (
-        kind.norm
-        or kind.skip is not None
-        or kind.phi.name not in ("gelu", "silu", "mish")
-        or not near(kind.sigma_w2, 2)
-    ):
+    if kind.norm or kind.skip is not None or kind.phi.name not in ("gelu", "silu", "mish") or not stack.near(2):
         return None
     factor = 2 * second_moment(kind.phi, 1.0)
     text = f"He initialization with {kind.phi.name} lets lengths collapse: a layer makes q = 1 into {factor:.4g}"
     return Finding("trap_he_gelu", text, factor)
 
 
-def tanh_gain(kind: LayerSpec, theory: FixedPoint, depth: int) -> Finding | None:
+def tanh_gain(stack: Stack, kind: LayerSpec, theory: FixedPoint) -> Finding | None:
     """The gain 5/3 is off tanh's critical line."""
-    if kind.norm or kind.phi.name != "tanh" or not near(kind.sigma_w2, 25 / 9):
+    if kind.norm or kind.phi.name != "tanh" or not stack.near(25 / 9):
         return None
     text = f"gain 5/3 with tanh is chaotic: gradients grow by χ₁ = {theory.chi_1:.4g} a layer going down"
     return Finding("trap_tanh_gain", text, theory.chi_1)
 
 
-def selu_init(kind: LayerSpec, theory: FixedPoint, depth: int) -> Finding | None:
+def selu_init(stack: Stack, kind: LayerSpec, theory: FixedPoint) -> Finding | None:
     """SELU normalizes itself with variance 1/n_in alone; even then gradients grow by 1.0716 a layer."""
-    if kind.phi.name != "selu" or kind.norm or near(kind.sigma_w2, 1):
+    if kind.phi.name != "selu" or kind.norm or stack.near(1):
         return None
     text = f"SELU keeps mean 0 and variance 1 with LeCun initialization alone; here n_in Var W = {kind.sigma_w2:.4g}"
     return Finding("trap_selu_init", text, kind.sigma_w2)
 
 
-def deep_batch_norm(kind: LayerSpec, theory: FixedPoint, depth: int) -> Finding | None:
+def deep_batch_norm(stack: Stack, kind: LayerSpec, theory: FixedPoint) -> Finding | None:
     """Batch norm makes gradients grow going down, over many examples by E φ'²/Var φ, over few by more."""
-    if kind.norm != "batch" or kind.skip is not None or not reaches(theory.chi_1, depth, 1e3):
+    if kind.norm != "batch" or kind.skip is not None:
         return None
-    total = theory.chi_1**depth if depth * math.log10(theory.chi_1) < 300 else math.inf
-    text = f"batch norm makes gradients grow by {theory.chi_1:.4g} a layer: {total:.2g} over {depth} layers"
+    far = stack.gaps * math.log10(theory.chi_1) if theory.chi_1 > 0 else -math.inf
+    growth = stack.growth if stack.growth is not None else 10**far if far < 300 else math.inf
+    if growth < BOUND:
+        return None
+    text = f"batch norm makes gradients grow by {theory.chi_1:.4g} a layer: {growth:.2g} from layer {stack.depth} to 1"
     return Finding("trap_batch_norm_depth", text, theory.chi_1)
 
 
-def small_batch(kind: LayerSpec, theory: FixedPoint, depth: int) -> Finding | None:
+def small_batch(stack: Stack, kind: LayerSpec, theory: FixedPoint) -> Finding | None:
     """A batch so small that its σ² is often near 0: E 1/σ² needs four examples, and one or two leave x̂ no freedom."""
     m = theory.batch
     if m is None:
@@ -79,15 +99,10 @@ def small_batch(kind: LayerSpec, theory: FixedPoint, depth: int) -> Finding | No
     if m == 3:
         text = f"batch norm over 3 examples: only ε bounds E 1/σ², so that χ₁ = {theory.chi_1:.4g} comes from few units"
         return Finding("trap_small_batch", f"{text} and differs from draw to draw", theory.chi_1)
-    if not many or not reaches(theory.chi_1 / many, depth, 2):
+    if not many or not stack.reaches(theory.chi_1 / many, 2):
         return None
     text = f"with {m} examples a batch, gradients grow by {theory.chi_1:.4g} a layer; with many by {many:.4g}"
     return Finding("trap_small_batch", text, theory.chi_1)
-
-
-def reaches(factor: float, depth: int, bound: float) -> bool:
-    """Whether factor^depth ≥ bound, which may leave the range of floats."""
-    return factor > 0 and depth * math.log(factor) >= math.log(bound)
 
 
 def rare(kind: LayerSpec) -> float:
@@ -96,10 +111,10 @@ def rare(kind: LayerSpec) -> float:
     return math.erf(math.sqrt(kind.eps / s2)) if s2 else 1.0
 
 
-def uneven_batch(kind: LayerSpec, theory: FixedPoint, depth: int) -> Finding | None:
+def uneven_batch(stack: Stack, kind: LayerSpec, theory: FixedPoint) -> Finding | None:
     """Differences between the examples' lengths that grow: after ln √n / ln factor layers few examples have it all."""
     factor = theory.batch_factor
-    if factor is None or kind.skip is not None or not reaches(factor, depth, UNEVEN):
+    if factor is None or kind.skip is not None or not stack.reaches(factor, UNEVEN):
         return None
     text = (
         f"under batch norm of {theory.batch}, {kind.phi.name} makes differences of length grow by {factor:.4g} a layer:"
@@ -107,18 +122,18 @@ def uneven_batch(kind: LayerSpec, theory: FixedPoint, depth: int) -> Finding | N
     return Finding("trap_uneven_batch", f"{text} deep down few examples outweigh the rest, beyond this theory", factor)
 
 
-def sigmoid_stack(kind: LayerSpec, theory: FixedPoint, depth: int) -> Finding | None:
+def sigmoid_stack(stack: Stack, kind: LayerSpec, theory: FixedPoint) -> Finding | None:
     """σ' is at most ¼, so E φ'² at most 1/16."""
-    if kind.phi.name != "sigmoid" or kind.skip is not None or kind.norm or depth < 4 or theory.chi_1 > 0.5:
+    if kind.phi.name != "sigmoid" or kind.skip is not None or kind.norm or stack.depth < 4 or theory.chi_1 > 0.5:
         return None
     q = theory.q_star or 0.0
     text = f"a stack of sigmoids: E φ'² = {slope_moment(kind.phi, q):.4g} (at most 1/16), so χ₁ = {theory.chi_1:.4g}"
     return Finding("trap_sigmoid_stack", text, theory.chi_1)
 
 
-def pytorch_default(kind: LayerSpec, theory: FixedPoint, depth: int) -> Finding | None:
+def pytorch_default(stack: Stack, kind: LayerSpec, theory: FixedPoint) -> Finding | None:
     """PyTorch's nn.Linear draws W uniform on ±1/√n_in: n_in Var W = 1/3."""
-    if kind.norm or kind.skip is not None or not near(kind.sigma_w2, 1 / 3):
+    if kind.norm or kind.skip is not None or not stack.near(1 / 3):
         return None
     text = f"n_in Var W = 1/3, PyTorch's default: gradients shrink by χ₁ = {theory.chi_1:.4g} a layer"
     return Finding("trap_pytorch_default", text, theory.chi_1)

@@ -47,6 +47,15 @@ def candidates(net: Network, kind: LayerSpec, theory: FixedPoint) -> Iterator[tu
     yield from shallower(net, theory)
 
 
+def other_outputs(net: Network) -> Iterator[tuple[str, Network, Any]]:
+    """The network with another activation at the output, of those that have a slope everywhere and suit the loss."""
+    top, (low, high) = net.layers[-1], net.loss.outputs
+    for phi in map(get_activation, ("identity", "softplus", "sigmoid")):
+        if phi.name != top.activation.name and low <= phi.range[0] and phi.range[1] <= high:
+            layers = (*net.layers[:-1], replaced(top, activation=phi))
+            yield f"output {phi.name}", replace(net, layers=layers), None
+
+
 def shallower(net: Network, theory: FixedPoint) -> Iterator[tuple[str, Network, Any]]:
     """The network without some of its top hidden layers, one for each of `depths`, if the widths allow it."""
     for depth in depths(net.L, theory):

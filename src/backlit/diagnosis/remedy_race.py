@@ -21,6 +21,7 @@ from backlit.core.network import Network
 from backlit.diagnosis import Diagnosis
 from backlit.diagnosis.inputs import Subject
 from backlit.diagnosis.remedies import Probe, Remedy, drawn
+from backlit.diagnosis.scaling import standardized
 from backlit.diagnosis.short_training import BATCH, constant_loss, data_of, settings_of
 from backlit.engine import Data, State
 from backlit.training.history import History
@@ -64,13 +65,15 @@ class Runner:
 
     remedy: Remedy | None
     net: Network
+    course: Course
     settings: Settings
     states: list[State]
     histories: list[History]
     units: int = 0
 
-    def run(self, course: Course, units: int) -> None:
+    def run(self, units: int) -> None:
         """Train on until `units` are done; what has diverged stays where it was."""
+        course = self.course
         epochs = (units - self.units) * course.epochs
         for seed, (state, history) in enumerate(zip(self.states, self.histories, strict=True)):
             if epochs > 0 and len(history) == self.units * course.epochs:
@@ -78,16 +81,17 @@ class Runner:
                 fit(self.net, state.params, course.data, settings, state=state, history=history)
         self.units = units
 
-    def loss(self, course: Course) -> float:
-        """The mean loss of the last unit; infinite if a draw has diverged."""
+    def left(self) -> float:
+        """The mean loss of the last unit over the constant prediction's; infinite if a draw has diverged."""
+        course = self.course
         if any(len(history) < self.units * course.epochs for history in self.histories):
             return math.inf
-        return float(np.mean([history.column("loss")[-course.epochs :] for history in self.histories]))
+        loss = float(np.mean([history.column("loss")[-course.epochs :] for history in self.histories]))
+        return loss / course.constant_loss if math.isfinite(loss) else math.inf
 
-    def probe(self, course: Course) -> Probe:
+    def probe(self) -> Probe:
         """What it came to."""
-        left = self.loss(course) / course.constant_loss
-        return Probe(self.units * course.steps, left if math.isfinite(left) else math.inf)
+        return Probe(self.units * self.course.steps, self.left())
 
 
 def probe_remedies(diagnosis: Diagnosis) -> Diagnosis:
@@ -98,9 +102,18 @@ def probe_remedies(diagnosis: Diagnosis) -> Diagnosis:
         return diagnosis
     course = course_of(subject, plan)
     own = runner(subject, None, course, plan)
-    ranked = race([runner(subject, remedy, course, plan) for remedy in remedies[: plan.first]], own, course)
-    probed = [replace(one.remedy, probe=one.probe(course)) for one in ranked if one.remedy is not None]
-    return replace(diagnosis, remedies=[*probed, *remedies[plan.first :]], probe=own.probe(course))
+    own.run(ROUNDS[0])
+    if math.isinf(own.left()):
+        remedies = sorted(remedies, key=lambda remedy: not shortens(remedy, own))
+    ranked = race([runner(subject, remedy, course, plan) for remedy in remedies[: plan.first]], own)
+    probed = [replace(one.remedy, probe=one.probe()) for one in ranked if one.remedy is not None]
+    return diagnosis.with_trainings([*probed, *remedies[plan.first :]], probe=own.probe())
+
+
+def shortens(remedy: Remedy, own: Runner) -> bool:
+    """Whether it makes steps shorter, or the loss less steep, which is what a training that diverges asks for."""
+    rate = remedy.recipe.get("learning_rate", math.inf)
+    return bool(remedy.standardize) or "clip_norm" in remedy.recipe or rate < own.settings.optimizer.learning_rate
 
 
 def plan_of(net: Network) -> Plan | None:
@@ -118,13 +131,13 @@ def race_length(n: int) -> int:
     return total
 
 
-def race(field: Sequence[Runner], own: Runner, course: Course) -> list[Runner]:
+def race(field: Sequence[Runner], own: Runner) -> list[Runner]:
     """All runners, best first: who came further, then who has less loss."""
     field, out = list(field), list[Runner]()
     for units in ROUNDS:
         for one in (*field, own):
-            one.run(course, units)
-        field.sort(key=lambda one: one.loss(course))
+            one.run(units)
+        field.sort(key=lambda one: one.left())
         if units != ROUNDS[-1]:
             half = -(-len(field) // 2)
             field, out = field[:half], field[half:] + out
@@ -134,11 +147,13 @@ def race(field: Sequence[Runner], own: Runner, course: Course) -> list[Runner]:
 def runner(subject: Subject, remedy: Remedy | None, course: Course, plan: Plan) -> Runner:
     """Draw a remedy's networks, ready to start."""
     net, scheme = (subject.net, None) if remedy is None else (remedy.net, remedy.scheme)
+    if remedy is not None and remedy.standardize:
+        course = course_of(standardized(subject, remedy.standardize), plan)
     settings = settings_of(subject, {} if remedy is None else remedy.recipe, 1)
     X = course.data.X.astype(np.float64)
     draws = [drawn(subject, net, scheme, seed, X).astype(np.float32) for seed in range(plan.seeds)]
     states = [State.start(net, params, settings.optimizer) for params in draws]
-    return Runner(remedy, net, settings, states, [History() for _ in draws])
+    return Runner(remedy, net, course, settings, states, [History() for _ in draws])
 
 
 def course_of(subject: Subject, plan: Plan) -> Course:

@@ -1,14 +1,17 @@
 """What `diagnose` gives: the theory, the layers, the verdict, the findings and the remedies."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
 from backlit.core.problem import Problem
-from backlit.diagnosis.findings import Finding
+from backlit.diagnosis.advice import advice
+from backlit.diagnosis.findings import VERDICTS, Finding
 from backlit.diagnosis.inputs import Subject
 from backlit.diagnosis.measurement import MeasuredFlow
 from backlit.diagnosis.remedies import Probe, Remedy, Trial, kept
 from backlit.diagnosis.remedy_candidates import estimator_arguments
+from backlit.diagnosis.scaling import standardized
 from backlit.diagnosis.simulation import Ensemble
 from backlit.diagnosis.spectrum import Spectrum
 from backlit.diagnosis.theory.fixed_points import FixedPoint, LayerSpec
@@ -38,8 +41,8 @@ class Diagnosis(Displayed):
         Measured flow of each layer, a mean over the draws.
     seeds : int
         Number of draws that were measured.
-    verdict : {"healthy", "vanishing", "exploding"}
-        What the gradients do from the top to the bottom.
+    regime : {"healthy", "vanishing", "exploding", "chaotic", "dead", "diverging", "symmetric"}
+        What the gradients do from the top to the bottom, or why they are of no use.
     findings : list of Finding
         What is wrong, and by which term.
     remedies : list of Remedy
@@ -54,6 +57,15 @@ class Diagnosis(Displayed):
         The short training of the network as it is; each remedy then has one too, and is ranked by it.
     probe : Probe, optional
         The few steps of the network as it is; each remedy then has some too, and is ranked by them.
+    command : str, optional
+        The command that made this diagnosis, which the advice repeats.
+
+    Attributes
+    ----------
+    verdict : {"healthy", "vanishing", "exploding"}
+        The regime in three words: dead and symmetric are vanishing, chaotic and diverging exploding.
+    advice : str
+        One sentence: what to do, what it brings as measured, and the command that does it.
 
     Examples
     --------
@@ -70,7 +82,7 @@ class Diagnosis(Displayed):
     predicted: PredictedFlow
     measured: MeasuredFlow
     seeds: int
-    verdict: str
+    regime: str
     findings: list[Finding]
     remedies: list[Remedy]
     spectrum: Spectrum
@@ -78,6 +90,33 @@ class Diagnosis(Displayed):
     ensemble: Ensemble
     trial: Trial | None = None
     probe: Probe | None = None
+    command: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """The regime in three words."""
+        return VERDICTS[self.regime]
+
+    @property
+    def advice(self) -> str:
+        """One sentence: what to do, what it brings, the command."""
+        return advice(self)
+
+    def with_trainings(
+        self, remedies: list[Remedy], *, trial: Trial | None = None, probe: Probe | None = None
+    ) -> "Diagnosis":
+        """The diagnosis after short trainings of the network as it is and of its remedies, best first.
+
+        Of units that are alike, remedies that leave them so come last; a training that diverged is a regime.
+        """
+        own, regime, findings = trial or probe, self.regime, self.findings
+        if regime == "symmetric":
+            remedies = sorted(remedies, key=lambda remedy: remedy.symmetric)
+        if own is not None and math.isinf(own.left):
+            text = "trained as it is, with its own learning rate, its loss leaves the range of floats"
+            findings = [Finding("diverging", text, None), *findings]
+            regime = "diverging" if regime == "healthy" else regime
+        return replace(self, regime=regime, findings=findings, remedies=remedies, trial=trial, probe=probe)
 
     @property
     def ranked_by(self) -> str:
@@ -92,12 +131,16 @@ class Diagnosis(Displayed):
     def to_dict(self) -> dict[str, Any]:
         """The result in plain values, as `backlit diagnose --format json` prints it."""
         return {
+            "advice": self.advice,
             "name": self.subject.name,
             "predicted": self.theory.to_dict() | {"layer": self.layer},
             "layers": [self.row(l) for l in range(1, self.measured.L + 1)],
             "top_to_bottom": {
                 "predicted": self.predicted.top_to_bottom,
                 "measured": self.measured.top_to_bottom,
+                "median": self.measured.median(1),
+                "geometric_mean": self.measured.geometric_mean,
+                "half_carried_by": self.measured.half_carried_by,
                 "band": self.ensemble.total_interval(1),
                 "band_mean": self.ensemble.total_interval(self.seeds),
                 "predicted_inside": self.prediction_is_near,
@@ -108,6 +151,7 @@ class Diagnosis(Displayed):
             "spectrum": self.spectrum.to_dict(),
             "seeds": self.seeds,
             "verdict": self.verdict,
+            "regime": self.regime,
             "findings": [finding.to_dict() for finding in self.findings],
             "ranked_by": self.ranked_by,
             "probe": None if self.probe is None else self.probe.to_dict(),
@@ -130,7 +174,9 @@ class Diagnosis(Displayed):
             "grad_ratio_band_mean": self.ensemble.ratio_interval(l, self.seeds),
             "weight_term": flow.weight_term(l),
             "derivative_term": flow.derivative_term(l),
+            "delta_median": flow.median(l),
             "dead_fraction": layer.dead,
+            "dead_by_bias_fraction": layer.dead_by_bias,
             "saturated_fraction": layer.saturated,
             "delta_norm": layer.delta**0.5,
             "grad_to_weight": layer.grad_to_weight,
@@ -159,7 +205,7 @@ class Diagnosis(Displayed):
         if self.best is None:
             raise ProblemError("no remedy was tried, so there is none to write: leave --no-remedies out")
         described = self.best.net.to_dict()
-        given: Problem | None = self.subject.problem
+        given: Problem | None = standardized(self.subject, self.best.standardize).problem
         if given is not None:
             whole = replace(given, net=self.best.net, params=kept(self.best.net, given.params)).to_dict()
             layers = whole["layers"] if self.best.scheme is None else described["layers"]
@@ -185,6 +231,10 @@ class Diagnosis(Displayed):
         for remedy in self.remedies:
             scheme = remedy.scheme if remedy.scheme is not None else self.subject.scheme
             arguments = estimator_arguments(remedy.net, optimizer, scheme, remedy.recipe)
-            if arguments is not None:
+            if (
+                arguments is not None
+                and not remedy.standardize
+                and remedy.net.layers[-1] == self.subject.net.layers[-1]
+            ):
                 return arguments
         raise ProblemError("no remedy that was tried fits an estimator's arguments: write the problem file with --fix")

@@ -17,6 +17,7 @@ from backlit.core.targets import as_inputs, as_targets
 from backlit.diagnosis import Diagnosis
 from backlit.diagnosis.inputs import Subject
 from backlit.diagnosis.remedies import Remedy, Trial, drawn
+from backlit.diagnosis.scaling import standardized
 from backlit.diagnosis.updates import optimizer_of
 from backlit.engine import Data
 from backlit.jobs import Job, run_jobs
@@ -47,12 +48,15 @@ def try_training(
     trials = list(run_jobs(jobs, hold_blas=False, show=show))
     ranked = [replace(remedy, trial=trial) for remedy, trial in zip(diagnosis.remedies, trials[1:], strict=True)]
     ranked.sort(key=lambda remedy: (remedy.trial.left if remedy.trial else math.inf, remedy.distance))
-    return replace(diagnosis, remedies=ranked, trial=trials[0])
+    return diagnosis.with_trainings(ranked, trial=trials[0])
 
 
 def train_one(subject: Subject, remedy: Remedy | None, data: Data, epochs: int, seeds: Iterable[int]) -> Trial:
     """Train one network from each seed; None for the network as it is."""
     net = subject.net if remedy is None else remedy.net
+    if remedy is not None and remedy.standardize:
+        subject = standardized(subject, remedy.standardize)
+        data = data_of(subject)
     settings = settings_of(subject, {} if remedy is None else remedy.recipe, epochs)
     curves = []
     for seed in seeds:

@@ -5,18 +5,21 @@ from functools import lru_cache
 from typing import Any
 
 from backlit.core.specs import positive_integer
-from backlit.processors import OneBlasThread, available_processors, loaded_blas
+from backlit.processors import OneBlasThread, available_processors, loaded_blas, processors_are_given
 
 
 def allowed_threads(asked: int | None) -> int:
     """`asked` where it is given; else OMP_NUM_THREADS, within the processors that this work may use.
 
+    A worker of a cluster is told what is its own, and OMP_NUM_THREADS, which Dask sets to 1, has no say there.
     Raises ProblemError for a number below 1.
     """
     if asked is not None:
         return positive_integer(asked, "n_threads")
     first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     here = available_processors()
+    if processors_are_given():
+        return here
     return min(int(first), here) if first.isdigit() and int(first) else here
 
 

@@ -383,6 +383,87 @@ class Persistence:
         return estimator
 
     @classmethod
+    def from_torch(cls: Any, module: Any, *, loss: Any = None, classes: Any = None) -> Any:
+        """The estimator that predicts what a `torch.nn.Sequential` does.
+
+        Parameters
+        ----------
+        module : torch.nn.Sequential
+            As `backlit.from_torch` takes it.
+        loss : torch.nn loss, str or mapping, optional
+            As `backlit.from_torch` takes it; for a classifier whose outputs are logits it is needed.
+        classes : array, optional
+            Labels of the outputs; 0, 1, … if not given.
+
+        Returns
+        -------
+        MLPClassifier or MLPRegressor
+            The fitted estimator.
+
+        Raises
+        ------
+        ModelError
+            If a module or the loss is one that Backlit cannot express, or the loss is not this class's.
+        """
+        from backlit.formats.torch_modules import from_torch
+
+        return cls.from_model(from_torch(module, loss=loss), classes)
+
+    @classmethod
+    def from_keras(cls: Any, model: Any, *, loss: Any = None, classes: Any = None) -> Any:
+        """The estimator that predicts what a `keras.Sequential` of dense layers does.
+
+        Parameters
+        ----------
+        model : keras.Sequential
+            As `backlit.from_keras` takes it.
+        loss : str, mapping or keras loss, optional
+            As `backlit.from_keras` takes it.
+        classes : array, optional
+            Labels of the outputs; 0, 1, … if not given.
+
+        Returns
+        -------
+        MLPClassifier or MLPRegressor
+            The fitted estimator.
+
+        Raises
+        ------
+        ModelError
+            If a layer or the loss is one that Backlit cannot express, or the loss is not this class's.
+        """
+        from backlit.formats.keras_models import from_keras
+
+        return cls.from_model(from_keras(model, loss=loss), classes)
+
+    @classmethod
+    def from_onnx(cls: Any, path: str | Path, *, loss: Any = None, classes: Any = None) -> Any:
+        """The estimator that predicts what an ONNX file of dense layers does.
+
+        Parameters
+        ----------
+        path : str or Path
+            As `backlit.from_onnx` takes it.
+        loss : str or mapping, optional
+            A loss of Backlit's.
+        classes : array, optional
+            Labels of the outputs; 0, 1, … if not given.
+
+        Returns
+        -------
+        MLPClassifier or MLPRegressor
+            The fitted estimator.
+
+        Raises
+        ------
+        ModelError
+            If a node is none of a chain of dense layers, or the loss is not this class's.
+        """
+        from backlit.formats.onnx_graphs import from_onnx
+
+        return cls.from_model(from_onnx(path, loss=loss), classes)
+
+    @classmethod
     def from_model(cls: Any, model: Model, classes: Any = None) -> Any:
         """The estimator of a `backlit.Model`; X then holds the model's features.
 

@@ -2,10 +2,11 @@
 
 The arrays are W.1, b.1, gamma.1, …, and mean.1, variance.1 if a layer has batch norm.  The one metadata entry
 "backlit" is JSON: the format's version, the network in plain enumerated names, how a table becomes its inputs, what its
-outputs mean, and how it was trained.
+outputs mean, and how it was trained.  An ensemble (`formats/ensembles.py`) has its members' arrays as 0.W.1, 1.W.1, …
 """
 
 import json
+import logging
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,7 @@ from backlit.files import atomic_write
 from backlit.formats.problems import NetworkFile, build_network, parse
 from backlit.tables import TableEncoder, TargetCodec
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2 is an ensemble's; a file of one network is written as 1, which earlier releases read
 LARGEST_DESCRIPTION = 64 * 2**20  # bytes of JSON; a table of thousands of columns needs about one MB
 
 
@@ -107,13 +108,11 @@ def save_model(model: Model, path: str | Path) -> None:
     ...     load_model(f"{folder}/line.safetensors").net == net
     True
     """
-    from safetensors.numpy import save
-
     own = own_of(model.net)
     if own is not None:
         raise ModelError(f"{path}: {own} is your own function, which a model file cannot hold: keep it in code")
     described = {
-        "version": FORMAT_VERSION,
+        "version": 1,
         "backlit": __version__,
         "network": model.net.to_dict(),
         "encoder": None if model.encoder is None else model.encoder.to_dict(),
@@ -122,12 +121,19 @@ def save_model(model: Model, path: str | Path) -> None:
         **({} if model.estimator is None else {"estimator": model.estimator}),
     }
     arrays = {name: np.ascontiguousarray(array) for name, array in model.arrays().items()}
+    write_file(path, arrays, described)
+
+
+def write_file(path: str | Path, arrays: dict[str, np.ndarray], described: dict[str, Any]) -> None:
+    """Write arrays and their description, whole or not at all."""
+    from safetensors.numpy import save
+
     content = save(arrays, metadata={"backlit": json.dumps(described, allow_nan=False)})
     with atomic_write(path) as temporary:
         temporary.write_bytes(content)
 
 
-def load_model(path: str | Path, *, allow_non_finite: bool = False) -> Model:
+def load_model(path: str | Path, *, allow_non_finite: bool = False, member: int | None = None) -> Model:
     """Read a model file.  Reading runs no code of the file's.
 
     Parameters
@@ -136,6 +142,8 @@ def load_model(path: str | Path, *, allow_non_finite: bool = False) -> Model:
         A file that `save_model`, `train` or an estimator's `save` wrote.
     allow_non_finite : bool, default False
         Whether weights may be NaN or infinite.
+    member : int, optional
+        Which network of an ensemble, counted from 0; the heaviest if not given, which is then logged.
 
     Returns
     -------
@@ -145,8 +153,8 @@ def load_model(path: str | Path, *, allow_non_finite: bool = False) -> Model:
     Raises
     ------
     ModelError
-        If the file is missing, truncated, not a model of Backlit's, of a later format, or its arrays do not fit its
-        network or are not finite.
+        If the file is missing, truncated, not a model of Backlit's, of a later format, has no such member, or its
+        arrays do not fit its network or are not finite.
 
     Examples
     --------
@@ -156,11 +164,59 @@ def load_model(path: str | Path, *, allow_non_finite: bool = False) -> Model:
     """
     arrays, description = read_file(Path(path))
     described = read_description(path, description)
+    if described["version"] > 1:
+        described, arrays = one_member(path, described, arrays, member)
+    elif member not in (None, 0):
+        raise ModelError(f"{path}: has no member {member}: it is one network, not an ensemble; leave --member out")
+    return build_model(path, described, arrays, allow_non_finite=allow_non_finite)
+
+
+def one_member(
+    path: str | Path, described: dict[str, Any], arrays: dict[str, np.ndarray], member: int | None
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Description and arrays of one of an ensemble's networks, as a file of it alone would have them."""
+    members, encoders = described.get("members"), described.get("encoders")
+    entries = members if isinstance(members, list) else []
+    if not entries or not isinstance(encoders, list) or not all(isinstance(each, dict) for each in entries):
+        raise ModelError(f"{path}: its description lists no members: the file is damaged")
+    if member is None:
+        member = max(range(len(entries)), key=lambda k: weight_of(entries[k]))
+        recipe = str(entries[member].get("recipe"))[:60]
+        logging.getLogger("backlit").warning(
+            f"{path} is an ensemble of {len(entries)} networks: this is member {member}, the heaviest ({recipe}); "
+            f"--member takes another"
+        )
+    if not 0 <= member < len(entries):
+        raise ModelError(f"{path}: has no member {member}: its members are 0 to {len(entries) - 1}")
+    entry, prefix = entries[member], f"{member}."
+    which = entry.get("encoder")
+    if not isinstance(which, int) or not 0 <= which < len(encoders):
+        raise ModelError(f"{path}: member {member} names no encoder of the file's: the file is damaged")
+    own = {"network": entry.get("network"), "encoder": encoders[which]}
+    mine = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+    return described | own, mine
+
+
+def weight_of(entry: dict[str, Any]) -> float:
+    """A member's weight; 0 for what is no number."""
+    weight = entry.get("weight")
+    return float(weight) if isinstance(weight, int | float) else 0.0
+
+
+def build_model(
+    path: str | Path,
+    described: dict[str, Any],
+    arrays: dict[str, np.ndarray],
+    *,
+    allow_non_finite: bool = False,
+    table: TableEncoder | None = None,
+) -> Model:
+    """A model of what a file holds.  table : its encoder, where it was built before."""
     network = described.get("network")
     try:
         net = build_network(f"{path}: network", parse(f"{path}: network", network, NetworkFile))
         encoder, target = described.get("encoder"), described.get("target")
-        table = None if encoder is None else TableEncoder.from_dict(encoder)
+        table = TableEncoder.from_dict(encoder) if table is None and encoder is not None else table
         codec = None if target is None else TargetCodec.from_dict(target)
     except BacklitError as error:
         raise ModelError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None

@@ -9,16 +9,19 @@ not trusted, since files sort them as text (0, 10, 2): numbers in names and shap
 import re
 from collections.abc import Mapping
 from itertools import pairwise, starmap
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from backlit.core.network import Network
+from backlit.core.network import EPS, Network
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
 from backlit.errors import ModelError
+from backlit.formats.chains import Criterion, Linear, Norm, Part, Phi, assemble
+from backlit.formats.models import Model
 
-__all__ = ["from_state_dict", "to_state_dict"]
+__all__ = ["from_safetensors", "from_state_dict", "to_state_dict"]
 
 Module = dict[str, np.ndarray]  # its arrays by their part: "weight", "bias" and so on
 Wanted = list[tuple[str, Module]]  # in the order of the layers, what a module is called and the views it is copied into
@@ -119,6 +122,70 @@ def from_state_dict(net: Network, state: Mapping[str, Any]) -> tuple[Parameters,
     for (name, views), module in zip(wanted, in_order(modules, wanted), strict=True):
         copy_module(name, views, modules[module])
     return params, statistics
+
+
+def from_safetensors(path: str | Path, *, activation: Any, output: Any = "identity", loss: Any = None) -> Model:
+    """The network whose weights a safetensors file holds, by their names and shapes.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, as PyTorch's users write a state dict: matrices are linear maps, a vector "weight" is a norm's scale,
+        and one with a running mean is batch norm's.
+    activation : str or mapping
+        That of the hidden layers, which no file of weights says.
+    output : str or mapping, default 'identity'
+        That of the last layer.
+    loss : str or mapping, optional
+        A loss of Backlit's; if not given, the one that goes with the output.
+
+    Returns
+    -------
+    Model
+        The model.
+
+    Raises
+    ------
+    ModelError
+        If the file cannot be read, or its shapes are no chain of layers; the error names the module.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from safetensors.numpy import save_file
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_file({"0.weight": np.ones((3, 2)), "2.weight": np.ones((1, 3))}, f"{folder}/net.safetensors")
+    ...     from_safetensors(f"{folder}/net.safetensors", activation="tanh").net.n
+    (2, 3, 1)
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        modules = group(load_file(path))
+    except FileNotFoundError:
+        raise ModelError(f"{path}: no such file: check the name and the folder") from None
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
+        raise ModelError(f"{path}: not a whole safetensors file of numbers: {error}") from None
+    chain: list[tuple[str, Part]] = []
+    for name in sorted(modules, key=pieces):
+        part = part_of(name, modules[name])
+        if isinstance(part, Linear) and chain:
+            chain.append((name, Phi(activation)))
+        chain.append((name, part))
+    return assemble([*chain, ("output", Phi(output))], None if loss is None else Criterion(loss))
+
+
+def part_of(name: str, module: Module) -> Part:
+    """What a module is, by the shapes of its arrays."""
+    weight, b = module.get("weight"), module.get("bias")
+    if weight is None or weight.ndim not in (1, 2):
+        shape = "no weight" if weight is None else f"a weight of shape {weight.shape}"
+        raise ModelError(f"module {name!r} has {shape}: a linear map has a matrix, a norm a vector")
+    if weight.ndim == 2:
+        return Linear(weight, b)
+    mean, variance = module.get("running_mean"), module.get("running_var")
+    return Norm("layer" if mean is None else "batch", len(weight), EPS, weight, b, mean, variance)
 
 
 def group(state: Mapping[str, Any]) -> dict[str, Module]:

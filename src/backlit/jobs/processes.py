@@ -51,11 +51,9 @@ class Processes:
 
     def submit(self, task: Callable[[], Any], name: str) -> Pending:
         """Have a process run the task.  Raises ProblemError if it cannot be pickled."""
-        try:
-            payload = pickle.dumps(task)
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
-            remedy = 'give it a function and arguments that pickle can send, or how="threads"'
-            raise ProblemError(f"{name} cannot be sent to a process ({error}): {remedy}") from error
+        payload = sendable(
+            task, name, "a process", 'give it a function and arguments that pickle can send, or how="threads"'
+        )
         return self.threads.submit(partial(self.run, payload, name), name)
 
     def run(self, payload: bytes, name: str) -> Any:
@@ -122,6 +120,14 @@ class Child(SpawnContext):
         return None if self.process is None else self.process.exitcode
 
 
+def sendable(task: Callable[[], Any], name: str, where: str, remedy: str) -> bytes:
+    """The pickled task; raises ProblemError if it cannot be pickled."""
+    try:
+        return pickle.dumps(task)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise ProblemError(f"{name} cannot be sent to {where} ({error}): {remedy}") from error
+
+
 def begin() -> None:
     """In the process, first of all: leave Ctrl-C to the parent, and end when it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -137,9 +143,14 @@ def end_with_parent() -> None:
 
 
 def answer_of(payload: bytes) -> bytes:
-    """In the process: run the task.  Errors that pickle cannot bring back come as their words."""
+    """In the process: run the task."""
+    return pickled_result(lambda: pickle.loads(payload)())
+
+
+def pickled_result(task: Callable[[], Any]) -> bytes:
+    """Run a task for somebody elsewhere.  Errors that pickle cannot bring back come as their words."""
     try:
-        return pickle.dumps(pickle.loads(payload)())
+        return pickle.dumps(task())
     except Exception as error:
         try:
             pickle.loads(pickle.dumps(error))

@@ -11,6 +11,7 @@ import numpy as np
 
 from backlit.core.specs import positive_integer
 from backlit.errors import ProblemError, near
+from backlit.jobs.cluster import Dask
 from backlit.jobs.executors import Executor, Serial, Threads
 from backlit.jobs.processes import Processes
 from backlit.processors import OneBlasThread, at_most, available_processors, loaded_blas
@@ -56,7 +57,7 @@ class Job:
 def run_jobs(
     jobs: Collection[Job],
     *,
-    how: str | Executor = "serial",
+    how: Any = "serial",
     workers: int | None = None,
     n_threads: int | None = None,
     hold_blas: bool = True,
@@ -71,10 +72,13 @@ def run_jobs(
     ----------
     jobs : collection of Job
         What is to be run.
-    how : {"serial", "threads", "processes"} or Executor, default 'serial'
-        Who runs them.  An executor that is given is not closed.
+    how : {"serial", "threads", "processes", "dask"}, int, str, distributed.Client or Executor, default 'serial'
+        Who runs them: a number is one of processes, 0 this thread; a string with a colon is the address of a Dask
+        scheduler, one that ends in .json the file that it wrote; "dask" is the client that this process has.  An
+        executor or a client that is given is not closed.
     workers : int, optional
-        How many run at a time; as many as there are processors if not given, never more than jobs.
+        How many run at a time; as many as there are processors if not given, never more than jobs.  A cluster runs one
+        on each of its threads.
     n_threads : int, optional
         Processors that each may use, which is what engines go by that are not told otherwise; the processors divided
         by the workers if not given.
@@ -92,9 +96,9 @@ def run_jobs(
     Raises
     ------
     ProblemError
-        If an option is impossible, or a job cannot be sent to a process.
+        If an option is impossible, a job cannot be sent to a process, or no cluster answers at the address.
     BacklitError
-        If the process of a job dies, and dies again when the job is run once more.
+        If the process of a job dies, and dies again when the job is run once more; or a cluster has no worker left.
 
     Examples
     --------
@@ -105,19 +109,33 @@ def run_jobs(
     for value, what in ((workers, "workers"), (n_threads, "n_threads")):
         if value is not None:
             positive_integer(value, what)
-    executor = made(how, workers, len(jobs)) if isinstance(how, str) else how
-    n_threads = n_threads or max(1, available_processors() // executor.workers)
+    ours = not is_executor(how)
+    executor = made(how, workers, len(jobs)) if ours else how
+    if n_threads is None and not isinstance(executor, Dask):  # whose workers have threads of their own
+        n_threads = max(1, available_processors() // executor.workers)
     tasks = ((job, partial(call, job, n_threads, hold_blas, np.geterr())) for job in jobs)
-    return results(tasks, len(jobs), executor, isinstance(how, str), show or (lambda done, of: None))
+    return results(tasks, len(jobs), executor, ours, show or (lambda done, of: None))
 
 
-def made(how: str, workers: int | None, n_jobs: int) -> Executor:
-    """The executor of that name."""
-    if how not in EXECUTORS:
-        raise ProblemError(f"unknown executor {how!r}: {near(how, EXECUTORS)}")
-    if how == "serial" and workers not in (None, 1):
-        raise ProblemError(f'how="serial" has one worker, not {workers}: take how="threads" or "processes"')
-    return EXECUTORS[how](max(1, min(workers or available_processors(), n_jobs)))
+def is_executor(how: Any) -> bool:
+    """Whether this keeps the protocol of `Executor`."""
+    return all(hasattr(how, name) for name in ("workers", "submit"))
+
+
+def made(how: Any, workers: int | None, n_jobs: int) -> Executor:
+    """The executor that `how` asks for."""
+    if isinstance(how, int) and not isinstance(how, bool):
+        positive_integer(how + 1, "cluster, as a number of processes,")
+        how, workers = "processes" if how else "serial", how or None
+    if isinstance(how, str) and how in EXECUTORS:
+        if how == "serial" and workers not in (None, 1):
+            raise ProblemError(f'how="serial" has one worker, not {workers}: take how="threads" or "processes"')
+        return EXECUTORS[how](max(1, min(workers or available_processors(), n_jobs)))
+    if isinstance(how, str) and how != "dask" and ":" not in how and not how.endswith(".json"):
+        raise ProblemError(
+            f"unknown executor {how!r}: {near(how, [*EXECUTORS, 'dask'])}, or the address of a Dask scheduler"
+        )
+    return Dask(how, n_jobs)
 
 
 def results(
@@ -145,7 +163,8 @@ def results(
             yield result
 
 
-def call(job: Job, n_threads: int, hold_blas: bool, floats: Any) -> Any:
+def call(job: Job, n_threads: int | None, hold_blas: bool, floats: Any) -> Any:
     """Run a job here, wherever this is."""
-    with at_most(n_threads), np.errstate(**floats), blas_held if hold_blas else nullcontext():
+    mine = nullcontext() if n_threads is None else at_most(n_threads)
+    with mine, np.errstate(**floats), blas_held if hold_blas else nullcontext():
         return job.function(*job.args)

@@ -7,9 +7,13 @@ from backlit.render.diagnosis_text import left_of, number, theory_rows
 from backlit.render.pages import frame, page
 
 HEADLINES = {
-    "healthy": "Healthy: E‖δ‖² at bottom and top differ by less than a factor of 1000.",
+    "healthy": "Healthy: in a typical example ‖δ‖² at bottom and top differ by at most a factor of 1000.",
     "vanishing": "Vanishing: the gradient fades on its way down.",
     "exploding": "Exploding: the gradient grows on its way down.",
+    "chaotic": "Exploding, for the network is chaotic: inputs that are alike move apart from layer to layer.",
+    "dead": "Vanishing, for units are dead: slopes of 0 cut the gradient off.",
+    "diverging": "Exploding, for training diverges: the loss grows without end.",
+    "symmetric": "Vanishing, for units are all alike: equal weights get equal gradients.",
 }
 MOST_LAYERS = 60
 
@@ -20,7 +24,8 @@ def diagnosis_page(diagnosis: Any) -> str:
         "diagnosis.html.j2",
         name=diagnosis.subject.name,
         verdict=diagnosis.verdict,
-        headline=HEADLINES[diagnosis.verdict],
+        headline=HEADLINES[diagnosis.regime],
+        advice=diagnosis.advice,
         findings=diagnosis.findings,
         theory=theory_rows(diagnosis.theory),
         typical=diagnosis.layer,

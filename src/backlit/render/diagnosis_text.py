@@ -3,7 +3,6 @@
 import math
 from typing import Any
 
-COLORS = {"healthy": "green", "vanishing": "red", "exploding": "red"}
 APPROACHES = {"exponential": "exponentially", "polynomial": "as a power of depth", "kept": "every c is kept"}
 MOST_ROWS = 24
 WIDE = 110  # columns of a terminal that has room for four digits and bars
@@ -12,13 +11,15 @@ BRIEF = ("l", "q", "pred.", "ratio", "pred.", "weight", "deriv.", "dead", "sat."
 
 
 def show_diagnosis(diagnosis: Any) -> None:
-    """Print the verdict, the theory, the layers, the findings and the remedies."""
+    """Print what to do, the regime, the findings, the theory, the layers and the remedies."""
     from rich.console import Console
     from rich.text import Text
 
     console = Console()
-    name, verdict = diagnosis.subject.name, diagnosis.verdict
-    console.print(Text.assemble((name, "bold"), ": ", (verdict, f"bold {COLORS[verdict]}")))  # a name is no markup
+    name, regime = diagnosis.subject.name, regime_text(diagnosis)
+    color = "green" if diagnosis.verdict == "healthy" else "red"
+    console.print(Text(diagnosis.advice, "bold"))  # a file's name is no markup
+    console.print(Text.assemble((name, "bold"), ": ", (regime, f"bold {color}")))
     console.print(finding_list(diagnosis))
     console.print(f"\nTheory of layer {diagnosis.layer} repeated: {theory_line(diagnosis.theory)}\n", highlight=False)
     some = f" ({MOST_ROWS} of {L})" if (L := diagnosis.subject.net.L) > MOST_ROWS else ""
@@ -31,6 +32,17 @@ def show_diagnosis(diagnosis: Any) -> None:
     if diagnosis.remedies:
         console.print(remedy_title(diagnosis), highlight=False)
         console.print(remedy_table(diagnosis))
+
+
+def regime_text(diagnosis: Any) -> str:
+    """The verdict, and the regime if it says more.
+
+    >>> from types import SimpleNamespace
+    >>> regime_text(SimpleNamespace(verdict="exploding", regime="chaotic"))
+    'exploding (chaotic)'
+    """
+    verdict, regime = diagnosis.verdict, diagnosis.regime
+    return verdict if verdict == regime else f"{verdict} ({regime})"
 
 
 def band_line(diagnosis: Any) -> str:

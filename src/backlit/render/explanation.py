@@ -1,6 +1,5 @@
 """The verb `explain`: a problem in, its derivation out, which shows itself in every format."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -19,6 +18,7 @@ from backlit.files import atomic_write
 from backlit.formats.models import Model
 from backlit.formats.problems import read_problem
 from backlit.formats.rows import row_problem
+from backlit.formats.sources import problem_from
 from backlit.render.unicode_math import inline
 
 if TYPE_CHECKING:
@@ -206,8 +206,11 @@ def last_value(line: Line) -> float | None:
 
 
 def explain(
-    problem: str | Path | Mapping[str, Any] | Problem | Model | None = None,
+    problem: Any = None,
     *,
+    X: Any = None,
+    y: Any = None,
+    loss: Any = None,
     example: str | None = None,
     model: str | Path | Model | None = None,
     table: "str | Path | pl.DataFrame | None" = None,
@@ -223,8 +226,15 @@ def explain(
 
     Parameters
     ----------
-    problem : str, Path, mapping, Problem or Model, optional
-        A problem file, its content, or a Problem, with examples.
+    problem : str, Path, mapping, Problem, Model or a network of another program, optional
+        A problem file, its content, or a Problem, with examples; or what `problem_from` takes, such as a
+        `torch.nn.Sequential`.
+    X : (m, n_0) array, optional
+        Inputs, if the problem has none.
+    y : (m, n_L) array, optional
+        Their targets.
+    loss : str, mapping, or a loss of the other program, optional
+        The loss, if the problem has none.
     example : str, optional
         Name of a built-in problem, such as "worked".
     model : str, Path or Model, optional
@@ -263,6 +273,10 @@ def explain(
     >>> print(explain(example="worked", entry="grad_W[1][0,1]").derivation.step("grad_W[1][0,1]").value)
     -0.126142303...
     """
+    if X is not None or y is not None or loss is not None:
+        if problem is None:
+            raise ProblemError("X, y and loss go with a problem or a network: give one as well")
+        problem = problem_from(problem, X=X, y=y, loss=loss)
     if isinstance(problem, Model) and model is None:
         problem, model = None, problem
     found, name = chosen(problem, example, model, table, row)
@@ -290,7 +304,7 @@ def chosen(problem: Any, example: str | None, model: Any, table: Any, row: int |
         raise ProblemError("a table and a row go with a model: give a model file, or leave them out")
     if example is not None:
         return read_problem(read_example(example)), f"the example “{example}”"
-    found = read_problem(problem)
+    found = problem_from(problem)
     return found, Path(found.name).name
 
 

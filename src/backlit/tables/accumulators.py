@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -47,6 +47,16 @@ class Gathered(ABC):
     def see(self, column: pl.Series) -> None:
         """Take in a chunk that has a value."""
 
+    def merge(self, other: Self) -> None:
+        """Take in what another has seen of the rows that follow."""
+        self.rows += other.rows
+        self.missing += other.missing
+        self.join(other)
+
+    @abstractmethod
+    def join(self, other: Self) -> None:
+        """Take in what another has seen of the values."""
+
     @abstractmethod
     def learned(self, max_categories: int) -> Column:
         """How to encode the column, of which at least one value was seen."""
@@ -65,7 +75,7 @@ class GatheredNumbers(Gathered):
         super().__init__(name, kind)
         self.moments = ExactMoments()
         self.first = ""
-        self.ascends, self.last = True, -np.inf
+        self.ascends, self.least, self.last = True, np.inf, -np.inf
 
     def see(self, column: pl.Series) -> None:
         """Take in its values; raises TableError if one is infinite."""
@@ -73,8 +83,15 @@ class GatheredNumbers(Gathered):
         values = values[~np.isnan(values)]
         self.first = self.first or shown(str(column.drop_nulls()[0]))
         self.ascends &= column.dtype.is_integer() and values[0] > self.last and bool((np.diff(values) > 0).all())
-        self.last = float(values[-1])
+        self.least, self.last = min(self.least, float(values.min())), float(values[-1])
         self.moments.add(values)
+
+    def join(self, other: Self) -> None:
+        """Add its sums; whether both ascend."""
+        self.first = self.first or other.first
+        self.ascends &= other.ascends and other.least > self.last
+        self.least, self.last = min(self.least, other.least), other.last if other.moments.n else self.last
+        self.moments.merge(other.moments)
 
     def learned(self, max_categories: int) -> Column:
         """Mean and scale, or why the column is left out."""
@@ -96,6 +113,10 @@ class GatheredFlags(Gathered):
         """Count what is true."""
         self.true += int(column.sum())
 
+    def join(self, other: Self) -> None:
+        """Add its count."""
+        self.true += other.true
+
     def learned(self, max_categories: int) -> Column:
         """The share of true."""
         given = self.rows - self.missing
@@ -116,6 +137,15 @@ class GatheredWords(Gathered):
         """Count each value; raises TableError if there are too many to count."""
         for value, times in column.drop_nulls().value_counts().iter_rows():
             self.frequency[value] += times
+        self.check()
+
+    def join(self, other: Self) -> None:
+        """Add its counts; raises TableError if there are too many."""
+        self.frequency.update(other.frequency)
+        self.check()
+
+    def check(self) -> None:
+        """Raise TableError if there are too many to count."""
         if len(self.frequency) > MOST_WORDS:
             raise TableError(
                 f"column {shown(self.name)} is text with more than {MOST_WORDS:,} different values in its first "
@@ -190,6 +220,16 @@ class GatheredTarget:
                 self.frequency[value] += times
             self.frequency = self.frequency if len(self.frequency) <= MOST_VALUES else None
         return has
+
+    def merge(self, other: GatheredTarget) -> None:
+        """Take in what another has seen of the rows that follow."""
+        self.rows, self.given = self.rows + other.rows, self.given + other.given
+        self.dtype = other.dtype or self.dtype
+        if self.frequency is None or other.frequency is None:
+            self.frequency = None
+            return
+        self.frequency.update(other.frequency)
+        self.frequency = self.frequency if len(self.frequency) <= MOST_VALUES else None
 
     def learned(self) -> tuple[TargetCodec, tuple[str, ...]]:
         """Task and labels, and what a reader should know.  Raises TableError if the column cannot be a target."""

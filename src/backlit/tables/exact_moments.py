@@ -65,6 +65,14 @@ class ExactMoments:
                 for k in np.flatnonzero(totals):
                     into[factor * (int(k) + least - 53) + place * DIGITS] += int(totals[k])
 
+    def merge(self, other: ExactMoments) -> None:
+        """Take in what another has seen."""
+        self.n += other.n
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+        for mine, theirs in ((self.sums, other.sums), (self.squares, other.squares)):
+            for power, total in theirs.items():
+                mine[power] += total
+
     def mean_and_scale(self) -> tuple[float, float]:
         """Mean and standard deviation (over n, not n - 1) of at least one value, each rounded once.
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, groupby
 from pathlib import Path
+from socket import gethostname
 from typing import TYPE_CHECKING
 
 from backlit.errors import TableError
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 SUFFIX = ".parquet"
 BYTES_AT_ONCE = 1 << 26  # of the texts from which formats are learned, at 64 bytes each
+CHUNKS = 16  # of a piece: about a second's work
+TAIL = 2**16  # bytes of a file's end that tell it from another
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,38 @@ class Chunk:
     start: int
     first: int
     rows: int
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Chunks of one file that are read together, perhaps by another process on another machine.
+
+    table : the file.  chunks : their `first` counts in the table that the file is of.  mark : see `mark`.
+    """
+
+    table: ParquetTable
+    chunks: tuple[Chunk, ...]
+    mark: tuple[int, int]
+
+    @property
+    def rows(self) -> int:
+        """How many rows it has."""
+        return sum(chunk.rows for chunk in self.chunks)
+
+    def checked(self) -> ParquetTable:
+        """The file, looked at here.  Raises TableError if it isn't there, or not the one that was marked."""
+        file = self.table.files[0]
+        if not file.exists():
+            raise TableError(
+                f"{file}: cannot be seen on {gethostname()}, where a job reads it: put the table on a path that all "
+                f"workers share"
+            )
+        if mark(file) != self.mark:
+            raise TableError(
+                f"{file}: is another file on {gethostname()}, where a job reads it, or was changed: give all workers "
+                f"the same files, and leave them as they are meanwhile"
+            )
+        return self.table
 
 
 @dataclass(frozen=True)
@@ -128,9 +164,31 @@ class ParquetTable:
         table = table.cast({name: self.schema[name] for name in names if table.schema[name] != self.schema[name]})
         return table if self.format is None else self.format.read(table)
 
+    def pieces(self, most: int) -> list[Piece]:
+        """Every row in order, in pieces of CHUNKS chunks of one file, or fewer, to be read by whoever gets them."""
+        chunks = [list(of_file) for _, of_file in groupby(self.chunks(most), key=lambda chunk: chunk.file)]
+        marks = {of_file[0].file: mark(self.files[of_file[0].file]) for of_file in chunks}
+        return [
+            Piece(self.alone(part[0].file), tuple(replace(chunk, file=0) for chunk in part), marks[part[0].file])
+            for of_file in chunks
+            for part in (of_file[at : at + CHUNKS] for at in range(0, len(of_file), CHUNKS))
+        ]
+
+    def alone(self, file: int) -> ParquetTable:
+        """The table of one of the files."""
+        return replace(self, files=(self.files[file].absolute(),), rows=(self.rows[file],))
+
     def where(self, chunk: Chunk) -> str:
         """The file of a chunk, to stand before an error."""
         return str(self.files[chunk.file])
+
+
+def mark(file: Path) -> tuple[int, int]:
+    """Size and checksum of the end of a file, where Parquet says what lies where in it, and between which bounds."""
+    with readable(file), file.open("rb") as opened:
+        size = opened.seek(0, os.SEEK_END)
+        opened.seek(max(0, size - TAIL))
+        return size, zlib.crc32(opened.read())
 
 
 def parquet_files(folder: Path) -> list[Path]:

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from backlit.errors import DomainError, TableError
-from backlit.files import checksum
+from backlit.files import checksum, joined_checksum
 from backlit.tables.accumulators import Gathered, GatheredTarget, class_indices, gathered
 from backlit.tables.columns import leave_out, settle
 from backlit.tables.encoder import MAX_CATEGORIES, TableEncoder, names_kept
 from backlit.tables.exact_moments import ExactMoments
 from backlit.tables.labels import TargetCodec, Task
 from backlit.tables.messages import count, shown
-from backlit.tables.parquet import Chunk, ParquetTable
+from backlit.tables.parquet import Chunk, ParquetTable, Piece
 from backlit.tables.splitting import drawn
 
 if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
+Run = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], Iterable[Any]]  # as `itertools.starmap`
 TRAINING, VALIDATION, TEST = range(3)
 CELL = 1024  # rows in which the training rows are counted; a chunk of training is a whole number of them
 BYTES_AT_ONCE = 2**22  # of a chunk, at 8 bytes a value
@@ -76,6 +78,77 @@ class Survey:
         return int(self.cells[chunk.file][chunk.start // CELL : -(-(chunk.start + chunk.rows) // CELL)].sum())
 
 
+@dataclass
+class Seen:
+    """What has been seen of a table's rows; what is seen of those that follow is merged into it.
+
+    cells, held : training rows of each cell, and the validation rows, piece by piece.  check, bytes : a checksum of
+    all values, and of how many bytes it is.
+    """
+
+    columns: dict[str, Gathered]
+    target: GatheredTarget
+    moments: ExactMoments = field(default_factory=ExactMoments)
+    n: NDArray[np.int64] = field(default_factory=lambda: np.zeros(3, np.int64))
+    cells: list[NDArray[np.int64]] = field(default_factory=list)
+    held: list[pl.DataFrame] = field(default_factory=list)
+    check: int = 0
+    bytes: int = 0
+
+    @classmethod
+    def nothing(cls, table: ParquetTable, names: Iterable[str], target: str, task: Task | None) -> Seen:
+        """Before the first row."""
+        columns = {name: _gathered(table, name) for name in names}
+        return cls(columns, GatheredTarget(table.schema, target, task))
+
+    def add(self, frame: pl.DataFrame, start: int, part: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Take in a chunk, which begins at row `start` of its file; which of its rows are trained on (m,)."""
+        import polars as pl
+
+        names, target = list(self.columns), self.target.name
+        has = self.target.add(frame[target], start)
+        _refuse_infinite(frame, names, start)
+        kept = frame.filter(has & (part != TEST))
+        for name, column in self.columns.items():
+            column.add(settle(kept[name]))
+        self.n += np.bincount(part[has], minlength=3)
+        self.held.append(frame.filter(has & (part == VALIDATION)))
+        for values in frame.iter_columns():
+            array = as_array(values)
+            self.check, self.bytes = checksum(array, self.check), self.bytes + array.nbytes
+        if kept[target].dtype.is_numeric():
+            self.moments.add(kept[target].cast(pl.Float64).to_numpy())
+        return has & (part == TRAINING)
+
+    def merge(self, other: Seen) -> None:
+        """Take in what another has seen of the rows that follow."""
+        for name, column in self.columns.items():
+            column.merge(other.columns[name])
+        self.target.merge(other.target)
+        self.moments.merge(other.moments)
+        self.n += other.n
+        self.cells += other.cells
+        self.held += other.held
+        self.check = joined_checksum(self.check, other.check, other.bytes)
+        self.bytes += other.bytes
+
+
+def see(piece: Piece, names: Sequence[str], target: str, task: Task | None, parts: Parts) -> Seen:
+    """What is seen of a piece of a table."""
+    table, begin = piece.checked(), piece.chunks[0].start
+    seen = Seen.nothing(table, names, target, task)
+    cells = np.zeros(-(-piece.rows // CELL), np.int64)
+    for chunk in piece.chunks:
+        frame = table.read(chunk, [*names, target])
+        try:
+            trained = seen.add(frame, chunk.start, parts.of(chunk.first, chunk.rows))
+        except TableError as error:
+            raise TableError(f"{table.where(chunk)}: {error}") from None
+        np.add.at(cells, (chunk.start - begin + np.flatnonzero(trained)) // CELL, 1)
+    seen.cells.append(cells)
+    return seen
+
+
 def survey(
     table: ParquetTable,
     target: str,
@@ -85,46 +158,34 @@ def survey(
     drop: Iterable[str] = (),
     max_categories: int = MAX_CATEGORIES,
     show: Callable[[float], None] = lambda share: None,
+    run: Run = starmap,
 ) -> Survey:
-    """Read the whole table once, a chunk at a time, and learn how to encode it; memory does not grow with its rows.
+    """Read the whole table once, a piece at a time, and learn how to encode it; memory does not grow with its rows.
 
-    show : is told the share that is done.  Raises TableError, with the file's name where it is a file's fault, for
-    what `TableEncoder.fit` and `read_target` refuse.
+    show : is told the share that is done.  run : calls a function with each of some arguments, anywhere, and gives the
+    results in their order.  Raises TableError, with the file's name where it is a file's fault, for what
+    `TableEncoder.fit` and `read_target` refuse.
     """
     import polars as pl
 
     names = names_kept(table.schema, [target, *drop] if target in table.schema else drop)
-    columns = {name: _gathered(table, name) for name in names}
-    seen, moments, check = GatheredTarget(table.schema, target, task), ExactMoments(), 0
-    n, held = np.zeros(3, np.int64), []
-    cells = [np.zeros(-(-rows // CELL), np.int64) for rows in table.rows]
-    for chunk in table.chunks(rows_at_once(len(names) + 1)):
-        frame = table.read(chunk, [*names, target])
-        part = parts.of(chunk.first, chunk.rows)
+    seen, done = Seen.nothing(table, names, target, task), 0
+    pieces = table.pieces(rows_at_once(len(names) + 1))
+    for piece, found in zip(pieces, run(see, [(piece, names, target, task, parts) for piece in pieces]), strict=True):
         try:
-            has = seen.add(frame[target], chunk.start)
-            _refuse_infinite(frame, names, chunk.start)
-            kept = frame.filter(has & (part != TEST))
-            for name, column in columns.items():
-                column.add(settle(kept[name]))
+            seen.merge(found)
         except TableError as error:
-            raise TableError(f"{table.where(chunk)}: {error}") from None
-        n += np.bincount(part[has], minlength=3)
-        np.add.at(cells[chunk.file], (chunk.start + np.flatnonzero(has & (part == TRAINING))) // CELL, 1)
-        held.append(frame.filter(has & (part == VALIDATION)))
-        for values in frame.iter_columns():
-            check = checksum(as_array(values), check)
-        if kept[target].dtype.is_numeric():
-            moments.add(kept[target].cast(pl.Float64).to_numpy())
-        show((chunk.first + chunk.rows) / len(table))
+            raise TableError(f"{piece.table.files[0]}: {error}") from None
+        done += piece.rows
+        show(done / len(table))
     try:
-        codec, notes = seen.learned()
-        _refuse_empty(n)
-        learned = [column.column(max_categories) for column in columns.values()]
-        encoder = TableEncoder.of(learned, int(n[:TEST].sum()), table.format)
+        codec, notes = seen.target.learned()
+        _refuse_empty(seen.n)
+        columns = [column.column(max_categories) for column in seen.columns.values()]
+        encoder = TableEncoder.of(columns, int(seen.n[:TEST].sum()), table.format)
     except TableError as error:
         raise TableError(f"{table.path}: {error}") from None
-    shift, scale = moments.mean_and_scale() if codec.task == "regression" else (0.0, 1.0)
+    shift, scale = seen.moments.mean_and_scale() if codec.task == "regression" else (0.0, 1.0)
     return Survey(
         table,
         parts,
@@ -133,11 +194,17 @@ def survey(
         notes,
         shift,
         scale or 1.0,
-        (int(n[0]), int(n[1]), int(n[2])),
-        tuple(cells),
-        pl.concat(held),
-        check,
+        (int(seen.n[0]), int(seen.n[1]), int(seen.n[2])),
+        cells_by_file(table, seen.cells),
+        pl.concat(seen.held),
+        seen.check,
     )
+
+
+def cells_by_file(table: ParquetTable, cells: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.int64], ...]:
+    """Training rows in each CELL rows of each file, from those of the pieces."""
+    ends = np.cumsum([-(-rows // CELL) for rows in table.rows])
+    return tuple(np.split(np.concatenate(cells), ends[:-1]))
 
 
 def rows_at_once(columns: int) -> int:

@@ -12,13 +12,21 @@ from backlit.tables.columns import FORMS, Column
 from backlit.tables.messages import listed, shown
 
 FORMAT, VERSION = "backlit table encoder", 2  # 1 says nothing of how columns are written
+
+
+def finite(value: object) -> bool:
+    """Whether a value is a finite number, and no boolean."""
+    return type(value) in (int, float) and isfinite(value)  # type: ignore[arg-type]  # checked before
+
+
 REMEDY = "the file was altered or is not Backlit's; write the model again with 'backlit train'"
 CHECKS = {  # annotation of a field: what the value must be, in words, and the test of it
     "str": ("text", lambda v: isinstance(v, str)),
     "int": ("a whole number, 0 or more", lambda v: type(v) is int and v >= 0),
     "bool": ("true or false", lambda v: isinstance(v, bool)),
-    "float": ("a finite number", lambda v: type(v) in (int, float) and isfinite(v)),
+    "float": ("a finite number", finite),
     "tuple[str, ...]": ("a list of texts", lambda v: isinstance(v, list) and all(isinstance(each, str) for each in v)),
+    "tuple[float, ...]": ("a list of finite numbers", lambda v: isinstance(v, list) and all(map(finite, v))),
 }
 
 

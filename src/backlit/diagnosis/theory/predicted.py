@@ -4,6 +4,8 @@ Forward:  q_l = σ_w² E a_{l−1}² + σ_b²; the norm; E φ²; dropout's 1/(1 
 Backward: E‖δ_l‖² = E φ'² · 1/(1 − p) · norm · E‖∂ℓ/∂a_l‖², E‖∂ℓ/∂a_{l−1}‖² = σ_w² E‖δ_l‖² + what skips bring.
 σ_w² is the variance of W times its fan-in, measured on W itself, so every initializer and every width is covered.
 Batch norm also needs E g g' of two examples' g = ∂ℓ/∂a, which it makes −1/(m−1) of E g²; at the top it is taken as 0.
+If each layer above l is homogeneous without bias, ⟨a_l, ∂ℓ/∂a_l⟩ is the same at every layer (Euler): with skips, where
+‖a_l‖ grows, the part of ∂ℓ/∂a_l along a_l, an n-th at the top, then grows as ‖a‖² and not by the factor of the rest.
 Sources: Poole et al. 2016; Schoenholz et al. 2017; Yang & Schoenholz 2017; Yang et al. 2019; Hanin & Rolnick 2018.
 
 >>> from backlit.core import Dense, Network
@@ -127,15 +129,17 @@ def predict_flow(net: Network, scales: Scales, X: np.ndarray | None = None, batc
     weight: ByLayer = [None] * (net.L + 1)
     slope, delta = list(weight), list(weight)
     grad_a, grad_pair = [0.0] * net.L + [1.0], [0.0] * (net.L + 1)
+    along = along_activations(net, scales, way)
     for l in range(net.L, 0, -1):
         layer, unit = net.layer(l), way.units[l]
-        delta[l], pair = unit.down(grad_a[l], grad_pair[l])
+        whole = grad_a[l] + max(along[l] - grad_a[l] / net.n[l], 0.0)  # an n-th of it is along a_l anyway
+        delta[l], pair = unit.down(whole, grad_pair[l])
         if l == net.L and (net.has_short_form or layer.activation.pull_back is not None):
             centered = layer.norm == "batch" and batch is not None  # δ_L is what the norm leaves of p − y
             delta[l], pair = 1.0, -1 / max(batch - 1, 1) if centered and batch else 0.0
         if l < net.L:
-            weight[l] = divide(grad_a[l], delta[l + 1])
-            slope[l] = delta[l] / grad_a[l] if grad_a[l] else unit.slope2
+            weight[l] = divide(whole, delta[l + 1])
+            slope[l] = delta[l] / whole if whole else unit.slope2
         grad_a[l - 1] += scales.weight[l] * delta[l]
         grad_pair[l - 1] += scales.weight[l] * pair
         if layer.skip_from is not None:
@@ -143,6 +147,20 @@ def predict_flow(net: Network, scales: Scales, X: np.ndarray | None = None, batc
             grad_pair[layer.skip_from] += layer.skip_scale**2 * grad_pair[l]
     ratio = [None, *(divide(delta[l], delta[l + 1]) for l in range(1, net.L)), None]
     return PredictedFlow(way.q, way.u, ratio, weight, slope, way.units, divide(delta[1], delta[net.L]))
+
+
+def along_activations(net: Network, scales: Scales, way: Forward) -> list[float]:
+    """By l, E of the square of the part of ∂ℓ/∂a_l along a_l, where a skip by one begins in it and it is conserved; 0
+    elsewhere.  In units of E‖∂ℓ/∂a_L‖², which is taken as independent of a_L.
+    """
+    along = [0.0] * (net.L + 1)
+    for l in range(net.L - 1, 0, -1):
+        above = net.layer(l + 1)
+        if above.norm or scales.bias[l + 1] or not above.activation.homogeneous or above.skip_from not in (None, l):
+            break
+        if above.skip_from == l:
+            along[l] = divide(way.square[net.L], net.n[l] * way.square[l])
+    return along
 
 
 def divide(a: float, b: float) -> float:

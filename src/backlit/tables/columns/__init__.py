@@ -1,19 +1,26 @@
 """The kinds of column: how the values of each become numbers, as data that a model file can hold."""
 
 from backlit.tables.columns.base import Column, leave_out, settle
+from backlit.tables.columns.calendar import Calendar
 from backlit.tables.columns.kinds import Category, Dropped, Flag, Presence
+from backlit.tables.columns.piecewise import Piecewise
 from backlit.tables.columns.scaled import Scaled, as_numbers, standard
+from backlit.tables.columns.weighted import Weighted
 
-FORMS: dict[str, type[Column]] = {form.form: form for form in (Scaled, Flag, Category, Presence, Dropped)}
+KINDS = (Scaled, Flag, Category, Presence, Dropped, Piecewise, Calendar, Weighted)
+FORMS: dict[str, type[Column]] = {form.form: form for form in KINDS}
 
 __all__ = [
     "FORMS",
+    "Calendar",
     "Category",
     "Column",
     "Dropped",
     "Flag",
+    "Piecewise",
     "Presence",
     "Scaled",
+    "Weighted",
     "as_numbers",
     "leave_out",
     "settle",

@@ -1,0 +1,427 @@
+"""Write what the explorer's page takes from Python: formulas as MathML with slots, words, names and defaults.
+
+    python scripts/explorer_tables.py [--check]
+
+The page has no formula of its own.  Specimen problems, whose numbers are markers, go through `explain`'s own steps; in
+what these print each marker becomes a slot, ⟦l⟧, that the page fills.  `key` says which specimen a step of the page's
+looks like; two specimens of one key must give one template, or this stops.
+"""
+
+import argparse
+import itertools
+import json
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backlit.core import ACTIVATIONS, LOSSES, get_activation, get_loss
+from backlit.core.formulas import Unsupported
+from backlit.core.groups import groups_of
+from backlit.core.parameters import layout
+from backlit.core.problem import Problem
+from backlit.derivation import expressions as tree
+from backlit.derivation.context import Context
+from backlit.derivation.document import Step
+from backlit.derivation.expressions import Add, At, Expr, Fn, Frac, Mul, Neg, Num, Partial, Pow, Root, Sym, constant
+from backlit.derivation.evaluate import NotNumeric
+from backlit.derivation.functions import TREE, loss_slope_of, slope_of, value_of
+from backlit.derivation.numbers import Numbers
+from backlit.derivation.sections import backward_pass, forward_pass, losses
+from backlit.derivation.sections import update as update_section
+from backlit.derivation.sections.helpers import even
+from backlit.derivation.update import Symbols, rules, run
+from backlit.equations import EQUATIONS
+from backlit.formats.problems import read_problem
+from backlit.optim import OPTIMIZERS, get_optimizer
+from backlit.render.mathml import mathml
+from backlit.render.notation import function
+from backlit.verification.catalogue import CATALOGUE
+
+OUT = Path(__file__).parent.parent / "web/src/tables.json"
+OWN, BELOW, SKIPPED, DEPTH = 5, 4, 2, 6  # the layers of a specimen: a step's own, the one below, where a skip begins
+UNITS, SCALE, ALPHA, EPS, RATE, LIMIT = 3, 0.4375, 0.4625, 0.0625, 0.3125, 0.6875  # markers: numbers that stand out
+MARKERS = {SCALE: "c", ALPHA: "alpha", EPS: "eps", LIMIT: "limit"}
+
+
+# --- specimens --------------------------------------------------------------------------------------------------------
+
+
+def specimens() -> Iterator[Problem]:
+    """Problems of which each has a layer 5 and an output of other options."""
+    options = {
+        "activation": ["identity", "tanh", "exp", {"name": "leaky_relu", "alpha": ALPHA}],
+        "norm": [None, "batch", "layer"],
+        "dropout": [0.0, 0.25],
+        "skip_scale": [None, 1.0, SCALE],
+    }
+    outputs = [("identity", "half_squared_error"), ("tanh", "squared_error"), ("softmax", "cross_entropy"),
+               ("softmax[2,1]", "cross_entropy"), ("sigmoid", "binary_cross_entropy"),
+               ("softmax", "squared_error"), ("softmax[2,1]", "squared_error"),
+               ({"name": "leaky_relu", "alpha": ALPHA}, "squared_error")]  # fmt: skip
+    batches = [
+        (1, None, "mean"),
+        (3, None, "mean"),
+        (3, None, "sum"),
+        (3, "uneven", "mean"),
+        (1, "uneven", "sum"),
+        (3, "uneven", "sum"),
+        (3, "even", "sum"),
+    ]
+    seen: set[Any] = set()
+    for top, bottom, batch, l2, output, whole in shuffled(
+        [choices(options), [None, "batch"], batches, [0.0, RATE], outputs, [False, True]]
+    ):
+        coupled = "batch" in (bottom, top["norm"])
+        looks = {  # what a step looks like is decided by one of these at a time
+            (str(top), coupled),
+            (str(output), whole, top["norm"], top["dropout"], coupled),
+            (batch, l2, top["norm"], coupled),
+        }
+        if not looks <= seen:
+            seen |= looks
+            yield specimen(top, bottom, *batch, l2, *output, whole=whole)
+
+
+def shuffled(options: Sequence[Any]) -> list[Any]:
+    """Each way to choose, in an order in which neighbors differ in all."""
+    whole = list(itertools.product(*options))
+    np.random.default_rng(0).shuffle(order := np.arange(len(whole)))
+    return [whole[k] for k in order]
+
+
+def choices(options: dict[str, list[Any]]) -> Iterator[dict[str, Any]]:
+    """Each way to choose."""
+    for chosen in itertools.product(*options.values()):
+        yield dict(zip(options, chosen, strict=True))
+
+
+def specimen(
+    top: dict[str, Any], bottom: Any, m: int, weights: Any, reduction: str, l2: float, phi: Any, loss: Any, whole: bool
+) -> Problem:
+    """One problem.  whole : whether the output has the options of `top` as well."""
+    plain = [{"units": UNITS, "activation": "sigmoid"} for _ in range(DEPTH)]
+    skip = {} if top["skip_scale"] is None else {"skip_from": SKIPPED, "skip_scale": top["skip_scale"]}
+    rich = {"activation": top["activation"], "norm": top["norm"], "eps": EPS, "dropout": top["dropout"], **skip}
+    plain[OWN - 1] |= rich
+    plain[BELOW - 1]["norm"] = bottom
+    plain[DEPTH - 1] |= {"activation": phi, "train_bias": not whole}
+    if whole:
+        plain[DEPTH - 1] |= {"norm": top["norm"], "eps": EPS}
+        if get_loss(loss).outputs[0] < 0:
+            plain[DEPTH - 1] |= {"dropout": top["dropout"], **skip}
+    y = np.tile([[1.0, 0.0, 1.0]] if "[" in str(phi) else [[0.0, 1.0, 0.0]], (m, 1))
+    file = {"inputs": UNITS, "layers": plain, "loss": loss, "reduction": reduction, "l2": l2, "seed": 7,
+            "x": np.linspace(-1, 1, m * UNITS).reshape(m, UNITS).tolist(), "y": y.tolist(),
+            "optimizer": {"name": "sgd", "momentum": 0.5 if whole else 0.0}}  # fmt: skip
+    if weights:
+        file["sample_weight"] = np.arange(2.0, 2 + m).tolist() if weights == "uneven" else [2.0] * m
+    return read_problem(file)
+
+
+def steps_of(problem: Problem) -> Iterator[tuple[Context, Step]]:
+    """The steps of the two passes and the update, as `explain` has them, each with its context; of layers 5 and 6."""
+    trace, grad = problem.passes()
+    s, (update, *_) = Context(problem, trace, grad, Numbers(5)), run(problem, 1)
+    made = [backward_pass.output_slope(s), *losses.losses(s), backward_pass.down(s, 1)]
+    for l in (OWN, DEPTH):
+        made += [*forward_pass.one_layer(s, l), *backward_pass.through_layer(s, l)]
+    made += [update_section.parameter_step(s, update, slot) for slot in layout(s.net) if slot.l in (OWN, DEPTH)]
+    return ((s, step) for step in made)
+
+
+def key(s: Context, step: Step) -> str:
+    """What of a problem decides how a step looks; `web/src/steps.ts` says the same."""
+    name, _, rest = step.id.partition("[")
+    l = int(rest[:-1]) if rest else 0
+    layer = s.layer(l) if l else s.layer(s.net.L)
+    under, coupled = "u" if layer.norm else "z", "S" if s.coupled else "ell"
+    phi = layer.activation
+    kind = "identity" if phi.name == "identity" else "phi" if phi.elementwise else "softmax"
+    kind = "exp" if phi.name == "exp" else "groups" if groups_of(phi) else f"{kind}{len(phi.parameters)}"
+    dropped, skips = s.trace.mask[l or s.net.L] is not None, layer.skip_from is not None
+    share = s.delta_shares
+    same = "uneven" if not even(s) else "one" if share[0] == 1 else "mean"
+    over = f"{same} {'many' if s.m > 1 else 'single'}"
+    regular = "l2" if s.net.l2 else "plain"
+    by_equation = {
+        "F2": f"{name} {under} {kind}",
+        "SK1": f"skip {'r' if dropped else 'h'} {scaled(layer.skip_scale)}",
+        "DO1": f"dropout {'r' if skips else 'a'}",
+        "BP1": "slope of loss",
+        "BP1S": f"short {'weighted' if s.output_weights is not None else 'plain'}",
+        "BP2": f"delta {'h' if dropped else 'a'} {under} {kind} {coupled}",
+        "BP2S": f"softmax {'h' if dropped else 'a'} {coupled}",
+    }
+    if step.equation in by_equation:
+        return by_equation[step.equation]
+    if name in ("delta", "grad_u") and not step.equation:
+        return f"groups {under} {coupled}"
+    by_name = {
+        "slope": f"slope {under} {kind}",
+        "ell": f"ell {'scores' if 'scores' in step.sentence else 'plain'}",
+        "loss": f"loss {'mean' if s.net.reduction == 'mean' else 'sum'} {regular}"
+        if s.problem.sample_weight is None
+        else f"loss uneven {regular}",
+        "grad_h": f"grad_h {coupled}",
+        "grad_b": f"grad_b {over} {s.net.reduction if s.m > 1 else 'itself'}",
+        "grad_W": f"grad_W {over} {regular}",
+        "grad_a": f"grad_a {'inputs' if l == 0 else 'layer'}",
+        "grad_gamma": f"grad_gamma {layer.norm} {over} {coupled}",
+        "grad_beta": f"grad_beta {layer.norm} {over} {coupled}",
+    }
+    if name.startswith("update_"):
+        frozen = name == "update_b" and not layer.train_bias
+        return f"{name} {'frozen' if frozen else 'state' if s.problem.optimizer.slots else 'plain'}"
+    if name in ("mu", "sigma2", "x_hat", "u"):
+        return f"{name} {layer.norm}"
+    if name in ("grad_x_hat", "delta"):
+        return f"{name} {layer.norm} {coupled}"
+    return by_name.get(name, name)
+
+
+def scaled(scale: float) -> str:
+    return "plain" if scale == 1 else "scaled"
+
+
+# --- templates --------------------------------------------------------------------------------------------------------
+
+
+def slotted(node: Any, layers: dict[str, str], phi: str | None) -> Any:
+    """The tree with slots in place of layers, markers and the activation's name."""
+    match node:
+        case Num() if abs(node.value) in MARKERS:
+            made: Expr = Sym(f"⟦{MARKERS[abs(node.value)]}⟧")
+            return Neg(made) if node.value < 0 else made
+        case Sym():
+            return replace(node, layer=f"⟦{layers[node.layer]}⟧" if node.layer in layers else node.layer)
+        case Fn() if phi != "exp" and node.name.removesuffix("'") == phi:
+            args = tuple(slotted(arg, layers, phi) for arg in node.args)
+            return Fn("⟦phi⟧" + ("'" if node.name.endswith("'") else ""), args)
+        case tree.Nary():
+            return type(node)(*(slotted(item, layers, phi) for item in node.items))
+    if is_dataclass(node) and isinstance(node, Expr):
+        return replace(node, **{f.name: slotted(getattr(node, f.name), layers, phi) for f in fields(node)})
+    return tuple(slotted(item, layers, phi) for item in node) if isinstance(node, tuple) else node
+
+
+def markup(expr: Expr) -> str:
+    """MathML, in which a slot of a number stands bare."""
+    made = mathml(expr).removeprefix("<math>").removesuffix("</math>")
+    made = re.sub(r"<mtext>(⟦\w+⟧)</mtext>", r"<mn>\1</mn>", made)
+    return re.sub(r"<mi>(⟦(?!phi|i⟧|j⟧|t⟧)\w+⟧)</mi>", r"\1", made)
+
+
+def worded(text: str, s: Context, l: int, phi: str) -> str:
+    """A sentence with slots."""
+    names = {str(l): "l", str(l - 1): "k", str(SKIPPED): "s"}
+    text = re.sub(r"\b[Ll]ayer (\d)\b", lambda found: f"{found[0][:-1]}⟦{names.get(found[1], found[1])}⟧", text)
+    text = re.sub(rf"\b{UNITS} (number|unit)s\b", r"⟦count:\1⟧", text)
+    text = (
+        text.replace(s.net.loss.name.replace("_", " "), "⟦loss⟧")
+        .replace("0.25", "⟦p⟧")
+        .replace("seed 7", "seed ⟦seed⟧")
+    )
+    text = text.replace(constant(EPS).text, "⟦eps⟧")
+    return (
+        re.sub(rf"(?<![\w-]){re.escape(phi)}(?![\w-])", "⟦phi⟧", text) if phi != "identity" or "with" in text else text
+    )
+
+
+def steps_table() -> dict[str, list[str]]:
+    """Of each key: the equation, the title, the sentence, the formula."""
+    found: dict[str, list[str]] = {}
+    for problem in specimens():
+        for s, step in steps_of(problem):
+            name, _, rest = step.id.partition("[")
+            l = int(rest[:-1]) if rest else s.net.L
+            if name == "grad_a" and step.equation == "BP5":
+                l += 1
+            layers = {str(l): "l", str(l - 1): "k"}
+            if step.equation == "SK1":
+                layers[str(SKIPPED)] = "s"
+            phi = s.layer(l).activation.name
+            formula = step.formula
+            if step.equation == "BP5" and isinstance(formula, Add):
+                formula = formula.items[0]  # what skips add has a template of its own
+            shown = "" if name in ("ell", "clip") else markup(slotted(formula, layers, phi))
+            equation = "⟦optimizer⟧" if name.startswith("update_") and step.equation else step.equation
+            row = [equation, worded(step.title, s, l, phi), worded(step.sentence, s, l, phi), shown]
+            if step.equation == "BP1":
+                row[3] = ""  # the loss's own table has it
+            if found.setdefault(key(s, step), row) != row:
+                raise SystemExit(f"two looks of {key(s, step)!r} ({step.id}):\n{found[key(s, step)]}\n{row}")
+    return dict(sorted(found.items()))
+
+
+def both_signs(of: Any) -> list[str]:
+    """A formula of u in numbers, for u above 0 and below: the slot is |u|."""
+    made = []
+    for value in (0.1875, -0.1875):
+        num = Num(value, f"{value}", True)
+        made.append(markup(slotted(of(num), {}, None)).replace("0.1875", "⟦u⟧"))
+    return made
+
+
+def activations_table() -> dict[str, Any]:
+    """Of each activation: its symbol, parameters, φ and φ' in symbols and in numbers."""
+    table = {}
+    for name, record in ACTIVATIONS.items():
+        phi = get_activation({"name": name, "alpha": ALPHA}) if record.parameters else record
+        row: dict[str, Any] = {"symbol": function(name)[0].text, "parameters": dict(record.parameters)}
+        row["kinks"], row["range"] = list(record.kinks), [finite(end) for end in record.range]
+        row["rectifier"] = record.rectifier
+        if phi.formula is not None:
+            row["value"] = both_signs(lambda u, phi=phi: value_of(phi, u))
+            row["slope"] = both_signs(lambda u, phi=phi: slope_of(phi, u))
+            row["formulas"] = [markup(slotted(f(phi, Sym("u")), {}, None)) for f in (value_of, slope_of)]
+        table[name] = row
+    return table
+
+
+def finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def losses_table() -> dict[str, Any]:
+    """Of each loss: its parameters, and ∂ℓ/∂a in symbols and for slots a and y."""
+    table = {}
+    for name, record in LOSSES.items():
+        loss = get_loss({"name": name, **dict.fromkeys(record.parameters, ALPHA)}) if record.parameters else record
+        a, y, n = Sym("⟦a⟧"), Sym("⟦y⟧"), Sym("⟦n⟧")
+
+        def of_slots(a: Expr, y: Expr, loss: Any = loss, n: Expr = n) -> str:
+            made = markup(slotted(loss_slope_of(loss, a, y, n), {}, None))  # type: ignore[arg-type]
+            return made.replace("⟦alpha⟧", "⟦parameter⟧")
+
+        table[name] = {
+            "parameters": dict(record.parameters),
+            "outputs": [finite(end) for end in record.outputs],
+            "targets": [finite(end) for end in record.targets],
+            "classes": record.classes,
+            "term": of_one_output(loss, a, y, n),
+            "total": "" if loss.total is None else markup(loss.total(Sym("⟦s⟧"), n, TREE)),
+            "formula": of_slots(Sym("a", "⟦l⟧"), Sym("y")),
+            "slope": of_slots(a, y),
+        }
+    return table
+
+
+def of_one_output(loss: Any, a: Expr, y: Expr, n: Expr) -> str:
+    """What one output adds to ℓ; "" where that depends on the numbers."""
+    try:
+        made = markup(slotted(loss.formula(a, y, TREE), {}, None))
+    except (Unsupported, NotNumeric):
+        return ""
+    return made.replace("⟦alpha⟧", "⟦parameter⟧")
+
+
+def optimizers_table() -> dict[str, Any]:
+    """Of each optimizer: its options, and its rule line by line for each choice that changes it."""
+    table = {}
+    for name, cls in OPTIMIZERS.items():
+        options = {key: value for key, value in cls().to_dict().items() if key != "name"}
+        variants = {}
+        for momentum, nesterov, amsgrad in itertools.product([0.0, 0.5], [False, True], [False, True]):
+            chosen = {"momentum": momentum, "nesterov": nesterov, "amsgrad": amsgrad}
+            one = get_optimizer({"name": name, **{key: value for key, value in chosen.items() if key in options}})
+            label = " ".join(key for key in chosen if key in options and chosen[key])
+            variants[label] = [[rule.equation, rule.name, markup(rule.made)] for rule in rules(one, Symbols(one))]
+        table[name] = {"options": options, "rules": variants}
+    return table
+
+
+def heads() -> dict[str, str]:
+    """The left-hand side of an entry's line, by the kind of the quantity."""
+    made: dict[str, Expr] = {}
+    for many, example in (("", ""), (" of i", "⟦i⟧")):
+        for name in ("z", "mu", "sigma2", "x_hat", "u", "h", "r", "a", "delta"):
+            made[name + many] = At(Sym(name, "⟦l⟧", example), ("⟦j⟧",))
+        for name in ("a", "h", "u", "x_hat"):
+            for loss in ("S", "ell"):
+                own = Sym(loss, "", example if loss == "ell" else "")
+                made[f"grad_{name} {loss}{many}"] = Partial(own, At(Sym(name, "⟦l⟧", example), ("⟦j⟧",)))
+        made["slope" + many] = Fn("⟦phi⟧'", (At(Sym("⟦t⟧", "⟦l⟧", example), ("⟦j⟧",)),))
+        made["ell" + many] = Sym("ell", "", example)
+    for name in ("b", "gamma", "beta"):
+        made[f"grad_{name}"] = Partial(Sym("C"), At(Sym(name, "⟦l⟧"), ("⟦j⟧",)))
+        made[f"update_{name}"] = At(Sym(name, "⟦l⟧"), ("⟦j⟧",))
+    made["grad_W"] = Partial(Sym("C"), At(Sym("W", "⟦l⟧"), ("⟦j⟧", "⟦k⟧")))
+    made["update_W"] = At(Sym("W", "⟦l⟧"), ("⟦j⟧", "⟦k⟧"))
+    made["loss"] = Sym("C")
+    return {name: markup(expr).replace("<mi>⟦t⟧</mi>", "<mi>⟦under⟧</mi>") for name, expr in made.items()}
+
+
+def signs() -> dict[str, str]:
+    """What numbers are joined by."""
+    a, b = Sym("⟦0⟧"), Sym("⟦1⟧")
+    made = {
+        "plus": Add(a, b),
+        "minus": Add(a, Neg(b)),
+        "times": Mul(a, b),
+        "over": Frac(a, b),
+        "root": Root(a),
+        "square": Pow(a, constant(2)),
+        "parentheses": Mul(Add(a, b), b),
+        "equals": tree.Chain((a, b), ("=",)),
+        "about": tree.Chain((a, b), ("≈",)),
+        "gets": tree.Chain((a, b), ("←",)),
+        "exp": Fn("exp", (a,)),
+        "ln": Fn("ln", (a,)),
+        "skip plain": Partial(Sym("ell"), Sym("a", "⟦t⟧")),
+        "skip scaled": tree.MatMul(Sym("⟦c⟧"), Partial(Sym("ell"), Sym("a", "⟦t⟧"))),
+        "skip plain S": Partial(Sym("S"), Sym("a", "⟦t⟧")),
+        "skip scaled S": tree.MatMul(Sym("⟦c⟧"), Partial(Sym("S"), Sym("a", "⟦t⟧"))),
+        "number": Num(0.1875, "0.1875", True),
+        "negative": Num(-0.1875, "-0.1875", True),
+        "power of ten": Num(0.1875e-7, "0.1875e7", True),
+        "power of a tenth": Num(0.1875e-7, "0.1875e-7", True),
+    }
+    written = {name: markup(expr).replace("0.1875", "⟦0⟧") for name, expr in made.items()}
+    for name in ("power of ten", "power of a tenth"):
+        written[name] = written[name].replace("<mn>7</mn>", "<mn>⟦1⟧</mn>")
+    fence = written["parentheses"].split("⟦0⟧")[0]
+    closing = re.search(r'<mo form="postfix"[^>]*>\)</mo>', written["parentheses"])
+    assert closing is not None
+    written["parentheses"] = f"{fence}⟦0⟧{closing[0]}"
+    return written
+
+
+def tables() -> dict[str, Any]:
+    """All of it."""
+    return {
+        "equations": {id: [one.sentence, one.source] for id, one in EQUATIONS.items() if not id.startswith("SCH")},
+        "steps": steps_table(),
+        "heads": heads(),
+        "signs": signs(),
+        "activations": activations_table(),
+        "losses": losses_table(),
+        "optimizers": optimizers_table(),
+        "mistakes": {bug.name: [bug.words, bug.fix] for bug in CATALOGUE.values()},
+    }
+
+
+def text() -> str:
+    """The file."""
+    return json.dumps(tables(), ensure_ascii=False, indent=1) + "\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the file, or with --check say whether it is stale."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true")
+    made = text()
+    if not parser.parse_args(arguments).check:
+        OUT.write_text(made, encoding="utf-8")
+    elif not OUT.exists() or OUT.read_text(encoding="utf-8") != made:
+        print(f"{OUT.name} is not what Python says: run make web and commit what changed", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

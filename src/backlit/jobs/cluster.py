@@ -1,0 +1,289 @@
+"""Jobs on a Dask cluster: one job a free thread of a worker, and no wait without an end.
+
+Dask carries the jobs; where each goes is decided here, since Dask lays what looks alike on one worker, counts a job
+that only waited on a dead worker as its killer, and notices a worker that stands still after minutes.  A job is sent to
+a worker that has a thread free for it, and to no other.  It is sent again, to another one, if its worker is gone or
+gives no sign of life; the first answer counts, and since a job's result hangs on its arguments alone, any is the same.
+"""
+
+import asyncio
+import pickle
+import secrets
+import time
+from collections.abc import Callable, Collection
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from backlit._version import __version__
+from backlit.errors import BacklitError, ProblemError
+from backlit.jobs.cluster_client import close, connect
+from backlit.jobs.cluster_worker import run_on_worker, versions
+from backlit.jobs.processes import sendable
+
+LOOK = 0.5  # seconds from one look at the cluster to the next
+SILENT = 10.0  # without a sign of life, after which a worker's jobs are given to others as well
+LIMIT = 20.0  # without any worker, or without the scheduler, after which jobs end with an error
+DEATHS = 6  # workers that may die while they run a job; with one more it is the job's fault
+
+
+Answer = tuple[bytes, str]  # see `run_on_worker`
+
+
+class Elsewhere(Exception):
+    """The traceback of an error on a worker, in words."""
+
+
+class Lost(Exception):
+    """A worker is gone with what it ran."""
+
+
+@dataclass
+class Worker:
+    """What is known of a worker: its threads, jobs at a time, and when its last sign of life came by our clock."""
+
+    gone: asyncio.Event
+    threads: int = 1
+    slots: int = 1
+    busy: int = 0
+    takes_jobs: bool = True
+    stamp: float = 0.0
+    since: float = field(default_factory=time.monotonic)
+
+    @property
+    def silent(self) -> bool:
+        """Whether it may have stopped, or the way to it is cut."""
+        return time.monotonic() - self.since > SILENT
+
+
+@dataclass(eq=False)
+class Attempt:
+    """A job on its way to a worker, or there."""
+
+    worker: Worker | None = None
+    reply: asyncio.Task[Answer] = field(init=False)
+
+    @property
+    def hopeful(self) -> bool:
+        """Whether nothing speaks against an answer."""
+        return self.worker is None or not (self.worker.silent or self.worker.gone.is_set())
+
+
+class Dask:
+    """Runs jobs on a Dask cluster.
+
+    Function, arguments and result are pickled; a function is sent by name, so a module must define it that the workers
+    have, too.  A job that runs on a worker ends when nobody waits for it: after an error, by Ctrl-C, or when this
+    process dies.
+
+    Parameters
+    ----------
+    cluster : str or distributed.Client
+        A scheduler's address, the name of its file (.json), "dask" for the client that this process has, or a client.
+    n_jobs : int, optional
+        How many jobs there will be: if they are fewer than threads, each has several threads.
+
+    Raises
+    ------
+    ProblemError
+        If Dask is not installed, nothing answers at the address, or a job cannot be pickled.
+    BacklitError
+        If no worker or no scheduler answers for 20 seconds, or a job ends one worker after the other.
+    """
+
+    def __init__(self, cluster: Any, n_jobs: int | None = None):
+        self.client, self.ours = connect(cluster)
+        self.address, self.n_jobs = self.client.scheduler.address, n_jobs
+        self.ready, self.changed = asyncio.Event(), asyncio.Condition()
+        self.crew: dict[str, Worker] = {}
+        self.fault, self.last_life = "", time.monotonic()
+        self.answers: set[Future[Answer]] = set()
+        self.loop = self.client.loop.asyncio_loop
+
+    # --- the executor's protocol, in the caller's thread --------------------------------------------------------------
+
+    @property
+    def workers(self) -> int:
+        """How many jobs run at a time, which changes as workers come and go."""
+        return max(1, sum(worker.slots for worker in self.crew.values()))
+
+    def submit(self, task: Callable[[], Any], name: str) -> "Reply":
+        """Have a worker run the task.  Raises ProblemError if it cannot be pickled."""
+        payload = sendable(task, name, "a cluster", "let a module define it that the workers have, or give cluster=0")
+        answer = asyncio.run_coroutine_threadsafe(self.answer(payload, name), self.loop)
+        self.answers.add(answer)
+        answer.add_done_callback(self.answers.discard)
+        return Reply(answer)
+
+    def __enter__(self) -> Self:
+        self.last_life = time.monotonic()
+        self.watching = asyncio.run_coroutine_threadsafe(self.watch(), self.loop)
+        asyncio.run_coroutine_threadsafe(self.ready.wait(), self.loop).result()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.watching.cancel()
+        for answer in tuple(self.answers):
+            answer.cancel()
+        if self.ours:
+            close(self.client)
+
+    # --- in the client's loop -----------------------------------------------------------------------------------------
+
+    async def watch(self) -> None:
+        """Look at the cluster again and again, until something is beyond help."""
+        heard = time.monotonic()
+        while not self.fault:
+            with suppress(OSError, TimeoutError):  # a connection that broke may come again
+                told = await asyncio.wait_for(self.client.scheduler.identity(n_workers=-1), LIMIT / 4)
+                heard = time.monotonic()
+                self.update(told["workers"])
+            self.fault = self.fault_of(heard)
+            async with self.changed:
+                self.changed.notify_all()
+            if self.fault or any(worker.takes_jobs for worker in self.crew.values()):
+                self.ready.set()
+            await asyncio.sleep(max(LOOK, len(self.crew) / 200))
+
+    def update(self, told: dict[str, Any]) -> None:
+        """Take in what the scheduler says of its workers."""
+        for address in set(self.crew) - set(told):
+            self.crew.pop(address).gone.set()
+        each = -(-(self.n_jobs or 10**9) // max(1, len(told)))
+        for address, facts in told.items():
+            worker = self.crew.setdefault(address, Worker(asyncio.Event()))
+            worker.threads, worker.slots = facts["nthreads"], max(1, min(facts["nthreads"], each))
+            worker.takes_jobs = facts["status"] == "running"
+            if facts["last_seen"] != worker.stamp:
+                worker.stamp, worker.since = facts["last_seen"], time.monotonic()
+        useful = [worker.since for worker in self.crew.values() if worker.takes_jobs or worker.busy]
+        self.last_life = max([self.last_life, *useful])
+
+    def fault_of(self, heard: float) -> str:
+        """What is beyond help, in one line; nothing if all may go on."""
+        now = time.monotonic()
+        if now - heard > LIMIT:
+            return (
+                f"the Dask scheduler at {self.address} has not answered for {LIMIT:.0f} seconds: look whether it runs, "
+                f"then give the same command again"
+            )
+        if now - self.last_life > LIMIT:
+            return (
+                f"the Dask cluster at {self.address} has had no worker that answers for {LIMIT:.0f} seconds: start "
+                f"some (dask worker {self.address}), then give the same command again"
+            )
+        return ""
+
+    async def answer(self, payload: bytes, name: str) -> Answer:
+        """The pickled result of a job, from whichever attempt gives it first."""
+        attempts: list[Attempt] = []
+        deaths = 0
+        try:
+            while True:
+                if not any(attempt.hopeful for attempt in attempts):
+                    attempts.append(self.attempt(payload, name, [attempt.worker for attempt in attempts]))
+                replies = {attempt.reply for attempt in attempts}
+                await asyncio.wait(replies, timeout=LOOK, return_when=asyncio.FIRST_COMPLETED)
+                if self.fault:
+                    raise BacklitError(self.fault)
+                for attempt in [attempt for attempt in attempts if attempt.reply.done()]:
+                    if not isinstance(attempt.reply.exception(), Lost):
+                        return attempt.reply.result()
+                    attempts.remove(attempt)
+                    deaths += attempt.worker is not None and attempt.worker.gone.is_set()
+                if deaths > DEATHS:
+                    raise BacklitError(
+                        f"{name}: {deaths} workers that ran it died: look whether their memory is full (their logs say "
+                        f"so), and give them more"
+                    )
+        finally:
+            for attempt in attempts:
+                attempt.reply.cancel()
+
+    def attempt(self, payload: bytes, name: str, avoid: Collection[Worker | None]) -> Attempt:
+        """Begin to send a job."""
+        attempt = Attempt()
+        attempt.reply = asyncio.create_task(self.send(attempt, payload, name, avoid))
+        return attempt
+
+    async def send(self, attempt: Attempt, payload: bytes, name: str, avoid: Collection[Worker | None]) -> Answer:
+        """Send a job to a free worker and wait for its answer; raises Lost if the worker goes."""
+        address, worker = await self.free_worker(avoid)
+        attempt.worker = worker
+        call = OnWorker((payload, name, worker.threads // worker.slots, versions()))
+        future = self.client.submit(
+            pickle.loads, pickle.dumps(call),
+            key=f"{name}-{secrets.token_hex(8)}", workers=[address], allow_other_workers=False, pure=False,
+        )  # fmt: skip
+        reply = asyncio.ensure_future(future.result())  # a coroutine in the client's loop
+        gone = asyncio.create_task(worker.gone.wait())
+        try:
+            await asyncio.wait((reply, gone), return_when=asyncio.FIRST_COMPLETED)
+            if not reply.done() or reply.cancelled() or broken(reply.exception()):
+                raise Lost(address)
+            if isinstance(error := reply.exception(), ImportError) and str(error.name).startswith("backlit"):
+                raise ProblemError(f"{name}: the worker at {address} has no backlit {__version__}: install it there")
+            return reply.result()
+        finally:
+            gone.cancel()
+            reply.cancel()
+            future.release()  # by which a worker that still runs it learns that nobody waits
+            worker.busy -= 1
+            async with self.changed:
+                self.changed.notify_all()
+
+    async def free_worker(self, avoid: Collection[Worker | None]) -> tuple[str, Worker]:
+        """The worker that has the most to spare, as soon as there is one."""
+        async with self.changed:
+            while True:
+                free = [
+                    (worker.busy / worker.slots, address)
+                    for address, worker in self.crew.items()
+                    if worker.busy < worker.slots and worker.takes_jobs and not worker.silent and worker not in avoid
+                ]
+                if free:
+                    address = min(free)[1]
+                    self.crew[address].busy += 1
+                    return address, self.crew[address]
+                await self.changed.wait()
+
+
+@dataclass(frozen=True)
+class OnWorker:
+    """A call of `run_on_worker`, made where this is unpickled.
+
+    Thus a worker that has no Backlit, or another one, says so; a function that it cannot find would end it.
+    """
+
+    arguments: tuple[Any, ...]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return run_on_worker, self.arguments
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A job that was submitted."""
+
+    answer: Future[Answer]
+
+    def result(self) -> Any:
+        """What the job gave, or raise what it raised."""
+        pickled, trace = self.answer.result()
+        result = pickle.loads(pickled)
+        if trace:
+            raise result from Elsewhere(f"\n{trace}")
+        return result
+
+    def cancel(self) -> None:
+        """See that it does not begin, or that it ends."""
+        self.answer.cancel()
+
+
+def broken(error: BaseException | None) -> bool:
+    """Whether an error is Dask's, of a worker that died or a connection that broke."""
+    from distributed import KilledWorker
+    from distributed.client import FutureCancelledError
+
+    return isinstance(error, KilledWorker | FutureCancelledError)

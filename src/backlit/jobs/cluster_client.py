@@ -1,0 +1,52 @@
+"""The client of a Dask cluster: given, found or made."""
+
+import logging
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from backlit.errors import ProblemError
+
+CONNECT = 10.0  # seconds to wait for the scheduler
+
+
+def connect(cluster: Any) -> tuple[Any, bool]:
+    """A client, and whether it was made here."""
+    try:
+        from distributed import Client, default_client
+    except ImportError:
+        raise ProblemError(
+            "jobs on a cluster need Dask, which is not installed: pip install 'backlit[dask]', here and on the workers"
+        ) from None
+    if isinstance(cluster, Client):
+        if cluster.asynchronous:
+            raise ProblemError(
+                "the Dask client is asynchronous: give one made without asynchronous=True, or an address"
+            )
+        return cluster, False
+    if cluster == "dask":
+        try:
+            return default_client(), False
+        except ValueError:
+            raise ProblemError(
+                "this process has no Dask client: make one (distributed.Client), or give an address"
+            ) from None
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what goes wrong is said here, in one line
+    file = isinstance(cluster, str) and cluster.endswith(".json")
+    where = {"scheduler_file" if file else "address": cluster}
+    try:
+        if file:
+            Path(cluster).read_bytes()  # for a file that is not there Dask waits
+        return Client(**where, timeout=CONNECT, set_as_default=False), True
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ProblemError(
+            f"no Dask scheduler answers at {cluster} ({reason}): look at the address, and whether `dask scheduler` "
+            f"runs there"
+        ) from None
+
+
+def close(client: Any) -> None:
+    """Leave the cluster, which may be gone itself."""
+    with suppress(Exception):
+        client.close(timeout=2)

@@ -1,0 +1,135 @@
+"""What a score is worth: simple models trained on the same rows and scored on the same test rows.
+
+>>> from backlit.tables import TableEncoder, read_target, split
+>>> from backlit.tabular.datasets import load_dataset
+>>> table = load_dataset("iris")
+>>> y = read_target(table, "target").y
+>>> kept, held_out = split(y)
+>>> encoder = TableEncoder.fit(table[kept], drop=["target"])
+>>> X = encoder.transform(table)
+>>> found = baselines("classification", encoder, X[kept], y[kept], X[held_out], y[held_out])
+>>> sorted(found), found["linear"]["accuracy"] > 0.9
+(['constant', 'gradient_boosting', 'linear'], True)
+"""
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from backlit.tables import TableEncoder
+from backlit.tables.columns import Category
+from backlit.tabular.scoring import score
+
+Array = np.ndarray
+Scores = dict[str, Any]
+MOST_CLASSES = 50  # for gradient boosting, which grows a tree for each class in each round
+LOSS = {"classification": "log_loss", "regression": "rmse"}  # what a model is judged by
+WORDS = {"log_loss": "log loss", "rmse": "root mean square error"}
+RIVALS = {"constant": "the constant prediction", "linear": "a linear model", "gradient_boosting": "gradient boosting"}
+
+
+def baselines(
+    task: str,
+    encoder: TableEncoder,
+    X: Array,
+    y: Array,
+    X_test: Array,
+    y_test: Array,
+    *,
+    boosting: bool = True,
+    seed: int = 0,
+) -> dict[str, Scores]:
+    """Scores on the test rows of "constant", "linear" and, if `boosting`, "gradient_boosting".
+
+    encoder : from the table's columns to X.  X, X_test : (m, n_0) features.  y, y_test : (m,) class indices or numbers.
+
+    The constant prediction is the classes' shares, or the mean; the linear model is logistic or ridge regression, and
+    gradient boosting is scikit-learn's HistGradientBoosting, each with its defaults.
+    """
+    K = int(y.max()) + 1 if task == "classification" else 0
+    made = {"constant": constant(y, len(y_test), K), "linear": linear(X, y, X_test, K)}
+    if boosting and K <= MOST_CLASSES:
+        made["gradient_boosting"] = gradient_boosting(encoder, X, y, X_test, K, seed)
+    return {name: score(task, y_test, outputs) for name, outputs in made.items()}
+
+
+def constant(y: Array, n_test: int, K: int) -> Array:
+    """The shares of the K classes (n_test, K), or the mean (n_test,), of the training rows."""
+    return np.tile(np.bincount(y, minlength=K) / len(y), (n_test, 1)) if K else np.full(n_test, y.mean())
+
+
+def linear(X: Array, y: Array, X_test: Array, K: int) -> Array:
+    """Logistic regression's probabilities (m, K), or ridge regression's numbers (m,)."""
+    from sklearn.linear_model import LogisticRegression, Ridge
+
+    X, X_test = X.astype(np.float64), X_test.astype(np.float64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a fit that could be a little better still is a baseline
+        model = (LogisticRegression(max_iter=200) if K else Ridge()).fit(X, y)
+    return model.predict_proba(X_test) if K else model.predict(X_test)
+
+
+def gradient_boosting(encoder: TableEncoder, X: Array, y: Array, X_test: Array, K: int, seed: int) -> Array:
+    """What HistGradientBoosting predicts from one feature a column."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    (rows, words), (asked, _) = as_columns(encoder, X), as_columns(encoder, X_test)
+    stopping = "auto" if not K or np.bincount(y).min() > 1 else False  # its own split needs two rows of each class
+    kind = HistGradientBoostingClassifier if K else HistGradientBoostingRegressor
+    model = kind(categorical_features=words, early_stopping=stopping, random_state=seed).fit(rows, y)
+    return model.predict_proba(asked) if K else model.predict(asked)
+
+
+def as_columns(encoder: TableEncoder, X: Array) -> tuple[Array, Array]:
+    """One feature a column (m, n), as trees like it, and which of them (n,) are codes of words.
+
+    A word is the number of its slot, and a number that was missing is NaN.
+    """
+    made, words, start = [], [], 0
+    for column in encoder.columns:
+        part = X[:, start : start + len(column.features)]
+        start += len(column.features)
+        if not column.features:
+            continue
+        words.append(isinstance(column, Category))
+        missing = part[:, 1] == 1 if not words[-1] and part.shape[1] > 1 else False
+        made.append(part.argmax(axis=1) if words[-1] else np.where(missing, np.nan, part[:, 0]))
+    return np.column_stack(made).astype(np.float64), np.array(words)
+
+
+def verdict(task: str, test: Scores, others: dict[str, Scores], answer: str) -> str:
+    """One sentence on what a model's scores on the test rows are worth beside those of the baselines.
+
+    answer : the most frequent class, in words.
+
+    >>> verdict("regression", {"rmse": 2.0}, {"constant": {"rmse": 1.5}, "linear": {"rmse": 3.0}}, "")
+    'the network adds nothing: root mean square error 2, and 1.5 by the constant prediction'
+    >>> verdict("regression", {"rmse": 1.0}, {"constant": {"rmse": 1.5}, "linear": {"rmse": 1.25}}, "")
+    'better than the constant prediction and a linear model: root mean square error 1, and theirs 1.5 and 1.25'
+    """
+    name = LOSS[task]
+    own, losses = test[name], {rival: scores[name] for rival, scores in others.items()}
+    measured = f"{WORDS[name]} {own:.4g}"
+    for rival in ("constant", "linear"):
+        if own >= losses[rival]:
+            return f"the network adds nothing: {measured}, and {losses[rival]:.4g} by {RIVALS[rival]}"
+    if task == "classification" and test["accuracy"] <= others["constant"]["accuracy"]:
+        always = others["constant"]["accuracy"]
+        right = f"right in {test['accuracy']:.1%} of the held-out rows"
+        return f"the network's answers add nothing: {right}, and always {answer} in {always:.1%}"
+    if own > losses.get("gradient_boosting", np.inf):
+        best = losses["gradient_boosting"]
+        return f"gradient boosting is better here: {WORDS[name]} {best:.4g}, and {own:.4g} by the network"
+    names = [RIVALS[rival] for rival in losses]
+    figures = [f"{loss:.4g}" for loss in losses.values()]
+    return f"better than {together(names)}: {measured}, and theirs {together(figures)}"
+
+
+def together(words: list[str]) -> str:
+    """Words as a sentence lists them.
+
+    >>> together(["a", "b", "c"])
+    'a, b and c'
+    """
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

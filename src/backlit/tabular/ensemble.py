@@ -1,0 +1,204 @@
+"""An ensemble of a table: presets tried on some folds, the best of them trained on all, and weighed by what they say
+of rows that they never learned from."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backlit.errors import Divergence
+from backlit.formats.ensembles import Ensemble, Member
+from backlit.jobs import Executor, Job, run_jobs
+from backlit.tables import TableEncoder, TargetCodec
+from backlit.tables.richer import enriched
+from backlit.tabular.blend import blended, fit_temperature, greedy_weights, softmax
+from backlit.tabular.folds import Folds
+from backlit.tabular.members import Lesson, Limit, Trained, train_fold
+from backlit.tabular.metrics import measure_of
+from backlit.tabular.presets import PRESETS, Preset, Quality
+from backlit.training.progress import show_passes, stop_on_interrupt
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Array = np.ndarray
+SKEWED = 1.0  # a positive target of at least this skewness may be learned by its log
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What training an ensemble gives.
+
+    ensemble : without notes on its training.  rows, outputs : training rows (m,), and what the ensemble says of them by
+    members that never learned from them: probabilities (m, K) or numbers (m,).  members : its members, heaviest first
+    where weights are equal by order.  stopped : "finished", "time limit" or "interrupted".  notes : what was left out.
+    """
+
+    ensemble: Ensemble
+    rows: Array
+    outputs: Array
+    trained: tuple[Trained, ...]
+    stopped: str
+    seconds: float
+    notes: tuple[str, ...]
+
+
+def train_ensemble(
+    table: "pl.DataFrame",
+    y: Array,
+    target: TargetCodec,
+    encoder: TableEncoder,
+    folds: Folds,
+    quality: Quality,
+    *,
+    weight: Array | None = None,
+    metric: str | None = None,
+    seed: int = 0,
+    engine: str = "auto",
+    time_limit: float | None = None,
+    how: str | Executor = "threads",
+    workers: int | None = None,
+    progress: bool = False,
+) -> Learned:
+    """Train an ensemble on the rows of a table.
+
+    table, y : training rows, their targets as class indices or numbers (n,).  encoder : fitted to them.
+    metric : what presets are chosen and networks stopped by; log loss or root mean square error if not given.
+    time_limit : seconds after which the best so far is kept; the first network has an epoch all the same.
+    Raises Divergence where no network stayed finite.
+    """
+    started = time.monotonic()
+    presets = presets_for(y, target, quality)
+    with stop_on_interrupt() as stop:
+        lesson = Lesson(
+            table=table,
+            y=y,
+            weight=weight,
+            target=target,
+            encoder=encoder,
+            shared={p.bins: enriched(encoder, table, p.bins, y) for p in presets if not p.bins.by_target},
+            folds=folds,
+            measure=measure_of(target.task, metric),
+            stop_by_measure=metric not in (None, "log_loss", "rmse", "r2"),
+            seed=seed,
+            engine=engine,
+            limit=Limit(float("inf") if time_limit is None else started + time_limit, stop),
+        )
+
+        def train(presets: Sequence[Preset], of: Iterable[int], name: str, must: bool = False) -> list[Trained]:
+            jobs = jobs_of(lesson, presets, of, must)
+            with show_passes(name, progress) as show:
+                results = run_jobs(jobs, how=how, workers=workers, n_threads=1, show=lambda k, n: show(k / n))
+                return [member for result in results for member in result]
+
+        trial = range(min(quality.trial_folds, folds.K))
+        trained = train(presets, trial, f"trying {len(presets)} presets", must=True)
+        if not trained:
+            raise Divergence("every network diverged: look for huge values in the table, or give --hidden", step=0)
+        finalists = best_presets(lesson, presets, trained, quality.finalists)
+        trained = [member for member in trained if member.preset in finalists]
+        trained += train(finalists, range(len(trial), folds.K), f"training {len(finalists)} presets on all folds")
+        reason = lesson.limit.reason
+    wanted = len(finalists) * folds.K
+    notes = [] if len(trained) == wanted else [missing_note(wanted, len(trained), reason)]
+    return learned(lesson, finalists, trained, reason, time.monotonic() - started, notes)
+
+
+def presets_for(y: Array, target: TargetCodec, quality: Quality) -> list[Preset]:
+    """The presets that a quality tries; one more, which learns the log, for a skewed positive target."""
+    presets = list(PRESETS[: quality.presets])
+    if target.task == "regression" and y.min() > 0:
+        apart = y - y.mean()
+        if (apart**3).mean() > SKEWED * (apart**2).mean() ** 1.5:
+            fields = vars(PRESETS[0]) | {"name": f"{PRESETS[0].name}, log of the target", "log_target": True}
+            presets.append(Preset(**fields))
+    return presets
+
+
+def jobs_of(lesson: Lesson, presets: Sequence[Preset], folds: Iterable[int], must: bool) -> list[Job]:
+    """One job for each fold and encoding: its presets share the encoded rows."""
+    groups = {bins: [p for p in presets if p.bins == bins] for bins in dict.fromkeys(p.bins for p in presets)}
+    pairs = [(fold, bins) for fold in folds for bins in groups]
+    return [
+        Job(train_fold, (lesson, bins, fold, groups[bins], must and not k), name=f"networks of fold {fold}")
+        for k, (fold, bins) in enumerate(pairs)
+    ]
+
+
+def outputs_of_presets(lesson: Lesson, presets: Sequence[Preset], trained: Iterable[Trained]) -> Array:
+    """(P, n, K): what each preset's members say of the rows that they left out; NaN where none did."""
+    K = max(len(lesson.target.classes), 1)
+    outputs = np.full((len(presets), len(lesson.y), K), np.nan)
+    for member in trained:
+        outputs[presets.index(member.preset), member.rows] = member.outputs
+    return outputs
+
+
+def blend_loss(lesson: Lesson, rows: Array) -> Callable[[Array], float]:
+    """The measure of blended outputs of these rows."""
+    y, weight = lesson.y[rows], None if lesson.weight is None else lesson.weight[rows]
+    return lambda outputs: lesson.measure(outputs, y, weight)
+
+
+def best_presets(lesson: Lesson, presets: list[Preset], trained: list[Trained], most: int) -> list[Preset]:
+    """Those that a blend of the trial folds would take, the heaviest first, at most so many."""
+    weights = weigh(lesson, presets, trained, start=0)
+    order = np.argsort(-weights, kind="stable")[:most]
+    return [presets[p] for p in order if weights[p] > 0]
+
+
+def weigh(lesson: Lesson, presets: Sequence[Preset], trained: Sequence[Trained], start: int) -> Array:
+    """Greedy weights (P,) on the rows of which every preset says something that any says something of.
+
+    start : votes that each preset has before the first round.
+    """
+    present = [p for p, preset in enumerate(presets) if any(member.preset == preset for member in trained)]
+    outputs = outputs_of_presets(lesson, presets, trained)[present]
+    speaks = ~np.isnan(outputs[:, :, 0])
+    rows = np.flatnonzero(speaks.all(axis=0))
+    if not rows.size:  # no row that all speak of: each counts alike
+        rows, start = np.flatnonzero(speaks.any(axis=0)), 1
+    weights = np.zeros(len(presets))
+    weights[present] = greedy_weights(outputs[:, rows], blend_loss(lesson, rows), np.full(len(present), start))
+    return weights
+
+
+def learned(
+    lesson: Lesson, presets: list[Preset], trained: list[Trained], reason: str, seconds: float, notes: list[str]
+) -> Learned:
+    """Weigh the finalists, fit the temperature, and put the ensemble together."""
+    weights = weigh(lesson, presets, trained, start=1)
+    outputs = blended(outputs_of_presets(lesson, presets, trained), weights)
+    rows = np.flatnonzero(~np.isnan(outputs[:, 0]))
+    z, y = outputs[rows], lesson.y[rows]
+    temperature, residual, fold = 1.0, None, None
+    if lesson.target.task == "classification":
+        temperature = fit_temperature(z, y, None if lesson.weight is None else lesson.weight[rows])
+    else:
+        residual, fold = y - z[:, 0], lesson.folds.of[rows]
+    counts = [sum(m.preset == p for m in trained) for p in presets]
+    share = {p: w / n for p, w, n in zip(presets, weights, counts, strict=True) if w}
+    kept = [member for member in trained if member.preset in share]
+    total = sum(share[member.preset] for member in kept)
+    members = tuple(
+        Member(m.model, m.preset.name, m.fold, share[m.preset] / total, len(m.history), m.score) for m in kept
+    )
+    ensemble = Ensemble(members, lesson.target, temperature, residual, fold)
+    final = finish_outputs(ensemble, z)
+    return Learned(ensemble, rows, final, tuple(kept), reason, seconds, tuple(notes))
+
+
+def finish_outputs(ensemble: Ensemble, z: Array) -> Array:
+    """Probabilities (m, K), or numbers (m,), of blended outputs (m, K)."""
+    return softmax(z / ensemble.temperature) if ensemble.target.task == "classification" else z[:, 0]
+
+
+def missing_note(wanted: int, found: int, reason: str) -> str:
+    """What there is to say where some networks are missing."""
+    left = f"{wanted - found} of {wanted} networks"
+    if reason == "finished":
+        return f"{left} diverged and were left out"
+    why = "the time limit was reached" if reason == "time limit" else "it was interrupted"
+    return f"{left} were not trained, as {why}: the model is the best until then"

@@ -1,0 +1,96 @@
+"""How far a score on test rows may lie from that on all rows: 95 % confidence intervals.
+
+Each score is, to first order, a mean of numbers one a row (its influence), so the spread of these over √n is its
+standard error.  Where a few large errors make most of a score, and rows are few, they hold it less often (90 %).
+Sources: Wilson 1927 for shares; the delta method for the rest; DeLong, DeLong & Clarke-Pearson 1988
+for the area under the ROC curve.
+
+>>> y = np.array([0, 1] * 50)
+>>> p = np.where(y == 1, 0.9, 0.2)
+>>> intervals("classification", y, np.column_stack([1 - p, p]))["accuracy"]
+(0.963..., 1.0)
+"""
+
+import numpy as np
+
+from backlit.tabular.scoring import shares
+
+Array = np.ndarray
+Interval = tuple[float, float]
+Z = 1.959963984540054  # 95 % of a normal variable lie within ± Z
+
+
+def intervals(task: str, y: Array, outputs: Array) -> dict[str, Interval]:
+    """(low, high) of each metric that has one, for targets y (n,) and outputs (n, K) or (n,)."""
+    if len(y) < 2:
+        return {}
+    return of_classes(y, shares(outputs)) if task == "classification" else of_numbers(y, outputs.astype(np.float64))
+
+
+def of_classes(y: Array, p: Array) -> dict[str, Interval]:
+    """Of accuracy, balanced accuracy, log loss, and for two classes ROC AUC."""
+    right = p.argmax(axis=1) == y
+    recall = [right[y == k] for k in np.unique(y)]
+    variance = sum(hits.mean() * (1 - hits.mean()) / len(hits) for hits in recall) / len(recall) ** 2
+    loss = -np.log(np.maximum(p[np.arange(len(y)), y], np.finfo(float).eps))
+    made = {
+        "accuracy": wilson(right),
+        "balanced_accuracy": around(float(np.mean([h.mean() for h in recall])), float(variance) ** 0.5, 0, 1),
+        "log_loss": positive(float(loss.mean()), standard_error(loss)),
+    }
+    if p.shape[1] == 2 and len(recall) == 2 and min(map(len, recall)) > 1:
+        made["roc_auc"] = auc_interval(p[y == 1, 1], p[y == 0, 1])
+    return made
+
+
+def of_numbers(y: Array, predicted: Array) -> dict[str, Interval]:
+    """Of R², root mean square error and mean absolute error."""
+    square, spread = (predicted - y) ** 2, (y - y.mean()) ** 2
+    mse, share = float(square.mean()), float(square.mean() / spread.mean()) if spread.any() else None
+    absolute = np.abs(predicted - y)
+    low, high = positive(mse, standard_error(square))
+    made = {
+        "rmse": (low**0.5, high**0.5),
+        "mae": positive(float(absolute.mean()), standard_error(absolute)),
+    }
+    if share is not None:
+        low, high = positive(share, standard_error(square - share * spread) / float(spread.mean()))
+        made = {"r2": (1 - high, 1 - low), **made}
+    return made
+
+
+def standard_error(values: Array) -> float:
+    """Of the mean of values (n,), n > 1."""
+    return float(values.std(ddof=1)) / len(values) ** 0.5
+
+
+def wilson(right: Array) -> Interval:
+    """For the share of true among (n,), which stays within [0, 1] and is no point where all are true."""
+    n, share = len(right), float(right.mean())
+    middle, half = share + Z**2 / (2 * n), Z * (share * (1 - share) / n + (Z / (2 * n)) ** 2) ** 0.5
+    low, high = (middle - half) / (1 + Z**2 / n), (middle + half) / (1 + Z**2 / n)
+    return 0.0 if share == 0 else low, 1.0 if share == 1 else high
+
+
+def around(estimate: float, error: float, least: float, most: float) -> Interval:
+    """Estimate ± Z standard errors, within bounds."""
+    return max(estimate - Z * error, least), min(estimate + Z * error, most)
+
+
+def positive(estimate: float, error: float) -> Interval:
+    """For a mean of numbers ≥ 0, symmetric in its logarithm as such means are skewed."""
+    factor = np.exp(Z * error / estimate) if estimate > 0 else 1.0
+    return float(estimate / factor), float(estimate * factor)
+
+
+def auc_interval(positives: Array, negatives: Array) -> Interval:
+    """DeLong's, from the scores of both classes; ties count half."""
+    from scipy.stats import rankdata
+
+    m, n = len(positives), len(negatives)
+    ranks = rankdata(np.concatenate([positives, negatives]))
+    above = (ranks[:m] - rankdata(positives)) / n  # for each positive the share of negatives below it
+    below = 1 - (ranks[m:] - rankdata(negatives)) / m
+    auc = float(above.mean())
+    error = float(above.var(ddof=1) / m + below.var(ddof=1) / n) ** 0.5
+    return around(auc, error, 0, 1)

@@ -1,0 +1,223 @@
+"""The networks of one fold: trained on all other rows, stopped by the fold's, which then get their predictions."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backlit.core.network import Dense, Network
+from backlit.core.norms import Statistics
+from backlit.core.parameters import Parameters
+from backlit.core.targets import as_targets
+from backlit.engine import Data, Engine, TrainConfig, get_engine
+from backlit.formats.models import Model
+from backlit.optim import Sgd
+from backlit.tables import TableEncoder, TargetCodec
+from backlit.tables.richer import Bins, enriched
+from backlit.tabular.blend import log_probabilities
+from backlit.tabular.building import build_network, unscale
+from backlit.tabular.folds import Folds
+from backlit.tabular.metrics import Measure
+from backlit.tabular.presets import Preset
+from backlit.training import History, Run, Settings, fit
+from backlit.training.engine_check import EngineCheck, check_engine
+from backlit.training.progress import Stop
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Array = np.ndarray
+
+
+@dataclass
+class Limit:
+    """When to stop: at a moment of `time.monotonic`, or when someone asks."""
+
+    deadline: float = float("inf")
+    stop: Stop = field(default_factory=Stop)
+
+    def reached(self) -> bool:
+        """Whether no more is to be begun, and what runs is to end with its epoch."""
+        return self.stop.asked or time.monotonic() >= self.deadline
+
+    @property
+    def reason(self) -> str:
+        """Why, in a word; "finished" where it was not reached."""
+        return "interrupted" if self.stop.asked else "time limit" if self.reached() else "finished"
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What all members learn from.
+
+    table, y, weight : the training rows, their targets (class indices or numbers) and weights, or None.
+    encoder : of its columns, as `TableEncoder.fit` gives it.  shared : richer ones that do not look at the target.
+    measure : the loss that networks stop by, where it is not the network's own.
+    """
+
+    table: "pl.DataFrame"
+    y: Array
+    weight: Array | None
+    target: TargetCodec
+    encoder: TableEncoder
+    shared: dict[Bins, TableEncoder]
+    folds: Folds
+    measure: Measure
+    stop_by_measure: bool
+    seed: int
+    engine: str
+    limit: Limit
+
+    def encoding(self, bins: Bins, rows: Array) -> TableEncoder:
+        """The encoder for a fold that learns from these rows: bins by target are cut by them alone."""
+        if bins in self.shared:
+            return self.shared[bins]
+        return enriched(self.encoder, self.table[rows], bins, self.y[rows])
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A member, and its outputs (m, K) for the `rows` (m,) that it left out; see `blend` for what they are."""
+
+    preset: Preset
+    fold: int
+    model: Model
+    rows: Array
+    outputs: Array
+    score: float
+    history: History
+    settings: Settings
+    checked: EngineCheck
+    engine: str
+
+
+def train_fold(lesson: Lesson, bins: Bins, fold: int, presets: Sequence[Preset], must: bool) -> list[Trained]:
+    """Train the presets that share an encoding, on one fold.
+
+    A network that diverges is left out, and so are those that the limit leaves no time for; where it `must`, the first
+    has an epoch all the same.
+    """
+    trained: list[Trained] = []
+    if lesson.limit.reached() and not must:
+        return trained
+    rows, left_out = lesson.folds.parts(fold)
+    encoder = lesson.encoding(bins, rows)
+    X, X_out = (encoder.transform(lesson.table[part], np.float32) for part in (rows, left_out))
+    for preset in presets:
+        if lesson.limit.reached() and not (must and not trained):
+            break
+        member = train_member(lesson, preset, fold, encoder, (X, rows), (X_out, left_out))
+        trained += [] if member is None else [member]
+    return trained
+
+
+def train_member(
+    lesson: Lesson,
+    preset: Preset,
+    fold: int,
+    encoder: TableEncoder,
+    learned: tuple[Array, Array],
+    left_out: tuple[Array, Array],
+) -> Trained | None:
+    """Train one network on (X, rows) and stop by those left out; None where it diverged."""
+    (X, rows), (X_out, rows_out) = learned, left_out
+    seed = member_seed(lesson.seed, preset.name, fold)
+    net = build_network(
+        encoder, lesson.target, preset.hidden, preset.activation, norm=preset.norm, dropout=preset.dropout, l2=0.0
+    )
+    params = net.init("he_normal", seed=seed, dtype=np.float32)
+    params.W[1][:, encoder.silent_features] = 0
+    y, shift, scale = lesson.y, 0.0, 1.0
+    if lesson.target.task == "regression":
+        params.W[-1][:] *= 0.1  # the target has mean 0 and variance 1: begin near its mean
+        y = np.log(y) if preset.log_target else y
+        shift, scale = float(y[rows].mean()), float(y[rows].std()) or 1.0
+        y = (y - shift) / scale
+    data, validation = (
+        Data(X, as_targets(net, y[part], len(part), np.float32), weights_of(lesson, part))
+        for X, part in ((X, rows), (X_out, rows_out))
+    )
+    monitor = "validation_score" if lesson.stop_by_measure else "validation_loss"
+    settings = preset.settings(len(rows), seed, lesson.engine, monitor)
+    checked = check_engine(net, params, data, settings)
+    finish = partial(finished, preset=preset, target=lesson.target, shift=shift, scale=scale)
+    outcome = fit(
+        net,
+        params,
+        data,
+        settings,
+        validation=validation,
+        score=scorer(lesson, finish, validation.X, rows_out) if lesson.stop_by_measure else None,
+        callbacks=[lambda run: at_limit(lesson.limit, run)],
+    )
+    if outcome.history.stopped == "interrupted":
+        lesson.limit.stop.asked = True
+    if outcome.divergence is not None or outcome.history.best_epoch is None:
+        return None
+    trained = finish(outcome.params)
+    outputs = read_outputs(lesson.target, outcome.engine if trained.net == net else None, trained, outcome.statistics, X_out)
+    return Trained(
+        preset=preset,
+        fold=fold,
+        model=Model(trained, outcome.statistics, encoder, lesson.target),
+        rows=rows_out,
+        outputs=outputs,
+        score=lesson.measure(outputs, lesson.y[rows_out], weights_of(lesson, rows_out)),
+        history=outcome.history,
+        settings=settings,
+        checked=checked,
+        engine=outcome.engine.name,
+    )
+
+
+def member_seed(seed: int, name: str, fold: int) -> int:
+    """What draws a member's weights, order of rows and dropout: by the seed, the preset and the fold."""
+    return int(np.random.SeedSequence([seed, fold, *name.encode()]).generate_state(1, np.uint32)[0])
+
+
+def weights_of(lesson: Lesson, rows: Array) -> Array | None:
+    """The weights of some rows, float32."""
+    return None if lesson.weight is None else lesson.weight[rows].astype(np.float32)
+
+
+def at_limit(limit: Limit, run: Run) -> bool:
+    """Whether training is to end after this epoch."""
+    return limit.reached()
+
+
+def finished(params: Parameters, *, preset: Preset, target: TargetCodec, shift: float, scale: float) -> Parameters:
+    """The parameters of a network that gives the target itself: scaled, and where its log was learned with exp."""
+    params = params.copy()
+    if target.task == "regression":
+        unscale(params, shift, scale)
+    if preset.log_target:
+        net = params.net
+        params = Parameters(replace(net, layers=(*net.layers[:-1], Dense(1, "exp"))), params.theta)
+    return params
+
+
+def read_outputs(target: TargetCodec, engine: Engine | None, params: Parameters, statistics: Statistics, X: Array) -> Array:
+    """Log probabilities (m, K) or numbers (m, 1) of features X (m, n_0)."""
+    engine = engine or engine_for(params.net)
+    a = engine.predict(params, statistics, X)
+    return a.astype(np.float64) if target.task == "regression" else log_probabilities(a)
+
+
+def engine_for(net: Network, name: str = "auto") -> Engine:
+    """An engine that predicts."""
+    return get_engine(name, TrainConfig(net, Sgd(), batch_size=1))
+
+
+def scorer(
+    lesson: Lesson, finish: Callable[[Parameters], Parameters], X: Array, rows: Array
+) -> Callable[[Any, Parameters, Statistics], float]:
+    """What the trainer asks after each epoch, higher is better: the measure of the rows left out."""
+    y, weight = lesson.y[rows], weights_of(lesson, rows)
+
+    def score(engine: Any, params: Parameters, statistics: Statistics) -> float:
+        return -lesson.measure(read_outputs(lesson.target, None, finish(params), statistics, X), y, weight)
+
+    return score

@@ -1,0 +1,105 @@
+"""The presets that an ensemble chooses among, and how much work each quality is allowed.
+
+They were chosen together, on many tables: each is best somewhere, and their average nearly everywhere.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from backlit.errors import ProblemError, near
+from backlit.tables.richer import Bins
+from backlit.training import Settings
+
+PLAIN, EIGHT, QUANTILES, FINE = Bins(), Bins(8, by_target=True), Bins(24), Bins(48)
+BY_TARGET = Bins(24, by_target=True)
+ROWS_A_RUN, FEWEST, MOST = 400_000, 8, 80  # rows that a network sees in all, and epochs at least and at most
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How one network is made and trained.
+
+    name : what `members` calls it.  bins : how numbers are encoded.  log_target : whether it learns the log of a
+    target that is positive.  Other fields are those of `Dense` and of AdamW.
+    """
+
+    name: str
+    bins: Bins
+    hidden: tuple[int, ...] = (256, 256)
+    activation: str = "gelu"
+    norm: str | None = None
+    dropout: float = 0.15
+    learning_rate: float = 0.001
+    weight_decay: float = 0.01
+    schedule: str = "constant"
+    patience: int = 14
+    log_target: bool = False
+
+    def settings(self, rows: int, seed: int, engine: str, monitor: Any) -> Settings:
+        """How it is trained on so many rows: the fewer they are, the smaller the batches and the more the epochs.
+
+        >>> told = PRESETS[0].settings(4000, 0, "auto", "validation_loss")
+        >>> told.epochs, told.batch_size
+        (80, 128)
+        """
+        return Settings(
+            epochs=max(FEWEST, min(MOST, round(ROWS_A_RUN / rows))),
+            batch_size=min(rows, batch_size(rows)),
+            optimizer={"name": "adamw", "learning_rate": self.learning_rate, "weight_decay": self.weight_decay},  # type: ignore[arg-type]  # which Settings takes
+            schedule=self.schedule,  # type: ignore[arg-type]  # likewise
+            monitor=monitor,
+            patience=self.patience,
+            tol=0.0,
+            restore_best=True,
+            seed=seed,
+            engine=engine,
+            n_threads=1,  # members run side by side
+        )
+
+
+def batch_size(rows: int) -> int:
+    """A power of two near rows/24 within 16 and 128, and near rows/256 for very many.
+
+    >>> batch_size(500), batch_size(8000), batch_size(100_000)
+    (16, 128, 512)
+    """
+    return int(2 ** max(4, min(7, round(math.log2(rows / 24))), min(10, round(math.log2(rows / 256)))))
+
+
+PRESETS = (
+    Preset("bins by target", BY_TARGET, dropout=0.3),
+    Preset("quantile bins", QUANTILES, learning_rate=0.002, schedule="cosine"),
+    Preset("small", BY_TARGET, hidden=(16,), dropout=0.0, learning_rate=0.003),
+    Preset("eight bins by target", EIGHT, learning_rate=0.002, schedule="cosine"),
+    Preset("batch norm", QUANTILES, norm="batch"),
+    Preset("no bins", PLAIN, learning_rate=0.003, schedule="cosine"),
+    Preset("one wide layer", BY_TARGET, hidden=(512,), dropout=0.3, learning_rate=0.002),
+    Preset("fine bins", FINE, weight_decay=0.3),
+    Preset("deep", BY_TARGET, hidden=(256, 256, 256)),
+    Preset("mish", Bins(16), activation="mish"),
+)
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How much work is done: presets that are tried, on how many of the folds first, and how many go on to all."""
+
+    presets: int
+    folds: int
+    trial_folds: int
+    finalists: int
+
+
+QUALITIES = {
+    "fast": Quality(presets=3, folds=4, trial_folds=1, finalists=2),
+    "good": Quality(presets=8, folds=8, trial_folds=2, finalists=4),
+    "best": Quality(presets=10, folds=10, trial_folds=3, finalists=7),
+}
+
+
+def quality_of(name: str) -> Quality:
+    """The quality of that name; ProblemError for another."""
+    if name not in QUALITIES:
+        raise ProblemError(f"unknown quality {name!r}: {near(name, QUALITIES)}")
+    return QUALITIES[name]

@@ -1,0 +1,190 @@
+"""What in a table makes a score say too much or too little: each check gives sentences for `notes`.
+
+Each takes columns as they are in the table, and costs no more than a sort of them.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backlit.tables import Target
+from backlit.tables.columns import leave_out, settle
+from backlit.tables.messages import listed, shown
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Array = np.ndarray
+BINS = 32
+FEW_ROWS = 10  # of a class, below which neither learning nor testing it means much
+ID_WORDS = {"id", "uid", "uuid", "guid", "key", "nr", "no", "number", "index", "idx", "row", "rownum", "rowid"}
+
+
+def remarks(features: "pl.DataFrame", target: Target, kept: Array, held_out: Array) -> list[str]:
+    """Everything that there is to say.
+
+    features : the columns that are learned from, of the rows that have a target.
+    kept, held_out : (n,) the rows of it that train and that test.
+    """
+    columns = [settle(features[name]) for name in features.columns]
+    train = [column.gather(kept) for column in columns]
+    return [
+        *identifiers(train),
+        *leaks(train, target.codec.name, target.y[kept], target.classes),
+        *repeated_rows(features, kept, held_out),
+        *rare_classes(target, kept),
+        *drifts(columns, target),
+    ]
+
+
+def identifiers(columns: Iterable["pl.Series"]) -> Iterator[str]:
+    """Columns that name rows: whole numbers or words of which hardly two rows share one.
+
+    Whole numbers count rows if they leave out few in their range, or by the column's name.
+    """
+    for column in columns:
+        given = column.drop_nulls()
+        if len(given) < 20 or given.n_unique() < 0.95 * len(given):
+            continue
+        if given.dtype.is_integer():
+            span = int(given.max()) - int(given.min()) + 1  # type: ignore[arg-type]  # numbers, by the line before
+            if span > 2 * len(given) and not named_as_identifier(column.name):
+                continue
+        elif not str(given.dtype).startswith("String"):
+            continue
+        yield (
+            f"{shown(column.name)} looks like an identifier ({given.n_unique():,} different values in {len(given):,} "
+            f"training rows), and is used as a feature: {leave_out(column.name)}"
+        )
+
+
+def named_as_identifier(name: str) -> bool:
+    """Whether a word of the name says so.
+
+    >>> named_as_identifier("customer_id"), named_as_identifier("orderId"), named_as_identifier("width")
+    (True, True, False)
+    """
+    import re
+
+    words = re.split(r"[^A-Za-z]+|(?<=[a-z])(?=[A-Z])", name)
+    return any(word.lower() in ID_WORDS for word in words)
+
+
+def leaks(columns: Iterable["pl.Series"], target: str, y: Array, classes: tuple[Any, ...]) -> Iterator[str]:
+    """Columns that alone tell the target nearly always: they may hold the answer.
+
+    What half of the rows teach about each bin, or word, of a column is tried on the other half.
+    """
+    learn = np.arange(len(y)) % 2 == 0
+    if len(y) < 40:
+        return
+    for column in columns:
+        at = bins(column)
+        told = alone(at[learn], y[learn], at[~learn], y[~learn], len(classes))
+        if not classes and column.dtype.is_numeric():
+            told = max(told, correlation(column.to_numpy().astype(np.float64), y) ** 2)
+        if told > 0.98:
+            saved = f"{told:.1%} of " + ("the mistakes of one answer for all" if classes else "the variance")
+            yield (
+                f"{shown(column.name)} alone tells {shown(target)} nearly always (it takes away {saved}): "
+                f"if it is not known before {shown(target)} is, {leave_out(column.name)}"
+            )
+
+
+def correlation(x: Array, y: Array) -> float:
+    """Pearson's, over the rows (m,) where x is not NaN; 0 where it has none."""
+    given = ~np.isnan(x)
+    x, y = x[given] - x[given].mean(), y[given] - y[given].mean()
+    scale = float((x @ x) * (y @ y)) ** 0.5
+    return float(x @ y) / scale if scale > 0 else 0.0
+
+
+def bins(column: "pl.Series") -> Array:
+    """A whole number ≥ 0 a row (m,): its word, or its bin of numbers; a missing value has its own, 0."""
+    import polars as pl
+
+    if column.dtype in (pl.String, pl.Boolean) or column.n_unique() <= BINS:
+        return column.rank("dense").fill_null(0).to_numpy().astype(np.int64)
+    values = column.to_physical().cast(pl.Float64).to_numpy()
+    given = values[~np.isnan(values)]
+    n = min(8 * BINS, max(len(given) // 10, 2))
+    edges = np.unique(np.quantile(given, np.linspace(0, 1, n + 1)[1:-1]))
+    return np.where(np.isnan(values), 0, 1 + np.searchsorted(edges, values, side="right"))
+
+
+def alone(at: Array, y: Array, at_test: Array, y_test: Array, K: int) -> float:
+    """The share of the constant prediction's mistakes, or of the variance, that bins at (m,) save on other rows.
+
+    0 where the constant prediction makes none.
+    """
+    n = int(max(at.max(), at_test.max())) + 1
+    rows = np.bincount(at, minlength=n)
+    if K:
+        counts = np.bincount(at * K + y, minlength=n * K).reshape(n, K)
+        usual = int(np.bincount(y, minlength=K).argmax())
+        answer = np.where(rows > 0, counts.argmax(axis=1), usual)
+        own, always = (answer[at_test] != y_test).mean(), (y_test != usual).mean()
+    else:
+        mean = np.where(rows > 0, np.bincount(at, y, n) / np.maximum(rows, 1), y.mean())
+        own, always = ((mean[at_test] - y_test) ** 2).mean(), ((y.mean() - y_test) ** 2).mean()
+    return float(1 - own / always) if always > 0 else 0.0
+
+
+def repeated_rows(features: "pl.DataFrame", kept: Array, held_out: Array) -> Iterator[str]:
+    """Test rows that are training rows over again in every column."""
+    train, test = features[kept], features[held_out]
+    repeats = len(test.join(train.unique(), on=features.columns, how="semi", nulls_equal=True))
+    if repeats > max(1, 0.01 * len(test)):
+        yield (
+            f"{repeats:,} of {len(test):,} held-out rows equal a training row in every column: on new rows the score "
+            f"may be lower; remove copies, or hold whole groups out (--group COLUMN)"
+        )
+
+
+def rare_classes(target: Target, kept: Array) -> Iterator[str]:
+    """Classes that hardly a row teaches."""
+    rows = np.bincount(target.y[kept], minlength=len(target.classes)) if target.classes else np.zeros(0, int)
+    rare = [(target.classes[k], int(n)) for k, n in enumerate(rows) if n < FEW_ROWS]
+    if rare:
+        few = ", ".join(f"{shown(label)} {n}" for label, n in rare[:5]) + (" …" if len(rare) > 5 else "")
+        n = f"{len(rare)} of {len(rows)} classes"
+        yield f"{n} have under {FEW_ROWS} training rows ({few}): their scores tell little"
+
+
+def drifts(columns: Iterable["pl.Series"], target: Target) -> Iterator[str]:
+    """Columns whose values differ between the first and the second half of the table's rows, and times that rise.
+
+    A table in the order of its target is sorted, and says nothing; nor does a column that is.
+    """
+    n = len(target.y)
+    if n < 100 or in_runs(target.y):
+        return
+    columns = list(columns)
+    rising = next((c.name for c in columns if c.dtype.is_temporal() and c.null_count() == 0 and c.is_sorted()), None)
+    least = max(0.2, 1.95 * (4 / n) ** 0.5)  # Kolmogorov and Smirnov's distance by chance, once in a thousand columns
+    apart = {target.codec.name: distance(target.y)}
+    apart |= {c.name: distance(at) for c in columns if not in_runs(at := bins(c))}
+    drifting = sorted((name for name, gap in apart.items() if gap > least), key=lambda name: -apart[name])
+    if rising or drifting:
+        facts = [f"{shown(rising)} rises from row to row"] if rising else []
+        facts += [f"rows of the second half differ from the first, most in {listed(drifting[:3])}"] if drifting else []
+        yield (
+            f"{', and '.join(facts)}: if rows to predict come after these, the score may be too good; hold the last "
+            f"rows out (--time {rising or 'COLUMN'})"
+        )
+
+
+def in_runs(values: Array) -> bool:
+    """Whether values (n,) rise or fall from row to row, or each of few stands in one run of rows."""
+    steps = np.diff(values)
+    few = 1 + int((steps != 0).sum()) == len(np.unique(values)) <= len(values) // 2
+    return few or bool((steps >= 0).all() or (steps <= 0).all())
+
+
+def distance(values: Array) -> float:
+    """Kolmogorov and Smirnov's distance between both halves of (n,): the largest gap of their distributions."""
+    first, second = np.sort(values[: len(values) // 2]), np.sort(values[len(values) // 2 :])
+    at = np.concatenate([first, second])
+    shares = [np.searchsorted(half, at, side="right") / len(half) for half in (first, second)]
+    return float(np.abs(shares[0] - shares[1]).max())

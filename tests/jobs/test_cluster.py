@@ -1,0 +1,264 @@
+"""Jobs on a Dask cluster: the results of any other executor, whatever dies; and no wait without an end."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from tests.helpers import raises_naming
+from tests.jobs import work
+from tests.jobs.clusters import Cluster
+from tests.jobs.test_jobs import limit, started, until  # noqa: F401  # fixtures
+
+from backlit.errors import BacklitError, Divergence, ProblemError
+from backlit.jobs import Dask, Job, cluster, cluster_client, run_jobs
+from backlit.processors import available_processors
+
+pytest.importorskip("distributed")
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """A cluster of two workers that nobody harms."""
+    with Cluster(tmp_path_factory.mktemp("cluster"), workers=2) as found:
+        yield found.address
+
+
+@pytest.fixture
+def hurried(monkeypatch):
+    """Patience of a few seconds, so that tests are quick."""
+    monkeypatch.setattr(cluster, "SILENT", 2.0)
+    monkeypatch.setattr(cluster, "LIMIT", 4.0)
+
+
+def pids_of(folder):
+    return [int(text) for file in folder.glob("*.begun") if (text := file.read_text())]
+
+
+def test_results_are_in_the_order_of_the_jobs(two):
+    told = []
+    found = run_jobs([Job(work.power, (3, k)) for k in range(11)], how=two, show=lambda *said: told.append(said))
+    assert list(found) == [3**k for k in range(11)]
+    assert told == [(done, 11) for done in range(1, 12)]
+    assert list(run_jobs([], how=two)) == []
+
+
+@pytest.mark.parametrize(("workers", "threads"), [(1, 1), (1, 2), (2, 1), (3, 2)])
+def test_the_bits_are_those_of_this_thread(tmp_path, workers, threads):
+    jobs = [Job(work.trained, (engine, seed)) for engine in ("native", "reference") for seed in range(2)]
+    jobs += [Job(work.product, (seed,)) for seed in range(2)]
+    with Cluster(tmp_path, workers, threads) as there:
+        assert list(run_jobs(jobs, how=there.address)) == list(run_jobs(jobs))
+
+
+def test_jobs_lie_on_all_workers_and_no_worker_has_more_than_its_threads(two, tmp_path):
+    pids = list(run_jobs([Job(work.mark, (str(tmp_path), k, 0.2)) for k in range(8)], how=two))
+    assert sorted(pids.count(pid) for pid in set(pids)) == [4, 4]
+
+
+def test_a_worker_that_joins_has_jobs_too(tmp_path):
+    with Cluster(tmp_path, workers=1) as there:
+        found = run_jobs([Job(work.mark, (str(tmp_path), k, 0.3)) for k in range(40)], how=there.address)
+        pids = {next(found)}
+        there.add()
+        pids |= {pid for pid, _ in zip(found, range(30), strict=False)}
+        assert len(pids) == 2
+        found.close()
+
+
+def test_a_job_has_the_threads_of_its_worker(tmp_path):
+    """And not the one of OMP_NUM_THREADS=1, which Dask's nanny sets."""
+    here = available_processors()
+    with Cluster(tmp_path, workers=1, threads=here) as there:
+        assert list(run_jobs([Job(work.threads_here)], how=there.address)) == [(here, {1})]
+        assert list(run_jobs([Job(work.threads_here)] * here, how=there.address)) == [(1, {1})] * here
+        assert list(run_jobs([Job(work.threads_here)], how=there.address, n_threads=1)) == [(1, {1})]
+
+
+def test_errors_are_those_of_this_process(two):
+    with pytest.raises(Divergence, match="infinite") as caught:
+        list(run_jobs([Job(work.diverges, name="fold 3")], how=two))
+    assert (caught.value.step, caught.value.layer, caught.value.__notes__) == (7, 2, ["(in fold 3)"])
+    assert "in diverges" in str(caught.value.__cause__)
+    with pytest.raises(RuntimeError, match="Stubborn: a fault in layer 3"):
+        list(run_jobs([Job(work.raises_stubborn)], how=two))
+    with pytest.raises((RecursionError, RuntimeError), match="recursion depth"):
+        list(run_jobs([Job(work.descends)], how=two))
+
+
+def test_a_client_that_is_given_is_used_and_left_open(two):
+    from distributed import Client
+
+    with Client(two) as client:
+        assert list(run_jobs([Job(work.power, (2, 3))], how=client)) == [8]
+        assert list(run_jobs([Job(work.power, (2, 3))], how="dask")) == [8]
+        with Dask(client) as executor:
+            assert list(run_jobs([Job(work.power, (2, 3))], how=executor)) == [8]
+        assert client.status == "running"
+
+
+# --- what dies, and what stands still ---------------------------------------------------------------------------------
+
+
+def test_a_job_whose_worker_dies_is_run_by_another(tmp_path):
+    with Cluster(tmp_path, workers=2) as there:
+        found = run_jobs([Job(work.mark, (str(tmp_path), k, 1.0)) for k in range(4)], how=there.address)
+        killed = []
+
+        def kill():
+            until(lambda: len(pids_of(tmp_path)) == 2)
+            killed.append(there.workers[0].pid)
+            there.kill(0)
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        pids = list(found)
+        killer.join()
+        assert len(pids) == 4
+        assert not set(killed) & set(pids)
+
+
+def test_a_job_that_ends_its_workers_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "DEATHS", 1)
+    with Cluster(tmp_path, workers=3) as there:
+        found = run_jobs([Job(work.power, (2, 4)), Job(work.dies, (str(tmp_path), 9), "fold 1")], how=there.address)
+        assert next(found) == 16
+        with raises_naming(BacklitError, "fold 1", "2 workers", "memory"):
+            next(found)
+    assert len(list(tmp_path.glob("death*"))) == 2
+
+
+def test_a_job_whose_worker_stands_still_is_run_by_another(tmp_path, hurried):
+    with Cluster(tmp_path, workers=1) as there:
+        found = run_jobs([Job(work.mark, (str(tmp_path), k, 1.0)) for k in range(2)], how=there.address)
+
+        def stop():
+            until(lambda: len(pids_of(tmp_path)) == 1)
+            there.workers[0].send_signal(signal.SIGSTOP)
+            there.add()
+
+        stopper = threading.Thread(target=stop)
+        stopper.start()
+        pids = list(found)
+        stopper.join()
+        assert there.workers[0].pid not in pids
+
+
+@pytest.mark.parametrize(("what", "names"), [
+    ("no worker at all", ["no worker", "dask worker tcp://"]),
+    ("its only worker stands still", ["no worker", "dask worker tcp://"]),
+    ("its only worker is killed", ["no worker", "dask worker tcp://"]),
+    ("its scheduler is killed", ["scheduler", "has not answered"]),
+    ("its scheduler stands still", ["scheduler", "has not answered"]),
+])  # fmt: skip
+def test_a_cluster_beyond_help_is_one_line(tmp_path, hurried, what, names):
+    with Cluster(tmp_path, workers=0 if what.startswith("no") else 1) as there:
+        found = run_jobs([Job(work.mark, (str(tmp_path), 0, 60.0), "fold 1")], how=there.address)
+
+        def harm():
+            if there.workers:
+                until(lambda: pids_of(tmp_path))
+                whom = there.workers[0] if "worker" in what else there.scheduler
+                whom.send_signal(signal.SIGKILL if "killed" in what else signal.SIGSTOP)
+
+        harmer = threading.Thread(target=harm)
+        harmer.start()
+        start = time.monotonic()
+        with raises_naming(BacklitError, *names) as caught:
+            next(found)
+        harmer.join()
+        assert time.monotonic() - start < 20
+        assert "\n" not in str(caught.value)
+
+
+def test_no_cluster_at_the_address(monkeypatch):
+    monkeypatch.setattr(cluster_client, "CONNECT", 1.0)
+    for address in ("tcp://127.0.0.1:9", "127.0.0.1:9", "nowhere.json", "tcp://localhost:port", "http://127.0.0.1:9"):
+        with raises_naming(ProblemError, address, "dask scheduler") as caught:
+            list(run_jobs([Job(work.power, (2, 3))], how=address))
+        assert "\n" not in str(caught.value)
+    with raises_naming(ProblemError, "no Dask client"):
+        list(run_jobs([Job(work.power, (2, 3))], how="dask"))
+
+
+@pytest.mark.parametrize(("preload", "names"), [
+    ("import backlit._version as v; v.__version__ = '0.0.1'", ["backlit 0.0.1", "install"]),
+    ("import backlit.jobs.cluster_worker as w; w.version = lambda package: '1.0'", ["numpy 1.0", "install"]),
+    ("import sys; sys.modules['backlit'] = None", ["backlit", "install"]),
+    ("import sys; sys.modules['tests.jobs.work'] = None", ["tests.jobs.work", "install"]),
+])  # fmt: skip
+def test_other_versions_are_one_line(tmp_path, preload, names):
+    file = tmp_path / "preload.py"
+    file.write_text(preload)
+    with Cluster(tmp_path) as there:
+        there.add("--preload", str(file))
+        with raises_naming(ProblemError, "fold 1", "tcp://", *names) as caught:
+            list(run_jobs([Job(work.power, (2, 3), "fold 1")], how=there.address))
+        assert "\n" not in str(caught.value)
+
+
+def test_what_cannot_be_sent_is_said(two):
+    with raises_naming(ProblemError, "fold 2", "module"):
+        list(run_jobs([Job(lambda: 1, name="fold 2")], how=two))
+
+
+# --- who leaves -------------------------------------------------------------------------------------------------------
+
+SCRIPT = """
+import sys
+from backlit.jobs import Job, run_jobs
+from tests.jobs import work
+
+jobs = [Job(work.steps, (sys.argv[2], k)) for k in range(6)]
+list(run_jobs(jobs, how=sys.argv[1]))
+"""
+
+
+def still_at_work(folder):
+    """Whether any job still makes its steps."""
+    before = {file: file.read_text() for file in folder.glob("*.steps")}
+    time.sleep(0.5)
+    return before != {file: file.read_text() for file in folder.glob("*.steps")}
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
+def test_a_client_that_leaves_ends_its_jobs(two, tmp_path, started, sign):  # noqa: F811
+    process = started(SCRIPT, two, str(tmp_path))
+    assert until(lambda: len(list(tmp_path.glob("*.steps"))) == 2)
+    assert still_at_work(tmp_path)
+    process.send_signal(sign)
+    _, error = process.communicate(timeout=30)
+    if sign == signal.SIGINT:
+        assert error.strip().splitlines()[-1] == "KeyboardInterrupt"
+    assert until(lambda: not still_at_work(tmp_path))
+    assert len(list(tmp_path.glob("*.steps"))) == 2
+    assert list(run_jobs([Job(work.power, (2, 3))] * 4, how=two)) == [8] * 4, "the workers are free again"
+
+
+def test_an_iterator_that_is_left_ends_the_rest(two, tmp_path):
+    found = run_jobs([Job(work.power, (2, 3)), *[Job(work.steps, (str(tmp_path), k)) for k in range(5)]], how=two)
+    assert next(found) == 8
+    assert until(lambda: len(list(tmp_path.glob("*.steps"))) == 2)
+    found.close()
+    assert until(lambda: not still_at_work(tmp_path))
+
+
+def test_importing_backlit_imports_no_dask():
+    code = "import sys, backlit.api, backlit.tabular; print({'dask', 'distributed'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
+    assert (done.stdout, done.stderr) == ("set()\n", "")
+
+
+def test_without_dask_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with raises_naming(ProblemError, "backlit[dask]"):
+        list(run_jobs([Job(work.power, (2, 3))], how="tcp://127.0.0.1:8786"))
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_a_number_is_one_of_processes(n):
+    pids = set(run_jobs([Job(os.getpid)] * 3, how=n))
+    assert (pids == {os.getpid()}) == (n == 0)

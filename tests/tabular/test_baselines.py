@@ -1,0 +1,105 @@
+"""Baselines are scikit-learn's own, on the same rows; the sentence on them says what the numbers say."""
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.ensemble import HistGradientBoostingRegressor
+
+from backlit.tables import TableEncoder, read_target, split
+from backlit.tabular.baselines import as_columns, baselines, verdict
+from backlit.tabular.datasets import load_dataset
+from backlit.tabular.scoring import score
+
+
+def parts(name):
+    table = load_dataset(name)
+    target = read_target(table, "target")
+    kept, held_out = split(target.y if target.classes else len(target.y), test_size=0.2)
+    encoder = TableEncoder.fit(table[kept], drop=["target"])
+    X = encoder.transform(table, np.float32)
+    return target, encoder, X[kept], target.y[kept], X[held_out], target.y[held_out]
+
+
+@pytest.mark.parametrize("name", ["iris", "breast_cancer", "diabetes"])
+def test_the_constant_prediction_is_scikit_learns_dummy(name):
+    target, *rows = parts(name)
+    found = baselines(target.task, *rows, boosting=False)
+    assert set(found) == {"constant", "linear"}
+    _, X, y, X_test, y_test = rows
+    dummy = (DummyClassifier(strategy="prior") if target.classes else DummyRegressor()).fit(X, y)
+    outputs = dummy.predict_proba(X_test) if target.classes else dummy.predict(X_test)
+    assert found["constant"] == score(target.task, y_test, outputs)
+    main = "accuracy" if target.classes else "r2"
+    assert found["linear"][main] > found["constant"][main] + 0.2
+
+
+def test_gradient_boosting_gets_a_column_as_it_is():
+    draw = np.random.default_rng(0)
+    words = draw.choice(["a", "b", "c", "d"], 300)
+    frame = pl.DataFrame({
+        "word": words,
+        "x": pl.Series(draw.normal(size=300)).set(pl.Series(draw.random(300) < 0.2), None),
+        "flag": draw.random(300) < 0.5,
+    })  # fmt: skip
+    y = np.array([{"a": 3.0, "b": -5.0, "c": 9.0, "d": 0.0}[w] for w in words]) + draw.normal(size=300)
+    encoder = TableEncoder.fit(frame)
+    X = encoder.transform(frame)
+    columns, is_word = as_columns(encoder, X)
+    assert is_word.tolist() == [True, False, False]
+    assert columns[:, 0].tolist() == [sorted(set(words)).index(w) for w in words]
+    np.testing.assert_array_equal(np.isnan(columns[:, 1]), frame["x"].is_null().to_numpy())
+    found = baselines("regression", encoder, X[:200], y[:200], X[200:], y[200:])["gradient_boosting"]
+    plain = np.column_stack([columns[:, 0], frame["x"].to_numpy(), frame["flag"].to_numpy()])
+    model = HistGradientBoostingRegressor(categorical_features=[True, False, False], random_state=0)
+    expected = score("regression", y[200:], model.fit(plain[:200], y[:200]).predict(plain[200:]))
+    assert found["rmse"] == pytest.approx(expected["rmse"], rel=0.02)
+    assert found["r2"] > 0.9
+
+
+def test_a_class_of_one_row_and_many_rows_can_be_boosted():
+    draw = np.random.default_rng(0)
+    X, y = draw.normal(size=(11_000, 1)), draw.integers(0, 2, 11_000)
+    y[0] = 2
+    encoder = TableEncoder.fit(pl.DataFrame({"x": X[:, 0]}))
+    assert set(baselines("classification", encoder, X, y, X[:50], y[:50])) >= {"gradient_boosting"}
+
+
+def test_gradient_boosting_of_very_many_classes_is_left_out():
+    y = np.arange(120) % 60
+    X = np.random.default_rng(0).normal(size=(120, 2))
+    encoder = TableEncoder.fit(pl.DataFrame(X))
+    assert set(baselines("classification", encoder, X, y, X, y)) == {"constant", "linear"}
+
+
+def scored(log_loss, accuracy=0.9):
+    return {"log_loss": log_loss, "accuracy": accuracy}
+
+
+OTHERS = {"constant": scored(0.6, 0.75), "linear": scored(0.4), "gradient_boosting": scored(0.3)}
+
+
+@pytest.mark.parametrize(
+    ("own", "sentence"),
+    [
+        (scored(0.6, 0.8), "the network adds nothing: log loss 0.6, and 0.6 by the constant prediction"),
+        (scored(0.45), "the network adds nothing: log loss 0.45, and 0.4 by a linear model"),
+        (
+            scored(0.35, 0.75),
+            "the network's answers add nothing: right in 75.0% of the held-out rows, and always 'no' in 75.0%",
+        ),
+        (scored(0.35), "gradient boosting is better here: log loss 0.3, and 0.35 by the network"),
+        (
+            scored(0.25),
+            "better than the constant prediction, a linear model and gradient boosting: log loss 0.25, and theirs "
+            "0.6, 0.4 and 0.3",
+        ),
+    ],
+)
+def test_the_sentence_says_what_a_score_is_worth(own, sentence):
+    assert verdict("classification", own, OTHERS, "'no'") == sentence
+
+
+def test_without_gradient_boosting_the_sentence_does_without():
+    few = {name: OTHERS[name] for name in ("constant", "linear")}
+    assert verdict("classification", scored(0.35), few, "'no'").startswith("better than the constant prediction and a ")

@@ -1,0 +1,3 @@
+export { quantities } from "./core/training";
+export { read, write } from "./core/problem";
+export { describe } from "./describe";
