@@ -43,7 +43,7 @@ SAME = {
     ARABIC_THOUSANDS: "",
     ARABIC_DECIMAL: ".",
 }
-FOR_ZEROS = r"[.,]\s?[-–—]+$"  # 12,– and 1.200,-
+FOR_ZEROS = r"[.,][-–—]+( |$)"  # 12,– and 1.200,- €
 PLAIN = ("", ".")
 STYLES = {  # the signs between thousands and before decimals: what a value looks like
     PLAIN: r"^([0-9]+\.?[0-9]*|\.[0-9]+)$",
@@ -195,7 +195,7 @@ def split_cells(text: pl.Series) -> pl.DataFrame:
     """
     import polars as pl
 
-    same = text.str.replace_many(list(SAME), list(SAME.values())).str.replace(FOR_ZEROS, "")
+    same = text.str.replace_many(list(SAME), list(SAME.values())).str.replace(FOR_ZEROS, "${1}")
     found = same.str.extract_groups(CELL).struct.unnest()
     signs = [pl.col(name) for name in ("sign", "inner", "trailing", "open")]
     is_one = (
