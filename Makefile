@@ -6,7 +6,7 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 .DEFAULT_GOAL := help
 .PHONY: help demo test golden architecture lint types interop coverage startup check-matrix kills syscalls fuzz bad-inputs stop-points
 .PHONY: native-calls gradcheck-matrix explain-fuzz explain-pages diagnose-ranking diagnose-tables cost-networks
-.PHONY: cost-growth stream-memory race clean
+.PHONY: cost-growth stream-memory race table-mutations clean
 
 help: ## Say what there is.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -80,6 +80,9 @@ syscalls: $(VENV)/installed ## Kill a checkpoint at each of its system calls (ne
 
 native-calls: $(VENV)/tested ## Call the compiled module wrongly, 100,000 times.
 	$(BIN)/python scripts/native_calls.py
+
+table-mutations: $(VENV)/tested ## Write tables in 100,000 ways that keep or break their meaning, and look at what is read.
+	$(BIN)/python scripts/table_mutations.py 100000
 
 bad-inputs: $(VENV)/tested ## Give the estimators 850 inputs that they cannot use.
 	$(BIN)/python scripts/bad_inputs.py

@@ -99,7 +99,7 @@ def test_what_was_done_to_a_column_is_said_everywhere(capsys, write, tmp_path):
     call = ["train", write(spoiled()), "--target", "y", "--epochs", 2, "--hidden", "4"]
     _, out, _ = run_command(capsys, *call, "--format", "json")
     result = json.loads(out)
-    said = "column 'day': 1 of 301 cells (0.332 %), such as '0000-00-00', are no dates and count as missing"
+    said = "column 'day': 1 of 301 cells (0.332 %), such as '0000-00-00', are no dates, and count as missing"
     assert said in result["notes"]
     day, kind = result["columns"]
     assert (day["read_as"], day["not_so"], day["features"]) == ("dates", pytest.approx(1 / 301), 2)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from backlit.errors import ProblemError, TableError, near
 from backlit.tables.messages import count, shown
 from backlit.tables.messages import near as near_column
-from backlit.tables.moment_formats import ORDERS, MomentCounts, read_durations, read_moments, read_times
+from backlit.tables.moment_formats import COMPACT, ORDERS, MomentCounts, read_durations, read_moments, read_times
 from backlit.tables.number_formats import PLAIN, NumberCounts, decide_styles, read_numbers, with_ascii_digits
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class ColumnFormat:
     missing : words that stand for no value, besides MISSING and NO_VALUE.
     lenient : whatever is none of its kind is missing, as the user said what the column is.
     strays, cells : training cells that were none of its kind and became missing, of how many that were not empty.
+    almost : the kind of most cells of a column of words.
     problem : why it cannot be told what the column is; only while a table is read for training.
     """
 
@@ -85,6 +86,7 @@ class ColumnFormat:
     strays: int = 0
     cells: int = 0
     lenient: bool = False
+    almost: str = ""
     problem: str = ""
 
     def read(self, column: pl.Series) -> tuple[pl.Series, pl.Series]:
@@ -152,7 +154,8 @@ class ColumnFormat:
         if self.strays:
             such = f", such as {shown(self.missing[0])}," if self.missing else ""
             cells = f"{self.strays:,} of {count(self.cells, 'cell')} ({share(self.share)})"
-            said.append(f"{cells}{such} are no {NAMES[self.kind]} and count as missing")
+            done = "so all are read as words" if self.almost else "and count as missing"
+            said.append(f"{cells}{such} are no {NAMES[self.almost or self.kind]}, {done}")
         return "; ".join(said)
 
 
@@ -214,8 +217,9 @@ class CellCounts:
         values, weights = with_ascii_digits(seen["cell"]), seen["times"]
         self.different |= set(values.head(max(MANY + 1 - len(self.different), 0)))
         self.flags += int(weights.filter(values.str.to_lowercase().is_in(["true", "false"])).sum())
-        self.numbers.add(values, weights)
-        self.moments.add(values, weights)
+        plain = self.numbers.add(values, weights)
+        if not plain or values.str.contains(COMPACT).all():
+            self.moments.add(values, weights)
 
     @property
     def given(self) -> int:
@@ -241,9 +245,8 @@ class CellCounts:
             "date": dates,
             "time": self.moments.times,
             "duration": self.moments.durations,
+            "boolean": self.flags,
         }
-        if self.given and self.flags == self.given:
-            return "boolean", self.flags
         if dates == self.given == self.moments.compact >= FEWEST_COMPACT:  # 20230113 is a whole number too
             return "date", dates
         kind = max(fits, key=lambda kind: fits[kind])
@@ -293,10 +296,10 @@ def checked(name: str, format: ColumnFormat, counts: CellCounts, strays: Counter
     few_different = len(counts.different) <= MANY
     digits = any(letter.isdigit() for letter in "".join(words))
     placeholders = len(words) <= PLACEHOLDERS and not digits and not few_different
-    codes = format.kind == "number" and few_different and 2 * len(counts.different) <= counts.given
+    codes = few_different and format.kind in ("number", "boolean") and 2 * len(counts.different) <= counts.given
     if words and not asked and (codes or not (few or placeholders)):
         if few_different:
-            return ColumnFormat("text")
+            return ColumnFormat("text", missing=(words[0],), strays=several, cells=counts.cells, almost=format.kind)
         return ColumnFormat(
             "text",
             problem=f"is {NAMES[format.kind]} but for {share(several / counts.given)} of its cells, such as "

@@ -15,6 +15,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from backlit.tables.number_formats import weigh
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -56,6 +58,7 @@ DATES = (  # of which the first that a cell fits is taken
 )
 PIECES = ("y", "m", "d", "a", "b", "c", "month", "quarter", "H", "M", "S", "half", "zone")
 COMPACT_CLOCK = r"(\d)t(\d\d)(\d\d)(\d\d)"  # 20141013T101532
+COMPACT = r"^\d{8}$"
 LONGEST = 48  # letters of a date
 DOTTED = r"^[^/-]*\."  # 1.2.2024: the day comes first
 TIME = rf"^{CLOCK}$"
@@ -80,19 +83,23 @@ class MomentCounts:
         """Count different values (n,), each as often as it is there."""
         pieces = split_dates(values)
         if pieces is not None:
-            read = {order: date_of(pieces, order) for order in ORDERS}
-            for order, dates in read.items():
-                self.dates[order] += _weigh(dates.is_not_null() & clock_fits(pieces), weights)
-            self.numeric += _weigh(pieces["a"].is_not_null(), weights)
-            unclear = read["dmy"].ne_missing(read["mdy"]) & pieces["a"].is_not_null()
-            unclear &= read["dmy"].is_not_null() & read["mdy"].is_not_null()
-            self.open += _weigh(unclear, weights)
-            self.example = self.example or next(iter(values.filter(unclear)), "")
-            self.dotted += _weigh(pieces["a"].is_not_null() & values.str.contains(DOTTED), weights)
-            self.compact += _weigh(values.str.contains(r"^\d{8}$") & read["dmy"].is_not_null(), weights)
+            self._add_dates(values, weights, pieces)
         if values.str.contains(":", literal=True).any():
-            self.times += _weigh(read_times(values).is_not_null(), weights)
-            self.durations += _weigh(read_durations(values).is_not_null(), weights)
+            self.times += weigh(read_times(values).is_not_null(), weights)
+            self.durations += weigh(read_durations(values).is_not_null(), weights)
+
+    def _add_dates(self, values: pl.Series, weights: pl.Series, pieces: pl.DataFrame) -> None:
+        numeric, clock = pieces["a"].is_not_null(), clock_fits(pieces)
+        read = {order: date_of(pieces, order) for order in (ORDERS if numeric.any() else ("dmy",))}
+        fits = {order: weigh(dates.is_not_null() & clock, weights) for order, dates in read.items()}
+        self.dates.update(fits if numeric.any() else dict.fromkeys(ORDERS, fits["dmy"]))
+        self.compact += weigh(values.str.contains(COMPACT) & read["dmy"].is_not_null(), weights)
+        if numeric.any():
+            unclear = numeric & (read["dmy"] != read["mdy"])
+            self.numeric += weigh(numeric, weights)
+            self.open += weigh(unclear, weights)
+            self.example = self.example or next(iter(values.filter(unclear.fill_null(False))), "")
+            self.dotted += weigh(numeric & values.str.contains(DOTTED), weights)
 
     def order(self, hint: str) -> str | None:
         """The order that most cells fit, "" where no cell needs one; None where day and month cannot be told apart.
@@ -243,7 +250,3 @@ def offset(pieces: pl.DataFrame) -> pl.Series:
     minutes = digits.str.head(2).cast(pl.Int64) * 60 + digits.str.tail(2).cast(pl.Int64)
     sign = pl.when(pl.col("zone").str.contains("-", literal=True)).then(-1).otherwise(1)
     return pieces.select(sign * minutes * 60 * SECOND).to_series()
-
-
-def _weigh(which: pl.Series, weights: pl.Series) -> int:
-    return int(weights.filter(which.fill_null(False)).sum())

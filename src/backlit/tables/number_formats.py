@@ -74,44 +74,39 @@ class NumberCounts:
     grouped: Counter[Unit] = field(default_factory=Counter)  # those whose points can part thousands: 1.234, and 12 too
     codes: int = 0
 
-    def add(self, values: pl.Series, weights: pl.Series) -> None:
-        """Count different values (n,), each as often as it is there."""
+    def add(self, values: pl.Series, weights: pl.Series) -> bool:
+        """Count different values (n,), each as often as it is there; say whether all are plain numbers."""
         import polars as pl
 
-        self.codes += _weigh(values.str.contains(CODE), weights)
-        bare = values.cast(pl.Float64, strict=False)
-        if not bare.null_count():
+        self.codes += weigh(values.str.contains(CODE), weights)
+        if not values.cast(pl.Float64, strict=False).null_count():
             self._add_plain(values, weights)
-            return
+            return True
         parts = split_cells(values).with_columns(weight=weights).filter(pl.col("body").is_not_null())
-        for (before, after), group in parts.group_by(["before", "after"]):
-            unit = (str(before), str(after))
-            if unit not in self.units and len(self.units) >= MOST_UNITS:
-                continue
-            self.cells[unit] += int(group["weight"].sum())
-            for style, pattern in STYLES.items():
-                self._count(unit, style, _weigh(group["body"].str.contains(pattern), group["weight"]))
-            self._count_points(unit, group["body"], group["weight"])
+        body, weight = pl.col("body"), pl.col("weight")
+        tests = {str(k): body.str.contains(pattern) for k, pattern in enumerate(STYLES.values())}
+        tests |= {"pointed": body.str.contains(".", literal=True), "grouped": body.str.contains(DOT_THOUSANDS)}
+        counts = [weight.filter(test).sum().alias(name) for name, test in tests.items()]
+        found = parts.group_by("before", "after", maintain_order=True).agg(weight.sum().alias("all"), *counts)
+        for before, after, cells, *fits, pointed, grouped in found.iter_rows():
+            if (before, after) in self.units or len(self.units) < MOST_UNITS:
+                self._count((before, after), cells, dict(zip(STYLES, fits, strict=True)), pointed, grouped)
+        return False
 
     def _add_plain(self, values: pl.Series, weights: pl.Series) -> None:
         """The same for numbers with a point alone, which most columns hold, without a pattern a style."""
-        unit, cells = ("", ""), int(weights.sum())
-        self.cells[unit] += cells
-        pointed, grouped = self._count_points(unit, values, weights)
-        for style in STYLES:
-            parts_thousands = grouped if style == COMMONEST[","] else 0
-            self._count(unit, style, cells if style[1] == "." else cells - pointed + parts_thousands)
-
-    def _count(self, unit: Unit, style: Style, cells: int) -> None:
-        self.units.setdefault(unit, Counter())[style] += cells
-
-    def _count_points(self, unit: Unit, values: pl.Series, weights: pl.Series) -> tuple[int, int]:
         point = values.str.contains(".", literal=True)
         thousands = values.str.strip_chars_start("+-").str.contains(DOT_THOUSANDS)
-        pointed, both = _weigh(point, weights), _weigh(point & thousands, weights)
+        cells, pointed = int(weights.sum()), weigh(point, weights)
+        commas = cells - pointed + weigh(point & thousands, weights)
+        fits = {style: cells if style[1] == "." else cells - pointed for style in STYLES} | {COMMONEST[","]: commas}
+        self._count(("", ""), cells, fits, pointed, weigh(thousands, weights))
+
+    def _count(self, unit: Unit, cells: int, fits: dict[Style, int], pointed: int, grouped: int) -> None:
+        self.cells[unit] += cells
+        self.units.setdefault(unit, Counter()).update(fits)
         self.pointed[unit] += pointed
-        self.grouped[unit] += _weigh(thousands, weights)
-        return pointed, both
+        self.grouped[unit] += grouped
 
     def best(self) -> tuple[Unit, Counter[Style]]:
         """The most frequent unit, and how many cells with it each style fits."""
@@ -246,5 +241,6 @@ def other_digits() -> dict[str, str]:
     return {letter: str(unicodedata.decimal(letter)) for letter in letters if letter.isdecimal()}
 
 
-def _weigh(which: pl.Series, weights: pl.Series) -> int:
+def weigh(which: pl.Series, weights: pl.Series) -> int:
+    """The sum of the weights of some values."""
     return int(weights.filter(which.fill_null(False)).sum())
