@@ -30,8 +30,10 @@ NO_VALUE = (  # among numbers, dates and times also
     *("-", "--", "---", "–", "—", ".", "..", "...", "*", "na", "n.a.", "N.A.", "none", "nil", "unknown", "Unknown"),
     *("missing", "Missing", "not available", "k.A.", "s/d", "nd", "n.d.", "0000-00-00", "0000-00-00 00:00:00"),
 )
+BLANKS = " \t\r\n\f\v\u00a0\ufeff\u200b\u3000\u202f\u2009"  # around a value
 FEWEST_COMPACT = 5  # cells as 20230113, all of them dates, from which on they are read as dates
 FEW = 0.05  # share of the cells that may be none of what the others are: they count as missing, and it is said
+FEWEST_MOMENTS = 8  # of which one may be none, however large its share
 MOST_STRAYS = 200  # different words among them, which the format holds
 PLACEHOLDERS = 3  # different words at most that may be more than a few, where they hold no digit
 MANY = 20  # different numbers or dates from which on a column of them is no list of categories
@@ -103,12 +105,17 @@ class ColumnFormat:
             column = self._from_type(column)
         if self.kind == "typed" or column.dtype != pl.String:
             return column, pl.repeat(False, len(column), dtype=pl.Boolean, eager=True)
-        text = cleaned(column)
+        text = without(column.str.strip_chars(BLANKS), ("",)) if self.as_written else cleaned(column)
         if self.kind != "text":
             text = without(with_ascii_digits(text), (*NO_VALUE, *self.missing))
         values = self._values(text)
         unread = values.is_null() & text.is_not_null()
         return values, unread & (not self.lenient)
+
+    @property
+    def as_written(self) -> bool:
+        """Whether the user said that it holds words: then NA is one of them."""
+        return self.kind == "text" and self.lenient
 
     def _from_type(self, column: pl.Series) -> pl.Series:
         """Words and dates from whole numbers, where the column held words or dates in training."""
@@ -183,7 +190,7 @@ def as_text(column: pl.Series) -> pl.Series:
 
 def cleaned(column: pl.Series) -> pl.Series:
     """Take off the blanks around each text, and make null of the words that stand for no value in any column."""
-    return without(column.str.strip_chars(" \t\r\n\f\v\u00a0\ufeff\u200b\u3000\u202f\u2009"), MISSING)
+    return without(column.str.strip_chars(BLANKS), MISSING)
 
 
 def without(text: pl.Series, words: tuple[str, ...]) -> pl.Series:
@@ -207,7 +214,11 @@ class CellCounts:
 
     def add(self, column: pl.Series) -> None:
         """Take in a chunk of text."""
-        seen = cleaned(column).alias("cell").drop_nulls().value_counts(name="times").sort("cell")
+        import polars as pl
+
+        given = cleaned(column).alias("cell").drop_nulls()
+        plain = not given.cast(pl.Float64, strict=False).null_count()  # numbers seldom say a thing twice
+        seen = given.to_frame().with_columns(times=pl.lit(1)) if plain else given.value_counts(name="times")
         self.cells += int(seen["times"].sum())
         marks = seen["cell"].is_in(list(NO_VALUE))
         self.marks.update(dict(seen.filter(marks).iter_rows()))
@@ -215,9 +226,9 @@ class CellCounts:
         if not seen.height:
             return
         values, weights = with_ascii_digits(seen["cell"]), seen["times"]
-        self.different |= set(values.head(max(MANY + 1 - len(self.different), 0)))
+        self.different |= set(values.unique().head(MANY + 1)) if len(self.different) <= MANY else set()
         self.flags += int(weights.filter(values.str.to_lowercase().is_in(["true", "false"])).sum())
-        plain = self.numbers.add(values, weights)
+        self.numbers.add(values, weights)
         if not plain or values.str.contains(COMPACT).all():
             self.moments.add(values, weights)
 
@@ -292,7 +303,8 @@ def checked(name: str, format: ColumnFormat, counts: CellCounts, strays: Counter
     """
     words = sorted(strays, key=lambda word: (-strays[word], word))
     several, marks = sum(strays.values()), sum(counts.marks.values())
-    few = several <= FEW * counts.given and len(words) <= MOST_STRAYS
+    spare = 1 if format.kind not in ("number", "boolean") and counts.given >= FEWEST_MOMENTS else 0
+    few = several <= max(FEW * counts.given, spare) and len(words) <= MOST_STRAYS
     few_different = len(counts.different) <= MANY
     digits = any(letter.isdigit() for letter in "".join(words))
     placeholders = len(words) <= PLACEHOLDERS and not digits and not few_different

@@ -39,7 +39,7 @@ WEEKDAY = r"^(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,? +)?"
 MONTH = rf"(?P<month>{'|'.join(sorted(MONTHS, key=len, reverse=True))})\p{{L}}*\.?"
 DAY_NUMBER = r"(?P<d>\d{1,2})(?:st|nd|rd|th|\.)?"
 CLOCK = r"(?P<H>\d{1,2}):(?P<M>\d\d)(?::(?P<S>\d\d(?:[.,]\d{1,9})?))?(?: ?(?P<half>[ap])\.?m\.?)?"
-ZONE = r"(?: ?(?P<zone>z|(?:utc|gmt)?[+-]\d\d(?::?\d\d)?|utc|gmt)(?: ?\([a-z ]+\)| ?\[[a-z/_]+\])?)?"
+ZONE = r"(?: ?(?P<zone>z|(?:utc|gmt)?[+-]\d\d(?::?\d\d)?|utc|gmt)(?: ?\([a-z ]+\)| ?\[[a-z/_]+\]| [+-]\d{4}| utc)?)?"
 TAIL = rf"(?:(?:t| +|, ?|:| at ){CLOCK}{ZONE})?$"
 DATES = (  # of which the first that a cell fits is taken
     rf"{WEEKDAY}(?P<y>\d{{4}})(?:[-/.]|年)(?P<m>\d{{1,2}})(?:[-/.]|月)(?P<d>\d{{1,2}})日?{TAIL}",
@@ -98,7 +98,7 @@ class MomentCounts:
             unclear = numeric & (read["dmy"] != read["mdy"])
             self.numeric += weigh(numeric, weights)
             self.open += weigh(unclear, weights)
-            self.example = self.example or next(iter(values.filter(unclear.fill_null(False))), "")
+            self.example = self.example or str(values.filter(unclear.fill_null(False)).min() or "")
             self.dotted += weigh(numeric & values.str.contains(DOTTED), weights)
 
     def order(self, hint: str) -> str | None:

@@ -32,7 +32,7 @@ CURRENCY = (
 )
 UNIT = r"[%‰+″′\"]|°?[\p{L}µ°](?:[\p{L}/·.]|[\^]?[23²³])*(?: \p{L}+)?"
 CELL = (
-    rf"^(?P<open>\()?(?P<sign>[+-])? ?(?P<before>{CURRENCY})? ?(?P<inner>[+-])? ?"
+    rf"^(?P<open>\()?(?P<sign>[+-])? ?(?P<before>{CURRENCY})? ?(?P<bracket>\()?(?P<inner>[+-])? ?"
     r"(?P<body>[0-9](?:[0-9.,' ]*[0-9.,])?|[.,][0-9]+)(?P<exponent>[eE][+-]?[0-9]+)?"
     rf" ?(?P<after>{CURRENCY}|{UNIT})?(?P<trailing>-)?(?P<close>\))?$"
 )
@@ -56,6 +56,7 @@ STYLES = {  # the signs between thousands and before decimals: what a value look
 }
 COMMONEST = {".": (",", "."), ",": (".", ",")}  # by the sign before decimals
 DOT_THOUSANDS = r"^([1-9][0-9]{0,2}(\.[0-9]{3})+|[0-9]{1,3})$"
+ZERO = r"^[+-]?0+([.,]0*)?$"
 MULTIPLES = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "m": 1e6, "Mn": 1e6, "B": 1e9, "bn": 1e9, "T": 1e12}
 MULTIPLE = "k, M or B"  # the unit of a column in which each cell has a multiple of its own
 MOST_UNITS = 40
@@ -73,16 +74,19 @@ class NumberCounts:
     pointed: Counter[Unit] = field(default_factory=Counter)  # numbers with a point
     grouped: Counter[Unit] = field(default_factory=Counter)  # those whose points can part thousands: 1.234, and 12 too
     codes: int = 0
+    zeros: int = 0  # written without a unit, which a zero does not need
 
-    def add(self, values: pl.Series, weights: pl.Series) -> bool:
-        """Count different values (n,), each as often as it is there; say whether all are plain numbers."""
+    def add(self, values: pl.Series, weights: pl.Series) -> None:
+        """Count values (n,), each as often as it is there."""
         import polars as pl
 
         self.codes += weigh(values.str.contains(CODE), weights)
         if not values.cast(pl.Float64, strict=False).null_count():
             self._add_plain(values, weights)
-            return True
+            return
         parts = split_cells(values).with_columns(weight=weights).filter(pl.col("body").is_not_null())
+        bare = (pl.col("before") == "") & (pl.col("after") == "")
+        self.zeros += weigh(parts.select(bare & pl.col("body").str.contains(ZERO)).to_series(), parts["weight"])
         body, weight = pl.col("body"), pl.col("weight")
         tests = {str(k): body.str.contains(pattern) for k, pattern in enumerate(STYLES.values())}
         tests |= {"pointed": body.str.contains(".", literal=True), "grouped": body.str.contains(DOT_THOUSANDS)}
@@ -91,13 +95,19 @@ class NumberCounts:
         for before, after, cells, *fits, pointed, grouped in found.iter_rows():
             if (before, after) in self.units or len(self.units) < MOST_UNITS:
                 self._count((before, after), cells, dict(zip(STYLES, fits, strict=True)), pointed, grouped)
-        return False
 
     def _add_plain(self, values: pl.Series, weights: pl.Series) -> None:
         """The same for numbers with a point alone, which most columns hold, without a pattern a style."""
+        import polars as pl
+
         point = values.str.contains(".", literal=True)
-        thousands = values.str.strip_chars_start("+-").str.contains(DOT_THOUSANDS)
+        digits = values.str.strip_chars_start("+-")
+        thousands = digits.head(99).str.contains(DOT_THOUSANDS)
+        if thousands.all():  # else it is not asked for: only where all are such can points part thousands
+            thousands = digits.str.contains(DOT_THOUSANDS)
+        thousands = thousands.extend_constant(False, len(values) - len(thousands))
         cells, pointed = int(weights.sum()), weigh(point, weights)
+        self.zeros += weigh(values.cast(pl.Float64) == 0, weights)
         commas = cells - pointed + weigh(point & thousands, weights)
         fits = {style: cells if style[1] == "." else cells - pointed for style in STYLES} | {COMMONEST[","]: commas}
         self._count(("", ""), cells, fits, pointed, weigh(thousands, weights))
@@ -112,7 +122,7 @@ class NumberCounts:
         """The most frequent unit, and how many cells with it each style fits."""
         if not self.units:
             return ("", ""), Counter()
-        unit = max(self.units, key=lambda u: (self.cells[u], u))
+        unit = max(self.units, key=lambda u: (self.cells[u] - (self.zeros if u == ("", "") else 0), u))
         multiples = [u for u in self.units if u[0] == unit[0] and u[1] in MULTIPLES]
         if unit in multiples and len(multiples) > 1 and any(u[1] for u in multiples):
             together: Counter[Style] = Counter()
@@ -120,7 +130,8 @@ class NumberCounts:
                 together += self.units[each]
             if max(together.values(), default=0) > max(self.units[unit].values(), default=0):
                 return (unit[0], MULTIPLE), together
-        return unit, self.units[unit]
+        zeros = Counter(dict.fromkeys(STYLES, 0 if unit == ("", "") else self.zeros))
+        return unit, self.units[unit] + zeros
 
 
 def decide_styles(columns: dict[str, NumberCounts], delimiter: str, asked: dict[str, str]) -> dict[str, Style]:
@@ -172,6 +183,7 @@ def read_numbers(text: pl.Series, unit: Unit, style: Style) -> pl.Series:
     thousands, decimal = style
     fits = (pl.col("before") == unit[0]) & pl.col("body").str.contains(STYLES[style])
     fits &= pl.col("after").is_in(list(MULTIPLES)) if unit[1] == MULTIPLE else pl.col("after") == unit[1]
+    fits |= (pl.col("before") == "") & (pl.col("after") == "") & pl.col("body").str.contains(ZERO)
     digits = pl.col("body").str.replace_all(thousands, "", literal=True) if thousands else pl.col("body")
     digits = digits.str.replace(decimal, ".", literal=True)
     written = pl.when(fits).then(pl.concat_str("sign", digits, "exponent"))
@@ -192,13 +204,14 @@ def split_cells(text: pl.Series) -> pl.DataFrame:
 
     same = text.str.replace_many(list(SAME), list(SAME.values())).str.replace(FOR_ZEROS, "${1}")
     found = same.str.extract_groups(CELL).struct.unnest()
-    signs = [pl.col(name) for name in ("sign", "inner", "trailing", "open")]
+    open = pl.coalesce("open", "bracket")  # ($5) and €(5)
+    signs = [pl.col(name) for name in ("sign", "inner", "trailing", "open", "bracket")]
     is_one = (
         pl.col("body").is_not_null()
-        & (pl.col("open").is_null() == pl.col("close").is_null())
+        & (open.is_null() == pl.col("close").is_null())
         & (pl.sum_horizontal(sign.is_not_null() for sign in signs) <= 1)
     )
-    minus = pl.coalesce("sign", "inner", "trailing", pl.lit("+")).eq("-") | pl.col("open").is_not_null()
+    minus = pl.coalesce("sign", "inner", "trailing", pl.lit("+")).eq("-") | open.is_not_null()
     filled = {
         "sign": pl.when(minus).then(pl.lit("-")).otherwise(pl.lit("")),
         "before": pl.col("before").fill_null("").str.strip_chars_end("."),

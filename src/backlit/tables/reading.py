@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backlit.errors import TableError
+from backlit.tables.column_formats import ColumnFormat
 from backlit.tables.compression import SUFFIXES as PACKED
 from backlit.tables.compression import unpacked
 from backlit.tables.delimited import read_delimited
@@ -107,7 +108,9 @@ def read_table(path: Source, *, text: Collection[str] = ()) -> pl.DataFrame:
     [(1.5, 'red', True), (2.0, None, False)]
     """
     raw = read_cells(path)
-    return raw.learn({name: "category" for name in text if name in raw.frame.columns}).read(raw.frame)
+    words = [name for name in text if name in raw.frame.columns]
+    format = raw.learn(dict.fromkeys(words, "category"))
+    return TableFormat(format.columns | dict.fromkeys(words, ColumnFormat("text"))).read(raw.frame)
 
 
 def read_cells(source: Source | Iterable[Source], names: Collection[str] = ()) -> RawTable:
