@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test golden architecture lint types interop coverage startup check-matrix kills syscalls fuzz bad-inputs stop-points
+.PHONY: help demo docs schema test golden architecture lint types interop coverage startup check-matrix kills syscalls fuzz bad-inputs stop-points
 .PHONY: native-calls gradcheck-matrix explain-fuzz explain-pages diagnose-ranking diagnose-tables cost-networks
 .PHONY: cost-growth stream-memory race table-mutations clean
 
@@ -33,6 +33,16 @@ $(VENV)/linted: $(VENV)/installed
 $(VENV)/compared: $(VENV)/tested
 	$(BIN)/python -m pip install --quiet --group interop
 	touch $@
+
+$(VENV)/documented: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --group docs
+	touch $@
+
+docs: $(VENV)/documented ## Build the site into site/; open site/index.html.
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -d build/doctrees docs site
+
+schema: $(VENV)/installed ## Write docs/problem.schema.json anew, which editors read.
+	$(BIN)/python scripts/problem_schema.py
 
 demo: $(VENV)/installed ## Train on scanned digits; writes demo/digits.safetensors and demo/digits.html.
 	mkdir -p demo
@@ -124,4 +134,4 @@ race: $(RACED)/ready ## Race Backlit and its peers over real tables (benchmarks/
 include native/native.mk
 
 clean: ## Remove everything that was made here.
-	rm -rf $(VENV) demo build dist htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo site docs/generated build dist htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -27,8 +27,8 @@ from backlit.core.problem import Problem
 from backlit.derivation import expressions as tree
 from backlit.derivation.context import Context
 from backlit.derivation.document import Step
-from backlit.derivation.expressions import Add, At, Expr, Fn, Frac, Mul, Neg, Num, Partial, Pow, Root, Sym, constant
 from backlit.derivation.evaluate import NotNumeric
+from backlit.derivation.expressions import Add, At, Expr, Fn, Frac, Mul, Neg, Num, Partial, Pow, Root, Sym, constant
 from backlit.derivation.functions import TREE, loss_slope_of, slope_of, value_of
 from backlit.derivation.numbers import Numbers
 from backlit.derivation.sections import backward_pass, forward_pass, losses
@@ -40,7 +40,6 @@ from backlit.formats.problems import read_problem
 from backlit.optim import OPTIMIZERS, get_optimizer
 from backlit.render.mathml import mathml
 from backlit.render.notation import function
-from backlit.verification.catalogue import CATALOGUE
 
 OUT = Path(__file__).parent.parent / "web/src/tables.json"
 OWN, BELOW, SKIPPED, DEPTH = 5, 4, 2, 6  # the layers of a specimen: a step's own, the one below, where a skip begins
@@ -224,7 +223,7 @@ def worded(text: str, s: Context, l: int, phi: str) -> str:
     text = (
         text.replace(s.net.loss.name.replace("_", " "), "⟦loss⟧")
         .replace("0.25", "⟦p⟧")
-        .replace("seed 7", "seed ⟦seed⟧")
+        .replace("seed 7, step 0", "seed ⟦seed⟧, step ⟦step⟧")
     )
     text = text.replace(constant(EPS).text, "⟦eps⟧")
     return (
@@ -394,20 +393,63 @@ def signs() -> dict[str, str]:
 def tables() -> dict[str, Any]:
     """All of it."""
     return {
-        "equations": {id: [one.sentence, one.source] for id, one in EQUATIONS.items() if not id.startswith("SCH")},
+        "sources": {id: one.source for id, one in EQUATIONS.items() if not id.startswith("SCH")},
+        "clipping": [EQUATIONS["OPT-CLIP1"].sentence, EQUATIONS["OPT-CLIP2"].sentence],
         "steps": steps_table(),
         "heads": heads(),
         "signs": signs(),
         "activations": activations_table(),
         "losses": losses_table(),
         "optimizers": optimizers_table(),
-        "mistakes": {bug.name: [bug.words, bug.fix] for bug in CATALOGUE.values()},
     }
+
+
+# Markup that comes again and again, as one letter that no formula has; the page writes it out again.
+SHORT = {
+    "~": '<mo form="infix">',
+    "!": '<mo form="prefix">',
+    "$": "</mo>",
+    "#": "<mi>",
+    "%": "</mi>",
+    "@": "<mn>",
+    "`": "</mn>",
+    "?": "<mrow>",
+    "Q": "</mrow>",
+    "*": "<msub>",
+    "_": "</msub>",
+    "Y": '<mo form="infix" lspace="0" rspace="0">&#x2061;</mo>',
+    "Z": "<mfrac>",
+    "V": "</mfrac>",
+    "{": '<mo form="prefix" stretchy="false">',
+    "}": '<mo form="postfix" stretchy="false">',
+}
+
+
+def shortened(markup: str) -> str:
+    """Markup with SHORT's letters."""
+    if wrong := set(markup.replace("&#x2061;", "")) & set(SHORT):
+        raise SystemExit(f"{markup} has {wrong}, by which the tables shorten markup")
+    for letter, long in sorted(SHORT.items(), key=lambda pair: -len(pair[1])):
+        markup = markup.replace(long, letter)
+    return markup
+
+
+def packed(value: Any) -> Any:
+    """The tables with all markup shortened."""
+    if isinstance(value, dict):
+        return {key: packed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [packed(item) for item in value]
+    return shortened(value) if isinstance(value, str) and "<m" in value else value
 
 
 def text() -> str:
     """The file."""
-    return json.dumps(tables(), ensure_ascii=False, indent=1) + "\n"
+    made = tables()
+    strings: dict[str, int] = {}
+    rows = {key: [strings.setdefault(one, len(strings)) for one in row] for key, row in made["steps"].items()}
+    whole = {**packed({**made, "steps": {}}), "steps": rows, "strings": packed(list(strings)), "short": SHORT}
+    return json.dumps(whole, ensure_ascii=False, indent=1) + "\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -16,8 +16,8 @@ import backlit.errors
 
 SOURCE = Path(backlit.errors.__file__).parent
 FLOORS = [  # from the ground up; packages on one floor do not know each other
-    ("_version", "deprecation", "display", "equations", "errors", "processors", "signatures"),
-    ("files",),
+    ("_version", "deprecation", "display", "equations", "errors", "processors", "signatures", "terminal"),
+    ("bounded_reading", "files"),
     ("autodiff", "optim", "tables"),
     ("core",),
     ("engine", "formats", "gradcheck", "jobs"),

@@ -18,6 +18,7 @@ const made = await build({
   jsx: "automatic",
   jsxImportSource: "preact",
   charset: "utf8",
+  loader: { ".css": "text" },
   minify: true,
   legalComments: "inline",
 });

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from backlit.formats.state_dicts import from_safetensors
     from backlit.formats.torch_modules import from_torch
     from backlit.render.explanation import explain
+    from backlit.render.explorer import explore
     from backlit.render.gradient_flow_display import GradientFlowDisplay
     from backlit.tabular import predict, train
     from backlit.verification import (
@@ -52,6 +53,7 @@ HOMES = {
     "backlit.formats.state_dicts": ("from_safetensors",),
     "backlit.formats.torch_modules": ("from_torch",),
     "backlit.render.explanation": ("explain",),
+    "backlit.render.explorer": ("explore",),
     "backlit.tabular": ("predict", "train"),
     "backlit.render.gradient_flow_display": ("GradientFlowDisplay",),
     "backlit.diagnosis.gradient_flow": ("GradientFlow",),
@@ -114,6 +116,7 @@ __all__ = [
     "cost",
     "diagnose",
     "explain",
+    "explore",
     "forward",
     "from_keras",
     "from_onnx",

@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.explorer import drawn
+from tests.scripts import load_script
 
-from backlit.derivation.examples import EXAMPLES, read_example
-from backlit.derivation.sections import backward_pass, forward_pass
 from backlit.derivation.context import Context
 from backlit.derivation.document import Step
+from backlit.derivation.examples import EXAMPLES, read_example
 from backlit.derivation.numbers import Numbers
+from backlit.derivation.sections import backward_pass, forward_pass
 from backlit.formats.problems import read_problem
 from backlit.render.mathml import mathml
 from backlit.verification.catalogue import CATALOGUE
-from tests.scripts import load_script
-from tests.explorer import drawn
 
 explorer_tables = load_script("explorer_tables")
 SOME = 40  # drawn networks whose every step is compared

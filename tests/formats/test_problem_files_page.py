@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.commands import run_command
+from tests.scripts import load_script
 
 from backlit.core import Dense, Network
 from backlit.core.activations import ACTIVATIONS
 from backlit.core.initializers import INITIALIZERS
 from backlit.core.losses import LOSSES
+from backlit.derivation.examples import EXAMPLES, read_example
 from backlit.formats.problems import LayerFile, ProblemFile, read_problem
 from backlit.optim import OPTIMIZERS, get_optimizer
 
@@ -98,3 +100,21 @@ def test_a_problem_file_can_be_written_from_python():
 
 def test_the_readme_links_to_it():
     assert "(docs/problem-files.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_schema_for_editors_is_fresh():
+    """`make schema` writes it."""
+    script = load_script("problem_schema")
+    assert script.OUT.read_text(encoding="utf-8") == script.text()
+
+
+def test_the_schema_for_editors_takes_what_is_read_and_refuses_what_is_not():
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = load_script("problem_schema").schema()
+    for name in EXAMPLES:
+        jsonschema.validate({"$schema": "./problem.schema.json", **read_example(name)}, schema)
+    assert read_problem({"$schema": "x", **read_example("worked")}).net.n == (2, 2, 1)
+    wrong = read_example("worked")
+    wrong["layers"][0]["activation"] = "sigmoidal"
+    with pytest.raises(jsonschema.ValidationError, match="sigmoidal"):
+        jsonschema.validate(wrong, schema)

@@ -17,7 +17,7 @@ from backlit.tabular.building import target_scale, unscale
 from backlit.tabular.datasets import DATASETS, load_dataset
 from backlit.tabular.scoring import classification_metrics, regression_metrics
 
-QUICK = {"hidden": (16,), "epochs": 15}
+QUICK = {"hidden": (16,), "epochs": 15, "compare": False}
 
 
 def mixed(rows=240, seed=0):

@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -44,6 +45,22 @@ def test_the_script_goes_on_where_it_was_cut_off(tmp_path, monkeypatch, capsys, 
     assert "ranked by ratio: right in 0 of 3 after 15 epochs, 3 after 40" in capsys.readouterr().out
     ranking.main()
     assert judged == [1, 2]
+
+
+@pytest.mark.interop
+def test_pytorch_judges_as_backlit_s_own_trainings_do():
+    """One network and one remedy, trained from the same start by both: the losses of full batches are the same."""
+    pytest.importorskip("torch")
+    problem = ranking.sick_network(1)
+    found = diagnose(problem)
+    data = data_of(found.subject)
+    remedy = next(one for one in found.remedies if one.remedy == "batch norm" or one.remedy == "layer norm")
+    by_torch = ranking.torch_losses(found.subject, remedy, data, 6, 101)
+    ours = train_one(found.subject, remedy, data, 6, (101,)).losses
+    assert_allclose(by_torch, ours, rtol=0.2)  # other batches
+    for recipe in ({"clip_norm": 0.01}, {"clip_value": 1e-6}, {"learning_rate": 1e-9}):
+        still = ranking.torch_losses(found.subject, replace(remedy, recipe=recipe), data, 3, 101)
+        assert not np.allclose(still, by_torch[:3], rtol=1e-6)
 
 
 def test_a_probe_is_reproducible_and_what_it_has_seen_longest_comes_first():

@@ -2,7 +2,14 @@
 
 import tables from "./tables.json";
 
-const SIGNS = tables.signs;
+const SHORT = tables.short as Record<string, string>;
+const LETTERS = new RegExp(`[${Object.keys(SHORT).map((letter) => "\\" + letter).join("")}]`.replaceAll(/\\([A-Z])/g, "$1"), "g");
+
+/** Markup of the tables, in which one letter stands for what comes again and again, written out. */
+export const long = (markup: string): string => markup.replace(LETTERS, (letter) => SHORT[letter]!);
+
+const SIGNS = Object.fromEntries(Object.entries(tables.signs).map(([name, markup]) => [name, long(markup)])) as typeof tables.signs;
+export const signs = SIGNS;
 export type Slots = Record<string, string>;
 
 /** Fill the slots ⟦name⟧; a slot that is not given is an error of ours. */

@@ -6,7 +6,7 @@ import { type Layer, type Name } from "./core/network";
 import { exampleLosses, exampleWeights, shares, type Gradients, type Trace } from "./core/passes";
 import type { Problem } from "./core/problem";
 import { optimizerOf, type Passes, type Step as Update } from "./core/training";
-import { DOTS, exp, factor, fill, gets, ln, minus, num, over, parentheses, plus, product, root, setting, settingText, square, sum, term, worked, type Slots, type Term } from "./mathml"; // prettier-ignore
+import { exp, factor, fill, gets, ln, long, minus, num, over, parentheses, plus, product, root, setting, settingText, signs, square, sum, term, worked, type Slots, type Term } from "./mathml"; // prettier-ignore
 import tables from "./tables.json";
 
 export type Way = "forward" | "backward" | "update";
@@ -40,8 +40,7 @@ export interface Step {
   entry(at: Place): Entry;
 }
 
-type Table = Record<string, string[]>;
-const TABLE = tables.steps as Table;
+const TABLE = tables.steps as Record<string, number[]>;
 const HEADS = tables.heads as Record<string, string>;
 
 /** All that steps draw on. */
@@ -109,7 +108,7 @@ function made(
   own: Omit<Step, "equation" | "title" | "sentence" | "formula" | "shapes"> & { shapes?: Step["shapes"] },
   slots: Slots = {},
 ): Step {
-  const row = TABLE[key];
+  const row = TABLE[key]?.map((at) => tables.strings[at]!);
   if (!row) throw new Error(`no formula is known for ${key}`);
   const { net, seed } = s.problem;
   const layer = net.layer(own.l || net.L);
@@ -121,6 +120,7 @@ function made(
     loss: net.loss.name.replaceAll("_", " "),
     p: String(layer.dropout),
     seed: String(seed),
+    step: String(s.update.t - 1),
     eps: settingText(layer.eps),
     "count:number": plural(net.n[(own.l || net.L) - 1]!, "number"),
     "count:unit": plural(layer.units, "unit"),
@@ -135,7 +135,7 @@ function made(
     equation: fill(row[0]!, words),
     title: fill(row[1]!, words),
     sentence: fill(row[2]!, words),
-    formula: own.kind === "slope of loss" ? lossSlope(s, symbols) : fill(row[3]!, { ...symbols, ...slots }),
+    formula: own.kind === "slope of loss" ? lossSlope(s, symbols) : fill(long(row[3]!), { ...symbols, ...slots }),
   };
 }
 
@@ -143,7 +143,7 @@ function head(name: string, s: Scene, l: number, at: Place, perExample: boolean)
   const many = perExample && s.problem.X.m > 1 && !/ S$/.test(name);
   const key = many && HEADS[`${name} of i`] ? `${name} of i` : name;
   const layer = s.problem.net.layer(l || 1);
-  return fill(HEADS[key]!, { l: String(l), i: String(at.i + 1), j: String(at.j + 1), k: String(at.k + 1), phi: symbolOf(layer), under: `<mi>${under(layer)}</mi>` }); // prettier-ignore
+  return fill(long(HEADS[key]!), { l: String(l), i: String(at.i + 1), j: String(at.j + 1), k: String(at.k + 1), phi: symbolOf(layer), under: `<mi>${under(layer)}</mi>` }); // prettier-ignore
 }
 
 const column = (n: number): string => `${n}×1`;
@@ -294,7 +294,7 @@ function written(layer: Layer, what: "value" | "slope", u: number): string | nul
   const alpha = Object.values(layer.activation.parameters)[0];
   const size = num(Math.abs(u));
   // the slot stands in an <mn>, which a power of ten is not
-  const template = known[u < 0 ? 1 : 0]!.replaceAll("<mn>⟦u⟧</mn>", "⟦u⟧");
+  const template = long(known[u < 0 ? 1 : 0]!).replaceAll("<mn>⟦u⟧</mn>", "⟦u⟧");
   return fill(template, { u: size, alpha: alpha === undefined ? "" : setting(alpha) });
 }
 
@@ -326,7 +326,11 @@ function softmaxMates(layer: Layer, j: number): number[] | null {
   return null;
 }
 
-const lossRow = (s: Scene) => (tables.losses as Record<string, { term: string; total: string; slope: string; formula: string }>)[s.problem.net.loss.name]!; // prettier-ignore
+/** The loss's own templates. */
+function lossRow(s: Scene): { term: string; total: string; slope: string; formula: string } {
+  const { term, total, slope, formula } = tables.losses[s.problem.net.loss.name as "huber"];
+  return { term: long(term), total: long(total), slope: long(slope), formula: long(formula) };
+}
 
 const lossParameter = (s: Scene): string => {
   const parameter = Object.values(s.problem.net.loss.parameters)[0];
@@ -408,7 +412,7 @@ function outputSlope(s: Scene): Step {
   // what skips add to it later is not of the loss; nothing skips from the output
   return made(s, "slope of loss", {
     id: `grad_a[${net.L}]`, kind: "slope of loss", l: net.L, way: "backward", entries: "example", values,
-    shapes: [[fill(tables.signs[letter(s) === "S" ? "skip plain S" : "skip plain"], { t: String(net.L) }), column(y.n)]],
+    shapes: [[fill(signs[letter(s) === "S" ? "skip plain S" : "skip plain"], { t: String(net.L) }), column(y.n)]],
     entry: (at) => {
       const value = values.at(at.i, at.j);
       const weight = s.weights.factor?.[at.i];
@@ -637,7 +641,7 @@ function down(s: Scene, l: number): Step {
   const skips = net.layers.flatMap((layer, t) => (layer.skipFrom === k ? [{ top: t + 1, c: layer.skipScale }] : []));
   const step = made(s, k === 0 ? "grad_a inputs" : "grad_a layer", {
     id: `grad_a[${k}]`, kind: "grad_a", l, way: "backward", entries: "example", values,
-    shapes: [[fill(tables.signs[letter(s) === "S" ? "skip plain S" : "skip plain"], { t: String(k) }), column(net.n[k]!)], [`<msup><msub><mi>W</mi><mn>${l}</mn></msub><mo>⊤</mo></msup>`, `${net.n[k]}×${net.n[l]}`], shape("δ", `${l}`, column(net.n[l]!))],
+    shapes: [[fill(signs[letter(s) === "S" ? "skip plain S" : "skip plain"], { t: String(k) }), column(net.n[k]!)], [`<msup><msub><mi>W</mi><mn>${l}</mn></msub><mo>⊤</mo></msup>`, `${net.n[k]}×${net.n[l]}`], shape("δ", `${l}`, column(net.n[l]!))],
     entry: (at) => {
       const paths = each(net.n[l]!, (j) => term(W.at(j, at.j), delta.at(at.i, j)));
       const more = skips.map(({ top, c }) => (c === 1 ? term(s.grad.a[top]!.at(at.i, at.j)) : term(c, s.grad.a[top]!.at(at.i, at.j))));
@@ -653,8 +657,8 @@ function down(s: Scene, l: number): Step {
   const suffix = letter(s) === "S" ? " S" : "";
   const more = skips.map(({ top, c }) =>
     c === 1
-      ? fill(tables.signs[`skip plain${suffix}` as "skip plain"], { t: String(top) })
-      : fill(tables.signs[`skip scaled${suffix}` as "skip scaled"], { t: String(top), c: settingFactor(c) }),
+      ? fill(signs[`skip plain${suffix}` as "skip plain"], { t: String(top) })
+      : fill(signs[`skip scaled${suffix}` as "skip scaled"], { t: String(top), c: settingFactor(c) }),
   );
   return { ...step, formula: more.reduce(plus, step.formula) };
 }
@@ -673,7 +677,7 @@ function clipping(s: Scene): Step {
     ...step,
     equation: clipNorm !== null ? "OPT-CLIP1" : "OPT-CLIP2",
     title: "Clipping",
-    sentence: tables.equations[clipNorm !== null ? "OPT-CLIP1" : "OPT-CLIP2"][0]!,
+    sentence: tables.clipping[clipNorm !== null ? 0 : 1]!,
     formula: "<mi>g</mi>",
   };
 }
@@ -730,5 +734,3 @@ function outcome(s: Scene): Step {
         : "The cost is no longer a finite number.";
   return { ...step, equation: "", title: "The cost before and after", sentence, formula: "<mi>C</mi>" };
 }
-
-export const dots = DOTS;

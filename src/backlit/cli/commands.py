@@ -2,7 +2,7 @@
 
 import typer
 
-from backlit.cli import check, cost, diagnose, example, explain, export, grade, predict, train
+from backlit.cli import check, cost, diagnose, example, explain, explore, export, grade, predict, train
 
 app = typer.Typer(
     name="backlit",
@@ -30,6 +30,7 @@ def options(
 app.command("train")(train.command)
 app.command("predict")(predict.command)
 app.command("explain")(explain.command)
+app.command("explore")(explore.command)
 app.command("example")(example.command)
 app.command("check")(check.command)
 app.command("grade")(grade.command)

@@ -5,6 +5,8 @@ from typing import Annotated
 
 from typer import Argument
 
+from backlit.cli.streams import say
+
 
 def command(
     model: Annotated[Path, Argument(help="A model file that `backlit train` wrote.")],
@@ -24,4 +26,4 @@ def command(
         from backlit.estimators.serialization import estimator_of
 
         estimator_of(loaded).to_onnx(output)  # which knows its labels, where an example has several
-    print(f"ONNX: {output}")
+    say(f"ONNX: {output}")

@@ -2,8 +2,11 @@
 
 import json
 import math
+import sys
 from enum import StrEnum
 from typing import Any
+
+from backlit.terminal import printable
 
 
 class Format(StrEnum):
@@ -15,7 +18,9 @@ class Format(StrEnum):
 
 def print_json(result: dict[str, Any]) -> None:
     """Print one JSON object and nothing else; NaN and infinity, which JSON has no word for, become null."""
-    print(json.dumps(plain(result), ensure_ascii=False))
+    text = json.dumps(plain(result), ensure_ascii=False)
+    utf_8 = (sys.stdout.encoding or "utf-8").lower().replace("-", "") == "utf8"
+    print(text if utf_8 and printable(text) == text else json.dumps(json.loads(text)))  # else in ASCII
 
 
 def plain(value: Any) -> Any:

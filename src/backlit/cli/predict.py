@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from backlit.cli.formats import Format, print_json
+from backlit.cli.streams import say, write_data
 
 
 def command(
@@ -21,10 +22,17 @@ def command(
             show_default=False,
         ),
     ] = None,
+    reasons: Annotated[
+        int | None,
+        Option(
+            metavar="K", help="Name the K columns that moved each prediction most, and how far.", show_default=False
+        ),
+    ] = None,
     stream: Annotated[bool, Option("--stream", help="Leave a Parquet file on the disk; a folder always is.")] = False,
     format: Annotated[Format, Option(help="How to show the result.")] = Format.text,
 ) -> int:
     """Predict every row of a table by a trained model."""
+    from backlit.errors import ProblemError
     from backlit.files import check_outputs
     from backlit.tables import check_suffix, write_table
     from backlit.tabular import predict
@@ -33,18 +41,21 @@ def command(
         check_suffix(output)
         check_outputs(output, inputs=(model, table))
     if stream or table.is_dir():
+        if reasons is not None:
+            raise ProblemError("--reasons are worked out in memory: give a file without --stream")
         return streamed(model, table, output, format)
-    predictions = predict(model, table)
+    predictions = predict(model, table, reasons=reasons)
     if output is not None:
         write_table(predictions.table, output)
     if format is Format.json:
         print_json(predictions.to_dict() | {"output": output and str(output)})
         return 0
     if output is None:
-        sys.stdout.write(predictions.table.write_csv())
+        write_data(predictions.table.write_csv())
     else:
-        print(f"{predictions.table.height:,} predictions: {output}")
+        say(f"{predictions.table.height:,} predictions: {output}")
     show_metrics(predictions.metrics)
+    show_reasons(predictions.reasons)
     return 0
 
 
@@ -58,16 +69,25 @@ def streamed(model: Path, table: Path, output: Path | None, format: Format) -> i
         if format is Format.json:
             print_json(result.to_dict())
             return 0
-        print(f"{result.n:,} predictions: {output}")
+        say(f"{result.n:,} predictions: {output}")
         show_metrics(result.metrics)
         return 0
     if format is Format.json:
         raise ProblemError("predictions of a streamed table do not fit one JSON object: give -o FILE.jsonl")
     done = open_pass(model, table)
     for number, part in enumerate(done):
-        sys.stdout.write(part.write_csv(include_header=not number))
+        write_data(part.write_csv(include_header=not number))
     show_metrics(done.result().metrics)
     return 0
+
+
+def show_reasons(reasons: Any) -> None:
+    """Say what the reasons' effects are effects on, and beside which row."""
+    if reasons:
+        from backlit.tabular.reasons import as_word
+
+        row = ", ".join(f"{name}={as_word(value)}" for name, value in reasons.typical.items())
+        print(f"reasons: what each column adds to the {reasons.unit}, beside a typical row: {row}", file=sys.stderr)
 
 
 def show_metrics(metrics: dict[str, Any] | None) -> None:

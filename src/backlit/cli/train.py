@@ -1,13 +1,14 @@
 """`backlit train`: a table in, a trained network, an honest score, a model file and a report out."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 from typer import Argument, Option
 
 from backlit.cli.formats import Format, print_json
+from backlit.cli.streams import say
 from backlit.errors import Divergence, ProblemError, WrongGradient
+from backlit.terminal import one_line
 
 
 def command(
@@ -63,6 +64,9 @@ def command(
     ] = None,
     stream: Annotated[bool, Option("--stream", help="Leave a Parquet file on the disk; a folder always is.")] = False,
     buffer_mb: Annotated[float, Option(help="MB of rows that a streamed epoch shuffles at a time.")] = 64.0,
+    compare: Annotated[
+        bool, Option("--compare/--no-compare", help="Train gradient boosting on the same rows, to compare with.")
+    ] = True,
     format: Annotated[Format, Option(help="How to show the result.")] = Format.text,
 ) -> int:
     """Train a network on a table and score it on rows that it never saw."""
@@ -96,10 +100,11 @@ def command(
             checkpoint_every=checkpoint_every,
             stream=stream,
             buffer_mb=buffer_mb,
+            compare=compare,
             progress=True,
         )
     except (Divergence, WrongGradient) as error:
-        print(f"backlit: {error}", file=sys.stderr)
+        say(f"backlit: {one_line(str(error))}", error=True)
         return 1
     print_json(result.to_dict()) if format is Format.json else show(result)
     return 0
@@ -126,16 +131,16 @@ def sizes(text: str) -> list[int]:
 
 def show(result: Any) -> None:
     """Print what a person wants to know, in a terminal's width."""
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
+    from backlit import terminal
     from backlit.render.report import duration
 
-    console = Console()
+    console = terminal.console()
     shape = " → ".join(map(str, result.model.net.n))
-    console.print(
-        f"{result.task} of [bold]{escaped(result.model.target.name)}[/], network {shape}, {result.engine} engine"
-    )
+    target = (result.model.target.name, "bold")
+    console.print(Text.assemble(f"{result.task} of ", target, f", network {shape}, {result.engine} engine"))
     console.print(
         f"{len(result.history)} epochs in {duration(result.seconds)} s, {result.samples_per_second:,.0f} rows a second"
     )
@@ -146,22 +151,15 @@ def show(result: Any) -> None:
     table.add_column(f"{result.n_train:,} training rows", justify="right")
     table.add_column(f"{result.n_test:,} held-out rows", justify="right")
     for name, value in result.metrics["test"].items():
-        table.add_row(name, figure(result.metrics["train"][name]), f"[bold]{figure(value)}[/]")
+        table.add_row(name, figure(result.metrics["train"][name]), Text(figure(value), "bold"))
     console.print(table)
     for note in result.notes:
-        console.print(f"note: {escaped(note)}", style="dim")
+        console.print(f"note: {note}", style="dim")
     for kind, path in (("model", result.model_path), ("report", result.report_path)):
         if path:
-            console.print(f"{kind}: {escaped(path)}", soft_wrap=True)
+            console.print(f"{kind}: {path}", soft_wrap=True)
 
 
 def figure(value: float | None) -> str:
     """Four digits, or a dash for what is undefined."""
     return "–" if value is None else f"{value:.4g}"
-
-
-def escaped(text: str) -> str:
-    """Text in which Rich sees no markup."""
-    from rich.markup import escape
-
-    return escape(text)

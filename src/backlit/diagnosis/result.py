@@ -57,7 +57,7 @@ class Diagnosis(Displayed):
         The short training of the network as it is; each remedy then has one too, and is ranked by it.
     probe : Probe, optional
         The few steps of the network as it is; each remedy then has some too, and is ranked by them.
-    command : str, optional
+    command : str, default ''
         The command that made this diagnosis, which the advice repeats.
 
     Attributes

@@ -103,7 +103,7 @@ loss : str, mapping or callable
 ATTRIBUTES = """\
 n_features_in_ : int
     Columns of X.
-feature_names_in_ : (n_features_in_,) array of str
+feature_names_in_ : (n_features,) array of str
     Their names, if X had names.
 network_ : Network
     The network that was trained.

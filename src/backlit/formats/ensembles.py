@@ -18,7 +18,15 @@ from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
 from backlit.errors import ModelError
 from backlit.formats.models import (
-    FORMAT_VERSION, Model, build_model, load_model, one_member, read_description, read_file, save_model, write_file,
+    FORMAT_VERSION,
+    Model,
+    build_model,
+    load_model,
+    one_member,
+    read_description,
+    read_file,
+    save_model,
+    write_file,
 )  # fmt: skip
 from backlit.tables import TableEncoder, TargetCodec
 

@@ -7,7 +7,6 @@ outputs mean, and how it was trained.  An ensemble (`formats/ensembles.py`) has 
 
 import json
 import logging
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from backlit._version import __version__
+from backlit.bounded_reading import from_json, read_arrays
 from backlit.core.custom import own_of
 from backlit.core.network import Network
 from backlit.core.norms import Statistics
@@ -226,29 +226,38 @@ def build_model(
         raise ModelError(f"{path}: {name} holds NaN or infinity: the training failed; train again")
     if table is not None and len(table.feature_names_out) != net.inputs:
         raise ModelError(f"{path}: its encoder makes {len(table.feature_names_out)} features for {net.inputs} inputs")
+    fit_together(path, net, codec)
     training = described.get("training")
     notes = training if isinstance(training, dict) else {}
     return Model(params, statistics, table, codec, notes, described.get("estimator"))
 
 
+def fit_together(path: str | Path, net: Network, target: TargetCodec | None) -> None:
+    """Raise ModelError where the outputs cannot be what the target says that they are."""
+    if target is None:
+        return
+    K, phi = max(len(target.classes), 1), net.layers[-1].activation
+    if net.outputs != K and not (K == 2 and net.outputs == 1):
+        raise ModelError(f"{path}: its network has {net.outputs} outputs, its target needs {K}: the file was altered")
+    if target.task == "classification" and not (phi.range[0] >= 0 and phi.range[1] <= 1):
+        raise ModelError(f"{path}: the outputs of {phi.name} are no probabilities of classes: the file was altered")
+
+
 def read_file(path: Path) -> tuple[dict[str, np.ndarray], str]:
     """The arrays and the description, checked by safetensors to lie within the file."""
-    from safetensors import SafetensorError, safe_open
-
-    if os.path.isdir(path):  # safe_open says "no such device"
-        raise ModelError(f"{path}: is a folder: give a model file")
     try:
-        with safe_open(str(path), framework="numpy") as file:
-            metadata = file.metadata() or {}
-            if "backlit" not in metadata:
-                raise ModelError(f"{path}: a safetensors file, but not a model of Backlit's")
-            return {name: file.get_tensor(name) for name in file.keys()}, metadata["backlit"]  # noqa: SIM118  safe_open is no mapping
+        arrays, metadata = read_arrays(path)
     except FileNotFoundError:
         raise ModelError(f"{path}: no such file: check the name and the folder") from None
+    except IsADirectoryError:
+        raise ModelError(f"{path}: is a folder: give a model file") from None
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (SafetensorError, TypeError, KeyError) as error:
+    except ValueError as error:
         raise ModelError(f"{path}: truncated, damaged or not a model file ({error})") from None
+    if "backlit" not in metadata:
+        raise ModelError(f"{path}: a safetensors file, but not a model of Backlit's")
+    return arrays, metadata["backlit"]
 
 
 def read_description(path: str | Path, text: str) -> dict[str, Any]:
@@ -256,9 +265,9 @@ def read_description(path: str | Path, text: str) -> dict[str, Any]:
     if len(text) > LARGEST_DESCRIPTION:
         raise ModelError(f"{path}: its description is {len(text):,} bytes, which no model of Backlit's has")
     try:
-        described = json.loads(text)
-    except (ValueError, RecursionError):
-        raise ModelError(f"{path}: its description is not JSON: the file is damaged") from None
+        described = from_json(text)
+    except ValueError as error:
+        raise ModelError(f"{path}: its description is not JSON of a model ({error}): the file is damaged") from None
     version = described.get("version") if isinstance(described, dict) else None
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise ModelError(f"{path}: its description names no version: the file is damaged or not ours")

@@ -13,18 +13,21 @@ from typing import Annotated, Any, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from backlit.bounded_reading import MOST_BYTES, from_json, from_toml, from_yaml, read_bytes
 from backlit.core.initializers import initialize
 from backlit.core.network import Dense, Network
-from backlit.core.parameters import NAMES, Parameters
+from backlit.core.parameters import NAMES, Parameters, layout
 from backlit.core.problem import Problem
 from backlit.core.targets import as_inputs, as_targets, shares
 from backlit.errors import BacklitError, ProblemError, near
 from backlit.optim import get_optimizer
+from backlit.tables.memory_check import machine_memory
 
 Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 Rows = list[list[Number]]
 Spec = str | dict[str, Any]
 File = TypeVar("File", bound="NetworkFile")
+LOADERS = {".json": from_json, ".toml": from_toml, ".yaml": from_yaml, ".yml": from_yaml}
 
 
 class Strict(BaseModel):
@@ -114,52 +117,19 @@ def read_problem(source: str | Path | Mapping[str, Any] | Problem) -> Problem:
 
 def load(path: Path) -> Any:
     """Read a JSON, TOML or YAML file into plain Python values."""
-    loaders = {".json": from_json, ".toml": from_toml, ".yaml": from_yaml, ".yml": from_yaml}
-    loader = loaders.get(path.suffix.lower())
-    if loader is None:
-        raise ProblemError(f"{path}: unknown suffix {path.suffix!r}: use one of {', '.join(loaders)}")
+    suffix = path.suffix.lower()
+    if suffix not in LOADERS:
+        raise ProblemError(f"{path}: unknown suffix {path.suffix!r}: use one of {', '.join(LOADERS)}")
     try:
-        return loader(path.read_text(encoding="utf-8-sig"))
+        return LOADERS[suffix](read_bytes(path, MOST_BYTES[suffix]).decode("utf-8-sig"))
     except FileNotFoundError:
         raise ProblemError(f"{path}: no such file: check the name and the folder") from None
     except UnicodeDecodeError as error:
         raise ProblemError(f"{path}: not UTF-8 text (byte {error.start}): save it as UTF-8") from None
     except OSError as error:
         raise ProblemError(f"{path}: cannot be read: {error.strerror}") from None
-    except RecursionError:
-        raise ProblemError(f"{path}: tables inside tables, too deep to be a problem") from None
     except ValueError as error:  # what all three parsers raise or are turned into
         raise ProblemError(f"{path}: not valid {path.suffix[1:].upper()}: {' '.join(str(error).split())}") from None
-
-
-def from_json(text: str) -> Any:
-    """Parse JSON; a key given twice is an error, for one of the two would be lost."""
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, _ in pairs]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
-            raise ValueError(f"key {twice!r} is given twice")
-        return dict(pairs)
-
-    return json.loads(text, object_pairs_hook=unique)
-
-
-def from_toml(text: str) -> Any:
-    """Parse TOML."""
-    import tomllib
-
-    return tomllib.loads(text)
-
-
-def from_yaml(text: str) -> Any:
-    """Parse YAML, plain data only."""
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from None
 
 
 def parse(name: str, content: Any, schema: type[File]) -> File:
@@ -169,7 +139,7 @@ def parse(name: str, content: Any, schema: type[File]) -> File:
             f'{name}: a problem is a table of fields such as "inputs" and "layers", not {type_of(content)}'
         )
     try:
-        return schema.model_validate(dict(content))
+        return schema.model_validate({key: value for key, value in content.items() if key != "$schema"})  # for editors
     except ValidationError as error:
         raise ProblemError(f"{name}: {say(error.errors(include_url=False))}") from None
 
@@ -211,6 +181,7 @@ def build_network(name: str, file: NetworkFile) -> Network:
 def build(name: str, file: ProblemFile) -> Problem:
     """Make the network, the parameters and the arrays; every error names the file and the field."""
     net = build_network(name, file)
+    located(name, lambda: check_parameters(net))
     init: dict[str, Any] = {"scheme": file.init} if isinstance(file.init, str) else dict(file.init or {})
     seed = init.pop("seed", file.seed)
     X = None if file.x is None else located(f"{name}: x", lambda: as_inputs(net, file.x, np.float64))
@@ -230,6 +201,13 @@ def build(name: str, file: ProblemFile) -> Problem:
         weight = np.asarray(file.sample_weight)
     optimizer, clip_norm, clip_value = located(f"{name}: optimizer", lambda: read_optimizer(file))
     return Problem(net, drawn, X, y, weight, optimizer, clip_norm, clip_value, seed, name)
+
+
+def check_parameters(net: Network) -> None:
+    """Raise ProblemError where the parameters, their gradient and an optimizer's vectors have no room in memory."""
+    size = layout(net)[-1].stop
+    if size * 8 > machine_memory() / 8:
+        raise ProblemError(f"its layers have {size:,} parameters, too many for this machine's memory: give fewer units")
 
 
 def located(where: str, make: Any) -> Any:

@@ -9,6 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from backlit import terminal
 from backlit.equations import EQUATIONS
 from backlit.render.check_html import UNKNOWN
 from backlit.verification.comparison import Compared
@@ -28,7 +29,7 @@ MOST_HIDDEN = 8  # names listed
 
 def show_check(result: CheckResult, console: Console | None = None) -> None:
     """Print a check."""
-    (console or Console()).print(check_text(result))
+    (console or terminal.console()).print(check_text(result))
 
 
 def check_text(result: CheckResult) -> RenderableType:
@@ -43,7 +44,7 @@ def network_text(result: NetworkCheck) -> str:
     parts.append(Text(f"Your gradient {own} the gradient of your own loss."))
     parts += findings(result.against)
     parts += [Text(str(fact)) for fact in result.facts if not fact.ok]
-    console = Console(file=io.StringIO(), color_system=None)
+    console = terminal.console(file=io.StringIO(), color_system=None)
     with console.capture() as captured:
         console.print(Group(*parts))
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
@@ -112,7 +113,7 @@ def side_by_side(wrong: str, right: str, equation: str) -> Table:
     """The formula as it was used, and as it is."""
     table = Table(box=None, padding=(0, 3, 0, 0))
     table.add_column("used", style="red")
-    table.add_column(f"right  [{equation}]".replace("[", r"\["), style="green")
+    table.add_column(f"right  [{equation}]", style="green")
     table.add_column("", style="dim")
     table.add_row(Text(wrong), Text(right), Text(EQUATIONS[equation].sentence))
     return table
@@ -147,7 +148,7 @@ def hidden(names: list[str]) -> Text:
 
 def show_suggestion(suggestion: Suggestion) -> None:
     """Print what a suggested problem reveals; the problem itself is for a file."""
-    console = Console(stderr=True)
+    console = terminal.console(stderr=True)
     console.print(f"{suggestion.problem.X.shape[0] if suggestion.problem.X is not None else 0} examples, b ≠ 0, λ > 0.")
     console.print(Text(f"It reveals, beyond the given problem: {', '.join(suggestion.revealed) or 'nothing more'}."))
     for name, needs in suggestion.hidden.items():

@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+from backlit import terminal
+
 APPROACHES = {"exponential": "exponentially", "polynomial": "as a power of depth", "kept": "every c is kept"}
 MOST_ROWS = 24
 WIDE = 110  # columns of a terminal that has room for four digits and bars
@@ -12,10 +14,9 @@ BRIEF = ("l", "q", "pred.", "ratio", "pred.", "weight", "deriv.", "dead", "sat."
 
 def show_diagnosis(diagnosis: Any) -> None:
     """Print what to do, the regime, the findings, the theory, the layers and the remedies."""
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console()
+    console = terminal.console()
     name, regime = diagnosis.subject.name, regime_text(diagnosis)
     color = "green" if diagnosis.verdict == "healthy" else "red"
     console.print(Text(diagnosis.advice, "bold"))  # a file's name is no markup

@@ -20,6 +20,7 @@ from backlit.formats.problems import read_problem
 from backlit.formats.rows import row_problem
 from backlit.formats.sources import problem_from
 from backlit.render.unicode_math import inline
+from backlit.terminal import printable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -121,13 +122,15 @@ class Explanation:
             return
         check_format(path, format)
         made = self.render(format)
-        content = made if isinstance(made, bytes) else made.encode()
-        if path is None:
+        content = made if isinstance(made, bytes) else made.encode("utf-8", "backslashreplace")
+        if path is not None:
+            with atomic_write(path) as temporary:
+                temporary.write_bytes(content)
+        elif isinstance(made, str) and (format == "text" or sys.stdout.isatty()):
+            sys.stdout.write(printable(made))
+        else:
             sys.stdout.flush()
             sys.stdout.buffer.write(content)
-            return
-        with atomic_write(path) as temporary:
-            temporary.write_bytes(content)
 
     def _repr_html_(self) -> str:
         from backlit.render.pages import frame

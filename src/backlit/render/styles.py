@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from backlit import terminal
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
@@ -63,7 +65,7 @@ def rich_text(line: str) -> "Text":
         made.append(piece, " ".join(filter(None, stack)))
         piece = ""
         if c == CLOSE:
-            stack.pop()
+            del stack[max(len(stack) - 1, 1) :]  # a stranger's text may hold this sign alone
         else:
             stack.append(names[c])
     return made.append(piece)
@@ -71,9 +73,7 @@ def rich_text(line: str) -> "Text":
 
 def show(lines: Iterable[str], console: "Console | None" = None) -> None:
     """Print marked lines; the terminal's own width is taken as it is, so that no line is broken in two."""
-    from rich.console import Console
-
-    out = console or Console(highlight=False)
+    out = console or terminal.console(highlight=False)
     for line in lines:
         out.print(rich_text(line), crop=False, soft_wrap=True)
 

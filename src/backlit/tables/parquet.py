@@ -12,6 +12,7 @@ from pathlib import Path
 from socket import gethostname
 from typing import TYPE_CHECKING
 
+from backlit.bounded_reading import open_regular
 from backlit.errors import TableError
 from backlit.tables.messages import count, near, shown
 from backlit.tables.reading import MAGIC, ROW_LABELS, converted
@@ -230,7 +231,7 @@ def footer(file: Path) -> tuple[dict[str, pl.DataType], int]:
     import polars as pl
 
     with readable(file):
-        with file.open("rb") as opened:
+        with open(file, "rb", opener=lambda name, _: open_regular(name)) as opened:
             begins = opened.read(4)
             opened.seek(max(-4, -file.stat().st_size), os.SEEK_END)
             ends = opened.read(4)
@@ -257,7 +258,7 @@ def readable(file: Path) -> Iterator[None]:
     except PermissionError:
         raise TableError(f"{file}: reading it is not allowed: ask for the right to (chmod +r), or copy it") from None
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
         raise TableError(f"{file}: is a damaged Parquet file ({reason}): copy or write it anew") from error
 
 

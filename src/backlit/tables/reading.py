@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backlit.bounded_reading import read_bytes
 from backlit.errors import TableError
 from backlit.tables.column_formats import ColumnFormat
 from backlit.tables.compression import SUFFIXES as PACKED
@@ -197,7 +199,7 @@ def _bytes(path: Path) -> bytes:
             ending = f"its name ends in {path.suffix!r}" if path.suffix else "its name has no suffix"
             raise TableError(f"{path}: {ending}, which says no known format: give {KNOWN}")
         _refuse_too_large(path)
-        return path.read_bytes()
+        return read_bytes(path, sys.maxsize - 1)  # memory is the bound
     except FileNotFoundError:
         folder = path.parent
         if not folder.is_dir():

@@ -47,10 +47,13 @@ def baselines(
     The constant prediction is the classes' shares, or the mean; the linear model is logistic or ridge regression, and
     gradient boosting is scikit-learn's HistGradientBoosting, each with its defaults.
     """
+    from threadpoolctl import threadpool_limits
+
     K = int(y.max()) + 1 if task == "classification" else 0
-    made = {"constant": constant(y, len(y_test), K), "linear": linear(X, y, X_test, K)}
-    if boosting and K <= MOST_CLASSES:
-        made["gradient_boosting"] = gradient_boosting(encoder, X, y, X_test, K, seed)
+    with threadpool_limits(1):  # the same bits for any number of threads, and no waiting on a busy machine
+        made = {"constant": constant(y, len(y_test), K), "linear": linear(X, y, X_test, K)}
+        if boosting and K <= MOST_CLASSES:
+            made["gradient_boosting"] = gradient_boosting(encoder, X, y, X_test, K, seed)
     return {name: score(task, y_test, outputs) for name, outputs in made.items()}
 
 

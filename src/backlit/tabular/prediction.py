@@ -14,6 +14,7 @@ from backlit.tables import TableEncoder, TargetCodec, check_suffix
 from backlit.tables.parquet import ParquetTable
 from backlit.tables.scan import rows_at_once
 from backlit.tables.writing import csv_marks
+from backlit.tabular.reasons import Reasons, check_count, explain_rows
 from backlit.tabular.scoring import SAMPLE, Scores, outputs_of, score
 from backlit.tabular.streamed import has_value
 
@@ -33,6 +34,8 @@ class Predictions:
         What the model predicts.
     metrics : dict or None
         Scores on the rows whose true value the table holds; None if there are none.
+    reasons : Reasons or None
+        Which columns moved each prediction, if it was asked for.
 
     Examples
     --------
@@ -46,6 +49,7 @@ class Predictions:
     table: "pl.DataFrame"
     task: str
     metrics: dict[str, Any] | None
+    reasons: Reasons | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The result as `backlit predict --format json` prints it."""
@@ -54,10 +58,13 @@ class Predictions:
             "n": self.table.height,
             "metrics": self.metrics,
             "predictions": self.table.to_dict(as_series=False),
+            **({"reasons": self.reasons.to_dict()} if self.reasons else {}),
         }
 
 
-def predict(model: str | Path | Model, table: "str | Path | pl.DataFrame") -> Predictions:
+def predict(
+    model: str | Path | Model, table: "str | Path | pl.DataFrame", *, reasons: int | None = None
+) -> Predictions:
     """Predict every row of a table by a model that `train` made.
 
     Parameters
@@ -66,6 +73,10 @@ def predict(model: str | Path | Model, table: "str | Path | pl.DataFrame") -> Pr
         A model file, or a Model.
     table : str, Path or polars.DataFrame
         A CSV, Parquet or JSON lines file, or a data frame, with the columns of the training table.
+    reasons : int, optional
+        How many columns to name for each row as the reasons of its prediction: "reason 1", … as COLUMN=VALUE: ±EFFECT,
+        beside a typical training row, in the target's unit or as log-odds of the predicted class, and "reasons rest",
+        which with them makes the whole difference.  See `backlit.tabular.reasons`.
 
     Returns
     -------
@@ -75,7 +86,7 @@ def predict(model: str | Path | Model, table: "str | Path | pl.DataFrame") -> Pr
     Raises
     ------
     ModelError
-        If the model cannot be read, or was not made from a table.
+        If the model cannot be read, was not made from a table, or, for reasons, by an earlier version.
     TableError
         If the table cannot be read, has no rows, or lacks a column.
 
@@ -95,11 +106,26 @@ def predict(model: str | Path | Model, table: "str | Path | pl.DataFrame") -> Pr
     if not frame.height:
         raise TableError(f"{where}the table has no rows to predict: give it some")
     try:
-        X = encoder.transform(frame, np.float32)
+        outputs = finite(outputs_of(model, encoder.transform(frame, np.float32)))
     except TableError as error:
         raise TableError(f"{where}{error}") from None
-    outputs = outputs_of(model, X)
-    return Predictions(as_table(codec, outputs), codec.task, score_if_known(codec, frame, outputs))
+    made, why = as_table(codec, outputs), None
+    if reasons is not None:
+        k = check_count(reasons)
+        why = explain_rows(model, frame)
+        made = made.hstack(why.table(k))
+    return Predictions(made, codec.task, score_if_known(codec, frame, outputs), why)
+
+
+def finite(outputs: np.ndarray, first: int = 0) -> np.ndarray:
+    """The outputs as they are; TableError with the row, counted from 1 in its file, where one is NaN or infinite."""
+    fine = np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)
+    if not fine.all():
+        raise TableError(
+            f"row {first + int(fine.argmin()) + 1:,} has no prediction, as the network's numbers overflow in it: mend "
+            f"the row, or train the model again on values as large as its"
+        )
+    return outputs
 
 
 def known_model(model: Model, name: str) -> tuple[TableEncoder, TargetCodec]:
@@ -180,7 +206,7 @@ class Pass:
             frame = self.table.read(chunk, columns)
             try:
                 frame = encoder.read(frame, codec.name)
-                outputs = outputs_of(self.model, encoder.transform(frame, np.float32))
+                outputs = finite(outputs_of(self.model, encoder.transform(frame, np.float32)), chunk.start)
             except TableError as error:
                 raise TableError(f"{self.table.where(chunk)}: {error}") from None
             truth = truth_of(codec, frame)

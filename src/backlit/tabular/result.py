@@ -9,6 +9,8 @@ import numpy as np
 
 from backlit._version import __version__
 from backlit.formats.models import Model
+from backlit.tables import ColumnSummary
+from backlit.tabular.assessment import Assessment
 from backlit.training import History, Outcome, Settings
 from backlit.training.engine_check import EngineCheck
 
@@ -49,6 +51,12 @@ class TrainResult:
         How it was trained.
     model_path, report_path : str, optional
         Files that were written.
+    assessment : Assessment, optional
+        What the score is worth, and what there is to know of the table; a streamed table has none.
+    command : str
+        What makes this model again.
+    data_sha256 : str
+        Hash of the table: of the file's bytes, a folder's files, or a data frame as JSON lines.
 
     Attributes
     ----------
@@ -80,6 +88,14 @@ class TrainResult:
     settings: Settings
     model_path: str | None = None
     report_path: str | None = None
+    assessment: Assessment | None = None
+    command: str = ""
+    data_sha256: str = ""
+
+    @property
+    def columns(self) -> list[ColumnSummary]:
+        """What became of each column of the table."""
+        return self.model.encoder.summary() if self.model.encoder else []
 
     @property
     def samples_per_second(self) -> float:
@@ -102,8 +118,14 @@ class TrainResult:
             "engine": self.engine,
             "gradient_check": self.gradient_check.to_dict(),
             "seed": self.settings.seed,
+            "baselines": self.assessment.baselines if self.assessment else {},
+            "intervals": {k: list(v) for k, v in self.assessment.intervals.items()} if self.assessment else {},
+            "importances": self.assessment.importances if self.assessment else {},
+            "verdict": self.assessment.verdict if self.assessment else "",
             "notes": list(self.notes),
-            "columns": [asdict(column) for column in self.model.encoder.summary()] if self.model.encoder else [],
+            "columns": [asdict(column) for column in self.columns],
+            "command": self.command,
+            "data_sha256": self.data_sha256,
             "model": self.model_path,
             "report": self.report_path,
         }

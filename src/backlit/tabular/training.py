@@ -17,8 +17,11 @@ from backlit.optim import get_optimizer, get_schedule
 from backlit.render.report import render_report
 from backlit.tables import TableEncoder, Target, read_target, split
 from backlit.tables.reading import RawTable, read_cells
+from backlit.tabular.assessment import assess
 from backlit.tabular.building import build_network, rows_to_split, target_scale, unscale
 from backlit.tabular.datasets import load_dataset
+from backlit.tabular.provenance import command_of, data_sha256
+from backlit.tabular.reasons import describe_typical
 from backlit.tabular.result import TrainResult, made_by
 from backlit.tabular.scoring import outputs_of, score
 from backlit.tabular.streamed import train_streamed
@@ -61,6 +64,7 @@ def train(
     checkpoint_every: int | None = None,
     stream: bool = False,
     buffer_mb: float = 64.0,
+    compare: bool = True,
     progress: bool = False,
 ) -> TrainResult:
     """Train a network on a table and score it on rows that it never saw.
@@ -124,6 +128,9 @@ def train(
         Whether a single Parquet file stays on the disk as a folder does.
     buffer_mb : float, default 64.0
         MB of rows that a streamed table holds in memory; it does not grow with the table.
+    compare : bool, default True
+        Whether scikit-learn's gradient boosting is trained on the same rows too, to say what the score is worth.  The
+        constant prediction and a linear model always are; a streamed table has no baselines.
     progress : bool, default False
         Whether to show a progress bar.
 
@@ -151,6 +158,7 @@ def train(
     >>> result.task, result.n_test, result.metrics["test"]["accuracy"] > 0.9
     ('classification', 30, True)
     """
+    command = command_of(train, locals())
     seed = checked_seed(seed)
     check_outputs(out, report, inputs=table if isinstance(table, list | tuple) else (table,))
     check_suffix(out, ".safetensors", what="a model")
@@ -184,7 +192,7 @@ def train(
             checkpoint_every=checkpoint_every,
             progress=progress,
         )
-        return write_files(result, out, report)
+        return write_files(replace(result, command=command, data_sha256=data_sha256(table)), out, report)  # type: ignore[arg-type]
     raw, column = find_table(table, target, dataset)
     drop = [*drop, *(name for name, type in (columns or {}).items() if type == "ignore")]
     source, format, frame = raw.name, *raw.typed(dict(columns or {}), drop)
@@ -219,19 +227,21 @@ def train(
     if read.task == "regression":
         unscale(outcome.params, shift, scale)
     notes = raw.notes + format.notes([column])
-    result = summarize(
-        source,
+    result = summarize(source, read, notes, encoder, X, kept, held_out, len(validating), outcome, checked, settings)
+    assessed = assess(
+        frame[read.rows].drop(column, *drop),
         read,
-        notes,
-        encoder,
-        X,
         kept,
         held_out,
-        len(validating),
-        outcome,
-        checked,
-        settings,
+        lambda rows: outputs_of(result.model, encoder.transform(rows, np.float32)),
+        boosting=compare,
+        seed=seed,
     )
+    notes = (*result.notes, *assessed.remarks)
+    digest = data_sha256(frame.drop(*drop) if table is None or hasattr(table, "columns") else table)
+    typical = describe_typical(frame[read.rows[kept]], encoder)
+    model = replace(result.model, training={**result.model.training, "typical_row": typical})
+    result = replace(result, model=model, assessment=assessed, notes=notes, command=command, data_sha256=digest)
     return write_files(result, out, report)
 
 

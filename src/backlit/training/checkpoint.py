@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from backlit.bounded_reading import from_json, read_arrays
 from backlit.engine import Data, State
 from backlit.errors import BacklitError, ModelError, ProblemError
 from backlit.files import atomic_write, checksum
@@ -102,13 +103,12 @@ def load_checkpoint(folder: Path, run: Run) -> None:
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The arrays and the description of a checkpoint."""
-    from safetensors import SafetensorError, safe_open
-
     try:
-        with safe_open(str(path), framework="numpy") as file:
-            described = json.loads((file.metadata() or {})["backlit_checkpoint"])
-            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  safe_open is no mapping
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        stored, metadata = read_arrays(path)
+        described = from_json(metadata["backlit_checkpoint"])
+        if not isinstance(described, dict):
+            raise ValueError("its description is no table")
+    except (KeyError, ValueError, OSError) as error:
         raise ModelError(f"{path}: damaged, or not a checkpoint ({error}): remove it to start anew") from None
     if described.get("version") != VERSION:
         raise ModelError(f"{path}: of version {described.get('version')}, not {VERSION}: use the Backlit that wrote it")

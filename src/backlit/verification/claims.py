@@ -3,13 +3,13 @@
 A claim is keyed as `explain`'s JSON is: `{"loss": 0.83, "grad_W": {"1": rows, "2": rows}, "update": {"W": {...}}}`.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from backlit.bounded_reading import from_json, read_bytes
 from backlit.core.problem import Problem
 from backlit.core.specs import near
 from backlit.errors import DomainError, ProblemError, ShapeError
@@ -26,13 +26,11 @@ def read_claims(source: str | Path | Mapping[str, Any]) -> tuple[str, Mapping[st
         return "claims", source
     path = Path(source)
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = from_json(read_bytes(path).decode("utf-8-sig"))
     except FileNotFoundError:
         raise ProblemError(f"{path}: no such file: check the name and the folder") from None
     except OSError as error:
         raise ProblemError(f"{path}: cannot be read: {error.strerror}") from None
-    except RecursionError:
-        raise ProblemError(f"{path}: tables inside tables, too deep to be claims: {LAYOUT}") from None
     except ValueError as error:  # bad JSON, bad UTF-8
         raise ProblemError(f"{path}: not valid JSON: {' '.join(str(error).split())}") from None
     if not isinstance(content, Mapping):

@@ -29,7 +29,7 @@ def check_torch(
     *,
     tolerance: float = CERTIFIED,
 ) -> FunctionCheck:
-    """Check the gradients of a PyTorch module, hand-written `autograd.Function`s and all, by differences of its loss.
+    """Check the gradients of a PyTorch module, each hand-written `autograd.Function` too, by differences of its loss.
 
     What is checked is ∂loss/∂(each parameter), and ∂loss/∂X if X is floating point.  The module is copied in float64.
 

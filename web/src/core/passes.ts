@@ -38,15 +38,33 @@ export interface DropoutKey {
   step: number;
 }
 
+/** What an experiment changes in a pass: a quantity of one entry is moved, so that C answers. */
+export interface Nudge {
+  name: "z" | "a";
+  l: number;
+  at: number;
+  by: number;
+}
+
+export interface Options {
+  nudge?: Nudge;
+  /** A pass over the examples, whose batch moments are taken in place of this batch's own. */
+  moments?: Trace;
+}
+
 const AXIS = { batch: 0, layer: 1 } as const;
 
-export function forward(net: Network, params: Parameters, X: Mat, key: DropoutKey | null): Trace {
-  const trace: Trace = { z: [], u: [], h: [], a: [X], norm: [null], mask: [null] };
+export function forward(net: Network, params: Parameters, X: Mat, key: DropoutKey | null, options: Options = {}): Trace {
+  const { nudge, moments } = options;
+  const moved = (name: "z" | "a", l: number, M: Mat): Mat =>
+    nudge?.name === name && nudge.l === l ? M.map((x, k) => (k === nudge.at ? x + nudge.by : x)) : M;
+  const trace: Trace = { z: [], u: [], h: [], a: [moved("a", 0, X)], norm: [null], mask: [null] };
   for (let l = 1; l <= net.L; l++) {
     const layer = net.layer(l);
     const b = params.b[l]!;
-    const z = timesTransposed(trace.a[l - 1]!, params.W[l]!).map((sum, k) => sum + b[k % layer.units]!); // [F1]
-    const normalized = layer.norm ? normalize(z, AXIS[layer.norm], layer.eps) : null;
+    const z = moved("z", l, timesTransposed(trace.a[l - 1]!, params.W[l]!).map((sum, k) => sum + b[k % layer.units]!)); // [F1]
+    const given = layer.norm === "batch" ? moments?.norm[l] : null;
+    const normalized = given ? byMoments(z, given) : layer.norm ? normalize(z, AXIS[layer.norm], layer.eps) : null;
     const gamma = params.gamma[l]!;
     const beta = params.beta[l]!;
     const u = normalized ? normalized.xHat.map((x, k) => gamma[k % z.n]! * x + beta[k % z.n]!) : z; // [BN4] [LN4]
@@ -57,7 +75,7 @@ export function forward(net: Network, params: Parameters, X: Mat, key: DropoutKe
     trace.z[l] = z;
     trace.u[l] = u;
     trace.h[l] = h;
-    trace.a[l] = a;
+    trace.a[l] = moved("a", l, a);
     trace.norm[l] = normalized;
     trace.mask[l] = mask;
   }
@@ -70,6 +88,13 @@ function normalize(z: Mat, axis: 0 | 1, eps: number): Normalized {
   const inverseStd = variance.map((v) => 1 / Math.sqrt(v + eps));
   const xHat = z.map((x, k) => (x - mean.d[k]!) * inverseStd.d[k]!); // [BN3] [LN3]
   return { xHat, inverseStd, mean, variance };
+}
+
+/** Each unit by the mean and deviation of another batch. */
+function byMoments(z: Mat, given: Normalized): Normalized {
+  const spread = (M: Mat) => z.map((_, k) => M.d[k % z.n]!);
+  const [mean, inverseStd, variance] = [spread(given.mean), spread(given.inverseStd), spread(given.variance)];
+  return { xHat: z.map((x, k) => (x - mean.d[k]!) * inverseStd.d[k]!), inverseStd, mean, variance };
 }
 
 /** From ∂ℓ/∂u to ∂ℓ/∂z: z acts on its own x̂ and, through μ and σ, on all others along the axis. */

@@ -93,7 +93,7 @@ class Plateau(Schedule):
 
 @dataclass(frozen=True, kw_only=True)
 class ReduceOnPlateau(Plateau):
-    """A fall when no metric of more than `patience` epochs was below best − threshold · |best|.
+    """A fall when no metric of more than `patience` epochs was below best − threshold · abs(best).
 
     Parameters
     ----------

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backlit.tables.columns.base import Column
 from backlit.tables.columns.piecewise import Piecewise
 
 if TYPE_CHECKING:

@@ -21,12 +21,12 @@ activations = ["sigmoid", "softmax"]
 loss = "cross_entropy"
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from backlit.bounded_reading import MOST_BYTES, from_toml, read_bytes
 from backlit.core.specs import near
 from backlit.errors import BacklitError, ProblemError
 from backlit.verification.network_check import telling_problem
@@ -72,7 +72,7 @@ class Rubric:
 def read_rubric(path: str | Path) -> Rubric:
     """Read a rubric from a TOML file; ProblemError in one line if it says something impossible."""
     try:
-        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        content = from_toml(read_bytes(path, MOST_BYTES[".toml"]).decode("utf-8-sig"))
     except FileNotFoundError:
         raise ProblemError(f"{path}: no such file: check the name and the folder") from None
     except OSError as error:

@@ -1,0 +1,250 @@
+"""The explorer: one static page in which a network is stepped forward and backward, edited, trained and compared.
+
+The page computes by itself; Python writes the problem, the catalogue's words and the networks to open by name into it.
+Its code is built from `web/` by `make web`.
+"""
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backlit.core import ACTIVATIONS, LOSSES, Dense, Network
+from backlit.core.groups import groups_of
+from backlit.core.parameters import Parameters
+from backlit.core.problem import Problem
+from backlit.derivation.examples import EXAMPLES, read_example
+from backlit.errors import ProblemError
+from backlit.files import atomic_write
+from backlit.formats.models import Model
+from backlit.formats.problems import read_problem
+from backlit.formats.rows import in_float64, table_problem, tabular_model
+from backlit.optim import OPTIMIZERS
+from backlit.render.pages import frame, page
+from backlit.verification.catalogue import CATALOGUE
+
+if TYPE_CHECKING:
+    import polars as pl
+
+ROWS = 500  # of a table that the page takes: enough to train on in a page, few enough to draw
+LARGEST_SEED = 2**53  # from where on JavaScript's numbers leave whole ones out
+OWN = (OPTIMIZERS["sgd"], OPTIMIZERS["adagrad"], OPTIMIZERS["rmsprop"], OPTIMIZERS["adam"], OPTIMIZERS["adamw"])
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """A problem in the explorer's page; in a notebook it shows itself.
+
+    Parameters
+    ----------
+    problem : Problem
+        What the page opens with, with examples.
+    name : str
+        What the page calls it.
+
+    Examples
+    --------
+    >>> explore(example="worked").to_html()[:15]
+    '<!doctype html>'
+    """
+
+    problem: Problem
+    name: str
+
+    @cached_property
+    def opened(self) -> dict[str, Any]:
+        """What the page is given: problem, name, the networks to open by name, the catalogue's words on mistakes."""
+        return {
+            "problem": self.problem.to_dict(),
+            "name": self.name,
+            "presets": json.loads(asset("presets.json")),
+            "mistakes": {
+                bug.name: [bug.words, bug.fix] for bug in CATALOGUE.values() if f'"{bug.name}"' in asset("explorer.js")
+            },
+        }
+
+    def to_html(self) -> str:
+        """The page: one file that asks for nothing."""
+        data = json.dumps(self.opened, ensure_ascii=False, separators=(",", ":"))
+        return page(
+            "explorer.html.j2",
+            title=self.name,
+            data=data.replace("<", "\\u003c"),
+            script=asset("explorer.js"),
+            font=font(),
+        )
+
+    def write(self, path: str | Path) -> None:
+        """Write the page to a file, whole or not at all."""
+        with atomic_write(path) as temporary:
+            temporary.write_text(self.to_html(), encoding="utf-8")
+
+    def widget(self) -> Any:
+        """The explorer as a Jupyter widget, whose `current` is the problem as it stands in the page.
+
+        Raises ImportError where the extra `notebook` (anywidget) is not installed.
+        """
+        import anywidget
+        import traitlets
+
+        class Explorer(anywidget.AnyWidget):
+            """The page in a notebook."""
+
+            _esm = asset("explorer.js")
+            _css = font_face()
+            opened = traitlets.Dict().tag(sync=True)
+            current = traitlets.Dict().tag(sync=True)
+
+        return Explorer(opened=self.opened)
+
+    def _repr_html_(self) -> str:
+        return frame(self.to_html(), f"Backlit explorer: {self.name}").replace("height:40rem", "height:56rem")
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        """The widget where anywidget is installed, and a frame that outlives an export beside it."""
+        shown = {"text/html": self._repr_html_(), "text/plain": repr(self)}
+        try:
+            made = self.widget()._repr_mimebundle_(**options)
+        except ImportError:
+            return shown
+        return {**(made[0] if isinstance(made, tuple) else made), "text/html": shown["text/html"]}
+
+    def __repr__(self) -> str:
+        net = self.problem.net
+        return f"Exploration({self.name!r}, {'-'.join(map(str, net.n))}, {len(self.problem.data()[0])} examples)"
+
+
+@lru_cache
+def asset(name: str) -> str:
+    """A file that lies beside this one."""
+    return files(__name__).joinpath(name).read_text(encoding="utf-8")
+
+
+@lru_cache
+def font() -> str:
+    """The mathematics' font as a data URL."""
+    return "data:font/woff2;base64," + b64encode(files(__name__).joinpath("math.woff2").read_bytes()).decode()
+
+
+def font_face() -> str:
+    """The rule that brings the font in."""
+    return f'@font-face {{ font-family: "Backlit Math"; src: url({font()}) format("woff2"); }}'
+
+
+def explore(
+    problem: str | Path | Mapping[str, Any] | Problem | Model | None = None,
+    *,
+    example: str | None = None,
+    model: str | Path | Model | None = None,
+    table: "str | Path | pl.DataFrame | None" = None,
+) -> Exploration:
+    """Open a problem in the explorer, a page in which every number of the backward pass can be touched.
+
+    Give a problem, or an example, or a model with a table; without any, the page opens with the example "worked".
+
+    Parameters
+    ----------
+    problem : str, Path, mapping, Problem or Model, optional
+        A problem file, its content, or a Problem, with examples.
+    example : str, optional
+        Name of a built-in problem, such as "worked".
+    model : str, Path or Model, optional
+        A trained model, or its file.  It opens as it predicts: without dropout, and with batch norm folded into the
+        weights before it.
+    table : str, Path or polars.DataFrame, optional
+        With a model: a table with the columns of its training; the first 500 rows that have a target are taken.
+
+    Returns
+    -------
+    Exploration
+        The page: `write` writes it, and a notebook shows it.
+
+    Raises
+    ------
+    ProblemError
+        If more than one of these is given, or the page does not know what the problem is made of.
+    ModelError
+        If the model cannot be read, or is not of a table.
+    TableError
+        If the table cannot be read, or does not fit the model.
+
+    Examples
+    --------
+    >>> explore(example="worked")
+    Exploration('worked', 2-2-1, 1 examples)
+    >>> explore({"inputs": 1, "layers": [{"units": 1}], "x": [[2.0]], "y": [[1.0]]}).problem.net.n
+    (1, 1)
+    """
+    if isinstance(problem, Model) and model is None:
+        problem, model = None, problem
+    if sum(given is not None for given in (problem, example, model)) > 1:
+        raise ProblemError("give one of a problem, an example, and a model with a table")
+    if (model is None) != (table is None):
+        raise ProblemError("a model and its table go together: give both, or neither")
+    if model is not None and table is not None:
+        found, name = of_model(model, table), tabular_model(model)[0]
+    elif problem is not None:
+        found = read_problem(problem)
+        name = Path(found.name).stem
+    else:
+        name = example or next(iter(EXAMPLES))
+        found = read_problem(read_example(name))
+    return Exploration(checked(found), name)
+
+
+def checked(problem: Problem) -> Problem:
+    """The problem, where the page can hold it; ProblemError says what it cannot."""
+    problem.data()
+    net = problem.net
+    records = [
+        *(("activation", phi.name, ACTIVATIONS.built_in) for phi in (layer.activation for layer in net.layers)
+          if groups_of(phi) is None),
+        ("loss", net.loss.name, LOSSES.built_in),
+    ]  # fmt: skip
+    for kind, name, known in records:
+        if name not in known:
+            raise ProblemError(f"{kind} {name} is your own, and the page knows the built-in ones: use `explain`")
+    if problem.optimizer is not None and type(problem.optimizer) not in OWN:
+        raise ProblemError(f"optimizer {problem.optimizer.name} is your own, and the page knows the built-in ones")
+    if problem.seed is not None and problem.seed >= LARGEST_SEED:
+        raise ProblemError(
+            f"seed {problem.seed} is above 2^53, where a page's numbers are not whole: give a smaller one"
+        )
+    problem.dropout_key()
+    return problem
+
+
+def of_model(model: str | Path | Model, table: "str | Path | pl.DataFrame") -> Problem:
+    """A trained network on rows of a table, as it predicts."""
+    trained = tabular_model(model)[1]
+    found = table_problem(model, table)
+    X, y = found.data()
+    net, params = folded(found.net, found.params, in_float64(trained))
+    return replace(found, net=net, params=params, X=X[:ROWS], y=y[:ROWS], statistics=None)
+
+
+def folded(net: Network, params: Parameters, statistics: Any) -> tuple[Network, Parameters]:
+    """The same function of an input, without dropout and with each batch norm put into W and b.
+
+    u = γ (W a + b − μ)/√(σ² + ε) + β is a weighted sum of a again.
+    """
+    layers, arrays = [], {name: [None] for name in ("W", "b", "gamma", "beta")}
+    for l, layer in net.numbered():
+        W, b, norm = params.W[l], params.b[l], layer.norm
+        if norm == "batch":
+            mean, variance = statistics.of(l)
+            scale = params.gamma[l] / np.sqrt(variance + layer.eps)
+            W, b, norm = scale[:, None] * W, scale * (b - mean) + params.beta[l], None
+        kept = {"norm": norm, "eps": layer.eps, "skip_from": layer.skip_from, "skip_scale": layer.skip_scale}
+        layers.append(Dense(layer.units, layer.activation, train_bias=layer.train_bias, **kept))
+        own = (W, b, params.gamma[l] if norm else None, params.beta[l] if norm else None)
+        for name, value in zip(arrays, own, strict=True):
+            arrays[name].append(value)
+    plain = Network(net.inputs, layers, loss=net.loss, reduction=net.reduction, l2=net.l2)
+    return plain, Parameters.from_arrays(plain, arrays)

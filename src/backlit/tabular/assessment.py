@@ -1,0 +1,94 @@
+"""What a trained model is worth, and what there is to know of the table that it was trained on."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backlit.tables import TableEncoder, Target
+from backlit.tables.messages import shown
+from backlit.tabular.baselines import baselines, verdict
+from backlit.tabular.importance import Predict, importances, worst_rows
+from backlit.tabular.intervals import Interval, intervals
+from backlit.tabular.overview import ColumnOverview, overview
+from backlit.tabular.remarks import remarks
+from backlit.tabular.scoring import score
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What `assess` gives.
+
+    Parameters
+    ----------
+    verdict : str
+        One sentence: the score beside those of the baselines.
+    baselines : dict
+        Metrics of "constant", "linear" and "gradient_boosting" on the test rows.
+    intervals : dict
+        (low, high) of the test metrics, 95 %.
+    remarks : tuple of str
+        What in the table makes a score say too much or too little.
+    importances : dict
+        By how much the loss of the test rows grows if a column's values are dealt to other rows, largest first.
+    worst : list of dict
+        The test rows with the largest loss.
+    overview : list of ColumnOverview
+        What is in each column, the target last.
+
+    Examples
+    --------
+    >>> from backlit.tabular import train
+    >>> found = train(dataset="iris", epochs=50, seed=1).assessment
+    >>> sorted(found.baselines), found.intervals["accuracy"][0] > 0.7
+    (['constant', 'gradient_boosting', 'linear'], True)
+    """
+
+    verdict: str
+    baselines: dict[str, dict[str, Any]]
+    intervals: dict[str, Interval]
+    remarks: tuple[str, ...]
+    importances: dict[str, float]
+    worst: list[dict[str, Any]]
+    overview: list[ColumnOverview]
+
+
+def assess(
+    features: "pl.DataFrame",
+    target: Target,
+    kept: Array,
+    held_out: Array,
+    predict: Predict,
+    *,
+    boosting: bool = True,
+    seed: int = 0,
+) -> Assessment:
+    """Say what the score of a model on held-out rows is worth.
+
+    features : columns that are learned from, of the rows that have a target.  kept, held_out : (n,) rows of it that
+    trained and that test.  predict : from such columns to probabilities (m, K) or numbers (m,).
+    boosting : whether gradient boosting is trained to compare with.
+    """
+    encoder = TableEncoder.fit(features[kept])
+    used = features.select(column.name for column in encoder.columns if column.features)
+    X, test, classes = encoder.transform(used, np.float32), used[held_out], bool(target.classes)
+    y, y_test = target.y[kept], target.y[held_out]
+    outputs = predict(features[held_out])
+    others = baselines(target.task, encoder, X[kept], y, X[held_out], y_test, boosting=boosting, seed=seed)
+    usual = shown(target.classes[int(np.bincount(y).argmax())]) if classes else ""
+    growth = importances(test, y_test, predict, classes=classes, seed=seed)
+    told = test.select(list(growth)[:6] or test.columns[:6])
+    return Assessment(
+        verdict=verdict(target.task, score(target.task, y_test, outputs), others, usual),
+        baselines=others,
+        intervals=intervals(target.task, y_test, outputs),
+        remarks=tuple(remarks(used, target, kept, held_out)),
+        importances=growth,
+        worst=worst_rows(told, target.rows[held_out], y_test, outputs, target.codec),
+        overview=overview(features.with_columns(target.codec.decode(target.y))),
+    )

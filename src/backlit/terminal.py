@@ -1,0 +1,49 @@
+"""Text on its way to a terminal: what would steer it, hide text or turn its direction is written out as an escape.
+
+Names of columns, files and classes, keys and errors of submissions are a stranger's text.
+"""
+
+import re
+from typing import Any
+
+MOST = 2000  # characters of an error; some thousands fill a screen
+STEERING = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but tab and line feed
+    "\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"  # direction, no width
+    "\ud800-\udfff]"  # halves of a character
+)
+
+
+def printable(text: str) -> str:
+    r"""The text with each steering character as Python writes it.
+
+    >>> printable("name\x1b[2J, of\u202e cod.exe")
+    'name\\x1b[2J, of\\u202e cod.exe'
+    """
+    return STEERING.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def one_line(text: str) -> str:
+    """Text as one printable line, without its middle where it is very long.
+
+    >>> one_line("a\\n  b"), len(one_line("x" * 5_000_000))
+    ('a b', 2037)
+    """
+    line = " ".join(text.split())
+    if len(line) > MOST:
+        line = f"{line[: MOST - 500]} … ({len(line) - MOST:,} characters left out) … {line[-500:]}"
+    return printable(line)
+
+
+def console(**options: Any) -> Any:
+    """A Rich console that takes text as it is: no markup, no :emoji:, nothing that steers the terminal."""
+    from rich.console import Console
+    from rich.segment import Segment
+
+    class Plain(Console):
+        def render(self, *arguments: Any, **keywords: Any) -> Any:
+            """Rich's own control segments pass, for they are no text."""
+            for text, style, control in super().render(*arguments, **keywords):
+                yield Segment(text if control else printable(text), style, control)
+
+    return Plain(markup=False, emoji=False, **options)

@@ -1,0 +1,147 @@
+"""Files of strangers given to whole commands: one line, exit code 2, soon."""
+
+import json
+import os
+import time
+
+import numpy as np
+import pytest
+from tests.commands import run_command
+from tests.model_files import edited
+
+from backlit import train
+
+PROBLEM = {"inputs": 1, "layers": [{"units": 1}], "x": [[1.0]], "y": [[0.0]]}
+
+
+def refused(capsys, *arguments) -> str:
+    """The one line by which a command refuses."""
+    started = time.perf_counter()
+    code, out, err = run_command(capsys, *arguments)
+    assert time.perf_counter() - started < 10
+    assert (code, out, err.count("\n")) == (2, "", 1), (code, out, err)
+    assert "didn't foresee" not in err
+    return err
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "m.safetensors"
+    train(dataset="iris", hidden=(4,), epochs=2, out=path)
+    return path
+
+
+@pytest.fixture
+def model(trained, tmp_path):
+    return (tmp_path / "m.safetensors").write_bytes(trained.read_bytes()) and tmp_path / "m.safetensors"
+
+
+COMMANDS = {
+    "explain": (["explain", "{}"], ".json"),
+    "check": (["check", "{}"], ".yaml"),
+    "claims": (["check", "problem.json", "{}"], ".json"),
+    "diagnose": (["diagnose", "{}"], ".toml"),
+    "cost": (["cost", "{}"], ".json"),
+    "rubric": (["grade", "problem.json", "--rubric", "{}"], ".toml"),
+    "model": (["diagnose", "--model", "{}"], ".safetensors"),
+    "predict": (["predict", "{}", "problem.json"], ".safetensors"),
+    "export": (["export", "{}", "out.onnx"], ".safetensors"),
+    "table": (["train", "{}", "--target", "y"], ".csv"),
+    "lines": (["train", "{}", "--target", "y"], ".jsonl"),
+    "parquet": (["train", "{}", "--target", "y"], ".parquet"),
+    "streamed": (["train", "{}", "--target", "y", "--stream"], ".parquet"),
+}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes in folders")
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_command_waits_for_a_pipe_or_reads_a_device(capsys, tmp_path, monkeypatch, name, kind):
+    arguments, suffix = COMMANDS[name]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "problem.json").write_text(json.dumps(PROBLEM))
+    path = tmp_path / f"odd{suffix}"
+    os.mkfifo(path) if kind == "pipe" else path.symlink_to("/dev/zero")
+    assert kind in refused(capsys, *[argument.format(path) for argument in arguments])
+
+
+CONTENTS = {
+    "cyclic yaml": (".yaml", "&a {inputs: 1, layers: [*a]}"),
+    "huge units": (".json", json.dumps({**PROBLEM, "layers": [{"units": 2**62}]})),
+    "huge inputs": (".json", json.dumps({**PROBLEM, "inputs": 2**63})),
+    "deep x": (".json", json.dumps(PROBLEM).replace("[[1.0]]", "[" * 201 + "]" * 201)),
+    "surrogate": (".json", r'{"inputs": 1, "layers": [{"units": 1, "activation": "\ud800"}]}'),
+    "huge number": (".json", json.dumps({**PROBLEM, "l2": -(10**400)})),
+    "list without end": (".json", "[" * 100_000),
+    "number that overflows": (".json", json.dumps({**PROBLEM, "x": [[10**308 * 9]]})),
+    "two layers of a key": (".yaml", "inputs: 1\ninputs: 2\nlayers: []"),
+}
+
+
+@pytest.mark.parametrize("command", ["explain", "check", "diagnose", "cost"])
+@pytest.mark.parametrize("name", CONTENTS)
+def test_a_hostile_problem_is_one_line(capsys, tmp_path, name, command):
+    suffix, text = CONTENTS[name]
+    path = tmp_path / f"problem{suffix}"
+    path.write_text(text)
+    assert str(path) in refused(capsys, command, path)
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"loss": 10**400},
+        {"\x1b[2J": 1},
+        {"z": "x" * 5_000_000},
+    ],
+    ids=lambda claims: str(claims)[:20],
+)
+def test_hostile_claims_are_one_short_line(capsys, tmp_path, claims):
+    (tmp_path / "problem.json").write_text(json.dumps(PROBLEM))
+    (tmp_path / "claims.json").write_text(json.dumps(claims))
+    said = refused(capsys, "check", tmp_path / "problem.json", tmp_path / "claims.json")
+    assert len(said) < 4000
+    assert "\x1b" not in said
+
+
+def altered(arrays, value):
+    for array in arrays.values():
+        array[:] = np.where(np.arange(array.size).reshape(array.shape) % 2, value, -value)
+
+
+PARTS = {
+    "fewer classes": (lambda d, a: d["target"]["classes"].pop(), "target needs 2"),
+    "more classes": (lambda d, a: d["target"]["classes"].append("new"), "target needs 4"),
+    "numbers": (lambda d, a: d["target"].update(task="regression", classes=[]), "target needs 1"),
+    "no probabilities": (lambda d, a: d["network"]["layers"][-1].update(activation="tanh"), "no probabilities"),
+    "surrogate": (lambda d, a: d["target"].update(name="\ud800"), "half a character"),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_parts_of_a_model_must_fit_each_other(capsys, tmp_path, model, name):
+    change, words = PARTS[name]
+    edited(model, change)
+    (tmp_path / "t.csv").write_text("sepal_length_cm,sepal_width_cm,petal_length_cm,petal_width_cm\n1,2,3,4\n")
+    assert words in refused(capsys, "predict", model, tmp_path / "t.csv")
+
+
+def test_a_key_given_twice_in_a_model_is_refused(capsys, tmp_path, model):
+    content = model.read_bytes()
+    once, twice = rb"\"version\": 1, \"backlit\"", rb"\"version\": 1,\"version\":1"
+    assert content.count(once) == 1
+    changed = content.replace(once, twice + b" " * (len(once) - len(twice) - 11) + rb", \"backlit\"")
+    length = int.from_bytes(content[:8], "little") + len(changed) - len(content)
+    model.write_bytes(length.to_bytes(8, "little") + changed[8:])
+    assert "'version' is given twice" in refused(capsys, "diagnose", "--model", model)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_row_without_a_prediction_is_named(capsys, tmp_path, model, stream):
+    import polars as pl
+
+    edited(model, lambda described, arrays: altered(arrays, 3e38))
+    names = ["sepal_length_cm", "sepal_width_cm", "petal_length_cm", "petal_width_cm"]
+    pl.DataFrame({name: [5.0, 6.0] for name in names}).write_parquet(tmp_path / "t.parquet")
+    said = refused(capsys, "predict", model, tmp_path / "t.parquet", *(["--stream"] if stream else []))
+    assert "row 1 has no prediction" in said

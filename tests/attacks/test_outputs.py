@@ -1,0 +1,235 @@
+"""What a command prints: nothing that steers a terminal, whole or with an exit code that says so, in any encoding."""
+
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+
+import polars as pl
+import pytest
+from tests.commands import on_a_terminal, run_command
+
+BACKLIT = [sys.executable, "-m", "backlit"]
+NASTY = "\x1b[2J\x1b]0;owned\x07\u202e\x9b31m:bomb:[bold]\\[x]"
+ESCAPED = r"\x1b[2J\x1b]0;owned\x07\u202e\x9b31m:bomb:[bold]\[x]"
+COLOR = re.compile(r"\x1b\[[0-9;]*m")  # Rich's own
+
+
+@pytest.fixture
+def table(tmp_path):
+    size = [float(k) for k in range(60)]
+    label = [f"{'ab'[k % 2]}{NASTY}" for k in range(60)]
+    path = tmp_path / "t.parquet"
+    pl.DataFrame({"size": size, f"y{NASTY}": label, f"odd{NASTY}": ["x"] * 60}).write_parquet(path)
+    return path
+
+
+def steers(text: str) -> bool:
+    """Whether there is anything in a text that a terminal obeys, besides colors and a new line."""
+    return any(not c.isprintable() for c in COLOR.sub("", text).replace("\r\n", "").replace("\n", ""))
+
+
+def test_names_of_columns_do_not_reach_the_terminal_raw(capsys, table, tmp_path):
+    model = tmp_path / f"m{NASTY[:5]}.safetensors"
+    code, out, err = run_command(capsys, "train", table, "--target", f"y{NASTY}", "--epochs", 2, "--out", model)
+    assert (code, steers(out), steers(err)) == (0, False, False)
+    assert ESCAPED[:17] in out
+    code, out, err = run_command(capsys, "predict", model, table, "-o", tmp_path / f"p{NASTY[:5]}.csv")
+    assert (code, steers(out), steers(err)) == (0, False, False)
+
+
+def test_a_terminal_gets_colors_and_nothing_else(table, tmp_path):
+    model = tmp_path / "m.safetensors"
+    command = [*BACKLIT, "train", str(table), "--target", f"y{NASTY}", "--epochs", "2", "--out", str(model)]
+    shown, _ = on_a_terminal(command, "stdout")
+    assert COLOR.search(shown)
+    assert not steers(shown)
+    shown, _ = on_a_terminal([*BACKLIT, "predict", str(model), str(table)], "stdout")
+    assert not steers(shown)
+    assert ESCAPED[:20] in shown
+
+
+def test_a_pipe_gets_the_data_as_they_are(table, tmp_path):
+    model = tmp_path / "m.safetensors"
+    run = [*BACKLIT, "train", table, "--target", f"y{NASTY}", "--epochs", "2", "--out", model]
+    subprocess.run(run, check=True, capture_output=True)
+    piped = subprocess.run([*BACKLIT, "predict", model, table], check=True, capture_output=True).stdout
+    subprocess.run([*BACKLIT, "predict", model, table, "-o", tmp_path / "p.csv"], check=True, capture_output=True)
+    assert piped == (tmp_path / "p.csv").read_bytes()
+    assert NASTY.encode() in piped
+
+
+@pytest.mark.parametrize(
+    "arguments", [["explain", "{}"], ["check", "{}", "{}"], ["cost", "{}"], ["predict", "{}", "{}"]]
+)
+def test_names_of_files_do_not_reach_the_terminal_raw(capsys, arguments, tmp_path):
+    for exists in (False, True):
+        path = tmp_path / f"a{NASTY[:20].replace('/', '')}.json"
+        if exists:
+            path.write_text(
+                f'{{"{NASTY}": 1}}'.replace("\x1b", "\\u001b").replace("\x07", "\\u0007").replace("\\[", "[")
+            )
+        code, out, err = run_command(capsys, *[argument.format(path) for argument in arguments])
+        assert (code, out, steers(err)) == (2, "", False)
+        assert err.count("\n") == 1
+
+
+def test_an_explained_file_keeps_its_odd_name_to_itself(capsysbinary, tmp_path):
+    from backlit.cli import main
+
+    problem = {"inputs": 1, "layers": [{"units": 1}], "x": [[1.0]], "y": [[0.0]]}
+    path = tmp_path / "a\x1b[2J\ue00f\ue001.json"
+    path.write_text(json.dumps(problem))
+    assert main(["explain", str(path)]) == 0
+    out, _ = capsysbinary.readouterr()
+    assert b"\x1b" not in out
+    assert rb"a\x1b[2J" in out
+    shown, _ = on_a_terminal([*BACKLIT, "explain", str(path)], "stdout")
+    assert not steers(shown.replace("\ue00f", ""))
+
+
+# --- cut output -----------------------------------------------------------------------------------------------------
+
+WRITERS = {
+    "cost": ["cost", "--sizes", "30,20,10"],
+    "json": ["cost", "--sizes", "30,20,10", "--format", "json"],
+    "explain": ["explain", "--example", "worked"],
+    "html": ["explain", "--example", "worked", "--format", "html"],
+    "example": ["example", "worked"],
+    "examples": ["example"],
+    "help": ["train", "--help"],
+    "version": ["--version"],
+    "check": ["check", "p.json", "c.json"],
+    "diagnose": ["diagnose", "--depth", "2", "--width", "8", "--no-remedies"],
+    "train": ["train", "--dataset", "iris", "--epochs", "1", "--hidden", "4"],
+    "grade": ["grade", "s.py", "--rubric", "r.toml"],
+}
+PROBLEM = {"inputs": 1, "layers": [{"units": 1, "W": [[1.0]], "b": [0.0]}], "x": [[1.0]], "y": [[1.0]]}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("inputs")
+    (folder / "p.json").write_text(json.dumps(PROBLEM))
+    (folder / "c.json").write_text(json.dumps({"z": {"1": [[1.0]]}}))
+    (folder / "s.py").write_text("")
+    (folder / "r.toml").write_text("[[networks]]\nshapes = [2, 1]\n")
+    return folder
+
+
+def run_into(stdout, arguments, folder, *, limit=None, **environment):
+    """(exit code, standard error) of a command with this standard output."""
+
+    def bound():
+        if limit is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    done = subprocess.run(
+        [*BACKLIT, *arguments], stdout=stdout, stderr=subprocess.PIPE, text=True, check=False, cwd=folder,
+        env={**os.environ, **environment}, preexec_fn=bound,
+    )  # fmt: skip
+    return done.returncode, done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a device that is always full")
+@pytest.mark.parametrize(("name", "unbuffered"), [*((name, "1") for name in WRITERS), ("cost", ""), ("html", "")])
+def test_a_full_disk_is_never_exit_code_0(name, unbuffered, folder):
+    with open("/dev/full", "wb") as full:
+        code, err = run_into(full, WRITERS[name], folder, PYTHONUNBUFFERED=unbuffered)
+    assert code == 2
+    assert "standard output: could not be written (no space left on device)" in err.splitlines()[-1]
+    assert "Traceback" not in err
+    assert "Exception ignored" not in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit for files")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(("name", "limit"), [("html", 0), ("html", 9000), ("cost", 100), ("help", 100)])
+def test_a_limit_of_files_is_never_exit_code_0(name, limit, unbuffered, folder, tmp_path):
+    with open(tmp_path / "out", "wb") as out:
+        code, err = run_into(out, WRITERS[name], folder, limit=limit, PYTHONUNBUFFERED=unbuffered)
+    size = (tmp_path / "out").stat().st_size
+    if code == 0:  # it fitted
+        assert size < limit
+    else:
+        assert (code, size) == (2, limit)
+        assert "file too large" in err
+
+
+@pytest.mark.parametrize("name", ["cost", "json", "html", "example", "help", "version", "grade"])
+def test_a_closed_standard_output_is_never_exit_code_0(name, folder):
+    shell = f"{sys.executable} -m backlit {' '.join(WRITERS[name])} >&-"
+    done = subprocess.run(shell, shell=True, stderr=subprocess.PIPE, text=True, check=False, cwd=folder)
+    assert done.returncode == 2, done.stderr
+    assert "standard output" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("how", ["2>&-", "2>/dev/full"])
+@pytest.mark.parametrize(("name", "code"), [("cost", 0), ("train", 0), ("check", 0), ("grade", 0), ("missing", 2)])
+def test_a_closed_or_full_standard_error_changes_no_exit_code(name, code, how, folder):
+    arguments = {**WRITERS, "missing": ["explain", "no.json"]}[name]
+    shell = f"{sys.executable} -m backlit {' '.join(arguments)} {how}"
+    done = subprocess.run(shell, shell=True, stdout=subprocess.PIPE, text=True, check=False, cwd=folder)
+    assert done.returncode == code
+    assert bool(done.stdout) == (code == 0)
+    assert "backlit:" not in done.stdout
+
+
+@pytest.mark.parametrize("name", ["cost", "json", "explain", "train", "help", "html"])
+@pytest.mark.parametrize("encoding", ["ascii:strict", "cp1252", "utf-16"])
+def test_any_encoding_is_written_in_whole(name, encoding, folder):
+    done = subprocess.run(
+        [*BACKLIT, *WRITERS[name]], capture_output=True, check=False, cwd=folder,
+        env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    text = done.stdout.decode("utf-8" if name == "html" else encoding.partition(":")[0])
+    assert len(text) > 100
+    if name == "json":
+        assert json.loads(text)["forward"]["matmul_flops"] == 1600
+
+
+def test_a_reader_that_leaves_ends_a_command_unbuffered_too(folder):
+    for unbuffered in ("", "1"):
+        process = subprocess.Popen(
+            [*BACKLIT, *WRITERS["html"]], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        )  # fmt: skip
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        process.stderr.close()
+        assert process.wait() == 141
+
+
+# --- the unexpected -------------------------------------------------------------------------------------------------
+
+
+class Surprise(Exception):
+    pass
+
+
+@pytest.mark.parametrize("asked", ["", "0", "1"])
+def test_the_unexpected_is_one_line_and_the_rest_on_demand(capsys, monkeypatch, asked):
+    def surprise(*arguments, **options):
+        raise Surprise("two\nlines \x1b[2J" + "x" * 10_000)
+
+    monkeypatch.setattr("backlit.costs.cost", surprise)
+    monkeypatch.setenv("BACKLIT_TRACEBACK", asked)
+    code, out, err = run_command(capsys, "cost", "--sizes", "3,2")
+    assert (code, out) == (2, "")
+    line, *rest = err.splitlines()
+    assert line.startswith("backlit: an error that Backlit didn't foresee (Surprise: two lines \\x1b[2J")
+    assert "BACKLIT_TRACEBACK=1" in line
+    assert len(line) < 3000
+    assert bool(rest) == (asked == "1")
+    assert not steers(err)
+    assert ("in surprise" in err) == (asked == "1")
+
+
+def test_a_part_that_cannot_be_loaded_is_one_line(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "backlit.costs", None)
+    code, _, err = run_command(capsys, "cost", "--sizes", "3,2")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "cannot be loaded" in err
