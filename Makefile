@@ -4,9 +4,7 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs schema test golden architecture lint types interop coverage startup check-matrix kills syscalls fuzz bad-inputs stop-points
-.PHONY: native-calls gradcheck-matrix explain-fuzz explain-pages diagnose-ranking diagnose-tables cost-networks
-.PHONY: cost-growth stream-memory race table-mutations clean
+.PHONY: $(shell grep -hoE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | cut -d: -f1)  # whatever `make help` lists
 
 help: ## Say what there is.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -40,6 +38,9 @@ $(VENV)/documented: $(VENV)/installed
 
 docs: $(VENV)/documented ## Build the site into site/; open site/index.html.
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -d build/doctrees docs site
+
+site-check: $(VENV)/documented ## Look for dead links, requests to elsewhere and faults that a browser or axe finds in the built site.
+	$(BIN)/python scripts/site_pages.py site
 
 schema: $(VENV)/installed ## Write docs/problem.schema.json anew, which editors read.
 	$(BIN)/python scripts/problem_schema.py
@@ -100,6 +101,9 @@ bad-inputs: $(VENV)/tested ## Give the estimators 850 inputs that they cannot us
 stop-points: $(VENV)/installed ## Stop 50 runs at random batches, and resume them.
 	$(BIN)/python scripts/stop_points.py
 
+explain-claims: $(VENV)/tested ## Are the sentences of 10,000 random documents so?
+	$(BIN)/python scripts/explain_claims.py
+
 explain-fuzz: $(VENV)/tested ## Read two minutes of derivations back, and compute every printed line again.
 	$(BIN)/python scripts/explain_fuzz.py 120
 
@@ -130,6 +134,9 @@ $(RACED)/ready: pyproject.toml $(MODULES) $(wildcard native/src/*)
 race: $(RACED)/ready ## Race Backlit and its peers over real tables (benchmarks/race/README.md); resumes where it stopped.
 	$(RACED)/bin/python -m benchmarks.race.run $(if $(MODELS_RACED),--models $(MODELS_RACED)) --tables $(or $(TABLES_RACED),development)
 	$(RACED)/bin/python -m benchmarks.race.summary
+
+reach: $(VENV)/tested ## Kill, stop and cut off Dask workers and clients, and look at what becomes of their jobs.
+	$(BIN)/python scripts/reach.py
 
 include native/native.mk
 

@@ -33,7 +33,7 @@ from backlit.derivation.functions import TREE, loss_slope_of, slope_of, value_of
 from backlit.derivation.numbers import Numbers
 from backlit.derivation.sections import backward_pass, forward_pass, losses
 from backlit.derivation.sections import update as update_section
-from backlit.derivation.sections.helpers import even
+from backlit.derivation.sections.helpers import averaged, even
 from backlit.derivation.update import Symbols, rules, run
 from backlit.equations import EQUATIONS
 from backlit.formats.problems import read_problem
@@ -143,8 +143,8 @@ def key(s: Context, step: Step) -> str:
     kind = "identity" if phi.name == "identity" else "phi" if phi.elementwise else "softmax"
     kind = "exp" if phi.name == "exp" else "groups" if groups_of(phi) else f"{kind}{len(phi.parameters)}"
     dropped, skips = s.trace.mask[l or s.net.L] is not None, layer.skip_from is not None
-    share = s.delta_shares
-    same = "uneven" if not even(s) else "one" if share[0] == 1 else "mean"
+    one = even(s) and s.delta_shares[0] == 1
+    same = "one" if one else "mean" if averaged(s) else "uneven"
     over = f"{same} {'many' if s.m > 1 else 'single'}"
     regular = "l2" if s.net.l2 else "plain"
     by_equation = {

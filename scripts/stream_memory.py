@@ -43,7 +43,7 @@ def write(folder: Path, size: float, rows_of_a_file: int = ROWS_OF_A_FILE) -> No
 def child(folder: Path, limit_mb: float, buffer_mb: float, epochs: int) -> None:
     """Train and predict under the limit; print the figures as JSON."""
     from backlit import train
-    from backlit.tabular.prediction import predict_streamed
+    from backlit.tabular.streamed_prediction import predict_streamed
 
     resource.setrlimit(resource.RLIMIT_DATA, (int(limit_mb * 2**20),) * 2)
     started = time.perf_counter()

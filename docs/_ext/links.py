@@ -14,6 +14,7 @@ PAGES = {
     "ARCHITECTURE.md": "about/architecture.md",
     "CONTRIBUTING.md": "about/contributing.md",
     "benchmarks/README.md": "about/benchmarks.md",
+    "benchmarks/race/README.md": "about/race.md",
     "README.md": "index.md",
     "docs/problem-files.md": "problem-files.md",
     "src/backlit/core/activations": "generated/reference/activations.md",
@@ -35,7 +36,7 @@ def rewritten(text: str, page: Path, docs: Path) -> str:
         name = path.relative_to(docs.parent).as_posix().rstrip("/")
         if name in PAGES:
             return f"[{words}]({os.path.relpath(docs / PAGES[name], page.parent)}{anchor})"
-        return words if path.is_dir() else match[0]
+        return match[0] if path.is_file() and path.suffix != ".md" else words
 
     return LINK.sub(one, text)
 
@@ -64,7 +65,7 @@ def moved(text: str, file: Path, page: Path, docs: Path) -> str:
         name = path.relative_to(docs.parent).as_posix().rstrip("/") if path.is_relative_to(docs.parent) else ""
         if name in PAGES:
             path = docs / PAGES[name]
-        elif not path.is_file():
+        elif not path.is_file() or path.suffix == ".md":
             return words
         return f"[{words}]({os.path.relpath(path, page.parent)}{anchor})"
 

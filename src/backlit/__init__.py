@@ -83,7 +83,11 @@ MOVED_IN_PICKLES = {  # modules that pickles of 0.1 name, and nobody imports
     "backlit.verification.directions": "backlit.gradcheck.check",
 }
 DISPLAYS = {  # class → format → who writes it, a function of a floor that the class does not know
-    "CheckResult": {"html": "render.check_notebook.to_html", "markdown": "render.check_notebook.to_markdown"},
+    "CheckResult": {
+        "html": "render.check_notebook.to_html",
+        "markdown": "render.check_notebook.to_markdown",
+        "text": "render.check_text.plain_text",
+    },
     "FunctionCheck": {"html": "render.check_notebook.to_html", "markdown": "render.check_notebook.to_markdown"},
     "NetworkCheck": {
         "html": "render.check_notebook.to_html",
@@ -91,7 +95,11 @@ DISPLAYS = {  # class → format → who writes it, a function of a floor that t
         "text": "render.check_text.network_text",
     },
     "Cost": {"html": "render.cost.cost_fragment", "text": "render.cost.cost_text"},
-    "Diagnosis": {"html": "render.diagnosis_html.diagnosis_frame"},
+    "Diagnosis": {"html": "render.diagnosis_html.diagnosis_frame", "text": "render.diagnosis_text.diagnosis_text"},
+    **{
+        name: {"html": "render.faces.html", "text": "render.faces.text"}
+        for name in ("Gradients", "Network", "Parameters", "Trace")
+    },
 }
 
 __all__ = [

@@ -87,6 +87,7 @@ def diagnose(
     train: int | None = None,
     probe: bool = True,
     show: Callable[[int, int], None] = lambda done, of: None,
+    cluster: Any = 0,
     **options: Any,
 ) -> Diagnosis:
     """Say whether gradients vanish or explode, why, and which remedy works.
@@ -114,6 +115,8 @@ def diagnose(
         Whether a few steps of training rank the remedies if `train` is not given; otherwise their gradient ratio does.
     show : callable, optional
         Called with (trainings done, trainings in all) after each training.
+    cluster : int, str or distributed.Client, default 0
+        Who tries the remedies: a number of processes, 0 for this one, the address of a Dask scheduler, or a client.
     {parameters}
 
     Returns
@@ -145,9 +148,9 @@ def diagnose(
         given, loaded = replace(table_problem(loaded, table), name=named(model, table)), None
     if train is not None:
         positive_integer(train, "train")
-    diagnosis = diagnose_subject(given, model=loaded, **options)
+    diagnosis = diagnose_subject(given, model=loaded, cluster=cluster, **options)
     if train is not None:
-        return try_training(diagnosis, train, show=show)
+        return try_training(diagnosis, train, show=show, cluster=cluster)
     return probe_remedies(diagnosis) if probe else diagnosis
 
 

@@ -31,7 +31,15 @@ def written(result: object, format: str) -> str | None:
 
 
 class Displayed:
-    """A result that shows itself: as text when it is printed, as HTML or Markdown in a notebook."""
+    """A result that shows itself: as text when it is printed, as HTML or Markdown in a notebook.
+
+    Its `repr` is one short line that the class writes itself.
+    """
+
+    def to_text(self) -> str:
+        """What is printed: all of it, as plain text."""
+        text = written(self, "text")
+        return repr(self) if text is None else text
 
     def _repr_html_(self) -> str | None:
         return written(self, "html")
@@ -40,5 +48,4 @@ class Displayed:
         return written(self, "markdown")
 
     def __str__(self) -> str:
-        text = written(self, "text")
-        return repr(self) if text is None else text
+        return self.to_text()

@@ -3,6 +3,7 @@
 Names of columns, files and classes, keys and errors of submissions are a stranger's text.
 """
 
+import io
 import re
 from typing import Any
 
@@ -47,3 +48,12 @@ def console(**options: Any) -> Any:
                 yield Segment(text if control else printable(text), style, control)
 
     return Plain(markup=False, emoji=False, **options)
+
+
+def as_text(*parts: Any) -> str:
+    """What a console of 80 columns shows of something that Rich can print, without colors or spaces at the ends."""
+    plain = console(file=io.StringIO(), color_system=None, width=80)
+    with plain.capture() as captured:
+        for part in parts:
+            plain.print(part)
+    return "\n".join(line.rstrip() for line in captured.get().strip("\n").splitlines())

@@ -14,14 +14,15 @@ ROOT = Path(__file__).parents[2]
 class Cluster:
     """A scheduler and workers, each a process; a context manager that ends them.
 
-    folder : where they may write.  threads : of each worker, 1 unless told.
+    folder : where they may write.  threads : of each worker, 1 unless told.  prefix : a command that starts the
+    scheduler, such as `ip netns exec`, where it has the address `host`.
     """
 
-    def __init__(self, folder, workers=0, threads=1, scheduler_options=()):
+    def __init__(self, folder, workers=0, threads=1, prefix=(), host="127.0.0.1"):
         self.folder, self.threads = Path(folder), threads
         self.file = self.folder / "scheduler.json"
-        self.workers = []
-        self.scheduler = self.start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", *scheduler_options)
+        self.workers, self.parts = [], 0
+        self.scheduler = self.start("dask_scheduler", "--host", host, "--port", "0", prefix=prefix)
         for _ in range(workers):
             self.add()
 
@@ -37,17 +38,25 @@ class Cluster:
             "--no-dashboard",
         ]
         clean = {k: v for k, v in os.environ.items() if k not in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-        with open(self.folder / "log.txt", "a") as log:
-            return subprocess.Popen(
+        self.parts += 1
+        with open(self.folder / f"log-{self.parts}.txt", "w") as log:
+            process = subprocess.Popen(
                 [*command, *options], stdout=log, stderr=log, cwd=self.folder,
                 env=clean | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | (environment or {}),
             )  # fmt: skip
+
+        process.log = Path(log.name)
+        return process
 
     def add(self, *options, threads=None, **how):
         """Start one more worker, without a nanny that would restart it."""
         given = ("--no-nanny", "--nthreads", str(threads or self.threads), "--local-directory", str(self.folder))
         self.workers.append(self.start("dask_worker", *given, *options, **how))
         return self.workers[-1]
+
+    def alive(self):
+        """The numbers of the workers that have found the scheduler."""
+        return [k for k, worker in enumerate(self.workers) if "Registered to" in worker.log.read_text()]
 
     def kill(self, number):
         """End a worker at once."""
@@ -60,12 +69,12 @@ class Cluster:
         """The scheduler's, as soon as it has one."""
         import json
 
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while time.monotonic() < end:
             with suppress(OSError, ValueError):
                 return json.loads(self.file.read_text())["address"]
             time.sleep(0.05)
-        raise TimeoutError(f"no scheduler: {(self.folder / 'log.txt').read_text()[-2000:]}")
+        raise TimeoutError(f"no scheduler: {self.scheduler.log.read_text()[-2000:]}")
 
     def __enter__(self):
         return self

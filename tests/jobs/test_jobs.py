@@ -164,6 +164,11 @@ def test_a_process_that_dies_by_chance_has_its_job_run_again(tmp_path):
     assert list(run_jobs(jobs, how="processes", workers=2)) == [16, "alive", 32]
 
 
+def test_a_process_that_dies_while_it_answers_is_no_wait_without_end(tmp_path):
+    jobs = [Job(work.dies_while_it_answers, (str(tmp_path), 4 * 10**8))]
+    assert list(run_jobs(jobs, how="processes", workers=1)) == [bytes(1)]
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_job_that_kills_its_process_is_named(tmp_path, workers):
     jobs = [Job(work.power, (2, 4)), Job(work.dies, (str(tmp_path), 9), "fold 1"), *[Job(work.power, (2, 5))] * 9]

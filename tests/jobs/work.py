@@ -3,6 +3,7 @@
 import hashlib
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -100,3 +101,26 @@ def steps(folder: str, k: int) -> None:
 
 def descends(depth: int = 0) -> int:
     return descends(depth + 1)
+
+
+def dies_while_it_answers(folder: str, size: int) -> bytes:
+    """Give so much that this process is ended while it sends it, the first time."""
+    before = len(list(Path(folder).glob("death*")))
+    if not before:
+        Path(folder, f"death{before}").touch()
+        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGKILL)).start()
+    return bytes(size if not before else 1)
+
+
+def fitted(seed: int, epochs: int) -> str:
+    """The SHA-256 of a small network that is trained for so long."""
+    rng = np.random.default_rng(0)
+    net = Network(20, [Dense(64, "relu"), Dense(64, "relu"), Dense(1, "identity")], loss="half_squared_error")
+    X = rng.standard_normal((2000, 20)).astype(np.float32)
+    data = Data(X, np.sin(X[:, :1] * X[:, 1:2]))
+    settings = Settings(epochs=epochs, batch_size=32, seed=seed, patience=None)
+    return digest(fit(net, net.init(seed=seed, dtype=np.float32), data, settings).params.theta)
+
+
+def sleep(seconds: float) -> None:
+    time.sleep(seconds)

@@ -17,9 +17,9 @@ from backlit.cli import main
 from backlit.errors import BacklitError, Divergence
 from backlit.tables.parquet import ParquetTable
 from backlit.tables.scan import TRAINING, Parts, survey
-from backlit.tabular.prediction import predict_streamed
 from backlit.tabular.scoring import Scores, score
 from backlit.tabular.streamed import CHUNKS_IN_A_BUFFER, TableStream, columns_of, validation_share
+from backlit.tabular.streamed_prediction import predict_streamed
 from backlit.training import checkpoint
 
 QUICK = {"hidden": (16,), "epochs": 12, "buffer_mb": 0.1}

@@ -195,7 +195,7 @@ WORDS = {
     "memory": "MemoryError",
     "syntax": r"SyntaxError: .*\(line 1\)",
     "raises": r"ZeroDivisionError: .*\(line 2\)",
-    "leaves": "crashed without an answer",
+    "leaves": "ended itself without an answer",
     "nothing": "there is no function backprop",
     "none": "must return a mapping",
     "huge": "File too large|crashed",
@@ -260,7 +260,7 @@ def test_a_submission_sees_no_network(tmp_path):
     run = run_submission(file, "backprop", [{"W": [], "b": [], "X": [], "y": []}])
     if not run.network_cut:
         pytest.skip("this system doesn't let a process leave the network")
-    assert "unreachable" in str(run.error)
+    assert "unreachable" in str(run.error) or "not permitted" in str(run.error)
 
 
 BAD_RUBRICS = [

@@ -10,7 +10,7 @@ import { scene, steps, type Place, type Scene, type Step } from "./steps";
 export function sceneOf(problem: Problem, t = 0, state = start(optimizerOf(problem), problem.params.theta)): Scene {
   const made = passes(problem, problem.params, t);
   const update = step(problem, problem.params, made.grad, state, t + 1);
-  return scene(problem, made, update, passes(problem, update.after, t).grad.loss);
+  return scene(problem, made, update, () => passes(problem, update.after, t).grad.loss);
 }
 
 /** All places of a step's entries. */

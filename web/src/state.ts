@@ -7,7 +7,7 @@ import { Parameters } from "./core/network";
 import { start, type State } from "./core/optimizers";
 import { firstNonFinite, forward, type Trace } from "./core/passes";
 import { read, write, type Problem, type ProblemFile } from "./core/problem";
-import { optimizerOf, passes, quantities, step } from "./core/training";
+import { optimizerOf, passes, quantities, step, type Passes } from "./core/training";
 import { sceneOf } from "./describe";
 import { steps, type Place, type Scene, type Step } from "./steps";
 
@@ -30,7 +30,7 @@ export const run = signal<Run>(null as unknown as Run);
 export const rival = signal<Run | null>(null);
 export const open = signal(0);
 export const place = signal<Place>({ i: 0, j: 0, k: 0 });
-export const tab = signal<Tab>("loss");
+export const tab = signal<Tab>("flow");
 export const playing = signal<Playing>("no");
 export const speed = signal(2);
 export const theme = signal<Theme>("auto");
@@ -180,14 +180,14 @@ export function openStep(to: number): void {
 }
 
 /** What optimizer steps make of a run; stops before a number that is not finite, and says which. */
-function advanced(from: Run, count: number): { run: Run; bad: string } {
+function advanced(from: Run, count: number, known: Passes | null = null): { run: Run; bad: string } {
   let { problem, t, state } = from;
   const losses: number[] = [];
   const trail: Float64Array[] = [];
   let bad = "";
   try {
     for (let k = 0; k < count; k++) {
-      const made = passes(problem, problem.params, t);
+      const made = k === 0 && known ? known : passes(problem, problem.params, t);
       const first = firstNonFinite(made.trace, made.grad);
       if (first) {
         bad = first;
@@ -221,7 +221,7 @@ function thinned(trail: Float64Array[]): Float64Array[] {
 
 /** Take optimizer steps in all networks, on one clock. */
 export function advance(count: number): void {
-  const first = advanced(run.value, count);
+  const first = advanced(run.value, count, now.value.scene);
   const second = rival.value && advanced(rival.value, count);
   run.value = first.run;
   if (second) rival.value = second.run;
@@ -247,6 +247,7 @@ export function train(): void {
   }
   remember();
   stopped.value = "";
+  if (run.value.t === 0 && tab.value === "flow" && !rival.value) tab.value = "loss"; // where there is something to see
   playing.value = "train";
 }
 

@@ -49,19 +49,22 @@ export interface Scene {
   trace: Trace;
   grad: Gradients;
   update: Update;
-  /** The loss on the same examples after the update. */
-  after: number;
+  /** The loss on the same examples after the update, worked out when it is asked for. */
+  readonly after: number;
   losses: Float64Array;
   weights: ReturnType<typeof exampleWeights>;
 }
 
-export function scene(problem: Problem, passes: Passes, update: Update, after: number): Scene {
+export function scene(problem: Problem, passes: Passes, update: Update, after: () => number): Scene {
   const { net, y, weight } = problem;
+  let known: number | null = null;
   return {
     problem,
     ...passes,
     update,
-    after,
+    get after() {
+      return (known ??= after());
+    },
     losses: exampleLosses(net, passes.trace, y),
     weights: exampleWeights(net, y.m, weight),
   };
@@ -99,7 +102,7 @@ const kindOf = (layer: Layer): string => {
 const settingFactor = (c: number): string => (c < 0 ? parentheses(setting(c)) : setting(c));
 const plural = (n: number, word: string): string => (n === 1 ? `one ${word}` : `${n} ${word}s`);
 const grain = (share: Float64Array): string =>
-  share.some((w) => w !== share[0]) ? "uneven" : share[0] === 1 ? "one" : "mean";
+  share.every((w) => w === 1) ? "one" : share.every((w) => Math.abs(w * share.length - 1) < 1e-12) ? "mean" : "uneven";
 
 /** How a step's key, slots and words become a step. */
 function made(
@@ -719,18 +722,18 @@ function updated(s: Scene, name: Name, l: number): Step {
 }
 
 function outcome(s: Scene): Step {
-  const [before, after] = [s.grad.loss, s.after];
-  const fell = after < before;
-  const step = made(s, "loss mean plain", {
-    id: "update_loss", kind: "update_loss", l: 0, way: "update", entries: "one", values: after,
-    entry: () => ({ line: `<mi>C</mi><mo>:</mo>${num(before)}<mo>→</mo>${num(after)}`, value: after, mistakes: [] }),
-  }); // prettier-ignore
-  const sentence = fell
-    ? "The cost fell."
-    : after > before
-      ? "The cost rose: the step was too long, or its direction is not against this gradient alone."
-      : after === before
-        ? "The cost stayed the same."
-        : "The cost is no longer a finite number.";
-  return { ...step, equation: "", title: "The cost before and after", sentence, formula: "<mi>C</mi>" };
+  const before = s.grad.loss;
+  return {
+    id: "update_loss", kind: "update_loss", l: 0, way: "update", entries: "one", equation: "", shapes: [],
+    title: "The cost before and after", formula: "<mi>C</mi>",
+    get values() {
+      return s.after;
+    },
+    get sentence() {
+      if (s.after < before) return "The cost fell.";
+      if (s.after > before) return "The cost rose: the step was too long, or it is not against this gradient alone.";
+      return s.after === before ? "The cost stayed the same." : "The cost is no longer a finite number.";
+    },
+    entry: () => ({ line: `<mi>C</mi><mo>:</mo>${num(before)}<mo>→</mo>${num(s.after)}`, value: s.after, mistakes: [] }),
+  }; // prettier-ignore
 }

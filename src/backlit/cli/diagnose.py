@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Context, Option
 
+from backlit.cli.cluster import Cluster, Workers, cluster_of
 from backlit.cli.formats import plain, print_json
 from backlit.errors import ProblemError
 
@@ -65,6 +66,8 @@ def command(
         Path | None,
         Option(help="Write the best remedy as MLPClassifier or MLPRegressor arguments (.json).", show_default=False),
     ] = None,
+    workers: Workers = 0,
+    cluster: Cluster = None,
     format: Annotated[Shown, Option(help="How to show the result.")] = Shown.text,
     output: Annotated[
         Path | None, Option("--output", "-o", help="Write the page or the JSON here.", show_default=False)
@@ -102,6 +105,7 @@ def command(
         probe=probe,
         train=train,
         show=show_trainings,
+        cluster=cluster_of(workers, cluster),
     )
     diagnosis = replace(diagnosis, command=command_line(context))
     if fix is not None:

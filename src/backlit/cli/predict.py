@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
+from backlit.cli.cluster import Cluster, Workers, cluster_of
 from backlit.cli.formats import Format, print_json
 from backlit.cli.streams import say, write_data
 
@@ -14,11 +15,11 @@ def command(
     model: Annotated[Path, Argument(help="A model file that `backlit train` wrote.")],
     table: Annotated[Path, Argument(help="CSV, Parquet, JSON lines or a Parquet folder with the training columns.")],
     output: Annotated[
-        Path | None,
+        str | None,
         Option(
             "--output",
             "-o",
-            help="Write here (.csv, .parquet, .jsonl); else CSV on standard output.",
+            help="Write here (.csv, .parquet, .jsonl), or into this folder, for a folder; else CSV on standard output.",
             show_default=False,
         ),
     ] = None,
@@ -29,6 +30,8 @@ def command(
         ),
     ] = None,
     stream: Annotated[bool, Option("--stream", help="Leave a Parquet file on the disk; a folder always is.")] = False,
+    workers: Workers = 0,
+    cluster: Cluster = None,
     format: Annotated[Format, Option(help="How to show the result.")] = Format.text,
 ) -> int:
     """Predict every row of a table by a trained model."""
@@ -36,14 +39,19 @@ def command(
     from backlit.files import check_outputs
     from backlit.tables import check_suffix, write_table
     from backlit.tabular import predict
+    from backlit.tabular.streamed_prediction import is_folder
 
-    if output is not None:
+    who = cluster_of(workers, cluster)
+    streams = stream or table.is_dir() or who != 0
+    if output is not None and not (streams and is_folder(output)):
         check_suffix(output)
         check_outputs(output, inputs=(model, table))
-    if stream or table.is_dir():
+    if streams:
         if reasons is not None:
-            raise ProblemError("--reasons are worked out in memory: give a file without --stream")
-        return streamed(model, table, output, format)
+            raise ProblemError(
+                "--reasons are worked out in memory: give a file without --stream, --workers or --cluster"
+            )
+        return streamed(model, table, output, format, who)
     predictions = predict(model, table, reasons=reasons)
     if output is not None:
         write_table(predictions.table, output)
@@ -59,22 +67,25 @@ def command(
     return 0
 
 
-def streamed(model: Path, table: Path, output: Path | None, format: Format) -> int:
+def streamed(model: Path, table: Path, output: str | None, format: Format, cluster: Any) -> int:
     """Predict a table that stays on the disk, into a file, or as CSV on standard output."""
     from backlit.errors import ProblemError
-    from backlit.tabular.prediction import open_pass, predict_streamed
+    from backlit.tabular.streamed_prediction import open_pass, predict_streamed
+    from backlit.training.progress import show_passes
 
     if output is not None:
-        result = predict_streamed(model, table, output)
+        with show_passes("predict", True) as show:
+            result = predict_streamed(model, table, output, cluster=cluster, show=show)
         if format is Format.json:
             print_json(result.to_dict())
             return 0
-        say(f"{result.n:,} predictions: {output}")
+        kept = f" ({result.kept:,} files were there)" if result.kept else ""
+        say(f"{result.n:,} predictions: {output}{kept}")
         show_metrics(result.metrics)
         return 0
     if format is Format.json:
         raise ProblemError("predictions of a streamed table do not fit one JSON object: give -o FILE.jsonl")
-    done = open_pass(model, table)
+    done = open_pass(model, table, cluster)
     for number, part in enumerate(done):
         write_data(part.write_csv(include_header=not number))
     show_metrics(done.result().metrics)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
+from backlit.cli.cluster import Cluster, Workers, cluster_of
 from backlit.cli.formats import Format, print_json
 from backlit.cli.streams import say
 from backlit.errors import Divergence, ProblemError, WrongGradient
@@ -67,6 +68,8 @@ def command(
     compare: Annotated[
         bool, Option("--compare/--no-compare", help="Train gradient boosting on the same rows, to compare with.")
     ] = True,
+    workers: Workers = 0,
+    cluster: Cluster = None,
     format: Annotated[Format, Option(help="How to show the result.")] = Format.text,
 ) -> int:
     """Train a network on a table and score it on rows that it never saw."""
@@ -102,6 +105,7 @@ def command(
             buffer_mb=buffer_mb,
             compare=compare,
             progress=True,
+            cluster=cluster_of(workers, cluster),
         )
     except (Divergence, WrongGradient) as error:
         say(f"backlit: {one_line(str(error))}", error=True)

@@ -10,6 +10,7 @@ A Network holds no numbers that are learned; those are `Parameters`.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from backlit.core.initializers import initialize
 from backlit.core.losses import Loss, ShortForm, get_loss, short_form
 from backlit.core.parameters import Parameters
 from backlit.core.specs import finite_number, positive_integer, whole_number
+from backlit.display import Displayed
 from backlit.errors import ProblemError, ShapeError, near
 
 NORMS = ("batch", "layer")
@@ -100,6 +102,12 @@ class Dense:
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
+    def __repr__(self) -> str:
+        described = self.to_dict()
+        units, activation = described.pop("units"), described.pop("activation")
+        given = [str(units), *([] if activation == "identity" else [repr(activation)])]
+        return f"Dense({', '.join([*given, *(f'{name}={value!r}' for name, value in described.items())])})"
+
     def to_dict(self) -> dict[str, Any]:
         """The layer in plain names and numbers, as problem and model files hold it; defaults are left out."""
         described: dict[str, Any] = {"units": self.units, "activation": self.activation.spec}
@@ -119,7 +127,7 @@ class Dense:
 
 
 @dataclass(frozen=True)
-class Network:
+class Network(Displayed):
     """A feed-forward network: `inputs` numbers in, the layers, and the loss at the end.
 
     Parameters
@@ -280,6 +288,13 @@ class Network:
         (1, 2)
         """
         return initialize(self, scheme, seed=seed, X=X, dtype=dtype)
+
+    def __repr__(self) -> str:
+        runs = [(len(list(run)), repr(layer)) for layer, run in groupby(self.layers)]
+        layers = ", ".join(one if n == 1 else f"*[{one}] * {n}" for n, one in runs)
+        options = "" if self.reduction == "mean" else f", reduction={self.reduction!r}"
+        options += f", l2={self.l2:g}" if self.l2 else ""
+        return f"Network({self.inputs}, [{layers}], loss={self.loss.spec!r}{options})"
 
     def to_dict(self) -> dict[str, Any]:
         """The description in plain names and numbers, as problem and model files hold it."""

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backlit.display import Displayed
 from backlit.errors import DomainError, ShapeError
 
 if TYPE_CHECKING:
     from backlit.core.network import Network  # which knows all that stands here
 
 NAMES = ("W", "b", "gamma", "beta")
+FEW = 6  # arrays that are named when it is printed
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def layout(net: Network) -> tuple[Slot, ...]:
     return tuple(slots)
 
 
-class Parameters:
+class Parameters(Displayed):
     """W[l], b[l], gamma[l] and beta[l] as views into one vector `theta`.
 
     Index 0 is None, and so are gamma[l] and beta[l] of a layer that has no norm.
@@ -181,7 +183,9 @@ class Parameters:
         return Parameters, (self.net, self.theta)
 
     def __repr__(self) -> str:
-        return f"Parameters({', '.join(f'{slot} {slot.shape}' for slot in layout(self.net))}, {self.theta.dtype})"
+        slots = [f"{slot} {slot.shape}" for slot in layout(self.net)]
+        shown = slots if len(slots) <= FEW else [*slots[:2], f"… {len(slots) - 4} more …", *slots[-2:]]
+        return f"Parameters({', '.join(shown)}, {self.theta.dtype})"
 
 
 def checked(value: Any, slot: Slot) -> np.ndarray:

@@ -23,6 +23,7 @@ from backlit.core.dropout import DropoutKey, dropout_mask
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
 from backlit.core.targets import as_inputs, as_targets, check_outputs, shares
+from backlit.display import Displayed
 
 if TYPE_CHECKING:
     from backlit.core.network import Network  # which knows all that stands here
@@ -33,7 +34,7 @@ quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # what is
 
 
 @dataclass(frozen=True)
-class Trace:
+class Trace(Displayed):
     """All quantities of a forward pass, in lists by layer.
 
     Parameters
@@ -72,6 +73,9 @@ class Trace:
         """The number of examples."""
         return len(self.a[0])
 
+    def __repr__(self) -> str:
+        return f"Trace(m={self.m}, {' → '.join(str(a.shape[1]) for a in self.a)})"
+
     def first_non_finite(self) -> str | None:
         """Name the first quantity, in the order of computation, that holds NaN or infinity; None if all are finite."""
         for l in range(len(self.a)):
@@ -83,7 +87,7 @@ class Trace:
 
 
 @dataclass(frozen=True)
-class Gradients:
+class Gradients(Displayed):
     """All quantities of a backward pass.
 
     Parameters
@@ -119,6 +123,10 @@ class Gradients:
     a: ByLayer
     u: ByLayer
     delta: ByLayer
+
+    def __repr__(self) -> str:
+        length = float(np.linalg.norm(self.theta))
+        return f"Gradients(loss={self.loss:.6g}, {len(self.delta) - 1} layers, ‖∂C/∂θ‖={length:.6g})"
 
     @property
     def theta(self) -> Array:

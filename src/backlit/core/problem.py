@@ -65,6 +65,10 @@ class Problem:
     name: str = "problem"
     statistics: Statistics | None = None
 
+    def __repr__(self) -> str:
+        held = "no examples" if self.X is None else f"m={len(self.X)}"
+        return f"Problem({self.name!r}, {self.net!r}, {held})"
+
     def data(self) -> tuple[np.ndarray, np.ndarray]:
         """X and y.
 

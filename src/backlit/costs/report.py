@@ -68,6 +68,10 @@ class Cost(Displayed):
     checkpointing: Checkpointing | None = None
     measured_peak: int | None = None  # bytes by which a process that trains grew
 
+    def __repr__(self) -> str:
+        up, down = self.ledger.total("forward"), self.ledger.total("backward")
+        return f"<Cost of a batch of {self.batch}: {up:,} operations up, {down:,} down, {self.memory.peak:,} bytes>"
+
     def to_dict(self) -> dict[str, Any]:
         """The result as `backlit cost --format json` prints it; a multiply-add is 2 operations, memory is in bytes."""
         phases = {

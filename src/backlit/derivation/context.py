@@ -17,7 +17,7 @@ from backlit.core.parameters import Parameters
 from backlit.core.passes import Gradients, Trace, example_losses, example_weights
 from backlit.core.problem import Problem
 from backlit.core.targets import as_targets, shares
-from backlit.derivation.document import Check, Line
+from backlit.derivation.document import Check, Line, Text
 from backlit.derivation.exact import exact_losses, exact_slopes, lifted
 from backlit.derivation.expressions import At, Chain, Dots, Expr, Mat, Num, Partial, Sym, constant
 from backlit.derivation.guard_digits import settled
@@ -46,6 +46,12 @@ class Context:
     rational: bool = False  # whether params, trace and grad hold fractions
     theta: Parameters | None = None  # the parameters in fractions
     longest: int = TERMS
+    claims: dict[str, bool] = field(default_factory=dict)  # of the sentences about numbers: which hold
+
+    def claim(self, name: str, holds: Any, *text: str | Expr) -> Text:
+        """A sentence about numbers, said only if it holds: its text, or nothing.  Either way it is recorded."""
+        self.claims[name] = bool(holds)
+        return text if holds else ()
 
     @property
     def net(self) -> Network:

@@ -70,7 +70,8 @@ def derive(
         return nonfinite.in_an_update(s, updates, title)
     sections = tuple(section for section in document(s, updates) if section is not None)
     found = quantities(trace, grad, updates)
-    return Derivation(title or f"Backpropagation in {problem.name}", setup.introduction(s), sections, found, digits)
+    title = title or f"Backpropagation in {problem.name}"
+    return Derivation(title, setup.introduction(s), sections, found, digits, claims=s.claims)
 
 
 def check_options(steps: int, digits: int) -> None:

@@ -214,6 +214,8 @@ class Derivation:
         Significant digits that are printed.
     stopped : str, optional
         The first quantity that is not finite, if there is one; the derivation ends there.
+    claims : dict of str to bool
+        The sentences about numbers by name: each was printed if it holds, and only then.
 
     Examples
     --------
@@ -229,6 +231,7 @@ class Derivation:
     quantities: dict[str, Any] = field(compare=False)
     digits: int = 5
     stopped: str | None = None
+    claims: dict[str, bool] = field(default_factory=dict, compare=False)
 
     def steps(self) -> Iterator[Step]:
         """All steps, in reading order."""

@@ -98,4 +98,5 @@ def ended(
         found,
         s.num.digits,
         stop_of(sections),
+        s.claims,
     )

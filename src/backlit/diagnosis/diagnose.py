@@ -38,6 +38,7 @@ def diagnose(
     batch: int | None = None,
     seeds: int = 5,
     remedies: bool = True,
+    cluster: Any = 0,
 ) -> Diagnosis:
     """Diagnose a problem, a model, or `depth` equal layers of `width` units.
 
@@ -74,6 +75,8 @@ def diagnose(
         How many draws are measured, if the numbers are drawn.
     remedies : bool, default True
         Whether remedies are tried.
+    cluster : int, str or distributed.Client, default 0
+        Who tries them: a number of processes, 0 for this one, the address of a Dask scheduler, or a client.
 
     Returns
     -------
@@ -107,7 +110,7 @@ def diagnose(
     else:
         subject = Subject(model.params.net, "model", None, model.params)
     with one_thread(subject):
-        return examine(replace(subject, batch=checked_batch(batch, subject)), seeds, remedies)
+        return examine(replace(subject, batch=checked_batch(batch, subject)), seeds, remedies, cluster)
 
 
 def check_layers(told: dict[str, Any], sizes: bool) -> None:
@@ -128,7 +131,7 @@ def checked_batch(batch: int | None, subject: Subject) -> int | None:
 
 
 @quiet
-def examine(given: Subject, seeds: int, remedies: bool) -> Diagnosis:
+def examine(given: Subject, seeds: int, remedies: bool, cluster: Any) -> Diagnosis:
     """Predict, measure, compare, try."""
     subject = replace(given, kept={})
     scales = subject.scales()
@@ -147,7 +150,7 @@ def examine(given: Subject, seeds: int, remedies: bool) -> Diagnosis:
         findings += scaling_findings(subject, unscaled(subject, outputs), outputs)
     updates = update_ratios(subject)
     findings += frozen(updates)
-    tried = try_remedies(subject, kind, theory, findings) if remedies else []
+    tried = try_remedies(subject, kind, theory, findings, cluster) if remedies else []
     spectrum = spectrum_of(subject, scales, predicted, draws)
     evidence = regime, findings, tried, spectrum, updates
     return Diagnosis(given, layer, kind, theory, predicted, measured, draws, *evidence, Ensemble(given))

@@ -100,20 +100,23 @@ class Remedy:
         }
 
 
-def try_remedies(subject: Subject, kind: LayerSpec, theory: FixedPoint, findings: Sequence[Finding]) -> list[Remedy]:
+def try_remedies(
+    subject: Subject, kind: LayerSpec, theory: FixedPoint, findings: Sequence[Finding], cluster: Any = 0
+) -> list[Remedy]:
     """Every remedy that applies, best first; of a LARGE network one draw is measured, which strays little."""
     causes = {finding.kind for finding in findings}
     large = subject.net.n_parameters > LARGE
     seeds = 1 if large else 2
     own = attempt(subject, "", subject.net, None, seeds)  # first: its draw is there for those that keep W and b
+    sent = subject if cluster == 0 else replace(subject, kept=None)
     candidate_jobs = [
-        Job(attempt, (subject, *candidate, seeds), name=candidate[0])
+        Job(attempt, (sent, *candidate, seeds), name=candidate[0])
         for candidate in (
             *candidates(subject.net, kind, theory),
             *(other_outputs(subject.net) if "dead_output" in causes else ()),
         )
     ]
-    tried = run_on(subject.net, candidate_jobs)
+    tried = run_on(subject.net, candidate_jobs) if cluster == 0 else list(run_jobs(candidate_jobs, how=cluster))
     steady = [replace(own, remedy=name, recipe=recipe) for name, recipe in recipes(subject)]
     names = [name for name in ("x", "y") if f"unscaled_{name}" in causes]
     if names:

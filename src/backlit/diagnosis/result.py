@@ -128,6 +128,9 @@ class Diagnosis(Displayed):
         """The best remedy, None if none was tried."""
         return self.remedies[0] if self.remedies else None
 
+    def __repr__(self) -> str:
+        return f"<Diagnosis of {self.subject.name}: {self.regime}, {len(self.remedies)} remedies tried>"
+
     def to_dict(self) -> dict[str, Any]:
         """The result in plain values, as `backlit diagnose --format json` prints it."""
         return {

@@ -30,14 +30,20 @@ LAST = 3  # epochs at the end whose mean counts, for one is as its last batches 
 
 
 def try_training(
-    diagnosis: Diagnosis, epochs: int, *, seeds: int = 2, show: Callable[[int, int], None] = lambda done, of: None
+    diagnosis: Diagnosis,
+    epochs: int,
+    *,
+    seeds: int = 2,
+    show: Callable[[int, int], None] = lambda done, of: None,
+    cluster: Any = 0,
 ) -> Diagnosis:
     """Train the network and every remedy for `epochs`, and rank the remedies by the loss that is left.
 
     show : called with (trainings done, trainings in all) after each.  A problem without data gets standard normal rows
     and a smooth target drawn at random.
+    cluster : who trains them, as `run_jobs` takes it.
     """
-    subject = diagnosis.subject
+    subject = replace(diagnosis.subject, kept=None)
     data = data_of(subject)
     plan: list[Remedy | None] = [None, *diagnosis.remedies]
     names = ["the network as it is", *(remedy.remedy for remedy in diagnosis.remedies)]
@@ -45,7 +51,7 @@ def try_training(
         Job(train_one, (subject, remedy, data, epochs, range(seeds)), name)
         for remedy, name in zip(plan, names, strict=True)
     ]
-    trials = list(run_jobs(jobs, hold_blas=False, show=show))
+    trials = list(run_jobs(jobs, how=cluster, hold_blas=cluster != 0, show=show))
     ranked = [replace(remedy, trial=trial) for remedy, trial in zip(diagnosis.remedies, trials[1:], strict=True)]
     ranked.sort(key=lambda remedy: (remedy.trial.left if remedy.trial else math.inf, remedy.distance))
     return diagnosis.with_trainings(ranked, trial=trials[0])

@@ -3,7 +3,9 @@
 `backlit.estimators.parameter_docs` says what the constructor's parameters mean.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from backlit.core.activations import Activation
 from backlit.core.losses import Loss
 from backlit.engine import Data, DenseBatches, Engine, State, TrainConfig, get_engine
+from backlit.engine.kept import kept_engine
 from backlit.errors import ProblemError
 from backlit.estimators.early_stopping import Stopping, check_scorer
 from backlit.estimators.fitted_attributes import FittedAttributes
@@ -34,13 +37,14 @@ from backlit.estimators.train import (
     take_moments,
     warn_of_end,
 )
-from backlit.estimators.validation import Reading, refuse_no_numbers, unchanged_on_error, warn
+from backlit.estimators.validation import Reading, plain_rows, refuse_no_numbers, unchanged_on_error, warn
 from backlit.estimators.validation_split import hold_out
 from backlit.estimators.warm_start import check_network, check_optimizer, current
 from backlit.optim import Optimizer
 from backlit.training import History
 
 Array = np.ndarray
+CONSTANTS = (int, float, str, tuple, type(None))  # what nobody changes in place
 
 
 class BaseMLP(FittedAttributes, Reading, Inspection, Persistence, ChunkedFit, BaseEstimator):
@@ -52,6 +56,22 @@ class BaseMLP(FittedAttributes, Reading, Inspection, Persistence, ChunkedFit, Ba
     _stopping: Stopping | None  # of partial_fit with early stopping
     _fitted_with: dict[str, Any] | None = None  # the parameters that made network_; None in files of older versions
     _learned_by: Optimizer | None = None  # whose memory _state holds
+    _valid: Sequence[Any] = ()  # the parameters' values that were found fine
+
+    @classmethod
+    @lru_cache(maxsize=32)
+    def _get_param_names(cls) -> list[str]:
+        """The constructor's parameters; scikit-learn reads its signature anew in every call of `fit`."""
+        return super()._get_param_names()
+
+    def _validate_params(self) -> None:
+        """Raise where a parameter cannot be used; those that were fine at the last call are not looked at again."""
+        values = [getattr(self, name) for name in self._get_param_names()]
+        known = len(values) == len(self._valid) and all(a is b for a, b in zip(values, self._valid, strict=True))
+        if known and all(isinstance(value, CONSTANTS) for value in values):
+            return
+        super()._validate_params()
+        self._valid = values
 
     # --- what a subclass gives ---
 
@@ -258,14 +278,15 @@ class BaseMLP(FittedAttributes, Reading, Inspection, Persistence, ChunkedFit, Ba
 
     def _engine(self, batch_size: int, sparse: bool) -> Engine:
         recipe = TrainConfig(self.network_, optimizer_of(self), batch_size, n_threads=self.n_threads)
-        engine = get_engine(self.engine, recipe)
+        engine = kept_engine(self.engine, recipe, get_engine)
         return DenseBatches(engine, batch_size) if sparse else engine
 
     def _outputs(self, X: Any) -> Array:
         """a_L (n, n_L)."""
         check_is_fitted(self)
-        refuse_no_numbers(X, "X")
-        X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), order="C", reset=False)
+        if not plain_rows(X, self):
+            refuse_no_numbers(X, "X")
+            X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), order="C", reset=False)
         engine = self._engine(1, not isinstance(X, np.ndarray))
         return engine.predict(self._params, self._statistics, X.astype(self._params.theta.dtype, copy=False))
 

@@ -18,7 +18,7 @@ from backlit.estimators.labels import Labels, ManyLabels, labels_of, smoothed
 from backlit.estimators.network import class_output
 from backlit.estimators.parameter_docs import ATTRIBUTES, CLASSIFIER
 from backlit.estimators.parameters import CLASSIFIER_CONSTRAINTS, keep
-from backlit.estimators.validation import check_class_weight, refuse_mixed_labels, unchanged_on_error
+from backlit.estimators.validation import LABELS, check_class_weight, refuse_mixed_labels, unchanged_on_error
 from backlit.signatures import documented
 
 
@@ -104,11 +104,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         keep(self, locals())
 
     def _read_targets(self, y: Any, first: bool) -> Array:
-        refuse_mixed_labels(y)
-        check_classification_targets(y)
+        if not (isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind in LABELS):
+            refuse_mixed_labels(y)
+            check_classification_targets(y)
         if first:
             self._set_classes(y)
-        unknown = self._labels.unknown(y)
+        unknown = self._labels.unknown(y) if not first or self._told is not None else ()
         if len(unknown):
             raise ValueError(f"`y` has classes not in `self.classes_`: {unknown} not in {self.classes_}")
         return self._labels.encode(y)
@@ -293,6 +294,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
 def accuracy(y: Any, predicted: Any, sample_weight: Any) -> float:
     """The share of rows in which every label is right, weighted, as scikit-learn's multi-output estimators score."""
+    if isinstance(y, np.ndarray) and y.ndim == 1 and (y.shape, y.dtype) == (predicted.shape, predicted.dtype):
+        return float(np.average(y == predicted, weights=sample_weight))
     if np.ndim(predicted) == 2 and not issparse(y):  # whatever classes these few rows happen to show
         check_consistent_length(y, predicted, sample_weight)
         if np.shape(y) != np.shape(predicted):

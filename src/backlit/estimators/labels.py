@@ -14,6 +14,12 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 Array = np.ndarray
 
 
+def distinct(y: Any) -> Array:
+    """The distinct labels of y, of a column of them without scikit-learn's look at what kind of target it is."""
+    plain = isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind in "biufU"
+    return np.unique(y) if plain else unique_labels(y)
+
+
 @dataclass
 class Labels:
     """One label an example, or one yes or no for each of several.
@@ -55,24 +61,26 @@ class Labels:
 
     def unknown(self, y: Any) -> Array:
         """The classes in y that were not there before."""
-        return np.setdiff1d(unique_labels(y), self.classes)
+        return np.setdiff1d(distinct(y), self.classes)
 
     def missing(self, y: Any) -> Array:
         """The classes that were there before and are not in y."""
-        return np.setdiff1d(self.classes, unique_labels(y))
+        return np.setdiff1d(self.classes, distinct(y))
 
     def encode(self, y: Any) -> Array:
-        """Y (n, n_L) of zeros and ones."""
-        Y = self.binarizer.transform(y)
-        return np.hstack([1 - Y, Y]) if self.two_columns else Y
+        """Y (n, n_L) of zeros and ones, for y that holds no unknown class."""
+        if self.kind == "multilabel-indicator" or np.ndim(y) != 1:  # of which it says what is wrong
+            return self.binarizer.transform(y)
+        one_hot = np.eye(len(self.classes))[np.searchsorted(self.classes, y)]
+        return one_hot[:, 1:] if self.kind == "binary" and not self.two_columns else one_hot
 
     def decode(self, outputs: Array) -> Array:
         """The likeliest class of each row of outputs (n, n_L)."""
-        if self.two_columns:
-            outputs = outputs[:, 1] > outputs[:, 0]
-        elif outputs.shape[1] == 1:
-            outputs = outputs.ravel()
-        return self.binarizer.inverse_transform(outputs)
+        if self.kind == "multilabel-indicator":
+            return self.binarizer.inverse_transform(outputs)
+        if outputs.shape[1] == 1:
+            return self.classes[(outputs[:, 0] > 0.5).astype(np.intp)]
+        return self.classes[outputs.argmax(axis=1)]  # the first of equals
 
     def probabilities(self, outputs: Array) -> Array:
         """Probabilities (n, n_classes) of outputs in [0, 1]; a row that is a sigmoid a class is made to sum to 1."""

@@ -22,6 +22,31 @@ Chunks = Iterable[Any] | Callable[[], Iterable[Any]]
 FIRST_ROWS = 1000  # that are kept from the first pass, for an initialization that looks at X
 
 
+def blocks_of(collections: tuple[Any, ...]) -> Callable[[], Iterator[tuple[Any, ...]]]:
+    """Chunks of Dask arrays or data frames X, y and perhaps sample_weight: a block of each, computed when it is due.
+
+    Raises ProblemError if they are not cut at the same rows.
+    """
+    parts = [
+        each.rechunk({1: -1}) if getattr(each, "ndim", 0) == 2 and hasattr(each, "rechunk") else each
+        for each in collections
+    ]
+    blocks = [np.ravel(np.array(part.to_delayed(), dtype=object)) for part in parts]
+    if len({len(part) for part in blocks}) > 1:
+        raise ProblemError(
+            f"X and y are in {' and '.join(str(len(part)) for part in blocks)} blocks: cut both at the same rows "
+            f"(rechunk, repartition)"
+        )
+
+    def chunks() -> Iterator[tuple[Any, ...]]:
+        from dask import compute
+
+        for block in zip(*blocks, strict=True):
+            yield compute(*block)
+
+    return chunks
+
+
 def each(chunks: Chunks) -> Iterator[tuple[Any, Any, Any]]:
     """The chunks that have rows, as X, y, sample_weight."""
     for number, chunk in enumerate(chunks() if callable(chunks) else chunks, start=1):
@@ -210,7 +235,8 @@ class ChunkedFit:
         chunks : callable or iterable
             A function that makes an iterator of chunks (X, y) or (X, y, sample_weight), or a list of them.  They are
             gone through once to see what there is, then once an epoch, and must be the same each time.  An iterator can
-            be gone through once only, and makes one epoch of `partial_fit`, a call a chunk.
+            be gone through once only, and makes one epoch of `partial_fit`, a call a chunk.  Or a tuple (X, y) or
+            (X, y, sample_weight) of Dask arrays or data frames, whose blocks are the chunks.
         classes : array, or list of one for each label, optional
             All classes that will come, for a classifier; those that the chunks hold if not given.
         validation_data : tuple (X, y) or (X, y, sample_weight), optional
@@ -245,6 +271,8 @@ class ChunkedFit:
         self._validate_params()
         if self.solver == "lbfgs":
             raise ProblemError('solver="lbfgs" needs all rows at once: set solver to "adam" or "sgd", or call fit')
+        if isinstance(chunks, tuple) and chunks and all(hasattr(part, "__dask_graph__") for part in chunks):
+            chunks = blocks_of(chunks)
         if isinstance(chunks, Iterator):
             if checkpoint is not None:
                 raise ProblemError(f"checkpoint cannot go on from an iterator, which {ONCE}")

@@ -8,7 +8,8 @@ from sklearn.exceptions import ConvergenceWarning
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters, trainable
 from backlit.core.passes import forward
-from backlit.engine import Data, Engine, State
+from backlit.engine import Data, Engine, State, get_engine
+from backlit.engine.kept import kept_engine
 from backlit.errors import Divergence, ProblemError
 from backlit.estimators.early_stopping import score_of
 from backlit.estimators.parameters import (
@@ -144,6 +145,7 @@ def run_training(
         history=estimator.history_,
         checkpoint=checkpoint,
         checkpoint_every=every,
+        engine=kept_engine(settings.engine, settings.recipe(estimator.network_), get_engine),
     )
     estimator._params, estimator._statistics = outcome.params, outcome.statistics
     estimator._state = outcome.state

@@ -67,6 +67,10 @@ class Model:
     training: dict[str, Any] = field(default_factory=dict)
     estimator: dict[str, Any] | None = None
 
+    def __repr__(self) -> str:
+        of = "" if self.target is None else f" of {self.target.name!r}"
+        return f"<Model{of}: {self.net!r}>"
+
     @property
     def net(self) -> Network:
         """The network's description."""

@@ -20,19 +20,12 @@ from backlit._version import __version__
 from backlit.errors import BacklitError, ProblemError
 from backlit.jobs.cluster_client import close, connect
 from backlit.jobs.cluster_worker import run_on_worker, versions
-from backlit.jobs.processes import sendable
+from backlit.jobs.processes import Answer, sendable
 
 LOOK = 0.5  # seconds from one look at the cluster to the next
 SILENT = 10.0  # without a sign of life, after which a worker's jobs are given to others as well
 LIMIT = 20.0  # without any worker, or without the scheduler, after which jobs end with an error
 DEATHS = 6  # workers that may die while they run a job; with one more it is the job's fault
-
-
-Answer = tuple[bytes, str]  # see `run_on_worker`
-
-
-class Elsewhere(Exception):
-    """The traceback of an error on a worker, in words."""
 
 
 class Lost(Exception):
@@ -270,11 +263,7 @@ class Reply:
 
     def result(self) -> Any:
         """What the job gave, or raise what it raised."""
-        pickled, trace = self.answer.result()
-        result = pickle.loads(pickled)
-        if trace:
-            raise result from Elsewhere(f"\n{trace}")
-        return result
+        return self.answer.result().result()
 
     def cancel(self) -> None:
         """See that it does not begin, or that it ends."""

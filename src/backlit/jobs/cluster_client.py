@@ -18,6 +18,7 @@ def connect(cluster: Any) -> tuple[Any, bool]:
         raise ProblemError(
             "jobs on a cluster need Dask, which is not installed: pip install 'backlit[dask]', here and on the workers"
         ) from None
+    logging.getLogger("asyncio").addFilter(known)
     if isinstance(cluster, Client):
         if cluster.asynchronous:
             raise ProblemError(
@@ -44,6 +45,15 @@ def connect(cluster: Any) -> tuple[Any, bool]:
             f"no Dask scheduler answers at {cluster} ({reason}): look at the address, and whether `dask scheduler` "
             f"runs there"
         ) from None
+
+
+def known(record: logging.LogRecord) -> bool:
+    """Whether to tell of an error in a task that nobody looked at.
+
+    Not of the one that Dask leaves when a worker dies whose result is on its way; the job is sent again.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    return type(error).__name__ != "AllExit"
 
 
 def close(client: Any) -> None:

@@ -4,7 +4,6 @@ import ctypes
 import pickle
 import platform
 import threading
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -13,7 +12,7 @@ from typing import Any
 
 from backlit._version import __version__
 from backlit.errors import ProblemError
-from backlit.jobs.processes import pickled_result
+from backlit.jobs.processes import Answer, answer_to
 from backlit.processors import only
 
 LOOK = 0.25  # seconds from one look whether somebody waits to the next
@@ -30,37 +29,22 @@ def versions() -> dict[str, str]:
     return {"backlit": __version__, "Python": ".".join(platform.python_version_tuple()[:2])} | packages
 
 
-def run_on_worker(payload: bytes, name: str, n_threads: int, theirs: dict[str, str]) -> tuple[bytes, str]:
-    """The pickled result of a job that `theirs`, a client of these versions, has sent here, and no traceback.
-
-    Or the pickled error with one: Dask cannot bring back every error.
-    """
-    try:
-        return result_of(payload, name, n_threads, theirs), ""
-    except Exception as error:
-        trace = traceback.format_exc()
-        error.__cause__ = error.__context__ = None  # which, under Dask, would be pickled too
-        return pickle.dumps(error.with_traceback(None)), trace
-
-
-def result_of(payload: bytes, name: str, n_threads: int, theirs: dict[str, str]) -> bytes:
-    """See `run_on_worker`; raises what the job raises."""
+def run_on_worker(payload: bytes, name: str, n_threads: int, theirs: dict[str, str]) -> Answer:
+    """The answer to a job that `theirs`, a client of these versions, has sent to this worker."""
     from distributed import get_worker
 
     worker = get_worker()
     key = worker.get_current_task()
     for what, here in versions().items():
         if here != theirs.get(what):
-            raise ProblemError(
+            return refusal(
                 f"{name}: the worker at {worker.address} has {what} {here}, and the client {theirs.get(what)}: install "
                 f"the same on both"
             )
     try:
         task = pickle.loads(payload)
     except (ImportError, AttributeError) as error:
-        raise ProblemError(
-            f"{name}: the worker at {worker.address} cannot read it ({error}): install it there"
-        ) from None
+        return refusal(f"{name}: the worker at {worker.address} cannot read it ({error}): install it there")
 
     def nobody_waits() -> bool:
         known = worker.state.tasks.get(key)
@@ -68,9 +52,14 @@ def result_of(payload: bytes, name: str, n_threads: int, theirs: dict[str, str])
 
     try:
         with only(n_threads), ended_when(nobody_waits):
-            return pickled_result(task)
+            return answer_to(task)
     except NobodyWaits:
-        return b""
+        return refusal(f"{name}: nobody waits for it")
+
+
+def refusal(message: str) -> Answer:
+    """An error in place of a result."""
+    return Answer(pickle.dumps(ProblemError(message)), "on the worker")
 
 
 @contextmanager

@@ -7,13 +7,13 @@ is touched by that.
 import pickle
 import signal
 import threading
+import traceback
 from collections.abc import Callable
-from concurrent.futures import CancelledError, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import CancelledError
+from dataclasses import dataclass
 from functools import partial
-from multiprocessing import parent_process
-from multiprocessing.context import SpawnContext
-from multiprocessing.process import BaseProcess
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection
 from os import _exit
 from typing import Any, Self
 
@@ -63,10 +63,9 @@ class Processes:
                 if self.closing:
                     raise CancelledError
                 child = self.child()
-                answer = child.pool.submit(answer_of, payload)  # starts the process
             try:
-                return pickle.loads(answer.result())
-            except BrokenProcessPool:
+                return child.answer(payload).result()
+            except (EOFError, OSError):
                 code = child.end()
         how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
         remedy = 'look whether memory is full, and whether the script has `if __name__ == "__main__":`'
@@ -93,31 +92,31 @@ class Processes:
             child.end()
 
 
-class Child(SpawnContext):
-    """One process, and the pool of one that speaks with it; it starts with the first task."""
-
-    process: BaseProcess | None = None
-    ended = False
+class Child:
+    """One process, and the pipe to it, which breaks when it dies: this side alone keeps no other end open."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.pool = ProcessPoolExecutor(1, mp_context=self, initializer=begin)
+        spawn, self.ended = get_context("spawn"), False
+        self.pipe, theirs = spawn.Pipe()
+        self.process = spawn.Process(target=serve, args=(theirs,), daemon=True)
+        self.process.start()
+        theirs.close()
 
-    def Process(self, *args: Any, **options: Any) -> BaseProcess:  # type: ignore[override]
-        """Make the process, for the pool, and remember it."""
-        self.process = super().Process(*args, **options)
-        return self.process
+    def answer(self, payload: bytes) -> "Answer":
+        """What it says to a task; raises EOFError or OSError if it dies."""
+        self.pipe.send_bytes(payload)
+        return Answer(*pickle.loads(self.pipe.recv_bytes()))
 
     def kill(self) -> None:
         """End it in the middle of what it does."""
-        if self.process is not None:
-            self.process.kill()
+        self.process.kill()
 
     def end(self) -> int | None:
         """Wait for it to end, which it does when it has nothing to do; gives its exit code."""
-        self.pool.shutdown(wait=True)
         self.ended = True
-        return None if self.process is None else self.process.exitcode
+        self.pipe.close()
+        self.process.join()
+        return self.process.exitcode
 
 
 def sendable(task: Callable[[], Any], name: str, where: str, remedy: str) -> bytes:
@@ -128,32 +127,56 @@ def sendable(task: Callable[[], Any], name: str, where: str, remedy: str) -> byt
         raise ProblemError(f"{name} cannot be sent to {where} ({error}): {remedy}") from error
 
 
-def begin() -> None:
-    """In the process, first of all: leave Ctrl-C to the parent, and end when it ends."""
+def serve(pipe: Connection) -> None:
+    """In the process: run tasks until there are no more, leave Ctrl-C to the parent, and end when it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=end_with_parent, daemon=True).start()
+    while True:
+        try:
+            payload = pipe.recv_bytes()
+        except EOFError:
+            return
+        answer = answer_to(lambda: pickle.loads(payload)())  # noqa: B023  # it is called at once
+        pipe.send_bytes(pickle.dumps((answer.pickled, answer.trace)))
 
 
 def end_with_parent() -> None:
-    """Wait for the parent to end; its children would wait for the next job for ever."""
+    """Wait for the parent to end, in the middle of a job too."""
     parent = parent_process()
     if parent is not None:
         parent.join()
         _exit(1)
 
 
-def answer_of(payload: bytes) -> bytes:
-    """In the process: run the task."""
-    return pickled_result(lambda: pickle.loads(payload)())
+class Elsewhere(Exception):
+    """The traceback of an error in another process, in words."""
 
 
-def pickled_result(task: Callable[[], Any]) -> bytes:
+@dataclass(frozen=True)
+class Answer:
+    """What a task gave, pickled; or the error that it raised, and the words of its traceback."""
+
+    pickled: bytes
+    trace: str = ""
+
+    def result(self) -> Any:
+        """What the task gave, or raise what it raised."""
+        result = pickle.loads(self.pickled)
+        if self.trace:
+            raise result from Elsewhere(f"\n{self.trace}")
+        return result
+
+
+def answer_to(task: Callable[[], Any]) -> Answer:
     """Run a task for somebody elsewhere.  Errors that pickle cannot bring back come as their words."""
     try:
-        return pickle.dumps(task())
+        return Answer(pickle.dumps(task()))
     except Exception as error:
+        trace = traceback.format_exc()
+        error.__cause__ = error.__context__ = None  # which pickle would take along where Dask has taught it to
+        error.__traceback__ = None
         try:
-            pickle.loads(pickle.dumps(error))
+            pickle.loads(pickled := pickle.dumps(error))
         except Exception:
-            raise RuntimeError(f"{type(error).__name__}: {error}") from error
-        raise
+            pickled = pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
+        return Answer(pickled, trace)

@@ -1,6 +1,5 @@
 """A check in the terminal: the verdict, the first wrong quantity, the wrong formula beside the right one."""
 
-import io
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -37,6 +36,11 @@ def check_text(result: CheckResult) -> RenderableType:
     return Group(headline(result.verdict, result), *findings(result))
 
 
+def plain_text(result: CheckResult) -> str:
+    """A check as plain text."""
+    return terminal.as_text(check_text(result))
+
+
 def network_text(result: NetworkCheck) -> str:
     """A check of one's own backpropagation as plain text: the verdict once, then each mistake as `check` shows it."""
     own = "is" if result.own.ok else "is not"
@@ -44,10 +48,7 @@ def network_text(result: NetworkCheck) -> str:
     parts.append(Text(f"Your gradient {own} the gradient of your own loss."))
     parts += findings(result.against)
     parts += [Text(str(fact)) for fact in result.facts if not fact.ok]
-    console = terminal.console(file=io.StringIO(), color_system=None)
-    with console.capture() as captured:
-        console.print(Group(*parts))
-    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+    return terminal.as_text(*parts)
 
 
 def findings(result: CheckResult) -> list[RenderableType]:

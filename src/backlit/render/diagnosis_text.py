@@ -1,6 +1,7 @@
 """A diagnosis in the terminal.  It reads a `backlit.diagnosis.Diagnosis`."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from backlit import terminal
@@ -12,27 +13,36 @@ HEADINGS = ("l", "q", "predicted", "ratio", "predicted", "weight", "derivative",
 BRIEF = ("l", "q", "pred.", "ratio", "pred.", "weight", "deriv.", "dead", "sat.")
 
 
-def show_diagnosis(diagnosis: Any) -> None:
+def show_diagnosis(diagnosis: Any, console: Any = None) -> None:
     """Print what to do, the regime, the findings, the theory, the layers and the remedies."""
+    console = console or terminal.console()
+    for part in parts_of(diagnosis, wide=console.width >= WIDE):
+        console.print(part, highlight=False)
+
+
+def diagnosis_text(diagnosis: Any) -> str:
+    """The same as plain text of 80 columns."""
+    return terminal.as_text(*parts_of(diagnosis, wide=False))
+
+
+def parts_of(diagnosis: Any, *, wide: bool) -> Iterator[Any]:
+    """What is printed, part by part."""
     from rich.text import Text
 
-    console = terminal.console()
     name, regime = diagnosis.subject.name, regime_text(diagnosis)
     color = "green" if diagnosis.verdict == "healthy" else "red"
-    console.print(Text(diagnosis.advice, "bold"))  # a file's name is no markup
-    console.print(Text.assemble((name, "bold"), ": ", (regime, f"bold {color}")))
-    console.print(finding_list(diagnosis))
-    console.print(f"\nTheory of layer {diagnosis.layer} repeated: {theory_line(diagnosis.theory)}\n", highlight=False)
+    yield Text(diagnosis.advice, "bold")  # a file's name is no markup
+    yield Text.assemble((name, "bold"), ": ", (regime, f"bold {color}"))
+    yield finding_list(diagnosis)
+    yield f"\nTheory of layer {diagnosis.layer} repeated: {theory_line(diagnosis.theory)}\n"
     some = f" ({MOST_ROWS} of {L})" if (L := diagnosis.subject.net.L) > MOST_ROWS else ""
-    console.print(
-        f"By layer{some}: q = E z², ratio = E‖δ_l‖²/E‖δ_{{l+1}}‖² = weight × derivative term", highlight=False
-    )
-    console.print(layer_table(diagnosis, wide=console.width >= WIDE))
-    console.print(band_line(diagnosis), highlight=False)
-    console.print(f"\nJacobian ∂a_L/∂a_0: {spectrum_line(diagnosis.spectrum)}\n", highlight=False)
+    yield f"By layer{some}: q = E z², ratio = E‖δ_l‖²/E‖δ_{{l+1}}‖² = weight × derivative term"
+    yield layer_table(diagnosis, wide=wide)
+    yield band_line(diagnosis)
+    yield f"\nJacobian ∂a_L/∂a_0: {spectrum_line(diagnosis.spectrum)}\n"
     if diagnosis.remedies:
-        console.print(remedy_title(diagnosis), highlight=False)
-        console.print(remedy_table(diagnosis))
+        yield remedy_title(diagnosis)
+        yield remedy_table(diagnosis)
 
 
 def regime_text(diagnosis: Any) -> str:

@@ -54,6 +54,9 @@ class Explanation:
 
     derivation: Derivation
 
+    def __repr__(self) -> str:
+        return f"<Explanation: {self.derivation.title}>"
+
     def to_text(self) -> str:
         """Plain text, Unicode."""
         from backlit.render.derivation_text import to_text
@@ -94,7 +97,7 @@ class Explanation:
         """The quantities by name, and every step, as `--format json` prints them."""
         steps = [described for step in self.derivation.steps() for described in described_steps(step)]
         stopped = {"stopped": self.derivation.stopped} if self.derivation.stopped else {}
-        return {**self.derivation.quantities, **stopped, "steps": steps}
+        return {**self.derivation.quantities, **stopped, "claims": self.derivation.claims, "steps": steps}
 
     def to_json(self) -> str:
         """`to_dict` as one JSON object; what is not finite becomes null."""

@@ -2,14 +2,20 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from backlit.engine import TrainConfig, get_engine
+from backlit.errors import ModelError, TableError
 from backlit.formats.models import Model
 from backlit.optim import Sgd
+from backlit.tables import TableEncoder, TargetCodec
+from backlit.tables.exact_moments import ExactMoments, exact, root
 from backlit.tables.splitting import drawn
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Array = np.ndarray
 
@@ -83,46 +89,132 @@ def score(task: str, y: Array, outputs: Array) -> dict[str, Any]:
     return classification_metrics(y, outputs) if task == "classification" else regression_metrics(y, outputs)
 
 
+def finite(outputs: np.ndarray, first: int = 0) -> np.ndarray:
+    """The outputs as they are; TableError with the row, counted from 1 in its file, where one is NaN or infinite."""
+    fine = np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)
+    if not fine.all():
+        raise TableError(
+            f"row {first + int(fine.argmin()) + 1:,} has no prediction, as the network's numbers overflow in it: mend "
+            f"the row, or train the model again on values as large as its"
+        )
+    return outputs
+
+
+def known_model(model: Model, name: str) -> tuple[TableEncoder, TargetCodec]:
+    """Encoder and target of a model; ModelError if it has none."""
+    if model.encoder is None or model.target is None:
+        raise ModelError(
+            f"{name} does not say how a table becomes its inputs: use a model that train made from a table"
+        )
+    return model.encoder, model.target
+
+
+def as_table(target: TargetCodec, outputs: np.ndarray) -> "pl.DataFrame":
+    """The prediction, and the probability of each class."""
+    import polars as pl
+
+    if target.task == "regression":
+        return pl.DataFrame([target.decode(outputs)])
+    columns = [target.decode(outputs.argmax(axis=1))]
+    for k, label in enumerate(target.classes):
+        columns.append(pl.Series(f"probability of {label}", outputs[:, k].astype(np.float64)))
+    return pl.DataFrame(columns)
+
+
+def outputs_in(target: TargetCodec, predictions: "pl.DataFrame") -> np.ndarray:
+    """The probabilities (n, K) or numbers (n,) of which `as_table` made a table."""
+    K = len(target.classes)
+    return predictions[:, 1 : K + 1].to_numpy() if K else predictions.to_series().to_numpy()
+
+
+def score_if_known(target: TargetCodec, frame: "pl.DataFrame", outputs: np.ndarray) -> dict[str, Any] | None:
+    """Metrics on the rows whose true value the table holds; None if it holds none, or values of another kind."""
+    found = truth_of(target, frame)
+    return None if found is None else score(target.task, found[1], outputs[found[0]])
+
+
+def truth_of(target: TargetCodec, frame: "pl.DataFrame") -> tuple[np.ndarray, np.ndarray] | None:
+    """The rows (k,) whose true value the table holds, and these values (k,) as class indices or numbers."""
+    if target.name not in frame.columns:
+        return None
+    truth, decoded = frame[target.name], target.decode(np.zeros(1))
+    known = np.flatnonzero(has_value(truth))
+    if not known.size or (target.task == "regression" and not truth.dtype.is_numeric()):
+        return None
+    if target.task == "regression":
+        y = truth.gather(known).to_numpy().astype(np.float64)
+    else:
+        index = {label: k for k, label in enumerate(target.classes)}
+        y = np.array(
+            [index.get(label, -1) for label in truth.cast(decoded.dtype, strict=False).gather(known).to_list()]
+        )
+        known, y = known[y >= 0], y[y >= 0]
+    return (known, y) if known.size else None
+
+
+def has_value(column: Any) -> Array:
+    """Which rows (m,) are neither null nor NaN."""
+    return (column.is_not_nan().fill_null(False) if column.dtype.is_float() else column.is_not_null()).to_numpy()
+
+
 SAMPLE = 100_000  # rows that are kept for the ROC AUC and the report
 
 
 @dataclass
 class Scores:
-    """Sums over the rows seen, and a sample of them that is the same whatever the chunks.
+    """Exact sums over the rows seen, and a sample of them; the same to the bit however the rows are cut into chunks.
 
-    task, K : as in `score`, K classes.  share : of the rows that the sample takes.
+    task, K : as in `score`, K classes.  share : of the rows that the sample takes.  first : the number of the first row
+    in the whole table, which tells what the sample takes.
     """
 
     task: str
     K: int
     share: float = 1.0
+    first: int = 0
     n: int = 0
-    confusion: Array = field(default_factory=lambda: np.zeros(0))
-    sums: Array = field(default_factory=lambda: np.zeros(5))  # log loss; |e|, e², y − c, (y − c)²
-    center: float | None = None
+    confusion: Array = field(default_factory=lambda: np.zeros(0, np.int64))
+    loss: ExactMoments = field(default_factory=ExactMoments)  # −ln p of the true class, or |error|
+    truth: ExactMoments = field(default_factory=ExactMoments)  # of a regression
+    finite: bool = True
     sample: list[tuple[Array, Array]] = field(default_factory=list)
 
     def add(self, y: Array, outputs: Array) -> None:
         """Take in targets (m,) and outputs (m, K) or (m,)."""
         if not len(y):
             return
-        chosen = drawn(self.n, len(y), seed=0) < self.share
+        chosen = drawn(self.first + self.n, len(y), seed=0) < self.share
         self.sample.append((y[chosen], outputs[chosen]))
         self.n += len(y)
         (self.add_classes if self.task == "classification" else self.add_numbers)(y, outputs.astype(np.float64))
+
+    def merge(self, other: "Scores") -> None:
+        """Take in what another has seen of the rows that follow."""
+        self.n += other.n
+        self.sample += other.sample
+        self.finite &= other.finite
+        self.confusion = self.confusion + other.confusion if self.confusion.size else other.confusion
+        self.loss.merge(other.loss)
+        self.truth.merge(other.truth)
 
     def add_classes(self, y: Array, p: Array) -> None:
         """Count true class by predicted class, and sum −ln p."""
         counts = np.bincount(y * self.K + p.argmax(axis=1), minlength=self.K**2).reshape(self.K, self.K)
         self.confusion = self.confusion + counts if self.confusion.size else counts
         likelihood = shares(p)[np.arange(len(y)), y]
-        self.sums[0] -= np.log(np.maximum(likelihood, np.finfo(np.float64).eps)).sum()
+        self.add_loss(-np.log(np.maximum(likelihood, np.finfo(np.float64).eps)))
 
     def add_numbers(self, y: Array, predicted: Array) -> None:
-        """Sum errors, and y about a center near its mean, so that no digits are lost."""
-        self.center = float(y.mean()) if self.center is None else self.center
-        error, apart = predicted - y, y - self.center
-        self.sums[1:] += np.abs(error).sum(), (error**2).sum(), apart.sum(), (apart**2).sum()
+        """Sum errors, and y, and their squares."""
+        self.add_loss(np.abs(predicted - y))
+        self.truth.add(y)
+
+    def add_loss(self, loss: Array) -> None:
+        """Sum it, unless a number has overflowed."""
+        if np.isfinite(loss).all():
+            self.loss.add(loss)
+        else:
+            self.finite = False
 
     def sampled(self) -> tuple[Array, Array]:
         """Targets and outputs of the sample."""
@@ -131,15 +223,17 @@ class Scores:
 
     def metrics(self) -> dict[str, Any]:
         """What `score` gives; the ROC AUC from the sample, which of a few rows among very many may have none."""
+        mean, square = (exact(sums) / self.n for sums in (self.loss.sums, self.loss.squares))
         if self.task == "classification":
             rows, right = self.confusion.sum(axis=1), np.diag(self.confusion)
             recall = right[rows > 0] / rows[rows > 0]
             return {
                 "accuracy": float(right.sum() / self.n),
                 "balanced_accuracy": float(recall.mean()),
-                "log_loss": float(self.sums[0] / self.n),
+                "log_loss": float(mean) if self.finite else math.inf,
                 "roc_auc": roc_auc(*self.sampled()),
             }
-        spread = self.sums[4] - self.sums[3] ** 2 / self.n
-        r2 = 1 - float(self.sums[2] / spread) if spread > 0 else None
-        return {"r2": r2, "rmse": float(np.sqrt(self.sums[2] / self.n)), "mae": float(self.sums[1] / self.n)}
+        spread = exact(self.truth.squares) / self.n - (exact(self.truth.sums) / self.n) ** 2
+        if not self.finite:
+            return {"r2": -math.inf if spread else None, "rmse": math.inf, "mae": math.inf}
+        return {"r2": float(1 - square / spread) if spread else None, "rmse": root(square), "mae": float(mean)}

@@ -15,12 +15,13 @@ from backlit.core.targets import as_targets
 from backlit.engine import Data
 from backlit.errors import ProblemError, TableError
 from backlit.formats.models import Model
+from backlit.jobs import Job, run_jobs
 from backlit.tables.labels import Task
-from backlit.tables.parquet import Chunk, ParquetTable
-from backlit.tables.scan import CELL, TEST, TRAINING, VALIDATION, Parts, Survey, rows_at_once, survey, targets
+from backlit.tables.parquet import Chunk, ParquetTable, Piece
+from backlit.tables.scan import CELL, TEST, TRAINING, VALIDATION, Parts, Run, Survey, rows_at_once, survey, targets
 from backlit.tabular.building import build_network, unscale
 from backlit.tabular.result import TrainResult, made_by
-from backlit.tabular.scoring import SAMPLE, Scores, outputs_of
+from backlit.tabular.scoring import SAMPLE, Scores, has_value, outputs_of
 from backlit.training import Outcome, Settings, fit
 from backlit.training.engine_check import EngineCheck, check_engine
 from backlit.training.progress import show_passes
@@ -120,11 +121,6 @@ def columns_of(survey: Survey) -> list[str]:
     return [*(c.name for c in survey.encoder.columns if c.features), survey.codec.name]
 
 
-def has_value(column: Any) -> Array:
-    """Which rows (m,) are neither null nor NaN."""
-    return (column.is_not_nan().fill_null(False) if column.dtype.is_float() else column.is_not_null()).to_numpy()
-
-
 MEGABYTE = 2**20
 MOST_VALIDATION = 100_000  # rows that are held in memory to measure each epoch by
 WIDEST_WORD = 102  # features of a text column at most
@@ -145,6 +141,7 @@ def train_streamed(
     checkpoint: str | Path | None,
     checkpoint_every: int | None,
     progress: bool,
+    cluster: Any,
 ) -> TrainResult:
     """See `train`; the memory it takes depends on `buffer_mb` and on the width of the table, not on its rows."""
     if not buffer_mb > 0:
@@ -157,7 +154,7 @@ def train_streamed(
     budget = int(buffer_mb * MEGABYTE)
     parts = Parts(settings.seed, test_size, validation_share(table, test_size, budget))
     with show_passes("survey", progress) as show:
-        found = survey(table, target, task, parts, drop=drop, show=show)
+        found = survey(table, target, task, parts, drop=drop, show=show, run=on(cluster))
     features = len(found.encoder.feature_names_out)
     net = build_network(found.encoder, found.codec, network.pop("hidden"), network.pop("activation"), **network)
 
@@ -191,7 +188,7 @@ def train_streamed(
     unscale(outcome.params, found.shift, found.scale)
     model = Model(outcome.params, outcome.statistics, found.encoder, found.codec)
     with show_passes("scores", progress) as show:
-        scores = score_table(found, model, show)
+        scores = score_table(found, model, show, cluster)
     return summarize(found, model, scores, outcome, stream, checked, settings)
 
 
@@ -202,19 +199,37 @@ def validation_share(table: ParquetTable, test_size: float, budget: int) -> floa
     return min(0.1 * (1 - test_size), most / len(table))
 
 
-def score_table(found: Survey, model: Model, show: Any) -> dict[str, Scores]:
+def score_table(found: Survey, model: Model, show: Any, cluster: Any) -> dict[str, Scores]:
     """Predict every row that has a target, in one more pass, and score the two parts."""
-    n_test, n_kept = found.n[TEST], found.n[TRAINING] + found.n[VALIDATION]
-    K, task = len(found.codec.classes), found.codec.task
-    share = {"train": SAMPLE / n_kept, "test": SAMPLE / n_test}
-    scores = {name: Scores(task, K, share[name]) for name in share}
-    columns = len(found.table.schema) + len(found.encoder.feature_names_out)
-    for chunk in found.table.chunks(rows_at_once(columns)):
-        for name, parts in (("train", (TRAINING, VALIDATION)), ("test", (TEST,))):
-            X, y = read_part(found, chunk, *parts)
-            scores[name].add(y, outputs_of(model, X))
-        show((chunk.first + chunk.rows) / len(found.table))
+    scores, done = empty_scores(found, 0), 0
+    pieces = found.table.pieces(rows_at_once(len(found.table.schema) + len(found.encoder.feature_names_out)))
+    light = replace(found, validation=found.validation.clear(), cells=())
+    for piece, part in zip(pieces, on(cluster)(score_piece, [(light, model, piece) for piece in pieces]), strict=True):
+        for name, seen in part.items():
+            scores[name].merge(seen)
+        done += piece.rows
+        show(done / len(found.table))
     return scores
+
+
+def score_piece(found: Survey, model: Model, piece: Piece) -> dict[str, Scores]:
+    """Predict the rows of a piece that have a target, and score the two parts."""
+    alone = replace(found, table=piece.checked())
+    scores = empty_scores(found, piece.chunks[0].first)
+    for chunk in piece.chunks:
+        for name, parts in SCORED.items():
+            X, y = read_part(alone, chunk, *parts)
+            scores[name].add(y, outputs_of(model, X))
+    return scores
+
+
+SCORED = {"train": (TRAINING, VALIDATION), "test": (TEST,)}
+
+
+def empty_scores(found: Survey, first: int) -> dict[str, Scores]:
+    """Scores of both parts before the row of number `first`."""
+    rows = {name: sum(found.n[part] for part in parts) for name, parts in SCORED.items()}
+    return {name: Scores(found.codec.task, len(found.codec.classes), SAMPLE / n, first) for name, n in rows.items()}
 
 
 def summarize(
@@ -263,6 +278,16 @@ def notes_on(found: Survey, stream: TableStream, scores: dict[str, Scores]) -> l
     if large and found.codec.task == "classification":
         notes.append(f"ROC AUC of {' and '.join(large)} rows from a random sample of about {SAMPLE:,}")
     return notes
+
+
+def on(cluster: Any) -> Run:
+    """Who calls a function with each of some arguments, of which a piece of a table is one: see `run_jobs`."""
+
+    def run(function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
+        jobs = [Job(function, each, f"{function.__name__}-{number}") for number, each in enumerate(arguments)]
+        return run_jobs(jobs, how=cluster)
+
+    return run
 
 
 def say(wanted: bool, message: str) -> None:

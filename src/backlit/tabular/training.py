@@ -66,6 +66,7 @@ def train(
     buffer_mb: float = 64.0,
     compare: bool = True,
     progress: bool = False,
+    cluster: Any = 0,
 ) -> TrainResult:
     """Train a network on a table and score it on rows that it never saw.
 
@@ -133,6 +134,9 @@ def train(
         constant prediction and a linear model always are; a streamed table has no baselines.
     progress : bool, default False
         Whether to show a progress bar.
+    cluster : int, str or distributed.Client, default 0
+        Who runs what can run apart, as the survey and the scores of a streamed table: a number of processes, 0 for this
+        one, the address of a Dask scheduler, or a client.  The result is the same.
 
     Returns
     -------
@@ -191,6 +195,7 @@ def train(
             checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
             progress=progress,
+            cluster=cluster,
         )
         return write_files(replace(result, command=command, data_sha256=data_sha256(table)), out, report)  # type: ignore[arg-type]
     raw, column = find_table(table, target, dataset)

@@ -73,6 +73,7 @@ def fit(
     history: History | None = None,
     checkpoint: str | Path | None = None,
     checkpoint_every: int | None = None,
+    engine: Engine | None = None,
 ) -> Outcome:
     """Train until the epochs are over, early stopping or a callback ends it, or Ctrl-C is pressed.
 
@@ -103,6 +104,8 @@ def fit(
         unbroken run.
     checkpoint_every : int, optional
         Batches from one checkpoint to the next; one an epoch if not given.
+    engine : Engine, optional
+        One that was made for this network and these settings before.
 
     Returns
     -------
@@ -133,7 +136,7 @@ def fit(
         positive_integer(checkpoint_every, "checkpoint_every")
         if checkpoint is None:
             raise ProblemError("checkpoint_every says how often a checkpoint is written: give its folder as checkpoint")
-    engine = get_engine(settings.engine, settings.recipe(net))
+    engine = get_engine(settings.engine, settings.recipe(net)) if engine is None else engine
     if data.is_sparse or (validation is not None and validation.is_sparse):
         engine = DenseBatches(engine, settings.batch_size)
     run = Run(

@@ -74,7 +74,11 @@ class FunctionCheck(Displayed):
         """The part with the largest error."""
         return max(self.by_name, key=self.by_name.__getitem__)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
+        return f"<FunctionCheck {self.verdict}: relative error {self.max_relative_error:.1e} by {self.method}>"
+
+    def to_text(self) -> str:
+        """The verdict, the error and where it is largest, in one line."""
         index, claimed, right = self.worst
         where = f"entry {index}: claimed {claimed:.10g}, right {right:.10g} (by {self.method})"
         return f"{self.verdict}: relative error {self.max_relative_error:.1e}, worst {where}" + "".join(

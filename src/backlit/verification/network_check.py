@@ -52,6 +52,9 @@ class NetworkCheck(Displayed):
     problem: Problem
     facts: tuple[Fact, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<NetworkCheck {self.verdict}: own gradient {self.own.verdict}, {self.against!r}>"
+
     @property
     def verdict(self) -> Literal["pass", "fail", "convention", "unresolved"]:
         """One word for both."""

@@ -108,11 +108,10 @@ class CheckResult(Displayed):
             "facts": [fact.to_dict() for fact in self.facts],
         }
 
-    def __str__(self) -> str:
-        if self.ok:
-            return f"pass: {len(self.quantities)} quantities are right"
+    def __repr__(self) -> str:
+        said = f"{len(self.quantities)} quantities are right" if self.ok else f"first wrong is {self.first_wrong}"
         named = f", explained by {self.diagnoses[0].name}" if self.diagnoses else ""
-        return f"{self.verdict}: first wrong is {self.first_wrong}{named}" if self.first_wrong else self.verdict
+        return f"<CheckResult {self.verdict}: {said}{named}>"
 
 
 def quantity(one: Compared) -> dict[str, Any]:

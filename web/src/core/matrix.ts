@@ -28,11 +28,15 @@ export class Mat {
   }
 
   map(f: (value: number, at: number) => number): Mat {
-    return new Mat(this.m, this.n, this.d.map(f));
+    const out = new Mat(this.m, this.n);
+    for (let k = 0; k < out.d.length; k++) out.d[k] = f(this.d[k]!, k); // several times as fast as Float64Array's map
+    return out;
   }
 
   zip(other: Mat, f: (a: number, b: number) => number): Mat {
-    return this.map((a, k) => f(a, other.d[k]!));
+    const out = new Mat(this.m, this.n);
+    for (let k = 0; k < out.d.length; k++) out.d[k] = f(this.d[k]!, other.d[k]!);
+    return out;
   }
 }
 

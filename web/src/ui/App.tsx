@@ -19,16 +19,20 @@ export function App() {
       <Bar />
       <Notice />
       <Share />
-      <div class="grid">
-        <div class="left">
-          <NetworkView />
-          <Weights />
-        </div>
-        <StepView />
-        <DataView />
-        <Panels />
-      </div>
       <Story />
+      <div class="grid">
+        <div class="column">
+          <div class="left">
+            <NetworkView />
+            <Weights />
+          </div>
+          <DataView />
+        </div>
+        <div class="column">
+          <StepView />
+          <Panels />
+        </div>
+      </div>
       <Tour />
       <footer>
         <details><summary>What this page leaves out</summary><ul>{LEFT_OUT.map(([what, words]) => <li><b>{what}</b>: {words}</li>)}</ul></details>
@@ -46,7 +50,7 @@ function Notice() {
   }, [message.value]);
   return (
     <div class="notices" role="alert">
-      {stopped.value && <p class="notice">{stopped.value} <button type="button" onClick={undo}>Undo the training</button></p>}
+      {stopped.value && <p class="notice">{stopped.value} <button type="button" onClick={undo}>Take it back</button></p>}
       {message.value && <p class="notice">{message.value} <button type="button" onClick={() => (message.value = "")}>Close</button></p>}
     </div>
   );

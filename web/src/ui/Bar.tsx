@@ -25,21 +25,21 @@ export function Bar() {
         </select>
       </label>
       <div class="group" role="group" aria-label="Steps">
-        <Icon name="First step" sign="⏮" act={() => go(0)} off={at <= 0} />
-        <Icon name="Previous step" sign="◀" act={() => go(at - 1)} off={at <= 0} />
+        <Icon name="First step" sign="first" act={() => go(0)} off={at <= 0} />
+        <Icon name="Previous step" sign="back" act={() => go(at - 1)} off={at <= 0} />
         <span class="count">step {at + 1}/{last + 1}</span>
-        <Icon name="Next step" sign="▶" act={() => go(at + 1)} off={at >= last} strong />
-        <Icon name="Last step" sign="⏭" act={() => go(last)} off={at >= last} />
+        <Icon name="Next step" sign="next" act={() => go(at + 1)} off={at >= last} strong />
+        <Icon name="Last step" sign="last" act={() => go(last)} off={at >= last} />
         <button type="button" aria-pressed={playing.value === "watch"} onClick={watch} title="Step through by itself">
           {playing.value === "watch" ? "Stop" : "Watch"}
         </button>
       </div>
       <div class="group" role="group" aria-label="Training">
-        <button type="button" class="strong" onClick={train}>{playing.value === "train" ? "❚❚ Pause" : "▶ Train"}</button>
+        <button type="button" class="strong" onClick={train}><Shape of={playing.value === "train" ? "pause" : "next"} /> {playing.value === "train" ? "Pause" : "Train"}</button>
         <button type="button" onClick={oneStep} title="Take one optimizer step on all examples">+1 epoch</button>
         <label class="speed">speed <input type="range" min="0" max="4" value={speed.value} onInput={(e) => (speed.value = Number(e.currentTarget.value))} /></label>
         <span class="count" title="Optimizer steps on all examples">epoch {t}</span>
-        <span class="count">C {shortNumber(now.value.scene?.grad.loss ?? losses.at(-1))}</span>
+        <span class="count cost">C {shortNumber(now.value.scene?.grad.loss ?? losses.at(-1))}</span>
       </div>
       <div class="group" role="group" aria-label="More">
         <button type="button" onClick={undo} disabled={!canUndo.value}>Undo</button>
@@ -47,16 +47,29 @@ export function Bar() {
         <button type="button" aria-pressed={predicting.value} onClick={() => { predicting.value = !predicting.value; revealed.value = false; }} title="Ask me for each number before it is shown">Predict</button>
         <button type="button" aria-pressed={rival.value !== null} onClick={compare}>Compare</button>
         <button type="button" aria-expanded={sharing.value} onClick={() => (sharing.value = !sharing.value)}>Share</button>
-        <Icon name={`Theme: ${theme.value}`} sign="◐" act={nextTheme} />
+        <Icon name={`Theme: ${theme.value}`} sign="theme" act={nextTheme} />
       </div>
     </header>
   );
 }
 
+const SHAPES: Record<string, string> = {
+  first: "M2 2h2.5v12H2z M14 2v12L5 8z",
+  back: "M12 2v12L3 8z",
+  next: "M4 2v12l9-6z",
+  last: "M11.5 2H14v12h-2.5z M2 2v12l9-6z",
+  pause: "M3 2h4v12H3z M9 2h4v12H9z",
+  theme: "M8 1a7 7 0 100 14A7 7 0 008 1zm0 2v10A5 5 0 018 3z",
+};
+
+const Shape = ({ of }: { of: string }) => (
+  <svg viewBox="0 0 16 16" width="13" height="13" aria-hidden="true"><path d={SHAPES[of]} fill="currentColor" /></svg>
+);
+
 function Icon({ name, sign, act, off = false, strong = false }: { name: string; sign: string; act: () => void; off?: boolean; strong?: boolean }) {
   return (
     <button type="button" class={strong ? "icon strong" : "icon"} aria-label={name} title={name} onClick={act} disabled={off}>
-      <span aria-hidden="true">{sign}</span>
+      <Shape of={sign} />
     </button>
   );
 }

@@ -1,6 +1,7 @@
 // The data: what the network gives over two inputs or one, the examples on it, and ways to move, add and remove them.
 
 import { useSignal } from "@preact/signals";
+import { Component, type ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { Mat } from "../core/matrix";
 import { say } from "../mathml";
@@ -12,7 +13,7 @@ const [W, H, PAD] = [320, 240, 0];
 
 /** The ends of an axis: a little beyond the examples. */
 function extent(values: number[], least = 1): [number, number] {
-  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const [low, high] = [Math.max(-1e100, Math.min(...values)), Math.min(1e100, Math.max(...values))];
   const margin = Math.max((high - low) * 0.15, (least - (high - low)) / 2, 0.1 * least);
   return [low - margin, high + margin];
 }
@@ -75,6 +76,7 @@ function Map({ of, p, q, adding, still = false }: { of: Run; p: number; q: numbe
     if (!line && canvas.current) paint(canvas.current, of, p, q, xs, ys, fine);
   }, [of.problem, p, q, fine, looks, xs[0], xs[1], ys[0], ys[1]]);
 
+  const chosen = Math.min(place.value.i, X.m - 1);
   const where = (event: PointerEvent): [number, number] => {
     const box = (event.currentTarget as Element).getBoundingClientRect();
     return [((event.clientX - box.left) / box.width) * W, ((event.clientY - box.top) / box.height) * H];
@@ -138,7 +140,7 @@ function Map({ of, p, q, adding, still = false }: { of: Run; p: number; q: numbe
       {!line && <canvas ref={canvas} width={fine} height={fine} aria-hidden="true" />}
       <svg viewBox={`0 0 ${W} ${H}`} onPointerDown={down} onPointerMove={drag} onPointerUp={up} onPointerCancel={up} aria-hidden="true">
         {line && <Fit of={of} xs={xs} toX={toX} toY={toY} />}
-        {Array.from({ length: X.m }, (_, i) => <Point of={of} i={i} x={toX(X.at(i, p))} y={toY(line ? y.at(i, 0) : X.at(i, q))} chosen={Math.min(place.value.i, X.m - 1) === i} />)}
+        <Points draw={() => Array.from({ length: X.m }, (_, i) => <Point of={of} i={i} x={toX(X.at(i, p))} y={toY(line ? y.at(i, 0) : X.at(i, q))} chosen={chosen === i} />)} same={[X, y, chosen, p, q, ...xs, ...ys]} />
         <text class="axis" x={4} y={H - 5}>x{p + 1} {say(xs[0], 2)}</text>
         <text class="axis end" x={W - 4} y={H - 5}>{say(xs[1], 2)}</text>
         <text class="axis" x={4} y={12}>{line ? "y" : `x${q + 1}`} {say(ys[1], 2)}</text>
@@ -146,6 +148,17 @@ function Map({ of, p, q, adding, still = false }: { of: Run; p: number; q: numbe
       </svg>
     </div>
   );
+}
+
+/** The examples, which stay as they are while the network trains. */
+class Points extends Component<{ draw: () => ComponentChildren; same: unknown[] }> {
+  override shouldComponentUpdate(next: { same: unknown[] }): boolean {
+    return next.same.some((value, k) => value !== this.props.same[k]);
+  }
+
+  override render(): ComponentChildren {
+    return this.props.draw();
+  }
 }
 
 const round = (v: number): number => Number(v.toFixed(3));
@@ -161,6 +174,7 @@ function targetOf(of: Run, chosen: number): number[] {
 /** Points: shape by class, so that color is not needed; the open one has a ring. */
 function Point({ of, i, x, y, chosen }: { of: Run; i: number; x: number; y: number; chosen: boolean }) {
   const target = of.problem.y.row(i);
+  if (!Number.isFinite(x) || !Number.isFinite(y)) return null;
   const label = target.length > 1 ? target.indexOf(Math.max(...target)) : target[0]! > 0.5 ? 1 : 0;
   const r = 5;
   const shapes = [
@@ -221,6 +235,16 @@ const MOST = 60; // rows of the table
 
 /** The examples as a table, each number of which can be typed over, and CSV. */
 function Table() {
+  const shown = useSignal(false);
+  return (
+    <details class="table" onToggle={(e) => (shown.value = e.currentTarget.open)}>
+      <summary>Data as a table, CSV</summary>
+      {shown.value && <Rows />}
+    </details>
+  );
+}
+
+function Rows() {
   const { problem } = run.value;
   const { X, y } = problem;
   const text = useRef<HTMLTextAreaElement>(null);
@@ -240,8 +264,7 @@ function Table() {
     }
   };
   return (
-    <details class="table">
-      <summary>Data as a table, CSV</summary>
+    <>
       <div class="scroll" tabIndex={0} role="group" aria-label="Examples">
         <table>
           <thead><tr><th scope="col">#</th>{Array.from({ length: X.n }, (_, k) => <th scope="col">x{k + 1}</th>)}{Array.from({ length: y.n }, (_, k) => <th scope="col">y{k + 1}</th>)}{Array.from({ length: y.n }, (_, k) => <th scope="col">output {k + 1}</th>)}<th scope="col">remove</th></tr></thead>
@@ -261,6 +284,6 @@ function Table() {
       {X.m > MOST && <p class="soft">The first {MOST} of {X.m} examples are listed.</p>}
       <p><label>CSV: {problem.net.inputs} inputs, then {problem.net.loss.classes && y.n > 1 ? `a class 0 to ${y.n - 1}` : `${y.n} target${y.n > 1 ? "s" : ""}`}, a row a line<br /><textarea ref={text} rows={3} spellcheck={false} /></label></p>
       <p><button type="button" onClick={() => load(text.current?.value ?? "")}>Use these rows</button> <label class="file">or a file <input type="file" accept=".csv,.txt" onChange={(e) => { void e.currentTarget.files?.[0]?.text().then(load); }} /></label> <span class="soft">It is read in this page and leaves it never.</span></p>
-    </details>
+    </>
   );
 }

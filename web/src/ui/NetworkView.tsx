@@ -7,7 +7,7 @@ import type { Scene } from "../steps";
 import { picked } from "./Weights";
 import { Strips } from "./Strips";
 
-const R = 19;
+const R = 20;
 const [WIDTH, GAP] = [150, 62];
 export const MOST_UNITS = 12;
 export const MOST_LAYERS = 8;
@@ -44,15 +44,18 @@ function Drawing() {
   const step = current.value;
   const i = spot.value.i;
   const tallest = Math.max(...net.n);
-  const height = tallest * GAP + 66;
+  const skips = net.layers.some((layer) => layer.skipFrom !== null);
+  const top = skips ? 48 : 24;
+  const tags = Math.max(...net.layers.map((layer) => Number(layer.norm !== null) + Number(layer.dropout > 0)));
+  const height = top + tallest * GAP + 17 * tags + 20;
   const x = (l: number) => 34 + l * WIDTH;
-  const y = (l: number, j: number) => 40 + (height - 66) / 2 + (j - (net.n[l]! - 1) / 2) * GAP;
+  const y = (l: number, j: number) => top + (tallest * GAP) / 2 + (j - (net.n[l]! - 1) / 2) * GAP;
   const largest = params.W.slice(1).reduce((m, W) => W.d.reduce((t, w) => Math.max(t, Math.abs(w)), m), 1e-12);
   const lit = litBy(step?.kind ?? "", step?.l ?? 0, step?.values === undefined ? "" : step.entries);
   return (
     <div class="scroll" tabIndex={0} role="group" aria-label="The network, drawn">
-      <svg class="drawing" viewBox={`0 0 ${68 + net.L * WIDTH} ${height}`} style={{ maxWidth: `${(68 + net.L * WIDTH) * 1.25}px`, minWidth: `${Math.min(40 + net.L * 92, 700)}px` }} role="img" aria-label={spokenNetwork(net.n, scene, i)}>
-        {net.layers.map((layer, k) => layer.skipFrom !== null && <Skip from={x(layer.skipFrom)} to={x(k + 1)} top={14} scale={layer.skipScale} lit={lit.layer === k + 1 && step?.kind === "skip"} />)}
+      <svg class={lit.edges ? "drawing aimed" : "drawing"} viewBox={`0 0 ${104 + net.L * WIDTH} ${height}`} style={{ maxWidth: `${(104 + net.L * WIDTH) * 1.3}px`, minWidth: `${Math.min(40 + net.L * 92, 700)}px` }} role="img" aria-label={spokenNetwork(net.n, scene, i)}>
+        {net.layers.map((layer, k) => layer.skipFrom !== null && <Skip x1={x(layer.skipFrom)} y1={y(layer.skipFrom, 0) - R - (layer.skipFrom ? 3 : 16)} x2={x(k + 1)} y2={y(k + 1, 0) - R - 3} scale={layer.skipScale} lit={lit.layer === k + 1 && step?.kind === "skip"} />)}
         {net.layers.map((_, k) => {
           const W = params.W[k + 1]!;
           return W.rows().flatMap((row, j) =>
@@ -67,7 +70,7 @@ function Drawing() {
             )),
           );
         })}
-        {net.layers.map((layer, k) => <Between layer={layer} x={x(k + 1)} y={(height - 66) / 2 + 40 + (net.n[k + 1]! * GAP) / 2} lit={lit.layer === k + 1 && /mu|sigma2|x_hat|^u$|gamma|beta|norm|dropout|grad_h/.test(step?.kind ?? "")} />)}
+        {net.layers.map((layer, k) => <Between layer={layer} x={x(k + 1)} y={top + (tallest * GAP) / 2 + (net.n[k + 1]! * GAP) / 2 + 6} lit={lit.layer === k + 1 && /mu|sigma2|x_hat|^u$|gamma|beta|norm|dropout|grad_h/.test(step?.kind ?? "")} />)}
         {net.n.map((n, l) =>
           Array.from({ length: n }, (_, j) => (
             <Unit x={x(l)} y={y(l, j)} name={l === 0 ? `x${sub(j + 1)}` : ""} a={scene?.trace.a[l]?.at(i, j)} delta={l ? scene?.grad.delta[l]?.at(i, j) : scene?.grad.a[0]?.at(i, j)}
@@ -78,7 +81,7 @@ function Drawing() {
         {Array.from({ length: net.n[net.L]! }, (_, k) => (
           <text class="target" x={x(net.L) + R + 8} y={y(net.L, k) + 4}>y {compact(problem.y.at(i, k))}</text>
         ))}
-        {net.n.map((_, l) => <text class="layer" x={x(l)} y={height - 6}>{l === 0 ? "inputs" : `${l} · ${net.layer(l).activation.name.replaceAll("_", " ")}`}</text>)}
+        {net.n.map((_, l) => <text class="layer" x={x(l)} y={height - 5}>{l === 0 ? "inputs" : `${l} · ${net.layer(l).activation.name.replaceAll("_", " ")}`}</text>)}
       </svg>
     </div>
   );
@@ -106,7 +109,7 @@ const unitLit = (entries: string, j: number): boolean => entries === "one" || en
 
 function Edge(props: { x1: number; y1: number; x2: number; y2: number; w: number; largest: number; lit: boolean; chosen: boolean; label: boolean; at: number; pick: () => void }) {
   const { x1, y1, x2, y2, w, largest, lit, chosen, at } = props;
-  const size = 0.7 + 4.3 * (Math.abs(w) / largest);
+  const size = 0.7 + 4.3 * Math.min(1, Math.abs(w) / largest);
   return (
     <g class={`link${lit ? " lit" : ""}${chosen ? " chosen" : ""}`} onClick={props.pick}>
       <line class={w < 0 ? "edge negative" : "edge"} x1={x1} y1={y1} x2={x2} y2={y2} stroke-width={size} />
@@ -128,11 +131,12 @@ function Unit(props: { x: number; y: number; name: string; a: number | undefined
   );
 }
 
-function Skip({ from, to, top, scale, lit }: { from: number; to: number; top: number; scale: number; lit: boolean }) {
+function Skip({ x1, y1, x2, y2, scale, lit }: { x1: number; y1: number; x2: number; y2: number; scale: number; lit: boolean }) {
+  const top = Math.min(y1, y2) - 34;
   return (
     <g class={lit ? "skip lit" : "skip"}>
-      <path d={`M ${from} 34 C ${from + 20} ${top - 10}, ${to - 20} ${top - 10}, ${to} 34`} />
-      <text x={(from + to) / 2} y={top - 2}>skip{scale === 1 ? "" : ` × ${say(scale)}`}</text>
+      <path d={`M ${x1} ${y1} C ${x1 + 22} ${top}, ${x2 - 22} ${top}, ${x2} ${y2} m -5 -5 l 5 5 l 4 -6`} />
+      <text x={(x1 + x2) / 2} y={top + 14 + Math.abs(y1 - y2) / 4}>skip{scale === 1 ? "" : ` × ${say(scale)}`}</text>
     </g>
   );
 }

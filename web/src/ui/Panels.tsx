@@ -57,7 +57,7 @@ function Loss() {
     <div>
       {rival.value && <p class="differs">{differs()}</p>}
       <svg class="plot" viewBox={`0 0 ${W} ${H}`} role="img" aria-label="The cost over the epochs; the table below has its numbers">
-        <text class="axis" x={4} y={y(positive ? 10 ** high : high) + 4}>{shortNumber(positive ? 10 ** high : high)}</text>
+        {all.length > 0 && <text class="axis" x={4} y={y(positive ? 10 ** high : high) + 4}>{shortNumber(positive ? 10 ** high : high)}</text>}
         {high > low && <text class="axis" x={4} y={y(positive ? 10 ** low : low) + 4}>{shortNumber(positive ? 10 ** low : low)}</text>}
         <line class="rule" x1={LEFT} y1={H - 22} x2={W - 10} y2={H - 22} />
         <text class="axis" x={LEFT} y={H - 6}>epoch 0</text>
@@ -65,7 +65,7 @@ function Loss() {
         {curves.map((c, k) => (
           <>
             <path class={`curve s${k + 1}${k ? " dashed" : ""}`} d={sampled(c).map(([at, v], n) => `${n ? "L" : "M"} ${x(at).toFixed(1)} ${y(v).toFixed(1)}`).join(" ")} />
-            {c.length > 0 && <circle class={`dot s${k + 1}`} cx={x(c.length - 1)} cy={y(c.at(-1)!)} r={4} />}
+            {c.length > 0 && all.length > 0 && <circle class={`dot s${k + 1}`} cx={x(c.length - 1)} cy={Number.isFinite(y(c.at(-1)!)) ? y(c.at(-1)!) : 0} r={4} />}
           </>
         ))}
       </svg>
@@ -119,9 +119,9 @@ function Flow() {
             <thead><tr><th scope="col">layer</th><th scope="col">‖δ‖</th><th scope="col"><span class="sr">as a bar</span></th><th scope="col">× above</th><th scope="col">‖∂C/∂W‖</th><th scope="col">dead</th><th scope="col">saturated</th></tr></thead>
             <tbody>
               {[...flow].reverse().map((f) => (
-                <tr><th scope="row">{f.l}</th><td class="num">{shortNumber(f.delta)}</td>
+                <tr><th scope="row">{f.l}</th><td class="num">{say(f.delta, 4)}</td>
                   <td class="bar-cell"><span class={which ? "meter b" : "meter"} style={{ width: `${100 * share(f.delta)}%` }} /></td>
-                  <td class="num">{f.l === flow.length ? "" : shortNumber(f.delta / flow[f.l]!.delta)}</td><td class="num">{shortNumber(f.weight)}</td>
+                  <td class="num">{f.l === flow.length ? "" : say(f.delta / flow[f.l]!.delta, 3)}</td><td class="num">{say(f.weight, 4)}</td>
                   <td class="num">{percent(f.dead)}</td><td class="num">{percent(f.saturated)}</td></tr>
               ))}
             </tbody>
@@ -185,7 +185,7 @@ function Curve({ layer, column, name }: { layer: Run["problem"]["net"]["layers"]
       <line class="rule" x1={10} y1={y(0)} x2={W - 10} y2={y(0)} />
       <line class="rule" x1={x(0)} y1={8} x2={x(0)} y2={H - 26} />
       <path class="curve s1" d={path(phi)} /><path class="curve s2 dashed" d={path(slope)} />
-      {column.slice(0, 300).map((v, i) => <circle class="dot s1" cx={x(Math.max(-reach, Math.min(reach, v)))} cy={y(here[i]!)} r={i === spot.value.i ? 6 : 3} />)}
+      {column.slice(0, 300).map((v, i) => Number.isFinite(here[i]) && <circle class="dot s1" cx={x(Math.max(-reach, Math.min(reach, v)))} cy={y(here[i]!)} r={i === spot.value.i ? 6 : 3} />)}
       <text class="axis" x={12} y={H - 6}>u = {say(-reach, 2)}</text><text class="axis end" x={W - 12} y={H - 6}>{say(reach, 2)}; line φ, dashed φ′</text>
     </svg>
   );
@@ -209,7 +209,7 @@ function Path() {
   const [e1, e2] = [Math.min(first.value, size - 1), Math.min(second.value, size - 1)];
   const directions = mode.value === "directions" && trail.length > 2 ? mainDirections(trail) : [axis(size, e1), axis(size, e2)];
   const [d1, d2] = directions as [Float64Array, Float64Array];
-  const points = trail.map((at) => [dot(at, theta, d1), dot(at, theta, d2)] as [number, number]);
+  const points = trail.map((at) => [dot(at, theta, d1), dot(at, theta, d2)] as [number, number]).filter((at) => at.every(Number.isFinite));
   const reach = Math.max(1, ...points.flat().map((v) => Math.abs(v) * 1.2).filter(Number.isFinite));
   const N = playing.value === "train" ? 12 : 32;
   useEffect(() => {

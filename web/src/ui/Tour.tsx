@@ -21,7 +21,7 @@ export function Story() {
         <li><b class="forward">▲ Forward.</b> Each unit weighs the numbers below it, adds its bias and bends the sum. {many ? `Example ${i + 1}` : "The example"} comes out as {outputs.map((v) => say(v)).join(", ")}; it should be {targets.map((v) => say(v)).join(", ")}.</li>
         <li><b>Cost.</b> How far off that is, {many ? "averaged over all examples" : "as one number"}: C = {say(scene.grad.loss)}.</li>
         <li><b class="backward">▼ Backward.</b> Each unit learns its share of the blame, δ, from the units above it. The first weight's part is ∂C/∂W₁[1,1] = {say(W.at(0, 0))}: {W.at(0, 0) === 0 ? "it has none." : W.at(0, 0) > 0 ? "a larger weight would cost more." : "a larger weight would cost less."}</li>
-        <li><b class="update">● Update.</b> Every weight takes a small step against its gradient, and the cost goes from {say(scene.grad.loss)} to {say(scene.after)}.</li>
+        <li><b class="update">● Update.</b> Every weight takes a small step against its gradient, and the cost {playing.value === "train" ? `is ${say(scene.grad.loss)} by now` : `goes from ${say(scene.grad.loss)} to ${say(scene.after)}`}.</li>
       </ol>
     </section>
   );
@@ -35,7 +35,7 @@ const TOUR: [title: string, words: string, act: () => void][] = [
   ["Step through δ", "The error of layer 1, in numbers.", () => { openNamed("worked"); openStep("delta[1]"); }],
   ["Guess before you see", "Type a number; a wrong one is told apart by its mistake.", () => { openNamed("worked"); predicting.value = true; openStep("delta[1]"); }],
   ["Take one step", "The cost falls; all numbers follow.", () => { predicting.value = false; oneStep(); }],
-  ["Train XOR", "A boundary that one layer cannot draw.", () => { openNamed("XOR"); tab.value = "loss"; train(); }],
+  ["Learn XOR", "A boundary that one layer cannot draw.", () => { openNamed("XOR"); tab.value = "loss"; train(); }],
   ["See it vanish", "Seven sigmoid layers beside ReLU.", () => { openNamed("deep sigmoid against ReLU"); tab.value = "flow"; }],
   ["Make it diverge", "Two learning rates, one clock.", () => { openNamed("learning rate too large"); tab.value = "loss"; train(); }],
 ];

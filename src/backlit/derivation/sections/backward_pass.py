@@ -151,12 +151,8 @@ def output_slope(s: Context) -> Step:
     if s.output_weights is not None:
         notes.append(("Batch norm couples the examples, so their weights come in here, as m times their share.",))
     if s.net.has_short_form:
-        said = (
-            "the two agree."
-            if general_rule_holds(s)
-            else ("here it alone is right, for an output is rounded to 0 or 1, and the slope of its logarithm is lost.")
-        )
-        notes.append((f"The output has a short form, which gives δ below without this number; {said}",))
+        notes.append(("The output has a short form, which gives δ below without this number.",))
+        notes += [text for text in both_ways(s) if text]
     if s.net.layer(L).skip_from is not None:
         notes.append(("The skip hands this slope to its other end as well.",))
     return Step(
@@ -173,6 +169,16 @@ def output_slope(s: Context) -> Step:
         s.grad.a[L],
         hidden=hidden(s.grad.a[L].shape, id),
     )
+
+
+def both_ways(s: Context) -> Iterator[Text]:
+    """Whether this slope, taken through the activation, gives the short form in numbers, and what is lost if not."""
+    agree, a = general_rule_holds(s), as_float(s.trace.a[s.net.L])
+    rounded = not agree and s.layer(s.net.L).activation.range == (0, 1) and bool(np.isin(a, (0, 1)).any())
+    yield s.claim("general_rule_agrees", agree, "Taken through the activation it gives the same δ.")
+    lost = "In these numbers the short form alone is right: "
+    yield s.claim("output_rounded", rounded, f"{lost}an output is rounded to 0 or 1, where its logarithm has no slope.")
+    yield s.claim("digits_lost", not agree and not rounded, f"{lost}the digits of this slope are lost in rounding.")
 
 
 def short_form(s: Context) -> Step:
@@ -263,12 +269,10 @@ def slope(s: Context, l: int) -> Step:
         return line(s.label([i]), symbols, [*made, s.num(value[i, j], id)], entry_id(id, (i, j)))
 
     notes: list[Text] = []
-    at_kink = [(i, j) for i, j in np.argwhere(np.isin(as_float(s.trace.u[l]), phi.kinks))]
-    if at_kink:
-        i, j = at_kink[0]
-        notes.append(
-            (f"Unit {j + 1} of example {i + 1} lies on a kink, where no slope exists: the convention's is used.",)
-        )
+    at_kink = np.argwhere(np.isin(as_float(s.trace.u[l]), phi.kinks)).tolist()
+    i, j = at_kink[0] if at_kink else (0, 0)
+    said = f"Unit {j + 1} of example {i + 1} lies on a kink, where no slope exists: the convention's is used."
+    notes += [text for text in (s.claim(f"at_kink[{l}]", at_kink, said),) if text]
     return Step(
         id,
         "",

@@ -1,5 +1,7 @@
 """The chain rule in general: the recurrence, its factors φ', and the product of Jacobians with what it does here."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from backlit.core.activations import Activation
@@ -265,8 +267,8 @@ def lengths(s: Context) -> list[Block]:
         (Fn("norm", (Partial(s.loss_symbol, Sym("a", "l")),)),),
     )
     table = Table("Lengths, root mean square over the examples", head, tuple(rows))
-    said = verdict(delta)
-    return [table, Paragraph((said,))] if said else [table]
+    said = [text for text in outcome(s, delta) if text]
+    return [table, *(Paragraph(text) for text in said)]
 
 
 def shown(s: Context, value: float) -> str:
@@ -279,22 +281,26 @@ def length(rows: np.ndarray) -> float:
     return float(np.sqrt((as_float(rows) ** 2).sum(axis=1).mean()))
 
 
-def verdict(delta: dict[int, float]) -> str:
-    """Shrinks or grows from δ_L to δ_1, by how much a layer; nothing where there is one layer."""
+STEADY = 1e-9  # a factor a layer this near to 1 neither shrinks nor grows
+
+
+def outcome(s: Context, delta: dict[int, float]) -> Iterator[Text]:
+    """What becomes of δ from layer L to layer 1, and where there is none."""
     zero = [l for l in delta if not delta[l]]
-    if zero:
-        where = f"layer {zero[0]}" if len(zero) == 1 else "layers " + ", ".join(map(str, zero))
-        return f"δ is 0 in {where}: the weights and biases there get no slope from these examples."
+    where = f"layer {zero[0]}" if len(zero) == 1 else "layers " + ", ".join(map(str, zero))
+    said = f"δ is 0 in {where}: the weights and biases there get no slope from these examples."
+    yield s.claim("delta_is_zero", zero, said)
     gaps = len(delta) - 1
-    if not gaps:
-        return ""
-    per_layer = (delta[1] / delta[gaps + 1]) ** (1 / gaps)
-    word = "shrinks" if per_layer < 1 else "grows"
+    factor = (delta[1] / delta[gaps + 1]) ** (1 / gaps) if gaps and not zero else 1.0
     mean = f" (geometric mean of {gaps})" if gaps > 1 else ""
-    return (
-        f"From the output down to layer 1 δ {word}, by a factor of {per_layer:.3g} a layer{mean}. Ten layers at this "
-        f"rate would make {per_layer**10:.3g} of it."
-    )
+    for name, holds, word in (("shrinks", factor < 1 - STEADY, "shrinks"), ("grows", factor > 1 + STEADY, "grows")):
+        said = (
+            f"From the output down to layer 1 δ {word}, by a factor of {factor:.3g} a layer{mean}. Ten layers at this "
+            f"rate would make {factor**10:.3g} of it."
+        )
+        yield s.claim(f"delta_{name}", gaps and not zero and holds, said)
+    steady = gaps and not zero and abs(factor - 1) <= STEADY
+    yield s.claim("delta_keeps_its_length", steady, "From the output down to layer 1 δ keeps its length.")
 
 
 def slopes_section(s: Context) -> Section:

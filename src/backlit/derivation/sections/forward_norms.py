@@ -1,9 +1,12 @@
 """u = norm(z): the moments, x̂, and its scale and shift."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from backlit.derivation.context import Cols, Context, at, entry_id, hidden, line
-from backlit.derivation.document import Line, Step
+import numpy as np
+
+from backlit.derivation.context import Cols, Context, as_float, at, entry_id, hidden, line
+from backlit.derivation.document import Line, Step, Text
 from backlit.derivation.expressions import Add, At, BigSum, Expr, Frac, Hadamard, Mul, Pow, Root, Sym, constant
 from backlit.derivation.functions import ONE, TWO, minus
 from backlit.derivation.sections.helpers import entries, lines
@@ -97,13 +100,32 @@ def normalized(s: Context, l: int, equation: str, over: str) -> Step:
         equation,
         "Normalized sums",
         Frac(minus(Sym("z", str(l)), Sym("mu", str(l))), root),
-        f"Mean 0 and variance 1, {over}; ε = {constant(s.layer(l).eps).text} keeps the root away from 0.",
+        f"Mean 0 and variance σ²/(σ² + ε), {over}; ε = {constant(s.layer(l).eps).text} keeps the root away from 0."
+        if norm.axis is not None
+        else f"By the moments of training; ε = {constant(s.layer(l).eps).text} keeps the root away from 0.",
         "forward",
         lines(s, build),
         entries(s, id, norm.x_hat.shape, entry),
+        notes=tuple(text for text in variance_words(s, l) if text),
         value=norm.x_hat,
         hidden=hidden(norm.x_hat.shape, id),
     )
+
+
+UNIT = 1e-3  # how far from 1 a variance may be that is called 1
+
+
+def variance_words(s: Context, l: int) -> Iterator[Text]:
+    """What ε leaves of a variance of 1: little if z's own is not far above it.  Nothing under running moments."""
+    norm = s.trace.norm[l]
+    if norm.axis is None:
+        return
+    variance = as_float(norm.x_hat).var(norm.axis)
+    one = bool((np.abs(variance - 1) < UNIT).all())
+    low, high = s.words(variance.min()), s.words(variance.max())
+    much = low if low == high else f"between {low} and {high}"
+    yield s.claim(f"variance_is_1[{l}]", one, "ε is small beside σ², so the variance is 1 within 0.1 %.")
+    yield s.claim(f"variance_below_1[{l}]", not one, f"σ² is not large beside ε: here the variance is {much}.")
 
 
 def scaled(s: Context, l: int, equation: str) -> Step:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from backlit.derivation.context import Context, at, entry_id, entry_indices, hidden, line
+from backlit.derivation.context import Context, as_float, at, entry_id, entry_indices, hidden, line
 from backlit.derivation.document import Line, Step, Text
 from backlit.derivation.expressions import (
     Add,
@@ -23,6 +23,8 @@ from backlit.derivation.sections.helpers import (
     total,
     weighted_columns,
 )
+
+ROUNDED = 1e-9  # of the terms of a sum: what is left where they cancel, whatever the norm's own rounding made of them
 
 
 def bias_gradient(s: Context, l: int) -> Step:
@@ -48,20 +50,20 @@ def bias_gradient(s: Context, l: int) -> Step:
     notes: list[Text] = []
     if not s.layer(l).train_bias:
         notes.append(("This layer's bias stays as it is (train_bias is false): the gradient is shown, not used.",))
-    if s.layer(l).norm == "batch" and s.trace.norm[l].axis == 0:
-        notes.append(
-            (
-                "Batch norm takes the mean off again, so a bias in front of it does nothing: the terms cancel, and "
-                "what may be left is rounding.",
-            )
-        )
+    said = "The examples count unequally, each δ with its share ω in C."
+    notes += [text for text in (s.claim(f"shares_differ[{l}]", not even(s), said),) if text]
+    undone = (
+        "Batch norm takes the mean off again, so a bias in front of it does nothing: the terms cancel, and what may be "
+        "left is rounding."
+    )
+    cancels = s.layer(l).norm == "batch" and s.trace.norm[l].axis == 0 and is_rounding(s, l)
+    notes += [text for text in (s.claim(f"bias_does_nothing[{l}]", cancels, undone),) if text]
     return Step(
         id,
         "BP3",
         f"Gradient of the biases of layer {l}",
         share_symbol(s, Sym("delta", str(l), "i" if s.m > 1 else "")),
-        "A bias adds 1 to its sum for each 1 of its own, so its gradient is δ"
-        + (" itself." if s.m == 1 else ", averaged over the examples." if s.net.reduction == "mean" else ", summed."),
+        "A bias adds 1 to its sum for each 1 of its own, so its gradient is δ" + summed_words(s),
         "backward",
         (chain,),
         tuple(entry_b(s, l, *index) for index in entry_indices(s, (n,), 8)) if s.m > 1 or s.only else (),
@@ -70,6 +72,19 @@ def bias_gradient(s: Context, l: int) -> Step:
         value,
         s.checked(id),
     )
+
+
+def is_rounding(s: Context, l: int) -> bool:
+    """Whether ∂C/∂b_l is no more than what rounding leaves of its terms."""
+    terms = np.abs(as_float(s.grad.delta[l]) * as_float(s.delta_shares)[:, None]).sum(axis=0)
+    return bool((np.abs(as_float(s.grad.b[l])) <= ROUNDED * terms).all())
+
+
+def summed_words(s: Context) -> str:
+    """How the examples' δ make the gradient of a bias."""
+    if s.m == 1:
+        return " itself." if s.delta_shares[0] == 1 else " times the example's weight."
+    return ", averaged over the examples." if s.net.reduction == "mean" else ", summed."
 
 
 def entry_b(s: Context, l: int, j: int) -> Line:

@@ -98,13 +98,18 @@ def even(s: Context) -> bool:
     return bool(np.all(s.delta_shares == s.delta_shares[0]))
 
 
+def averaged(s: Context) -> bool:
+    """Whether that share is 1/m."""
+    return even(s) and bool(abs(s.delta_shares[0] * s.m - 1) < 1e-12)
+
+
 def share_symbol(s: Context, body: Expr) -> Expr:
     """Σ over the examples, each with its share, in symbols."""
     if s.m == 1 and s.delta_shares[0] == 1:
         return body
     if even(s) and s.delta_shares[0] == 1:
         return BigSum("i", body)
-    if even(s):
+    if averaged(s):
         return MatMul(Frac(ONE, Sym("m")), BigSum("i", body))
     return BigSum("i", MatMul(Sym("omega", "i"), body))
 
@@ -116,7 +121,7 @@ def shared_sum(s: Context, factors: list[list[Expr]]) -> Expr:
         summed = total(s.terms([Mul(*f) if len(f) > 1 else f[0] for f in factors]))
         if share[0] == 1:
             return summed
-        if abs(share[0] * s.m - 1) < 1e-12:
+        if averaged(s):
             return Frac(summed, constant(s.m))
         return Mul(s.num(share[0], "given-weight"), summed)
     weighted = [Mul(s.num(w, "given-weight"), *f) for w, f in zip(share, factors, strict=True)]
@@ -127,7 +132,7 @@ def share_factor(s: Context) -> tuple[list[Expr], list[Expr]]:
     """1/m in front of a batch product, as symbols and as numbers; nothing where each share is 1."""
     if not even(s) or s.delta_shares[0] == 1:
         return [], []
-    if abs(s.delta_shares[0] * s.m - 1) < 1e-12:
+    if averaged(s):
         return [Frac(ONE, Sym("m"))], [Frac(ONE, constant(s.m))]
     return [Sym("omega")], [s.num(s.delta_shares[0], "given-weight")]
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 
-from backlit.derivation.context import Context
+from backlit.core.groups import is_softmax
+from backlit.derivation.context import Context, as_float
 from backlit.derivation.document import BulletList, Paragraph, Section, Table, Text
 from backlit.derivation.expressions import MatMul, Sym, Transpose
 from backlit.derivation.functions import applied
+from backlit.derivation.sections.helpers import averaged, delta_symbol, even
 
 Kept = tuple[Sym, int, str, Text]
 
@@ -53,34 +55,68 @@ def cache_section(s: Context) -> Section:
 
 def checklist_section(s: Context) -> Section:
     """The general points, and those that this network adds."""
-    worst = max((c.error for checks in s.checks.values() for c in checks if c.kind == "complex step"), default=0.0)
-    agree = all(c.ok for checks in s.checks.values() for c in checks)
     items: list[Text] = [
         ("Every gradient has the shape of its parameter.",),
         ("The slope of the activation is taken at ", *taken_at(s), ", not at ", Sym("a", "l"), "."),
         ("The weights on the way down are those of the way up: the update comes after the whole pass.",),
-        ("The mean over the examples, 1/m, is taken once, in the gradients of W and b, and not in δ.",)
-        if s.net.reduction == "mean"
-        else ("The cost is a sum over the examples: there is no 1/m.",),
+        (shares_words(s),),
     ]
     if s.net.l2:
         items.append(("L2 adds λW to the gradient of the weights, and nothing to that of the biases.",))
-    if any(layer.norm == "batch" for layer in s.net.layers):
-        items.append(
-            ("Through batch norm the mean and the variance are functions of z too: δ sums to 0 over the batch.",)
-        )
+    if s.net.couples_examples and s.problem.statistics is None:
+        items.append(("Through batch norm the mean and the variance are functions of z too.",))
     if any(layer.dropout for layer in s.net.layers):
         items.append(("The mask on the way down is the mask of the way up.",))
     if any(layer.skip_from is not None for layer in s.net.layers):
-        items.append(("At the lower end of a skip two slopes are added.",))
-    said = "agree" if agree else "do NOT all agree"
-    items.append(
-        (
-            f"Here, complex steps and central differences {said}; the largest relative error of a complex step is "
-            f"{worst:.1e}.",
+        items.append(("At the lower end of a skip the slopes of all its paths are added.",))
+    items += [item for item in checked_words(s) if item]
+    always = tuple(theorems(s))
+    more = (Paragraph(("Whatever the numbers, a right gradient of this network has:",)), BulletList(always))
+    return Section("checklist", "Checklist", (BulletList(tuple(items)), *(more if always else ())))
+
+
+def theorems(s: Context) -> Iterator[Text]:
+    """What holds of every network of this kind by proof, not by its numbers."""
+    if is_softmax(s.layer(s.net.L).activation):
+        slope = delta_symbol(s, s.net.L)
+        yield (slope, " sums to 0 over the outputs, for softmax's outputs sum to 1 whatever the scores are.")
+    for l, layer in s.net.numbered():
+        if layer.norm and s.trace.norm[l].axis is not None:
+            group = "batch" if layer.norm == "batch" else "units"
+            yield (
+                Sym("delta", str(l)),
+                f" sums to 0 over the {group}, for the norm takes off what all have in common.",
+            )
+    plain = all(layer.activation.homogeneous and not layer.norm and layer.skip_from is None for layer in s.net.layers)
+    if plain and s.net.L > 1 and not any(as_float(b).any() for b in s.params.b[1:]):
+        yield (
+            "The sum of w times its slope over a layer's weights is the same in each layer (without L2), for without "
+            "biases ",
+            Sym("a", "l"),
+            " times its slope is the same at each layer.",
         )
+
+
+def shares_words(s: Context) -> str:
+    """Where the examples' shares in C come in."""
+    if averaged(s):
+        return "The mean over the examples, 1/m, is taken once, in the gradients of W and b, and not in δ."
+    if even(s) and s.delta_shares[0] == 1:
+        return "The cost is a sum over the examples: there is no 1/m."
+    return "The examples' shares in C are taken once, in the gradients of W and b, and not in δ."
+
+
+def checked_words(s: Context) -> Iterator[Text]:
+    """What the independent computations came to, if there were any."""
+    checks = [check for found in s.checks.values() for check in found]
+    steps = [check.error for check in checks if check.kind == "complex step"]
+    kinds = " and ".join(
+        f"{kind}s" for kind in ("complex step", "central difference") if kind in {c.kind for c in checks}
     )
-    return Section("checklist", "Checklist", (BulletList(tuple(items)),))
+    worst = f"; the largest relative error of a complex step is {max(steps):.1e}" if steps else ""
+    right = all(check.ok for check in checks)
+    yield s.claim("checks_agree", checks and right, f"Here, {kinds} agree with these gradients{worst}.")
+    yield s.claim("checks_differ", checks and not right, f"Here, {kinds} do NOT all agree with these gradients{worst}.")
 
 
 def taken_at(s: Context) -> Text:

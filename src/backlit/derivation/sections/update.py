@@ -146,6 +146,7 @@ def parameter_step(s: Context, u: Updated, slot: Slot) -> Step:
         "update",
         tuple(frozen_lines(s, u, slot, id) if frozen else tensor_lines(s, u, slot, id)),
         tuple(x for i in entry_indices(s, shape, FEW) for x in entry_lines(s, u, slot, i, id)),
+        notes=tuple(note for note in (rounding_words(s, u, slot),) if note),
         value=u.after[slot],
         hidden=hidden(shape, f"update_{slot}", FEW),
     )
@@ -277,7 +278,7 @@ def costs(s: Context, updates: list[Updated]) -> Step:
         "",
         "The cost before and after",
         Sym("C"),
-        outcome(s, updates),
+        " ".join(str(part) for text in outcome(s, updates) for part in text),
         "update",
         tuple(made),
         notes=tuple(notes),
@@ -285,29 +286,67 @@ def costs(s: Context, updates: list[Updated]) -> Step:
     )
 
 
-def outcome(s: Context, updates: list[Updated]) -> str:
+def outcome(s: Context, updates: list[Updated]) -> Iterator[Text]:
     """What became of the cost; each step is judged by the same masks before and after it."""
     n = len(updates)
     rose = [u for u in updates if u.loss_after > u.loss_before]
     fell = sum(u.loss_after < u.loss_before for u in updates)
-    if rose:
-        more = f" and at {len(rose) - 1} more" if len(rose) > 1 else ""
-        return f"The cost rose{f' at step {rose[0].t}{more} of {n}' if n > 1 else ''}: {why_it_rose(s, rose[0])}"
-    if fell == n:
-        return "The cost fell." if n == 1 else f"The cost fell at each of the {n} steps."
-    if fell:
-        return f"The cost fell at {fell} of {n} steps and stayed the same at the others."
-    if any(as_float(u.clipped.theta).any() for u in updates):
-        return "The cost stayed the same, although the gradient is not 0."
-    frozen = any(as_float(u.gradient.theta).any() for u in updates)
-    return f"The cost stayed the same: the gradient {'of all that may move ' if frozen else ''}is 0."
+    first = f" at step {rose[0].t}" if rose and n > 1 else ""
+    more = f" and at {len(rose) - 1} more of {n}" if len(rose) > 1 else f" of {n}" if n > 1 else ""
+    yield s.claim("cost_rose", rose, f"The cost rose{first}{more}:")
+    yield from why_it_rose(s, rose[0]) if rose else ()
+    yield s.claim("cost_fell", fell == n, "The cost fell." if n == 1 else f"The cost fell at each of the {n} steps.")
+    some = not rose and 0 < fell < n
+    yield s.claim(
+        "cost_fell_sometimes", some, f"At {fell} of {n} steps the cost fell, at the others it stayed the same."
+    )
+    same, moved = not rose and not fell, any(as_float(u.clipped.theta).any() for u in updates)
+    slope = any(as_float(u.gradient.theta).any() for u in updates)
+    stayed = "The cost stayed the same"
+    yield s.claim("cost_stayed", same and moved, f"{stayed}, although the gradient is not 0.")
+    yield s.claim("gradient_is_zero", same and not slope, f"{stayed}: the gradient is 0.")
+    frozen = same and slope and not moved
+    yield s.claim("movable_gradient_is_zero", frozen, f"{stayed}: the gradient of all that may move is 0.")
 
 
-def why_it_rose(s: Context, u: Updated) -> str:
+def why_it_rose(s: Context, u: Updated) -> Iterator[Text]:
     """Halve the step until the cost falls, if it ever does."""
     before, step = as_float(u.before.theta), as_float(u.after.theta) - as_float(u.before.theta)
-    for k in range(1, HALVINGS + 1):
-        shorter = Parameters(s.net, before + step / 2**k)
-        if s.problem.passes(shorter, step=u.t - 1)[1].loss < float(u.loss_before):
-            return f"the step was too long; one {2**k:,} times shorter would have lowered it."
-    return "no shorter step in its direction would have lowered it."
+    times = next((2**k for k in range(1, HALVINGS + 1) if lowers(s, u, before + step / 2**k)), 0)
+    said = f"the step was too long; one {times:,} times shorter would have lowered it."
+    yield s.claim("step_too_long", times, said)
+    yield s.claim("wrong_direction", not times, "no shorter step in its direction would have lowered it.")
+
+
+def lowers(s: Context, u: Updated, theta: Any) -> bool:
+    """Whether the cost is lower there than before the step, by the step's own masks."""
+    return bool(s.problem.passes(Parameters(s.net, theta), step=u.t - 1)[1].loss < float(u.loss_before))
+
+
+# --- gradients that are rounding alone --------------------------------------------------------------------------------
+
+ROUNDING = 1e-14  # of the terms of a sum that cancel, in float64: what is left of them has no digit that is right
+
+
+def rounding_words(s: Context, u: Updated, slot: Slot) -> Text:
+    """A note where an optimizer that divides by a gradient's own size steps along one that is rounding."""
+    if not optimizer_of(s.problem).slots or u.t > 1:
+        return ()
+    g, terms = as_float(u.gradient[slot]), size_of_terms(s, slot)
+    noise = (g != 0) & (np.abs(g) <= ROUNDING * terms) if terms is not None else np.zeros(g.shape, bool)
+    said = (
+        f"{int(noise.sum()):,} of these {noise.size:,} gradients are what rounding leaves of terms that cancel: at "
+        f"most {np.abs(g[noise]).max(initial=0.0):.1e} beside terms of {0.0 if terms is None else terms.max():.1e}. "
+        "The optimizer divides by their own size, so their steps mean nothing."
+    )
+    return s.claim(f"steps_along_rounding[{slot}]", noise.any(), said)
+
+
+def size_of_terms(s: Context, slot: Slot) -> Any:
+    """Σ of the absolute terms that a gradient of W or b adds up; None for other parameters."""
+    if slot.name not in ("W", "b"):
+        return None
+    delta = np.abs(as_float(s.grad.delta[slot.l])) * as_float(s.delta_shares)[:, None]
+    if slot.name == "b":
+        return delta.sum(axis=0)
+    return delta.T @ np.abs(as_float(s.trace.a[slot.l - 1])) + s.net.l2 * np.abs(as_float(s.params.W[slot.l]))

@@ -190,7 +190,7 @@ def explore(
     if model is not None and table is not None:
         found, name = of_model(model, table), tabular_model(model)[0]
     elif problem is not None:
-        found = read_problem(problem)
+        found = read_problem(problem)  # type: ignore[arg-type]  # a Model has gone where models go
         name = Path(found.name).stem
     else:
         name = example or next(iter(EXAMPLES))
@@ -241,10 +241,22 @@ def folded(net: Network, params: Parameters, statistics: Any) -> tuple[Network, 
             mean, variance = statistics.of(l)
             scale = params.gamma[l] / np.sqrt(variance + layer.eps)
             W, b, norm = scale[:, None] * W, scale * (b - mean) + params.beta[l], None
-        kept = {"norm": norm, "eps": layer.eps, "skip_from": layer.skip_from, "skip_scale": layer.skip_scale}
-        layers.append(Dense(layer.units, layer.activation, train_bias=layer.train_bias, **kept))
+        layers.append(replace_layer(layer, norm))
         own = (W, b, params.gamma[l] if norm else None, params.beta[l] if norm else None)
         for name, value in zip(arrays, own, strict=True):
             arrays[name].append(value)
     plain = Network(net.inputs, layers, loss=net.loss, reduction=net.reduction, l2=net.l2)
     return plain, Parameters.from_arrays(plain, arrays)
+
+
+def replace_layer(layer: Dense, norm: str | None) -> Dense:
+    """A layer as it predicts, with another norm."""
+    return Dense(
+        layer.units,
+        layer.activation,
+        norm=norm,
+        eps=layer.eps,
+        skip_from=layer.skip_from,
+        skip_scale=layer.skip_scale,
+        train_bias=layer.train_bias,
+    )

@@ -1,6 +1,7 @@
-"""Run inside the submission's own process, alone: limits first, then the submission, then its answers into a file.
+"""Run inside the submission's own process: the job from standard input, limits, then the submission and its answers.
 
-It imports nothing of Backlit and is given no right answer.  Usage: python -I -B child.py, in the folder with job.json.
+It imports nothing of Backlit and is given no right answer.  Usage: python -I -B child.py, whose standard output takes
+"ready" and then the answers in JSON; what the submission prints goes nowhere.
 """
 
 import contextlib
@@ -10,9 +11,12 @@ import json
 import os
 import sys
 import traceback
+import types
+from pathlib import Path
 
 NEW_USER, NEW_NET = 0x10000000, 0x40000000  # of Linux's unshare
 ANSWER_BYTES = 32 * 2**20
+FILE = "submission.py"
 
 
 def limit(seconds, memory_mb):
@@ -23,7 +27,7 @@ def limit(seconds, memory_mb):
         return
     bounds = {
         "RLIMIT_CPU": int(seconds) + 1,
-        "RLIMIT_AS": int(memory_mb) * 2**20,
+        "RLIMIT_AS": int(memory_mb * 2**20),
         "RLIMIT_FSIZE": ANSWER_BYTES,
         "RLIMIT_NOFILE": 64,
         "RLIMIT_CORE": 0,
@@ -42,14 +46,29 @@ def cut_network():
     return unshare(NEW_USER | NEW_NET) == 0 or unshare(NEW_NET) == 0
 
 
-def load(file):
-    """Import the submission."""
-    spec = importlib.util.spec_from_file_location("submission", file)
+def confine(sandbox, readable):
+    """Take from this process what a submission needs not; whether it has no network.  OSError if that cannot be."""
+    if sandbox == "none":
+        return cut_network()
+    place = Path(__file__).with_name("confinement.py")
+    spec = importlib.util.spec_from_file_location("confinement", place)
     assert spec is not None
     assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    confinement = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(confinement)
+    if sandbox == "landlock":
+        confinement.landlock(readable)
+    confinement.no_rights()
+    confinement.no_calls()
+    return True
+
+
+def load(source):
+    """The submission as a module."""
+    module = types.ModuleType("submission")
+    module.__file__ = FILE
     sys.modules["submission"] = module
-    spec.loader.exec_module(module)
+    exec(compile(source, FILE, "exec"), module.__dict__)
     return module
 
 
@@ -62,35 +81,45 @@ def plain(value):
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def where(error, file):
+def where(error):
     """The error in one line, with the last line of the submission that took part."""
-    name, text = type(error).__name__, " ".join(str(error).split())[:300]
+    name, text = type(error).__name__, " ".join(str(error).encode("utf-8", "backslashreplace").decode().split())[:300]
     if isinstance(error, SyntaxError):
         return f"{name}: {error.msg} (line {error.lineno})"
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(file)]
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == FILE]
     return f"{name}: {text}" + (f" (line {lines[-1]})" if lines else "")
+
+
+def answers_of(job, np):
+    """What the submission says of each network."""
+    function = getattr(load(job["source"].encode("latin-1")), job["function"], None)
+    if not callable(function):
+        raise NameError(f"there is no function {job['function']}")
+    for given in job["inputs"]:
+        W, b = ([np.array(value) for value in given[key]] for key in ("W", "b"))
+        yield plain(function(W, b, np.array(given["X"]), np.array(given["y"])))
 
 
 def main():
     """Read the job, run it, write the answers."""
-    with open("job.json", encoding="utf-8") as job_file:
-        job = json.load(job_file)
-    limit(job["seconds"], job["memory_mb"])
-    answer = {"network_cut": cut_network(), "answers": []}
-    try:
-        import numpy as np
+    job = json.load(sys.stdin)
+    import numpy as np
 
-        function = getattr(load(job["file"]), job["function"], None)
-        if not callable(function):
-            raise NameError(f"there is no function {job['function']}")
-        for given in job["inputs"]:
-            W, b = ([np.array(value) for value in given[key]] for key in ("W", "b"))
-            answer["answers"].append(plain(function(W, b, np.array(given["X"]), np.array(given["y"]))))
+    out = open(os.dup(1), "w", encoding="utf-8", newline="\n")  # noqa: SIM115  closed by the end of the process
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    limit(job["seconds"], job["memory_mb"])
+    network_cut = confine(job["sandbox"], job["readable"])
+    out.write("ready\n")
+    out.flush()  # the submission's time begins
+    answer = {"network_cut": network_cut, "answers": []}
+    try:
+        answer["answers"] = list(answers_of(job, np))
+        text = json.dumps(answer, default=str)
     except BaseException as error:  # a submission may raise anything, SystemExit too
-        answer["error"] = where(error, job["file"])
-    with open("answer.json", "w", encoding="utf-8") as file:
-        json.dump(answer, file, default=str)
-    sys.stdout.flush()
+        text = json.dumps({"network_cut": network_cut, "answers": [], "error": where(error)})
+    out.write(text)
+    out.flush()
     os._exit(0)  # threads that the submission left running end here
 
 

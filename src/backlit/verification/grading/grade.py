@@ -1,14 +1,17 @@
 """`grade`: run every submission, check its numbers, and say for each the first wrong equation."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from backlit.errors import BacklitError, ProblemError
+from backlit.terminal import one_line
 from backlit.verification.grading.rubric import Rubric
-from backlit.verification.grading.sandbox import Run, run_submission
+from backlit.verification.grading.sandbox import Run, chosen, run_submission, source_of
 from backlit.verification.problem_check import check
 from backlit.verification.quantities import key_of
 from backlit.verification.result import CheckResult
@@ -43,6 +46,14 @@ class Grade:
         Whether the submission ran without access to the network.
     assumed : str
         How the submission holds its numbers, where that is not what the rubric asked for.
+    sandbox : {"bwrap", "landlock", "none"}
+        What it ran in.
+    seed : int
+        Drew the networks; `grade --seed` with it draws them again.
+    digest : str
+        Of the submission and the rubric: while it is the same, so is the grade.
+    by_quantity : mapping of str to float
+        The points of each quantity.
     result : CheckResult, optional
         The check of the first network that is not right.
     """
@@ -59,6 +70,10 @@ class Grade:
     seconds: float
     network_cut: bool
     assumed: str = ""
+    sandbox: str = "none"
+    seed: int = 0
+    digest: str = ""
+    by_quantity: Mapping[str, float] = field(default_factory=dict)
     result: CheckResult | None = None
 
     def line(self) -> str:
@@ -66,25 +81,28 @@ class Grade:
         where = self.first_wrong and f"{self.first_wrong} ({self.equation})" if self.equation else self.first_wrong
         why = ": ".join(part for part in (where, self.bug) if part)
         said = "; ".join(part for part in (why, self.error, self.assumed) if part)
-        line = f"{self.file}: {self.verdict} {self.points:g}/{self.out_of:g}" + (f", {said}" if said else "")
-        return "".join(c if c.isprintable() else "?" for c in line)  # an error's text is the submission's own
+        return one_line(f"{self.file}: {self.verdict} {self.points:g}/{self.out_of:g}" + (f", {said}" if said else ""))
 
     def row(self) -> dict[str, Any]:
         """Plain values, a row of the table."""
-        return {name: getattr(self, name) for name in COLUMNS}
+        points = {f"{POINTS}{key}": value for key, value in self.by_quantity.items()}
+        return {name: getattr(self, name) for name in COLUMNS} | points
 
 
 COLUMNS = (
     *("file", "verdict", "points", "out_of", "first_wrong", "equation", "bug", "explanation", "error"),
-    *("seconds", "network_cut", "assumed"),
+    *("seconds", "network_cut", "assumed", "sandbox", "seed", "digest"),
 )
+POINTS = "points of "  # a quantity: these columns are the last
+RIGHT = "right"
+UNRESOLVED = "nothing is certified, and nothing gets points: too few digits, or the right value is unsure; look at it"
 EQUATION_OF = {"z": "F1", "u": "F1", "a": "F2", "loss": "C1", "grad_a": "BP5", "delta": "BP2"} | {
     "grad_b": "BP3",
     "grad_W": "BP4",
 }
 
 
-def grade(files: Sequence[str | Path], rubric: Rubric) -> Iterator[Grade]:
+def grade(files: Sequence[str | Path], rubric: Rubric, *, sandbox: str = "auto") -> Iterator[Grade]:
     r"""Grade submissions one after the other, each in a process of its own.
 
     Parameters
@@ -94,16 +112,19 @@ def grade(files: Sequence[str | Path], rubric: Rubric) -> Iterator[Grade]:
     rubric : Rubric
         Which function to call on which networks, for how many points, within how many seconds and MB; `read_rubric` of
         `backlit.verification.grading.rubric` reads one from a TOML file.
+    sandbox : {"auto", "bwrap", "landlock", "none"}, default "auto"
+        What each runs in: bubblewrap, the Linux kernel's Landlock, or limits alone, which a hostile program escapes.
+        "auto" takes the first that works here.
 
     Yields
     ------
     Grade
-        One for each file, as soon as it is done.
+        One for each file, as soon as it is done, whatever the submission does.
 
     Raises
     ------
     ProblemError
-        If a file is not there; before any is run.
+        If a file is not there, or the sandbox does not work here; before any is run.
 
     Examples
     --------
@@ -117,25 +138,42 @@ def grade(files: Sequence[str | Path], rubric: Rubric) -> Iterator[Grade]:
     ('error', 0.0)
     """
     for file in files:  # before any is run
-        if not Path(file).is_file():
-            found = "it is a folder; name its files, as FOLDER/*.py" if Path(file).is_dir() else "no such file"
-            raise ProblemError(f"{file}: cannot be read: {found}")
+        if not Path(file).exists() and not Path(file).is_symlink():
+            raise ProblemError(f"{file}: cannot be read: no such file")
+    sandbox = chosen(sandbox)
     for file in files:
-        convention, run = settled(Path(file), rubric)
-        yield graded(Path(file), run, rubric, convention)
+        try:
+            convention, run = settled(Path(file), rubric, sandbox)
+            yield graded(Path(file), run, rubric, convention)
+        except Exception as fault:  # one submission's fault is no other's: whatever this one led to is its own row
+            run = Run((), one_line(str(fault) if isinstance(fault, BacklitError) else repr(fault)), 0.0, True, sandbox)
+            yield graded(Path(file), run, rubric, rubric.views[0].convention)
 
 
-def settled(file: Path, rubric: Rubric) -> tuple[Convention, Run]:
-    """The run in the first convention in which every loss is right, or else in which it runs, or else the first run."""
+def digest(file: Path, rubric: Rubric) -> str:
+    """What a grade was given for; "" for what cannot be read."""
+    with suppress(BacklitError):
+        return hashlib.sha256(rubric.source + b"\0" + source_of(file)).hexdigest()[:16]
+    return ""
+
+
+def settled(file: Path, rubric: Rubric, sandbox: str) -> tuple[Convention, Run]:
+    """The run in the first convention in which every loss is right, or else in which it runs, or else the first run.
+
+    All runs together take at most twice the time that one may take.
+    """
     asked = rubric.views[0].convention
     first: tuple[Convention, Run] | None = None
     ran: tuple[Convention, Run] | None = None
+    left = 2 * rubric.seconds
     for convention in (asked, *asked.others([view.problem for view in rubric.views])):
         views = [view.under(convention) for view in rubric.views]
         inputs = [plain(view.inputs(view.problem.params)) for view in views]
-        run = run_submission(file, rubric.function, inputs, seconds=rubric.seconds, memory_mb=rubric.memory_mb)
+        limits = {"seconds": min(rubric.seconds, left), "memory_mb": rubric.memory_mb}
+        run = run_submission(file, rubric.function, inputs, sandbox=sandbox, **limits)
         first = first or (convention, run)
-        if run.ended:
+        left -= run.seconds
+        if run.ended or left <= 0:
             break
         with suppress(Exception):  # whatever the submission's answers lead to
             if run.error is None and len(run.answers) == len(views):
@@ -168,21 +206,34 @@ def graded(file: Path, run: Run, rubric: Rubric, convention: Convention) -> Grad
             error = error or " ".join(str(fault).split())
             break
     wrong = next((result for result in results if not result.ok), None)
-    points = 0.0 if error else sum(rubric.points[key] for key in rubric.points if right_everywhere(key, results))
     verdict = "error" if error else "pass" if wrong is None else wrong.verdict
-    assumed = convention.beside(rubric.views[0].convention)
+    earned = {key: point * (not error and right_everywhere(key, results)) for key, point in rubric.points.items()}
+    first_wrong, equation, bug, explanation = said(wrong)
     return Grade(
-        *(str(file), verdict, points, rubric.out_of, *said(wrong)),
-        error,
-        round(run.seconds, 3),
-        run.network_cut,
-        assumed,
-        wrong,
+        file=str(file),
+        verdict=verdict,
+        points=sum(earned.values()),
+        out_of=rubric.out_of,
+        first_wrong=first_wrong,
+        equation=equation,
+        bug=bug,
+        explanation=UNRESOLVED if verdict == "unresolved" else explanation,
+        error=None if error is None else one_line(error),
+        seconds=round(run.seconds, 3),
+        network_cut=run.network_cut,
+        assumed=convention.beside(rubric.views[0].convention),
+        sandbox=run.sandbox,
+        seed=rubric.seed,
+        digest=digest(file, rubric),
+        by_quantity=earned,
+        result=wrong,
     )
 
 
 def right_everywhere(key: str, results: Sequence[CheckResult]) -> bool:
-    """Whether a quantity was handed in and is right in every layer and on every network."""
+    """Whether a quantity was handed in and is right in every layer and on every network; no check may be unresolved."""
+    if any(result.verdict == "unresolved" for result in results):
+        return False
     found: list[Mapping[str, Any]] = [
         {name: one for name, one in result.quantities.items() if key_of(name) == key} for result in results
     ]
@@ -197,3 +248,20 @@ def said(wrong: CheckResult | None) -> tuple[str | None, str | None, str | None,
         return wrong.first_wrong, EQUATION_OF.get(key_of(wrong.first_wrong)), None, "an unknown mistake"
     best = wrong.diagnoses[0]
     return wrong.first_wrong, best.bugs[0].equation, best.name, " ".join(bug.words for bug in best.bugs)
+
+
+def summary(grades: Iterable[Grade]) -> list[tuple[int, str]]:
+    """How many submissions made each mistake, the commonest first, in words; those that are right first of all."""
+    counts = Counter(what_happened(one) for one in grades)
+    return sorted(((n, what) for what, n in counts.items()), key=lambda pair: (pair[1] != RIGHT, -pair[0], pair[1]))
+
+
+def what_happened(grade: Grade) -> str:
+    """The mistake of a submission, in words that others share who made it."""
+    if grade.verdict == "pass":
+        return RIGHT
+    if grade.error is not None:
+        return "could not be graded: " + grade.error.partition(":")[0].partition(" (")[0][:60]
+    if grade.bug is not None:
+        return f"{grade.bug} ({grade.equation})"
+    return f"{grade.verdict}: first wrong {(grade.first_wrong or 'nothing').partition('[')[0]}"

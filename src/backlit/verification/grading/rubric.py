@@ -18,11 +18,14 @@ grad_W = 3
 [[networks]]
 shapes = [4, 5, 3]
 activations = ["sigmoid", "softmax"]
-loss = "cross_entropy"
+loss = "cross_entropy"         # and l2, and seed: without one a secret seed draws the numbers, and is recorded
 """
 
+import hashlib
+import math
+import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +36,7 @@ from backlit.verification.network_check import telling_problem
 from backlit.verification.views import RETURNED, View
 
 CHOICES = {"weights": ("out_in", "in_out"), "examples": ("rows", "columns"), "labels": ("one_hot", "integers")}
+BOUNDS = {"seconds": (0.1, 3600), "memory_mb": (128, 2**20)}  # Python and NumPy alone take about 100 MB
 NETWORK_KEYS = ("shapes", "activations", "loss", "l2", "seed")
 
 
@@ -54,6 +58,10 @@ class Rubric:
         Wall time that a submission may take.
     memory_mb : float, default 1024
         Memory that it may take, in MB.
+    seed : int, default 0
+        Draws the networks that have no seed of their own; nobody knows it before the run.
+    source : bytes, default b""
+        The rubric as it was read, by which a grade knows whether it is still good.
     """
 
     views: tuple[View, ...]
@@ -62,6 +70,8 @@ class Rubric:
     points: Mapping[str, float] = field(default_factory=lambda: {"loss": 1.0, "grad_b": 1.0, "grad_W": 1.0})
     seconds: float = 10.0
     memory_mb: float = 1024
+    seed: int = 0
+    source: bytes = b""
 
     @property
     def out_of(self) -> float:
@@ -69,10 +79,14 @@ class Rubric:
         return sum(self.points.values())
 
 
-def read_rubric(path: str | Path) -> Rubric:
-    """Read a rubric from a TOML file; ProblemError in one line if it says something impossible."""
+def read_rubric(path: str | Path, seed: int | None = None) -> Rubric:
+    """Read a rubric from a TOML file; ProblemError in one line if it says something impossible.
+
+    seed : draws the networks that have none of their own; a secret one unless told.
+    """
     try:
-        content = from_toml(read_bytes(path, MOST_BYTES[".toml"]).decode("utf-8-sig"))
+        source = read_bytes(path, MOST_BYTES[".toml"])
+        content = from_toml(source.decode("utf-8-sig"))
     except FileNotFoundError:
         raise ProblemError(f"{path}: no such file: check the name and the folder") from None
     except OSError as error:
@@ -80,24 +94,26 @@ def read_rubric(path: str | Path) -> Rubric:
     except ValueError as error:
         raise ProblemError(f"{path}: not valid TOML: {' '.join(str(error).split())}") from None
     try:
-        return rubric_of(content)
+        return replace(rubric_of(content, seed), source=source)
     except BacklitError as error:
         raise ProblemError(f"{path}: {error}") from None
 
 
-def rubric_of(content: Mapping[str, Any]) -> Rubric:
-    """A rubric from a mapping."""
+def rubric_of(content: Mapping[str, Any], seed: int | None = None) -> Rubric:
+    """A rubric from a mapping; `seed` as in `read_rubric`."""
     known = ("title", "function", *CHOICES, "seconds", "memory_mb", "points", "networks")
     refuse_unknown(content, known, "")
     for key, choices in CHOICES.items():
         if content.get(key, choices[0]) not in choices:
             raise ProblemError(f"{key} must be {' or '.join(choices)}, not {content[key]!r}")
     options: dict[str, Any] = {key: text(content[key], key) for key in ("title", "function") if key in content}
-    options |= {key: positive(content[key], key) for key in ("seconds", "memory_mb") if key in content}
+    options |= {key: within(content[key], key, *BOUNDS[key]) for key in BOUNDS if key in content}
     if "points" in content:
         refuse_unknown(content["points"], RETURNED, "points.")
         options["points"] = {key: positive(value, f"points.{key}") for key, value in content["points"].items()}
-    return Rubric(tuple(view_of(content, i, one) for i, one in enumerate(networks_of(content))), **options)
+    seed = secrets.randbits(63) if seed is None else seed
+    views = tuple(view_of(content, i, one, seed) for i, one in enumerate(networks_of(content)))
+    return Rubric(views, seed=seed, **options)
 
 
 def networks_of(content: Mapping[str, Any]) -> list[Any]:
@@ -108,13 +124,14 @@ def networks_of(content: Mapping[str, Any]) -> list[Any]:
     return networks
 
 
-def view_of(content: Mapping[str, Any], i: int, one: Any) -> View:
+def view_of(content: Mapping[str, Any], i: int, one: Any, secret: int) -> View:
     """One network, drawn so that mistakes show, as the submissions hold it."""
     where = f"networks[{i}]"
     if not isinstance(one, Mapping) or not isinstance(one.get("shapes"), list):
         raise ProblemError(f"{where}: give shapes, units a layer with the inputs first, such as [4, 5, 3]")
     refuse_unknown(one, NETWORK_KEYS, f"{where}.")
-    seed, activations = one.get("seed", i), one.get("activations")
+    drawn = int.from_bytes(hashlib.sha256(f"{secret} {i}".encode()).digest()[:8], "little")
+    seed, activations = one.get("seed", drawn), one.get("activations")
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ProblemError(f"{where}.seed must be a whole number, 0 or more, not {seed!r}")
     if activations is not None and not isinstance(activations, list):
@@ -150,6 +167,13 @@ def text(value: Any, what: str) -> str:
 
 def positive(value: Any, what: str) -> float:
     """A number above 0."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
         raise ProblemError(f"{what} must be a number above 0, not {value!r}")
+    return float(value)
+
+
+def within(value: Any, what: str, least: float, most: float) -> float:
+    """A number between two others."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise ProblemError(f"{what} must be a number above 0, from {least:g} to {most:g}, not {value!r}")
     return float(value)

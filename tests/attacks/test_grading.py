@@ -1,0 +1,398 @@
+"""Hostile submissions: whatever one does, it gets its own row, and the others get the grades that they earned."""
+
+import csv
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.commands import run_command
+from tests.helpers import raises_naming
+
+from backlit.errors import ProblemError
+from backlit.verification.grading import sandbox as sandboxes
+from backlit.verification.grading.grade import digest, grade, summary
+from backlit.verification.grading.rubric import read_rubric, rubric_of
+from backlit.verification.grading.table import append, begin, grade_of, grades_csv, known_grades
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limits for a process")
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+WORKING = {"bwrap": sandboxes.bwrap_works, "landlock": sandboxes.landlock_works, "none": lambda: True}
+CLOSED = [
+    pytest.param(name, marks=pytest.mark.skipif(not works(), reason=f"{name} does not work here"))
+    for name, works in WORKING.items()
+    if name != "none"
+]
+ALL = [*CLOSED, "none"]
+RUBRIC = rubric_of({"seconds": 1, "memory_mb": 512, "networks": [{"shapes": [2, 2, 1]}]}, seed=1)
+
+
+def graded(tmp_path, code, sandbox, **limits):
+    """The grade of a submission whose function has this body, and the seconds that it took."""
+    file = tmp_path / "hostile.py"
+    file.write_text(f"import os, sys, signal, socket, threading, time\ndef backprop(W, b, X, y):\n {code}\n")
+    started = time.perf_counter()
+    (one,) = grade([file], replace(RUBRIC, **limits), sandbox=sandbox)
+    assert (one.verdict, one.points, one.sandbox) == ("error", 0, sandbox)
+    assert one.line().count("\n") == 0
+    return one.error, time.perf_counter() - started
+
+
+HOSTILE = {
+    "sleeps": ("time.sleep(60)", "longer than 1 s"),
+    "spins": ("\n while True: pass", "longer than 1 s"),
+    "spins in threads": ("[threading.Thread(target=eval, args=('9**9**9',)).start() for _ in 'abc']", "longer|signal"),
+    "ignores signals": ("[signal.signal(s, signal.SIG_IGN) for s in (15, 24)]\n while True: pass", "longer than 1 s"),
+    "fills memory": ("return bytearray(2 * 10**9)", "MemoryError"),
+    "kills itself": ("os.kill(os.getpid(), signal.SIGKILL)", "signal SIGKILL"),
+    "crashes": ("import ctypes; ctypes.string_at(0)", "signal SIGSEGV"),
+    "aborts": ("os.abort()", "signal SIGABRT"),
+    "leaves": ("os._exit(0)", "exit code 0"),
+    "exits": ("sys.exit(0)", "SystemExit"),
+    "huge answer": ("return 'x' * (40 * 2**20)", "larger than 32 MiB"),
+    "deep answer": ("x = []\n for _ in range(900): x = [x]\n return x", "RecursionError|without an answer"),
+    "half a character": (r"raise ValueError('\ud800 \x1b[2J')", "ValueError"),
+    "its own error": ("class E(Exception):\n  def __str__(self): raise E\n raise E", "without an answer|E"),
+    "numbers that are none": ("return {'loss': float('nan'), 'grad_W': W, 'grad_b': b}", "nan"),
+    "a huge number": ("return {'loss': 10**400, 'grad_W': W, 'grad_b': b}", "401 digits|without an answer"),
+    "writes into every descriptor": (
+        "\n for fd in range(64):\n  try: os.write(fd, b'ready\\n{]')\n  except OSError: pass\n os._exit(0)",
+        "without an answer",
+    ),
+    "closes every descriptor": ("os.closerange(0, 64)", "without an answer"),
+    "replaces its trusted half": ("sys.modules['__main__'].json.dumps = lambda *a, **k: '{[}'", "without an answer"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sandbox", ALL)
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_submission_is_one_row_and_soon(tmp_path, name, sandbox):
+    import re
+
+    code, words = HOSTILE[name]
+    error, seconds = graded(tmp_path, code, sandbox)
+    assert re.search(words, error), error
+    assert "\x1b" not in error
+    assert seconds < 10
+
+
+@pytest.mark.parametrize("sandbox", ALL)
+def test_the_clock_begins_with_the_submission(tmp_path, sandbox):
+    error, _ = graded(tmp_path, "time.sleep(60)", sandbox, seconds=0.5)
+    file = tmp_path / "hostile.py"
+    started = time.perf_counter()
+    run = sandboxes.run_submission(file, "backprop", [inputs()], seconds=0.5, sandbox=sandbox)
+    assert "longer than 0.5 s" in error
+    assert 0.4 < run.seconds < 1.5
+    assert time.perf_counter() - started < 5
+
+
+def inputs():
+    return {"W": [], "b": [], "X": [], "y": []}
+
+
+C = """
+def c(name, *arguments):
+    import ctypes
+    if getattr(ctypes.CDLL(None, use_errno=True), name)(*arguments) < 0:
+        raise OSError(ctypes.get_errno(), "no")
+"""
+
+
+def does(tmp_path, code, sandbox):
+    """What a submission's function returns, or its error."""
+    file = tmp_path / "hostile.py"
+    file.write_text(f"import os, sys, signal, socket, subprocess\n{C}\ndef backprop(W, b, X, y):\n {code}\n")
+    run = sandboxes.run_submission(file, "backprop", [inputs()], seconds=5, sandbox=sandbox)
+    return run.error or run.answers[0]
+
+
+FORBIDDEN = {
+    "fork": "return os.fork()",
+    "many forks": "\n while True: os.fork()",
+    "run a program": "return subprocess.run(['/bin/ls', '/'])",
+    "replace itself": "return os.execv('/bin/sh', ['sh'])",
+    "multiprocessing": "import multiprocessing as m\n p = m.Process(target=print); p.start()",
+    "internet": "return socket.socket()",
+    "Unix sockets": "return socket.socket(socket.AF_UNIX)",
+    "the grader's signals": "return os.kill(os.getppid(), signal.SIGTERM)",
+    "everyone's signals": "return os.kill(-1, signal.SIGTERM)",
+    "its group's signals": "return os.killpg(0, signal.SIGTERM)",
+    "folders": "return os.listdir('/home')",
+    "passwords": "return open('/etc/passwd').read()",
+    "other processes": "return open('/proc/1/environ').read() + open(f'/proc/{os.getppid()}/environ').read()",
+    "write at home": "return open('/root/x', 'w')",
+    "write in Python": "return open(os.__file__, 'a')",
+    "memory beside its bound": "return os.memfd_create('x')",
+    "raise its bounds": "import resource as r; return r.setrlimit(r.RLIMIT_AS, (-1, -1))",
+    "right answers": "import backlit.core\n return str(backlit.core)",
+    "trace the grader": "return c('ptrace', 16, os.getppid(), 0, 0)",
+    "new namespaces": "return c('unshare', 0x10000000)",
+    "shared memory": "return c('shmget', 1, 9, 512)",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sandbox", CLOSED)
+@pytest.mark.parametrize("name", FORBIDDEN)
+def test_the_sandbox_forbids(tmp_path, name, sandbox):
+    said = does(tmp_path, FORBIDDEN[name], sandbox)
+    assert isinstance(said, str)
+    errors = ("PermissionError", "FileNotFoundError", "OSError", "ModuleNotFoundError", "ValueError: not allowed")
+    assert said.startswith(errors), said
+
+
+@pytest.mark.parametrize("sandbox", CLOSED)
+def test_the_files_of_the_grader_and_of_others_are_not_there(tmp_path, sandbox):
+    (tmp_path / "rubric.toml").write_text("secret")
+    paths = [str(tmp_path), str(tmp_path / "rubric.toml"), str(tmp_path / "hostile.py"), str(EXAMPLES), __file__]
+    for path in paths:
+        code = f"return os.listdir({path!r}) if os.path.isdir({path!r}) else open({path!r}).read()"
+        assert "Error" in does(tmp_path, code, sandbox)
+
+
+@pytest.mark.parametrize("sandbox", CLOSED)
+def test_a_unix_socket_of_this_machine_does_not_answer(tmp_path, sandbox):
+    with socket.socket(socket.AF_UNIX) as server:
+        path = str(tmp_path / "socket")
+        server.bind(path)
+        server.listen()
+        code = f"s = socket.socket(socket.AF_UNIX)\n s.connect({path!r}); return 'connected'"
+        assert does(tmp_path, code, "none") == "connected"  # the test would see it
+        assert does(tmp_path, code, sandbox).startswith("PermissionError")
+
+
+def test_the_tests_see_what_no_sandbox_allows(tmp_path):
+    assert does(tmp_path, FORBIDDEN["passwords"], "none").startswith("root:")
+    assert "backlit" in does(tmp_path, FORBIDDEN["right answers"], "none")
+
+
+@pytest.mark.parametrize("sandbox", CLOSED)
+def test_scratch_space_is_bounded(tmp_path, sandbox):
+    code = "n = 0\n try:\n  while True: n += open(f'{n}', 'wb').write(bytes(2**23))\n except OSError: return n"
+    written = does(tmp_path, code, sandbox)
+    assert written == 0 if sandbox == "landlock" else 0 < written <= sandboxes.SCRATCH_BYTES
+
+
+def test_nested_folders_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    sandboxes.tempfile.tempdir = None
+    does(tmp_path, "\n for _ in range(3000): os.mkdir('d' * 200); os.chdir('d' * 200)\n os.chmod('.', 0)", "none")
+    sandboxes.tempfile.tempdir = None
+    assert [path.name for path in tmp_path.iterdir()] == ["hostile.py"]
+
+
+# --- a class --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def class_folder(tmp_path):
+    folder = tmp_path / "class"
+    folder.mkdir()
+    (folder / "a_right.py").write_text((EXAMPLES / "student_template.py").read_text())
+    (folder / "z_right.py").write_text((EXAMPLES / "student_template.py").read_text())
+    (folder / "b_broken.py").write_text((EXAMPLES / "broken_backprop.py").read_text())
+    (folder / "c_broken.py").write_text((EXAMPLES / "broken_backprop.py").read_text())
+    os.mkfifo(folder / "d_pipe.py")
+    (folder / "e_device.py").symlink_to("/dev/zero")
+    (folder / "f_link.py").symlink_to(folder / "a_right.py")
+    (folder / "g_dangling.py").symlink_to("nowhere")
+    (folder / "h_folder.py").mkdir()
+    (folder / "i_huge.py").write_bytes(b"#" * (2**20 + 1))
+    (folder / "j_=cmd|' -C calc'!A0.py").write_text("raise ValueError('=1+1\\n\\ud800\\x1b[2J')")
+    (folder / "k_kills.py").write_text("import os, signal\nos.kill(os.getppid(), signal.SIGTERM)\nwhile True: pass\n")
+    (folder / "l_nul.py").write_bytes(b"x = 1\0")
+    rubric = (EXAMPLES / "rubric.toml").read_text().replace("seconds = 10", "seconds = 3")
+    (tmp_path / "rubric.toml").write_text("[[networks]]".join(rubric.split("[[networks]]")[:2]))
+    return folder
+
+
+ERRORS = {
+    "d_pipe": "pipe", "e_device": "link", "f_link": "link", "g_dangling": "link", "h_folder": "directory",
+    "i_huge": "larger than 1 MiB", "k_kills": "PermissionError", "l_nul": "null",
+}  # fmt: skip
+
+
+def rows(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return {Path(row["file"]).stem: row for row in csv.DictReader(file)}
+
+
+@pytest.mark.skipif(not CLOSED, reason="no sandbox works here")
+def test_every_honest_submission_gets_its_grade(class_folder, tmp_path, capsys):
+    out, page = tmp_path / "G.csv", tmp_path / "G.html"
+    arguments = ["grade", class_folder, "--rubric", tmp_path / "rubric.toml", "--out", out, "--html", page]
+    code, printed, err = run_command(capsys, *arguments, "--require-sandbox", "--format", "json")
+    assert code == 0
+    found = rows(out)
+    assert len(found) == 13
+    for name in ("a_right", "z_right"):
+        assert (found[name]["verdict"], found[name]["points"], found[name]["points of grad_W"]) == (
+            "pass",
+            "6.0",
+            "3.0",
+        )
+    for name in ("b_broken", "c_broken"):
+        assert (found[name]["verdict"], found[name]["points"]) == ("fail", "1.0")
+        assert (found[name]["points of loss"], found[name]["points of grad_b"]) == ("1.0", "0.0")
+    for name, words in ERRORS.items():
+        assert (found[name]["verdict"], found[name]["points"]) == ("error", "0.0")
+        assert words in found[name]["error"], found[name]
+    assert "\x1b" not in out.read_text()
+    assert "\x1b" not in err
+    result = json.loads(printed)
+    assert result["summary"][0] == {"submissions": 2, "what": "right"}
+    mistake = f"{found['b_broken']['bug']} ({found['b_broken']['equation']})"
+    assert {"submissions": 2, "what": mistake} in result["summary"]
+    assert f"     2  {found['b_broken']['bug']}" in err
+    html = page.read_text(encoding="utf-8")
+    assert str(result["seed"]) in html
+    assert found["b_broken"]["bug"] in html
+    assert result["sandbox"] in html
+
+
+def test_an_interrupted_run_goes_on_with_the_same_networks(class_folder, tmp_path, capsys):
+    out = tmp_path / "G.csv"
+    arguments = ["grade", *sorted(class_folder.glob("[abc]*.py")), "--rubric", tmp_path / "rubric.toml", "--out", out]
+    _, first, _ = run_command(capsys, *arguments, "--format", "json")
+    seed = json.loads(first)["seed"]
+    text = out.read_bytes()
+    out.write_bytes(text[: text.index(b"b_broken") + 60])  # killed while it wrote
+    (class_folder / "c_broken.py").write_text("x = 1")
+    code, second, err = run_command(capsys, *arguments, "--format", "json")
+    assert code == 0
+    assert "1 of 3 are known" in err
+    again = json.loads(second)
+    assert again["seed"] == seed
+    before, after = (json.loads(text)["grades"] for text in (first, second))
+    assert after[0] == before[0]
+    assert {**after[1], "seconds": 0} == {**before[1], "seconds": 0}
+    assert "no function" in after[2]["error"]
+    assert [row["file"] for row in rows(out).values()] == [one["file"] for one in after]
+    _, _, err = run_command(capsys, *arguments)
+    assert "3 of 3 are known" in err
+
+
+@pytest.mark.parametrize("change", ["seed", "rubric", "sandbox"])
+def test_grades_that_are_no_longer_good_are_given_anew(class_folder, tmp_path, capsys, change):
+    out, rubric = tmp_path / "G.csv", tmp_path / "rubric.toml"
+    arguments = ["grade", class_folder / "a_right.py", "--rubric", rubric, "--out", out, "--sandbox", "none"]
+    run_command(capsys, *arguments, "--seed", 1)
+    if change == "rubric":
+        rubric.write_text(rubric.read_text().replace("grad_W = 3", "grad_W = 30"))
+    sandbox = "auto" if change == "sandbox" else "none"
+    if change == "sandbox" and sandboxes.chosen() == "none":
+        pytest.skip("no sandbox works here")
+    _, _, err = run_command(capsys, *arguments[:-1], sandbox, "--seed", 2 if change == "seed" else 1)
+    assert "known" not in err
+    assert "pass" in err
+    assert rows(out)["a_right"]["points of grad_W"] == ("30.0" if change == "rubric" else "3.0")
+
+
+def test_rows_are_there_as_soon_as_they_are_known(class_folder, tmp_path):
+    out = tmp_path / "G.csv"
+    (class_folder / "b_broken.py").write_text("import time\ndef backprop(W, b, X, y): time.sleep(60)\n")
+    command = [sys.executable, "-m", "backlit", "grade", class_folder / "a_right.py", class_folder / "b_broken.py"]
+    process = subprocess.Popen([*command, "--rubric", tmp_path / "rubric.toml", "-o", out], stderr=subprocess.DEVNULL)
+    while not out.exists() or "a_right" not in rows(out):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert list(rows(out)) == ["a_right"]
+
+
+def test_secret_seeds_differ_and_a_recorded_one_gives_the_same_networks(tmp_path):
+    (tmp_path / "r.toml").write_text("[[networks]]\nshapes = [2, 3, 1]\n[[networks]]\nshapes = [2, 1]\nseed = 7\n")
+    one, other = read_rubric(tmp_path / "r.toml"), read_rubric(tmp_path / "r.toml")
+    again = read_rubric(tmp_path / "r.toml", one.seed)
+
+    def thetas(rubric):
+        return [view.problem.params.theta.tolist() for view in rubric.views]
+
+    assert one.seed != other.seed
+    assert thetas(one)[0] != thetas(other)[0]
+    assert thetas(one)[1] == thetas(other)[1]
+    assert thetas(one) == thetas(again)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["seconds = inf", "seconds = nan", "seconds = 0.0", "memory_mb = 0.5", "memory_mb = 1e99", "seconds = true",
+     "[points]\nloss = inf"],
+)  # fmt: skip
+def test_limits_that_are_none_are_refused(tmp_path, line):
+    (tmp_path / "r.toml").write_text(f"{line}\n[[networks]]\nshapes = [2, 1]\n")
+    with raises_naming(ProblemError, line.partition(" ")[0].rpartition("\n")[2], "number"):
+        read_rubric(tmp_path / "r.toml")
+
+
+def test_what_is_not_certified_gets_no_points(tmp_path):
+    text = (EXAMPLES / "student_template.py").read_text()
+    file = tmp_path / "rounded.py"
+    file.write_text(text + "\nexact = backprop\ndef backprop(*given):\n    r = exact(*given)\n"
+                    "    two = lambda x: [[float(f'{v:.1e}') for v in row] for row in x]\n"
+                    "    return {'loss': float(f'{r[\"loss\"]:.1e}'), 'grad_W': [two(w) for w in r['grad_W']],"
+                    " 'grad_b': [two([w])[0] for w in r['grad_b']]}\n")  # fmt: skip
+    (one,) = grade([file], read_rubric(EXAMPLES / "rubric.toml", 3))
+    assert (one.verdict, one.points) == ("unresolved", 0)
+    assert "look at it" in one.explanation
+
+
+def test_a_sandbox_that_does_not_work_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sandboxes, "bwrap_works", lambda: False)
+    with raises_naming(ProblemError, "bwrap", "does not work here"):
+        sandboxes.chosen("bwrap")
+    monkeypatch.setattr(sandboxes, "landlock_works", lambda: False)
+    assert sandboxes.chosen("auto") == "none"
+    with raises_naming(ProblemError, "required", "bubblewrap"):
+        sandboxes.chosen("auto", required=True)
+    with raises_naming(ProblemError, "none", "required"):
+        sandboxes.chosen("none", required=True)
+    with raises_naming(ProblemError, "sandbox must be one of", "'jail'"):
+        sandboxes.chosen("jail")
+    (tmp_path / "s.py").write_text("")
+    code, _, err = run_command(
+        capsys, "grade", tmp_path / "s.py", "--rubric", EXAMPLES / "rubric.toml", "--require-sandbox"
+    )
+    assert (code, err.count("\n")) == (2, 1)
+
+
+def test_a_table_of_grades_reads_back_what_was_written(tmp_path):
+    rubric = replace(RUBRIC, source=b"x")
+    (tmp_path / "=s.py").write_text("raise ValueError('+1, \"x\"')")
+    (one,) = grade([tmp_path / "=s.py"], rubric)
+    one = replace(one, file="=s.py")
+    begin(tmp_path / "G.csv", [one], rubric)
+    append(tmp_path / "G.csv", replace(one, file="t.py", error="-2"), rubric)
+    back = known_grades(tmp_path / "G.csv", rubric)
+    assert [again.file for again in back] == ["=s.py", "t.py"]
+    assert back[0].row() == one.row()
+    assert back[1].error == "-2"
+    text = (tmp_path / "G.csv").read_text()
+    assert "\n'=s.py," in text
+    assert ",'-2," in text
+    assert one.digest == digest(tmp_path / "=s.py", rubric)
+    for odd in (b"", b"a,b\n1,2\n", b"\xff\xfe", text.encode()[:40], text.replace("error", "errors").encode()):
+        (tmp_path / "odd.csv").write_bytes(odd)
+        assert known_grades(tmp_path / "odd.csv", rubric) == []
+    with pytest.raises((KeyError, ValueError, TypeError), match=r"."):
+        grade_of({"file": "x"})
+    assert summary([one, one])[0][0] == 2
+    assert grades_csv([], rubric).count("\n") == 1
+
+
+def test_a_grader_in_a_thread_is_fine(tmp_path):
+    (tmp_path / "s.py").write_text("x = 1")
+    found = []
+    threads = [threading.Thread(target=lambda: found.extend(grade([tmp_path / "s.py"], RUBRIC))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [one.verdict for one in found] == ["error"] * 4

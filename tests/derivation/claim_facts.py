@@ -1,0 +1,270 @@
+"""Random problems, and what their documents' sentences say about numbers, found anew from the printed JSON.
+
+In plain NumPy, and mpmath where more digits are asked for; no line of it is the package's.
+A fact is None where it lies within rounding of the bound that decides it.
+"""
+
+from contextlib import suppress
+
+import mpmath
+import numpy as np
+
+from backlit.core import Dense, Network
+from backlit.core.problem import Problem
+from backlit.errors import BacklitError
+from backlit.optim import get_optimizer
+
+PHIS = (
+    "identity", "sigmoid", "tanh", "relu", {"name": "leaky_relu", "alpha": 0.1}, {"name": "elu", "alpha": 0.5}, "elu",
+    "selu", "gelu", "silu", "softplus", "mish", "hard_tanh", "softsign",
+)  # fmt: skip
+OUTPUTS = (
+    ("softmax", "cross_entropy"), ("sigmoid", "binary_cross_entropy"), ("identity", "half_squared_error"),
+    ("exp", "poisson"), ("tanh", "squared_error"), ("relu", "half_squared_error"), ("softmax", "squared_error"),
+    ("identity", "huber"), ("sigmoid", "absolute_error"), ("identity", "mean_squared_error"),
+)  # fmt: skip
+OPTIMIZERS = ("sgd", "adam", "rmsprop", "adagrad", "adamw")
+STATEFUL = OPTIMIZERS[1:]
+KINKS = {"relu": [0.0], "leaky_relu": [0.0], "selu": [0.0], "hard_tanh": [-1.0, 1.0]}
+
+
+def drawn_problem(seed: int) -> Problem:
+    """A problem of any options and any size of numbers: dead, saturated, steep, on kinks, and ordinary ones."""
+    for attempt in range(100):
+        with suppress(BacklitError):
+            problem = one_problem(np.random.default_rng([seed, attempt]))
+            problem.passes()  # raises where an output is none that the loss takes
+            return problem
+    raise AssertionError(f"seed {seed} gives no problem")
+
+
+def one_problem(rng: np.random.Generator) -> Problem:
+    """One attempt, which may not fit together."""
+
+    def pick(*choices):
+        return choices[rng.integers(len(choices))]
+
+    m, depth, n0 = pick(1, 1, 2, 3, 5), int(rng.integers(1, 5)), int(rng.integers(1, 5))
+    phi, loss = pick(*OUTPUTS)
+    n, layers = [n0], []
+    for l in range(1, depth + 1):
+        last = l == depth
+        k = int(rng.integers(0, l)) if rng.random() < 0.15 else None
+        n.append(n[k] if k is not None else int(rng.integers(2 if phi == "softmax" and last else 1, 6)))
+        layers.append(Dense(
+            n[l], phi if last else pick(*PHIS), norm=pick(None, None, None, "batch", "layer"),
+            eps=pick(1e-5, 1e-5, 0.1), dropout=0.0 if last else pick(0.0, 0.0, 0.4), skip_from=k,
+            skip_scale=1.0 if k is None else pick(1.0, 0.5), train_bias=bool(rng.random() < 0.9),
+        ))  # fmt: skip
+    net = Network(n0, layers, loss=loss, reduction=pick("mean", "mean", "sum"), l2=pick(0.0, 0.0, 0.1))
+    params = net.init({"scheme": "gaussian", "sigma_w": pick(0.0, 0.3, 1.0, 1.0, 3.0, 30.0), "sigma_b": pick(0.0, 0.3)},
+                      seed=int(rng.integers(1000)))  # fmt: skip
+    X = pick(0.0, 1.0, 1.0, 1.0) * rng.standard_normal((m, n0))
+    y = targets(rng, loss, m, n[-1])
+    weights = rng.uniform(0.2, 2.0, m) if rng.random() < 0.2 else None
+    optimizer = get_optimizer({"name": pick(*OPTIMIZERS), "learning_rate": pick(1e-3, 0.1, 0.1, 3.0)})
+    seed = int(rng.integers(100)) if any(layer.dropout for layer in layers) else None
+    return Problem(net, params, X, y, weights, optimizer, seed=seed)
+
+
+def targets(rng, loss, m, K):
+    """Targets in the loss's domain."""
+    if loss == "cross_entropy":
+        return np.eye(K)[rng.integers(0, K, m)]
+    if loss == "binary_cross_entropy":
+        return rng.integers(0, 2, (m, K)).astype(float)
+    return rng.poisson(2.0, (m, K)).astype(float) if loss == "poisson" else rng.standard_normal((m, K))
+
+
+def facts(told: dict, problem: Problem, steps: int) -> dict[str, bool | None]:
+    """By the name of each claim that there may be, whether its sentence is so, from the printed numbers."""
+    layers = problem.net.to_dict()["layers"]
+    printed = {step["id"]: step["value"] for step in told["steps"] if step["value"] is not None}
+    found: dict[str, bool | None] = {}
+    found |= lengths(told)
+    found |= output(told, printed, layers, problem.net.has_short_form)
+    for l, layer in enumerate(layers, start=1):
+        found |= of_layer(told, printed, problem, layer, l)
+    if steps == 1:
+        found |= costs(told, problem)
+    return found
+
+
+def array(told, name, l):
+    return np.array(told[name][str(l)], float)
+
+
+def lengths(told):
+    """What becomes of δ on its way down."""
+    L = len(told["delta"])
+    length = [np.sqrt((array(told, "delta", l) ** 2).sum(axis=1).mean()) for l in range(1, L + 1)]
+    zero = any(one == 0 for one in length)
+    ratio = 1.0 if zero else (length[0] / length[-1]) ** (1 / max(L - 1, 1))
+    near = 0.1 < abs(ratio - 1) / 1e-9 < 10
+    many = L > 1 and not zero
+    return {
+        "delta_is_zero": zero,
+        "delta_shrinks": None if near else many and ratio < 1 - 1e-9,
+        "delta_grows": None if near else many and ratio > 1 + 1e-9,
+        "delta_keeps_its_length": None if near else many and abs(ratio - 1) <= 1e-9,
+    }
+
+
+def output(told, printed, layers, short):
+    """Whether the general rule gives the short form in float64."""
+    if not short:
+        return {}
+    L, top = len(layers), layers[-1]
+    phi = top["activation"]
+    a, u, g = array(told, "a", L), array(told, "u", L), array(told, "grad_a", L)
+    right = np.array(printed[f"grad_u[{L}]" if top.get("norm") else f"delta[{L}]"], float)
+    if phi == "softmax":
+        p = np.exp(u - u.max(axis=1, keepdims=True))
+        p /= p.sum(axis=1, keepdims=True)
+        made = p * (g - (p * g).sum(axis=1, keepdims=True))
+    else:
+        made = g * {"sigmoid": lambda u: sigmoid_slope(u), "exp": np.exp, "identity": np.ones_like}[phi](u)
+    gap = np.abs(made - right) / (1e-9 + 1e-6 * np.abs(right))
+    unclear = 0.01 < gap.max() < 100
+    agree, rounded = bool(gap.max() <= 1), phi in ("softmax", "sigmoid") and bool(((a == 0) | (a == 1)).any())
+    return {
+        "general_rule_agrees": None if unclear else agree,
+        "output_rounded": None if unclear else not agree and rounded,
+        "digits_lost": None if unclear else not agree and not rounded,
+    }
+
+
+def sigmoid_slope(u):
+    """σ'(u) as float64 has it, from mpmath's 60 digits."""
+    with mpmath.workdps(60):
+        return np.vectorize(lambda v: float(1 / ((1 + mpmath.exp(-v)) * (1 + mpmath.exp(v)))))(u)
+
+
+def of_layer(told, printed, problem, layer, l):
+    """Kinks, norms, shares and sums that cancel."""
+    phi = layer["activation"]
+    name, options = (phi, {}) if isinstance(phi, str) else (phi["name"], phi)
+    kinks = KINKS.get(name, [0.0] if name == "elu" and options.get("alpha", 1.0) != 1.0 else [])
+    u, delta = array(told, "u", l), array(told, "delta", l)
+    found = {f"at_kink[{l}]": bool(np.isin(u, kinks).any())}
+    if layer.get("norm"):
+        axis = 0 if layer["norm"] == "batch" else 1
+        variance = array(told, "z", l).var(axis=axis)
+        gap = (1 - variance / (variance + layer.get("eps", 1e-5))) / 1e-3
+        unclear = (np.abs(gap - 1) < 1e-6).any()
+        found[f"variance_is_1[{l}]"] = None if unclear else bool((gap < 1).all())
+        found[f"variance_below_1[{l}]"] = None if unclear else bool((gap > 1).any())
+    batch = layer.get("norm") == "batch"
+    size, left = np.abs(delta).sum(axis=0), np.abs(delta.sum(axis=0))
+    unclear = batch and bool(((left > 1e-11 * size) & (left < 1e-7 * size)).any())
+    found[f"bias_does_nothing[{l}]"] = None if unclear else batch and bool((left <= 1e-9 * size).all())
+    found[f"shares_differ[{l}]"] = len(set(shares(problem).round(14))) > 1
+    for part in ("W", "b"):
+        found[f"steps_along_rounding[{part}[{l}]]"] = along_rounding(told, problem, part, l)
+    return found
+
+
+def along_rounding(told, problem, part, l):
+    """Whether a gradient that an optimizer divides by its own size is 1e-14 of the terms that it adds up."""
+    if problem.optimizer is None or problem.optimizer.to_dict()["name"] not in STATEFUL:
+        return False
+    delta, a, W = array(told, "delta", l), array(told, "a", l - 1), problem.params.W[l]
+    terms = np.abs(delta) * shares(problem)[:, None]
+    size = terms.sum(axis=0) if part == "b" else np.einsum("ij,ik->jk", terms, np.abs(a)) + problem.net.l2 * np.abs(W)
+    g = np.abs(array(told, f"grad_{part}", l))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(g > 0, g / size, np.inf)
+    return None if (np.abs(ratio / 1e-14 - 1) < 1e-3).any() else bool((ratio <= 1e-14).any())
+
+
+def shares(problem):
+    """What each example's δ counts in the gradients."""
+    m, w = problem.X.shape[0], problem.sample_weight
+    mean = problem.net.reduction == "mean"
+    if w is None or any(layer.norm == "batch" for layer in problem.net.layers):  # there weights come in at the output
+        return np.full(m, 1 / m if mean else 1.0)
+    return w / w.sum() if mean else w
+
+
+def costs(told, problem):
+    """The cost before and after one step."""
+    before, after = told["loss"], told["update"]["loss"]
+    slope = any(
+        np.any(value) for name in ("W", "b", "gamma", "beta") for value in told.get(f"grad_{name}", {}).values()
+    )
+    still = {str(l) for l, layer in problem.net.numbered() if not layer.train_bias}
+    moving = any(
+        np.any(value)
+        for name in ("W", "b", "gamma", "beta")
+        for l, value in told.get(f"grad_{name}", {}).items()
+        if not (name == "b" and l in still)
+    )
+    same = before == after
+    return {
+        "cost_fell": after < before,
+        "cost_rose": after > before,
+        "cost_fell_sometimes": False,
+        "cost_stayed": same and moving,
+        "gradient_is_zero": same and not slope,
+        "movable_gradient_is_zero": same and slope and not moving,
+    }
+
+
+PHRASES = {
+    "delta_is_zero": "get no slope from these examples",
+    "delta_shrinks": "δ shrinks, by a factor",
+    "delta_grows": "δ grows, by a factor",
+    "delta_keeps_its_length": "δ keeps its length",
+    "general_rule_agrees": "it gives the same δ",
+    "output_rounded": "an output is rounded to 0 or 1",
+    "digits_lost": "the digits of this slope are lost in rounding",
+    "at_kink": "lies on a kink",
+    "variance_is_1": "so the variance is 1 within 0.1 %",
+    "variance_below_1": "σ² is not large beside ε",
+    "shares_differ": "The examples count unequally",
+    "bias_does_nothing": "a bias in front of it does nothing",
+    "steps_along_rounding": "so their steps mean nothing",
+    "cost_fell": "The cost fell",
+    "cost_rose": "The cost rose",
+    "cost_fell_sometimes": "at the others it stayed the same",
+    "cost_stayed": "although the gradient is not 0",
+    "gradient_is_zero": "stayed the same: the gradient is 0",
+    "movable_gradient_is_zero": "the gradient of all that may move is 0",
+    "step_too_long": "the step was too long",
+    "wrong_direction": "no shorter step in its direction",
+    "checks_agree": "s agree with these gradients",
+    "checks_differ": "do NOT all agree",
+}
+"""By claim, without its layer, words that are printed if it holds and not otherwise."""
+
+
+def kind_of(name: str) -> str:
+    """A claim's name without its layer."""
+    return name.partition("[")[0]
+
+
+def words_of(derivation) -> str:
+    """All words of a document, without its formulas."""
+    found = []
+    for section in derivation.sections:
+        for block in section.blocks:
+            texts = [getattr(block, "parts", ()), *getattr(block, "items", ()), *getattr(block, "notes", ())]
+            found += [
+                getattr(block, "sentence", ""),
+                *(part for text in texts for part in text if isinstance(part, str)),
+            ]
+    return " ".join(found)
+
+
+def false_sentences(derivation, told: dict, text: str, problem: Problem, steps: int) -> list[str]:
+    """What is wrong: a claim that is no fact, one that isn't printed, or words without their claim."""
+    known, wrong = facts(told, problem, steps), []
+    for name, holds in derivation.claims.items():
+        if known.get(name) is not None and known[name] != holds:
+            wrong.append(f"{name} is said to be {holds}, but is {known[name]}")
+    words = " ".join(text.split())
+    for kind, phrase in PHRASES.items():
+        stated = any(holds for name, holds in derivation.claims.items() if kind_of(name) == kind)
+        if stated != (phrase in words):
+            wrong.append(f"{kind} is {stated}, but its words are {'' if phrase in words else 'not '}printed")
+    return wrong

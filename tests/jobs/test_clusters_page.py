@@ -1,0 +1,65 @@
+"""docs/clusters.md: the laptop's cluster starts, works and ends as the page says."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from backlit.jobs import cluster, cluster_worker
+
+pytest.importorskip("distributed")
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/clusters.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def run(command, place):
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        command, cwd=place, env=os.environ | {"PATH": path}, capture_output=True, text=True, timeout=200
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_laptops_cluster(tmp_path):
+    """In bash with job control, as in a terminal, so that `kill %1` is known."""
+    table, again = [text for kind, text in BLOCKS if kind == "python"]
+    [commands] = [text for kind, text in BLOCKS if kind == "sh" and "dask scheduler" in text]
+    run([sys.executable, "-c", table], tmp_path)
+    out = run(["bash", "-mc", f"set -e\n{commands}"], tmp_path)
+    assert "30,000 predictions: predictions/" in out
+    (tmp_path / "again.py").write_text(again)
+    assert run([sys.executable, "again.py"], tmp_path) == "30000 True\n"
+    files = [sorted((tmp_path / name).iterdir()) for name in ("predictions", "again")]
+    assert len(files[0]) == 6
+    assert [a.read_bytes() for a in files[0]] == [b.read_bytes() for b in files[1]]
+
+
+def test_what_is_not_executed_is_marked_and_reads_as_what_it_is():
+    elsewhere = [text for kind, text in BLOCKS if kind == "py"]
+    assert len(elsewhere) == 2
+    for text in elsewhere:
+        compile(text, "docs/clusters.md", "exec")
+    assert PAGE.count("*Not executed here:*") == 3
+    [settings] = [yaml.safe_load(text) for kind, text in BLOCKS if kind == "yaml"]
+    import dask
+    from distributed.security import Security
+
+    with dask.config.set(dask.config.merge(dask.config.config, settings)):
+        security = Security()
+    assert (security.require_encryption, security.tls_client_key, security.tls_ca_file) == (True, "key.pem", "ca.pem")
+
+
+def test_its_seconds_are_the_codes():
+    assert f"for {cluster.SILENT:.0f} seconds; the first answer" in " ".join(PAGE.split())
+    assert f"After {cluster.LIMIT:.0f} seconds without any worker" in PAGE
+    assert cluster.DEATHS == 6
+    assert "ends seven workers" in PAGE
+    assert cluster_worker.LOOK == 1 / 4
+    assert "four times a second" in PAGE

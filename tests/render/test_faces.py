@@ -1,0 +1,112 @@
+"""Every result shows itself: a short repr, text that says the numbers, HTML for a notebook."""
+
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from backlit import Dense, Network, Problem, check, check_function, check_network, cost, diagnose, explain
+from backlit.core.norms import Statistics
+from backlit.formats.models import Model
+
+NET = Network(2, [*[Dense(3, "tanh", norm="batch", dropout=0.1, skip_from=None)] * 2, Dense(1)], l2=0.1)
+PLAIN = Network(2, [Dense(3, "tanh"), Dense(1)])
+PROBLEM = Problem(PLAIN, PLAIN.init(seed=0), X=np.array([[1.0, 2.0], [0.5, -1.0]]), y=np.array([[1.0], [0.0]]))
+TRACE, GRAD = PROBLEM.passes()
+DEEP = Network(4, [*[Dense(8, "relu")] * 200, Dense(3, "softmax")], loss="cross_entropy")
+
+
+def step(W, b, X, y):
+    """A student's network of one layer."""
+    a = X @ W[0].T + b[0]
+    return 0.5 * ((a - y) ** 2).sum() / len(X), [(a - y).T @ X / len(X)], [(a - y).mean(axis=0)]
+
+
+def results():
+    """One of each."""
+    yield from (NET, DEEP, NET.layers[0], PROBLEM, PROBLEM.params, DEEP.init(), TRACE, GRAD)
+    yield Model(PROBLEM.params, Statistics(PLAIN))
+    yield check(PROBLEM, {"grad_W": GRAD.W})
+    yield check(PROBLEM, {"grad_W": [None, -GRAD.W[1], GRAD.W[2]]})
+    yield check_function(lambda theta: theta @ theta, lambda theta: 2 * theta, np.arange(3.0))
+    yield check_network(step, (2, 1), activations=("identity",))
+    yield cost(PLAIN, batch=8)
+    yield diagnose(depth=4, width=8, seeds=1, remedies=False)
+    yield explain(PROBLEM)
+
+
+RESULTS = list(results())
+DISPLAYED = [one for one in RESULTS if hasattr(one, "to_text")]
+ids = [f"{type(one).__name__}" for one in RESULTS]
+
+
+@pytest.mark.parametrize("result", RESULTS, ids=ids)
+def test_a_repr_is_short_and_has_no_addresses(result):
+    said = repr(result)
+    assert type(result).__name__ in said
+    assert len(said) < 250
+    assert "\n" not in said
+    assert "<function" not in said
+    assert " at 0x" not in said
+
+
+@pytest.mark.parametrize("result", DISPLAYED, ids=lambda one: type(one).__name__)
+def test_text_is_what_is_printed_and_fits_a_terminal(result):
+    text = result.to_text()
+    assert str(result) == text
+    lines = text.splitlines()
+    assert text.strip("\n") == text.rstrip()
+    assert all(line == line.rstrip() for line in lines)
+    if type(result).__name__ not in ("FunctionCheck", "Explanation"):  # a line by itself, and formulas of any width
+        assert max(map(len, lines)) <= 80
+
+
+class Balanced(HTMLParser):
+    """Tags that are open."""
+
+    VOID = ("br", "meta", "link", "input", "hr", "img", "col")
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.text = [], ""
+
+    def handle_starttag(self, tag, attrs):
+        self.open += [] if tag in self.VOID else [tag]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.mark.parametrize("result", [NET, PROBLEM.params, TRACE, GRAD], ids=lambda one: type(one).__name__)
+def test_html_is_whole_and_says_what_the_text_says(result):
+    reader = Balanced()
+    reader.feed(result._repr_html_())
+    assert reader.open == []
+    for word in result.to_text().split()[:6]:
+        assert word in reader.text
+
+
+def test_a_repr_can_be_read_back():
+    for net in (PLAIN, DEEP, NET):
+        assert eval(repr(net), {"Network": Network, "Dense": Dense}) == net
+
+
+def test_the_tables_say_the_numbers():
+    assert "2 → 3" in str(NET)
+    assert "batch norm, dropout 0.1" in str(NET)
+    assert f"{np.linalg.norm(GRAD.W[2]):.4g}" in str(GRAD)
+    assert f"C = {GRAD.loss:.6g}" in str(GRAD)
+    assert "2 examples" in str(TRACE)
+    assert str(DEEP).count("\n") < 40
+    assert "⋮" in str(DEEP)
+    total = sum(int(line.split()[-1].replace(",", "")) for line in str(NET).splitlines()[3:])
+    assert total == NET.n_parameters
+
+
+def test_names_are_escaped_in_html():
+    net = Network(1, [Dense(1, lambda u: u)])
+    object.__setattr__(net.layers[0].activation, "name", "<b>")
+    assert "<b>" not in net._repr_html_()

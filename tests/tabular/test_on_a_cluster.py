@@ -1,0 +1,229 @@
+"""Folders surveyed, scored and predicted in pieces, by whoever: the same models, scores and files to the byte."""
+
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import polars as pl
+import pytest
+from tests.helpers import raises_naming
+from tests.jobs.clusters import Cluster
+from tests.tabular.test_train_predict import mixed
+
+from backlit import diagnose, load_model, predict, train
+from backlit.cli import main
+from backlit.errors import BacklitError, ProblemError, TableError
+from backlit.tables import parquet, scan
+from backlit.tables.parquet import ParquetTable
+from backlit.tables.scan import Parts, survey
+from backlit.tabular import streamed_prediction
+
+QUICK = {"hidden": (8,), "epochs": 1}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tables") / "sales"
+    folder.mkdir()
+    table = mixed(12_000)
+    for k in range(4):
+        table[k * 3500 : (k + 1) * 3500].write_parquet(folder / f"{k}.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory, folder):
+    path = tmp_path_factory.mktemp("model") / "grade.safetensors"
+    train(folder, "grade", drop=["price"], out=path, **QUICK)
+    return path
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    with Cluster(tmp_path_factory.mktemp("cluster"), workers=2) as found:
+        yield found.address
+
+
+@pytest.fixture
+def small_pieces(monkeypatch):
+    """Pieces of one chunk of 1,024 rows, so that a file has several."""
+    monkeypatch.setattr(parquet, "CHUNKS", 1)
+    monkeypatch.setattr(scan, "BYTES_AT_ONCE", 1)
+
+
+def sums(output):
+    files = sorted(output.glob("*.parquet")) if output.is_dir() else [output]
+    return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+
+
+@pytest.mark.parametrize("target", ["price", "grade"])
+def test_a_survey_in_pieces_is_that_of_one_pass(folder, target, monkeypatch):
+    table = ParquetTable.open(folder)
+    whole = survey(table, target, None, Parts(0, 0.2, 0.1))
+    monkeypatch.setattr(parquet, "CHUNKS", 1)
+    monkeypatch.setattr(scan, "BYTES_AT_ONCE", 1)
+    small = survey(table, target, None, Parts(0, 0.2, 0.1))
+    monkeypatch.setattr(parquet, "CHUNKS", 10**6)
+    again = survey(table, target, None, Parts(0, 0.2, 0.1))
+    for other in (small, again):
+        assert (other.encoder, other.codec, other.notes, other.n) == (whole.encoder, whole.codec, whole.notes, whole.n)
+        assert (other.shift, other.scale) == (whole.shift, whole.scale)
+        assert other.validation.equals(whole.validation)
+        assert [cells.tolist() for cells in other.cells] == [cells.tolist() for cells in whole.cells]
+    assert small.checksum == again.checksum, "how many chunks a piece has changes nothing"
+
+
+def test_rows_that_ascend_do_so_over_pieces_too(tmp_path, small_pieces):
+    for name, last in (("up", range(4000, 5000)), ("not", range(3000, 4000))):
+        (tmp_path / name).mkdir()
+        for k, rows in enumerate([range(3500), last]):
+            pl.DataFrame({"id": rows, "y": [row % 7 / 3 for row in rows]}).write_parquet(
+                tmp_path / name / f"{k}.parquet"
+            )
+    up, down = (survey(ParquetTable.open(tmp_path / name), "y", None, Parts(0, 0.2, 0.1)) for name in ("up", "not"))
+    assert "every row has another whole number" in up.encoder.columns[0].note
+    assert not down.encoder.columns[0].note
+
+
+def test_models_and_scores_are_the_same_whoever_works(folder, two, small_pieces, tmp_path):
+    found = []
+    for k, cluster in enumerate((0, 2, two)):
+        result = train(folder, "grade", drop=["price"], out=tmp_path / f"{k}.safetensors", cluster=cluster, **QUICK)
+        found.append((sums(tmp_path / f"{k}.safetensors"), result.metrics))
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])
+def test_predictions_are_the_same_to_the_byte_whoever_works(folder, model, two, small_pieces, tmp_path, suffix):
+    done = [predict(model, folder, out=tmp_path / f"{k}.{suffix}", cluster=who) for k, who in enumerate((0, 2, two))]
+    assert sums(tmp_path / f"0.{suffix}") == sums(tmp_path / f"1.{suffix}") == sums(tmp_path / f"2.{suffix}")
+    assert done[0].metrics == done[1].metrics == done[2].metrics
+    assert done[0].n == 12_000
+    assert done[0].metrics["accuracy"] > 0.4
+
+
+@pytest.mark.parametrize("target", ["grade", "price"])
+def test_a_folder_of_predictions(folder, model, two, tmp_path, target):
+    if target == "price":
+        model = train(folder, "price", drop=["grade"], **QUICK).model
+    one = predict(model, folder, out=tmp_path / "one", cluster=0) if (tmp_path / "one").mkdir() is None else None
+    two_ = predict(model, folder, out=f"{tmp_path}/two/", cluster=two)
+    assert sums(tmp_path / "one") == sums(tmp_path / "two")
+    assert (one.metrics, one.n, one.kept) == (two_.metrics, two_.n, two_.kept)
+    assert one.kept == 0
+    parts = [pl.read_parquet(file) for file in sorted((tmp_path / "one").iterdir())]
+    predict(model, folder, out=tmp_path / "all.parquet")
+    assert pl.concat(parts).equals(pl.read_parquet(tmp_path / "all.parquet"))
+
+
+def test_what_is_there_is_kept_if_it_is_of_this_model_and_these_rows(folder, model, tmp_path):
+    rows, out = tmp_path / "rows", tmp_path / "out"
+    rows.mkdir()
+    for file in folder.iterdir():
+        (rows / file.name).write_bytes(file.read_bytes())
+    first = predict(model, rows, out=f"{out}/")
+    before = sums(out)
+    (out / "1.parquet").unlink()
+    (out / "2.parquet").write_bytes(b"PAR1 cut short")
+    again = predict(model, rows, out=out)
+    assert (again.kept, again.metrics, sums(out)) == (2, first.metrics, before)
+    pl.read_parquet(rows / "3.parquet")[:-1].write_parquet(rows / "3.parquet")
+    assert predict(model, rows, out=out).kept == 3
+    other = train(folder, "grade", drop=["price"], seed=1, **QUICK).model
+    assert predict(other, rows, out=out).kept == 0
+    assert sums(out) != before
+
+
+def test_a_run_that_is_killed_goes_on_where_it_was(folder, model, tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    expected = predict(model, folder, out=f"{whole}/")
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOWLY, model, folder, f"{broken}/"], stdout=subprocess.PIPE, text=True
+    )
+    end = time.monotonic() + 60
+    while not list(broken.glob("[0-9]*")) and time.monotonic() < end:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    there = len(list(broken.glob("[0-9]*")))
+    assert 1 <= there < 4
+    again = predict(model, folder, out=broken)
+    assert (again.kept, again.metrics) == (there, expected.metrics)
+    assert sums(broken) == sums(whole)
+
+
+SLOWLY = """
+import sys, time
+from backlit import predict
+predict(sys.argv[1], sys.argv[2], out=sys.argv[3], show=lambda share: time.sleep(0.5))
+"""
+
+
+def test_the_remedies_are_the_same_whoever_tries_them(two):
+    sick = {"depth": 8, "width": 16, "activation": "sigmoid", "seeds": 1, "train": 2}
+    found = [diagnose(**sick, cluster=cluster).to_dict() for cluster in (0, 2, two)]
+    assert found[0] == found[1] == found[2]
+    assert len(found[0]["remedies"]) > 3
+
+
+# --- what can go wrong ------------------------------------------------------------------------------------------------
+
+
+def test_a_worker_that_sees_other_files_or_none(folder, tmp_path):
+    """The worker's own view of the disk, as a machine without the shared folder has it."""
+    if subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode:
+        pytest.skip("mount namespaces are not allowed here")
+    rows, other = tmp_path / "rows", tmp_path / "other"
+    for place in (rows, other):
+        place.mkdir()
+        for file in folder.iterdir():
+            (place / file.name).write_bytes(file.read_bytes())
+    pl.read_parquet(other / "2.parquet").with_columns(price=pl.col("price") + 1).write_parquet(other / "2.parquet")
+    for mount, names in (
+        (f"mount -t tmpfs none {rows}", ["0.parquet", "cannot be seen", "share"]),
+        (f"mount --bind {other} {rows}", ["2.parquet", "another file", "same files"]),
+    ):
+        place = tmp_path / mount.split()[1].strip("-")
+        place.mkdir()
+        with Cluster(place) as there:
+            there.add(prefix=["unshare", "-m", "sh", "-c", f'{mount} && exec "$@"', "sh"])
+            with raises_naming(TableError, *names) as caught:
+                train(rows, "grade", cluster=there.address, **QUICK)
+            assert "\n" not in str(caught.value)
+
+
+def test_faults_are_one_line(folder, model, tmp_path, capsys):
+    for arguments, names in (
+        (["predict", model, folder, "-o", folder], ["holds the table"]),
+        (["predict", model, folder, "--workers", "2", "--cluster", "tcp://127.0.0.1:9"], ["--workers", "--cluster"]),
+        (["predict", model, folder, "-o", f"{tmp_path}/p/", "--cluster", "nowhere"], ["nowhere", "address"]),
+        (["predict", model, tmp_path, "-o", f"{tmp_path}/p/", "--workers", "2"], ["no Parquet file"]),
+    ):
+        assert main(list(map(str, arguments))) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert all(name in error for name in names), error
+    with raises_naming(ProblemError, "out="):
+        predict(model, mixed(9), cluster=2)
+    (tmp_path / "file").touch()
+    with raises_naming(BacklitError, "file"):
+        predict(model, folder, out=f"{tmp_path}/file/")
+
+
+def test_the_command_says_what_it_did(folder, model, two, tmp_path, capsys):
+    where = ["predict", str(model), str(folder), "-o", f"{tmp_path}/p/"]
+    assert main([*where, "--cluster", two]) == 0
+    assert main([*where, "--workers", "2", "--format", "json"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == f"12,000 predictions: {tmp_path}/p/"
+    assert json.loads(out[1])["n"] == 12_000
+    assert main(where) == 0
+    assert "(4 files were there)" in capsys.readouterr().out
+
+
+def test_a_models_digest_is_that_of_what_it_holds(model):
+    first, second = (streamed_prediction.digest_of(load_model(model)) for _ in range(2))
+    assert first == second
