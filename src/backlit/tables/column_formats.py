@@ -70,6 +70,7 @@ class ColumnFormat:
 
     kind : what its cells are; "typed" where the file itself says it (Parquet, JSON's numbers).
     before, after : the unit of its numbers, at either side.  thousands, decimal : the signs in its numbers.
+    by_others : its own cells have neither sign, and the two are those of other columns.
     order : of day, month and year, where all are numbers.
     missing : words that stand for no value, besides MISSING and NO_VALUE.
     lenient : whatever is none of its kind is missing, as the user said what the column is.
@@ -83,6 +84,7 @@ class ColumnFormat:
     after: str = ""
     thousands: str = ""
     decimal: str = "."
+    by_others: bool = False
     order: str = ""
     missing: tuple[str, ...] = ()
     strays: int = 0
@@ -142,7 +144,7 @@ class ColumnFormat:
         said = []
         if self.before or self.after:
             said.append(f"in {self.before or self.after}")
-        if (self.thousands, self.decimal) != PLAIN:
+        if (self.thousands, self.decimal) != PLAIN and not self.by_others:
             mark = {" ": "a blank", "'": "an apostrophe", ",": "a comma", ".": "a point"}
             said.append(f"with {mark[self.thousands]} between thousands and {mark[self.decimal]} before decimals")
         if self.order:
@@ -279,7 +281,8 @@ def decide_formats(columns: dict[str, CellCounts], delimiter: str, types: dict[s
         moments, asked = columns[name].moments, types.get(name, "")
         if kind == "number":
             (before, after), (thousands, decimal) = columns[name].numbers.best()[0], styles[name]
-            found[name] = ColumnFormat(kind, before, after, thousands, decimal)
+            by_others = not asked and columns[name].numbers.leaves_open(styles[name])
+            found[name] = ColumnFormat(kind, before, after, thousands, decimal, by_others=by_others)
         elif kind == "date":
             order = asked if asked in ORDERS else moments.order(hint)
             open = f"holds dates such as {shown(moments.example)}, in which day and month cannot be told apart: say "

@@ -118,6 +118,11 @@ class NumberCounts:
         self.pointed[unit] += pointed
         self.grouped[unit] += grouped
 
+    def leaves_open(self, style: Style) -> bool:
+        """Whether no cell shows how the column is written: all are plain, and no point is taken for another sign."""
+        unit, fits = self.best()
+        return fits[PLAIN] == fits[style] and (style[1] == "." or not self.pointed[unit])
+
     def best(self) -> tuple[Unit, Counter[Style]]:
         """The most frequent unit, and how many cells with it each style fits."""
         if not self.units:
