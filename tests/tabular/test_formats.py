@@ -8,10 +8,12 @@ import polars as pl
 import pytest
 from tests.commands import run_command
 from tests.helpers import raises_naming
+from tests.needs import needs_native
 
 from backlit.errors import TableError
 from backlit.formats.models import load_model
 from backlit.tabular import predict, train
+from backlit.tabular.scoring import outputs_of
 
 START = dt.date(2023, 1, 1)
 DAYS = [START + dt.timedelta(days=k * 7 % 700) for k in range(300)]
@@ -162,3 +164,15 @@ def test_texts_of_a_parquet_folder_are_read_as_in_memory(tmp_path):
         predict(streamed.model, some).table["y"][7], predict(streamed.model, some[7:8]).table["y"][0]
     )
     assert any("'price'" in note and "count as missing" in note for note in streamed.notes)
+
+
+@pytest.mark.parametrize("engine", [pytest.param("native", marks=needs_native), "reference"])
+def test_a_rows_outputs_do_not_hang_on_the_rows_beside_it(engine):
+    draw = np.random.default_rng(0)
+    table = pl.DataFrame({f"x{k}": draw.normal(size=90) for k in range(30)} | {"y": draw.normal(size=90)})
+    model = train(table, "y", epochs=1, compare=False).model
+    X = model.encoder.transform(table, np.float32)
+    whole, order = outputs_of(model, X, engine=engine), draw.permutation(90)
+    alone = np.concatenate([outputs_of(model, X[k : k + 1], engine=engine) for k in range(90)])
+    np.testing.assert_array_equal(alone, whole)
+    np.testing.assert_array_equal(outputs_of(model, X[order], engine=engine), whole[order])
