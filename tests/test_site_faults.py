@@ -1,4 +1,4 @@
-"""scripts/site_pages.py finds faults that are planted in a site of two pages; `make site-check` looks at the real one."""
+"""scripts/site_pages.py finds faults planted in a site of two pages; `make site-check` looks at the real one."""
 
 import pytest
 from tests.scripts import load_script

@@ -11,7 +11,7 @@ from backlit.diagnosis import diagnose as diagnose_subject
 from backlit.diagnosis.remedy_race import probe_remedies
 from backlit.diagnosis.short_training import try_training
 from backlit.errors import ProblemError
-from backlit.formats.models import load_model
+from backlit.formats.ensembles import one_network
 from backlit.formats.rows import table_problem
 from backlit.formats.sources import problem_from
 from backlit.signatures import documented, parameters_of, passes_on
@@ -84,6 +84,7 @@ def diagnose(
     loss: Any = None,
     model: Any = None,
     table: Any = None,
+    member: int | None = None,
     train: int | None = None,
     probe: bool = True,
     show: Callable[[int, int], None] = lambda done, of: None,
@@ -108,6 +109,8 @@ def diagnose(
         A model file, or a Model.
     table : str, Path or polars.DataFrame, optional
         Rows on which the model is measured, with the columns of its training.
+    member : int, optional
+        Which network of an ensemble, counted from 0; the heaviest if not given.
     train : int, optional
         Epochs of a short training of the network and of each remedy; the remedies are then ranked by the loss that is
         left.
@@ -143,9 +146,9 @@ def diagnose(
     if table is not None and (model is None or problem is not None):
         raise ProblemError("a table goes with a model: give a model file as well, and no problem")
     given = None if problem is None else problem_from(problem, X=X, y=y, loss=loss)
-    loaded = load_model(model) if isinstance(model, str | Path) else model
+    loaded = None if model is None else one_network(model, member)
     if table is not None:
-        given, loaded = replace(table_problem(loaded, table), name=named(model, table)), None
+        given, loaded = replace(table_problem(model, table, member), name=named(model, table)), None
     if train is not None:
         positive_integer(train, "train")
     diagnosis = diagnose_subject(given, model=loaded, cluster=cluster, **options)

@@ -2,8 +2,10 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
+from hashlib import sha256
 
 import polars as pl
 import pytest
@@ -100,7 +102,7 @@ def test_a_folder_is_predicted_into_a_file_or_lines(capsys, tmp_path):
 
 
 def test_a_training_is_told_in_a_few_lines(capsys, tmp_path, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", "160")
     table, model = tmp_path / "t.csv", tmp_path / "m[red].safetensors"
     table.write_text("a,[b],y[bold]\n" + "".join(f"{k},{k % 7},{k % 5}.5\n" for k in range(40)))
     code, out, _ = run_command(
@@ -108,18 +110,45 @@ def test_a_training_is_told_in_a_few_lines(capsys, tmp_path, monkeypatch):
     )
     lines = out.splitlines()
     assert code == 0
-    assert re.fullmatch(r"regression of y\[bold\], network 2 → 3 → 1, (native|reference) engine", lines[0])
-    assert re.fullmatch(r"2 epochs in \S+ s, [\d,]+ rows a second", lines[1])
-    assert re.fullmatch(r"gradient checked: largest relative error \S+", lines[2])
-    assert lines[3].split() == ["metric", "32", "training", "rows", "8", "held-out", "rows"]
-    assert [line.split()[0] for line in lines[4:7]] == ["r2", "rmse", "mae"]
+    assert re.match(r"The model adds nothing: root mean square error [\d.]+, and [\d.]+ by (the|a) ", lines[0])
+    named = r"regression of y\[bold\], network 2 → 3 → 1, (native|reference) engine; gradient checked: largest relative"
+    assert re.match(named, lines[1])
+    assert re.fullmatch(r"2 epochs in \S+ s, until all epochs were done; the best was epoch [12]", lines[2])
+    assert lines[3] == "32 training rows, 3 of them to stop by; 8 held-out rows"
+    heads = ["metric", "training", "held", "out", "95%", "interval", "constant", "linear", "boosting"]
+    assert lines[4].split() == heads
+    assert [line.split()[0] for line in lines[5:8]] == ["r2", "rmse", "mae"]
+    assert lines[8].startswith("2 columns as 2 features")
     assert lines[-1] == f"model: {model}"
     _, out, _ = run_command(
         capsys, "train", table, "--target", "y[bold]", "--hidden", "3", "--epochs", 2, "--format", "json"
     )
-    metrics = json.loads(out)["metrics"]
-    for line, name in zip(lines[4:7], ("r2", "rmse", "mae"), strict=True):
-        assert line.split()[1:] == [f"{metrics[part][name]:.4g}" for part in ("train", "test")]
+    result = json.loads(out)
+    metrics, others = result["metrics"], result["baselines"]
+    for line, name in zip(lines[5:8], ("r2", "rmse", "mae"), strict=True):
+        training, test, ends, *theirs = line.split()[1:]
+        assert (training, test) == tuple(figure(metrics[part][name]) for part in ("train", "test"))
+        assert ends == "–".join(f"{end:.3g}" for end in result["intervals"][name])
+        assert theirs == [figure(others[rival][name]) for rival in ("constant", "linear", "gradient_boosting")]
+
+
+def test_json_says_how_the_model_came_about(capsys, iris):
+    code, out, _ = run_command(
+        capsys, "train", iris, "--target", "target", "--epochs", 3, "--seed", 4, "--no-compare", "--format", "json"
+    )
+    result = json.loads(out)
+    assert code == 0
+    assert set(result["baselines"]) == {"constant", "linear"}
+    assert set(result["baselines"]["linear"]) == set(result["metrics"]["test"])
+    assert result["command"] == f"backlit train {iris} --target target --seed 4 --epochs 3 --no-compare"
+    assert result["data_sha256"] == sha256(iris.read_bytes()).hexdigest()
+    assert [column["name"] for column in result["columns"]] == load_dataset("iris").columns[:-1]
+    assert set(result["importances"]) == set(load_dataset("iris").columns[:-1])
+    low, high = result["intervals"]["accuracy"]
+    assert low < result["metrics"]["test"]["accuracy"] <= high
+    again = run_command(capsys, *shlex.split(result["command"])[1:], "--format", "json")[1]
+    alike = ("metrics", "baselines", "intervals", "importances", "notes", "data_sha256")
+    assert {name: json.loads(again)[name] for name in alike} == {name: result[name] for name in alike}
 
 
 def test_a_metric_that_is_not_defined_is_a_dash():
@@ -170,7 +199,7 @@ def test_help_and_version_are_there(capsys, arguments):
 
 
 def test_a_training_that_ctrl_c_ended_says_so(capsys, monkeypatch):
-    from backlit.tabular import training
+    from backlit.tabular import single as training
 
     real = training.fit
 

@@ -12,7 +12,8 @@ import pytest
 from backlit import train
 from backlit.core import Dense, Network
 from backlit.render import report
-from backlit.render.report import confusion, duration, layers, number, render_report, settings_of, shown_layers
+from backlit.render.report import confusion, duration, layers, render_report, settings_of, shown_layers
+from backlit.tables.messages import figure
 from backlit.tabular.datasets import load_dataset
 
 VOID = {"meta", "link", "br", "img", "hr", "input"}
@@ -86,8 +87,8 @@ def test_the_confusion_matrix_counts_every_held_out_row(digits, page):
 
 
 def test_plots_take_their_colors_from_the_page(page):
-    svgs = re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL)
-    assert len(svgs) == 2
+    svgs = re.findall(r"<svg role.*?</svg>", page, flags=re.DOTALL)
+    assert len(svgs) == 5  # ROC, precision, calibration, loss, norms
     for svg in svgs:
         assert "var(--series-1)" in svg
         assert not re.findall(r"#0[1-8]0[1-8]0[1-8]", svg)
@@ -175,7 +176,7 @@ def test_settings_in_a_line():
         == "adam (learning_rate 0.01, eps 0)"
     )
     assert settings_of({"name": "constant"}) == "constant"
-    assert (number(None), number(1234.56), duration(0.999), duration(1.0)) == ("–", "1235", "1", "1.0")
+    assert (duration(0.999), duration(1.0)) == ("1", "1.0")
 
 
 def test_the_plots_show_the_history_and_the_held_out_rows(monkeypatch, diabetes):
@@ -186,7 +187,8 @@ def test_the_plots_show_the_history_and_the_held_out_rows(monkeypatch, diabetes)
         )
     assert set(report.figures(diabetes)) == {"loss", "norms", "against", "residuals"}
     (losses, norms), history = shown["curves"], diabetes.history
-    assert losses[0][0] == {"training": history.column("loss"), "validation": history.column("validation_loss")}
+    training = [loss - l2 for loss, l2 in zip(history.column("loss"), diabetes.penalties, strict=True)]
+    assert losses[0][0] == {"training": training, "validation": history.column("validation_loss")}
     assert losses[1]["mark"] == (history.best_epoch, f"best: {history.best_epoch}")
     assert norms[0][0] == {f"layer {l}": [row[l - 1] for row in history.column("gradient_norms")] for l in (1, 2, 3)}
     assert norms[1]["log"] is True
@@ -199,3 +201,74 @@ def test_the_plots_show_the_history_and_the_held_out_rows(monkeypatch, diabetes)
     report.figures(many)
     (truth, *_), _ = shown["against"][-1]
     assert (len(truth), truth[0], truth[-1]) == (2000, 0.0, 5000.0)
+
+
+def test_training_loss_is_shown_without_the_l2_term(diabetes):
+    """As the validation loss is; the last epoch's, at the parameters that it left behind."""
+    assert len(diabetes.penalties) == 3
+    assert report.training_losses(diabetes) == [
+        loss - l2 for loss, l2 in zip(diabetes.history.column("loss"), diabetes.penalties, strict=True)
+    ]
+    without = replace(diabetes, penalties=())
+    assert report.training_losses(without) == diabetes.history.column("loss")
+    assert "without the L2 term" in render_report(diabetes)
+    assert "with the L2 term" in render_report(without)
+
+
+def test_the_page_says_what_the_score_is_worth(digits, page):
+    assessed = digits.assessment
+    assert f'<p class="verdict">{report.sentence(assessed.verdict)}.</p>' in page
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", page))
+    for scores in assessed.baselines.values():
+        assert f" {figure(scores['log_loss'])} " in text
+    assert f"95 % interval {report.interval(assessed.intervals['accuracy'])}" in text
+    assert f"Mean gap {figure(assessed.calibration.error)}" in text
+    for one in assessed.classes:
+        assert f" {one.label} {one.rows} {figure(one.recall)} {figure(one.precision)} {figure(one.auc)} " in text
+
+
+def test_the_page_shows_what_matters_and_what_went_wrong(digits, diabetes, page):
+    most = next(iter(digits.assessment.importances))
+    first = rf'<th scope="row">{most}</th><td class="num">[\d.]+</td><td><span class="bar" style="--share: 1.000">'
+    assert re.search(first, page)
+    for row in digits.assessment.worst:
+        assert (
+            f'<th scope="row" class="num">{row["row"]:,}</th><td>{row["true"]}</td><td>{row["predicted"]}</td>' in page
+        )
+    numbers = render_report(diabetes)
+    assert "Largest errors" in numbers
+    assert "Probability of the true class" not in numbers
+    assert numbers.count('<svg class="bars"') == len(diabetes.columns)
+
+
+def test_the_page_says_how_to_get_it_again(tmp_path):
+    result = train(dataset="iris", epochs=2, compare=False, out=tmp_path / "m.safetensors", report=tmp_path / "r.html")
+    html = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert result.command in html
+    assert f"backlit predict {tmp_path / 'm.safetensors'} TABLE -o PREDICTIONS.csv" in html
+    assert result.data_sha256 in html
+    assert f"Made on {result.model.training['made']} with seed 0" in html
+    check(html)
+
+
+def test_mistakes_are_shaded_unlike_hits(page):
+    assert "--series-2" in re.search(r"\.matrix td \{[^}]*\}", page)[0]
+    assert "--good" in re.search(r"\.matrix td\.right \{[^}]*\}", page)[0]
+
+
+def test_a_result_that_nobody_assessed_has_a_page(digits, diabetes):
+    for result in (digits, diabetes):
+        html = render_report(replace(result, assessment=None, command="", data_sha256="", penalties=()))
+        check(html)
+        assert "Columns that matter" not in html
+        assert "95 % interval" not in html
+
+
+def test_an_ensemble_shows_its_members():
+    result = train(dataset="iris", quality="fast", compare=False)
+    html = render_report(result)
+    check(html)
+    weights = re.findall(r'<td class="num">([\d.]+)%</td>', html)
+    assert [float(w) for w in weights] == [round(100 * member.weight, 1) for member in result.members]
+    assert f"weighted mean of {len(result.members)} networks" in html
+    assert ">Out of fold</th>" in html

@@ -82,13 +82,13 @@ OTHERS = {"constant": scored(0.6, 0.75), "linear": scored(0.4), "gradient_boosti
 @pytest.mark.parametrize(
     ("own", "sentence"),
     [
-        (scored(0.6, 0.8), "the network adds nothing: log loss 0.6, and 0.6 by the constant prediction"),
-        (scored(0.45), "the network adds nothing: log loss 0.45, and 0.4 by a linear model"),
+        (scored(0.6, 0.8), "the model adds nothing: log loss 0.6, and 0.6 by the constant prediction"),
+        (scored(0.45), "the model adds nothing: log loss 0.45, and 0.4 by a linear model"),
         (
             scored(0.35, 0.75),
-            "the network's answers add nothing: right in 75.0% of the held-out rows, and always 'no' in 75.0%",
+            "the model's answers add nothing: right in 75.0% of the held-out rows, and always 'no' in 75.0%",
         ),
-        (scored(0.35), "gradient boosting is better here: log loss 0.3, and 0.35 by the network"),
+        (scored(0.35), "gradient boosting is better here: log loss 0.3, and 0.35 by the model"),
         (
             scored(0.25),
             "better than the constant prediction, a linear model and gradient boosting: log loss 0.25, and theirs "

@@ -11,6 +11,10 @@ from backlit.errors import ProblemError
 
 def command(
     problem: Annotated[Path | None, Argument(help="A problem file, or an ONNX file.", show_default=False)] = None,
+    model: Annotated[Path | None, Option(help="A model file.", show_default=False)] = None,
+    member: Annotated[
+        int | None, Option(help="Of an ensemble: which network, from 0; else the heaviest.", show_default=False)
+    ] = None,
     sizes: Annotated[
         str | None, Option(help="Inputs and units of each layer, such as 784,512,10.", show_default=False)
     ] = None,
@@ -34,11 +38,16 @@ def command(
     """Count operations and bytes of a training step, equation by equation."""
     from backlit.costs import cost
     from backlit.files import atomic_write, check_outputs, check_suffix
+    from backlit.formats.models import load_model
 
-    check_outputs(html, inputs=(problem,))
+    check_outputs(html, inputs=(problem, model))
     check_suffix(html, ".html", ".htm", what="a page")
+    if model is not None and problem is not None:
+        raise ProblemError("a problem file and --model both name a network: give one of the two")
+    if member is not None and model is None:
+        raise ProblemError("--member goes with --model: give a model file as well")
     result = cost(
-        problem,
+        problem if model is None else load_model(model, member=member),
         sizes=None if sizes is None else numbers(sizes),
         activation=activation,
         batch=batch,
@@ -51,7 +60,7 @@ def command(
     if html is not None:
         from backlit.render.cost import cost_page, shape
 
-        title = str(problem) if problem is not None else shape(result.net.n)
+        title = str(problem or model) if problem or model else shape(result.net.n)
         with atomic_write(html) as file:
             file.write_text(cost_page(result, title=title), encoding="utf-8")
     print_json(result.to_dict()) if format is Format.json else print(result)

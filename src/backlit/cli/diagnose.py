@@ -33,6 +33,9 @@ def command(
     context: Context,
     problem: Annotated[Path | None, Argument(help="A problem file, or an ONNX file.", show_default=False)] = None,
     model: Annotated[Path | None, Option(help="A model file.", show_default=False)] = None,
+    member: Annotated[
+        int | None, Option(help="Of an ensemble: which network, from 0; else the heaviest.", show_default=False)
+    ] = None,
     table: Annotated[
         Path | None, Option(help="With --model: a table with the columns of its training.", show_default=False)
     ] = None,
@@ -89,6 +92,7 @@ def command(
     diagnosis = diagnose(
         problem if torch is None else load_source(torch),
         model=None if model is None else str(model),
+        member=member,
         table=None if table is None else str(table),
         depth=depth,
         width=width,

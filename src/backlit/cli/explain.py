@@ -26,6 +26,9 @@ def command(
         Option(help="A built-in problem: worked, mazur, softmax, batch-norm, residual, deep-sigmoid."),
     ] = None,
     model: Annotated[Path | None, Option(help="A model file that `backlit train` wrote.", show_default=False)] = None,
+    member: Annotated[
+        int | None, Option(help="Of an ensemble: which network, from 0; else the heaviest.", show_default=False)
+    ] = None,
     table: Annotated[
         Path | None, Option(help="With --model: a table with the columns of its training.", show_default=False)
     ] = None,
@@ -53,6 +56,7 @@ def command(
         problem,
         example=example,
         model=model,
+        member=member,
         table=table,
         row=row,
         steps=steps,

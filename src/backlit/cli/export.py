@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument
+from typer import Argument, Option
 
 from backlit.cli.streams import say
 
@@ -11,6 +11,9 @@ from backlit.cli.streams import say
 def command(
     model: Annotated[Path, Argument(help="A model file that `backlit train` wrote.")],
     output: Annotated[Path, Argument(help="The ONNX file to write.")],
+    member: Annotated[
+        int | None, Option(help="Of an ensemble: which network, from 0; else the heaviest.", show_default=False)
+    ] = None,
 ) -> None:
     """Write a model as ONNX: features in, outputs, probabilities and label out."""
     from backlit.files import check_outputs, check_suffix
@@ -19,7 +22,7 @@ def command(
 
     check_outputs(output, inputs=(model,))
     check_suffix(output, ".onnx", what="an ONNX file")
-    loaded = load_model(model)
+    loaded = load_model(model, member=member)
     if loaded.estimator is None:
         export_onnx(loaded, output)
     else:

@@ -9,6 +9,7 @@ from typer import Argument, Option
 from backlit.cli.cluster import Cluster, Workers, cluster_of
 from backlit.cli.formats import Format, print_json
 from backlit.cli.streams import say, write_data
+from backlit.errors import ProblemError
 
 
 def command(
@@ -23,11 +24,13 @@ def command(
             show_default=False,
         ),
     ] = None,
+    interval: Annotated[
+        float | None,
+        Option(help="Add TARGET low and TARGET high, which hold a row's value so often, as 0.9.", show_default=False),
+    ] = None,
     reasons: Annotated[
         int | None,
-        Option(
-            metavar="K", help="Name the K columns that moved each prediction most, and how far.", show_default=False
-        ),
+        Option(metavar="K", help="Name the K columns that moved each prediction most.", show_default=False),
     ] = None,
     stream: Annotated[bool, Option("--stream", help="Leave a Parquet file on the disk; a folder always is.")] = False,
     workers: Workers = 0,
@@ -35,7 +38,6 @@ def command(
     format: Annotated[Format, Option(help="How to show the result.")] = Format.text,
 ) -> int:
     """Predict every row of a table by a trained model."""
-    from backlit.errors import ProblemError
     from backlit.files import check_outputs
     from backlit.tables import check_suffix, write_table
     from backlit.tabular import predict
@@ -47,12 +49,13 @@ def command(
         check_suffix(output)
         check_outputs(output, inputs=(model, table))
     if streams:
-        if reasons is not None:
-            raise ProblemError(
-                "--reasons are worked out in memory: give a file without --stream, --workers or --cluster"
-            )
+        for name, asked in (("interval", interval), ("reasons", reasons)):
+            if asked is not None:
+                raise ProblemError(
+                    f"--{name} is worked out in memory: give a file without --stream, --workers or --cluster"
+                )
         return streamed(model, table, output, format, who)
-    predictions = predict(model, table, reasons=reasons)
+    predictions = predict(model, table, interval=interval, reasons=reasons)
     if output is not None:
         write_table(predictions.table, output)
     if format is Format.json:
@@ -69,7 +72,6 @@ def command(
 
 def streamed(model: Path, table: Path, output: str | None, format: Format, cluster: Any) -> int:
     """Predict a table that stays on the disk, into a file, or as CSV on standard output."""
-    from backlit.errors import ProblemError
     from backlit.tabular.streamed_prediction import open_pass, predict_streamed
     from backlit.training.progress import show_passes
 

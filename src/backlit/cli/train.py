@@ -9,7 +9,10 @@ from backlit.cli.cluster import Cluster, Workers, cluster_of
 from backlit.cli.formats import Format, print_json
 from backlit.cli.streams import say
 from backlit.errors import Divergence, ProblemError, WrongGradient
+from backlit.tables.messages import figure
 from backlit.terminal import one_line
+
+RIVALS = {"constant": "constant", "linear": "linear", "gradient_boosting": "boosting"}
 
 
 def command(
@@ -38,22 +41,53 @@ def command(
             show_default=False,
         ),
     ] = None,
-    hidden: Annotated[str, Option(help="Units of the hidden layers, first to last; 0 for none.")] = "128,64",
-    activation: Annotated[str, Option(help="Activation of the hidden layers.")] = "relu",
+    quality: Annotated[
+        str | None, Option(help="fast, good or best: how much work goes into an ensemble.", show_default="good")
+    ] = None,
+    time_limit: Annotated[
+        float | None, Option(help="Seconds after which an ensemble is what it is by then.", show_default=False)
+    ] = None,
+    metric: Annotated[
+        str | None, Option(help="What an ensemble is chosen by: log_loss, roc_auc, rmse, mae, …", show_default=False)
+    ] = None,
+    group: Annotated[
+        str | None, Option(help="A column whose equal values train together or score together.", show_default=False)
+    ] = None,
+    time: Annotated[str | None, Option(help="A column of dates: later rows score.", show_default=False)] = None,
+    weight: Annotated[str | None, Option(help="A column of weights of the rows.", show_default=False)] = None,
+    test: Annotated[
+        Path | None, Option(help="A table to score on, in place of a share of TABLE.", show_default=False)
+    ] = None,
+    test_size: Annotated[float, Option(help="Share of the rows held out for the score.")] = 0.2,
+    seed: Annotated[int, Option(help="Of the split, the initial weights, the shuffling and the dropout.")] = 0,
+    hidden: Annotated[
+        str | None,
+        Option(
+            help="One network with these units in its hidden layers, such as 128,64; 0 for none.", show_default=False
+        ),
+    ] = None,
+    activation: Annotated[str | None, Option(help="Of one network's hidden layers.", show_default="relu")] = None,
     norm: Annotated[str | None, Option(help="batch or layer, in every hidden layer.", show_default=False)] = None,
-    dropout: Annotated[float, Option(help="Probability of a hidden unit being dropped.")] = 0.0,
-    optimizer: Annotated[str, Option(help="sgd, adagrad, rmsprop, adam, amsgrad or adamw.")] = "adam",
+    dropout: Annotated[
+        float | None, Option(help="Probability of a hidden unit being dropped.", show_default="0.0")
+    ] = None,
+    optimizer: Annotated[
+        str | None, Option(help="sgd, adagrad, rmsprop, adam, amsgrad or adamw.", show_default="adam")
+    ] = None,
     learning_rate: Annotated[
         float | None, Option(help="Step size; else the optimizer's usual one.", show_default=False)
     ] = None,
-    schedule: Annotated[str, Option(help="constant, step, exponential, cosine, one_cycle, warm_up, …")] = "constant",
-    l2: Annotated[float, Option(help="λ of the (λ/2) Σ ‖W‖² added to the loss.")] = 0.005,
+    schedule: Annotated[
+        str | None,
+        Option(help="constant, step, exponential, cosine, one_cycle, warm_up, …", show_default="constant"),
+    ] = None,
+    l2: Annotated[float | None, Option(help="λ of the (λ/2) Σ ‖W‖² added to the loss.", show_default="0.005")] = None,
     clip_norm: Annotated[float | None, Option(help="Longest gradient.", show_default=False)] = None,
-    epochs: Annotated[int, Option(help="Passes over the training rows, at most.")] = 200,
-    batch_size: Annotated[int, Option(help="Rows a step.")] = 32,
-    patience: Annotated[int, Option(help="Epochs without a lower validation loss before it stops.")] = 20,
-    test_size: Annotated[float, Option(help="Share of the rows held out for the score.")] = 0.2,
-    seed: Annotated[int, Option(help="Of the split, the initial weights, the shuffling and the dropout.")] = 0,
+    epochs: Annotated[int | None, Option(help="Passes over the training rows, at most.", show_default="200")] = None,
+    batch_size: Annotated[int | None, Option(help="Rows a step.", show_default="32")] = None,
+    patience: Annotated[
+        int | None, Option(help="Epochs without a lower validation loss before it stops.", show_default="20")
+    ] = None,
     engine: Annotated[str, Option(help="auto, native or reference.")] = "auto",
     out: Annotated[Path | None, Option(help="Write the model here (.safetensors).", show_default=False)] = None,
     report: Annotated[Path | None, Option(help="Write a report here (.html).", show_default=False)] = None,
@@ -82,12 +116,19 @@ def command(
             dataset=dataset,
             task=task,
             drop=drop or (),
-            columns=dict(column_type(text) for text in column or ()),
-            hidden=sizes(hidden),
+            columns=dict(column_type(text) for text in column or ()) or None,
+            quality=quality,
+            time_limit=time_limit,
+            metric=metric,
+            group=group,
+            time=time,
+            weight=weight,
+            test=test,
+            hidden=None if hidden is None else sizes(hidden),
             activation=activation,
             norm=norm,
             dropout=dropout,
-            optimizer={"name": optimizer} | ({} if learning_rate is None else {"learning_rate": learning_rate}),
+            optimizer=optimizer_of(optimizer, learning_rate),
             schedule=schedule,
             l2=l2,
             clip_norm=clip_norm,
@@ -114,6 +155,13 @@ def command(
     return 0
 
 
+def optimizer_of(name: str | None, learning_rate: float | None) -> dict[str, Any] | None:
+    """What `train` takes, None where neither is given."""
+    if name is None and learning_rate is None:
+        return None
+    return {"name": name or "adam"} | ({} if learning_rate is None else {"learning_rate": learning_rate})
+
+
 def column_type(text: str) -> tuple[str, str]:
     """Name and type of "NAME=TYPE"; a name may hold "=" too."""
     name, equals, type = text.rpartition("=")
@@ -134,29 +182,16 @@ def sizes(text: str) -> list[int]:
 
 
 def show(result: Any) -> None:
-    """Print what a person wants to know, in a terminal's width."""
-    from rich.table import Table
-    from rich.text import Text
-
+    """Print what a person wants to know, what the score is worth first, in a terminal's width."""
     from backlit import terminal
-    from backlit.render.report import duration
+    from backlit.render.report import sentence
 
     console = terminal.console()
-    shape = " → ".join(map(str, result.model.net.n))
-    target = (result.model.target.name, "bold")
-    console.print(Text.assemble(f"{result.task} of ", target, f", network {shape}, {result.engine} engine"))
-    console.print(
-        f"{len(result.history)} epochs in {duration(result.seconds)} s, {result.samples_per_second:,.0f} rows a second"
-    )
-    if result.history.stopped == "interrupted":
-        console.print("stopped by Ctrl-C: the model and its scores are those of the best epoch until then")
-    console.print(f"gradient checked: largest relative error {result.gradient_check.max_relative_error:.1e}")
-    table = Table("metric", box=None, header_style="dim", pad_edge=False)
-    table.add_column(f"{result.n_train:,} training rows", justify="right")
-    table.add_column(f"{result.n_test:,} held-out rows", justify="right")
-    for name, value in result.metrics["test"].items():
-        table.add_row(name, figure(result.metrics["train"][name]), Text(figure(value), "bold"))
-    console.print(table)
+    if result.assessment:
+        console.print(sentence(result.assessment.verdict), style="bold")
+    (show_ensemble if result.members else show_network)(console, result)
+    console.print(score_table(result))
+    console.print(columns_in_short(result))
     for note in result.notes:
         console.print(f"note: {note}", style="dim")
     for kind, path in (("model", result.model_path), ("report", result.report_path)):
@@ -164,6 +199,88 @@ def show(result: Any) -> None:
             console.print(f"{kind}: {path}", soft_wrap=True)
 
 
-def figure(value: float | None) -> str:
-    """Four digits, or a dash for what is undefined."""
-    return "–" if value is None else f"{value:.4g}"
+def score_table(result: Any) -> Any:
+    """A row a metric, beside the baselines of the same held-out rows."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("metric", box=None, header_style="dim", pad_edge=False, padding=(0, 1))
+    assessed = result.assessment
+    rivals = assessed.baselines if assessed else {}
+    for head in (
+        "out of fold" if result.members else "training",
+        "held out",
+        *(["95% interval"] if assessed else []),
+        *(RIVALS[name] for name in rivals),
+    ):
+        table.add_column(head, justify="right")
+    for name, value in result.metrics["test"].items():
+        ends = [short_interval(assessed.intervals.get(name))] if assessed else []
+        theirs = [figure(scores[name]) for scores in rivals.values()]
+        table.add_row(name, figure(result.metrics["train"][name]), Text(figure(value), "bold"), *ends, *theirs)
+    return table
+
+
+def short_interval(ends: tuple[float, float] | None) -> str:
+    """Both ends in three digits.
+
+    >>> short_interval((0.77081, 0.8131)), short_interval((18_893.2, 27_418.8)), short_interval(None)
+    ('0.771–0.813', '18,893–27,419', '–')
+    """
+    return "–" if ends is None else "–".join(figure(end) if abs(end) >= 1e4 else f"{end:.3g}" for end in ends)
+
+
+def columns_in_short(result: Any) -> str:
+    """How many features the columns became, where most, and which columns matter most."""
+    columns = result.columns
+    features = [column.features for column in columns]
+    widest = max(columns, key=lambda column: column.features)
+    most = f", {widest.features} of them of {widest.name!r}" if widest.features > 2 and len(columns) > 1 else ""
+    used = sum(n > 0 for n in features)
+    left_out = f" ({len(columns) - used} left out)" if used < len(columns) else ""
+    told = f"{used} column{'s' if used != 1 else ''}{left_out} as {sum(features):,} features{most}"
+    growing = (
+        [name for name, growth in result.assessment.importances.items() if growth > 0] if result.assessment else []
+    )
+    return f"{told}; what matters most: {', '.join(growing[:5])}" if growing else told
+
+
+def show_network(console: Any, result: Any) -> None:
+    """What was trained, where that is one network."""
+    from backlit.render.report import STOPPED, duration
+
+    shape = " → ".join(map(str, result.model.net.n))
+    console.print(headline(result, f"network {shape}"))
+    best = f"; the best was epoch {result.history.best_epoch}" if result.history.best_epoch else ""
+    console.print(f"{result.epochs} epochs in {duration(result.seconds)} s, until {STOPPED[result.stopped]}{best}")
+    if result.stopped == "interrupted":
+        console.print("stopped by Ctrl-C: the model and its scores are those of the best epoch until then")
+    console.print(
+        f"{result.n_train:,} training rows, {result.n_validation:,} of them to stop by; {result.n_test:,} held-out rows"
+    )
+
+
+def show_ensemble(console: Any, result: Any) -> None:
+    """What was trained, where that is an ensemble: its presets by weight."""
+    from backlit.render.report import duration
+
+    shares: dict[str, float] = {}
+    for member in result.members:
+        shares[member.recipe] = shares.get(member.recipe, 0.0) + member.weight
+    folds = len({member.fold for member in result.members})
+    console.print(headline(result, f"ensemble of {len(result.members)} networks on {folds} folds"))
+    told = ", ".join(f"{name} {share:.0%}" for name, share in sorted(shares.items(), key=lambda item: -item[1]))
+    console.print(f"weights: {told}")
+    console.print(f"{result.epochs:,} epochs of its networks, {duration(result.seconds)} s in all")
+    if result.stopped != "finished":
+        console.print(f"stopped early ({result.stopped}): the model is the best until then")
+    console.print(f"{result.n_train:,} training rows, scored out of fold; {result.n_test:,} held-out rows")
+
+
+def headline(result: Any, made: str) -> Any:
+    """What was trained for what, by which engine, and how far its gradient was from the right one."""
+    from rich.text import Text
+
+    error = f"gradient checked: largest relative error {result.gradient_check.max_relative_error:.1e}"
+    target = (result.model.target.name, "bold")
+    return Text.assemble(f"{result.task} of ", target, f", {made}, {result.engine} engine; {error}")

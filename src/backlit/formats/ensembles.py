@@ -148,7 +148,7 @@ class Ensemble:
 
     def encoders(self) -> list[TableEncoder]:
         """Those of all members, each once."""
-        return list({id(m.model.encoder): m.model.encoder for m in self.members if m.model.encoder}.values())
+        return list(dict.fromkeys(member.model.encoder for member in self.members if member.model.encoder))
 
 
 def save_ensemble(ensemble: Ensemble | Model, path: str | Path) -> None:
@@ -180,7 +180,7 @@ def save_ensemble(ensemble: Ensemble | Model, path: str | Path) -> None:
         save_model(ensemble, path)
         return
     encoders = ensemble.encoders()
-    index = {id(encoder): k for k, encoder in enumerate(encoders)}
+    index: dict[TableEncoder | None, int] = {encoder: k for k, encoder in enumerate(encoders)}
     described = {
         "version": FORMAT_VERSION,
         "backlit": __version__,
@@ -188,7 +188,7 @@ def save_ensemble(ensemble: Ensemble | Model, path: str | Path) -> None:
         "temperature": ensemble.temperature,
         "encoders": [encoder.to_dict() for encoder in encoders],
         "members": [
-            {**member.to_dict(), "encoder": index[id(member.model.encoder)], "network": member.model.net.to_dict()}
+            {**member.to_dict(), "encoder": index[member.model.encoder], "network": member.model.net.to_dict()}
             for member in ensemble.members
         ],
         "training": ensemble.training,
@@ -237,7 +237,8 @@ def load_ensemble(path: str | Path) -> Ensemble | Model:
     extra = {name: arrays.pop(name) for name in RESIDUALS if name in arrays}
     tables: dict[int, TableEncoder | None] = {}
     members = []
-    for k in range(len(described["members"]) if isinstance(described.get("members"), list) else 1):
+    listed = described.get("members")
+    for k in range(len(listed) if isinstance(listed, list) and listed else 1):  # `one_member` names what is missing
         own, mine = one_member(path, described, arrays, k)
         entry = described["members"][k]
         model = build_model(path, own, mine, table=tables.get(entry["encoder"]))
@@ -251,16 +252,37 @@ def load_ensemble(path: str | Path) -> Ensemble | Model:
     check_residuals(path, extra)
     notes = described.get("training")
     notes = notes if isinstance(notes, dict) else {}
-    return Ensemble(tuple(members), first, float(temperature), *map(extra.get, RESIDUALS), training=notes)
+    residual, fold = (extra.get(name) for name in RESIDUALS)
+    return Ensemble(tuple(members), first, float(temperature), residual, fold, notes)
+
+
+def one_network(model: str | Path | Ensemble | Model, member: int | None = None) -> Model:
+    """The network that is meant: a model itself, an ensemble's member of that number, or its heaviest.
+
+    model : a model file, a Model or an Ensemble.  Raises ModelError where there is no such member.
+    """
+    if isinstance(model, str | Path):
+        return load_model(model, member=member)
+    if isinstance(model, Ensemble):
+        if member is not None and not 0 <= member < len(model.members):
+            raise ModelError(f"the model has no member {member}: its members are 0 to {len(model.members) - 1}")
+        return model.heaviest if member is None else model.members[member].model
+    if member not in (None, 0):
+        raise ModelError(f"the model has no member {member}: it is one network, not an ensemble")
+    return model
 
 
 def member_of(path: str | Path, k: int, entry: dict[str, Any], model: Model) -> Member:
     """A member of its entry in the description."""
-    folds, weight, epochs, score = (entry.get(name) for name in ("folds", "weight", "epochs", "score"))
-    numbers = [weight, epochs, score, *(folds if isinstance(folds, list) and len(folds) == 1 else [None])]
-    if not all(isinstance(n, int | float) and not isinstance(n, bool) and isfinite(n) for n in numbers) or weight < 0:
+    numbers: list[Any] = [entry.get(name) for name in ("weight", "epochs", "score")]
+    folds = entry.get("folds")
+    numbers += folds if isinstance(folds, list) and len(folds) == 1 else [None]
+    if not all(isinstance(n, int | float) and not isinstance(n, bool) and isfinite(n) for n in numbers):
         raise ModelError(f"{path}: weight, folds, epochs or score of member {k} is no number: the file is damaged")
-    return Member(model, str(entry.get("recipe")), int(folds[0]), float(weight), int(epochs), float(score))
+    weight, epochs, score, fold = (float(number) for number in numbers)
+    if weight < 0:
+        raise ModelError(f"{path}: the weight of member {k} is {weight:g}, below 0: the file is damaged")
+    return Member(model, str(entry.get("recipe")), int(fold), weight, int(epochs), score)
 
 
 def check_residuals(path: str | Path, extra: dict[str, Array]) -> None:

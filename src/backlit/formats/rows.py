@@ -10,7 +10,8 @@ import numpy as np
 from backlit.core.norms import Statistics
 from backlit.core.problem import Problem
 from backlit.errors import ModelError, TableError, near
-from backlit.formats.models import Model, load_model
+from backlit.formats.ensembles import Ensemble, one_network
+from backlit.formats.models import Model
 from backlit.tables import TableEncoder, TargetCodec
 
 if TYPE_CHECKING:
@@ -19,15 +20,18 @@ if TYPE_CHECKING:
 MOST_ROWS = 5000  # of a table that is gone through: a diagnosis looks at fewer, a short training is a short one
 
 
-def row_problem(model: str | Path | Model, table: str | Path | pl.DataFrame, row: int) -> Problem:
+def row_problem(
+    model: str | Path | Model | Ensemble, table: str | Path | pl.DataFrame, row: int, member: int | None = None
+) -> Problem:
     """The network at its trained numbers, in float64, with one row's features and target.
 
     model : a Model or a model file that `train` made from a table.  table : a file, or a Polars DataFrame, with the
-    columns of the training table and the target.  row : counted from 0, without the line of names.
+    columns of the training table and the target.  row : counted from 0, without the line of names.  member : of an
+    ensemble, the heaviest if not given.
     The passes are those of prediction: nothing is dropped, batch norm takes its running moments.
     Raises ModelError or TableError in one line.
     """
-    name, model, encoder, target = tabular_model(model)
+    name, model, encoder, target = tabular_model(model, member)
     where = f"{table}: " if isinstance(table, str | Path) else ""
     frame = encoder.read(table, target.name)
     if not 0 <= row < frame.height:
@@ -43,12 +47,14 @@ def row_problem(model: str | Path | Model, table: str | Path | pl.DataFrame, row
     return Problem(model.net, params, X, y, name=f"{name}, row {row}", statistics=in_float64(model))
 
 
-def table_problem(model: str | Path | Model, table: str | Path | pl.DataFrame) -> Problem:
+def table_problem(
+    model: str | Path | Model | Ensemble, table: str | Path | pl.DataFrame, member: int | None = None
+) -> Problem:
     """The network at its trained numbers, in float64, with the first MOST_ROWS rows of a table that have a target.
 
     As `row_problem`; the table needs the target's column, and a target in one row at least.
     """
-    name, model, encoder, target = tabular_model(model)
+    name, model, encoder, target = tabular_model(model, member)
     where = f"{table}: " if isinstance(table, str | Path) else ""
     frame = encoder.read(table, target.name)
     try:
@@ -65,10 +71,12 @@ def table_problem(model: str | Path | Model, table: str | Path | pl.DataFrame) -
     return Problem(model.net, model.params.astype(np.float64), X, y, name=f"{name} on a table")
 
 
-def tabular_model(model: str | Path | Model) -> tuple[str, Model, TableEncoder, TargetCodec]:
+def tabular_model(
+    model: str | Path | Model | Ensemble, member: int | None
+) -> tuple[str, Model, TableEncoder, TargetCodec]:
     """What to call a model, the model, and how a table becomes its inputs and targets.  Raises ModelError."""
-    name = "the model" if isinstance(model, Model) else Path(model).name
-    model = model if isinstance(model, Model) else load_model(model)
+    name = Path(model).name if isinstance(model, str | Path) else "the model"
+    model = one_network(model, member)
     if model.encoder is None or model.target is None:
         raise ModelError(
             f"{name} does not say how a table becomes its inputs: use a model that train made from a table"

@@ -15,6 +15,7 @@ from backlit.derivation.expressions import Chain
 from backlit.derivation.single_entry import derive_entry
 from backlit.errors import ProblemError
 from backlit.files import atomic_write
+from backlit.formats.ensembles import Ensemble
 from backlit.formats.models import Model
 from backlit.formats.problems import read_problem
 from backlit.formats.rows import row_problem
@@ -218,7 +219,8 @@ def explain(
     y: Any = None,
     loss: Any = None,
     example: str | None = None,
-    model: str | Path | Model | None = None,
+    model: str | Path | Model | Ensemble | None = None,
+    member: int | None = None,
     table: "str | Path | pl.DataFrame | None" = None,
     row: int | None = None,
     steps: int = 1,
@@ -243,8 +245,10 @@ def explain(
         The loss, if the problem has none.
     example : str, optional
         Name of a built-in problem, such as "worked".
-    model : str, Path or Model, optional
+    model : str, Path, Model or Ensemble, optional
         A trained model, or its file.
+    member : int, optional
+        Which network of an ensemble, counted from 0; the heaviest if not given.
     table : str, Path or polars.DataFrame, optional
         A table with the columns of the model's training, its target among them.
     row : int, optional
@@ -283,9 +287,9 @@ def explain(
         if problem is None:
             raise ProblemError("X, y and loss go with a problem or a network: give one as well")
         problem = problem_from(problem, X=X, y=y, loss=loss)
-    if isinstance(problem, Model) and model is None:
+    if isinstance(problem, Model | Ensemble) and model is None:
         problem, model = None, problem
-    found, name = chosen(problem, example, model, table, row)
+    found, name = chosen(problem, example, model, table, row, member)
     if entry is not None:
         title = f"{entry} of {name}"
         made = derive_entry(found, entry, steps=steps, digits=digits, fractions=fractions, title=title)
@@ -295,7 +299,9 @@ def explain(
     return Explanation(made)
 
 
-def chosen(problem: Any, example: str | None, model: Any, table: Any, row: int | None) -> tuple[Problem, str]:
+def chosen(
+    problem: Any, example: str | None, model: Any, table: Any, row: int | None, member: int | None
+) -> tuple[Problem, str]:
     """The problem that is meant, and what to call it."""
     if sum(given is not None for given in (problem, example, model)) != 1:
         examples = ", ".join(EXAMPLES)
@@ -304,10 +310,10 @@ def chosen(problem: Any, example: str | None, model: Any, table: Any, row: int |
         if table is None or row is None:
             missing = "a table" if table is None else "a row"
             raise ProblemError(f"a model is explained on one row of a table: give {missing} as well")
-        found = row_problem(model, table, row)
+        found = row_problem(model, table, row, member)
         return found, found.name
-    if table is not None or row is not None:
-        raise ProblemError("a table and a row go with a model: give a model file, or leave them out")
+    if table is not None or row is not None or member is not None:
+        raise ProblemError("a table, a row and a member go with a model: give a model file, or leave them out")
     if example is not None:
         return read_problem(read_example(example)), f"the example “{example}”"
     found = problem_from(problem)

@@ -124,3 +124,23 @@ def histogram(values: Sequence[float], title: str, *, xlabel: str) -> str:
         axes.set_ylabel("rows")
 
     return svg(draw, title, width=4.2, height=3.6)
+
+
+def class_curves(
+    lines: dict[str, Any], title: str, *, xlabel: str, ylabel: str, chance: bool = False, points: bool = False
+) -> str:
+    """Curves (n, 2) within the unit square, by name; `chance` draws the diagonal, `points` marks each point."""
+
+    def draw(axes: Any) -> None:
+        for k, (name, xy) in enumerate(lines.items()):
+            style = {"color": SERIES[k % len(SERIES)], "linestyle": STYLES[k // len(SERIES) + k % 2]}
+            axes.plot(xy[:, 0], xy[:, 1], label=name, linewidth=1.6, marker="o" if points else None, **style)
+        if chance:
+            axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=":")
+        axes.set_xlim(-0.01, 1.01)
+        axes.set_ylim(-0.01, 1.01)
+        axes.set_xlabel(xlabel)
+        axes.set_ylabel(ylabel)
+        axes.legend(loc="best", fontsize=8)
+
+    return svg(draw, title, width=4.2, height=3.6)

@@ -6,10 +6,15 @@ import numpy as np
 
 from backlit._version import __version__
 from backlit.render.pages import page
-from backlit.render.plots import against, curves, histogram
+from backlit.render.plots import against, class_curves, curves, histogram
+from backlit.tables.messages import figure
 
 MOST_CLASSES = 20  # of a confusion matrix that a person can read
 MOST_POINTS = 2000
+MOST_COLUMNS = 20  # whose importance is shown
+MOST_CURVES = 6
+VERSIONS = ("backlit", "python", "numpy", "scipy", "polars", "scikit-learn")
+RIVALS = {"constant": "Constant", "linear": "Linear", "gradient_boosting": "Gradient boosting"}
 NAMES = {
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
@@ -22,36 +27,127 @@ NAMES = {
 STOPPED = {
     "patience": "the validation loss had stopped falling",
     "epochs": "all epochs were done",
-    "interrupted": "it was interrupted",
+    "interrupted": "it was interrupted (Ctrl-C)",
     "callback": "a callback asked for it",
+    "finished": "every network of the recipe was trained",
+    "time limit": "the time limit was reached",
 }
 
 
 def render_report(result: Any) -> str:
     """The page for a TrainResult."""
     main = next(iter(result.metrics["test"]))
+    assessed = result.assessment
     return page(
         "report.html.j2",
         result=result,
         target=result.model.target.name,
-        main=(NAMES[main], number(result.metrics["test"][main])),
-        metrics=[(NAMES[k], number(result.metrics["train"][k]), number(v)) for k, v in result.metrics["test"].items()],
+        main=(NAMES[main], figure(result.metrics["test"][main])),
+        interval=interval(assessed.intervals.get(main)) if assessed else "",
+        verdict=sentence(assessed.verdict) if assessed else "",
+        rivals=[RIVALS[name] for name in assessed.baselines] if assessed else [],
+        metrics=score_rows(result),
         figures=figures(result),
         matrix=confusion(result) if result.task == "classification" else None,
+        classes=class_rows(assessed.classes) if assessed else [],
+        calibration_error=figure(assessed.calibration.error) if assessed and assessed.calibration else "",
+        importances=importance_rows(assessed.importances) if assessed else [],
+        worst=worst_table(assessed.worst) if assessed else None,
         layers=layers(result.model),
-        columns=result.model.encoder.summary(),
+        columns=column_rows(result),
         seconds=duration(result.seconds),
-        stopped=STOPPED[result.history.stopped],
+        stopped=STOPPED[result.stopped],
         optimizer=settings_of(result.settings.optimizer.to_dict()),
         schedule=settings_of(result.settings.schedule.to_dict()),
-        versions={k: v for k, v in result.model.training.items() if k in ("backlit", "python", "numpy", "scipy")},
+        versions={k: v for k, v in result.model.training.items() if k in VERSIONS},
+        made=result.model.training.get("made"),
         version=__version__,
     )
 
 
-def number(value: float | None) -> str:
-    """Four significant digits, or a dash for what is undefined."""
-    return "–" if value is None else f"{value:.4g}"
+def sentence(text: str) -> str:
+    """Text that begins with a capital, whatever letters follow."""
+    return text[:1].upper() + text[1:]
+
+
+def interval(bounds: tuple[float, float] | None) -> str:
+    """Both ends with four digits, or nothing.
+
+    >>> interval((0.91234, 1.0)), interval(None)
+    ('0.9123 to 1', '')
+    """
+    return f"{figure(bounds[0])} to {figure(bounds[1])}" if bounds else ""
+
+
+def score_rows(result: Any) -> list[dict[str, Any]]:
+    """A row a metric: training rows, held-out rows, their interval, and what the baselines have there."""
+    assessed = result.assessment
+    return [
+        {
+            "name": NAMES[name],
+            "train": figure(result.metrics["train"][name]),
+            "test": figure(value),
+            "interval": interval(assessed.intervals.get(name)) if assessed else "",
+            "rivals": [figure(scores[name]) for scores in assessed.baselines.values()] if assessed else [],
+        }
+        for name, value in result.metrics["test"].items()
+    ]
+
+
+def class_rows(classes: list[Any]) -> list[list[str]]:
+    """Label, rows, recall, precision, ROC AUC and average precision of each class, as text."""
+    return [
+        [one.label, f"{one.rows:,}", *map(figure, (one.recall, one.precision, one.auc, one.average_precision))]
+        for one in classes
+    ]
+
+
+def importance_rows(importances: dict[str, float]) -> list[tuple[str, str, float]]:
+    """Name, growth of the loss, and the share of the largest, of the first columns."""
+    largest = max(importances.values(), default=0.0)
+    rows = list(importances.items())[:MOST_COLUMNS]
+    return [(name, figure(value), max(value / largest, 0) if largest > 0 else 0) for name, value in rows]
+
+
+def worst_table(worst: list[dict[str, Any]]) -> dict[str, Any]:
+    """Heads of the columns that are told, and each row's: where it is, what is so, what was said and how surely."""
+    heads = list(worst[0]["values"]) if worst else []
+    return {
+        "sure": bool(worst) and "probability" in worst[0],
+        "heads": heads,
+        "rows": [
+            {
+                "row": f"{row['row']:,}",
+                "true": cell(row["true"]),
+                "predicted": cell(row["predicted"]),
+                "probability": figure(row.get("probability")),
+                "values": [cell(row["values"][name]) for name in heads],
+            }
+            for row in worst
+        ],
+    }
+
+
+def cell(value: Any) -> str:
+    """A table's value as text; a dash for none."""
+    return "–" if value is None else figure(value) if isinstance(value, float) else str(value)
+
+
+def column_rows(result: Any) -> list[dict[str, Any]]:
+    """What became of each column, beside what is in it and, as shares of the tallest bar, how often."""
+    found = {line.name: line for line in result.assessment.overview} if result.assessment else {}
+    rows = []
+    for column in result.columns:
+        line = found.get(column.name)
+        bars = line.bars if line else ()
+        tallest = max(bars, default=1) or 1
+        rows.append({
+            "column": column,
+            "summary": line.summary if line else "",
+            "different": f"{line.different:,}" if line else "",
+            "bars": [(k, n / tallest) for k, n in enumerate(bars)],
+        })  # fmt: skip
+    return rows
 
 
 def duration(seconds: float) -> str:
@@ -75,7 +171,7 @@ def figures(result: Any) -> dict[str, str]:
     best = None if history.best_epoch is None else (history.best_epoch, f"best: {history.best_epoch}")
     norms = np.array(history.column("gradient_norms"))
     by_layer = {f"layer {l}": norms[:, l - 1].tolist() for l in shown_layers(norms.shape[1])}
-    losses = {"training": history.column("loss"), "validation": history.column("validation_loss")}
+    losses = {"training": training_losses(result), "validation": history.column("validation_loss")}
     plots = {
         "loss": curves(losses, "Loss of training and validation rows by epoch", ylabel="loss", mark=best),
         "norms": curves(
@@ -88,6 +184,37 @@ def figures(result: Any) -> dict[str, str]:
         residuals = [p - t for p, t in zip(predicted, truth, strict=True)]
         plots["against"] = against(truth, predicted, "Predicted against true", xlabel="true", ylabel="predicted")
         plots["residuals"] = histogram(residuals, "Residuals", xlabel="predicted − true")
+    elif result.assessment:
+        plots |= class_figures(result.assessment)
+    return plots
+
+
+def training_losses(result: Any) -> list[float]:
+    """The loss of the training rows by epoch, as the validation loss without the L2 term where its size is known."""
+    losses = result.history.column("loss")
+    if len(result.penalties) != len(losses):
+        return losses
+    return [loss - penalty for loss, penalty in zip(losses, result.penalties, strict=True)]
+
+
+def class_figures(assessed: Any) -> dict[str, str]:
+    """ROC, precision by recall, and calibration; of many classes the curves of those that are told apart worst."""
+    scored = [one for one in assessed.classes if one.auc is not None]
+    if len(assessed.classes) == 2:
+        scored = scored[1:]
+    shown = sorted(sorted(scored, key=lambda one: one.auc)[:MOST_CURVES], key=lambda one: one.label)
+    roc = {f"{one.label}: AUC {one.auc:.3f}": one.roc for one in shown}
+    pr = {f"{one.label}: {one.average_precision:.3f}": one.pr for one in shown}
+    fit = {"predicted class": np.column_stack([assessed.calibration.confidence, assessed.calibration.right])}
+    plots = {
+        "calibration": class_curves(
+            fit, "Calibration", xlabel="mean probability", ylabel="share that is right", chance=True, points=True
+        )
+    }
+    if shown:
+        rates = "false positive rate", "true positive rate (recall)"
+        plots["roc"] = class_curves(roc, "ROC curve", xlabel=rates[0], ylabel=rates[1], chance=True)
+        plots["pr"] = class_curves(pr, "Precision by recall", xlabel="recall", ylabel="precision")
     return plots
 
 

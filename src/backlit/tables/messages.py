@@ -51,3 +51,14 @@ def count(number: int, noun: str) -> str:
     ('1 row', '2,000 rows')
     """
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def figure(value: float | None) -> str:
+    """Four digits, large numbers with their thousands apart, or a dash for what is undefined.
+
+    >>> figure(0.123456), figure(1234.56), figure(22764.2), figure(3.2e12), figure(None)
+    ('0.1235', '1235', '22,764', '3.2e+12', '–')
+    """
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"

@@ -41,6 +41,9 @@ class TableFormat:
 
     columns: dict[str, ColumnFormat]
 
+    def __hash__(self) -> int:
+        return hash(tuple(self.columns.items()))
+
     @classmethod
     def learn(cls, table: pl.DataFrame, delimiter: str = "", types: dict[str, str] | None = None) -> TableFormat:
         """Learn from a table in memory; see `learn_chunks`."""

@@ -1,4 +1,4 @@
-"""Bins whose edges lie where the target changes: the cuts of a small regression or classification tree of one column."""
+"""Bins whose edges lie where the target changes: the cuts of a small decision tree of one column."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def target_edges(values: NDArray[np.float64], y: NDArray[np.floating], bins: int
 
     given = ~np.isnan(values)
     x, y = values[given], y[given]
-    step = -(-len(x) // MOST_ROWS)
+    step = max(-(-len(x) // MOST_ROWS), 1)
     x, y = x[::step], y[::step]
     if bins < 2 or len(x) < 2 or not np.isfinite(x.max() - x.min()):
         return ()

@@ -8,6 +8,7 @@ import numpy as np
 from backlit.tables import TableEncoder, Target
 from backlit.tables.messages import shown
 from backlit.tabular.baselines import baselines, verdict
+from backlit.tabular.curves import Calibration, ClassScore, calibration, class_scores
 from backlit.tabular.importance import Predict, importances, worst_rows
 from backlit.tabular.intervals import Interval, intervals
 from backlit.tabular.overview import ColumnOverview, overview
@@ -40,6 +41,10 @@ class Assessment:
         The test rows with the largest loss.
     overview : list of ColumnOverview
         What is in each column, the target last.
+    classes : list of ClassScore
+        Each class against the rest: recall, precision, curves; empty for regression.
+    calibration : Calibration, optional
+        How often predictions of some confidence are right; None for regression.
 
     Examples
     --------
@@ -56,6 +61,8 @@ class Assessment:
     importances: dict[str, float]
     worst: list[dict[str, Any]]
     overview: list[ColumnOverview]
+    classes: list[ClassScore]
+    calibration: Calibration | None
 
 
 def assess(
@@ -64,6 +71,7 @@ def assess(
     kept: Array,
     held_out: Array,
     predict: Predict,
+    quick: Predict,
     *,
     boosting: bool = True,
     seed: int = 0,
@@ -71,7 +79,8 @@ def assess(
     """Say what the score of a model on held-out rows is worth.
 
     features : columns that are learned from, of the rows that have a target.  kept, held_out : (n,) rows of it that
-    trained and that test.  predict : from such columns to probabilities (m, K) or numbers (m,).
+    trained and that test.  predict : from such columns to probabilities (m, K) or numbers (m,).  quick : much the same
+    sooner, which is asked about each column.
     boosting : whether gradient boosting is trained to compare with.
     """
     encoder = TableEncoder.fit(features[kept])
@@ -81,7 +90,7 @@ def assess(
     outputs = predict(features[held_out])
     others = baselines(target.task, encoder, X[kept], y, X[held_out], y_test, boosting=boosting, seed=seed)
     usual = shown(target.classes[int(np.bincount(y).argmax())]) if classes else ""
-    growth = importances(test, y_test, predict, classes=classes, seed=seed)
+    growth = importances(test, y_test, quick, classes=classes, seed=seed)
     told = test.select(list(growth)[:6] or test.columns[:6])
     return Assessment(
         verdict=verdict(target.task, score(target.task, y_test, outputs), others, usual),
@@ -91,4 +100,6 @@ def assess(
         importances=growth,
         worst=worst_rows(told, target.rows[held_out], y_test, outputs, target.codec),
         overview=overview(features.with_columns(target.codec.decode(target.y))),
+        classes=class_scores(target.classes, y_test, outputs) if classes else [],
+        calibration=calibration(y_test, outputs) if classes else None,
     )

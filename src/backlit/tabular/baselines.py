@@ -19,6 +19,7 @@ import numpy as np
 
 from backlit.tables import TableEncoder
 from backlit.tables.columns import Category
+from backlit.tables.messages import figure
 from backlit.tabular.scoring import score
 
 Array = np.ndarray
@@ -107,25 +108,25 @@ def verdict(task: str, test: Scores, others: dict[str, Scores], answer: str) -> 
     answer : the most frequent class, in words.
 
     >>> verdict("regression", {"rmse": 2.0}, {"constant": {"rmse": 1.5}, "linear": {"rmse": 3.0}}, "")
-    'the network adds nothing: root mean square error 2, and 1.5 by the constant prediction'
+    'the model adds nothing: root mean square error 2, and 1.5 by the constant prediction'
     >>> verdict("regression", {"rmse": 1.0}, {"constant": {"rmse": 1.5}, "linear": {"rmse": 1.25}}, "")
     'better than the constant prediction and a linear model: root mean square error 1, and theirs 1.5 and 1.25'
     """
     name = LOSS[task]
     own, losses = test[name], {rival: scores[name] for rival, scores in others.items()}
-    measured = f"{WORDS[name]} {own:.4g}"
+    measured = f"{WORDS[name]} {figure(own)}"
     for rival in ("constant", "linear"):
         if own >= losses[rival]:
-            return f"the network adds nothing: {measured}, and {losses[rival]:.4g} by {RIVALS[rival]}"
+            return f"the model adds nothing: {measured}, and {figure(losses[rival])} by {RIVALS[rival]}"
     if task == "classification" and test["accuracy"] <= others["constant"]["accuracy"]:
         always = others["constant"]["accuracy"]
         right = f"right in {test['accuracy']:.1%} of the held-out rows"
-        return f"the network's answers add nothing: {right}, and always {answer} in {always:.1%}"
+        return f"the model's answers add nothing: {right}, and always {answer} in {always:.1%}"
     if own > losses.get("gradient_boosting", np.inf):
         best = losses["gradient_boosting"]
-        return f"gradient boosting is better here: {WORDS[name]} {best:.4g}, and {own:.4g} by the network"
+        return f"gradient boosting is better here: {WORDS[name]} {figure(best)}, and {figure(own)} by the model"
     names = [RIVALS[rival] for rival in losses]
-    figures = [f"{loss:.4g}" for loss in losses.values()]
+    figures = [figure(loss) for loss in losses.values()]
     return f"better than {together(names)}: {measured}, and theirs {together(figures)}"
 
 

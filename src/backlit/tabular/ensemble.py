@@ -13,10 +13,11 @@ from backlit.formats.ensembles import Ensemble, Member
 from backlit.jobs import Executor, Job, run_jobs
 from backlit.tables import TableEncoder, TargetCodec
 from backlit.tables.richer import enriched
-from backlit.tabular.blend import blended, fit_temperature, greedy_weights, softmax
+from backlit.tabular.blend import blended, fit_temperature, greedy_weights
 from backlit.tabular.folds import Folds
 from backlit.tabular.members import Lesson, Limit, Trained, train_fold
 from backlit.tabular.metrics import measure_of
+from backlit.tabular.outputs import final_outputs
 from backlit.tabular.presets import PRESETS, Preset, Quality
 from backlit.training.progress import show_passes, stop_on_interrupt
 
@@ -32,8 +33,8 @@ class Learned:
     """What training an ensemble gives.
 
     ensemble : without notes on its training.  rows, outputs : training rows (m,), and what the ensemble says of them by
-    members that never learned from them: probabilities (m, K) or numbers (m,).  members : its members, heaviest first
-    where weights are equal by order.  stopped : "finished", "time limit" or "interrupted".  notes : what was left out.
+    members that never learned from them: probabilities (m, K) or numbers (m,).  trained : the members' trainings,
+    in their order.  stopped : "finished", "time limit" or "interrupted".  notes : what was left out.
     """
 
     ensemble: Ensemble
@@ -43,6 +44,12 @@ class Learned:
     stopped: str
     seconds: float
     notes: tuple[str, ...]
+    seed: int
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the rows, of all members."""
+        return sum(member.epochs for member in self.ensemble.members)
 
 
 def train_ensemble(
@@ -186,13 +193,8 @@ def learned(
         Member(m.model, m.preset.name, m.fold, share[m.preset] / total, len(m.history), m.score) for m in kept
     )
     ensemble = Ensemble(members, lesson.target, temperature, residual, fold)
-    final = finish_outputs(ensemble, z)
-    return Learned(ensemble, rows, final, tuple(kept), reason, seconds, tuple(notes))
-
-
-def finish_outputs(ensemble: Ensemble, z: Array) -> Array:
-    """Probabilities (m, K), or numbers (m,), of blended outputs (m, K)."""
-    return softmax(z / ensemble.temperature) if ensemble.target.task == "classification" else z[:, 0]
+    final = final_outputs(ensemble, z)
+    return Learned(ensemble, rows, final, tuple(kept), reason, seconds, tuple(notes), lesson.seed)
 
 
 def missing_note(wanted: int, found: int, reason: str) -> str:

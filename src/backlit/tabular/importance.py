@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 Predict = Callable[["pl.DataFrame"], Array]
-CELLS = 100_000  # rows × columns that are encoded for each column
+CELLS = 20_000  # rows × columns that are encoded for each column
 MOST_ROWS, MOST_COLUMNS = 1000, 200
 
 

@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backlit.core.network import Dense, Network
+from backlit.core.network import Dense
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
 from backlit.core.targets import as_targets
-from backlit.engine import Data, Engine, TrainConfig, get_engine
+from backlit.engine import Data
 from backlit.formats.models import Model
-from backlit.optim import Sgd
 from backlit.tables import TableEncoder, TargetCodec
 from backlit.tables.richer import Bins, enriched
-from backlit.tabular.blend import log_probabilities
 from backlit.tabular.building import build_network, unscale
 from backlit.tabular.folds import Folds
 from backlit.tabular.metrics import Measure
+from backlit.tabular.outputs import raw_outputs
 from backlit.tabular.presets import Preset
 from backlit.training import History, Run, Settings, fit
 from backlit.training.engine_check import EngineCheck, check_engine
@@ -90,7 +89,7 @@ class Trained:
     score: float
     history: History
     settings: Settings
-    checked: EngineCheck
+    checked: EngineCheck | None  # of fold 0's alone
     engine: str
 
 
@@ -142,7 +141,7 @@ def train_member(
     )
     monitor = "validation_score" if lesson.stop_by_measure else "validation_loss"
     settings = preset.settings(len(rows), seed, lesson.engine, monitor)
-    checked = check_engine(net, params, data, settings)
+    checked = check_engine(net, params, data, settings) if fold == 0 else None  # a preset's networks are alike
     finish = partial(finished, preset=preset, target=lesson.target, shift=shift, scale=scale)
     outcome = fit(
         net,
@@ -158,7 +157,7 @@ def train_member(
     if outcome.divergence is not None or outcome.history.best_epoch is None:
         return None
     trained = finish(outcome.params)
-    outputs = read_outputs(lesson.target, outcome.engine if trained.net == net else None, trained, outcome.statistics, X_out)
+    outputs = raw_outputs(lesson.target, trained, outcome.statistics, X_out)
     return Trained(
         preset=preset,
         fold=fold,
@@ -199,18 +198,6 @@ def finished(params: Parameters, *, preset: Preset, target: TargetCodec, shift: 
     return params
 
 
-def read_outputs(target: TargetCodec, engine: Engine | None, params: Parameters, statistics: Statistics, X: Array) -> Array:
-    """Log probabilities (m, K) or numbers (m, 1) of features X (m, n_0)."""
-    engine = engine or engine_for(params.net)
-    a = engine.predict(params, statistics, X)
-    return a.astype(np.float64) if target.task == "regression" else log_probabilities(a)
-
-
-def engine_for(net: Network, name: str = "auto") -> Engine:
-    """An engine that predicts."""
-    return get_engine(name, TrainConfig(net, Sgd(), batch_size=1))
-
-
 def scorer(
     lesson: Lesson, finish: Callable[[Parameters], Parameters], X: Array, rows: Array
 ) -> Callable[[Any, Parameters, Statistics], float]:
@@ -218,6 +205,6 @@ def scorer(
     y, weight = lesson.y[rows], weights_of(lesson, rows)
 
     def score(engine: Any, params: Parameters, statistics: Statistics) -> float:
-        return -lesson.measure(read_outputs(lesson.target, None, finish(params), statistics, X), y, weight)
+        return -lesson.measure(raw_outputs(lesson.target, finish(params), statistics, X), y, weight)
 
     return score

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backlit.tables.columns import settle
-from backlit.tables.messages import shown
+from backlit.tables.messages import figure, shown
 
 if TYPE_CHECKING:
     import polars as pl
@@ -61,11 +61,12 @@ def of_words(given: "pl.Series") -> tuple[str, tuple[int, ...]]:
 
 def of_numbers(given: "pl.Series") -> tuple[str, tuple[int, ...]]:
     """Least, quartiles and largest of numbers or moments, and the counts of 16 equal intervals."""
-    import polars as pl
-
     told = [given.sort()[round(q * (len(given) - 1))] for q in (0, 0.25, 0.5, 0.75, 1)]
-    words = [f"{v:.4g}" if given.dtype.is_numeric() else str(v) for v in told]
-    counts, _ = np.histogram(given.to_physical().cast(pl.Float64).to_numpy(), bins=BARS)
+    words = [figure(v) if given.dtype.is_numeric() else str(v) for v in told]
+    values = given.to_physical().to_numpy()
+    if values.dtype.kind in "iu":  # large ones may differ in their last digits: from the least on, modulo 2⁶⁴
+        values = values.astype(np.uint64) - values.min().astype(np.uint64)
+    counts, _ = np.histogram(values.astype(np.float64), bins=BARS)
     if given.dtype.is_numeric():
         return f"{words[0]} to {words[4]}, half within {words[1]} and {words[3]}, median {words[2]}", tuple(
             map(int, counts)

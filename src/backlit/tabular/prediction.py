@@ -4,21 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-import numpy as np
-
 from backlit.errors import ProblemError, TableError
-from backlit.formats.models import Model, load_model
+from backlit.formats.ensembles import Ensemble, load_ensemble
+from backlit.formats.models import Model
+from backlit.tabular.cv_plus import predict_interval
+from backlit.tabular.outputs import predict_rows
 from backlit.tabular.reasons import Reasons, check_count, explain_rows
-from backlit.tabular.scoring import (
-    Scores,
-    as_table,
-    finite,
-    known_model,
-    outputs_in,
-    outputs_of,
-    score_if_known,
-    truth_of,
-)
+from backlit.tabular.scoring import Scores, as_table, finite, known_model, outputs_in, score_if_known, truth_of
 from backlit.tabular.streamed_prediction import Show, StreamedPredictions, predict_streamed, quiet
 
 if TYPE_CHECKING:
@@ -37,8 +29,8 @@ class Predictions:
         What the model predicts.
     metrics : dict or None
         Scores on the rows whose true value the table holds; None if there are none.
-    reasons : Reasons or None
-        Which columns moved each prediction, if it was asked for.
+    reasons : Reasons, optional
+        Which columns moved each prediction, if that was asked for.
 
     Examples
     --------
@@ -67,16 +59,26 @@ class Predictions:
 
 @overload
 def predict(
-    model: str | Path | Model, table: "str | Path | pl.DataFrame", *, reasons: int | None = None
+    model: str | Path | Model | Ensemble,
+    table: "str | Path | pl.DataFrame",
+    *,
+    interval: float | None = None,
+    reasons: int | None = None,
 ) -> Predictions: ...
 @overload
 def predict(
-    model: str | Path | Model, table: str | Path, *, out: str | Path, cluster: Any = 0, show: Show = quiet
+    model: str | Path | Model | Ensemble,
+    table: str | Path,
+    *,
+    out: str | Path,
+    cluster: Any = 0,
+    show: Show = quiet,
 ) -> StreamedPredictions: ...
 def predict(
-    model: str | Path | Model,
+    model: str | Path | Model | Ensemble,
     table: Any,
     *,
+    interval: float | None = None,
     reasons: int | None = None,
     out: str | Path | None = None,
     cluster: Any = 0,
@@ -89,11 +91,13 @@ def predict(
 
     Parameters
     ----------
-    model : str, Path or Model
-        A model file, or a Model.
+    model : str, Path, Model or Ensemble
+        A model file, or what `train` gave.
     table : str, Path, polars.DataFrame or dask.dataframe.DataFrame
         A CSV, Parquet or JSON lines file, or a data frame, with the columns of the training table; with `out` a Parquet
         file or a folder of them.  Of a Dask DataFrame one partition is in memory at a time, beside the predictions.
+    interval : float, optional
+        Probability that the columns "TARGET low" and "TARGET high" hold a row's value; for an ensemble's regression.
     reasons : int, optional
         How many columns to name for each row as the reasons of its prediction: "reason 1", … as COLUMN=VALUE: ±EFFECT,
         beside a typical training row, in the target's unit or as log-odds of the predicted class, and "reasons rest",
@@ -116,7 +120,7 @@ def predict(
     Raises
     ------
     ModelError
-        If the model cannot be read, was not made from a table, or, for reasons, by an earlier version.
+        If the model cannot be read, was not made from a table, or has no intervals, or no typical row for reasons.
     TableError
         If the table cannot be read, has no rows, or lacks a column.
     ProblemError
@@ -131,33 +135,40 @@ def predict(
     (150, True)
     """
     if out is not None:
-        if reasons is not None:
-            raise ProblemError("reasons are worked out in memory: leave out= away, or reasons=")
+        for name, asked in (("interval", interval), ("reasons", reasons)):
+            if asked is not None:
+                raise ProblemError(f"{name} is worked out in memory: leave out= away, or {name}=")
         return predict_streamed(model, table, out, cluster=cluster, show=show)
     if not (isinstance(cluster, int) and cluster == 0):
         raise ProblemError("a cluster predicts Parquet files into files: say where (out=, or -o), or leave it out")
-    name = "the model" if isinstance(model, Model) else str(model)
-    model = model if isinstance(model, Model) else load_model(model)
+    name = str(model) if isinstance(model, str | Path) else "the model"
+    model = load_ensemble(model) if isinstance(model, str | Path) else model
     encoder, codec = known_model(model, name)
     if hasattr(table, "__dask_graph__"):
-        return predict_partitions(model, table, reasons)
+        return predict_partitions(model, table, interval, reasons)
     frame = encoder.read(table, codec.name)
     where = f"{table}: " if isinstance(table, str | Path) else ""
     if not frame.height:
         raise TableError(f"{where}the table has no rows to predict: give it some")
     try:
-        outputs = finite(outputs_of(model, encoder.transform(frame, np.float32)))
+        outputs = finite(predict_rows(model, frame))
+        found = as_table(codec, outputs)
+        if interval is not None:
+            low, high = predict_interval(model, frame, interval)
+            found = found.with_columns(
+                codec.decode(low).alias(f"{codec.name} low"), codec.decode(high).alias(f"{codec.name} high")
+            )
     except TableError as error:
         raise TableError(f"{where}{error}") from None
-    made, why = as_table(codec, outputs), None
+    why = None
     if reasons is not None:
         k = check_count(reasons)
         why = explain_rows(model, frame)
-        made = made.hstack(why.table(k))
-    return Predictions(made, codec.task, score_if_known(codec, frame, outputs), why)
+        found = found.hstack(why.table(k))
+    return Predictions(found, codec.task, score_if_known(codec, frame, outputs), why)
 
 
-def predict_partitions(model: Model, table: Any, reasons: int | None) -> Predictions:
+def predict_partitions(model: Model | Ensemble, table: Any, interval: float | None, reasons: int | None) -> Predictions:
     """Predict a Dask DataFrame, a partition at a time; Dask computes each, where its client does."""
     import polars as pl
 
@@ -170,7 +181,7 @@ def predict_partitions(model: Model, table: Any, reasons: int | None) -> Predict
         if not frame.height:
             continue
         try:
-            made.append(predict(model, frame, reasons=reasons).table)
+            made.append(predict(model, frame, interval=interval, reasons=reasons).table)
             frame = encoder.read(frame, codec.name)
         except TableError as error:
             raise TableError(f"partition {number}: {error}") from None

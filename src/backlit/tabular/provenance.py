@@ -48,6 +48,8 @@ def command_of(function: Callable[..., Any], arguments: Mapping[str, Any]) -> st
 
 def same(value: Any, default: Any) -> bool:
     """Whether a value is its parameter's default."""
+    if isinstance(value, Mapping) and value.keys() == {"name"}:
+        value = value["name"]
     if isinstance(value, list | tuple):
         return list(value) == list(default or ())
     return type(value) is type(default) and bool(value == default)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backlit.core.activations import get_activation
 from backlit.core.network import Network
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 POINTS, LEVELS = 4, (8, 64)  # of Gauss and Legendre a piece of the path; pieces, and pieces where these are not enough
-NEAR = 1e-7  # of the difference, within which a sum of effects counts as met
+NEAR = 1e-4  # of the difference, within which a sum of effects counts as met; what is left is shared
 CELLS = 4_000_000  # features of points that are worked out at once
 
 
@@ -184,7 +185,7 @@ def members_of(model: Model | Ensemble) -> Iterator[Walker]:
             raise ModelError("the model does not say how a table becomes its inputs: use one that train made")
         layers = list(each.net.layers)
         if each.target.classes:
-            layers[-1] = replace(layers[-1], activation="identity")
+            layers[-1] = replace(layers[-1], activation=get_activation("identity"))
         net = Network(each.net.inputs, layers, loss="half_squared_error")
         params = Parameters(net, each.params.theta.astype(np.float64))
         yield Walker(net, params, each.statistics, each.encoder, weight, each.target.name, len(each.target.classes))
@@ -268,7 +269,12 @@ def typical_row(model: Model | Ensemble) -> "pl.DataFrame":
     row = model.training.get("typical_row")
     if not isinstance(row, dict):
         raise ModelError("the model holds no typical row to compare with, which later versions write: train it again")
-    types = {"date": pl.Date, "datetime": pl.Datetime("us"), "duration": pl.Duration("us"), "time": pl.Time}
+    types: dict[str, Any] = {
+        "date": pl.Date,
+        "datetime": pl.Datetime("us"),
+        "duration": pl.Duration("us"),
+        "time": pl.Time,
+    }
     kinds = {column.name: column.kind for column in model.encoder.columns} if model.encoder else {}
     return pl.DataFrame([
         pl.Series(name, [value]).cast(types[kinds[name]]) if kinds.get(name) in types else pl.Series(name, [value])

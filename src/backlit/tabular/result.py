@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from backlit._version import __version__
+from backlit.formats.ensembles import Ensemble, Member
 from backlit.formats.models import Model
 from backlit.tables import ColumnSummary
 from backlit.tabular.assessment import Assessment
-from backlit.training import History, Outcome, Settings
+from backlit.training import History, Settings
 from backlit.training.engine_check import EngineCheck
 
 Array = np.ndarray
@@ -27,14 +28,15 @@ class TrainResult:
         What is predicted.
     source : str
         The table.
-    model : Model
+    model : Model or Ensemble
         The trained model.
     metrics : dict
-        {"train": {...}, "test": {...}}; "test" is on rows that training never saw.
+        {"train": {...}, "test": {...}}; "test" is on rows that training never saw.  An ensemble's "train" is out of
+        fold: what is said of each row by members that never learned from it.
     history : History
-        The epochs.
+        The epochs; of an ensemble the heaviest member's.
     gradient_check : EngineCheck
-        The gradient of the engine that trained, checked before the first step.
+        The gradient of the engine that trained, checked before the first step; of an ensemble the worst.
     engine : str
         Name of the engine that trained.
     seconds : float
@@ -51,15 +53,25 @@ class TrainResult:
         How it was trained.
     model_path, report_path : str, optional
         Files that were written.
+    members : tuple of Member, default ()
+        The networks of an ensemble.
+    ended : str, default ''
+        Why the training of an ensemble ended: "finished", "time limit" or "interrupted".
     assessment : Assessment, optional
         What the score is worth, and what there is to know of the table; a streamed table has none.
-    command : str
+    penalties : tuple of float, default ()
+        (λ/2) Σ ‖W‖² after each epoch, which its loss has in it and the validation loss has not; () if it is not known.
+    command : str, default ''
         What makes this model again.
-    data_sha256 : str
+    data_sha256 : str, default ''
         Hash of the table: of the file's bytes, a folder's files, or a data frame as JSON lines.
 
     Attributes
     ----------
+    epochs : int
+        Passes over the training rows, of an ensemble the sum over its members.
+    stopped : str
+        Why training ended: `ended`, or for one network what its history says.
     samples_per_second : float
         Training rows passed in a second of wall time, in which the validation is counted too.
 
@@ -73,7 +85,7 @@ class TrainResult:
 
     task: str
     source: str
-    model: Model
+    model: Model | Ensemble
     metrics: dict[str, dict[str, Any]]
     history: History
     gradient_check: EngineCheck
@@ -88,9 +100,22 @@ class TrainResult:
     settings: Settings
     model_path: str | None = None
     report_path: str | None = None
+    members: tuple[Member, ...] = ()
+    ended: str = ""
     assessment: Assessment | None = None
+    penalties: tuple[float, ...] = ()
     command: str = ""
     data_sha256: str = ""
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the training rows; those of all members of an ensemble."""
+        return sum(member.epochs for member in self.members) or len(self.history)
+
+    @property
+    def stopped(self) -> str:
+        """Why training ended, in a word or two."""
+        return self.ended or self.history.stopped
 
     @property
     def columns(self) -> list[ColumnSummary]:
@@ -100,8 +125,9 @@ class TrainResult:
     @property
     def samples_per_second(self) -> float:
         """Training rows passed in a second, validation after each epoch counted in the time."""
-        rows = self.n_train - self.n_validation
-        return len(self.history) * rows / self.seconds if self.seconds else 0.0
+        folds = len({member.fold for member in self.members})
+        rows = self.n_train * (1 - 1 / folds) if folds else self.n_train - self.n_validation
+        return self.epochs * rows / self.seconds if self.seconds else 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """The result as `backlit train --format json` prints it."""
@@ -110,14 +136,15 @@ class TrainResult:
             "n_train": self.n_train,
             "n_test": self.n_test,
             "metrics": self.metrics,
-            "epochs": len(self.history),
-            "best_epoch": self.history.best_epoch,
-            "stopped": self.history.stopped,
+            "epochs": self.epochs,
+            "best_epoch": None if self.members else self.history.best_epoch,
+            "stopped": self.stopped,
             "seconds": self.seconds,
             "samples_per_second": self.samples_per_second,
             "engine": self.engine,
             "gradient_check": self.gradient_check.to_dict(),
             "seed": self.settings.seed,
+            "members": [member.to_dict() for member in self.members],
             "baselines": self.assessment.baselines if self.assessment else {},
             "intervals": {k: list(v) for k, v in self.assessment.intervals.items()} if self.assessment else {},
             "importances": self.assessment.importances if self.assessment else {},
@@ -131,12 +158,12 @@ class TrainResult:
         }
 
 
-def made_by(source: str, settings: Settings, outcome: Outcome, metrics: dict[str, dict[str, float]]) -> dict[str, Any]:
+def made_by(source: str, settings: Settings, history: History, metrics: dict[str, dict[str, float]]) -> dict[str, Any]:
     """What a model file says of its training."""
     return {
         "source": source,
         "seed": settings.seed,
-        "epochs": len(outcome.history),
+        "epochs": len(history),
         "metrics": metrics,
         "made": time.strftime("%Y-%m-%d"),
         **versions(),

@@ -9,6 +9,7 @@ import numpy as np
 
 from backlit.engine import TrainConfig, get_engine
 from backlit.errors import ModelError, TableError
+from backlit.formats.ensembles import Ensemble
 from backlit.formats.models import Model
 from backlit.optim import Sgd
 from backlit.tables import TableEncoder, TargetCodec
@@ -104,7 +105,7 @@ def finite(outputs: np.ndarray, first: int = 0) -> np.ndarray:
     return outputs
 
 
-def known_model(model: Model, name: str) -> tuple[TableEncoder, TargetCodec]:
+def known_model(model: Model | Ensemble, name: str) -> tuple[TableEncoder, TargetCodec]:
     """Encoder and target of a model; ModelError if it has none."""
     if model.encoder is None or model.target is None:
         raise ModelError(

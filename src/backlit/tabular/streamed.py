@@ -245,7 +245,7 @@ def summarize(
     metrics = {name: each.metrics() for name, each in scores.items()}
     source, format = str(found.table.path), found.table.format
     read = format.notes([found.codec.name]) if format else ()
-    training = made_by(source, settings, outcome, metrics)
+    training = made_by(source, settings, outcome.history, metrics)
     y_test, test_outputs = scores["test"].sampled()
     return TrainResult(
         task=found.codec.task,

@@ -15,12 +15,14 @@ import numpy as np
 
 from backlit.errors import BacklitError, TableError
 from backlit.files import atomic_write
-from backlit.formats.models import Model, load_model, save_model
+from backlit.formats.ensembles import Ensemble, load_ensemble, save_ensemble
+from backlit.formats.models import Model
 from backlit.tables import check_suffix
 from backlit.tables.parquet import ParquetTable, Piece
 from backlit.tables.scan import rows_at_once
 from backlit.tables.writing import csv_marks
-from backlit.tabular.scoring import SAMPLE, Scores, as_table, finite, known_model, outputs_in, outputs_of, truth_of
+from backlit.tabular.outputs import predict_rows
+from backlit.tabular.scoring import SAMPLE, Scores, as_table, finite, known_model, outputs_in, truth_of
 from backlit.tabular.streamed import on
 
 if TYPE_CHECKING:
@@ -72,7 +74,7 @@ class StreamedPredictions:
 class Pass:
     """Predictions of a table, chunk by chunk, in the order of its rows; `scores` are known when it is over."""
 
-    model: Model
+    model: Model | Ensemble
     table: ParquetTable
     cluster: Any = 0
     show: Show = quiet
@@ -106,19 +108,19 @@ class Pass:
         return StreamedPredictions(len(self.table), self.scores.task, metrics, output, kept)
 
 
-def columns_of(model: Model, table: ParquetTable) -> list[str]:
+def columns_of(model: Model | Ensemble, table: ParquetTable) -> list[str]:
     """The columns that are read: those that the model needs, and the target if it is there."""
     encoder, codec = known_model(model, "the model")
     needed = [column.name for column in encoder.columns if column.features]
     return [name for name in dict.fromkeys([*needed, codec.name]) if name in table.schema]
 
 
-def predict_piece(model: Model, piece: Piece, scores: Scores) -> tuple[list["pl.DataFrame"], Scores]:
+def predict_piece(model: Model | Ensemble, piece: Piece, scores: Scores) -> tuple[list["pl.DataFrame"], Scores]:
     """The predictions of a piece, and its scores."""
     return list(predicted(model, piece, scores)), scores
 
 
-def predicted(model: Model, piece: Piece, scores: Scores) -> Iterator["pl.DataFrame"]:
+def predicted(model: Model | Ensemble, piece: Piece, scores: Scores) -> Iterator["pl.DataFrame"]:
     """The predictions of a piece, chunk by chunk; adds to the scores."""
     encoder, codec = known_model(model, "the model")
     table = piece.checked()
@@ -126,7 +128,7 @@ def predicted(model: Model, piece: Piece, scores: Scores) -> Iterator["pl.DataFr
         frame = table.read(chunk, columns_of(model, table))
         try:
             frame = encoder.read(frame, codec.name)
-            outputs = finite(outputs_of(model, encoder.transform(frame, np.float32)), chunk.start)
+            outputs = finite(predict_rows(model, frame), chunk.start)
         except TableError as error:
             raise TableError(f"{table.where(chunk)}: {error}") from None
         truth = truth_of(codec, frame)
@@ -136,7 +138,7 @@ def predicted(model: Model, piece: Piece, scores: Scores) -> Iterator["pl.DataFr
 
 
 def predict_streamed(
-    model: str | Path | Model,
+    model: str | Path | Model | Ensemble,
     path: str | Path,
     output: str | Path,
     *,
@@ -194,7 +196,9 @@ def predict_folder(whole: Pass, folder: Path) -> StreamedPredictions:
     return whole.result(str(folder), kept)
 
 
-def predict_file(model: Model, pieces: list[Piece], scores: Scores, digest: str, output: Path) -> tuple[Scores, bool]:
+def predict_file(
+    model: Model | Ensemble, pieces: list[Piece], scores: Scores, digest: str, output: Path
+) -> tuple[Scores, bool]:
     """Write the predictions of a file; its scores, and whether they were there."""
     made_by = f"{digest} {pieces[0].mark}"
     if not output.parent.is_dir():
@@ -216,7 +220,7 @@ def was_made_by(output: Path, made_by: str) -> bool:
         return False
 
 
-def score_again(model: Model, pieces: list[Piece], scores: Scores, output: Path) -> Scores:
+def score_again(model: Model | Ensemble, pieces: list[Piece], scores: Scores, output: Path) -> Scores:
     """The scores of predictions that are there, from their file."""
     encoder, codec = known_model(model, "the model")
     written = ParquetTable.open(output)
@@ -229,7 +233,7 @@ def score_again(model: Model, pieces: list[Piece], scores: Scores, output: Path)
     return scores
 
 
-def sink(frames: Iterator["pl.DataFrame"], model: Model, path: Path, made_by: str = "") -> None:
+def sink(frames: Iterator["pl.DataFrame"], model: Model | Ensemble, path: Path, made_by: str = "") -> None:
     """Write frames, one after the other, in the format of the suffix."""
     from polars.io.plugins import register_io_source
 
@@ -246,16 +250,17 @@ def sink(frames: Iterator["pl.DataFrame"], model: Model, path: Path, made_by: st
         lazy.sink_ndjson(path)
 
 
-def digest_of(model: Model) -> str:
+def digest_of(model: Model | Ensemble) -> str:
     """SHA-256 of a model's file."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "model.safetensors")
-        save_model(model, file)
+        save_ensemble(model, file)
         return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def open_pass(model: str | Path | Model, path: str | Path, cluster: Any = 0, show: Show = quiet) -> Pass:
+def open_pass(model: str | Path | Model | Ensemble, path: str | Path, cluster: Any = 0, show: Show = quiet) -> Pass:
     """A pass over a table that has not begun; model and table are looked at."""
-    read = model if isinstance(model, Model) else load_model(model)
-    known_model(read, "the model" if isinstance(model, Model) else str(model))
+    named = isinstance(model, str | Path)
+    read = load_ensemble(model) if isinstance(model, str | Path) else model
+    known_model(read, str(model) if named else "the model")
     return Pass(read, ParquetTable.open(path), cluster, show)

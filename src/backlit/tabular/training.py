@@ -2,37 +2,48 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from backlit.core.initializers import checked_seed
-from backlit.core.targets import as_targets
-from backlit.engine import Data
-from backlit.errors import ProblemError, TableError
+from backlit.errors import ProblemError
 from backlit.files import atomic_write, check_outputs, check_suffix
-from backlit.formats.models import Model, save_model
+from backlit.formats.ensembles import save_ensemble
 from backlit.optim import get_optimizer, get_schedule
 from backlit.render.report import render_report
-from backlit.tables import TableEncoder, Target, read_target, split
 from backlit.tables.reading import RawTable, read_cells
 from backlit.tabular.assessment import assess
-from backlit.tabular.building import build_network, rows_to_split, target_scale, unscale
 from backlit.tabular.datasets import load_dataset
+from backlit.tabular.outputs import few_members, predict_rows
 from backlit.tabular.provenance import command_of, data_sha256
 from backlit.tabular.reasons import describe_typical
-from backlit.tabular.result import TrainResult, made_by
-from backlit.tabular.scoring import outputs_of, score
+from backlit.tabular.recipe import train_recipe
+from backlit.tabular.result import TrainResult
+from backlit.tabular.single import train_network
 from backlit.tabular.streamed import train_streamed
-from backlit.training import Outcome, Settings, fit
-from backlit.training.engine_check import EngineCheck, check_engine
+from backlit.tabular.table_rows import TableRows
+from backlit.training import Settings
 
 if TYPE_CHECKING:
     import polars as pl
 
-Array = np.ndarray
-FEWEST_ROWS = 5
+ONE: dict[str, Any] = {  # one network's options where they are not given
+    "hidden": (128, 64),
+    "activation": "relu",
+    "norm": None,
+    "dropout": 0.0,
+    "init": "xavier_uniform",
+    "optimizer": "adam",
+    "schedule": "constant",
+    "l2": 0.005,
+    "clip_norm": None,
+    "epochs": 200,
+    "batch_size": 32,
+    "patience": 20,
+    "checkpoint": None,
+    "checkpoint_every": None,
+}
 
 
 def train(
@@ -43,20 +54,27 @@ def train(
     task: str | None = None,
     drop: Sequence[str] = (),
     columns: Mapping[str, str] | None = None,
-    hidden: Sequence[int] = (128, 64),
-    activation: str = "relu",
-    norm: str | None = None,
-    dropout: float = 0.0,
-    init: str = "xavier_uniform",
-    optimizer: Any = "adam",
-    schedule: Any = "constant",
-    l2: float = 0.005,
-    clip_norm: float | None = None,
-    epochs: int = 200,
-    batch_size: int = 32,
-    patience: int = 20,
+    quality: str | None = None,
+    time_limit: float | None = None,
+    metric: str | None = None,
+    group: str | None = None,
+    time: str | None = None,
+    weight: str | None = None,
+    test: "str | Path | pl.DataFrame | None" = None,
     test_size: float = 0.2,
     seed: int = 0,
+    hidden: Sequence[int] | None = None,
+    activation: str | None = None,
+    norm: str | None = None,
+    dropout: float | None = None,
+    init: str | None = None,
+    optimizer: Any = None,
+    schedule: Any = None,
+    l2: float | None = None,
+    clip_norm: float | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    patience: int | None = None,
     engine: str = "auto",
     out: str | Path | None = None,
     report: str | Path | None = None,
@@ -68,7 +86,11 @@ def train(
     progress: bool = False,
     cluster: Any = 0,
 ) -> TrainResult:
-    """Train a network on a table and score it on rows that it never saw.
+    """Train the best model of a table, and score it on rows that it never saw.
+
+    That is an ensemble of networks: presets are tried on some of the folds of the training rows, the best of them
+    trained on all, and weighed by what they say of rows that they never learned from.  With `hidden`, or any other
+    option of one network, that network alone is trained; a streamed table has one network too.
 
     Parameters
     ----------
@@ -86,35 +108,51 @@ def train(
     columns : mapping of str to str, optional
         What columns are, where the cells leave it open: number, decimal-comma, decimal-point, category, date, dmy, mdy,
         ymd or ignore for a column's name.
-    hidden : sequence of int, default (128, 64)
-        Units of the hidden layers.
-    activation : str, default 'relu'
-        Activation of the hidden layers.
-    norm : {"batch", "layer"}, optional
-        Norm of the hidden layers.
-    dropout : float, default 0.0
-        Probability in [0, 1) that a hidden unit is dropped in training.
-    init : str, default 'xavier_uniform'
-        How W is drawn; a scheme of `backlit.core.initializers`.
-    optimizer : str, mapping or Optimizer, default 'adam'
-        As `backlit.optim.get_optimizer` takes it.
-    schedule : str, mapping or Schedule, default 'constant'
-        As `backlit.optim.get_schedule` takes it.
-    l2 : float, default 0.005
-        λ in (λ/2) Σ ‖W‖².
-    clip_norm : float, optional
-        Bound on the norm of the gradient.
-    epochs : int, default 200
-        Passes over the training rows, at most.
-    batch_size : int, default 32
-        Rows in a step.
-    patience : int, default 20
-        Training stops after so many epochs in which the loss on a tenth of the training rows did not fall, and ends
-        with the best epoch's weights.
+    quality : {"fast", "good", "best"}, optional
+        How many presets and folds an ensemble has, "good" if not given.  It sets the work, not the seconds: the same
+        seed gives the same bits on any number of processors.
+    time_limit : float, optional
+        Seconds after which an ensemble is what it is by then; the first network has an epoch all the same.
+    metric : {"log_loss", "accuracy", "balanced_accuracy", "roc_auc", "rmse", "mae", "r2"}, optional
+        What an ensemble's presets are chosen and its networks stopped by; log loss or root mean square error if not
+        given.
+    group : str, optional
+        A column: rows of one group are all in the same fold, and all train or all score.  It is no feature.
+    time : str, optional
+        A column of dates or numbers: later rows score, and folds learn from what was before them.
+    weight : str, optional
+        A column of weights, 0 or more, by which rows count.  It is no feature.
+    test : str, Path or polars.DataFrame, optional
+        Rows to score on, in place of a share of the table's.
     test_size : float, default 0.2
         Share of the rows to score on.
     seed : int, default 0
         Draws the split, the weights, the order of the rows and the dropout masks.
+    hidden : sequence of int, optional
+        Units of the hidden layers of one network, (128, 64) if not given.
+    activation : str, optional
+        Activation of the hidden layers, "relu" if not given.
+    norm : {"batch", "layer"}, optional
+        Norm of the hidden layers.
+    dropout : float, optional
+        Probability in [0, 1) that a hidden unit is dropped in training, 0 if not given.
+    init : str, optional
+        How W is drawn, "xavier_uniform" if not given; a scheme of `backlit.core.initializers`.
+    optimizer : str, mapping or Optimizer, optional
+        As `backlit.optim.get_optimizer` takes it, "adam" if not given.
+    schedule : str, mapping or Schedule, optional
+        As `backlit.optim.get_schedule` takes it, "constant" if not given.
+    l2 : float, optional
+        λ in (λ/2) Σ ‖W‖², 0.005 if not given.
+    clip_norm : float, optional
+        Bound on the norm of the gradient.
+    epochs : int, optional
+        Passes over the training rows, at most; 200 if not given.
+    batch_size : int, optional
+        Rows in a step, 32 if not given.
+    patience : int, optional
+        One network stops after so many epochs, 20 if not given, in which the loss on a tenth of the training rows did
+        not fall, and ends with the best epoch's weights.
     engine : {"auto", "native", "reference"}, default 'auto'
         Who runs the passes.
     out : str or Path, optional
@@ -122,7 +160,7 @@ def train(
     report : str or Path, optional
         Report to write, .html.
     checkpoint : str or Path, optional
-        A folder.  A run that was stopped goes on from there, with the bits of an unbroken one.
+        A folder, for one network.  A run that was stopped goes on from there, with the bits of an unbroken one.
     checkpoint_every : int, optional
         Batches from one checkpoint to the next; if not given, one an epoch, and for a streamed table one a buffer.
     stream : bool, default False
@@ -135,8 +173,8 @@ def train(
     progress : bool, default False
         Whether to show a progress bar.
     cluster : int, str or distributed.Client, default 0
-        Who runs what can run apart, as the survey and the scores of a streamed table: a number of processes, 0 for this
-        one, the address of a Dask scheduler, or a client.  The result is the same.
+        Who runs what can run apart, such as an ensemble's networks, or the survey and the scores of a streamed table: a
+        number of processes, 0 for this one, the address of a Dask scheduler, or a client.  The result is the same.
 
     Returns
     -------
@@ -150,7 +188,7 @@ def train(
     TableError
         If fewer than 5 rows have a target.
     ProblemError
-        If neither or both of table and dataset are given, or no target.
+        If neither or both of table and dataset are given, or no target, or options that do not go together.
     Divergence
         If training leaves the finite numbers.
     WrongGradient
@@ -164,29 +202,39 @@ def train(
     """
     command = command_of(train, locals())
     seed = checked_seed(seed)
-    check_outputs(out, report, inputs=table if isinstance(table, list | tuple) else (table,))
+    tables = table if isinstance(table, list | tuple) else [table]
+    check_outputs(out, report, inputs=(*tables, test if isinstance(test, str | Path) else None))
     check_suffix(out, ".safetensors", what="a model")
     check_suffix(report, ".html", ".htm", what="a report")
-    settings = Settings(
-        epochs=epochs,
-        batch_size=batch_size,
-        optimizer=get_optimizer(optimizer),
-        schedule=get_schedule(schedule),
-        clip_norm=clip_norm,
-        monitor="validation_loss",
-        patience=patience,
-        tol=0.0,
-        restore_best=True,
-        seed=seed,
-        engine=engine,
-    )
-    if streams(table, target, dataset, stream):
+    asked = {
+        "hidden": hidden,
+        "activation": activation,
+        "norm": norm,
+        "dropout": dropout,
+        "init": init,
+        "optimizer": optimizer,
+        "schedule": schedule,
+        "l2": l2,
+        "clip_norm": clip_norm,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "patience": patience,
+        "checkpoint": checkpoint,
+        "checkpoint_every": checkpoint_every,
+    }
+    told = ONE | {name: value for name, value in asked.items() if value is not None}
+    streamed = streams(table, target, dataset, stream)
+    one_network = streamed or any(value is not None for value in asked.values())
+    recipe = {"quality": quality, "time_limit": time_limit, "metric": metric}
+    refuse_mixed(recipe, asked, one_network)
+    if streamed:
+        refuse_streamed({"group": group, "time": time, "weight": weight, "test": test})
         result = train_streamed(
             table,  # type: ignore[arg-type]  # streams() let a path through, and a target
             target,  # type: ignore[arg-type]  # as above
-            settings,
-            network={"hidden": hidden, "activation": activation, "norm": norm, "dropout": dropout, "l2": l2},
-            init=init,
+            settings_of(told, seed, engine),
+            network={name: told[name] for name in ("hidden", "activation", "norm", "dropout", "l2")},
+            init=told["init"],
             task=task,  # type: ignore[arg-type]  # any other word is refused where the target is read
             drop=drop,
             columns=dict(columns or {}),
@@ -200,54 +248,88 @@ def train(
         return write_files(replace(result, command=command, data_sha256=data_sha256(table)), out, report)  # type: ignore[arg-type]
     raw, column = find_table(table, target, dataset)
     drop = [*drop, *(name for name, type in (columns or {}).items() if type == "ignore")]
-    source, format, frame = raw.name, *raw.typed(dict(columns or {}), drop)
-    read = read_target(frame, column, task)  # type: ignore[arg-type]  # which refuses any other word
-    if len(read.rows) < FEWEST_ROWS:
-        raise TableError(f"{source}: {len(read.rows)} rows with a target, and at least {FEWEST_ROWS} are needed")
-    kept, held_out = split(rows_to_split(read), test_size=test_size, seed=seed)
-    encoder = TableEncoder.fit(frame[read.rows[kept]], drop=[column, *drop], format=format)
-    X = encoder.transform(frame[read.rows], np.float32)
-
-    net = build_network(encoder, read, hidden, activation, norm=norm, dropout=dropout, l2=l2)
-    params = net.init(init, seed=seed, dtype=np.float32, X=X[kept])
-    params.W[1][:, encoder.silent_features] = 0
-    shift, scale = target_scale(read, kept)
-    Y = as_targets(net, (read.y - shift) / scale if read.task == "regression" else read.y, len(X), np.float32)
-    fitting, validating = (kept[rows] for rows in split(rows_to_split(read, kept), test_size=0.1, seed=seed + 1))
-    settings = replace(settings, batch_size=min(batch_size, len(kept)))
-    data, validation = Data(X[fitting], Y[fitting]), Data(X[validating], Y[validating])
-    checked = check_engine(net, params, data, settings)
-    outcome = fit(
-        net,
-        params,
-        data,
-        settings,
-        validation=validation,
-        progress=progress,
-        checkpoint=checkpoint,
-        checkpoint_every=checkpoint_every,
+    format, frame = raw.typed(dict(columns or {}), drop)
+    rows = TableRows.read(
+        raw.name,
+        frame,
+        column,
+        task,
+        drop,
+        group=group,
+        time=time,
+        weight=weight,
+        test=test,
+        test_size=test_size,
+        seed=seed,
+        format=format,
     )
-    if outcome.divergence is not None:
-        raise outcome.divergence
-    if read.task == "regression":
-        unscale(outcome.params, shift, scale)
-    notes = raw.notes + format.notes([column])
-    result = summarize(source, read, notes, encoder, X, kept, held_out, len(validating), outcome, checked, settings)
+    if one_network:
+        result = train_network(rows, told, settings_of(told, seed, engine), progress=progress)
+    else:
+        result = train_recipe(rows, quality or "good", seed=seed, engine=engine, time_limit=time_limit, metric=metric,
+                              cluster=cluster, progress=progress)  # fmt: skip
+    features, truth, kept, held_out = rows.to_assess()
     assessed = assess(
-        frame[read.rows].drop(column, *drop),
-        read,
+        features,
+        truth,
         kept,
         held_out,
-        lambda rows: outputs_of(result.model, encoder.transform(rows, np.float32)),
+        partial(predict_rows, result.model),
+        partial(predict_rows, few_members(result.model)),
         boosting=compare,
         seed=seed,
     )
-    notes = (*result.notes, *assessed.remarks)
-    digest = data_sha256(frame.drop(*drop) if table is None or hasattr(table, "columns") else table)
-    typical = describe_typical(frame[read.rows[kept]], encoder)
+    read = (*raw.notes, *format.notes([column]))
+    notes = (*read, *result.notes, *rows.encoder.remarks(), *assessed.remarks)
+    digest = data_sha256(table if isinstance(table, str | Path | list | tuple) else frame.drop(*drop))
+    typical = describe_typical(features[kept], rows.encoder)
     model = replace(result.model, training={**result.model.training, "typical_row": typical})
     result = replace(result, model=model, assessment=assessed, notes=notes, command=command, data_sha256=digest)
     return write_files(result, out, report)
+
+
+def settings_of(told: dict[str, Any], seed: int, engine: str) -> Settings:
+    """How one network is trained."""
+    return Settings(
+        epochs=told["epochs"],
+        batch_size=told["batch_size"],
+        optimizer=get_optimizer(told["optimizer"]),
+        schedule=get_schedule(told["schedule"]),
+        clip_norm=told["clip_norm"],
+        monitor="validation_loss",
+        patience=told["patience"],
+        tol=0.0,
+        restore_best=True,
+        seed=seed,
+        engine=engine,
+    )
+
+
+def refuse_mixed(recipe: dict[str, Any], asked: dict[str, Any], one_network: bool) -> None:
+    """Raise ProblemError where options of an ensemble and of one network are given together."""
+    of_ensemble = [name for name, value in recipe.items() if value is not None]
+    if not one_network or not of_ensemble:
+        return
+    of_one = [name for name, value in asked.items() if value is not None] or ["stream"]
+    raise ProblemError(
+        f"{option(of_ensemble[0])} is for an ensemble and {option(of_one[0])} for one network: give one of the two"
+    )
+
+
+def refuse_streamed(roles: dict[str, Any]) -> None:
+    """Raise ProblemError where a streamed table is to be split in a way that needs all of its rows."""
+    for name, value in roles.items():
+        if value is not None:
+            raise ProblemError(f"{option(name)} is for a table in memory, and this one is streamed: leave it out")
+
+
+def option(name: str) -> str:
+    """An option as the command line has it.
+
+    >>> option("time_limit")
+    '--time-limit'
+    """
+    return f"--{name.replace('_', '-')}"
 
 
 def streams(table: Any, target: str | None, dataset: str | None, asked: bool) -> bool:
@@ -275,54 +357,13 @@ def find_table(table: Any, target: str | None, dataset: str | None) -> tuple[Raw
     return RawTable("table", table), target
 
 
-def summarize(
-    source: str,
-    target: Target,
-    notes: tuple[str, ...],
-    encoder: TableEncoder,
-    X: Array,
-    kept: Array,
-    held_out: Array,
-    n_validation: int,
-    outcome: Outcome,
-    checked: EngineCheck,
-    settings: Settings,
-) -> TrainResult:
-    """Score the trained network and put everything together."""
-    model = Model(outcome.params, outcome.statistics, encoder, target.codec)
-    outputs = {"train": outputs_of(model, X[kept]), "test": outputs_of(model, X[held_out])}
-    metrics = {
-        "train": score(target.task, target.y[kept], outputs["train"]),
-        "test": score(target.task, target.y[held_out], outputs["test"]),
-    }
-    seconds = outcome.history.seconds
-    training = made_by(source, settings, outcome, metrics)
-    return TrainResult(
-        task=target.task,
-        source=source,
-        model=replace(model, training=training),
-        metrics=metrics,
-        history=outcome.history,
-        gradient_check=checked,
-        engine=outcome.engine.name,
-        seconds=seconds,
-        n_train=len(kept),
-        n_validation=n_validation,
-        n_test=len(held_out),
-        y_test=target.y[held_out],
-        test_outputs=outputs["test"],
-        notes=(*notes, *target.notes, *encoder.remarks()),
-        settings=settings,
-    )
-
-
 def write_files(result: TrainResult, out: str | Path | None, report: str | Path | None) -> TrainResult:
     """Write the model and the report, if they are wanted, and note where they are."""
     model_path, report_path = (None if path is None else str(path) for path in (out, report))
     result = replace(result, model_path=model_path, report_path=report_path)
     text = render_report(result) if report is not None else ""  # rendered first: if it fails, nothing is written
     if out is not None:
-        save_model(result.model, out)
+        save_ensemble(result.model, out)
     if report is not None:
         with atomic_write(report) as temporary:
             temporary.write_text(text, encoding="utf-8")

@@ -22,7 +22,9 @@ HEAVY, HEAVY_SHARE = 6.0, 0.005  # a tail is heavy where more than this share of
 
 @dataclass(frozen=True, kw_only=True)
 class Piecewise(Column):
-    """x becomes t/√(1 + (t/3)²) with t = (x − center)/scale, and for each bin (a, b) the share clip((x − a)/(b − a), 0, 1).
+    """x becomes t/√(1 + (t/3)²) with t = (x − center)/scale, and each bin (a, b) the share of it that x has passed.
+
+    That share is clip((x − a)/(b − a), 0, 1).
 
     center, scale : median and distance of the quartiles, in the unit of UNITS[kind].
     log : whether t is then replaced by sign(t) ln(1 + |t|), for a column with heavy tails.
@@ -54,7 +56,7 @@ class Piecewise(Column):
         return text + (f"; piecewise linear in {len(self.edges) - 1} bins" if len(self.edges) > 1 else "")
 
     def encode(self, column: pl.Series, out: NDArray[np.floating]) -> None:
-        """Write the features; no value is too far off.  Raises TableError if the type is another or a value infinite."""
+        """Write the features; no value is too far off.  Raises TableError for another type or an infinite value."""
         values = as_numbers(column, self.kind)
         missing = np.isnan(values)
         x = np.where(missing, self.center, values)

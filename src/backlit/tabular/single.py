@@ -1,0 +1,112 @@
+"""One network of a table, as asked for."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from backlit.core.parameters import Parameters
+from backlit.core.targets import as_targets
+from backlit.engine import Data
+from backlit.formats.models import Model
+from backlit.tables import split
+from backlit.tabular.building import build_network, rows_to_split, target_scale, unscale
+from backlit.tabular.result import TrainResult, made_by
+from backlit.tabular.scoring import outputs_of, score
+from backlit.tabular.table_rows import TableRows
+from backlit.training import Outcome, Settings, fit
+from backlit.training.engine_check import EngineCheck, check_engine
+
+Array = np.ndarray
+
+
+def train_network(rows: TableRows, told: dict[str, Any], settings: Settings, *, progress: bool) -> TrainResult:
+    """Train the network that `told` describes, stopped by a tenth of its training rows.  See `train`."""
+    read, kept, encoder, seed = rows.target, rows.kept, rows.encoder, settings.seed
+    X = encoder.transform(rows.frame, np.float32)
+    net = build_network(
+        encoder,
+        read,
+        told["hidden"],
+        told["activation"],
+        norm=told["norm"],
+        dropout=told["dropout"],
+        l2=told["l2"],
+    )
+    params = net.init(told["init"], seed=seed, dtype=np.float32, X=X[kept])
+    params.W[1][:, encoder.silent_features] = 0
+    shift, scale = target_scale(read, kept)
+    Y = as_targets(net, (read.y - shift) / scale if read.task == "regression" else read.y, len(X), np.float32)
+    fitting, validating = (kept[part] for part in validation_split(rows, seed + 1))
+    settings = replace(settings, batch_size=min(settings.batch_size, len(kept)))
+    data, validation = (Data(X[part], Y[part], weights_of(rows, part)) for part in (fitting, validating))
+    checked = check_engine(net, params, data, settings)
+    penalties: list[float] = []
+    outcome = fit(
+        net,
+        params,
+        data,
+        settings,
+        validation=validation,
+        callbacks=[lambda run: penalties.append(penalty(run.state.params))],
+        progress=progress,
+        checkpoint=told["checkpoint"],
+        checkpoint_every=told["checkpoint_every"],
+    )
+    if outcome.divergence is not None:
+        raise outcome.divergence
+    if read.task == "regression":
+        unscale(outcome.params, shift, scale)
+    result = summarize(rows, X, len(validating), outcome, checked, settings)
+    return replace(result, penalties=tuple(penalties))
+
+
+def penalty(params: Parameters) -> float:
+    """(λ/2) Σ ‖W‖²."""
+    return params.net.l2 / 2 * sum(float(np.vdot(W, W)) for W in params.W[1:])
+
+
+def validation_split(rows: TableRows, seed: int) -> tuple[Array, Array]:
+    """Training rows to learn from and to stop by, as indices into `kept`: a tenth, by group or time where rows are."""
+    if rows.roles.groups is None and rows.roles.moments is None:
+        return split(rows_to_split(rows.target, rows.kept), test_size=0.1, seed=seed)
+    held = rows.roles.folds(rows.target.y[rows.kept], rows.kept, 10, seed)
+    return held.parts(held.K - 1)
+
+
+def weights_of(rows: TableRows, part: Array) -> Array | None:
+    """The weights of some rows, float32."""
+    weight = rows.weight_of(part)
+    return None if weight is None else weight.astype(np.float32)
+
+
+def summarize(
+    rows: TableRows, X: Array, n_validation: int, outcome: Outcome, checked: EngineCheck, settings: Settings
+) -> TrainResult:
+    """Score the trained network and put everything together."""
+    target, kept = rows.target, rows.kept
+    model = Model(outcome.params, outcome.statistics, rows.encoder, target.codec)
+    test, y_test = rows.scoring
+    test_X = X[rows.held_out] if rows.test_table is None else rows.encoder.transform(test, np.float32)
+    test_outputs = outputs_of(model, test_X)
+    metrics = {
+        "train": score(target.task, target.y[kept], outputs_of(model, X[kept])),
+        "test": score(target.task, y_test, test_outputs),
+    }
+    return TrainResult(
+        task=target.task,
+        source=rows.source,
+        model=replace(model, training=made_by(rows.source, settings, outcome.history, metrics)),
+        metrics=metrics,
+        history=outcome.history,
+        gradient_check=checked,
+        engine=outcome.engine.name,
+        seconds=outcome.history.seconds,
+        n_train=len(kept),
+        n_validation=n_validation,
+        n_test=len(y_test),
+        y_test=y_test,
+        test_outputs=test_outputs,
+        notes=target.notes,
+        settings=settings,
+    )
