@@ -4,12 +4,14 @@ import datetime as dt
 import json
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 from tests.commands import run_command
 from tests.helpers import raises_naming
 from tests.needs import needs_native
 
+from backlit import TabularRegressor
 from backlit.errors import TableError
 from backlit.formats.models import load_model
 from backlit.tabular import predict, train
@@ -176,3 +178,22 @@ def test_a_rows_outputs_do_not_hang_on_the_rows_beside_it(engine):
     alone = np.concatenate([outputs_of(model, X[k : k + 1], engine=engine) for k in range(90)])
     np.testing.assert_array_equal(alone, whole)
     np.testing.assert_array_equal(outputs_of(model, X[order], engine=engine), whole[order])
+
+
+def test_an_ensemble_reads_later_rows_as_its_training_table(write, tmp_path):
+    path = tmp_path / "m.safetensors"
+    train(write(homes()), "price", quality="fast", out=path, compare=False)
+    two = predict(path, write("area;rooms\n1.234;3\n800;2,5\n", "two.csv"), interval=0.9, reasons=1).table
+    one = predict(path, write("area;rooms\n1.234;3\n", "one.csv"), interval=0.9, reasons=1).table
+    assert two[:1].equals(one)
+    assert one["price"][0] == pytest.approx(1234 * 150 + 3 * 20000, rel=0.05)
+    with raises_naming(TableError, "other.csv", "'area'", "'1,234.5'", "row 1", "training"):
+        predict(path, write('area,rooms\n"1,234.5",3\n', "other.csv"))
+
+
+def test_texts_of_a_data_frame_are_numbers_to_an_estimator():
+    price = [f"${25 * k:,.2f}" for k in range(1, 61)]
+    model = TabularRegressor(quality="fast", random_state=0).fit(pd.DataFrame({"price": price}), np.arange(60.0))
+    assert [column.kind for column in model.ensemble_.encoder.columns] == ["number"]
+    some = model.predict(pd.DataFrame({"price": price}))
+    np.testing.assert_array_equal(model.predict(pd.DataFrame({"price": price[7:8]})), some[7:8])
