@@ -42,6 +42,19 @@ docs: $(VENV)/documented ## Build the site into site/; open site/index.html.
 site-check: $(VENV)/documented ## Look for dead links, requests to elsewhere and faults that a browser or axe finds in the built site.
 	$(BIN)/python scripts/site_pages.py site
 
+$(VENV)/packaged: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --group dist
+	touch $@
+
+dist: $(VENV)/packaged ## Build sdist and wheel into dist/, check both, and try the wheel in a fresh environment.
+	rm -rf dist build/dist
+	$(BIN)/python -m build --outdir build/dist
+	mkdir -p dist
+	cp build/dist/*.tar.gz dist
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m auditwheel repair --wheel-dir dist build/dist/*.whl || cp build/dist/*.whl dist
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/python scripts/check_dist.py dist/*.whl
+
 schema: $(VENV)/installed ## Write docs/problem.schema.json anew, which editors read.
 	$(BIN)/python scripts/problem_schema.py
 
@@ -125,6 +138,21 @@ cost-growth: $(VENV)/installed ## Measure how time and memory grow, and plot it:
 stream-memory: $(VENV)/installed ## Train on folders of 1, 2 and 4 GB in flat memory.
 	$(BIN)/python scripts/stream_memory.py --gb 1 2 4
 
+web/node_modules/.package-lock.json: web/package-lock.json
+	cd web && npm ci --silent
+
+EXPLORER_TABLES := explorer_tables explorer_presets
+web: $(VENV)/installed web/node_modules/.package-lock.json ## Build the explorer's page into the package (needs node).
+	for tables in $(EXPLORER_TABLES); do $(BIN)/python scripts/$$tables.py || exit 1; done
+	cd web && npm run --silent types && npm test --silent && npm run --silent build
+
+web-check: $(VENV)/installed web/node_modules/.package-lock.json ## Is the page in the package what web/ builds, to the byte?
+	for tables in $(EXPLORER_TABLES); do $(BIN)/python scripts/$$tables.py --check || exit 1; done
+	cd web && npm run --silent types && npm test --silent && npm run --silent build -- --check
+
+explorer-check: $(VENV)/tested ## Measure the explorer's page in Chromium: sizes, frames, latency, access, odd states.
+	$(BIN)/python scripts/explorer_check.py
+
 RACED ?= build/raced
 $(RACED)/ready: pyproject.toml $(MODULES) $(wildcard native/src/*)
 	$(PYTHON) -m venv $(RACED)
@@ -136,9 +164,9 @@ race: $(RACED)/ready ## Race Backlit and its peers over real tables (benchmarks/
 	$(RACED)/bin/python -m benchmarks.race.summary
 
 reach: $(VENV)/tested ## Kill, stop and cut off Dask workers and clients, and look at what becomes of their jobs.
-	$(BIN)/python scripts/reach.py
+	$(BIN)/python scripts/reach.py $(REACH)
 
 include native/native.mk
 
 clean: ## Remove everything that was made here.
-	rm -rf $(VENV) demo site docs/generated build dist htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo site docs/generated build dist htmlcov web/node_modules .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -14,7 +14,7 @@
         opened += 1;
       } catch (error) {
         const sentence = /^[^\n]{5,400}$/.test(error.message) && !/^(Type|Range|Reference)Error$/.test(error.constructor.name);
-        if (!sentence) wrong.push(`${error.constructor.name}: ${error.message} of ${JSON.stringify(problem).slice(0, 1500)}`);
+        if (!sentence) wrong.push(`${error.constructor.name}: ${error.message} of ${JSON.stringify(problem).slice(0, 300)}`);
       }
       if (k % 20 === 0) await new Promise((done) => setTimeout(done)); // the page renders
     }

@@ -352,7 +352,23 @@ def heads() -> dict[str, str]:
     made["grad_W"] = Partial(Sym("C"), At(Sym("W", "⟦l⟧"), ("⟦j⟧", "⟦k⟧")))
     made["update_W"] = At(Sym("W", "⟦l⟧"), ("⟦j⟧", "⟦k⟧"))
     made["loss"] = Sym("C")
+    made |= lefts()
     return {name: markup(expr).replace("<mi>⟦t⟧</mi>", "<mi>⟦under⟧</mi>") for name, expr in made.items()}
+
+
+def lefts() -> dict[str, Expr]:
+    """What a step makes, whole: the left-hand side of its formula."""
+    made: dict[str, Expr] = {f"left {name}": Sym(name, "⟦l⟧") for name in WHOLE}
+    for name in ("a", "h", "u", "x_hat"):
+        for loss in ("S", "ell"):
+            made[f"left grad_{name} {loss}"] = Partial(Sym(loss), Sym(name, "⟦l⟧"))
+    for name in ("W", "b", "gamma", "beta"):
+        made[f"left grad_{name}"] = Partial(Sym("C"), Sym(name, "⟦l⟧"))
+        made[f"left update_{name}"] = Sym(name, "⟦l⟧")
+    return made | {"left ell": Sym("ell"), "left loss": Sym("C"), "left clip": Sym("g")}
+
+
+WHOLE = ("z", "mu", "sigma2", "x_hat", "u", "h", "r", "a", "delta")
 
 
 def signs() -> dict[str, str]:

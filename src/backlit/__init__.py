@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from backlit.render.explanation import explain
     from backlit.render.explorer import explore
     from backlit.render.gradient_flow_display import GradientFlowDisplay
-    from backlit.tabular import TabularClassifier, TabularRegressor, predict, train
+    from backlit.tabular import TabularClassifier, TabularRegressor, predict, search, train
     from backlit.verification import (
         assert_gradients_match,
         check_function,
@@ -54,7 +54,7 @@ HOMES = {
     "backlit.formats.torch_modules": ("from_torch",),
     "backlit.render.explanation": ("explain",),
     "backlit.render.explorer": ("explore",),
-    "backlit.tabular": ("TabularClassifier", "TabularRegressor", "predict", "train"),
+    "backlit.tabular": ("TabularClassifier", "TabularRegressor", "predict", "search", "train"),
     "backlit.render.gradient_flow_display": ("GradientFlowDisplay",),
     "backlit.diagnosis.gradient_flow": ("GradientFlow",),
     "backlit.api": ("check", "diagnose"),
@@ -139,6 +139,7 @@ __all__ = [
     "problem_from",
     "read_problem",
     "save_model",
+    "search",
     "suggest_inputs",
     "train",
 ]

@@ -64,15 +64,17 @@ def test_a_shell_is_told_how_a_word_goes_on():
 
 
 TRAIN = {
-    "target": "t", "task": "regression", "drop": ["a", "b"], "hidden": [8, 4], "activation": "tanh", "norm": "layer",
+    "target": "t", "task": "regression", "drop": ["a", "b"], "hidden": [8, 4], "encoding": "fine",
+    "activation": "tanh", "norm": "layer",
     "dropout": 0.25, "schedule": "cosine", "l2": 0.5, "clip_norm": 2.0, "epochs": 7, "batch_size": 9, "patience": 3,
     "test_size": 0.4, "seed": 11, "engine": "reference", "out": Path("m.safetensors"), "report": Path("r.html"),
-    "checkpoint": Path("run"), "checkpoint_every": 5, "stream": True, "buffer_mb": 1.5,
+    "checkpoint": Path("run"), "checkpoint_every": 5, "stream": True, "buffer_mb": 1.5, "quality": "best",
+    "time_limit": 2.5, "metric": "mae", "group": "who", "time": "day", "weight": "w", "test": Path("test.csv"),
 }  # fmt: skip
 DIAGNOSE = {
     "depth": 3, "width": 4, "activation": "relu", "init": "he_normal", "sigma_w": 1.5, "sigma_b": 0.5, "norm": "layer",
     "skip": 0.5, "dropout": 0.1, "batch": 6, "seeds": 2, "remedies": False, "probe": False, "train": 8,
-    "model": "m.safetensors", "table": "t.csv",
+    "model": "m.safetensors", "table": "t.csv", "member": 2,
 }  # fmt: skip
 COSTS = {
     "activation": "tanh",
@@ -82,7 +84,7 @@ COSTS = {
     "timing": True,
     "memory_limit": "1MB",
 }
-EXPLAIN = {"example": "worked", "model": Path("m"), "table": Path("t"), "row": 2, "steps": 3, "digits": 4,
+EXPLAIN = {"example": "worked", "model": Path("m"), "member": 1, "table": Path("t"), "row": 2, "steps": 3, "digits": 4,
            "fractions": True, "entry": "z[1]"}  # fmt: skip
 
 
@@ -103,7 +105,7 @@ def as_options(values):
      {"table": Path("table.csv"), "dataset": None, "progress": True,
       "optimizer": {"name": "sgd", "learning_rate": 0.5}}),
     ("train", "backlit.tabular.train", {"dataset": "iris"}, [],
-     {"optimizer": {"name": "adam"}, "hidden": [128, 64], "drop": (), "seed": 0, "stream": False}),
+     {"optimizer": None, "hidden": None, "quality": None, "drop": (), "seed": 0, "stream": False}),
     ("train", "backlit.tabular.train", {"dataset": "iris", "hidden": [0]}, [], {"hidden": []}),
     ("diagnose", "backlit.api.diagnose", DIAGNOSE, ["p.json"], {"problem": Path("p.json"), "show": show_trainings}),
     ("diagnose", "backlit.api.diagnose", {}, [],

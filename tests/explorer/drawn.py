@@ -45,6 +45,13 @@ def described(problems: Sequence[Any]) -> list[list[dict[str, Any]]]:
     return ask([{"problem": problem, "described": True} for problem in problems])
 
 
+def exported(name: str) -> Any:
+    """A constant of the bundle."""
+    code = f"const made = await import(process.argv[1]); process.stdout.write(JSON.stringify(made.{name}));"
+    command = ["node", "--input-type=module", "--eval", code, BUNDLE.as_uri()]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout)
+
+
 def ask(jobs: list[dict[str, Any]]) -> list[Any]:
     """What the bundle answers."""
     command = ["node", "--input-type=module", "--eval", RUN, BUNDLE.as_uri()]

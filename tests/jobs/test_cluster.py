@@ -89,6 +89,11 @@ def test_errors_are_those_of_this_process(two):
         list(run_jobs([Job(work.descends)], how=two))
 
 
+def test_large_jobs_and_results_are_no_mistake(two):
+    n, made = run_jobs([Job(len, (bytes(12_000_000),)), Job(bytes, (30_000_000,))], how=two)
+    assert (n, len(made)) == (12_000_000, 30_000_000)
+
+
 def test_a_client_that_is_given_is_used_and_left_open(two):
     from distributed import Client
 
@@ -98,6 +103,21 @@ def test_a_client_that_is_given_is_used_and_left_open(two):
         with Dask(client) as executor:
             assert list(run_jobs([Job(work.power, (2, 3))], how=executor)) == [8]
         assert client.status == "running"
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_cluster_with_tls(tmp_path):
+    """By Dask's own settings alone; who has none is turned away in one line."""
+    from distributed import Client, LocalCluster
+    from distributed.security import Security
+
+    local = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": ":0"}
+    with LocalCluster(**local, protocol="tls://", security=Security.temporary()) as there:
+        with Client(there) as client:
+            assert client.scheduler.address.startswith("tls://")
+            assert list(run_jobs([Job(work.power, (2, k)) for k in range(5)], how=client)) == [1, 2, 4, 8, 16]
+        with raises_naming(ProblemError, "tls://", "TLS"):
+            list(run_jobs([Job(work.power, (2, 3))], how=there.scheduler_address))
 
 
 # --- what dies, and what stands still ---------------------------------------------------------------------------------
@@ -122,7 +142,7 @@ def test_a_job_whose_worker_dies_is_run_by_another(tmp_path):
 
 
 def test_a_job_that_ends_its_workers_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "DEATHS", 1)
+    monkeypatch.setattr(cluster, "LOSSES", 1)
     with Cluster(tmp_path, workers=3) as there:
         found = run_jobs([Job(work.power, (2, 4)), Job(work.dies, (str(tmp_path), 9), "fold 1")], how=there.address)
         assert next(found) == 16
@@ -151,8 +171,8 @@ def test_a_job_whose_worker_stands_still_is_run_by_another(tmp_path, hurried):
     ("no worker at all", ["no worker", "dask worker tcp://"]),
     ("its only worker stands still", ["no worker", "dask worker tcp://"]),
     ("its only worker is killed", ["no worker", "dask worker tcp://"]),
-    ("its scheduler is killed", ["scheduler", "has not answered"]),
-    ("its scheduler stands still", ["scheduler", "has not answered"]),
+    ("its scheduler is killed", ["scheduler", "does not answer"]),
+    ("its scheduler stands still", ["scheduler", "does not answer"]),
 ])  # fmt: skip
 def test_a_cluster_beyond_help_is_one_line(tmp_path, hurried, what, names):
     with Cluster(tmp_path, workers=0 if what.startswith("no") else 1) as there:
@@ -172,6 +192,18 @@ def test_a_cluster_beyond_help_is_one_line(tmp_path, hurried, what, names):
         harmer.join()
         assert time.monotonic() - start < 20
         assert "\n" not in str(caught.value)
+
+
+def test_a_client_that_gives_up_is_one_line(tmp_path, monkeypatch):
+    """Its loop ends with it, so that nothing there could say so."""
+    monkeypatch.setattr(cluster_client, "CONNECT", 3.0)
+    with Cluster(tmp_path, workers=1) as there:
+        found = run_jobs([Job(work.mark, (str(tmp_path), 0, 60.0))], how=there.address)
+        killer = threading.Thread(target=lambda: until(lambda: pids_of(tmp_path)) and there.scheduler.kill())
+        killer.start()
+        with raises_naming(BacklitError, "scheduler", "does not answer"):
+            next(found)
+        killer.join()
 
 
 def test_no_cluster_at_the_address(monkeypatch):

@@ -59,7 +59,7 @@ def test_what_is_not_executed_is_marked_and_reads_as_what_it_is():
 def test_its_seconds_are_the_codes():
     assert f"for {cluster.SILENT:.0f} seconds; the first answer" in " ".join(PAGE.split())
     assert f"After {cluster.LIMIT:.0f} seconds without any worker" in PAGE
-    assert cluster.DEATHS == 6
-    assert "ends seven workers" in PAGE
+    assert cluster.LOSSES == 10
+    assert "ends eleven workers" in PAGE
     assert cluster_worker.LOOK == 1 / 4
     assert "four times a second" in PAGE

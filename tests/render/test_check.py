@@ -9,6 +9,7 @@ from rich.console import Console
 
 from backlit.core import Dense, Network
 from backlit.core.problem import Problem
+from backlit.render.check_html import check_page, sides
 from backlit.render.check_notebook import to_html, to_markdown
 from backlit.render.check_text import hidden, show_check
 from backlit.verification import check, check_function
@@ -110,3 +111,22 @@ def test_what_could_not_be_shown_is_named_as_far_as_there_is_room():
         "These claims and inputs could not show: a, b, c, d, e, f, g, h. --suggest-inputs proposes better ones."
     )
     assert "a, b, c, d, e, f, g, h and 2 more. --suggest" in hidden(list("abcdefghij")).plain
+
+
+def test_the_page_shows_the_claimed_matrix_beside_the_right_one(wrong):
+    one = wrong.quantities["grad_W[2]"]
+    for name, rows in sides(one):
+        shown = [[float(text.replace("−", "-")) for text, _ in row] for row in rows]
+        assert np.allclose(shown, getattr(one, name), rtol=1e-5)
+        assert [[off for _, off in row] for row in rows] == one.wrong.tolist()
+    page = check_page(wrong, title="it")
+    assert f"{wrong.first_wrong}, claimed" in page
+    assert page.count(" off") == 2 * wrong.quantities[wrong.first_wrong].wrong_entries
+
+
+def test_one_number_and_large_matrices_are_not_shown(wrong):
+    one = wrong.quantities["grad_W[2]"]
+    large = np.zeros((11, 2))
+    assert sides(replace(one, claimed=large, right=large, wrong=large > 0)) == []
+    assert sides(replace(one, claimed=large[:1, :1], right=large[:1, :1], wrong=large[:1, :1] > 0)) == []
+    assert sides(replace(one, claimed=None)) == []

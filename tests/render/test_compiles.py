@@ -88,3 +88,10 @@ def test_typst_of_words_with_awkward_signs():
 def test_signs_that_latex_sets_as_others_are_themselves():
     """Of its text fonts < > | are ¡ ¿ and a dash, a straight quote is a closing one, and two hyphens are a dash."""
     assert latex_words('a<b>c|d "e" --f -g –') == (r"a$<$b$>$c$|$d {\ttfamily\char34}e{\ttfamily\char34} -{}-f -g --")
+
+
+def test_a_small_network_takes_five_pages_of_pdf():
+    """2-2-1: what repeats itself is folded, and short formulas stand side by side."""
+    typst = pytest.importorskip("typst")
+    pages = typst.compile(explain(example="worked").to_typst().encode(), format="png", ppi=20)
+    assert len(pages) <= 5

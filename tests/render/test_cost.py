@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from tests.helpers import raises_naming
 
+from backlit.costs import cost
 from backlit.costs.byte_units import UNITS, amount, read_bytes, size
 from backlit.errors import ProblemError
-from backlit.render.cost import cost_fragment, cost_text, timing_rows
+from backlit.render.cost import cost_fragment, cost_text, operations_chart, timing_rows
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def test_of_a_deep_network_the_middle_is_left_out_of_the_text_alone(L, hidden):
     rows = [int(row) for row in re.findall(r"^(\d+)  3 → 4", shown, re.MULTILINE)]
     assert rows == (list(range(1, L + 1)) if not hidden else [*range(1, 13), *range(L - 11, L + 1)])
     assert (f"… {hidden} more" in shown) == (hidden > 0)
-    assert cost_fragment(Counted(described(L))).count('<tr><th scope="row">') == L + 5
+    assert cost_fragment(Counted(described(L))).count('<tr><th scope="row">') == L + 4
 
 
 def test_the_page_has_the_same_in_two_tables():
@@ -117,7 +118,7 @@ def test_the_page_has_the_same_in_two_tables():
         ["all", "2 k", "48", "3 k", "96", "128 B"],
     ]
     assert first.count('<td class="num">') == 15
-    assert re.findall(r'<tr><th scope="row">(.*?)</th><td>(.*?)</td></tr>', second) == [
+    assert re.findall(r"<tr><t[hd][^>]*>(.*?)</t[hd]><td>(.*?)</td></tr>", second) == [
         ("update", "364 operations"),
         ("peak", "1000 B"),
         ("of it", "parameters 104 B, gradients 105 B, optimizer 208 B"),
@@ -151,3 +152,29 @@ def test_what_is_no_number_of_bytes_is_refused(text):
 ])  # fmt: skip
 def test_numbers_get_the_unit_that_leaves_few_digits(value, as_amount, as_size):
     assert (amount(value), size(value)) == (as_amount, as_size)
+
+
+def test_the_chart_stacks_each_layer_s_equations(monkeypatch):
+    bars = []
+
+    class Axes:
+        def bar(self, x, heights, bottom, **look):
+            bars.append((look["label"], list(x), list(heights), list(bottom)))
+
+        def __getattr__(self, name):
+            return lambda *arguments, **options: None
+
+    monkeypatch.setattr("backlit.render.plots.svg", lambda draw, title: draw(Axes()) or title)
+    result = cost(sizes=[20, 30, 5], batch=10)
+    assert operations_chart(result) == "Operations of each layer, by equation"
+    assert [label for label, *_ in bars] == ["F1", "BP4", "BP5", "the rest"]
+    (_, x, heights, bottom) = bars[-1]
+    assert x == [1, 2]
+    totals = [sum(row["equations"].values()) for row in result.layers()]
+    assert [a + b for a, b in zip(heights, bottom, strict=True)] == totals
+    assert bars[2][2][0] == 0  # nobody needs the gradient of the input
+
+
+def test_no_header_is_empty():
+    """A cell that heads nothing is no header, for those who listen."""
+    assert '<th scope="row"></th>' not in cost_fragment(cost(sizes=[20, 30, 5], batch=10))

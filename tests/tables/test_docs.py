@@ -1,4 +1,4 @@
-"""docs/tables.md, read row by row: what it says of cells is so, and it says it of every type."""
+"""docs/reading-tables.md, read row by row: what it says of cells is so, and it says it of every type."""
 
 import datetime as dt
 import re
@@ -11,7 +11,7 @@ from backlit.tables.column_formats import TYPES
 from backlit.tables.reading import SUFFIXES
 from backlit.tables.table_formats import TableFormat
 
-PAGE = (Path(__file__).parents[2] / "docs/tables.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs/reading-tables.md").read_text(encoding="utf-8")
 ROWS = [line.strip("|").split(" | ") for line in PAGE.splitlines() if line.startswith("| ") and line.count("|") == 4]
 CELLS = {
     what.strip(): (re.findall(r"`([^`]*)`", cells), values.strip()) for what, cells, values in ROWS if "`" in cells

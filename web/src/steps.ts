@@ -26,12 +26,16 @@ export interface Entry {
 
 export interface Step {
   id: string;
+  /** The formula written out in its argument, where it is a function by name. */
+  meaning?: string;
   kind: string;
   l: number;
   way: Way;
   equation: string;
   title: string;
   sentence: string;
+  /** What the step makes, and how: left = formula. */
+  left: string;
   formula: string;
   shapes: [symbol: string, size: string][];
   /** What the entries are of: examples × units, units × units below, or a single number. */
@@ -108,7 +112,7 @@ const grain = (share: Float64Array): string =>
 function made(
   s: Scene,
   key: string,
-  own: Omit<Step, "equation" | "title" | "sentence" | "formula" | "shapes"> & { shapes?: Step["shapes"] },
+  own: Omit<Step, "equation" | "title" | "sentence" | "left" | "formula" | "shapes"> & { shapes?: Step["shapes"] },
   slots: Slots = {},
 ): Step {
   const row = TABLE[key]?.map((at) => tables.strings[at]!);
@@ -138,8 +142,17 @@ function made(
     equation: fill(row[0]!, words),
     title: fill(row[1]!, words),
     sentence: fill(row[2]!, words),
+    left: left(s, own.id),
     formula: own.kind === "slope of loss" ? lossSlope(s, symbols) : fill(long(row[3]!), { ...symbols, ...slots }),
   };
+}
+
+/** The left-hand side of a step's formula, by its id; "" where the formula says what it is of. */
+function left(s: Scene, id: string): string {
+  const [, name, l] = /^(\w+?)(?:\[(\d+)\])?$/.exec(id)!;
+  const suffix = /^grad_(a|h|u|x_hat)$/.test(name!) ? ` ${letter(s)}` : "";
+  const template = HEADS[`left ${name}${suffix}`];
+  return template ? fill(long(template), { l: l ?? "" }) : "";
 }
 
 function head(name: string, s: Scene, l: number, at: Place, perExample: boolean): string {
@@ -288,7 +301,15 @@ function normalization(s: Scene, l: number): Step[] {
   ]; // prettier-ignore
 }
 
-type Written = { value?: string[]; slope?: string[] };
+type Written = { value?: string[]; slope?: string[]; formulas?: string[] };
+
+/** φ or φ′ in symbols, of u; "" where it has no formula. */
+function symbolic(layer: Layer, what: "value" | "slope"): string {
+  const known = (tables.activations as Record<string, Written>)[layer.activation.name]?.formulas?.[what === "value" ? 0 : 1];
+  const alpha = Object.values(layer.activation.parameters)[0];
+  if (!known || layer.activation.name === "identity") return "";
+  return fill(long(known).replaceAll("<mi>u</mi>", `<mi>${under(layer)}</mi>`), { alpha: alpha === undefined ? "" : setting(alpha) });
+}
 
 /** φ or φ′ of a number, written out; null where it is a name alone. */
 function written(layer: Layer, what: "value" | "slope", u: number): string | null {
@@ -304,7 +325,7 @@ function written(layer: Layer, what: "value" | "slope", u: number): string | nul
 function activated(s: Scene, l: number, name: "h" | "a", u: Mat, h: Mat): Step {
   const layer = s.problem.net.layer(l);
   return made(s, `${name} ${under(layer)} ${kindOf(layer)}`, {
-    id: `${name}[${l}]`, kind: "activation", l, way: "forward", entries: "example", values: h,
+    id: `${name}[${l}]`, kind: "activation", l, way: "forward", entries: "example", values: h, meaning: symbolic(layer, "value"),
     shapes: [shape(name, `${l}`, column(layer.units)), shape(under(layer), `${l}`, column(layer.units))],
     entry: (at) => {
       const value = h.at(at.i, at.j);
@@ -488,7 +509,7 @@ function throughActivation(s: Scene, l: number): Step[] {
   const of = under(layer);
   return [
     made(s, `slope ${of} ${kindOf(layer)}`, {
-      id: `slope[${l}]`, kind: "slope", l, way: "backward", entries: "example", values: slopes,
+      id: `slope[${l}]`, kind: "slope", l, way: "backward", entries: "example", values: slopes, meaning: symbolic(layer, "slope"),
       entry: (at) => {
         const value = slopes.at(at.i, at.j);
         return { line: worked(head("slope", s, l, at, true), written(layer, "slope", u.at(at.i, at.j)), value), value, mistakes: [["slope_at_activation", layer.activation.slope(h).at(at.i, at.j)], ["activation_in_place_of_slope", h.at(at.i, at.j)], ...outputForms(layer, u.at(at.i, at.j))] };
@@ -724,7 +745,7 @@ function updated(s: Scene, name: Name, l: number): Step {
 function outcome(s: Scene): Step {
   const before = s.grad.loss;
   return {
-    id: "update_loss", kind: "update_loss", l: 0, way: "update", entries: "one", equation: "", shapes: [],
+    id: "update_loss", kind: "update_loss", l: 0, way: "update", entries: "one", equation: "", shapes: [], left: "",
     title: "The cost before and after", formula: "<mi>C</mi>",
     get values() {
       return s.after;

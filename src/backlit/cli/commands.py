@@ -2,7 +2,8 @@
 
 import typer
 
-from backlit.cli import check, cost, diagnose, example, explain, explore, export, grade, predict, train
+from backlit.cli import check, cost, diagnose, example, explain, explore, export, grade, predict, search, train
+from backlit.cli.help import described
 
 app = typer.Typer(
     name="backlit",
@@ -27,13 +28,5 @@ def options(
         raise typer.Exit
 
 
-app.command("train")(train.command)
-app.command("predict")(predict.command)
-app.command("explain")(explain.command)
-app.command("explore")(explore.command)
-app.command("example")(example.command)
-app.command("check")(check.command)
-app.command("grade")(grade.command)
-app.command("cost")(cost.command)
-app.command("diagnose")(diagnose.command)
-app.command("export")(export.command)
+for module in (train, search, predict, explain, explore, example, check, grade, cost, diagnose, export):
+    app.command(**described(module.__name__.rpartition(".")[2], module.command))(module.command)

@@ -38,13 +38,15 @@ def command(
     format: Annotated[Format, Option(help="How to show the result.")] = Format.text,
 ) -> int:
     """Predict every row of a table by a trained model."""
+    from backlit.errors import ProblemError
     from backlit.files import check_outputs
     from backlit.tables import check_suffix, write_table
+    from backlit.tables.remote import remote
     from backlit.tabular import predict
     from backlit.tabular.streamed_prediction import is_folder
 
     who = cluster_of(workers, cluster)
-    streams = stream or table.is_dir() or who != 0
+    streams = stream or table.is_dir() or who != 0 or remote(table) is not None
     if output is not None and not (streams and is_folder(output)):
         check_suffix(output)
         check_outputs(output, inputs=(model, table))

@@ -66,6 +66,13 @@ def command(
             help="One network with these units in its hidden layers, such as 128,64; 0 for none.", show_default=False
         ),
     ] = None,
+    encoding: Annotated[
+        str | None,
+        Option(
+            help="Of one network's inputs: standard, no_bins, quantiles, fine, by_target or eight_by_target.",
+            show_default="standard",
+        ),
+    ] = None,
     activation: Annotated[str | None, Option(help="Of one network's hidden layers.", show_default="relu")] = None,
     norm: Annotated[str | None, Option(help="batch or layer, in every hidden layer.", show_default=False)] = None,
     dropout: Annotated[
@@ -125,6 +132,7 @@ def command(
             weight=weight,
             test=test,
             hidden=None if hidden is None else sizes(hidden),
+            encoding=encoding,
             activation=activation,
             norm=norm,
             dropout=dropout,

@@ -220,17 +220,22 @@ class Network(Displayed):
         """n_L."""
         return self.layers[-1].units
 
-    @property
+    @cached_property  # asked for by every pass too
     def n_parameters(self) -> int:
         """The length of theta."""
         return sum(
             layer.units * (n_in + 1 + 2 * bool(layer.norm)) for n_in, layer in zip(self.n, self.layers, strict=False)
         )
 
-    @property
+    @cached_property
     def couples_examples(self) -> bool:
         """Whether one example's output depends on the others of its batch (batch norm)."""
         return any(layer.norm == "batch" for layer in self.layers)
+
+    @cached_property
+    def skip_sources(self) -> frozenset[int]:
+        """The layers that a later layer skips from."""
+        return frozenset(layer.skip_from for layer in self.layers if layer.skip_from is not None)
 
     @property
     def short_form(self) -> ShortForm | None:

@@ -100,11 +100,12 @@ def document(s: Context, updates: list[update.Updated]) -> Iterator[Section | No
     """The sections in reading order; None for one that this network has no use for."""
     yield setup.setup(s)
     yield setup.sought(s)
+    yield overview.algorithm_section(s)
+    yield forward_pass.section(s)
     yield chain_rule.recurrence_section(s)
     yield overview.dimensions_section(s)
     yield chain_rule.slopes_section(s)
     yield losses.short_form_section(s)
-    yield forward_pass.section(s)
     yield backward_pass.section(s)
     yield update_section.section(s, updates)
     yield update_section.last_section(s, updates)

@@ -188,7 +188,7 @@ class Section:
     --------
     >>> from backlit import explain
     >>> [section.id for section in explain(example="worked").derivation.sections][:3]
-    ['setup', 'sought', 'recurrence']
+    ['setup', 'sought', 'algorithm']
     """
 
     id: str

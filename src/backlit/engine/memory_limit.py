@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from backlit.core.network import Network
-from backlit.engine.plan import Buffer, Plan, Step, is_skip_source
+from backlit.engine.plan import Buffer, Plan, Step
 from backlit.engine.rematerialize import Backward, Forward, Order, best_order, peaks, smallest_peak
 from backlit.engine.segments import Link, aligned, chain, one_buffer, sizes_of, spans
 from backlit.errors import ProblemError
@@ -84,7 +84,7 @@ class Pooled:
     def gradients(self) -> Iterator[tuple[str, tuple[int, ...], Any]]:
         """Places of ∂C/∂a: one goes down with the pass; a skip source takes a lane from its highest skip on."""
         net, m = self.net, self.m
-        plain = [l for l in range(1, net.L + 1) if not is_skip_source(net, l)]
+        plain = [l for l in range(1, net.L + 1) if l not in net.skip_sources]
         self.names |= {f"grad_a[{l}]": "flow" for l in plain}
         if plain:
             yield "flow", (m, max(net.n[l] for l in plain)), self.plain.dtype

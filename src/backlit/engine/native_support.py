@@ -33,7 +33,10 @@ def extension() -> Any:
 def unsupported_reason(recipe: TrainConfig) -> str | None:
     """What keeps a recipe from the native engine, as the end of a sentence; None where nothing does."""
     if extension() is None:
-        return "it was not built when Backlit was installed (no C++ compiler, or an unknown platform)"
+        return (
+            "the native engine was not built when Backlit was installed; with GCC 12 or Clang there, "
+            "`pip install --force-reinstall --no-deps --no-binary backlit backlit` builds it"
+        )
     return next(reasons(extension(), recipe), None)
 
 

@@ -228,7 +228,7 @@ def layer_buffers(
             yield f"moments[{l}]", (3, layer.units) if layer.norm == "batch" else (m,), None
         return
     shared = f"delta[{l}]" not in names and plain  # the product may write ∂ℓ/∂a where δ will be
-    if is_skip_source(net, l) or layer.norm == "batch" or (l < net.L and products[l] != "rows" and not shared):
+    if l in net.skip_sources or layer.norm == "batch" or (l < net.L and products[l] != "rows" and not shared):
         yield f"grad_a[{l}]", shape, None
     elif shared:
         names[f"grad_a[{l}]"] = f"delta[{l}]"
@@ -236,11 +236,6 @@ def layer_buffers(
         yield f"kept[{l}]", shape, np.uint8
     if layer.norm:
         yield f"moments[{l}]", (3, layer.units) if layer.norm == "batch" else (m,), None
-
-
-def is_skip_source(net: Network, l: int) -> bool:
-    """Whether a later layer skips from layer l."""
-    return any(layer.skip_from == l for layer in net.layers)
 
 
 def choose_product(net: Network, l: int, m: int, threads: int, blas: bool) -> Product:

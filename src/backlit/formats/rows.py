@@ -72,7 +72,7 @@ def table_problem(
 
 
 def tabular_model(
-    model: str | Path | Model | Ensemble, member: int | None
+    model: str | Path | Model | Ensemble, member: int | None = None
 ) -> tuple[str, Model, TableEncoder, TargetCodec]:
     """What to call a model, the model, and how a table becomes its inputs and targets.  Raises ModelError."""
     name = Path(model).name if isinstance(model, str | Path) else "the model"

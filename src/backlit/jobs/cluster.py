@@ -11,10 +11,10 @@ import pickle
 import secrets
 import time
 from collections.abc import Callable, Collection
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from backlit._version import __version__
 from backlit.errors import BacklitError, ProblemError
@@ -25,11 +25,14 @@ from backlit.jobs.processes import Answer, sendable
 LOOK = 0.5  # seconds from one look at the cluster to the next
 SILENT = 10.0  # without a sign of life, after which a worker's jobs are given to others as well
 LIMIT = 20.0  # without any worker, or without the scheduler, after which jobs end with an error
-DEATHS = 6  # workers that may die while they run a job; with one more it is the job's fault
+LOSSES = 10  # times that a worker may die while it runs a job; with one more it is the job's fault
+
+
+T = TypeVar("T")
 
 
 class Lost(Exception):
-    """A worker is gone with what it ran."""
+    """Dask gives no answer: the worker is gone, or what it gave.  Errors of jobs are answers."""
 
 
 @dataclass
@@ -91,6 +94,10 @@ class Dask:
         self.ready, self.changed = asyncio.Event(), asyncio.Condition()
         self.crew: dict[str, Worker] = {}
         self.fault, self.last_life = "", time.monotonic()
+        self.no_scheduler = (
+            f"the Dask scheduler at {self.address} does not answer any more: look whether it runs, then give the same "
+            f"command again"
+        )
         self.answers: set[Future[Answer]] = set()
         self.loop = self.client.loop.asyncio_loop
 
@@ -107,18 +114,28 @@ class Dask:
         answer = asyncio.run_coroutine_threadsafe(self.answer(payload, name), self.loop)
         self.answers.add(answer)
         answer.add_done_callback(self.answers.discard)
-        return Reply(answer)
+        return Reply(self, answer)
 
     def __enter__(self) -> Self:
         self.last_life = time.monotonic()
         self.watching = asyncio.run_coroutine_threadsafe(self.watch(), self.loop)
-        asyncio.run_coroutine_threadsafe(self.ready.wait(), self.loop).result()
+        self.wait_for(asyncio.run_coroutine_threadsafe(self.ready.wait(), self.loop))
         return self
 
+    def wait_for(self, told: Future[T]) -> T:
+        """The result of a coroutine; raises BacklitError if its loop ends, as it does when a client gives up."""
+        while True:
+            wait([told], timeout=LOOK)
+            if told.done():
+                return told.result()
+            if self.client.status == "closed":
+                raise BacklitError(self.no_scheduler)
+
     def __exit__(self, *error: object) -> None:
-        self.watching.cancel()
-        for answer in tuple(self.answers):
-            answer.cancel()
+        if self.client.status != "closed":  # else their loop may have ended, and they with it
+            self.watching.cancel()
+            for answer in tuple(self.answers):
+                answer.cancel()
         if self.ours:
             close(self.client)
 
@@ -157,10 +174,7 @@ class Dask:
         """What is beyond help, in one line; nothing if all may go on."""
         now = time.monotonic()
         if now - heard > LIMIT:
-            return (
-                f"the Dask scheduler at {self.address} has not answered for {LIMIT:.0f} seconds: look whether it runs, "
-                f"then give the same command again"
-            )
+            return self.no_scheduler
         if now - self.last_life > LIMIT:
             return (
                 f"the Dask cluster at {self.address} has had no worker that answers for {LIMIT:.0f} seconds: start "
@@ -171,7 +185,7 @@ class Dask:
     async def answer(self, payload: bytes, name: str) -> Answer:
         """The pickled result of a job, from whichever attempt gives it first."""
         attempts: list[Attempt] = []
-        deaths = 0
+        losses = 0
         try:
             while True:
                 if not any(attempt.hopeful for attempt in attempts):
@@ -181,15 +195,15 @@ class Dask:
                 if self.fault:
                     raise BacklitError(self.fault)
                 for attempt in [attempt for attempt in attempts if attempt.reply.done()]:
-                    if not isinstance(attempt.reply.exception(), Lost):
+                    if not isinstance(lost := attempt.reply.exception(), Lost):
                         return attempt.reply.result()
                     attempts.remove(attempt)
-                    deaths += attempt.worker is not None and attempt.worker.gone.is_set()
-                if deaths > DEATHS:
-                    raise BacklitError(
-                        f"{name}: {deaths} workers that ran it died: look whether their memory is full (their logs say "
-                        f"so), and give them more"
-                    )
+                    losses += 1
+                    if losses > LOSSES:
+                        raise BacklitError(
+                            f"{name}: {losses} workers that ran it died or lost it (the last: {lost}): look whether "
+                            f"their memory is full (their logs say so), and give them more"
+                        )
         finally:
             for attempt in attempts:
                 attempt.reply.cancel()
@@ -202,21 +216,27 @@ class Dask:
 
     async def send(self, attempt: Attempt, payload: bytes, name: str, avoid: Collection[Worker | None]) -> Answer:
         """Send a job to a free worker and wait for its answer; raises Lost if the worker goes."""
+        from dask.config import set as dask_config
+
         address, worker = await self.free_worker(avoid)
         attempt.worker = worker
         call = OnWorker((payload, name, worker.threads // worker.slots, versions()))
-        future = self.client.submit(
-            pickle.loads, pickle.dumps(call),
-            key=f"{name}-{secrets.token_hex(8)}", workers=[address], allow_other_workers=False, pure=False,
-        )  # fmt: skip
+        with dask_config({"distributed.admin.large-graph-warning-threshold": "1 TB"}):  # a table is no mistake
+            future = self.client.submit(
+                pickle.loads, pickle.dumps(call),
+                key=f"{name}-{secrets.token_hex(8)}", workers=[address], allow_other_workers=False, pure=False,
+            )  # fmt: skip
         reply = asyncio.ensure_future(future.result())  # a coroutine in the client's loop
         gone = asyncio.create_task(worker.gone.wait())
         try:
             await asyncio.wait((reply, gone), return_when=asyncio.FIRST_COMPLETED)
-            if not reply.done() or reply.cancelled() or broken(reply.exception()):
-                raise Lost(address)
-            if isinstance(error := reply.exception(), ImportError) and str(error.name).startswith("backlit"):
+            if not reply.done() or reply.cancelled():
+                raise Lost(f"{address} is gone")
+            error = reply.exception()
+            if isinstance(error, ImportError) and str(error.name).startswith("backlit"):
                 raise ProblemError(f"{name}: the worker at {address} has no backlit {__version__}: install it there")
+            if error is not None:
+                raise Lost(" ".join(f"{type(error).__name__}: {error}".split())[:200])
             return reply.result()
         finally:
             gone.cancel()
@@ -259,20 +279,13 @@ class OnWorker:
 class Reply:
     """A job that was submitted."""
 
+    executor: Dask
     answer: Future[Answer]
 
     def result(self) -> Any:
         """What the job gave, or raise what it raised."""
-        return self.answer.result().result()
+        return self.executor.wait_for(self.answer).result()
 
     def cancel(self) -> None:
         """See that it does not begin, or that it ends."""
         self.answer.cancel()
-
-
-def broken(error: BaseException | None) -> bool:
-    """Whether an error is Dask's, of a worker that died or a connection that broke."""
-    from distributed import KilledWorker
-    from distributed.client import FutureCancelledError
-
-    return isinstance(error, KilledWorker | FutureCancelledError)

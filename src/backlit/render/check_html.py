@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from backlit.render.pages import page
 from backlit.verification.comparison import Compared
 from backlit.verification.grading.grade import Grade, summary
@@ -13,6 +15,7 @@ HEADLINES = {
     "fail": "Fail: something is wrong.",
     "unresolved": "Unresolved: nothing is certified.",
 }
+MOST_ENTRIES = 10  # in a row or a column of a matrix that is shown
 UNKNOWN = "The mistake is none that the catalogue knows, alone or in pairs."
 
 
@@ -38,7 +41,23 @@ def first(one: Compared) -> dict[str, Any]:
         "at": at,
         "claimed": f"{one.worst.claimed:.10g}",
         "right": f"{one.worst.right:.10g}",
+        "sides": sides(one),
     }
+
+
+def sides(one: Compared) -> list[tuple[str, list[list[tuple[str, bool]]]]]:
+    """The claimed matrix and the right one, each entry with whether it is wrong; none for one number or too many."""
+    if one.claimed is None or one.right is None or one.wrong is None:
+        return []
+    shape = np.atleast_2d(one.wrong).shape
+    if one.wrong.ndim > 2 or one.wrong.size < 2 or max(shape) > MOST_ENTRIES:
+        return []
+    wrong = one.wrong.reshape(shape)
+    return [
+        (name, [[(f"{value:.6g}".replace("-", "−"), bool(wrong[i, j])) for j, value in enumerate(row)] for i, row in
+                enumerate(np.reshape(values, shape))])
+        for name, values in (("claimed", one.claimed), ("right", one.right))
+    ]  # fmt: skip
 
 
 def grades_page(grades: Sequence[Grade], *, title: str) -> str:

@@ -34,7 +34,8 @@ def cost_fragment(cost: Cost) -> str:
     head = "".join(f'<th scope="col"{numeric(i)}>{escape(name)}</th>' for i, name in enumerate(HEADS))
     body = "".join(html_row(row) for row in [*layer_rows(described), all_row(described)])
     facts = "".join(
-        f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>' for name, value in fact_rows(described)
+        (f'<tr><th scope="row">{escape(name)}</th>' if name else "<tr><td></td>") + f"<td>{escape(value)}</td></tr>"
+        for name, value in fact_rows(described)
     )
     return (
         f"<p>{escape(title(described))}</p>"
@@ -45,7 +46,30 @@ def cost_fragment(cost: Cost) -> str:
 
 def cost_page(cost: Cost, *, title: str) -> str:
     """One page around the tables; it fetches nothing."""
-    return page("cost.html.j2", title=title, fragment=markup(cost_fragment(cost)))
+    chart = markup(operations_chart(cost)) if len(cost.net.layers) > 1 else ""
+    return page("cost.html.j2", title=title, fragment=markup(cost_fragment(cost)), chart=chart)
+
+
+def operations_chart(cost: Cost) -> str:
+    """Operations of each layer by equation, as bars; what is no product is one part."""
+    from backlit.render.plots import SERIES, svg
+
+    rows = cost.layers()
+    parts = {name: [row["equations"].get(name, 0) for row in rows] for name in ("F1", "BP4", "BP5")}
+    all_of = [sum(row["equations"].values()) for row in rows]
+    parts["the rest"] = [total - sum(own) for total, own in zip(all_of, zip(*parts.values(), strict=True), strict=True)]
+
+    def draw(axes: Any) -> None:
+        base = [0] * len(rows)
+        for k, (name, operations) in enumerate(parts.items()):
+            axes.bar(range(1, len(rows) + 1), operations, bottom=base, color=SERIES[k], label=name, width=0.7)
+            base = [a + b for a, b in zip(base, operations, strict=True)]
+        axes.set_xlabel("layer")
+        axes.set_ylabel("operations")
+        axes.locator_params(axis="x", integer=True)
+        axes.legend(fontsize=8)
+
+    return svg(draw, "Operations of each layer, by equation")
 
 
 def html_row(row: Row) -> str:

@@ -1,9 +1,13 @@
 """A derivation as a Typst document with its formulas, and as the PDF that Typst makes of it (extra `pdf`)."""
 
+from collections.abc import Iterable
+from itertools import groupby
+
 from backlit.derivation import expressions as tree
 from backlit.derivation.document import (
     Block,
     BulletList,
+    Check,
     Derivation,
     Diagram,
     Formula,
@@ -137,14 +141,20 @@ def aligned(chain: tree.Chain) -> str:
     return made
 
 
-PREAMBLE = """#set page(paper: "a4", margin: 2.2cm, numbering: "1")
-#set text(size: 10pt)
-#set par(justify: false)
-#show heading.where(level: 3): set text(size: 10pt)
+PREAMBLE = """#set page(paper: "a4", margin: (x: 1.8cm, y: 1.6cm), numbering: "1")
+#set text(size: 9pt)
+#set par(justify: false, spacing: 0.75em)
+#set block(spacing: 0.75em)
+#set table(inset: (x: 5pt, y: 2.5pt))
+#show heading.where(level: 2): set block(above: 1.3em, below: 0.7em)
 // a formula as it is, or scaled down to the width of the text
 #let fit(body) = layout(size => {
   let width = measure(body).width
   if width > size.width { scale(size.width / width * 100%, reflow: true, body) } else { body }
+})
+// a chain of formulas in one row where there is room, else a row for each relation
+#let chain(row, rows) = layout(size => {
+  if measure(row).width > size.width { fit(rows) } else { pad(left: 1em, row) }
 })
 """
 
@@ -180,15 +190,30 @@ def words(parts: Text) -> str:
 def section_lines(section: Section) -> list[str]:
     """A section."""
     made = [f"== {escaped(section.title)}", ""]
-    for block in section.blocks:
-        made += [*block_lines(block), ""]
+    for given, blocks in groupby(section.blocks, lambda block: isinstance(block, Formula) and bool(block.id)):
+        if given:
+            made += [side_by_side(block.chain for block in blocks if isinstance(block, Formula)), ""]
+        else:
+            made += [line for block in blocks for line in (*block_lines(block), "")]
     return made
 
 
 def display(expr: Expr, tag: str = "") -> str:
     """A displayed formula."""
-    shown = aligned(expr) if isinstance(expr, Chain) else typst(expr)
-    return f'#fit[$ {shown}{f""" quad "({tag})" """ if tag else ""} $]'
+    number = f' quad "({tag})"' if tag else ""
+    if isinstance(expr, Chain):
+        return f"#chain([{in_a_row(expr, number)}], [$ {aligned(expr)}{number} $])"
+    return f"#fit[$ {typst(expr)}{number} $]"
+
+
+def in_a_row(expr: Expr, number: str = "") -> str:
+    """A formula on one line, as large as a displayed one."""
+    return f"$display({typst(expr)}{number})$"
+
+
+def side_by_side(chains: Iterable[Expr]) -> str:
+    """Short formulas, as many in a row as there is room for."""
+    return " #h(1.6em) ".join(f"#box(inset: (y: 2pt))[{in_a_row(expr)}]" for expr in chains)
 
 
 def block_lines(block: Block) -> list[str]:
@@ -208,31 +233,41 @@ def block_lines(block: Block) -> list[str]:
         case BulletList():
             return [f"{'+' if block.numbered else '-'} {words(item)}" for item in block.items]
         case Plot() | Diagram():
-            return [picture_typst(drawn(block), escaped), "", f"_{escaped(block.caption)}_"]
+            picture = f"#scale(56%, reflow: true)[{picture_typst(drawn(block), escaped)}]"
+            return ["#place(auto, float: true)[#align(left)[", picture, "", f"_{escaped(block.caption)}_", "]]"]
 
 
 def step_lines(step: Step) -> list[str]:
-    """One step."""
+    """One step: what it is on one line, its words in one paragraph, then its numbers."""
     equation = f" ({step.equation})" if step.equation else ""
     sign = f'#text(fill: rgb("{HUES[step.way]}"))[{SIGNS[step.way]}]'
-    made = [f"=== {sign} {escaped(step.title + equation)}", "", f"`{step.id}` #h(1em) ${typst(step.formula)}$", ""]
-    made.append(escaped(step.sentence))
+    made = [f"{sign} *{escaped(step.title + equation)}* #h(0.6em) `{step.id}` #h(0.6em) ${typst(step.formula)}$", ""]
+    said = [escaped(step.sentence), *(words(note) for note in step.notes)]
     if step.shapes:
-        made += ["", "Shapes: " + ", ".join(f"${typst(of)}$ is {size}" for of, size in step.shapes) + "."]
-    for note in step.notes:
-        made += ["", words(note)]
+        said.insert(1, "Shapes: " + ", ".join(f"${typst(of)}$ is {size}" for of, size in step.shapes) + ".")
+    made.append(" ".join(said))
     for line in step.lines:
         made += ["", *worked(line)]
-    if step.entries:
-        made += ["", "Entry by entry:"]
-        made += [text for line in step.entries for text in ("", *worked(line))]
+    for label, lines in groupby(() if folded(step) else step.entries, lambda line: line.label):
+        made += ["", (f"{escaped(label)}: #h(0.6em) " if label else "") + side_by_side(line.chain for line in lines)]
     if step.hidden:
         made += ["", escaped(step.hidden)]
-    for check in step.checks:
-        mantissa, exponent = f"{check.error:.1e}".split("e")
-        verdict = "agrees" if check.ok else "*disagrees*"
-        made += ["", f"Checked by {check.kind}: {verdict}, relative error ${mantissa} times 10^({int(exponent)})$."]
-    return made
+    if step.checks:
+        made += ["", "Checked by " + "; ".join(checked(check) for check in step.checks) + "."]
+    return ["#block(above: 1.1em)[", *made, "]"]
+
+
+def folded(step: Step) -> bool:
+    """Whether the one entry of a tensor repeats the tensor's line."""
+    repeats = step.way == "update" or step.equation in ("F1", "BP1S", "BP2", "BP3", "BP4", "BP5")
+    return repeats and len(step.entries) == len(step.lines) == 1
+
+
+def checked(check: Check) -> str:
+    """A check in words."""
+    mantissa, exponent = f"{check.error:.1e}".split("e")
+    verdict = "agrees" if check.ok else "*disagrees*"
+    return f"{check.kind}: {verdict}, relative error ${mantissa} times 10^({int(exponent)})$"
 
 
 def worked(line: Line) -> list[str]:

@@ -144,8 +144,9 @@ class MathmlWriter(Writer[str]):
         """σ, σ′."""
         look, prime = function(name)
         made = identifier(look.text)
+        # as a superscript the prime, which is raised by itself, would be a speck
         return (
-            f"<msup>{made}<mo>′</mo></msup>" if prime else made
+            f'<mrow>{made}<mo form="postfix" lspace="0" rspace="0">′</mo></mrow>' if prime else made
         ) + '<mo form="infix" lspace="0" rspace="0">&#x2061;</mo>'
 
     def big(self, sign: str, index: str, upper: str, body: Expr) -> str:
@@ -158,7 +159,7 @@ class MathmlWriter(Writer[str]):
 
     def mean(self, of: Expr) -> str:
         """A bar over it."""
-        return f'<mover>{self.inner(of)}<mo stretchy="true">¯</mo></mover>'
+        return f'<mrow style="border-top:.06em solid;padding-top:.12em">{self.inner(of)}</mrow>'  # a ¯ stretches in few fonts
 
 
 def lower(index: str) -> str:

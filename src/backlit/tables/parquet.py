@@ -16,12 +16,14 @@ from backlit.bounded_reading import open_regular
 from backlit.errors import TableError
 from backlit.tables.messages import count, near, shown
 from backlit.tables.reading import MAGIC, ROW_LABELS, converted
+from backlit.tables.remote import RemoteFile, remote, remote_files, remote_footer
 from backlit.tables.table_formats import TableFormat
 
 if TYPE_CHECKING:
     import polars as pl
 
 SUFFIX = ".parquet"
+File = Path | RemoteFile
 BYTES_AT_ONCE = 1 << 26  # of the texts from which formats are learned, at 64 bytes each
 CHUNKS = 16  # of a piece: about a second's work
 TAIL = 2**16  # bytes of a file's end that tell it from another
@@ -86,7 +88,7 @@ class ParquetTable:
     """
 
     path: Path
-    files: tuple[Path, ...]
+    files: tuple[File, ...]
     rows: tuple[int, ...]
     schema: dict[str, pl.DataType]
     format: TableFormat | None = None  # by which its texts are read
@@ -96,11 +98,13 @@ class ParquetTable:
         """Look at the footer of each file; no row is read.
 
         path : a folder, of which the files that end in .parquet count (hidden ones and those that begin with _ don't),
-        or one such file.  Raises TableError, one line with the file's name, for a folder without such files, a damaged
+        or one such file; either may lie in object storage (s3://…).  Raises TableError, one line with the file's name, for a folder without such files, a damaged
         file, and files whose columns differ in name or type.
         """
-        path = Path(path)
-        files = parquet_files(path) if path.is_dir() else [checked_file(path)]
+        url, path = remote(path), Path(path)
+        files: Sequence[File] = (
+            remote_files(url) if url else parquet_files(path) if path.is_dir() else [checked_file(path)]
+        )
         schemas, rows = zip(*(footer(file) for file in files), strict=True)
         schema = dict(schemas[0])
         for file, other in zip(files[1:], schemas[1:], strict=True):
@@ -140,7 +144,7 @@ class ParquetTable:
     @property
     def bytes(self) -> int:
         """Size of the files."""
-        return sum(file.stat().st_size for file in self.files)
+        return sum(size_of(file) for file in self.files)
 
     def chunks(self, most: int) -> list[Chunk]:
         """Every row in order, in pieces of one file of `most` rows or fewer."""
@@ -157,7 +161,7 @@ class ParquetTable:
 
         file, names = self.files[chunk.file], list(columns if columns is not None else self.schema)
         with readable(file):
-            lazy = pl.scan_parquet(file, glob=False, hive_partitioning=False).select(names)
+            lazy = pl.scan_parquet(str(file), glob=False, hive_partitioning=False).select(names)
             # the streaming engine skips the pages before the slice, so that a huge row group costs no more memory
             table = lazy.slice(chunk.start, chunk.rows).collect(engine="streaming")
         if table.height != chunk.rows:
@@ -184,8 +188,18 @@ class ParquetTable:
         return str(self.files[chunk.file])
 
 
-def mark(file: Path) -> tuple[int, int]:
-    """Size and checksum of the end of a file, where Parquet says what lies where in it, and between which bounds."""
+def size_of(file: File) -> int:
+    """Bytes of a file; 0 for one in object storage, where Polars does not say it."""
+    return 0 if isinstance(file, RemoteFile) else file.stat().st_size
+
+
+def mark(file: File) -> tuple[int, int]:
+    """Size and checksum of the end of a file, where Parquet says what lies where in it, and between which bounds.
+
+    Of one in object storage, which is the same for all who read it, the number of rows.
+    """
+    if isinstance(file, RemoteFile):
+        return remote_footer(file)[1], 0
     with readable(file), file.open("rb") as opened:
         size = opened.seek(0, os.SEEK_END)
         opened.seek(max(0, size - TAIL))
@@ -226,10 +240,12 @@ def checked_file(path: Path) -> Path:
     return path
 
 
-def footer(file: Path) -> tuple[dict[str, pl.DataType], int]:
+def footer(file: File) -> tuple[dict[str, pl.DataType], int]:
     """Columns and number of rows of a file.  Raises TableError if it is no whole Parquet file."""
     import polars as pl
 
+    if isinstance(file, RemoteFile):
+        return remote_footer(file)
     with readable(file):
         with open(file, "rb", opener=lambda name, _: open_regular(name)) as opened:
             begins = opened.read(4)
@@ -247,7 +263,7 @@ def footer(file: Path) -> tuple[dict[str, pl.DataType], int]:
 
 
 @contextmanager
-def readable(file: Path) -> Iterator[None]:
+def readable(file: File) -> Iterator[None]:
     """Say which file it was, in one line, where reading it fails."""
     import polars as pl
 
@@ -262,7 +278,7 @@ def readable(file: Path) -> Iterator[None]:
         raise TableError(f"{file}: is a damaged Parquet file ({reason}): copy or write it anew") from error
 
 
-def _same_columns(file: Path, found: dict[str, pl.DataType], first: Path, schema: dict[str, pl.DataType]) -> None:
+def _same_columns(file: File, found: dict[str, pl.DataType], first: File, schema: dict[str, pl.DataType]) -> None:
     """Raise TableError if a file has other columns than the first; a column of nulls only fits every type."""
     import polars as pl
 

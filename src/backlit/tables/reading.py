@@ -95,9 +95,9 @@ def read_table(path: Source, *, text: Collection[str] = ()) -> pl.DataFrame:
     text : names of columns that stay as they are written.
 
     In text files the delimiter (comma, semicolon, tab, pipe) is found; in all of them, numbers, dates and truth values
-    that are written as text, over all rows: docs/tables.md says what is read as what.  Blank lines are no rows.  Row
-    labels, which pandas and R write as a first column without a name, are left out; another column without a name is
-    called column_3 by its place.  The file is held in memory as it is read.
+    that are written as text, over all rows: docs/reading-tables.md says what is read as what.  Blank lines are no rows.
+    Row labels, which pandas and R write as a first column without a name, are left out; another column without a name
+    is called column_3 by its place.  The file is held in memory as it is read.
 
     Raises TableError, one line with file, line or column and remedy, for a file that is missing, unreadable, empty or
     of another format, for a record that is wider or narrower than the header, and for names given twice.

@@ -3,6 +3,16 @@
 from backlit.tabular.estimators import TabularClassifier, TabularRegressor
 from backlit.tabular.prediction import Predictions, predict
 from backlit.tabular.result import TrainResult
+from backlit.tabular.search import SearchResult, search
 from backlit.tabular.training import train
 
-__all__ = ["Predictions", "TabularClassifier", "TabularRegressor", "TrainResult", "predict", "train"]
+__all__ = [
+    "Predictions",
+    "SearchResult",
+    "TabularClassifier",
+    "TabularRegressor",
+    "TrainResult",
+    "predict",
+    "search",
+    "train",
+]

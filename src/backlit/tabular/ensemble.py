@@ -12,11 +12,9 @@ from backlit.errors import Divergence
 from backlit.formats.ensembles import Ensemble, Member
 from backlit.jobs import Executor, Job, run_jobs
 from backlit.tables import TableEncoder, TargetCodec
-from backlit.tables.richer import enriched
 from backlit.tabular.blend import blended, fit_temperature, greedy_weights
 from backlit.tabular.folds import Folds
 from backlit.tabular.members import Lesson, Limit, Trained, train_fold
-from backlit.tabular.metrics import measure_of
 from backlit.tabular.outputs import final_outputs
 from backlit.tabular.presets import PRESETS, Preset, Quality
 from backlit.training.progress import show_passes, stop_on_interrupt
@@ -79,16 +77,15 @@ def train_ensemble(
     started = time.monotonic()
     presets = presets_for(y, target, quality)
     with stop_on_interrupt() as stop:
-        lesson = Lesson(
-            table=table,
-            y=y,
+        lesson = Lesson.of(
+            table,
+            y,
+            target,
+            encoder,
+            folds,
+            {preset.bins for preset in presets},
             weight=weight,
-            target=target,
-            encoder=encoder,
-            shared={p.bins: enriched(encoder, table, p.bins, y) for p in presets if not p.bins.by_target},
-            folds=folds,
-            measure=measure_of(target.task, metric),
-            stop_by_measure=metric not in (None, "log_loss", "rmse", "r2"),
+            metric=metric,
             seed=seed,
             engine=engine,
             limit=Limit(float("inf") if time_limit is None else started + time_limit, stop),

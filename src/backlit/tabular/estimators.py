@@ -109,7 +109,7 @@ class BaseTabular(BaseEstimator):
         format = TableFormat.learn(table)  # numbers and dates that are written as text
         table, y = format.read(table)[used], y[used]
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        quality = quality_of(self.quality)
+        quality = quality_of(self.quality).for_rows(len(y))
         folds = (
             plain_folds(y, quality.folds, seed)
             if groups is None

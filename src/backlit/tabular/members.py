@@ -1,7 +1,7 @@
 """The networks of one fold: trained on all other rows, stopped by the fold's, which then get their predictions."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from backlit.tables import TableEncoder, TargetCodec
 from backlit.tables.richer import Bins, enriched
 from backlit.tabular.building import build_network, unscale
 from backlit.tabular.folds import Folds
-from backlit.tabular.metrics import Measure
+from backlit.tabular.metrics import Measure, measure_of
 from backlit.tabular.outputs import raw_outputs
 from backlit.tabular.presets import Preset
 from backlit.training import History, Run, Settings, fit
@@ -69,6 +69,27 @@ class Lesson:
     seed: int
     engine: str
     limit: Limit
+
+    @classmethod
+    def of(
+        cls,
+        table: "pl.DataFrame",
+        y: Array,
+        target: TargetCodec,
+        encoder: TableEncoder,
+        folds: Folds,
+        bins: Iterable[Bins],
+        *,
+        weight: Array | None = None,
+        metric: str | None = None,
+        seed: int,
+        engine: str = "auto",
+        limit: Limit,
+    ) -> "Lesson":
+        """The lesson of a table.  bins : the encodings that will be asked for; those by quantiles are fitted here."""
+        shared = {each: enriched(encoder, table, each, y) for each in bins if not each.by_target}
+        measure, own = measure_of(target.task, metric), metric in (None, "log_loss", "rmse", "r2")
+        return cls(table, y, weight, target, encoder, shared, folds, measure, not own, seed, engine, limit)
 
     def encoding(self, bins: Bins, rows: Array) -> TableEncoder:
         """The encoder for a fold that learns from these rows: bins by target are cut by them alone."""

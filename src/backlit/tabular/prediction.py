@@ -10,7 +10,15 @@ from backlit.formats.models import Model
 from backlit.tabular.cv_plus import predict_interval
 from backlit.tabular.outputs import predict_rows
 from backlit.tabular.reasons import Reasons, check_count, explain_rows
-from backlit.tabular.scoring import Scores, as_table, finite, known_model, outputs_in, score_if_known, truth_of
+from backlit.tabular.scoring import (
+    Scores,
+    as_table,
+    finite,
+    known_model,
+    outputs_in,
+    score_if_known,
+    truth_of,
+)
 from backlit.tabular.streamed_prediction import Show, StreamedPredictions, predict_streamed, quiet
 
 if TYPE_CHECKING:
@@ -29,8 +37,8 @@ class Predictions:
         What the model predicts.
     metrics : dict or None
         Scores on the rows whose true value the table holds; None if there are none.
-    reasons : Reasons, optional
-        Which columns moved each prediction, if that was asked for.
+    reasons : Reasons or None
+        Which columns moved each prediction, if it was asked for.
 
     Examples
     --------
@@ -67,12 +75,7 @@ def predict(
 ) -> Predictions: ...
 @overload
 def predict(
-    model: str | Path | Model | Ensemble,
-    table: str | Path,
-    *,
-    out: str | Path,
-    cluster: Any = 0,
-    show: Show = quiet,
+    model: str | Path | Model | Ensemble, table: str | Path, *, out: str | Path, cluster: Any = 0, show: Show = quiet
 ) -> StreamedPredictions: ...
 def predict(
     model: str | Path | Model | Ensemble,
@@ -120,11 +123,11 @@ def predict(
     Raises
     ------
     ModelError
-        If the model cannot be read, was not made from a table, or has no intervals, or no typical row for reasons.
+        If the model cannot be read, was not made from a table, has no intervals, or no typical row for reasons.
     TableError
         If the table cannot be read, has no rows, or lacks a column.
     ProblemError
-        If a cluster is given and no `out`, or reasons and `out`.
+        If a cluster is given and no `out`, or `out` with reasons or an interval.
 
     Examples
     --------
@@ -152,20 +155,19 @@ def predict(
         raise TableError(f"{where}the table has no rows to predict: give it some")
     try:
         outputs = finite(predict_rows(model, frame))
-        found = as_table(codec, outputs)
+        made, why = as_table(codec, outputs), None
         if interval is not None:
             low, high = predict_interval(model, frame, interval)
-            found = found.with_columns(
+            made = made.with_columns(
                 codec.decode(low).alias(f"{codec.name} low"), codec.decode(high).alias(f"{codec.name} high")
             )
     except TableError as error:
         raise TableError(f"{where}{error}") from None
-    why = None
     if reasons is not None:
         k = check_count(reasons)
         why = explain_rows(model, frame)
-        found = found.hstack(why.table(k))
-    return Predictions(found, codec.task, score_if_known(codec, frame, outputs), why)
+        made = made.hstack(why.table(k))
+    return Predictions(made, codec.task, score_if_known(codec, frame, outputs), why)
 
 
 def predict_partitions(model: Model | Ensemble, table: Any, interval: float | None, reasons: int | None) -> Predictions:

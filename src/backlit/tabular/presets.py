@@ -13,7 +13,9 @@ from backlit.training import Settings
 
 PLAIN, EIGHT, QUANTILES, FINE = Bins(), Bins(8, by_target=True), Bins(24), Bins(48)
 BY_TARGET = Bins(24, by_target=True)
+ENCODINGS = {"no_bins": PLAIN, "quantiles": QUANTILES, "fine": FINE, "by_target": BY_TARGET, "eight_by_target": EIGHT}
 ROWS_A_RUN, FEWEST, MOST = 400_000, 8, 80  # rows that a network sees in all, and epochs at least and at most
+FULL_ROWS, FINALIST_ROWS = 50_000, 3_000  # rows up to which all presets are tried; finalists a fold at so many rows
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,23 @@ class Quality:
     folds: int
     trial_folds: int
     finalists: int
+
+    def for_rows(self, rows: int) -> "Quality":
+        """The same for so many training rows: the more they are, the less another network adds, and the more it costs.
+
+        >>> QUALITIES["good"].for_rows(4_000).finalists, QUALITIES["good"].for_rows(8_000).finalists
+        (4, 3)
+        >>> QUALITIES["good"].for_rows(1_000_000)
+        Quality(presets=2, folds=3, trial_folds=1, finalists=1)
+        """
+        share = min(1.0, FULL_ROWS / rows)
+        folds = max(3, round(self.folds * share))
+        return Quality(
+            presets=max(2, round(self.presets * share)),
+            folds=folds,
+            trial_folds=max(1, round(self.trial_folds * share)),
+            finalists=max(1, folds // 4, min(self.finalists, round(FINALIST_ROWS * folds / rows))),
+        )
 
 
 QUALITIES = {

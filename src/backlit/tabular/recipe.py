@@ -27,7 +27,8 @@ def train_recipe(
     progress: bool,
 ) -> TrainResult:
     """Train an ensemble of a table and score it on the rows held out.  See `train`."""
-    wanted, target, kept = quality_of(quality), rows.target, rows.kept
+    target, kept = rows.target, rows.kept
+    wanted = quality_of(quality).for_rows(len(kept))
     measure_of(target.task, metric)  # refuses another task's before anything is trained
     if time_limit is not None and not time_limit > 0:
         raise ProblemError(f"time_limit is {time_limit}: give seconds above 0, or none")

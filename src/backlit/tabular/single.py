@@ -8,9 +8,12 @@ import numpy as np
 from backlit.core.parameters import Parameters
 from backlit.core.targets import as_targets
 from backlit.engine import Data
+from backlit.errors import ProblemError, near
 from backlit.formats.models import Model
-from backlit.tables import split
+from backlit.tables import TableEncoder, split
+from backlit.tables.richer import enriched
 from backlit.tabular.building import build_network, rows_to_split, target_scale, unscale
+from backlit.tabular.presets import ENCODINGS
 from backlit.tabular.result import TrainResult, made_by
 from backlit.tabular.scoring import outputs_of, score
 from backlit.tabular.table_rows import TableRows
@@ -22,7 +25,9 @@ Array = np.ndarray
 
 def train_network(rows: TableRows, told: dict[str, Any], settings: Settings, *, progress: bool) -> TrainResult:
     """Train the network that `told` describes, stopped by a tenth of its training rows.  See `train`."""
-    read, kept, encoder, seed = rows.target, rows.kept, rows.encoder, settings.seed
+    read, kept, seed = rows.target, rows.kept, settings.seed
+    fitting, validating = (kept[part] for part in validation_split(rows, seed + 1))
+    encoder = encoder_of(rows, told["encoding"], fitting)
     X = encoder.transform(rows.frame, np.float32)
     net = build_network(
         encoder,
@@ -37,7 +42,6 @@ def train_network(rows: TableRows, told: dict[str, Any], settings: Settings, *, 
     params.W[1][:, encoder.silent_features] = 0
     shift, scale = target_scale(read, kept)
     Y = as_targets(net, (read.y - shift) / scale if read.task == "regression" else read.y, len(X), np.float32)
-    fitting, validating = (kept[part] for part in validation_split(rows, seed + 1))
     settings = replace(settings, batch_size=min(settings.batch_size, len(kept)))
     data, validation = (Data(X[part], Y[part], weights_of(rows, part)) for part in (fitting, validating))
     checked = check_engine(net, params, data, settings)
@@ -57,13 +61,22 @@ def train_network(rows: TableRows, told: dict[str, Any], settings: Settings, *, 
         raise outcome.divergence
     if read.task == "regression":
         unscale(outcome.params, shift, scale)
-    result = summarize(rows, X, len(validating), outcome, checked, settings)
+    result = summarize(rows, encoder, X, len(validating), outcome, checked, settings)
     return replace(result, penalties=tuple(penalties))
 
 
 def penalty(params: Parameters) -> float:
     """(λ/2) Σ ‖W‖²."""
     return params.net.l2 / 2 * sum(float(np.vdot(W, W)) for W in params.W[1:])
+
+
+def encoder_of(rows: TableRows, encoding: str, fitting: Array) -> TableEncoder:
+    """The table's encoder, or a richer one of ENCODINGS, whose bins are cut by the rows that are learned from."""
+    if encoding == "standard":
+        return rows.encoder
+    if encoding not in ENCODINGS:
+        raise ProblemError(f"unknown encoding {encoding!r}: {near(encoding, ['standard', *ENCODINGS])}")
+    return enriched(rows.encoder, rows.frame[fitting], ENCODINGS[encoding], rows.target.y[fitting])
 
 
 def validation_split(rows: TableRows, seed: int) -> tuple[Array, Array]:
@@ -81,13 +94,19 @@ def weights_of(rows: TableRows, part: Array) -> Array | None:
 
 
 def summarize(
-    rows: TableRows, X: Array, n_validation: int, outcome: Outcome, checked: EngineCheck, settings: Settings
+    rows: TableRows,
+    encoder: TableEncoder,
+    X: Array,
+    n_validation: int,
+    outcome: Outcome,
+    checked: EngineCheck,
+    settings: Settings,
 ) -> TrainResult:
     """Score the trained network and put everything together."""
     target, kept = rows.target, rows.kept
-    model = Model(outcome.params, outcome.statistics, rows.encoder, target.codec)
+    model = Model(outcome.params, outcome.statistics, encoder, target.codec)
     test, y_test = rows.scoring
-    test_X = X[rows.held_out] if rows.test_table is None else rows.encoder.transform(test, np.float32)
+    test_X = X[rows.held_out] if rows.test_table is None else encoder.transform(test, np.float32)
     test_outputs = outputs_of(model, test_X)
     metrics = {
         "train": score(target.task, target.y[kept], outputs_of(model, X[kept])),

@@ -17,7 +17,7 @@ from backlit.errors import ProblemError, TableError
 from backlit.formats.models import Model
 from backlit.jobs import Job, run_jobs
 from backlit.tables.labels import Task
-from backlit.tables.parquet import Chunk, ParquetTable, Piece
+from backlit.tables.parquet import Chunk, ParquetTable, Piece, size_of
 from backlit.tables.scan import CELL, TEST, TRAINING, VALIDATION, Parts, Run, Survey, rows_at_once, survey, targets
 from backlit.tabular.building import build_network, unscale
 from backlit.tabular.result import TrainResult, made_by
@@ -95,8 +95,7 @@ class TableStream:
         """Rows, type and a checksum of what was learned of the table, its files and its target."""
         survey = self.survey
         files = [
-            (file.name, rows, file.stat().st_size)
-            for file, rows in zip(survey.table.files, survey.table.rows, strict=True)
+            (file.name, rows, size_of(file)) for file, rows in zip(survey.table.files, survey.table.rows, strict=True)
         ]
         learned = replace(survey.encoder, format=None).to_dict()  # the format shows in the checksum of the values
         described = json.dumps([learned, survey.codec.to_dict(), files, self.buffer_rows])

@@ -18,7 +18,8 @@ from backlit.files import atomic_write
 from backlit.formats.ensembles import Ensemble, load_ensemble, save_ensemble
 from backlit.formats.models import Model
 from backlit.tables import check_suffix
-from backlit.tables.parquet import ParquetTable, Piece
+from backlit.tables.parquet import File, ParquetTable, Piece
+from backlit.tables.remote import remote
 from backlit.tables.scan import rows_at_once
 from backlit.tables.writing import csv_marks
 from backlit.tabular.outputs import predict_rows
@@ -153,6 +154,10 @@ def predict_streamed(
     cluster : who runs it, as in `train`; what is written is the same.
     Raises ModelError or TableError in one line, with the name of the file at fault.
     """
+    if remote(output):
+        raise BacklitError(
+            f"{remote(output)}: predictions are written to a disk: give a path, and copy them from there"
+        )
     whole = open_pass(model, path, cluster, show)
     if is_folder(output):
         return predict_folder(whole, Path(output))
@@ -179,7 +184,7 @@ def predict_folder(whole: Pass, folder: Path) -> StreamedPredictions:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BacklitError(f"{folder}: could not be made ({error.strerror}): write elsewhere") from None
-    folder, by_file = folder.absolute(), dict[Path, list[Piece]]()
+    folder, by_file = folder.absolute(), dict[File, list[Piece]]()
     for piece in whole.pieces():
         by_file.setdefault(piece.table.files[0], []).append(piece)
     digest = digest_of(whole.model)

@@ -13,6 +13,7 @@ from backlit.formats.ensembles import save_ensemble
 from backlit.optim import get_optimizer, get_schedule
 from backlit.render.report import render_report
 from backlit.tables.reading import RawTable, read_cells
+from backlit.tables.remote import remote
 from backlit.tabular.assessment import assess
 from backlit.tabular.datasets import load_dataset
 from backlit.tabular.outputs import few_members, predict_rows
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 ONE: dict[str, Any] = {  # one network's options where they are not given
     "hidden": (128, 64),
+    "encoding": "standard",
     "activation": "relu",
     "norm": None,
     "dropout": 0.0,
@@ -64,6 +66,7 @@ def train(
     test_size: float = 0.2,
     seed: int = 0,
     hidden: Sequence[int] | None = None,
+    encoding: str | None = None,
     activation: str | None = None,
     norm: str | None = None,
     dropout: float | None = None,
@@ -130,6 +133,8 @@ def train(
         Draws the split, the weights, the order of the rows and the dropout masks.
     hidden : sequence of int, optional
         Units of the hidden layers of one network, (128, 64) if not given.
+    encoding : {"standard", "no_bins", "quantiles", "fine", "by_target", "eight_by_target"}, optional
+        How numbers, dates and words become one network's inputs, "standard" if not given; see docs/tables.md.
     activation : str, optional
         Activation of the hidden layers, "relu" if not given.
     norm : {"batch", "layer"}, optional
@@ -208,6 +213,7 @@ def train(
     check_suffix(report, ".html", ".htm", what="a report")
     asked = {
         "hidden": hidden,
+        "encoding": encoding,
         "activation": activation,
         "norm": norm,
         "dropout": dropout,
@@ -228,7 +234,7 @@ def train(
     recipe = {"quality": quality, "time_limit": time_limit, "metric": metric}
     refuse_mixed(recipe, asked, one_network)
     if streamed:
-        refuse_streamed({"group": group, "time": time, "weight": weight, "test": test})
+        refuse_streamed({"encoding": encoding, "group": group, "time": time, "weight": weight, "test": test})
         result = train_streamed(
             table,  # type: ignore[arg-type]  # streams() let a path through, and a target
             target,  # type: ignore[arg-type]  # as above
@@ -334,7 +340,7 @@ def option(name: str) -> str:
 
 def streams(table: Any, target: str | None, dataset: str | None, asked: bool) -> bool:
     """Whether a table is streamed: a folder always, a file if it is asked for."""
-    folder = isinstance(table, str | Path) and Path(table).is_dir()
+    folder = isinstance(table, str | Path) and (Path(table).is_dir() or remote(table) is not None)
     if not (folder or asked):
         return False
     if not isinstance(table, str | Path) or dataset is not None:

@@ -1,7 +1,7 @@
 """Compare claimed quantities with the right ones, name by name, and find the first that is wrong."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -29,6 +29,7 @@ class Compared:
 
     max_relative_error is taken entry by entry, |claimed − right| / |right|, where an entry that is tiny beside the
     terms that it is a sum of is measured against them; `worst` is the entry that is farthest outside its rounding.
+    claimed, right, wrong : all entries, and which of them are wrong.
     """
 
     name: str
@@ -38,6 +39,9 @@ class Compared:
     wrong_entries: int
     entries: int
     at_kink: bool = False
+    claimed: Array | None = field(default=None, compare=False, repr=False)
+    right: Array | None = field(default=None, compare=False, repr=False)
+    wrong: Array | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,8 @@ class Tolerances:
         entry = Entry(index, float(claimed[index]), float(right[index]))
         size = self.sizes.get(name)
         error = float(relative(claimed, right, size).max(initial=0.0))
-        return Compared(name, error, not wrong.any(), entry, int(wrong.sum()), right.size, at_kink)
+        entries = {"claimed": claimed, "right": right, "wrong": wrong}
+        return Compared(name, error, not wrong.any(), entry, int(wrong.sum()), right.size, at_kink, **entries)
 
 
 def backward_quantities(problem: Problem) -> Values:

@@ -23,6 +23,7 @@ CERTIFIED = 1e-8  # relative, for float64 claims
 TERMS = 1e-12  # of the sum of the terms' magnitudes, for float64 claims
 SINGLE = 1e-5  # of a tensor's largest entry, for numbers computed in float32
 SINGLE_DIGITS = 9  # a float32 is told by 9 digits; claims with no more may come from one
+ANY_SINGLE = 7  # digits up to which any number is a float32's, printed
 FULL = 16  # significant digits at which a tensor is printed as it was computed, not rounded
 ENOUGH = 3  # digits below which agreement certifies nothing
 SAMPLE = 2000  # numbers of a tensor whose digits are counted
@@ -109,20 +110,36 @@ def fits_single(value: Array) -> bool:
         return bool((value.astype(np.float32) == value).all())
 
 
+def prints_single(value: Array) -> bool:
+    """Whether every number may be a float32 printed to as many digits as it shows: most of nine digits are none.
+
+    >>> prints_single(np.array([0.298371])), prints_single(np.array([0.291027924]))
+    (True, False)
+    >>> prints_single(np.array([float(f"{np.float32(0.291027924):.9g}")]))
+    True
+    """
+    shown = zip(value.ravel(), places(value), strict=True)
+    long = [(float(v), place[0]) for v, place in shown if place and place[0] > ANY_SINGLE]
+    with np.errstate(over="ignore"):
+        return all(float(f"{np.float32(v):.{digits - 1}e}") == v for v, digits in long)
+
+
 def precisions(claims: Mapping[str, Array]) -> dict[str, Precision]:
     """The precision of each claimed tensor: its own digits.
 
     One that shows fewer than three, since its numbers are whole or end in zeros, takes those of its key, or else of
-    the whole file.  What was computed in float32 shows no more than nine digits anywhere in the file.
+    the whole file.  What was computed in float32 shows no more than nine digits anywhere in the file, and those of a
+    float32.
     """
     counted = {name: digits_of(value) for name, value in claims.items()}
     whole, fewest = union(counted.values()), fewest_digits(claims.values())
+    printed = whole.significant <= SINGLE_DIGITS and all(prints_single(value) for value in claims.values())
     found = {}
     for name, value in claims.items():
         alike = [other for other in claims if key_of(other) == key_of(name)]
         of_key = union(counted[other] for other in alike)
         digits = next((d for d in (counted[name], of_key) if d.significant >= ENOUGH), whole)
-        single = whole.significant <= SINGLE_DIGITS or all(fits_single(claims[other]) for other in alike)
+        single = printed or all(fits_single(claims[other]) for other in alike)
         found[name] = Precision(digits, single and digits.significant > 0, half_units(value, digits, fewest))
     return found
 

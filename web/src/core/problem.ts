@@ -32,7 +32,8 @@ const EPS = 1e-5;
 const MOST = 1e6; // parameters, or numbers in x, that a page takes
 
 /** Read a problem file's content; throws a ProblemError of one sentence. */
-export function read(content: unknown): Problem {
+export function read(given: unknown): Problem {
+  const content = asJson(given);
   if (!isObject(content))
     return fail(`a problem is a table of fields such as "inputs" and "layers", not ${short(content)}`);
   onlyKeys(content, "", KEYS);
@@ -59,6 +60,15 @@ export function read(content: unknown): Problem {
     seed: seed === null ? null : whole(seed, "seed", 0),
     ...readOptimizer(content),
   };
+}
+
+/** What a file would hold of it: no holes, no NaN, nothing but data. */
+function asJson(given: unknown): unknown {
+  try {
+    return JSON.parse(JSON.stringify(given) ?? "null");
+  } catch {
+    return fail("a problem is plain data, which goes into a file: this cannot");
+  }
 }
 
 function readNetwork(content: ProblemFile): Network {

@@ -8,8 +8,9 @@ import { say } from "../mathml";
 import { message, now, place, playing, predictions, rival, run, setData, theme, type Run } from "../state";
 import { classes, diverging } from "./colors";
 import { readCsv } from "../csv";
+import { sub } from "./NetworkView";
 
-const [W, H, PAD] = [320, 240, 0];
+const [W, H, PAD] = [480, 300, 0];
 
 /** The ends of an axis: a little beyond the examples. */
 function extent(values: number[], least = 1): [number, number] {
@@ -141,9 +142,12 @@ function Map({ of, p, q, adding, still = false }: { of: Run; p: number; q: numbe
       <svg viewBox={`0 0 ${W} ${H}`} onPointerDown={down} onPointerMove={drag} onPointerUp={up} onPointerCancel={up} aria-hidden="true">
         {line && <Fit of={of} xs={xs} toX={toX} toY={toY} />}
         <Points draw={() => Array.from({ length: X.m }, (_, i) => <Point of={of} i={i} x={toX(X.at(i, p))} y={toY(line ? y.at(i, 0) : X.at(i, q))} chosen={chosen === i} />)} same={[X, y, chosen, p, q, ...xs, ...ys]} />
-        <text class="axis" x={4} y={H - 5}>x{p + 1} {say(xs[0], 2)}</text>
+        <text class="axis" x={4} y={H - 5}>{say(xs[0], 2)}</text>
+        <text class="axis mid" x={W / 2} y={H - 5}>x{sub(p + 1)}</text>
         <text class="axis end" x={W - 4} y={H - 5}>{say(xs[1], 2)}</text>
-        <text class="axis" x={4} y={12}>{line ? "y" : `x${q + 1}`} {say(ys[1], 2)}</text>
+        <text class="axis" x={4} y={12}>{say(ys[1], 2)}</text>
+        <text class="axis" x={4} y={H / 2}>{line ? "y" : `x${sub(q + 1)}`}</text>
+        <text class="axis" x={4} y={H - 18}>{say(ys[0], 2)}</text>
         {rival.value && <text class="axis end" x={W - 4} y={12}>{still ? "B" : "A"}</text>}
       </svg>
     </div>

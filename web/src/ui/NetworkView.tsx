@@ -7,7 +7,7 @@ import type { Scene } from "../steps";
 import { picked } from "./Weights";
 import { Strips } from "./Strips";
 
-const R = 20;
+const R = 21;
 const [WIDTH, GAP] = [150, 62];
 export const MOST_UNITS = 12;
 export const MOST_LAYERS = 8;
@@ -47,7 +47,7 @@ function Drawing() {
   const skips = net.layers.some((layer) => layer.skipFrom !== null);
   const top = skips ? 48 : 24;
   const tags = Math.max(...net.layers.map((layer) => Number(layer.norm !== null) + Number(layer.dropout > 0)));
-  const height = top + tallest * GAP + 17 * tags + 20;
+  const height = top + tallest * GAP + 17 * tags + (tags ? 26 : 20);
   const x = (l: number) => 34 + l * WIDTH;
   const y = (l: number, j: number) => top + (tallest * GAP) / 2 + (j - (net.n[l]! - 1) / 2) * GAP;
   const largest = params.W.slice(1).reduce((m, W) => W.d.reduce((t, w) => Math.max(t, Math.abs(w)), m), 1e-12);
@@ -70,7 +70,7 @@ function Drawing() {
             )),
           );
         })}
-        {net.layers.map((layer, k) => <Between layer={layer} x={x(k + 1)} y={top + (tallest * GAP) / 2 + (net.n[k + 1]! * GAP) / 2 + 6} lit={lit.layer === k + 1 && /mu|sigma2|x_hat|^u$|gamma|beta|norm|dropout|grad_h/.test(step?.kind ?? "")} />)}
+        {net.layers.map((layer, k) => <Between layer={layer} x={x(k + 1)} y={top + (tallest * GAP) / 2 + (net.n[k + 1]! * GAP) / 2 + 11} lit={lit.layer === k + 1 && /mu|sigma2|x_hat|^u$|gamma|beta|norm|dropout|grad_h/.test(step?.kind ?? "")} />)}
         {net.n.map((n, l) =>
           Array.from({ length: n }, (_, j) => (
             <Unit x={x(l)} y={y(l, j)} name={l === 0 ? `x${sub(j + 1)}` : ""} a={scene?.trace.a[l]?.at(i, j)} delta={l ? scene?.grad.delta[l]?.at(i, j) : scene?.grad.a[0]?.at(i, j)}
@@ -136,7 +136,7 @@ function Skip({ x1, y1, x2, y2, scale, lit }: { x1: number; y1: number; x2: numb
   return (
     <g class={lit ? "skip lit" : "skip"}>
       <path d={`M ${x1} ${y1} C ${x1 + 22} ${top}, ${x2 - 22} ${top}, ${x2} ${y2} m -5 -5 l 5 5 l 4 -6`} />
-      <text x={(x1 + x2) / 2} y={top + 14 + Math.abs(y1 - y2) / 4}>skip{scale === 1 ? "" : ` × ${say(scale)}`}</text>
+      <text x={(x1 + x2) / 2} y={top + 4 + Math.abs(y1 - y2) / 4}>skip{scale === 1 ? "" : ` × ${say(scale)}`}</text>
     </g>
   );
 }

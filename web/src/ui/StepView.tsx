@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import tables from "../tables.json";
 import { check } from "../check";
 import { Mat } from "../core/matrix";
-import { mathml, say } from "../mathml";
+import { equals, gets, mathml, say } from "../mathml";
 import type { Entry, Step } from "../steps";
 import { library } from "../library";
 import { current, now, place, predicting, playing, revealed, rival, run, spot } from "../state";
@@ -27,10 +27,16 @@ export function StepView() {
     <section class={`panel step ${step.way}`} aria-label="This step">
       <h2><span class="way">{WAYS[step.way]}</span> {step.equation && <span class="equation" title={source}>{step.equation}</span>} {step.title}</h2>
       <div class="live" aria-live="polite" role="status"><p class="sentence">{step.sentence}</p></div>
-      <Maths of={step.formula} block />
+      <Maths of={whole(step)} block />
       {asked ? <Question key={`${step.id} ${at.i} ${at.j} ${at.k} ${run.value.t}`} entry={entry} step={step} /> : <Answer step={step} entry={entry} />}
     </section>
   );
+}
+
+/** δ₁ = ∂ℓ/∂a₁ ⊙ σ′(z₁), and what a function by name stands for. */
+function whole(step: Step): string {
+  const sides = [step.left, step.formula, step.meaning ?? ""].filter(Boolean);
+  return step.way === "update" && sides.length > 1 && step.kind.startsWith("update") ? gets(sides[0]!, sides[1]!) : sides.reduce(equals);
 }
 
 function Answer({ step, entry }: { step: Step; entry: Entry }) {

@@ -8,6 +8,7 @@ from backlit.derivation.context import Cols, Context, as_float, at, counted, ent
 from backlit.derivation.document import Line, Section, Step, Text
 from backlit.derivation.expressions import (
     Add,
+    At,
     BigSum,
     Expr,
     Hadamard,
@@ -28,7 +29,6 @@ from backlit.derivation.sections.helpers import (
     entries,
     entry_symbol,
     hidden_slope,
-    index_k,
     index_row,
     lines,
     made_entries,
@@ -89,8 +89,8 @@ def down(s: Context, l: int) -> Step:
         ]
         more: list[Expr] = [Mul(c, s.num(s.grad.a[t][i, j], f"grad_a[{t}]")) for t, c in skips]
         symbol = Partial(s.slope("a", k, [i]).of, at(s.sym("a", k, [i]), j))
-        body: list[Expr] = [Mul(index_row(Sym("W", str(l)), j), index_k(s.sym("delta", l, [i])))]
-        formula: Expr = BigSum("k", body[0])
+        above = At(s.sym("delta", l, [i]), ("j",))
+        formula: Expr = BigSum("j", Mul(index_row(Sym("W", str(l)), j), above))
         if skips:
             formula = Add(
                 formula, *(Mul(c, Partial(s.slope("a", t, [i]).of, at(s.sym("a", t, [i]), j))) for t, c in skips)

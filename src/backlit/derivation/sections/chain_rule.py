@@ -120,6 +120,14 @@ def through_activations(s: Context) -> list[Block]:
     blocks.append(
         Paragraph(("It begins at the output and ends at layer 1: one pass, whatever the number of weights.",))
     )
+    blocks.append(
+        Paragraph(
+            (
+                "The numbers beside Nielsen's, whose δ starts at z: his BP1 is BP1 with BP2 here, his BP2 is BP5 with "
+                "BP2; BP3 and BP4 are the same.",
+            )
+        )
+    )
     return blocks
 
 

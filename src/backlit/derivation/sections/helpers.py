@@ -12,16 +12,18 @@ from backlit.derivation.expressions import (
     At,
     BigSum,
     Expr,
+    Fn,
     Frac,
     Mat,
     MatMul,
     Mul,
     Num,
     Partial,
+    Pow,
     Sym,
     constant,
 )
-from backlit.derivation.functions import ONE
+from backlit.derivation.functions import ONE, TWO
 
 
 def lines(s: Context, build: Callable[[Cols], tuple[list[Expr], list[Expr]]]) -> tuple[Line, ...]:
@@ -146,6 +148,20 @@ def weighted_columns(s: Context, l: int, cols: Cols) -> tuple[Expr, Mat]:
     return MatMul(s.sym("delta", l, cols), Sym("diag-omega")), s.columns(scaled, cols, f"delta[{l}]")
 
 
+def cost_of(s: Context) -> Expr:
+    """[C1] and [L2] in symbols: the examples' losses, each with its share, and the squared lengths of the weights."""
+    ell = Sym("ell", "", example="i")
+    if s.weights is not None:
+        cost: Expr = BigSum("i", MatMul(Sym("omega", "i"), ell))
+    elif s.net.reduction == "mean":
+        cost = MatMul(Frac(ONE, Sym("m")), BigSum("i", ell))
+    else:
+        cost = BigSum("i", ell)
+    if not s.net.l2:
+        return cost
+    return Add(cost, MatMul(Frac(Sym("lambda"), TWO), BigSum("l", Pow(Fn("norm", (Sym("W", "l"),)), TWO))))
+
+
 def index_row(of: Expr, column: int) -> Expr:
-    """An entry whose row index is the k that is summed over."""
-    return At(of, ("k", str(column + 1)))
+    """An entry whose row index is the j that is summed over."""
+    return At(of, ("j", str(column + 1)))

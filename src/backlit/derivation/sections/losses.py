@@ -13,7 +13,6 @@ from backlit.derivation.expressions import (
     BigSum,
     Chain,
     Expr,
-    Fn,
     Frac,
     Iverson,
     MatMul,
@@ -21,7 +20,6 @@ from backlit.derivation.expressions import (
     Neg,
     Num,
     Partial,
-    Pow,
     Sym,
     constant,
 )
@@ -39,7 +37,7 @@ from backlit.derivation.functions import (
     summed,
     vanishes,
 )
-from backlit.derivation.sections.helpers import before_activation, below, index_k
+from backlit.derivation.sections.helpers import before_activation, below, cost_of, index_k
 
 LOSSES = 6  # examples whose loss is worked
 OVERFLOW = 700  # a score whose power is too large for a float
@@ -143,22 +141,17 @@ def cost(s: Context) -> Step:
     ells: list[Expr] = [s.num(v, "ell") for v in s.losses]
     share = s.cost_shares
     even = s.problem.sample_weight is None
-    symbol: Expr
     if even and s.net.reduction == "mean":
-        symbol = MatMul(Frac(ONE, Sym("m")), BigSum("i", Sym("ell", "", example="i")))
         total: Expr = Frac(Add(*s.terms(ells)), constant(s.m)) if s.m > 1 else ells[0]
     elif even:
-        symbol = BigSum("i", Sym("ell", "", example="i"))
         total = Add(*s.terms(ells)) if s.m > 1 else ells[0]
     else:
-        symbol = BigSum("i", MatMul(Sym("omega", "i"), Sym("ell", "", example="i")))
         products = [Mul(s.num(w, "given-weight"), ell) for w, ell in zip(share, ells, strict=True)]
         total = Add(*s.terms(products)) if s.m > 1 else products[0]
     notes = []
     if s.net.l2:
         lengths = [(W**2).sum() for W in s.params.W[1:]]
         lam = s.setting(s.net.l2)
-        symbol = Add(symbol, MatMul(Frac(Sym("lambda"), TWO), BigSum("l", Pow(Fn("norm", (Sym("W", "l"),)), TWO))))
         squares: list[Expr] = [s.num(v) for v in lengths]
         inner = Add(*s.terms(squares)) if len(squares) > 1 else squares[0]
         total = Add(total, Mul(Frac(lam, TWO), inner))
@@ -168,7 +161,7 @@ def cost(s: Context) -> Step:
         "loss",
         "C1",
         "Cost",
-        symbol,
+        cost_of(s),
         "The number whose gradient is sought.",
         "forward",
         (line("", [Sym("C")], numbers),),

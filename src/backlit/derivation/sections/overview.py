@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from backlit.core.groups import is_softmax
 from backlit.derivation.context import Context, as_float
 from backlit.derivation.document import BulletList, Paragraph, Section, Table, Text
-from backlit.derivation.expressions import MatMul, Sym, Transpose
-from backlit.derivation.functions import applied
+from backlit.derivation.expressions import Add, MatMul, Partial, Sym, Transpose
+from backlit.derivation.functions import applied, fn
 from backlit.derivation.sections.helpers import averaged, delta_symbol, even
 
 Kept = tuple[Sym, int, str, Text]
@@ -34,6 +34,42 @@ def kept(s: Context, l: int) -> Iterator[Kept]:
 def kept_bytes(s: Context) -> int:
     """Bytes of all that is kept for the way back, without the parameters."""
     return BYTES * s.m * sum(n for l in range(1, s.net.L + 1) for _, n, _, _ in kept(s, l))
+
+
+def algorithm_section(s: Context) -> Section:
+    """Both passes and the update, each line with the equations that it takes."""
+    L, l = str(s.net.L), "l"
+    layers = s.net.layers
+    norm, drop = any(layer.norm for layer in layers), any(mask is not None for mask in s.trace.mask)
+    skip = any(layer.skip_from is not None for layer in layers)
+    normed = [", then u by the norm"] if norm else []
+    after = [*([", then the dropout mask (DO1)"] if drop else []), *([", then the skip (SK1)"] if skip else [])]
+    under = Sym("u" if norm else "z", l)
+    delta = Sym("delta", l)
+    way_down = [", through the norm" if norm else "", ", through the mask (DO2)" if drop else ""]
+    top = "a − y (BP1S)" if s.net.has_short_form else "the slope of the loss (BP1), taken through the activation (BP2)"
+    below, W = Sym("a", "l-1"), Sym("W", l)
+    slopes = [Partial(Sym("C"), Sym("b", l)), Partial(Sym("C"), W), Partial(s.loss_symbol, below)]
+    first = Partial(s.loss_symbol, Sym("u", L)) if layers[-1].norm else Sym("delta", L)
+    up: Text = (f"Up, l = 1 to {L}: ", Sym("z", l), " = ", Add(MatMul(W, below), Sym("b", l)), " (F1)", *normed, ", ")
+    up += (Sym("a", l), " = ", fn("phi_l", under), " (F2)", *after, ". Keep what the way down reads.")
+    down: Text = (f"Down, l = {L} to 1: ", slopes[0], " from ", delta, " (BP3), ", slopes[1], " from ")
+    down += (MatMul(delta, Transpose(below)), " (BP4), then ", slopes[2], " = ", MatMul(Transpose(W), delta), " (BP5)")
+    down += (
+        *([" plus the skip's (SK2)"] if skip else []),
+        ", then ",
+        Sym("delta", "l-1"),
+        " by φ′ (BP2)",
+        *way_down,
+        ".",
+    )
+    items: tuple[Text, ...] = (
+        up,
+        ("At the output: ", Sym("ell"), " and C (C1), then ", first, f" = {top}."),
+        down,
+        ("Only then each parameter moves by its step (OPT), all at once.",),
+    )
+    return Section("algorithm", "The algorithm", (BulletList(items, numbered=True),))
 
 
 def cache_section(s: Context) -> Section:
@@ -142,15 +178,22 @@ def costs_section(s: Context) -> Section:
     rows.append((("all",), (f"{total:,}",), (f"{total:,}",), (f"{total:,}",)))
     head: tuple[Text, ...] = (("Layer",), ("F1",), ("BP4",), ("BP5",))
     said = (
-        f"A multiply and an add are 2 operations. Each product takes 2 m n k of them, with m = {s.m} examples; the way "
+        f"A multiply and an add are 2 operations. Each product takes 2 m n k of them, with m = {s.m} here; the way "
         "down has two products for each one of the way up, so a gradient costs about three times a prediction."
+    )
+    P = s.net.n_parameters
+    why = (
+        f"Why backpropagation: a central difference takes 2 passes up for each parameter, {2 * P:,} for these {P:,}, "
+        f"which are {2 * P * total:,} operations in products; both passes take {3 * total:,}. In general that is "
+        "O(m P ∑ₗ nₗ nₗ₋₁) beside O(m ∑ₗ nₗ nₗ₋₁), for O(m ∑ₗ nₗ) numbers that are kept."
     )
     memory = (
         f"In float64: {s.net.n_parameters * BYTES:,} bytes of parameters, as many of gradients, and "
         f"{kept_bytes(s):,} bytes of what else is kept for the way back."
     )
     table = Table("Operations in matrix products", head, tuple(rows))
-    return Section("costs", "Operations and bytes", (Paragraph((said,)), table, Paragraph((memory,))))
+    words, reason, kept_here = (Paragraph((text,)) for text in (said, why, memory))
+    return Section("costs", "Operations and bytes", (words, table, reason, kept_here))
 
 
 def dimensions_section(s: Context) -> Section:

@@ -7,7 +7,7 @@ from backlit.derivation.context import Context, at
 from backlit.derivation.document import Block, Diagram, Edge, Formula, Node, Paragraph, Section, Table, Text
 from backlit.derivation.expressions import Chain, Expr, Num, Partial, Sym, Transpose
 from backlit.derivation.functions import applied, loss_of, loss_over
-from backlit.derivation.sections.helpers import index_k
+from backlit.derivation.sections.helpers import cost_of, index_k
 
 MANY = 6  # units of a layer that are drawn
 DEEP = 5  # columns that are drawn
@@ -92,6 +92,7 @@ def setup(s: Context, *, drawn: bool = True) -> Section:
     """The network as it is.  drawn : with its picture, which needs the numbers of both passes."""
     blocks: list[Block] = [
         Paragraph(notation(s)),
+        Paragraph(symbols(s)),
         layers(s),
         *([network(s)] if drawn else []),
         Paragraph(("The numbers that are given:",)),
@@ -104,9 +105,11 @@ def introduction(s: Context) -> str:
     """One sentence about this network."""
     sizes = "-".join(map(str, s.net.n))
     examples = "one example" if s.m == 1 else f"{s.m} examples"
+    weighted = "weighted " if s.weights is not None else ""
+    pull = f", L2 regularization with λ = {s.net.l2:g}" if s.net.l2 else ""
     return (
         f"A {sizes} network with {s.net.n_parameters:,} parameters, the loss {s.net.loss.name.replace('_', ' ')} "
-        f"({'mean' if s.net.reduction == 'mean' else 'sum'} over the examples) and {examples}."
+        f"({weighted}{'mean' if s.net.reduction == 'mean' else 'sum'} over the examples){pull} and {examples}."
     )
 
 
@@ -130,6 +133,29 @@ def notation(s: Context) -> Text:
         "= means that the printed figures give the printed result; where it takes that, the factors of a line have "
         "more digits than its result. ≈ means that the figures agree up to their last places.",
     )
+
+
+def symbols(s: Context) -> Text:
+    """The other symbols of this document, each before its use."""
+    L, m = ((f"{n} {word}" if n == 1 else f"{n} {word}s") for n, word in ((s.net.L, "layer"), (s.m, "example")))
+    said: list[str | Expr] = [f"There are L = {L}, ", Sym("n", "l"), f" units in layer l, and m = {m}. "]
+    said += ["φ is a layer's activation, ⊙ the product entry by entry, ", Sym("ell")]
+    said += [" the loss of one example, ", Sym("C"), " the cost"]
+    if s.weights is not None:
+        said += [", ", Sym("omega", "i"), " the share of example i in C by its weight"]
+    if s.net.l2:
+        said += [", ", Sym("lambda"), " the strength of L2"]
+    norms = {str(layer.norm) for layer in s.net.layers if layer.norm}
+    if norms:
+        said += [", ", Sym("u", "l"), " what a norm makes of ", Sym("z", "l"), ", ", Sym("mu", "l"), " and "]
+        said += [Sym("sigma2", "l"), " the mean and the variance that it takes, ", Sym("gamma", "l"), " and "]
+        said += [Sym("beta", "l"), " its scale and shift"]
+    names = {layer.activation.name for layer in s.net.layers}
+    if names & {"relu", "leaky_relu", "elu", "selu", "hard_tanh"}:
+        said += [", [u > 0] the number 1 if u > 0 and 0 if not"]
+    if "gelu" in names:
+        said += [", Φ and ϕ the distribution function and the density of a standard normal number"]
+    return (*said, ".")
 
 
 def error_words(s: Context) -> Text:
@@ -200,8 +226,9 @@ def sought(s: Context) -> Section:
         ell = loss_over(s.net.loss, [index_k(a)], [index_k(y)], n)
     wanted: list[Expr] = [s.cost_slope("W", 1), s.cost_slope("b", 1)]
     blocks: tuple[Block, ...] = (
-        Paragraph(("The loss of one example is",)),
+        Paragraph(("The loss of one example, and the cost of all, are",)),
         Formula(Chain((Sym("ell"), ell), ("=",))),
+        Formula(Chain((Sym("C"), cost_of(s)), ("=",)), "C1"),
         Paragraph(
             (
                 "Sought is how fast the cost C grows with every parameter: ",

@@ -6,7 +6,6 @@ Its code is built from `web/` by `make web`.
 
 import json
 from base64 import b64encode
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from importlib.resources import files
@@ -25,6 +24,7 @@ from backlit.files import atomic_write
 from backlit.formats.models import Model
 from backlit.formats.problems import read_problem
 from backlit.formats.rows import in_float64, table_problem, tabular_model
+from backlit.formats.sources import problem_from
 from backlit.optim import OPTIMIZERS
 from backlit.render.pages import frame, page
 from backlit.verification.catalogue import CATALOGUE
@@ -113,7 +113,7 @@ class Exploration:
             made = self.widget()._repr_mimebundle_(**options)
         except ImportError:
             return shown
-        return {**(made[0] if isinstance(made, tuple) else made), "text/html": shown["text/html"]}
+        return {**(made[0] if isinstance(made, tuple) else made), **shown}
 
     def __repr__(self) -> str:
         net = self.problem.net
@@ -138,8 +138,11 @@ def font_face() -> str:
 
 
 def explore(
-    problem: str | Path | Mapping[str, Any] | Problem | Model | None = None,
+    problem: Any = None,
     *,
+    X: Any = None,
+    y: Any = None,
+    loss: Any = None,
     example: str | None = None,
     model: str | Path | Model | None = None,
     table: "str | Path | pl.DataFrame | None" = None,
@@ -150,13 +153,17 @@ def explore(
 
     Parameters
     ----------
-    problem : str, Path, mapping, Problem or Model, optional
-        A problem file, its content, or a Problem, with examples.
+    problem : str, Path, mapping, Problem, Model, or a network of another program, optional
+        A problem file, its content, or what `explain` takes; a network that predicts opens without dropout, and with
+        batch norm folded into the weights before it.
+    X, y : arrays, optional
+        Examples (m, n_0) and their targets, where the problem has none.
+    loss : str or mapping, optional
+        The loss, where the problem has none, or another is wanted.
     example : str, optional
         Name of a built-in problem, such as "worked".
     model : str, Path or Model, optional
-        A trained model, or its file.  It opens as it predicts: without dropout, and with batch norm folded into the
-        weights before it.
+        A trained model, or its file.  It opens as it predicts.
     table : str, Path or polars.DataFrame, optional
         With a model: a table with the columns of its training; the first 500 rows that have a target are taken.
 
@@ -167,6 +174,8 @@ def explore(
 
     Raises
     ------
+    BacklitError
+        If a network of another program has a part that Backlit cannot express.
     ProblemError
         If more than one of these is given, or the page does not know what the problem is made of.
     ModelError
@@ -181,21 +190,21 @@ def explore(
     >>> explore({"inputs": 1, "layers": [{"units": 1}], "x": [[2.0]], "y": [[1.0]]}).problem.net.n
     (1, 1)
     """
-    if isinstance(problem, Model) and model is None:
+    if isinstance(problem, Model) and table is not None:
         problem, model = None, problem
     if sum(given is not None for given in (problem, example, model)) > 1:
         raise ProblemError("give one of a problem, an example, and a model with a table")
     if (model is None) != (table is None):
         raise ProblemError("a model and its table go together: give both, or neither")
     if model is not None and table is not None:
-        found, name = of_model(model, table), tabular_model(model)[0]
+        found, name = of_model(model, table), tabular_model(model, None)[0]
     elif problem is not None:
-        found = read_problem(problem)  # type: ignore[arg-type]  # a Model has gone where models go
+        found = problem_from(problem, X=X, y=y, loss=loss)
         name = Path(found.name).stem
     else:
         name = example or next(iter(EXAMPLES))
         found = read_problem(read_example(name))
-    return Exploration(checked(found), name)
+    return Exploration(checked(as_it_predicts(found)), name)
 
 
 def checked(problem: Problem) -> Problem:
@@ -222,11 +231,18 @@ def checked(problem: Problem) -> Problem:
 
 def of_model(model: str | Path | Model, table: "str | Path | pl.DataFrame") -> Problem:
     """A trained network on rows of a table, as it predicts."""
-    trained = tabular_model(model)[1]
+    trained = tabular_model(model, None)[1]
     found = table_problem(model, table)
     X, y = found.data()
-    net, params = folded(found.net, found.params, in_float64(trained))
-    return replace(found, net=net, params=params, X=X[:ROWS], y=y[:ROWS], statistics=None)
+    return replace(found, X=X[:ROWS], y=y[:ROWS], statistics=in_float64(trained))
+
+
+def as_it_predicts(problem: Problem) -> Problem:
+    """A problem that predicts by running moments, as one that needs none; any other as it is."""
+    if problem.statistics is None:
+        return problem
+    net, params = folded(problem.net, problem.params, problem.statistics)
+    return replace(problem, net=net, params=params, statistics=None)
 
 
 def folded(net: Network, params: Parameters, statistics: Any) -> tuple[Network, Parameters]:

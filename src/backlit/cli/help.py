@@ -1,0 +1,80 @@
+"""What `--help` adds to a command's own words: examples, and panels in which its options stand.
+
+An option that no panel names stands under "Options"; a name that a command does not have is passed over.
+"""
+
+from collections.abc import Callable
+from typing import Any, get_type_hints
+
+EXAMPLES = {
+    "train": ("train cars.csv --target mpg --out cars.safetensors --report cars.html", "train --dataset digits"),
+    "predict": ("predict cars.safetensors new.csv", "predict cars.safetensors new.csv -o predictions.parquet"),
+    "explain": ("explain --example worked", 'explain problem.json --entry "grad_W[1][0,1]"'),
+    "explore": ("explore --example worked", "explore problem.json -o page.html"),
+    "example": ("example", "example worked -o problem.json"),
+    "check": ("check problem.json claims.json", "check problem.json claims.json --html check.html"),
+    "grade": (
+        "grade hand_in/*.py --rubric rubric.toml --out grades.csv",
+        "grade hand_in/*.py --rubric rubric.toml --html grades.html",
+    ),
+    "cost": ("cost --sizes 784,512,10 --batch 128", "cost problem.json --memory-limit 64MB"),
+    "diagnose": (
+        "diagnose --depth 30 --width 128 --activation sigmoid",
+        "diagnose problem.json --train 15 --fix fixed.json",
+    ),
+    "export": ("export cars.safetensors cars.onnx", "export digits.safetensors digits.onnx"),
+}
+PANELS = {
+    "train": {
+        "Data": (
+            "table",
+            "target",
+            "dataset",
+            "task",
+            "drop",
+            "group",
+            "time",
+            "test",
+            "weight",
+            "column",
+            "test_size",
+        ),
+        "Network": ("hidden", "activation", "norm", "dropout"),
+        "Training": (
+            *("optimizer", "learning_rate", "schedule", "l2", "clip_norm", "epochs", "batch_size", "patience", "seed"),
+            *("engine", "quality", "time_limit", "metric", "compare"),
+        ),
+        "Results": ("out", "report", "format"),
+        "Long runs and large tables": (
+            *("checkpoint", "checkpoint_every", "stream", "buffer_mb", "workers", "cluster", "shards"),
+        ),
+    },
+    "explain": {
+        "What is explained": ("problem", "example", "model", "table", "row", "member", "entry", "steps"),
+        "How it is shown": ("format", "output", "digits", "fractions"),
+    },
+    "diagnose": {
+        "What is diagnosed": ("problem", "model", "table", "torch", "member"),
+        "Or a network of equal layers": (
+            *("depth", "width", "activation", "init", "sigma_w", "sigma_b", "norm", "skip", "dropout"),
+        ),
+        "How": ("batch", "seeds", "remedies", "probe", "train"),
+        "Results": ("fix", "fix_estimator", "format", "output"),
+    },
+    "cost": {
+        "What is costed": ("problem", "sizes", "activation", "batch", "dtype", "optimizer", "memory_limit"),
+        "Measure this machine too": ("timing", "measure"),
+        "Many machines": ("workers", "network"),
+        "Results": ("html", "format"),
+    },
+}
+
+
+def described(name: str, command: Callable[..., Any]) -> dict[str, Any]:
+    """What Typer is told of a command beside its function, whose options are put into their panels."""
+    panel_of = {option: panel for panel, options in PANELS.get(name, {}).items() for option in options}
+    for option, hint in get_type_hints(command, include_extras=True).items():
+        if option in panel_of:
+            hint.__metadata__[0].rich_help_panel = panel_of[option]
+    lines = ["Examples:", *(f"$ backlit {example}" for example in EXAMPLES[name])]
+    return {"name": name, "epilog": "\n\n".join(lines)}

@@ -1,0 +1,58 @@
+"""`--help` of every command: examples that run, and options in panels."""
+
+import inspect
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+from tests.commands import run_command
+
+from backlit.cli.commands import app
+from backlit.cli.help import EXAMPLES, PANELS
+
+COMMANDS = {command.name: command.callback for command in app.registered_commands}
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_command_has_two_examples():
+    assert set(EXAMPLES) == set(COMMANDS)
+    assert all(len(examples) == 2 for examples in EXAMPLES.values())
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_help_shows_the_examples_and_the_panels(name, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    code, out, _ = run_command(capsys, name, "--help")
+    assert code == 0
+    assert all(f"$ backlit {example}" in out for example in EXAMPLES[name])
+    options = inspect.signature(COMMANDS[name]).parameters
+    shown = [panel for panel, held in PANELS.get(name, {}).items() if set(held) & set(options)]
+    assert all(f"─ {panel} ─" in out for panel in shown)
+
+
+@pytest.mark.parametrize("name", PANELS)
+def test_a_command_with_panels_leaves_no_option_out(name):
+    held = [option for options in PANELS[name].values() for option in options]
+    assert len(held) == len(set(held))
+    assert set(inspect.signature(COMMANDS[name]).parameters) - {"context"} <= set(held)
+
+
+def test_the_examples_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rows = [f"{18 + i % 7},{4 + i % 3},{1500 + 37 * i}" for i in range(60)]
+    Path("cars.csv").write_text("\n".join(["mpg,cylinders,weight", *rows]), encoding="utf-8")
+    Path("new.csv").write_text("cylinders,weight\n4,2000\n6,2500\n", encoding="utf-8")
+    Path("claims.json").write_text(json.dumps({"loss": 0.8320739378}), encoding="utf-8")
+    Path("rubric.toml").write_text((ROOT / "examples/rubric.toml").read_text("utf-8"), encoding="utf-8")
+    Path("hand_in").mkdir()
+    Path("hand_in/one.py").write_text((ROOT / "examples/student_template.py").read_text("utf-8"), encoding="utf-8")
+    first = ["example", "train", "explain", "explore", "check", "grade", "cost", "diagnose", "predict", "export"]
+    assert set(first) == set(EXAMPLES)
+    for name in first:
+        for example in EXAMPLES[name]:
+            words = shlex.split(example.replace("hand_in/*.py", "hand_in/one.py").replace("--train 15", "--train 1"))
+            if "--dataset" in words:
+                words += ["--epochs", "2", "--out", "digits.safetensors"]
+            code, _, err = run_command(capsys, *words)
+            assert code == 0, (example, err)
