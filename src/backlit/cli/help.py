@@ -8,6 +8,7 @@ from typing import Any, get_type_hints
 
 EXAMPLES = {
     "train": ("train cars.csv --target mpg --out cars.safetensors --report cars.html", "train --dataset digits"),
+    "search": ("search cars.csv --target mpg", "search cars.csv --target mpg --trials 50 --time-limit 300"),
     "predict": ("predict cars.safetensors new.csv", "predict cars.safetensors new.csv -o predictions.parquet"),
     "explain": ("explain --example worked", 'explain problem.json --entry "grad_W[1][0,1]"'),
     "explore": ("explore --example worked", "explore problem.json -o page.html"),

@@ -1,8 +1,8 @@
 """The independent checks that a derivation shows: of every gradient, by a complex step and by differences.
 
-Where the parameters are few each entry is checked; else the slope along random signed directions of each tensor, and in
-a deep network of a block of consecutive tensors at a time, so that the work doesn't grow with the square of depth.  What
-a method can't resolve, such as a difference that rounding drowns, is left out, for it says nothing.
+Where the parameters are few each entry is checked; else the slope along random signed directions of each tensor, and
+in a deep network of a block of consecutive tensors at a time, so that the work doesn't grow with the square of depth.
+What a method can't resolve, such as a difference that rounding drowns, is left out, for it says nothing.
 """
 
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ Checks = tuple[Check, ...]
 def check(problem: Problem, trace: Trace, grad: Gradients) -> dict[str, Checks]:
     """Checks by step id: each tensor of theta, the input gradient, and δ where no example depends on another."""
     checker, rng = GradientChecker(problem, grad.theta.dtype), np.random.default_rng(0)
-    n, found = len(grad.theta), {}
+    n, found = len(grad.theta), dict[str, Checks]()
     slots = layout(problem.net)
     blocks = min(len(slots), max(MOST_LAYERS // (DIRECTIONS * problem.net.L), 1))
     few = n <= FEW and blocks == len(slots)

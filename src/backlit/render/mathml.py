@@ -159,7 +159,8 @@ class MathmlWriter(Writer[str]):
 
     def mean(self, of: Expr) -> str:
         """A bar over it."""
-        return f'<mrow style="border-top:.06em solid;padding-top:.12em">{self.inner(of)}</mrow>'  # a ¯ stretches in few fonts
+        # a border, for a ¯ stretches in few fonts
+        return f'<mrow style="border-top:.06em solid;padding-top:.12em">{self.inner(of)}</mrow>'
 
 
 def lower(index: str) -> str:

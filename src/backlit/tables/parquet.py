@@ -98,8 +98,8 @@ class ParquetTable:
         """Look at the footer of each file; no row is read.
 
         path : a folder, of which the files that end in .parquet count (hidden ones and those that begin with _ don't),
-        or one such file; either may lie in object storage (s3://…).  Raises TableError, one line with the file's name, for a folder without such files, a damaged
-        file, and files whose columns differ in name or type.
+        or one such file; either may lie in object storage (s3://…).  Raises TableError, one line with the file's name,
+        for a folder without such files, a damaged file, and files whose columns differ in name or type.
         """
         url, path = remote(path), Path(path)
         files: Sequence[File] = (
