@@ -57,6 +57,7 @@ sphinx_gallery_conf = {
     "filename_pattern": r"\.py$",
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,
+    "run_stale_examples": True,  # a figure is the code's, of today
     "download_all_examples": False,
     "notebook_images": False,
     "write_computation_times": False,

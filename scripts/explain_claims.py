@@ -16,16 +16,22 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `tests`
 
 from tests.derivation.claim_facts import drawn_problem, false_sentences, kind_of, words_of
 
+from backlit.errors import BacklitError
 from backlit.render.explanation import explain
 
 
 def main() -> int:
     """Print the tally."""
     number, first = (int(word) for word in (*sys.argv[1:], "10000", "0")[:2])
-    stated, withheld, stopped, false = Counter[str](), Counter[str](), 0, 0
+    stated, withheld = Counter[str](), Counter[str]()
+    stopped = refused = false = 0
     for seed in range(first, first + number):
         problem = drawn_problem(seed)
-        made = explain(problem)
+        try:
+            made = explain(problem)
+        except BacklitError:  # a step may lead to outputs that the loss does not take
+            refused += 1
+            continue
         if made.derivation.stopped:
             stopped += 1
             continue
@@ -37,7 +43,8 @@ def main() -> int:
             (stated if holds else withheld)[kind_of(name)] += 1
         if sys.stderr.isatty():
             print(f"\r{seed - first + 1} documents", end="", file=sys.stderr, flush=True)
-    print(f"{number} documents ({stopped} end at a number that is not finite), {false} false sentences")
+    left = f"{stopped} end at a number that is not finite, {refused} are refused"
+    print(f"{number} documents ({left}), {false} false sentences")
     for kind in sorted(stated | withheld):
         print(f"  {kind}: stated {stated[kind]:,} times, withheld {withheld[kind]:,}")
     return 1 if false else 0

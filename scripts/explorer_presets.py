@@ -58,7 +58,7 @@ def sgd(rate: float, **more: Any) -> File:
 XOR = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([[0.0], [1], [1], [0]])
 
 
-def spiral(points: int = 30) -> tuple[np.ndarray, np.ndarray]:
+def spiral(points: int = 26) -> tuple[np.ndarray, np.ndarray]:
     """Two arms that wind around each other."""
     turn = np.linspace(0.25, 1, points)
     angle = 1.2 * 2 * np.pi * turn
@@ -72,7 +72,7 @@ def sine(points: int = 24) -> tuple[np.ndarray, np.ndarray]:
     return x, (np.sin(1.5 * x) + 0.05 * np.random.default_rng(1).standard_normal(x.shape)).round(2)
 
 
-def rings(points: int = 40) -> tuple[np.ndarray, np.ndarray]:
+def rings(points: int = 28) -> tuple[np.ndarray, np.ndarray]:
     """A disk within a ring."""
     rng = np.random.default_rng(3)
     radius = np.concatenate([rng.uniform(0, 0.9, points // 2), rng.uniform(1.4, 2.1, points // 2)])
@@ -81,7 +81,7 @@ def rings(points: int = 40) -> tuple[np.ndarray, np.ndarray]:
     return X, np.repeat([[1.0], [0.0]], points // 2, axis=0)
 
 
-def tower(phi: str, depth: int, width: int = 4, **options: Any) -> list[Dense]:
+def tower(phi: str, depth: int, width: int = 3, **options: Any) -> list[Dense]:
     """Many hidden layers alike, and a yes or no."""
     return [*(Dense(width, phi, **options) for _ in range(depth)), Dense(1, "sigmoid")]
 

@@ -15,7 +15,14 @@ import pytest
 from backlit.cli import main
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = sorted([*DOCS.glob("start/*.md"), *DOCS.glob("backpropagation/*.md"), *DOCS.glob("reference/*.md")])
+PAGES = sorted(
+    [
+        *DOCS.glob("start/*.md"),
+        *DOCS.glob("backpropagation/*.md"),
+        *DOCS.glob("reference/*.md"),
+        DOCS / "about/explorer.md",
+    ]
+)
 BLOCK = re.compile(r"^```(python|sh|text)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 

@@ -1,7 +1,4 @@
-"""The page on which a network can be touched: `backlit.explore` writes it, where this version has it.
-
-The directive `explorer` shows it in a frame; without `backlit.explore` it says so in a sentence.
-"""
+"""The page on which a network can be touched: `backlit.explore` writes it, and the directive `explorer` shows it."""
 
 from pathlib import Path
 from typing import Any
@@ -15,14 +12,10 @@ PAGE = "explorer-live.html"
 
 
 class Explorer(SphinxDirective):
-    """The explorer with a built-in problem."""
-
-    optional_arguments = 1
+    """The explorer in a frame, with a built-in problem."""
 
     def run(self) -> list[nodes.Node]:
         """A frame, and a link to the page by itself."""
-        if not hasattr(backlit, "explore"):
-            return [nodes.paragraph("", "This version has no explorer.")]
         depth = self.env.docname.count("/")
         href = "../" * depth + PAGE
         frame = (
@@ -34,7 +27,7 @@ class Explorer(SphinxDirective):
 
 def on_finish(app: Any, exception: Exception | None) -> None:
     """Write the page beside the others."""
-    if exception is None and app.builder.format == "html" and hasattr(backlit, "explore"):
+    if exception is None and app.builder.format == "html":
         backlit.explore(example="worked").write(Path(app.outdir) / PAGE)
 
 

@@ -43,6 +43,7 @@ class Worked(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """The nodes of each step."""
+        self.env.note_reread()  # its numbers are the code's, of today
         problem = self.options.get("problem")
         if problem is not None:
             problem = str(Path(self.env.srcdir) / problem)

@@ -95,6 +95,7 @@ DISPLAYS = {  # class → format → who writes it, a function of a floor that t
         "text": "render.check_text.network_text",
     },
     "Cost": {"html": "render.cost.cost_fragment", "text": "render.cost.cost_text"},
+    "TrainResult": {"html": "render.report.report_frame", "text": "render.train_text.result_text"},
     "Diagnosis": {"html": "render.diagnosis_html.diagnosis_frame", "text": "render.diagnosis_text.diagnosis_text"},
     **{
         name: {"html": "render.faces.html", "text": "render.faces.text"}

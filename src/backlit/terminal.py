@@ -5,6 +5,7 @@ Names of columns, files and classes, keys and errors of submissions are a strang
 
 import io
 import re
+from collections.abc import Callable
 from typing import Any
 
 MOST = 2000  # characters of an error; some thousands fill a screen
@@ -50,10 +51,19 @@ def console(**options: Any) -> Any:
     return Plain(markup=False, emoji=False, **options)
 
 
-def as_text(*parts: Any) -> str:
-    """What a console of 80 columns shows of something that Rich can print, without colors or spaces at the ends."""
+def captured(show: Callable[[Any], None]) -> str:
+    """What `show` prints on a console of 80 columns, without colors or spaces at the ends."""
     plain = console(file=io.StringIO(), color_system=None, width=80)
-    with plain.capture() as captured:
+    with plain.capture() as printed:
+        show(plain)
+    return "\n".join(line.rstrip() for line in printed.get().strip("\n").splitlines())
+
+
+def as_text(*parts: Any) -> str:
+    """The same of things that Rich can print, one under the other."""
+
+    def show(plain: Any) -> None:
         for part in parts:
             plain.print(part)
-    return "\n".join(line.rstrip() for line in captured.get().strip("\n").splitlines())
+
+    return captured(show)

@@ -12,6 +12,7 @@ from tests.commands import run_command
 import backlit
 from backlit.core import ACTIVATIONS, Activation, forward, register_activation
 from backlit.errors import ProblemError
+from backlit.formats.ensembles import Ensemble, load_ensemble
 from backlit.formats.models import load_model
 from backlit.formats.rows import in_float64, table_problem
 
@@ -114,3 +115,18 @@ def test_the_docs_page_runs(tmp_path, monkeypatch):
     for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
         exec(block, {})
     assert opened(tmp_path / "residual.html")["name"] == "residual"
+
+
+def test_an_ensemble_opens_its_heaviest_network_and_says_so(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((120, 2))
+    table, file = tmp_path / "table.csv", tmp_path / "m.safetensors"
+    pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "target": x[:, 0] * 2 - x[:, 1]}).write_csv(table)
+    backlit.train(table, target="target", quality="fast", compare=False, time_limit=20, out=file)
+    whole = load_ensemble(file)
+    made = backlit.explore(model=file, table=table)
+    if isinstance(whole, Ensemble):
+        assert made.name == f"m, the heaviest of {len(whole.members)} networks"
+        assert backlit.explore(model=file, table=table, member=0).name == f"m, network 0 of {len(whole.members)}"
+    code, _, err = run_command(capsys, "explore", "--member", 1, "-o", tmp_path / "page.html")
+    assert (code, err.count("\n")) == (2, 1)

@@ -12,7 +12,7 @@ import pytest
 from tests.commands import run_command
 from tests.helpers import assert_names
 
-from backlit.cli.train import figure
+from backlit.tables.messages import figure
 from backlit.tabular.datasets import load_dataset
 
 KEYS = {"task", "n_train", "n_test", "metrics", "epochs", "seconds", "samples_per_second", "engine", "gradient_check"}

@@ -102,7 +102,11 @@ def lengths(told):
     ratio = 1.0 if zero else (length[0] / length[-1]) ** (1 / max(L - 1, 1))
     near = 0.1 < abs(ratio - 1) / 1e-9 < 10
     many = L > 1 and not zero
+    ten = ratio**10
+    edge = abs(np.log10(ten) ** 2 - 9) < 1e-6 if ten > 0 else False
     return {
+        "fades_in_ten_layers": None if edge else many and ten < 1e-3,
+        "explodes_in_ten_layers": None if edge else many and ten > 1e3,
         "delta_is_zero": zero,
         "delta_shrinks": None if near else many and ratio < 1 - 1e-9,
         "delta_grows": None if near else many and ratio > 1 + 1e-9,
@@ -215,6 +219,8 @@ PHRASES = {
     "delta_shrinks": "δ shrinks, by a factor",
     "delta_grows": "δ grows, by a factor",
     "delta_keeps_its_length": "δ keeps its length",
+    "fades_in_ten_layers": "an activation whose slope is not small",
+    "explodes_in_ten_layers": "skips, and clipping",
     "general_rule_agrees": "it gives the same δ",
     "output_rounded": "an output is rounded to 0 or 1",
     "digits_lost": "the digits of this slope are lost in rounding",

@@ -118,3 +118,33 @@ def test_a_normed_unit_depends_on_more_than_its_own_sum(norm):
 ])  # fmt: skip
 def test_the_checklist_says_where_the_slope_is_taken(spec, expected):
     assert expected in " ".join(explain(spec).to_text().split())
+
+
+@pytest.mark.parametrize(("norm", "count"), [("batch", "m"), ("layer", "nₗ")])
+def test_the_jacobian_of_a_norm_is_derived_and_right(norm, count):
+    """The formula that is printed, computed here beside central differences of x̂ itself."""
+    section = next(part for part in derive(read_problem(network(norm))).sections if part.id == "recurrence")
+    printed_formulas = [inline(block.chain) for block in section.blocks if isinstance(block, Formula)]
+    wanted = f"∂[x̂ₗ]ᵢ/∂[zₗ]ⱼ = ([i = j] − 1/{count} − ([x̂ₗ]ᵢ·[x̂ₗ]ⱼ)/{count})/√(σ²ₗ + ε)"
+    assert wanted in printed_formulas
+    z, h = np.random.default_rng(0).standard_normal(4), 1e-6
+
+    def unit(z):
+        return (z - z.mean()) / np.sqrt(z.var() + EPS)
+
+    x, n = unit(z), len(z)
+    formula = (np.eye(n) - 1 / n - np.outer(x, x) / n) / np.sqrt(z.var() + EPS)
+    steps = h * np.eye(n)
+    measured = np.stack([(unit(z + step) - unit(z - step)) / (2 * h) for step in steps], axis=1)
+    np.testing.assert_allclose(formula, measured, atol=1e-8)
+
+
+def test_without_a_norm_there_is_no_such_jacobian():
+    assert "through μ, and through σ²" not in " ".join(
+        part
+        for section in derive(read_problem(network())).sections
+        for block in section.blocks
+        if isinstance(block, Paragraph)
+        for part in block.parts
+        if isinstance(part, str)
+    )

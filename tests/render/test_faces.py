@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from backlit import Dense, Network, Problem, check, check_function, check_network, cost, diagnose, explain
+from backlit import Dense, Network, Problem, check, check_function, check_network, cost, diagnose, explain, train
 from backlit.core.norms import Statistics
 from backlit.formats.models import Model
 
@@ -33,6 +33,7 @@ def results():
     yield cost(PLAIN, batch=8)
     yield diagnose(depth=4, width=8, seeds=1, remedies=False)
     yield explain(PROBLEM)
+    yield train(dataset="iris", epochs=2, hidden=[4], compare=False)
 
 
 RESULTS = list(results())

@@ -39,6 +39,9 @@ def test_a_perfect_score_has_an_interval():
     y, p = np.array([0, 1] * 10), np.eye(2)[[0, 1] * 10]
     low, high = intervals("classification", y, p)["accuracy"]
     assert (low, high) == (pytest.approx(0.8389, abs=1e-4), 1.0)  # Wilson's for 20 of 20
+    low, high = intervals("classification", y, p)["balanced_accuracy"]
+    assert 0.85 < low < 0.95
+    assert high == 1
     assert wilson(np.zeros(20, bool)) == (0.0, pytest.approx(1 - 0.8389, abs=1e-4))
 
 

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import pickle
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -16,10 +18,12 @@ from tests.tabular.test_train_predict import mixed
 from backlit import diagnose, load_model, predict, train
 from backlit.cli import main
 from backlit.errors import BacklitError, ProblemError, TableError
+from backlit.formats.ensembles import save_ensemble
 from backlit.tables import parquet, scan
 from backlit.tables.parquet import ParquetTable
 from backlit.tables.scan import Parts, survey
 from backlit.tabular import streamed_prediction
+from backlit.tabular.members import Limit
 
 QUICK = {"hidden": (8,), "epochs": 1}
 
@@ -227,3 +231,20 @@ def test_the_command_says_what_it_did(folder, model, two, tmp_path, capsys):
 def test_a_models_digest_is_that_of_what_it_holds(model):
     first, second = (streamed_prediction.digest_of(load_model(model)) for _ in range(2))
     assert first == second
+
+
+@pytest.mark.parametrize("metric", [None, "accuracy"])
+def test_an_ensemble_is_the_same_whoever_trains_its_networks(two, tmp_path, metric):
+    table, found = mixed(300), []
+    for k, who in enumerate((0, two)):
+        result = train(table, "grade", drop=["price"], quality="fast", metric=metric, compare=False, cluster=who)
+        save_ensemble(replace(result.model, training={}), tmp_path / f"{k}.safetensors")  # which notes the seconds
+        found.append((result.metrics, sums(tmp_path / f"{k}.safetensors")))
+    assert found[0] == found[1]
+
+
+def test_a_limit_is_as_far_away_in_another_process():
+    there = pickle.loads(pickle.dumps(Limit(time.monotonic() + 100)))
+    assert abs(there.deadline - time.monotonic() - 100) < 5
+    assert not pickle.loads(pickle.dumps(Limit())).reached()
+    assert pickle.loads(pickle.dumps(Limit(time.monotonic() - 1))).reached()

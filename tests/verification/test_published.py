@@ -66,7 +66,7 @@ def test_stale_weights_are_named_where_their_gradient_is_printed():
     assert check(read_example("mazur"), {"grad_W": one_step(stale=False)[0]}).verdict == "pass"
     result = check(read_example("mazur"), {"grad_W": one_step(stale=True)[0]})
     assert wrong(result) == ["grad_W[1]"]
-    assert result.diagnoses[0].bug == "weights_updated_too_early"
+    assert result.diagnoses[0].name == "weights_updated_too_early"
 
 
 def test_a_sum_that_adds_0_355_for_a_bias_of_0_35_is_found_at_its_place():

@@ -12,6 +12,9 @@ def command(
         str | None, Option(help="A built-in problem, which `backlit example` lists.", show_default=False)
     ] = None,
     model: Annotated[Path | None, Option(help="A model file that `backlit train` wrote.", show_default=False)] = None,
+    member: Annotated[
+        int | None, Option(help="Of an ensemble: which network, from 0; else the heaviest.", show_default=False)
+    ] = None,
     table: Annotated[
         Path | None, Option(help="With --model: a table with the columns of its training.", show_default=False)
     ] = None,
@@ -23,6 +26,6 @@ def command(
 
     check_outputs(output, inputs=(problem, model, table))
     check_suffix(output, ".html", what="a page")
-    explore(problem, example=example, model=model, table=table).write(output)
+    explore(problem, example=example, model=model, table=table, member=member).write(output)
     print(f"{output}: open it in a browser; it needs no network and no server.")
     return 0

@@ -8,8 +8,11 @@ from typing import Any, get_type_hints
 
 EXAMPLES = {
     "train": ("train cars.csv --target mpg --out cars.safetensors --report cars.html", "train --dataset digits"),
-    "search": ("search cars.csv --target mpg", "search cars.csv --target mpg --trials 50 --time-limit 300"),
-    "predict": ("predict cars.safetensors new.csv", "predict cars.safetensors new.csv -o predictions.parquet"),
+    "search": ("search cars.csv --target mpg --trials 40", "search --dataset digits --time-limit 60"),
+    "predict": (
+        "predict cars.safetensors new.csv",
+        "predict cars.safetensors new.csv --interval 0.9 -o predictions.csv",
+    ),
     "explain": ("explain --example worked", 'explain problem.json --entry "grad_W[1][0,1]"'),
     "explore": ("explore --example worked", "explore problem.json -o page.html"),
     "example": ("example", "example worked -o problem.json"),
@@ -40,11 +43,12 @@ PANELS = {
             "column",
             "test_size",
         ),
-        "Network": ("hidden", "activation", "norm", "dropout"),
-        "Training": (
-            *("optimizer", "learning_rate", "schedule", "l2", "clip_norm", "epochs", "batch_size", "patience", "seed"),
-            *("engine", "quality", "time_limit", "metric", "compare"),
+        "Ensemble": ("quality", "time_limit", "metric"),
+        "One network, in place of an ensemble": (
+            *("hidden", "encoding", "activation", "norm", "dropout", "optimizer", "learning_rate", "schedule", "l2"),
+            *("clip_norm", "epochs", "batch_size", "patience"),
         ),
+        "How it runs": ("seed", "engine", "compare"),
         "Results": ("out", "report", "format"),
         "Long runs and large tables": (
             *("checkpoint", "checkpoint_every", "stream", "buffer_mb", "workers", "cluster", "shards"),
@@ -59,11 +63,21 @@ PANELS = {
         "Or a network of equal layers": (
             *("depth", "width", "activation", "init", "sigma_w", "sigma_b", "norm", "skip", "dropout"),
         ),
-        "How": ("batch", "seeds", "remedies", "probe", "train"),
+        "How": ("batch", "seeds", "remedies", "probe", "train", "workers", "cluster"),
         "Results": ("fix", "fix_estimator", "format", "output"),
     },
     "cost": {
-        "What is costed": ("problem", "sizes", "activation", "batch", "dtype", "optimizer", "memory_limit"),
+        "What is costed": (
+            "problem",
+            "model",
+            "member",
+            "sizes",
+            "activation",
+            "batch",
+            "dtype",
+            "optimizer",
+            "memory_limit",
+        ),
         "Measure this machine too": ("timing", "measure"),
         "Many machines": ("workers", "network"),
         "Results": ("html", "format"),

@@ -1,4 +1,4 @@
-"""`backlit train`: a table in, a trained network, an honest score, a model file and a report out."""
+"""`backlit train`: a table in, a trained model, an honest score, a model file and a report out."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,10 +9,7 @@ from backlit.cli.cluster import Cluster, Workers, cluster_of
 from backlit.cli.formats import Format, print_json
 from backlit.cli.streams import say
 from backlit.errors import Divergence, ProblemError, WrongGradient
-from backlit.tables.messages import figure
 from backlit.terminal import one_line
-
-RIVALS = {"constant": "constant", "linear": "linear", "gradient_boosting": "boosting"}
 
 
 def command(
@@ -113,7 +110,8 @@ def command(
     cluster: Cluster = None,
     format: Annotated[Format, Option(help="How to show the result.")] = Format.text,
 ) -> int:
-    """Train a network on a table and score it on rows that it never saw."""
+    """Train the best model of a table, and score it on rows that it never saw."""
+    from backlit.render.train_text import show_result
     from backlit.tabular import train
 
     try:
@@ -159,7 +157,7 @@ def command(
     except (Divergence, WrongGradient) as error:
         say(f"backlit: {one_line(str(error))}", error=True)
         return 1
-    print_json(result.to_dict()) if format is Format.json else show(result)
+    print_json(result.to_dict()) if format is Format.json else show_result(result)
     return 0
 
 
@@ -187,108 +185,3 @@ def sizes(text: str) -> list[int]:
             f"--hidden takes whole numbers with commas between them, such as 256,128, not {text!r}"
         ) from None
     return [] if units == [0] else units
-
-
-def show(result: Any) -> None:
-    """Print what a person wants to know, what the score is worth first, in a terminal's width."""
-    from backlit import terminal
-    from backlit.render.report import sentence
-
-    console = terminal.console()
-    if result.assessment:
-        console.print(sentence(result.assessment.verdict), style="bold")
-    (show_ensemble if result.members else show_network)(console, result)
-    console.print(score_table(result))
-    console.print(columns_in_short(result))
-    for note in result.notes:
-        console.print(f"note: {note}", style="dim")
-    for kind, path in (("model", result.model_path), ("report", result.report_path)):
-        if path:
-            console.print(f"{kind}: {path}", soft_wrap=True)
-
-
-def score_table(result: Any) -> Any:
-    """A row a metric, beside the baselines of the same held-out rows."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("metric", box=None, header_style="dim", pad_edge=False, padding=(0, 1))
-    assessed = result.assessment
-    rivals = assessed.baselines if assessed else {}
-    for head in (
-        "out of fold" if result.members else "training",
-        "held out",
-        *(["95% interval"] if assessed else []),
-        *(RIVALS[name] for name in rivals),
-    ):
-        table.add_column(head, justify="right")
-    for name, value in result.metrics["test"].items():
-        ends = [short_interval(assessed.intervals.get(name))] if assessed else []
-        theirs = [figure(scores[name]) for scores in rivals.values()]
-        table.add_row(name, figure(result.metrics["train"][name]), Text(figure(value), "bold"), *ends, *theirs)
-    return table
-
-
-def short_interval(ends: tuple[float, float] | None) -> str:
-    """Both ends in three digits.
-
-    >>> short_interval((0.77081, 0.8131)), short_interval((18_893.2, 27_418.8)), short_interval(None)
-    ('0.771–0.813', '18,893–27,419', '–')
-    """
-    return "–" if ends is None else "–".join(figure(end) if abs(end) >= 1e4 else f"{end:.3g}" for end in ends)
-
-
-def columns_in_short(result: Any) -> str:
-    """How many features the columns became, where most, and which columns matter most."""
-    columns = result.columns
-    features = [column.features for column in columns]
-    widest = max(columns, key=lambda column: column.features)
-    most = f", {widest.features} of them of {widest.name!r}" if widest.features > 2 and len(columns) > 1 else ""
-    used = sum(n > 0 for n in features)
-    left_out = f" ({len(columns) - used} left out)" if used < len(columns) else ""
-    told = f"{used} column{'s' if used != 1 else ''}{left_out} as {sum(features):,} features{most}"
-    growing = (
-        [name for name, growth in result.assessment.importances.items() if growth > 0] if result.assessment else []
-    )
-    return f"{told}; what matters most: {', '.join(growing[:5])}" if growing else told
-
-
-def show_network(console: Any, result: Any) -> None:
-    """What was trained, where that is one network."""
-    from backlit.render.report import STOPPED, duration
-
-    shape = " → ".join(map(str, result.model.net.n))
-    console.print(headline(result, f"network {shape}"))
-    best = f"; the best was epoch {result.history.best_epoch}" if result.history.best_epoch else ""
-    console.print(f"{result.epochs} epochs in {duration(result.seconds)} s, until {STOPPED[result.stopped]}{best}")
-    if result.stopped == "interrupted":
-        console.print("stopped by Ctrl-C: the model and its scores are those of the best epoch until then")
-    console.print(
-        f"{result.n_train:,} training rows, {result.n_validation:,} of them to stop by; {result.n_test:,} held-out rows"
-    )
-
-
-def show_ensemble(console: Any, result: Any) -> None:
-    """What was trained, where that is an ensemble: its presets by weight."""
-    from backlit.render.report import duration
-
-    shares: dict[str, float] = {}
-    for member in result.members:
-        shares[member.recipe] = shares.get(member.recipe, 0.0) + member.weight
-    folds = len({member.fold for member in result.members})
-    console.print(headline(result, f"ensemble of {len(result.members)} networks on {folds} folds"))
-    told = ", ".join(f"{name} {share:.0%}" for name, share in sorted(shares.items(), key=lambda item: -item[1]))
-    console.print(f"weights: {told}")
-    console.print(f"{result.epochs:,} epochs of its networks, {duration(result.seconds)} s in all")
-    if result.stopped != "finished":
-        console.print(f"stopped early ({result.stopped}): the model is the best until then")
-    console.print(f"{result.n_train:,} training rows, scored out of fold; {result.n_test:,} held-out rows")
-
-
-def headline(result: Any, made: str) -> Any:
-    """What was trained for what, by which engine, and how far its gradient was from the right one."""
-    from rich.text import Text
-
-    error = f"gradient checked: largest relative error {result.gradient_check.max_relative_error:.1e}"
-    target = (result.model.target.name, "bold")
-    return Text.assemble(f"{result.task} of ", target, f", {made}, {result.engine} engine; {error}")

@@ -1,7 +1,7 @@
 """`run_jobs`: jobs in, results out, in the same order and with the same bits whoever runs them."""
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -62,7 +62,7 @@ def run_jobs(
     n_threads: int | None = None,
     hold_blas: bool = True,
     show: Callable[[int, int], None] | None = None,
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """Run jobs; give their results in the jobs' order, each as soon as it and all before it are there.
 
     Jobs are taken, and results kept, at most two a worker ahead.  An iterator that is left before its end ends the
@@ -144,7 +144,7 @@ def results(
     executor: Executor,
     ours: bool,
     show: Callable[[int, int], None],
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """Submit ahead, and give in order; `ours` is an executor that ends with this."""
     waiting: deque[tuple[Job, Any]] = deque()
     with ExitStack() as cleanup:

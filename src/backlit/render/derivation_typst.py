@@ -233,8 +233,10 @@ def block_lines(block: Block) -> list[str]:
         case BulletList():
             return [f"{'+' if block.numbered else '-'} {words(item)}" for item in block.items]
         case Plot() | Diagram():
-            picture = f"#scale(56%, reflow: true)[{picture_typst(drawn(block), escaped)}]"
-            return ["#place(auto, float: true)[#align(left)[", picture, "", f"_{escaped(block.caption)}_", "]]"]
+            tall = isinstance(block, Diagram) and block.shape == "box"
+            picture = f"#scale({60 if tall else 72}%, reflow: true)[{picture_typst(drawn(block), escaped)}]"
+            shown = [picture, "", f"_{escaped(block.caption)}_"]
+            return ["#place(auto, float: true)[", *shown, "]"] if tall else shown  # it would leave half a page empty
 
 
 def step_lines(step: Step) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from backlit._version import __version__
-from backlit.render.pages import page
+from backlit.render.pages import frame, page
 from backlit.render.plots import against, class_curves, curves, histogram
 from backlit.tables.messages import figure
 
@@ -63,6 +63,11 @@ def render_report(result: Any) -> str:
         made=result.model.training.get("made"),
         version=__version__,
     )
+
+
+def report_frame(result: Any) -> str:
+    """The page in a frame, for a notebook."""
+    return frame(render_report(result), f"Training of {result.model.target.name}")
 
 
 def sentence(text: str) -> str:

@@ -95,7 +95,13 @@ def train_ensemble(
             jobs = jobs_of(lesson, presets, of, must)
             with show_passes(name, progress) as show:
                 results = run_jobs(jobs, how=how, workers=workers, n_threads=1, show=lambda k, n: show(k / n))
-                return [member for result in results for member in result]
+                found: list[Trained] = []
+                for result in results:
+                    found += result
+                    if stop.asked and how != "threads":  # elsewhere nobody hears of it: what still runs there ends here
+                        results.close()
+                        break
+                return found
 
         trial = range(min(quality.trial_folds, folds.K))
         trained = train(presets, trial, f"trying {len(presets)} presets", must=True)

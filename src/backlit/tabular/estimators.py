@@ -203,7 +203,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         "finished", "time limit" or "interrupted".
     n_features_in_ : int
         Columns of X.
-    feature_names_in_ : (n_features_in_,) array of str
+    feature_names_in_ : (n_features,) array of str
         Their names, if X had names.
 
     Examples
@@ -276,7 +276,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         "finished", "time limit" or "interrupted".
     n_features_in_ : int
         Columns of X.
-    feature_names_in_ : (n_features_in_,) array of str
+    feature_names_in_ : (n_features,) array of str
         Their names, if X had names.
 
     Examples

@@ -31,7 +31,8 @@ def of_classes(y: Array, p: Array) -> dict[str, Interval]:
     """Of accuracy, balanced accuracy, log loss, and for two classes ROC AUC."""
     right = p.argmax(axis=1) == y
     recall = [right[y == k] for k in np.unique(y)]
-    variance = sum(hits.mean() * (1 - hits.mean()) / len(hits) for hits in recall) / len(recall) ** 2
+    near = [((hits.sum() + 1) / (len(hits) + 2), len(hits)) for hits in recall]  # no class is sure of being all found
+    variance = sum(share * (1 - share) / n for share, n in near) / len(recall) ** 2
     loss = -np.log(np.maximum(p[np.arange(len(y)), y], np.finfo(float).eps))
     made = {
         "accuracy": wilson(right),

@@ -38,6 +38,15 @@ class Limit:
     deadline: float = float("inf")
     stop: Stop = field(default_factory=Stop)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Elsewhere, where clocks are others, it is as many seconds away, and nobody asks."""
+        return Limit.in_seconds, (self.deadline - time.monotonic(),)
+
+    @classmethod
+    def in_seconds(cls, left: float) -> "Limit":
+        """The moment that is so far away."""
+        return cls(time.monotonic() + left)
+
     def reached(self) -> bool:
         """Whether no more is to be begun, and what runs is to end with its epoch."""
         return self.stop.asked or time.monotonic() >= self.deadline

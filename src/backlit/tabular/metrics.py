@@ -1,6 +1,7 @@
 """The numbers that presets are chosen and networks stopped by, each as a loss: lower is better."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -43,7 +44,12 @@ def mae(z: Array, y: Array, weight: Array | None) -> float:
 
 def negative(measure: Measure) -> Measure:
     """The same as a loss."""
-    return lambda z, y, weight: -measure(z, y, weight)
+    return partial(negated, measure)
+
+
+def negated(measure: Measure, z: Array, y: Array, weight: Array | None) -> float:
+    """A function of a module, which can be sent to another process."""
+    return -measure(z, y, weight)
 
 
 MEASURES: dict[str, dict[str, Measure]] = {

@@ -73,6 +73,7 @@ PRESETS = (
     Preset("bins by target", BY_TARGET, dropout=0.3),
     Preset("quantile bins", QUANTILES, learning_rate=0.002, schedule="cosine"),
     Preset("small", BY_TARGET, hidden=(16,), dropout=0.0, learning_rate=0.003),
+    Preset("additive", BY_TARGET, hidden=(), dropout=0.0, learning_rate=0.01, schedule="cosine"),
     Preset("eight bins by target", EIGHT, learning_rate=0.002, schedule="cosine"),
     Preset("batch norm", QUANTILES, norm="batch"),
     Preset("no bins", PLAIN, learning_rate=0.003, schedule="cosine"),
@@ -96,7 +97,7 @@ class Quality:
         """The same for so many training rows: the more they are, the less another network adds, and the more it costs.
 
         >>> QUALITIES["good"].for_rows(4_000).finalists, QUALITIES["good"].for_rows(8_000).finalists
-        (4, 3)
+        (5, 3)
         >>> QUALITIES["good"].for_rows(1_000_000)
         Quality(presets=2, folds=3, trial_folds=1, finalists=1)
         """
@@ -111,9 +112,9 @@ class Quality:
 
 
 QUALITIES = {
-    "fast": Quality(presets=3, folds=4, trial_folds=1, finalists=2),
-    "good": Quality(presets=8, folds=8, trial_folds=2, finalists=4),
-    "best": Quality(presets=10, folds=10, trial_folds=3, finalists=7),
+    "fast": Quality(presets=4, folds=4, trial_folds=1, finalists=3),
+    "good": Quality(presets=9, folds=8, trial_folds=2, finalists=5),
+    "best": Quality(presets=11, folds=10, trial_folds=3, finalists=7),
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from backlit._version import __version__
+from backlit.display import Displayed
 from backlit.formats.ensembles import Ensemble, Member
 from backlit.formats.models import Model
 from backlit.tables import ColumnSummary
@@ -19,7 +20,7 @@ Array = np.ndarray
 
 
 @dataclass(frozen=True)
-class TrainResult:
+class TrainResult(Displayed):
     """What `train` gives: the model, its scores, and how they came about.
 
     Parameters
@@ -128,6 +129,11 @@ class TrainResult:
         folds = len({member.fold for member in self.members})
         rows = self.n_train * (1 - 1 / folds) if folds else self.n_train - self.n_validation
         return self.epochs * rows / self.seconds if self.seconds else 0.0
+
+    def __repr__(self) -> str:
+        scores = ", ".join(f"{name} {value:.4g}" for name, value in self.metrics["test"].items() if value is not None)
+        of = "" if self.model.target is None else f" of {self.model.target.name!r}"
+        return f"<TrainResult{of}: {scores} on {self.n_test} held-out rows>"
 
     def to_dict(self) -> dict[str, Any]:
         """The result as `backlit train --format json` prints it."""

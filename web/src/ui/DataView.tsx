@@ -178,7 +178,7 @@ function targetOf(of: Run, chosen: number): number[] {
 /** Points: shape by class, so that color is not needed; the open one has a ring. */
 function Point({ of, i, x, y, chosen }: { of: Run; i: number; x: number; y: number; chosen: boolean }) {
   const target = of.problem.y.row(i);
-  if (!Number.isFinite(x) || !Number.isFinite(y)) return null;
+  if (!(Math.abs(x) < 1e5 && Math.abs(y) < 1e5)) return null;
   const label = target.length > 1 ? target.indexOf(Math.max(...target)) : target[0]! > 0.5 ? 1 : 0;
   const r = 5;
   const shapes = [

@@ -1,7 +1,7 @@
 // The network with its numbers: a above, δ below; |w| as width, negative dashed; skips as arcs; norms and dropout.
 
 import { say } from "../mathml";
-import { current, now, place, run, spot } from "../state";
+import { current, now, place, predicting, revealed, run, spot } from "../state";
 import type { Layer } from "../core/network";
 import type { Scene } from "../steps";
 import { picked } from "./Weights";
@@ -43,6 +43,7 @@ function Drawing() {
   const { scene } = now.value;
   const step = current.value;
   const i = spot.value.i;
+  const asked = predicting.value && !revealed.value; // what is asked for is not shown
   const tallest = Math.max(...net.n);
   const skips = net.layers.some((layer) => layer.skipFrom !== null);
   const top = skips ? 48 : 24;
@@ -73,7 +74,7 @@ function Drawing() {
         {net.layers.map((layer, k) => <Between layer={layer} x={x(k + 1)} y={top + (tallest * GAP) / 2 + (net.n[k + 1]! * GAP) / 2 + 11} lit={lit.layer === k + 1 && /mu|sigma2|x_hat|^u$|gamma|beta|norm|dropout|grad_h/.test(step?.kind ?? "")} />)}
         {net.n.map((n, l) =>
           Array.from({ length: n }, (_, j) => (
-            <Unit x={x(l)} y={y(l, j)} name={l === 0 ? `x${sub(j + 1)}` : ""} a={scene?.trace.a[l]?.at(i, j)} delta={l ? scene?.grad.delta[l]?.at(i, j) : scene?.grad.a[0]?.at(i, j)}
+            <Unit x={x(l)} y={y(l, j)} name={l === 0 ? `x${sub(j + 1)}` : ""} a={asked && step?.way === "forward" && lit.layer === l ? NaN : scene?.trace.a[l]?.at(i, j)} delta={asked && step?.way === "backward" ? NaN : l ? scene?.grad.delta[l]?.at(i, j) : scene?.grad.a[0]?.at(i, j)} asked={asked}
               first={l === 0} lit={lit.layer === l && unitLit(step?.entries ?? "", j)} soft={lit.layer !== l && lit.other !== l}
               dropped={l > 0 && scene?.trace.mask[l]?.at(i, j) === 0} pick={() => (place.value = { ...place.value, j })} />
           )),
@@ -119,14 +120,14 @@ function Edge(props: { x1: number; y1: number; x2: number; y2: number; w: number
   );
 }
 
-function Unit(props: { x: number; y: number; name: string; a: number | undefined; delta: number | undefined; lit: boolean; soft: boolean; dropped: boolean; first: boolean; pick: () => void }) {
+function Unit(props: { x: number; y: number; name: string; a: number | undefined; delta: number | undefined; lit: boolean; soft: boolean; dropped: boolean; first: boolean; asked: boolean; pick: () => void }) {
   const { x, y, a, delta, lit, soft, dropped, first, pick } = props;
   return (
     <g class={`unit${lit ? " lit" : ""}${soft ? " soft" : ""}${dropped ? " dropped" : ""}`} onClick={pick}>
       <circle cx={x} cy={y} r={R} />
       {dropped && <line class="cross" x1={x - 12} y1={y - 12} x2={x + 12} y2={y + 12} />}
-      <text class="value" x={x} y={y + 4}>{compact(a)}</text>
-      {first ? <text class="name" x={x} y={y - R - 4}>{props.name}</text> : <text class="delta" x={x} y={y + R + 12}>δ {compact(delta)}</text>}
+      <text class="value" x={x} y={y + 4}>{props.asked && Number.isNaN(a) ? "?" : compact(a)}</text>
+      {first ? <text class="name" x={x} y={y - R - 4}>{props.name}</text> : <text class="delta" x={x} y={y + R + 12}>δ {props.asked && Number.isNaN(delta) ? "?" : compact(delta)}</text>}
     </g>
   );
 }

@@ -2,13 +2,13 @@
 
 import { library, openPreset } from "../library";
 import { say } from "../mathml";
-import { go, list, message, now, oneStep, playing, predicting, rival, run, spot, tab, train } from "../state";
+import { go, list, message, now, oneStep, playing, predicting, revealed, rival, run, spot, tab, train } from "../state";
 
 /** The four sentences that a reader who only scrolls should have read. */
 export function Story() {
   const { scene } = now.value;
   const { problem } = run.value;
-  if (!scene) return null;
+  if (!scene || (predicting.value && !revealed.value)) return null; // it has the numbers that are asked for
   const { net } = problem;
   const i = spot.value.i;
   const outputs = Array.from(scene.trace.a[net.L]!.row(i)).slice(0, 4);

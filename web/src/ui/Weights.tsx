@@ -3,7 +3,7 @@
 import { computed, signal } from "@preact/signals";
 import { say } from "../mathml";
 import type { Name } from "../core/network";
-import { now, run, setParameter } from "../state";
+import { now, predicting, revealed, run, setParameter } from "../state";
 
 export const picked = signal<{ name: Name; l: number; j: number; k: number }>({ name: "W", l: 1, j: 0, k: 0 });
 
@@ -37,7 +37,7 @@ export function Weights() {
       {slot.name === "W" && <label>from <input type="number" min="1" max={slot.columns} value={column + 1} onChange={(event) => pick({ k: clamp(event.currentTarget.value, slot.columns) })} /></label>}
       <label class="wide">value <input class="number" type="number" step="any" value={value} onChange={(event) => setParameter(e, event.currentTarget.valueAsNumber)} /></label>
       <input type="range" aria-label="Value, by slider" min={-reach} max={reach} step={reach / 200} value={value} onChange={(event) => setParameter(e, Number(event.currentTarget.value))} />
-      <output>{gradient === undefined ? "" : `∂C/∂${SIGNS[slot.name]} ${say(gradient)}: ${Math.abs(gradient) < 1e-15 ? "a small change changes nothing" : gradient > 0 ? "lower it to lower the cost" : "raise it to lower the cost"}`}</output>
+      <output>{gradient === undefined || (predicting.value && !revealed.value) ? "" : `∂C/∂${SIGNS[slot.name]} ${say(gradient)}: ${Math.abs(gradient) < 1e-15 ? "a small change changes nothing" : gradient > 0 ? "lower it to lower the cost" : "raise it to lower the cost"}`}</output>
     </form>
   );
 }

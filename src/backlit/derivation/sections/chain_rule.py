@@ -9,6 +9,7 @@ from backlit.core.groups import groups_of, is_softmax
 from backlit.derivation.context import Context, as_float, worked
 from backlit.derivation.document import Block, BulletList, Formula, Paragraph, Plot, Section, Table, Text
 from backlit.derivation.expressions import (
+    Add,
     At,
     BigProd,
     BigSum,
@@ -16,15 +17,18 @@ from backlit.derivation.expressions import (
     Dots,
     Expr,
     Fn,
+    Frac,
     Hadamard,
     Iverson,
     MatMul,
     Mul,
+    Neg,
     Partial,
+    Root,
     Sym,
     Transpose,
 )
-from backlit.derivation.functions import applied, fn, known, meaning_of, minus, slope_of
+from backlit.derivation.functions import ONE, applied, fn, known, meaning_of, minus, slope_of
 
 SMALL = 4  # units of a layer up to which a product prints as many matrices as it prints terms of a sum
 FACTORS = 4  # matrices that it prints of larger layers
@@ -112,6 +116,7 @@ def through_activations(s: Context) -> list[Block]:
             ),
             Formula(equal(Partial(loss, u), Mul(Partial(loss, a), fn("phi_l'", u))), "BP2"),
             Paragraph((norm_words(s),)),
+            *(block for kind in ("batch", "layer") for block in norm_jacobian(s, kind)),
         ]
     inner = [layer for layer in s.net.layers[:-1] if layer.activation.elementwise]
     for norm, name in ((False, "z"), (True, "u")):
@@ -129,6 +134,32 @@ def through_activations(s: Context) -> list[Block]:
         )
     )
     return blocks
+
+
+def norm_jacobian(s: Context, kind: str) -> list[Block]:
+    """∂x̂/∂z under a norm that takes its moments from z, and δ as the sum over it."""
+    if not any(layer.norm == kind for layer in s.net.layers) or (kind == "batch" and s.problem.statistics is not None):
+        return []
+    count = Sym("m") if kind == "batch" else Sym("n", "l")
+    z, x_hat = entry("z", "l", "j"), entry("x_hat", "l", "i")
+    root = Root(Add(Sym("sigma2", "l"), Sym("eps")))
+    own = Iverson(Sym("i"), "=", Sym("j"))
+    jacobian = Add(own, Neg(Frac(ONE, count)), Neg(Frac(Mul(x_hat, entry("x_hat", "l", "j")), count)))
+    whole = BigSum("i", Mul(Partial(s.loss_symbol, x_hat), Partial(x_hat, z)))
+    among = "examples of a unit" if kind == "batch" else "units of an example"
+    said = f"Among the {among}, here numbered i and j, each x̂ depends on each z: directly, through μ, and through σ²."
+    number = "BN8" if kind == "batch" else "LN6"
+    return [
+        Paragraph((said,)),
+        Formula(equal(Partial(x_hat, z), Frac(jacobian, root))),
+        Paragraph(
+            (
+                "The sum over it is δ: the slope at x̂ less its mean and less x̂ times the mean of x̂ times the slope, "
+                "all over √(σ² + ε).",
+            )
+        ),
+        Formula(equal(entry("delta", "l", "j"), whole), number),
+    ]
 
 
 def norm_words(s: Context) -> str:
@@ -267,16 +298,29 @@ def lengths(s: Context) -> list[Block]:
     for l in range(s.net.L, -1, -1):
         ratio = shown(s, delta[l] / delta[l + 1]) if 0 < l < s.net.L and delta[l + 1] else "–"
         own = shown(s, delta[l]) if l else "–"
-        rows.append(((str(l),), (own,), (ratio,), (shown(s, length(s.grad.a[l])),)))
+        rows.append(((str(l),), (own,), (ratio,), (shown(s, length(s.grad.a[l])),), *factors(s, l)))
     head: tuple[Text, ...] = (
         ("Layer",),
         (Fn("norm", (Sym("delta", "l"),)),),
         ("Times the layer above",),
         (Fn("norm", (Partial(s.loss_symbol, Sym("a", "l")),)),),
+        ("Largest |φ′| here",),
+        ("Singular values of ", Sym("W", "l+1")),
     )
     table = Table("Lengths, root mean square over the examples", head, tuple(rows))
     said = [text for text in outcome(s, delta) if text]
     return [table, *(Paragraph(text) for text in said)]
+
+
+def factors(s: Context, l: int) -> tuple[Text, Text]:
+    """What a step down to layer l multiplies by: the largest slope of its units, and the stretches of W above it."""
+    alone = l > 0 and s.layer(l).activation.elementwise and not (l == s.net.L and s.net.has_short_form)
+    slope = shown(s, float(np.abs(as_float(s.slopes(l))).max())) if alone else "–"
+    if l == s.net.L:
+        return (slope,), ("–",)
+    values = np.linalg.svd(as_float(s.params.W[l + 1]), compute_uv=False)
+    low, high = (shown(s, float(value)) for value in (values.min(), values.max()))
+    return (slope,), (low if len(values) == 1 else f"{low} to {high}",)
 
 
 def shown(s: Context, value: float) -> str:
@@ -289,6 +333,7 @@ def length(rows: np.ndarray) -> float:
     return float(np.sqrt((as_float(rows) ** 2).sum(axis=1).mean()))
 
 
+FADES = 1e-3  # what ten layers may leave of δ before remedies are named
 STEADY = 1e-9  # a factor a layer this near to 1 neither shrinks nor grows
 
 
@@ -307,6 +352,13 @@ def outcome(s: Context, delta: dict[int, float]) -> Iterator[Text]:
             f"rate would make {factor**10:.3g} of it."
         )
         yield s.claim(f"delta_{name}", gaps and not zero and holds, said)
+    ten = factor**10
+    cures = "an initialization that keeps lengths (Xavier's, He's), a norm, skips"
+    said = f"Against that: {cures}, and an activation whose slope is not small, such as ReLU."
+    yield s.claim("fades_in_ten_layers", gaps and not zero and ten < FADES, said)
+    yield s.claim(
+        "explodes_in_ten_layers", gaps and not zero and ten > 1 / FADES, f"Against that: {cures}, and clipping."
+    )
     steady = gaps and not zero and abs(factor - 1) <= STEADY
     yield s.claim("delta_keeps_its_length", steady, "From the output down to layer 1 δ keeps its length.")
 
@@ -334,6 +386,9 @@ def part(s: Context, phi: Activation, layers: list[int]) -> list[Block]:
         return [
             Paragraph((f"{name}, in {where}, mixes {mixed}, so its slope is a matrix, with p = softmax(u):",)),
             Formula(Chain((Partial(at_letter(p, "k"), at_letter(u, "j")), jacobian), ("=",))),
+            Paragraph(("For the score of its own output, k = j, and for that of another, this is",)),
+            Formula(equal(*cases(p, "j"))),
+            Formula(equal(*cases(p, "k"))),
         ]
     if not known(phi):
         own = f"{name}, in {where}, is an activation of your own: its values and its slopes are its functions' own."
@@ -343,6 +398,13 @@ def part(s: Context, phi: Activation, layers: list[int]) -> list[Block]:
         made.append(Formula(Chain((applied(phi, u), meaning_of(phi, u)), ("=",))))
     made.append(Formula(Chain((applied(phi, u, slope=True), slope_of(phi, u)), ("=",))))
     return [*made, plot(s, phi, layers)] if phi.name != "identity" else made
+
+
+def cases(p: Sym, k: str) -> tuple[Expr, Expr]:
+    """∂p_j/∂u_j = p_j (1 − p_j), and ∂p_k/∂u_j = −p_k p_j."""
+    own = at_letter(p, "j")
+    slope = Partial(at_letter(p, k), at_letter(Sym("u"), "j"))
+    return slope, Mul(own, minus(ONE, own)) if k == "j" else Neg(Mul(at_letter(p, k), own))
 
 
 def at_letter(of: Sym, index: str) -> At:

@@ -42,7 +42,7 @@ def algorithm_section(s: Context) -> Section:
     layers = s.net.layers
     norm, drop = any(layer.norm for layer in layers), any(mask is not None for mask in s.trace.mask)
     skip = any(layer.skip_from is not None for layer in layers)
-    normed = [", then u by the norm"] if norm else []
+    normed = [", then u by the norm where there is one"] if norm else []
     after = [*([", then the dropout mask (DO1)"] if drop else []), *([", then the skip (SK1)"] if skip else [])]
     under = Sym("u" if norm else "z", l)
     delta = Sym("delta", l)

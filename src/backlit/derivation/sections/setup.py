@@ -155,6 +155,9 @@ def symbols(s: Context) -> Text:
         said += [", [u > 0] the number 1 if u > 0 and 0 if not"]
     if "gelu" in names:
         said += [", Φ and ϕ the distribution function and the density of a standard normal number"]
+    if s.net.loss.name == "huber":
+        d = s.net.loss.parameters["delta"]
+        said += [f", huber(r) is r²/2 where |r| ≤ {d:g} and {d:g}·(|r| − {d / 2:g}) beyond"]
     return (*said, ".")
 
 

@@ -21,6 +21,7 @@ from backlit.core.problem import Problem
 from backlit.derivation.examples import EXAMPLES, read_example
 from backlit.errors import ProblemError
 from backlit.files import atomic_write
+from backlit.formats.ensembles import Ensemble, load_ensemble
 from backlit.formats.models import Model
 from backlit.formats.problems import read_problem
 from backlit.formats.rows import in_float64, table_problem, tabular_model
@@ -144,8 +145,9 @@ def explore(
     y: Any = None,
     loss: Any = None,
     example: str | None = None,
-    model: str | Path | Model | None = None,
+    model: str | Path | Model | Ensemble | None = None,
     table: "str | Path | pl.DataFrame | None" = None,
+    member: int | None = None,
 ) -> Exploration:
     """Open a problem in the explorer, a page in which every number of the backward pass can be touched.
 
@@ -162,10 +164,12 @@ def explore(
         The loss, where the problem has none, or another is wanted.
     example : str, optional
         Name of a built-in problem, such as "worked".
-    model : str, Path or Model, optional
+    model : str, Path, Model or Ensemble, optional
         A trained model, or its file.  It opens as it predicts.
     table : str, Path or polars.DataFrame, optional
         With a model: a table with the columns of its training; the first 500 rows that have a target are taken.
+    member : int, optional
+        Of an ensemble: which network, counted from 0; the heaviest if not given.
 
     Returns
     -------
@@ -190,14 +194,16 @@ def explore(
     >>> explore({"inputs": 1, "layers": [{"units": 1}], "x": [[2.0]], "y": [[1.0]]}).problem.net.n
     (1, 1)
     """
-    if isinstance(problem, Model) and table is not None:
+    if isinstance(problem, Model | Ensemble) and table is not None:
         problem, model = None, problem
     if sum(given is not None for given in (problem, example, model)) > 1:
         raise ProblemError("give one of a problem, an example, and a model with a table")
     if (model is None) != (table is None):
         raise ProblemError("a model and its table go together: give both, or neither")
+    if member is not None and model is None:
+        raise ProblemError("a member goes with a model: give a model file, or leave it out")
     if model is not None and table is not None:
-        found, name = of_model(model, table), tabular_model(model, None)[0]
+        found, name = of_model(model, table, member), named(model, member)
     elif problem is not None:
         found = problem_from(problem, X=X, y=y, loss=loss)
         name = Path(found.name).stem
@@ -229,12 +235,22 @@ def checked(problem: Problem) -> Problem:
     return problem
 
 
-def of_model(model: str | Path | Model, table: "str | Path | pl.DataFrame") -> Problem:
+def of_model(model: Any, table: "str | Path | pl.DataFrame", member: int | None) -> Problem:
     """A trained network on rows of a table, as it predicts."""
-    trained = tabular_model(model, None)[1]
-    found = table_problem(model, table)
+    trained = tabular_model(model, member)[1]
+    found = table_problem(model, table, member)
     X, y = found.data()
     return replace(found, X=X[:ROWS], y=y[:ROWS], statistics=in_float64(trained))
+
+
+def named(model: Any, member: int | None) -> str:
+    """What the page calls a trained model, and which network of an ensemble it is."""
+    name = Path(model).stem if isinstance(model, str | Path) else "the model"
+    whole = load_ensemble(model) if isinstance(model, str | Path) else model
+    if not isinstance(whole, Ensemble):
+        return name
+    n = len(whole.members)
+    return f"{name}, the heaviest of {n} networks" if member is None else f"{name}, network {member} of {n}"
 
 
 def as_it_predicts(problem: Problem) -> Problem:
