@@ -109,6 +109,9 @@ syscalls: $(VENV)/installed ## Kill a checkpoint at each of its system calls (ne
 native-calls: $(VENV)/tested ## Call the compiled module wrongly, 100,000 times.
 	$(BIN)/python scripts/native_calls.py
 
+table-mutations: $(VENV)/tested ## Write tables in 100,000 ways that keep or break their meaning, and look at what is read.
+	$(BIN)/python scripts/table_mutations.py 100000
+
 bad-inputs: $(VENV)/tested ## Give the estimators 850 inputs that they cannot use.
 	$(BIN)/python scripts/bad_inputs.py
 

@@ -19,10 +19,11 @@ def parquet(table: pl.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
-def workbook() -> bytes:
+def archive(**files: str) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("xl/workbook.xml", "<workbook/>")
+    with zipfile.ZipFile(buffer, "w") as opened:
+        for name, content in files.items():
+            opened.writestr(name, content)
     return buffer.getvalue()
 
 
@@ -46,10 +47,9 @@ BAD = {  # name: (file's name, content, what the line names besides the file)
     ),
     "title above semicolons": ("t.csv", "Report\na;b\n", ("line 2", "fields", "header", "1")),
     "row names of R": ("t.csv", "a,b\nx,1,2\ny,3,4\n", ("line 2", "3", "fields", "header", "1 line more")),
-    "UTF-16 with mark": ("t.csv", "a,b\n1,2\n".encode("utf-16"), ("text", "UTF-16", "UTF-8", "needed", "save")),
-    "UTF-16 without": ("t.csv", "a,b\n1,2\n".encode("utf-16-be"), ("text", "UTF-16BE", "UTF-8", "needed", "save")),
-    "UTF-32": ("t.csv", "a,b\n1,2\n".encode("utf-32"), ("text", "UTF-32", "UTF-8", "needed", "save")),
-    "Latin-1": ("t.csv", "a,b\n1,x\n2,é\n".encode("latin-1"), ("line 3", "byte", "0xE9", "UTF-8")),
+    "UTF-16, cut": ("t.csv", "a,b\n1,2\n".encode("utf-16")[:-1], ("begins", "text", "UTF-16", "damaged")),
+    "UTF-32, cut": ("t.csv", "a,b\n1,2\n".encode("utf-32")[:-1], ("begins", "text", "UTF-32", "damaged")),
+    "Latin-1 in UTF-8": ("t.csv", "a,é\n1,x\n2,".encode() + b"\xe9\n", ("line 3", "byte", "0xE9", "UTF-8")),
     "cut in a letter": ("t.csv", "a,b\n1,é".encode()[:-1], ("line 2", "byte", "0xC3", "UTF-8")),
     "duplicated": ("t.csv", "a,b,a\n1,2,3\n", ("line 1", "'a'", "once", "give", "column")),
     "duplicated by blanks": ("t.csv", "a, a\n1,2\n", ("line 1", "'a'", "once", "give", "column")),
@@ -63,10 +63,12 @@ BAD = {  # name: (file's name, content, what the line names besides the file)
     "image": ("t.csv", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", ("binary data", "text table", "give")),
     "controls": ("t.csv", bytes(range(1, 32)) * 9, ("binary data", "text table", "give")),
     "late zero": ("t.csv", b"a,b\n" + b"1,2\n" * 2000 + b"3,\0\n", ("binary data", "text table", "give")),
-    "workbook": ("t.csv", workbook(), ("Excel workbook", "save")),
-    "gzip": ("t.csv", gzip.compress(b"a,b\n1,2\n"), ("gzip", "gunzip")),
+    "workbook": ("t.csv", archive(**{"xl/workbook.xml": "", "docProps": ""}), ("Excel workbook", ".xlsx")),
+    "gzip, cut": ("t.csv.gz", gzip.compress(b"a,b\n1,2\n")[:-6], ("compressed", "cut")),
+    "gzip, damaged": ("t.csv", b"\x1f\x8b" + bytes(20), ("compressed", "damaged")),
+    "zip of two": ("t.zip", archive(a="x", b="y"), ("2 files", "'a'")),
     "Parquet as CSV": ("t.csv", GOOD, ("Parquet", ".parquet")),
-    "suffix": ("t.xlsx", "a,b\n1,2\n", ("ends", "'.xlsx'", "format", "give", "CSV")),
+    "suffix": ("t.doc", "a,b\n1,2\n", ("ends", "'.doc'", "format", "give", "CSV")),
     "no suffix": ("table", "a,b\n1,2\n", ("suffix", "format", "give", "CSV")),
     "Parquet, empty": ("t.parquet", "", ("empty", "(0 bytes)")),
     "Parquet, cut": ("t.parquet", GOOD[:-20], ("Parquet", "file", "cut", "short", "(its end is missing)", "copy")),
@@ -99,7 +101,6 @@ BAD = {  # name: (file's name, content, what the line names besides the file)
     "JSON, NaN": ("t.jsonl", '{"a": 1.5}\n{"a": NaN}\n', ("line 2", "NaN", "JSON", "write", "null")),
     "JSON, blank": ("t.jsonl", "\n\n", ("empty", "JSON", "lines", "object", "line")),
     "JSON, no keys": ("t.jsonl", "{}\n{}\n", ("objects", "empty", "columns")),
-    "JSON in Latin-1": ("t.jsonl", '{"a": "é"}'.encode("latin-1"), ("line 1", "byte", "0xE9", "UTF-8")),
 }
 
 

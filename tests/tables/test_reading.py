@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backlit.tables import read_table
-from backlit.tables.type_inference import typed
+from backlit.tables.table_formats import TableFormat
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 
@@ -86,13 +86,15 @@ def test_what_is_no_decimal_digit_is_text(table_file, cell):
 def test_no_cell_ends_in_an_error(cells):
     for delimiter in ",;":
         column = pl.Series("a", cells, dtype=pl.String)
-        assert typed(pl.DataFrame([column]), delimiter, ()).height == len(cells)
+        table = pl.DataFrame([column])
+        assert TableFormat.learn(table, delimiter).read(table).height == len(cells)
 
 
 def test_the_type_is_found_in_the_last_row(table_file):
     body = "1,1,2024-01-01,true\n" * 3000
     table = read_table(table_file("a,b,c,d\n" + body + "2.5,word,not a date,maybe\n"))
-    assert table.dtypes == [pl.Float64, pl.String, pl.String, pl.String]
+    assert table.dtypes == [pl.Float64, pl.String, pl.Date, pl.String]
+    assert table["c"].null_count() == 1  # one cell in thousands that is no date is a missing one
 
 
 def test_missing_values_of_pandas_r_and_uci(table_file):

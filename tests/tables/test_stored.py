@@ -73,7 +73,7 @@ def test_labels_keep_their_type_through_json(name, classes):
 WRONG = {  # where to write what, and what the line says
     "no dict": ([], 5, "'5' was found in its place"),
     "another format": (["format"], "onnx", "'onnx' was found in its place"),
-    "from the future": (["version"], 2, "its version is 2 and this program knows up to 1: update Backlit"),
+    "from the future": (["version"], 3, "its version is 3 and this program knows up to 2: update Backlit"),
     "no version": (["version"], None, "its version is None and this program knows"),
     "negative rows": (["rows"], -1, "rows has to be a whole number, 0 or more and is '-1'"),
     "no list": (["columns"], "x", "columns has to be a list and is 'x'"),

@@ -10,7 +10,7 @@ from tests.helpers import raises_naming
 
 from backlit.errors import BacklitError, TableError
 from backlit.tables import read_table, write_table
-from backlit.tables.type_inference import MISSING
+from backlit.tables.column_formats import MISSING
 
 ALPHABET = st.sampled_from(" ,;|\t\n'\"éßab中x=-.0")
 # a letter at both ends: blanks there are taken off, and 1, true or NA alone are no text

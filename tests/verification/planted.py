@@ -144,6 +144,7 @@ class Student:
             "binary_cross_entropy": lambda: -y / a + (1 - y) / (1 - a),
             "poisson": lambda: 1 - y / a,
         }[name]() * scale
+        slope = 0 * slope + scale if self.has("output_alone") else slope
         for planted, factor in (
             ("mean_over_outputs", 1 / len(a)),
             ("factor_two", 2),
@@ -258,6 +259,8 @@ class Student:
                 dW = dW / m
             if self.has("W_zero", l):
                 dW = 0 * dW
+            if self.has("b_by_width", l):
+                db = db / self.net.n[l]
             if self.has("b_mean_again", l):
                 db = db / m
             if self.has("b_sum", l):
@@ -440,6 +443,8 @@ MISTAKES: dict[str, Mistake] = {
         ("softmax_diagonal_only",), whole(lambda p: open_output(p) and name(p, p.net.L) == "softmax")
     ),
     "target_forgotten": Mistake(("target_forgotten",), whole(lambda p: "squared" in p.net.loss.name)),
+    "output_alone": Mistake(("output_in_place_of_loss",), whole(lambda p: name(p, p.net.L) != "softmax")),
+    "b_by_width": Mistake(("bias_divided_by_width",), each(lambda p, l: p.net.n[l] > 1)),
     "W_transposed": Mistake(("weight_gradient_transposed",), each(square), 15),
     "recurrence_transposed": Mistake(("recurrence_transposed",), each(lambda p, l: l > 1 and square(p, l)), 16),
     "other_W": Mistake(("weights_of_another_layer",), each(twin_W), 17),

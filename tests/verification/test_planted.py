@@ -45,6 +45,32 @@ def test_a_planted_mistake_is_named(mistake):
     assert at == 0 or at in result.diagnoses[0].layers[0]
 
 
+LOSSES = {  # the loss of one output: its slope by the output's score, for (m, 1) scores beside (m,) targets
+    "half_squared_error": ("identity", lambda z, y: z - y),
+    "binary_cross_entropy": ("sigmoid", lambda z, y: 1 / (1 + np.exp(-z)) - y),
+    "absolute_error": ("identity", lambda z, y: np.sign(z - y)),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("summed", [False, True], ids=["mean of the matrix", "sum over its rows"])
+def test_targets_beside_outputs_of_another_shape_are_named(rng, loss, summed):
+    """z (m, 1) − y (m,) is (m, m), which nobody sees where its mean is taken."""
+    activation, slope = LOSSES[loss]
+    net = Network(3, [Dense(4, "tanh"), Dense(1, activation)], loss=loss)
+    params, X, y = net.init(seed=1), rng.standard_normal((6, 3)), rng.integers(0, 2, 6).astype(float)
+    a = np.tanh(X @ params.W[1].T + params.b[1])
+    delta = slope(a @ params.W[2].T + params.b[2], y).mean(axis=1, keepdims=True) * (6 if summed else 1)
+    d1 = delta @ params.W[2] * (1 - a * a)
+    claims = {
+        "grad_W": {"1": d1.T @ X / 6, "2": delta.T @ a / 6},
+        "grad_b": {"1": d1.mean(axis=0), "2": delta.mean(axis=0)},
+    }
+    result = check(Problem(net, params, X, y), claims)
+    assert result.diagnoses[0].name == "targets_broadcast"
+    assert check(Problem(net, params, X, np.full(6, y[0])), claims).diagnoses[:1] != result.diagnoses[:1]
+
+
 def test_a_mean_of_a_sum_is_named():
     result, _ = shown(1, "mean_twice", condition=lambda p: p.net.reduction == "sum")
     assert names(result)[0] == "mean_of_a_sum"
@@ -244,7 +270,8 @@ def test_an_unbiased_variance_in_both_passes_is_a_convention(rng):
 
 PLANTED_ABOVE = {
     *SGD_STEPS,
-    *("mean_of_a_sum", "bias_correction_missing", "convention_sum", "convention_mean", "convention_half"),
+    *("mean_of_a_sum", "targets_broadcast", "bias_correction_missing"),
+    *("convention_sum", "convention_mean", "convention_half"),
     *("forward_bias_missing", "forward_skip_missing", "convention_dropout_unscaled", "convention_unbiased_variance"),
     *("convention_mean_over_outputs", "convention_mean_in_delta", "convention_loss_without_penalty"),
 }

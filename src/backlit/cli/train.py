@@ -14,7 +14,11 @@ from backlit.terminal import one_line
 
 def command(
     table: Annotated[
-        Path | None, Argument(help="CSV, Parquet or JSON lines; or a folder of Parquet files.", show_default=False)
+        list[Path] | None,
+        Argument(
+            help="CSV, Parquet, JSON lines or Excel (FILE.xlsx:SHEET); a folder of Parquet files; or several files.",
+            show_default=False,
+        ),
     ] = None,
     target: Annotated[str | None, Option(help="The column to predict.", show_default=False)] = None,
     dataset: Annotated[
@@ -25,6 +29,14 @@ def command(
     ] = None,
     drop: Annotated[
         list[str] | None, Option(help="A column to leave out; may be given again.", show_default=False)
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        Option(
+            help="NAME=TYPE says what a column is: number, decimal-comma, decimal-point, category, date, dmy, mdy, ymd "
+            "or ignore; may be given again.",
+            show_default=False,
+        ),
     ] = None,
     quality: Annotated[
         str | None, Option(help="fast, good or best: how much work goes into an ensemble.", show_default="good")
@@ -104,11 +116,12 @@ def command(
 
     try:
         result = train(
-            table,
+            table[0] if table and len(table) == 1 else table or None,
             target,
             dataset=dataset,
             task=task,
             drop=drop or (),
+            columns=dict(column_type(text) for text in column or ()) or None,
             quality=quality,
             time_limit=time_limit,
             metric=metric,
@@ -153,6 +166,14 @@ def optimizer_of(name: str | None, learning_rate: float | None) -> dict[str, Any
     if name is None and learning_rate is None:
         return None
     return {"name": name or "adam"} | ({} if learning_rate is None else {"learning_rate": learning_rate})
+
+
+def column_type(text: str) -> tuple[str, str]:
+    """Name and type of "NAME=TYPE"; a name may hold "=" too."""
+    name, equals, type = text.rpartition("=")
+    if not equals or not name:
+        raise ProblemError(f"--column takes NAME=TYPE, such as day=dmy, not {text!r}")
+    return name, type
 
 
 def sizes(text: str) -> list[int]:

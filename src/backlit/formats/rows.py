@@ -12,7 +12,7 @@ from backlit.core.problem import Problem
 from backlit.errors import ModelError, TableError, near
 from backlit.formats.ensembles import Ensemble, one_network
 from backlit.formats.models import Model
-from backlit.tables import TableEncoder, TargetCodec, read_table
+from backlit.tables import TableEncoder, TargetCodec
 
 if TYPE_CHECKING:
     import polars as pl
@@ -33,7 +33,7 @@ def row_problem(
     """
     name, model, encoder, target = tabular_model(model, member)
     where = f"{table}: " if isinstance(table, str | Path) else ""
-    frame = read_table(table, text=encoder.text_columns) if isinstance(table, str | Path) else table
+    frame = encoder.read(table, target.name)
     if not 0 <= row < frame.height:
         raise TableError(
             f"{where}there is no row {row}: rows are counted from 0, the last of {frame.height:,} is {frame.height - 1}"
@@ -56,7 +56,7 @@ def table_problem(
     """
     name, model, encoder, target = tabular_model(model, member)
     where = f"{table}: " if isinstance(table, str | Path) else ""
-    frame = read_table(table, text=encoder.text_columns) if isinstance(table, str | Path) else table
+    frame = encoder.read(table, target.name)
     try:
         if target.name not in frame.columns:
             raise TableError(f"column {target.name!r} is not in the table: {near(target.name, frame.columns)}")

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from backlit.errors import TableError
+from backlit.tables.column_formats import cleaned
 from backlit.tables.csv_scanner import Records, cut, has_quoted_fields, line_of, misplaced_quote, scan, without_blank
 from backlit.tables.messages import count, listed
-from backlit.tables.text_encoding import text_bytes
-from backlit.tables.type_inference import typed
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -27,17 +26,19 @@ NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)*|[.,]\d+)([eE][+-]?\d+)?")
 WHOLE = re.compile(r"\d+")
 
 
-def read_delimited(data: bytes, path: object, text: Collection[str]) -> pl.DataFrame:
-    r"""Read a text table; columns named in `text` are left as they are written.
+def read_delimited(body: bytes, path: object, names: Collection[str] = ()) -> tuple[pl.DataFrame, str]:
+    r"""Read a text table in UTF-8, each cell as it is written; and its delimiter.
 
-    >>> read_delimited(b"name;weight\nkiwi;0,1\nmelon;1,5\n", "fruit.csv", ()).rows()
-    [('kiwi', 0.1), ('melon', 1.5)]
+    names : columns that are expected, by which the delimiter is told in a table that leaves it open.
+
+    >>> table, delimiter = read_delimited(b"name;weight\nkiwi;0,1\nmelon;1,5\n", "fruit.csv")
+    >>> table.rows(), delimiter
+    ([('kiwi', '0,1'), ('melon', '1,5')], ';')
     """
     import polars as pl
 
-    body = text_bytes(data, path)
     stated = stated_dialect(body)
-    dialect = stated or find_dialect(body, path)
+    dialect = stated or expected_dialect(body, names) or find_dialect(body, path)
     records = without_blank(body, scan(body, dialect.delimiter, quoted=dialect.quoted))
     if stated:
         records = records.take(slice(1, None))  # the line `sep=;`
@@ -61,7 +62,7 @@ def read_delimited(data: bytes, path: object, text: Collection[str]) -> pl.DataF
         )
     header = dialect.split(body[records.start[0] : records.stop[0]])
     unnamed = [name for name, title in zip(names, header, strict=True) if not title.strip()]
-    return _without_labels(typed(table, dialect.delimiter, text), unnamed)
+    return _without_labels(table, unnamed), dialect.delimiter
 
 
 def _checked(body: bytes, records: Records, dialect: Dialect, path: object) -> list[str]:
@@ -121,19 +122,20 @@ def _check_widths(body: bytes, records: Records, header: list[str], dialect: Dia
 
 
 def _without_labels(table: pl.DataFrame, unnamed: list[str]) -> pl.DataFrame:
-    """Leave out row labels: a first column without a name, of whole numbers or texts that differ in every row.
+    """Leave out row labels: a first column without a name, of values that differ in every row and are no decimals.
 
     They say where a row stood, not what it is: a model that learns from them has seen the answer where rows are sorted.
     Columns without name and values come from delimiters at the ends of lines, and are left out too.
     """
     import polars as pl
 
-    empty = [name for name in unnamed if table[name].null_count() == table.height]
+    empty = [name for name in unnamed if cleaned(table[name]).null_count() == table.height]
     table = table.drop(empty) if len(empty) < table.width else table
     first = table.columns[0]
-    labels = first in unnamed and table[first].dtype in (pl.Int64, pl.String)
-    if labels and table.height > 1 and table[first].n_unique() == table.height:
-        table = table.drop(first)
+    if first in unnamed and table.height > 1 and table[first].n_unique() == table.height:
+        numbers = table[first].cast(pl.Float64, strict=False)
+        if numbers.null_count() or (numbers == numbers.round()).all():
+            table = table.drop(first)
     return table
 
 
@@ -184,6 +186,23 @@ def stated_dialect(data: bytes) -> Dialect | None:
         return None
     delimiter = found[1].decode("ascii")
     return Dialect(delimiter, has_quoted_fields(data[found.end() :], delimiter))
+
+
+def expected_dialect(body: bytes, names: Collection[str]) -> Dialect | None:
+    """The dialect in which the first line names all the columns that are expected; None if none does.
+
+    >>> expected_dialect(b'a;"b, c"\\n1,5;2,5\\n', ["b, c"])
+    Dialect(delimiter=';', quoted=True)
+    """
+    sample, best, most = body[:SAMPLE], None, -1.0
+    for delimiter in DELIMITERS if names else ():
+        dialect = Dialect(delimiter, has_quoted_fields(sample, delimiter))
+        records = without_blank(sample, scan(sample, delimiter, quoted=dialect.quoted))
+        header = dialect.split(sample[records.start[0] : records.stop[0]]) if records.fields.size else []
+        if set(names) <= {name.strip() for name in header}:
+            agreement = float(np.mean(records.fields == len(header)))
+            best, most = (dialect, agreement) if agreement > most else (best, most)
+    return best
 
 
 def find_dialect(data: bytes, name: object = "") -> Dialect:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -10,17 +11,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backlit.errors import DomainError, TableError
+from backlit.tables.column_formats import NAMES, ColumnFormat
 from backlit.tables.column_types import fit_column
 from backlit.tables.columns import Category, Column, Dropped, settle
 from backlit.tables.memory_check import check_memory
 from backlit.tables.messages import listed, near, shown
+from backlit.tables.reading import Source, read_cells, read_table
 from backlit.tables.schema import encoder_from_dict, encoder_to_dict
+from backlit.tables.table_formats import TableFormat
 
 if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import DTypeLike, NDArray
 
 MAX_CATEGORIES = 100
+TYPED = ColumnFormat("typed")  # of a column that was learned from values alone
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class ColumnSummary:
     """One line of a report: what a column is and what was done to it.
 
     missing : training rows without a value.  features : how many it became.
+    read_as, not_so : how its cells are written in files, and the share of them that were not written so.
     """
 
     name: str
@@ -36,6 +42,8 @@ class ColumnSummary:
     missing: int
     features: int
     note: str
+    read_as: str
+    not_so: float
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,7 @@ class TableEncoder:
 
     columns : in the order of the training table, those that were left out too.
     rows : training rows that were learned from.
+    format : how the columns are written in files; None where it was learned from values alone.
 
     >>> import polars as pl
     >>> table = pl.DataFrame({"age": [20, 40], "color": ["red", "red"], "ripe": [True, None]})
@@ -57,15 +66,22 @@ class TableEncoder:
 
     columns: tuple[Column, ...]
     rows: int
+    format: TableFormat | None = None
 
     @classmethod
     def fit(
-        cls, table: pl.DataFrame, *, drop: Iterable[str] = (), max_categories: int = MAX_CATEGORIES
+        cls,
+        table: pl.DataFrame,
+        *,
+        drop: Iterable[str] = (),
+        max_categories: int = MAX_CATEGORIES,
+        format: TableFormat | None = None,
     ) -> TableEncoder:
         """Learn from the training rows of a table; the order of its rows changes nothing, to the bit.
 
         table : training rows alone, without the target, or with it named in `drop`.
         drop : columns to leave out.
+        format : by which the table was read, so that `read` reads later ones in the same way.
         max_categories : slots of a text column at most; rarer values share its unseen slot.
 
         What becomes of each column stands in `backlit.tables.column_types`.  A missing number becomes the mean, a
@@ -80,18 +96,37 @@ class TableEncoder:
         names = names_kept(table.columns, drop)
         if not table.height:
             raise TableError("the table has no rows to learn from: give it some")
-        return cls.of([fit_column(settle(table[name]), max_categories) for name in names], table.height)
+        return cls.of([fit_column(settle(table[name]), max_categories) for name in names], table.height, format)
 
     @classmethod
-    def of(cls, columns: Iterable[Column], rows: int) -> TableEncoder:
+    def of(cls, columns: Iterable[Column], rows: int, format: TableFormat | None = None) -> TableEncoder:
         """Put learned columns together; raises TableError if all of them are left out."""
-        encoder = cls(tuple(columns), rows)
+        encoder = cls(tuple(columns), rows, format)
         if not encoder.feature_names_out:
             left = "; ".join(f"{shown(column.name)}: {column.note}" for column in encoder.columns[:4])
             raise TableError(
                 f"no column is left to learn from ({left or 'there are none'}): give columns whose values differ"
             )
         return encoder
+
+    def read(self, table: Source | pl.DataFrame, target: str = "") -> pl.DataFrame:
+        """Read a table as the training table was read: each cell by the format of its column, whatever its file holds.
+
+        table : a file, or a frame whose texts are read as a file's are.  target : a column that may be read too, whose
+        cells are missing where they are not as in training.  Raises TableError that names file, column, row and cell.
+        """
+        used = [column.name for column in self.columns if column.features]
+        if isinstance(table, str | os.PathLike):
+            if self.format is None:
+                return read_table(table, text=self.text_columns)
+            raw = read_cells(table, used)
+            frame, where = raw.frame, f"{raw.name}: "
+        else:
+            frame, where = table, ""
+        try:
+            return frame if self.format is None else self.format.read(frame, used, lenient=(target,))
+        except TableError as error:
+            raise TableError(f"{where}{error}") from None
 
     def transform(self, table: pl.DataFrame, dtype: DTypeLike = np.float64) -> NDArray[np.floating]:
         """Return the features of a table, (m, len(feature_names_out)), finite, in C order.
@@ -148,16 +183,27 @@ class TableEncoder:
 
     def summary(self) -> list[ColumnSummary]:
         """One line for each column, in the order of the table."""
-        return [ColumnSummary(c.name, c.kind, c.treatment, c.missing, len(c.features), c.note) for c in self.columns]
+        return [self._line(column) for column in self.columns]
+
+    def _line(self, c: Column) -> ColumnSummary:
+        format = self.format.columns.get(c.name, TYPED) if self.format else TYPED
+        note = "; ".join(part for part in (format.note, c.note) if part)
+        read_as = format.words or NAMES.get(format.kind, "words" if format.kind == "text" else "")
+        return ColumnSummary(c.name, c.kind, c.treatment, c.missing, len(c.features), note, read_as, format.share)
+
+    def remarks(self) -> tuple[str, ...]:
+        """What a reader should know of columns, one line each; those of which there is nothing to say are left out."""
+        return tuple(f"column {shown(line.name)}: {line.note}" for line in self.summary() if line.note)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain JSON types; floats keep every bit through `json`."""
-        return encoder_to_dict(self.columns, self.rows)
+        return encoder_to_dict(self.columns, self.rows, None if self.format is None else self.format.to_dict())
 
     @classmethod
     def from_dict(cls, stored: object) -> TableEncoder:
         """Build the encoder that `to_dict` was called on; raises ModelError for anything else."""
-        return cls(*encoder_from_dict(stored))
+        columns, rows, written = encoder_from_dict(stored)
+        return cls(columns, rows, None if written is None else TableFormat.from_dict(written, "written"))
 
     def __repr__(self) -> str:
         names = listed((c.name for c in self.columns), most=4)

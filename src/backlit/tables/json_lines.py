@@ -8,12 +8,8 @@ from typing import TYPE_CHECKING, NoReturn
 from backlit.errors import TableError
 from backlit.tables.json_bounds import check_lines
 from backlit.tables.messages import shown
-from backlit.tables.text_encoding import text_bytes
-from backlit.tables.type_inference import moments_or_flags
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     import polars as pl
 
 TYPES = {
@@ -26,15 +22,14 @@ TYPES = {
 }
 
 
-def read_json_lines(data: bytes, path: object, text: Collection[str]) -> pl.DataFrame:
-    r"""Read JSON lines; text that is a date or a time in every row becomes one, unless the column is named in `text`.
+def read_json_lines(body: bytes, path: object) -> pl.DataFrame:
+    r"""Read JSON lines in UTF-8; a column of numbers in some lines and of texts in others is one of texts.
 
-    >>> read_json_lines(b'{"a": 1, "b": "x"}\n{"a": 2.5}\n', "t.jsonl", ()).rows()
+    >>> read_json_lines(b'{"a": 1, "b": "x"}\n{"a": 2.5}\n', "t.jsonl").rows()
     [(1.0, 'x'), (2.5, None)]
     """
     import polars as pl
 
-    body = text_bytes(data, path)
     if not body.strip():
         raise TableError(f'{path}: is empty: JSON lines hold one object a line, such as {{"age": 31}}')
     check_lines(body, path)
@@ -44,9 +39,7 @@ def read_json_lines(data: bytes, path: object, text: Collection[str]) -> pl.Data
         _explain(body, path, error)
     if not table.width:
         raise TableError(f'{path}: its objects are empty: name the columns, such as {{"age": 31}}')
-    texts = [name for name, dtype in table.schema.items() if dtype == pl.String and name not in text]
-    found = [(name, moments_or_flags(table[name])) for name in texts]
-    return table.with_columns([series.alias(name) for name, series in found if series is not None])
+    return table
 
 
 def _explain(body: bytes, path: object, error: BaseException) -> NoReturn:

@@ -17,12 +17,14 @@ from backlit.errors import TableError
 from backlit.tables.messages import count, near, shown
 from backlit.tables.reading import MAGIC, ROW_LABELS, converted
 from backlit.tables.remote import RemoteFile, remote, remote_files, remote_footer
+from backlit.tables.table_formats import TableFormat
 
 if TYPE_CHECKING:
     import polars as pl
 
 SUFFIX = ".parquet"
 File = Path | RemoteFile
+BYTES_AT_ONCE = 1 << 26  # of the texts from which formats are learned, at 64 bytes each
 CHUNKS = 16  # of a piece: about a second's work
 TAIL = 2**16  # bytes of a file's end that tell it from another
 
@@ -89,6 +91,7 @@ class ParquetTable:
     files: tuple[File, ...]
     rows: tuple[int, ...]
     schema: dict[str, pl.DataType]
+    format: TableFormat | None = None  # by which its texts are read
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> ParquetTable:
@@ -109,6 +112,31 @@ class ParquetTable:
         if not sum(rows):
             raise TableError(f"{path}: has {count(len(schema), 'column')} and no rows: add rows, or check the export")
         return cls(path, tuple(files), rows, schema)
+
+    def learn(self, types: dict[str, str]) -> ParquetTable:
+        """The same table, whose texts are read as the numbers and dates that they are; in one pass over them or two.
+
+        types : what the user says of columns (`column_formats.TYPES`).
+        """
+
+        def chunks(names: Sequence[str]) -> Iterator[pl.DataFrame]:
+            return (self.read(chunk, names) for chunk in self.chunks(BYTES_AT_ONCE // (64 * len(names)) + 1))
+
+        return replace(self, format=TableFormat.learn_chunks(self.schema, chunks, types=types))
+
+    def refuse_problems(self, dropped: Sequence[str]) -> None:
+        """Raise TableError for a column of which it cannot be told what it is, unless it is dropped."""
+        if self.format is not None:
+            with_name = f"{self.path}: "
+            try:
+                self.format.refuse_problems(dropped)
+            except TableError as error:
+                raise TableError(f"{with_name}{error}") from None
+
+    @property
+    def types(self) -> dict[str, pl.DataType]:
+        """Types of the columns as they are read."""
+        return self.schema if self.format is None else self.format.schema(self.schema)
 
     def __len__(self) -> int:
         return sum(self.rows)
@@ -138,7 +166,8 @@ class ParquetTable:
             table = lazy.slice(chunk.start, chunk.rows).collect(engine="streaming")
         if table.height != chunk.rows:
             raise TableError(f"{file}: has fewer rows than when it was opened: do not change it while it is read")
-        return table.cast({name: self.schema[name] for name in names if table.schema[name] != self.schema[name]})
+        table = table.cast({name: self.schema[name] for name in names if table.schema[name] != self.schema[name]})
+        return table if self.format is None else self.format.read(table)
 
     def pieces(self, most: int) -> list[Piece]:
         """Every row in order, in pieces of CHUNKS chunks of one file, or fewer, to be read by whoever gets them."""
@@ -152,7 +181,7 @@ class ParquetTable:
 
     def alone(self, file: int) -> ParquetTable:
         """The table of one of the files."""
-        return ParquetTable(self.path, (self.files[file].absolute(),), (self.rows[file],), self.schema)
+        return replace(self, files=(self.files[file].absolute(),), rows=(self.rows[file],))
 
     def where(self, chunk: Chunk) -> str:
         """The file of a chunk, to stand before an error."""

@@ -40,7 +40,8 @@ def enriched(encoder: TableEncoder, table: pl.DataFrame, bins: Bins, y: NDArray[
     numbers = sum(type(column) is Scaled for column in encoder.columns)
     room = min(MOST_BINS, MOST_CELLS // max(table.height, 1)) // max(numbers, 1)
     fitting = Bins(min(bins.most, room), bins.by_target)
-    return TableEncoder.of((richer(column, table, fitting, y) for column in encoder.columns), encoder.rows)
+    columns = (richer(column, table, fitting, y) for column in encoder.columns)
+    return TableEncoder.of(columns, encoder.rows, encoder.format)
 
 
 def richer(column: Column, table: pl.DataFrame, bins: Bins, y: NDArray[np.floating]) -> Column:

@@ -181,7 +181,8 @@ def survey(
     try:
         codec, notes = seen.target.learned()
         _refuse_empty(seen.n)
-        encoder = TableEncoder.of([c.column(max_categories) for c in seen.columns.values()], int(seen.n[:TEST].sum()))
+        columns = [column.column(max_categories) for column in seen.columns.values()]
+        encoder = TableEncoder.of(columns, int(seen.n[:TEST].sum()), table.format)
     except TableError as error:
         raise TableError(f"{table.path}: {error}") from None
     shift, scale = seen.moments.mean_and_scale() if codec.task == "regression" else (0.0, 1.0)
@@ -246,7 +247,7 @@ def _gathered(table: ParquetTable, name: str) -> Gathered:
     import polars as pl
 
     try:
-        return gathered(name, settle(pl.Series(name, [], table.schema[name])).dtype)
+        return gathered(name, settle(pl.Series(name, [], table.types[name])).dtype)
     except TableError as error:
         raise TableError(f"{table.files[0]}: {error}") from None
 

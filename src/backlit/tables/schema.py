@@ -11,7 +11,7 @@ from backlit.errors import ModelError
 from backlit.tables.columns import FORMS, Column
 from backlit.tables.messages import listed, shown
 
-FORMAT, VERSION = "backlit table encoder", 1
+FORMAT, VERSION = "backlit table encoder", 2  # 1 says nothing of how columns are written
 
 
 def finite(value: object) -> bool:
@@ -30,13 +30,18 @@ CHECKS = {  # annotation of a field: what the value must be, in words, and the t
 }
 
 
-def encoder_to_dict(columns: Iterable[Column], rows: int) -> dict[str, Any]:
-    """Return the data of an encoder under a format name and a version."""
-    return {"format": FORMAT, "version": VERSION, "rows": rows, "columns": [column.to_dict() for column in columns]}
+def encoder_to_dict(columns: Iterable[Column], rows: int, written: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the data of an encoder under a format name and a version; written : how its columns are, in files."""
+    version = 1 if written is None else VERSION
+    stored = {"format": FORMAT, "version": version, "rows": rows, "columns": [column.to_dict() for column in columns]}
+    return stored | ({} if written is None else {"written": written})
 
 
-def encoder_from_dict(stored: object) -> tuple[tuple[Column, ...], int]:
-    """Return columns and number of rows; raises ModelError if a field is missing, strange or of another type."""
+def encoder_from_dict(stored: object) -> tuple[tuple[Column, ...], int, object]:
+    """Return columns, number of rows, and how the columns are written (None: not known).
+
+    Raises ModelError if a field is missing, strange or of another type.
+    """
     record = check_header(stored, FORMAT, VERSION)
     rows = check_field(record, "rows", "int", f"{FORMAT}: ")
     entries = record.get("columns")
@@ -46,7 +51,7 @@ def encoder_from_dict(stored: object) -> tuple[tuple[Column, ...], int]:
     names = [column.name for column in columns]
     if len(set(names)) < len(names):
         raise ModelError(f"{FORMAT}: columns share a name ({listed(names)}): {REMEDY}")
-    return columns, rows
+    return columns, rows, record.get("written")
 
 
 def check_header(stored: object, format: str, version: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Bytes to UTF-8 text, with the name of the encoding or of the format where it is something else."""
+"""Bytes to UTF-8 text: from UTF-8, UTF-16 and UTF-32, and from Windows-1252 where it is none of these."""
 
 import codecs
 
@@ -6,12 +6,8 @@ from backlit.errors import TableError
 
 SIGNATURES = {  # what a file that is not a text table begins with: name, remedy
     b"PAR1": ("a Parquet file", "let its name end in .parquet"),
-    b"PK\x03\x04": ("a zip archive or an Excel workbook", "save the sheet as CSV (UTF-8), or unpack the archive"),
-    b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "save the sheet as CSV (UTF-8)"),
-    b"\x1f\x8b": ("a gzip file", "unpack it with gunzip"),
-    b"BZh": ("a bzip2 file", "unpack it with bunzip2"),
-    b"\xfd7zXZ": ("an xz file", "unpack it with unxz"),
-    b"\x28\xb5\x2f\xfd": ("a Zstandard file", "unpack it with unzstd"),
+    b"PK\x03\x04": ("a zip archive or an Excel workbook", "let a workbook's name end in .xlsx, and unpack an archive"),
+    b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "let its name end in .xls"),
     b"SQLite format 3": ("an SQLite database", "export the table as CSV"),
     b"%PDF": ("a PDF document", "export the table as CSV"),
 }
@@ -25,21 +21,42 @@ HEAD = 4096  # bytes that are looked at to tell text from anything else
 BLOCK = 1 << 24
 
 
-def text_bytes(data: bytes, path: object) -> bytes:
-    """Return `data` as UTF-8 without a byte-order mark and with lines that end in a line feed.
+UTF_8, WINDOWS = "UTF-8", "Windows-1252"
+WINDOWS_LETTERS = {byte: bytes([byte]).decode("cp1252", "ignore") or byte for byte in range(0x80, 0xA0)}
 
-    Raises TableError where `data` is another format, another encoding or no text.
 
-    >>> text_bytes(b"\\xef\\xbb\\xbfa,b\\r1,2\\r", "t.csv")
-    b'a,b\\n1,2\\n'
+def text_bytes(data: bytes, path: object) -> tuple[bytes, str]:
+    """Return `data` as UTF-8 without a byte-order mark and with lines that end in a line feed, and its encoding.
+
+    Raises TableError where `data` is another format or no text, or UTF-8 that was damaged.
+
+    >>> text_bytes(b"\\xef\\xbb\\xbfa,b\\r1,2\\r", "t.csv"), text_bytes("a,é".encode("utf-16"), "t.csv")
+    ((b'a,b\\n1,2\\n', 'UTF-8'), (b'a,\\xc3\\xa9', 'UTF-16'))
     """
     _refuse_formats(data, path)
-    _refuse_wide_and_binary(data, path)
+    encoding = _wide(data)
+    if encoding:
+        try:
+            data = data.decode(encoding).encode("utf-8")
+        except UnicodeError:
+            raise TableError(f"{path}: begins as text in {encoding} and is cut or damaged: write it anew") from None
+    _refuse_binary(data, path)
     data = data.removeprefix(codecs.BOM_UTF8)
-    _refuse_other_encodings(data, path)
+    if not encoding:
+        encoding = _check_utf_8(data, path)
+        data = data if encoding == UTF_8 else from_windows(data)
     if b"\r" in data[:HEAD] and b"\n" not in data:  # lines as Macs once ended them, which Polars does not know
         data = data.replace(b"\r", b"\n")
-    return data
+    return data, encoding
+
+
+def from_windows(data: bytes) -> bytes:
+    """Windows-1252 as UTF-8; the five bytes that it leaves out are those of Latin-1, so that each byte is a letter.
+
+    >>> from_windows(b"\\x80\\x81").decode() == "€\\x81"
+    True
+    """
+    return data.decode("latin-1").translate(WINDOWS_LETTERS).encode("utf-8")
 
 
 def _refuse_formats(data: bytes, path: object) -> None:
@@ -48,37 +65,42 @@ def _refuse_formats(data: bytes, path: object) -> None:
             raise TableError(f"{path}: is {name}, not a text table: {remedy}")
 
 
-def _refuse_wide_and_binary(data: bytes, path: object) -> None:
-    encoding = next((name for mark, name in WIDE.items() if data.startswith(mark)), None)
+def _wide(data: bytes) -> str:
+    """UTF-16 or UTF-32, by its mark or by its zeros, or nothing."""
+    encoding = next((name for mark, name in WIDE.items() if data.startswith(mark)), "")
     head = data[:HEAD]
-    if encoding is None and b"\0" in head:
+    if not encoding and b"\0" in head:
         # ASCII text in UTF-16 has a zero in every other place and hardly any elsewhere
         even, odd = head[::2].count(0), head[1::2].count(0)
         few, many = sorted((even, odd))
-        encoding = ("UTF-16LE" if odd > even else "UTF-16BE") if many > len(head) / 4 and few < many / 10 else None
-    if encoding is not None:
-        raise TableError(f"{path}: is text in {encoding}, and UTF-8 is needed: {conversion(encoding, path)}")
+        encoding = ("UTF-16LE" if odd > even else "UTF-16BE") if many > len(head) / 4 and few < many / 10 else ""
+    return encoding
+
+
+def _refuse_binary(data: bytes, path: object) -> None:
+    head = data[:HEAD]
     controls = sum(byte < 32 and byte not in b"\t\n\r\f\v" for byte in head)
     if b"\0" in data or controls > len(head) / 20:
         raise TableError(f"{path}: holds binary data, not a text table: give a CSV, TSV, Parquet or JSON lines file")
 
 
-def _refuse_other_encodings(data: bytes, path: object) -> None:
+def _check_utf_8(data: bytes, path: object) -> str:
+    """UTF-8; or Windows-1252 where no letter beyond ASCII is UTF-8's.  Raises TableError where some are."""
     decoder = codecs.getincrementaldecoder("utf-8")()
+    beyond_ascii = False
     for start in range(0, len(data) + 1, BLOCK):
         block = data[start : start + BLOCK]
         try:
-            decoder.decode(block, final=start + BLOCK > len(data))
+            beyond_ascii |= not decoder.decode(block, final=start + BLOCK > len(data)).isascii()
         except UnicodeDecodeError as error:
+            cut = error.reason == "unexpected end of data"
+            if not (cut or beyond_ascii or not data.decode("utf-8", errors="ignore").isascii()):
+                return WINDOWS
             # the decoder counts from the bytes it kept from the block before
             at = start + error.start - (len(error.object) - len(block))
             line = data.count(b"\n", 0, at) + 1
             raise TableError(
-                f"{path}: line {line} has the byte 0x{data[at]:02X}, which is not UTF-8 (it may be Latin-1 or "
-                f"Windows-1252): {conversion('WINDOWS-1252', path)}"
+                f"{path}: line {line} has the byte 0x{data[at]:02X}, which is not UTF-8, though other letters are: "
+                f"write the file anew, in UTF-8"
             ) from None
-
-
-def conversion(encoding: str, path: object) -> str:
-    """The remedy for a file in another encoding."""
-    return f"save it as UTF-8, or convert it with 'iconv -f {encoding} -t UTF-8 {path} > utf8.csv'"
+    return UTF_8

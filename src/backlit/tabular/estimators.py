@@ -15,6 +15,7 @@ from backlit.formats.ensembles import save_ensemble
 from backlit.signatures import documented
 from backlit.tables import TableEncoder, TargetCodec
 from backlit.tables.labels import Task
+from backlit.tables.table_formats import TableFormat
 from backlit.tabular.cv_plus import predict_interval
 from backlit.tabular.ensemble import train_ensemble
 from backlit.tabular.folds import group_folds, plain_folds
@@ -105,7 +106,8 @@ class BaseTabular(BaseEstimator):
         used = np.arange(len(y)) if weight is None else np.flatnonzero(weight)
         if len(used) < FEWEST_ROWS:
             raise TableError(f"{len(used)} sample (n_samples={len(used)}) to learn from: give {FEWEST_ROWS} or more")
-        table, y = table[used], y[used]
+        format = TableFormat.learn(table)  # numbers and dates that are written as text
+        table, y = format.read(table)[used], y[used]
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         quality = quality_of(self.quality).for_rows(len(y))
         folds = (
@@ -117,7 +119,7 @@ class BaseTabular(BaseEstimator):
             table,
             y,
             target,
-            TableEncoder.fit(table),
+            TableEncoder.fit(table, format=format),
             folds,
             quality,
             weight=None if weight is None else weight[used] / weight[used].mean(),
@@ -166,7 +168,9 @@ class BaseTabular(BaseEstimator):
         """X as a table, checked against what was fitted."""
         if is_frame(X):
             validate_data(self, X, reset=False, skip_check_array=True)
-            return as_table(X)
+            encoder = self.ensemble_.encoder
+            assert encoder is not None, "fit gave it one"
+            return encoder.read(as_table(X))
         return as_table(validate_data(self, X, reset=False, dtype="numeric", ensure_all_finite="allow-nan"))
 
     def _target(self, y: Array) -> tuple[TargetCodec, Array]:

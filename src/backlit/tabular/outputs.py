@@ -7,13 +7,11 @@ import numpy as np
 
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
-from backlit.engine import TrainConfig, get_engine
 from backlit.formats.ensembles import Ensemble
 from backlit.formats.models import Model
-from backlit.optim import Sgd
 from backlit.tables import TargetCodec
 from backlit.tabular.blend import log_probabilities, softmax
-from backlit.tabular.scoring import outputs_of
+from backlit.tabular.scoring import activations_of, outputs_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -65,6 +63,5 @@ def final_outputs(ensemble: Ensemble, z: Array) -> Array:
 
 def raw_outputs(target: TargetCodec, params: Parameters, statistics: Statistics, X: Array) -> Array:
     """A network's log probabilities (m, K) or numbers (m, 1) for features X (m, n_0)."""
-    engine = get_engine("auto", TrainConfig(params.net, Sgd(), batch_size=1))
-    a = engine.predict(params, statistics, X)
+    a = activations_of(params, statistics, X)
     return a.astype(np.float64) if target.task == "regression" else log_probabilities(a)

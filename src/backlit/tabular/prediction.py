@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, overload
 from backlit.errors import ProblemError, TableError
 from backlit.formats.ensembles import Ensemble, load_ensemble
 from backlit.formats.models import Model
-from backlit.tables import read_table
 from backlit.tabular.cv_plus import predict_interval
 from backlit.tabular.outputs import predict_rows
 from backlit.tabular.reasons import Reasons, check_count, explain_rows
@@ -150,7 +149,7 @@ def predict(
     encoder, codec = known_model(model, name)
     if hasattr(table, "__dask_graph__"):
         return predict_partitions(model, table, interval, reasons)
-    frame = read_table(table, text=encoder.text_columns) if isinstance(table, str | Path) else table
+    frame = encoder.read(table, codec.name)
     where = f"{table}: " if isinstance(table, str | Path) else ""
     if not frame.height:
         raise TableError(f"{where}the table has no rows to predict: give it some")
@@ -177,7 +176,7 @@ def predict_partitions(model: Model | Ensemble, table: Any, interval: float | No
 
     if not hasattr(table, "columns"):
         raise TableError("a Dask array has no named columns: give a Dask DataFrame with those of the training table")
-    _, codec = known_model(model, "the model")
+    encoder, codec = known_model(model, "the model")
     known, made, scores = codec.name in table.columns, [], Scores(codec.task, len(codec.classes))
     for number, part in enumerate(table.to_delayed(), start=1):
         frame = pl.from_pandas(part.compute())
@@ -185,6 +184,7 @@ def predict_partitions(model: Model | Ensemble, table: Any, interval: float | No
             continue
         try:
             made.append(predict(model, frame, interval=interval, reasons=reasons).table)
+            frame = encoder.read(frame, codec.name)
         except TableError as error:
             raise TableError(f"partition {number}: {error}") from None
         truth = truth_of(codec, frame) if known else None

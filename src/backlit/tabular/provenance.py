@@ -2,12 +2,13 @@
 
 import inspect
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backlit.tables.remote import remote
+from backlit.tables.workbooks import sheet_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -35,9 +36,10 @@ def command_of(function: Callable[..., Any], arguments: Mapping[str, Any]) -> st
     given = {k: v for k, v in arguments.items() if k not in UNTOLD and not same(v, defaults[k])}
     table = given.pop("table", None)
     try:
-        if table is not None and not isinstance(table, str | Path):
+        tables = [table] if isinstance(table, str | Path) else [] if table is None else table
+        if not isinstance(tables, list | tuple):
             raise NoOption
-        words = [] if table is None else [str(table)]
+        words = [str(path) for path in tables]
         return shlex.join(["backlit", "train", *words, *(w for item in given.items() for w in option(*item))])
     except NoOption:
         first = [repr(str(table)) if isinstance(table, str | Path) else "table"] if table is not None else []
@@ -72,6 +74,9 @@ def option(name: str, value: Any) -> Iterator[str]:
         yield from (flag, str(value["name"]))
         if "learning_rate" in value:
             yield from ("--learning-rate", repr(value["learning_rate"]))
+    elif name == "columns":
+        for column, type in value.items():
+            yield from ("--column", f"{column}={type}")
     elif name == "init" or not isinstance(value, str | Path | int | float | list | tuple):
         raise NoOption
     elif isinstance(value, list | tuple):
@@ -81,21 +86,21 @@ def option(name: str, value: Any) -> Iterator[str]:
         yield from (flag, str(value))
 
 
-def data_sha256(source: "str | Path | pl.DataFrame") -> str:
-    """The SHA-256 of a file's bytes, of a folder's files in the order of their names, or of a data frame as JSON lines.
+def data_sha256(source: "str | Path | Sequence[str | Path] | pl.DataFrame") -> str:
+    """The SHA-256 of a file's bytes, of files in their order, a folder's by their names, or of a frame as JSON lines.
 
     >>> import polars as pl
     >>> data_sha256(pl.DataFrame({"a": [1, 2]}))[:16]
     'e91bd3062f38c3f1'
     """
     digest = sha256()
-    if not isinstance(source, str | Path):
+    if hasattr(source, "write_ndjson"):
         digest.update(source.write_ndjson().encode())
         return digest.hexdigest()
     if remote(source):
         return ""  # the survey's checksum holds a run to its data; to read all bytes once more would cost a pass
-    path = Path(source)
-    for file in sorted(path.rglob("*.parquet")) if path.is_dir() else [path]:
+    paths = [sheet_of(Path(path))[0] for path in ([source] if isinstance(source, str | Path) else source)]
+    for file in (f for path in paths for f in (sorted(path.rglob("*.parquet")) if path.is_dir() else [path])):
         with file.open("rb") as read:
             while block := read.read(2**20):
                 digest.update(block)

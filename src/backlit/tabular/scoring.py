@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backlit.core.norms import Statistics
+from backlit.core.parameters import Parameters
 from backlit.engine import TrainConfig, get_engine
 from backlit.errors import ModelError, TableError
 from backlit.formats.ensembles import Ensemble
@@ -23,11 +25,19 @@ Array = np.ndarray
 
 def outputs_of(model: Model, X: Array, *, engine: str = "auto") -> Array:
     """Probabilities (n, K) for classification, numbers (n,) for regression, for features X (n, n_0)."""
-    runner = get_engine(engine, TrainConfig(model.net, Sgd(), batch_size=1))
-    a = runner.predict(model.params, model.statistics, X.astype(model.params.theta.dtype, copy=False))
+    a = activations_of(model.params, model.statistics, X, engine)
     if model.target is None or model.target.task == "regression":
         return a[:, 0] if a.shape[1] == 1 else a
     return np.hstack([1 - a, a]) if a.shape[1] == 1 else a
+
+
+def activations_of(params: Parameters, statistics: Statistics, X: Array, engine: str = "auto") -> Array:
+    """a_L, (n, n_L), for features X (n, n_0); a row's, to the bit, whatever stands beside it."""
+    runner = get_engine(engine, TrainConfig(params.net, Sgd(), batch_size=1))
+    X = X.astype(params.theta.dtype, copy=False)
+    if runner.name != "reference" or not len(X):
+        return runner.predict(params, statistics, X)
+    return np.concatenate([runner.predict(params, statistics, X[i : i + 1]) for i in range(len(X))])
 
 
 def classification_metrics(y: Array, p: Array) -> dict[str, float | None]:

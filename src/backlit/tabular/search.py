@@ -128,8 +128,12 @@ def search(
     if not isinstance(trials, int) or trials < 1:
         raise ProblemError(f"trials is {trials}: give a whole number above 0")
     seed = checked_seed(seed)
+    raw, column = find_table(table, target, dataset)
+    format, frame = raw.typed({}, drop)
     rows = TableRows.read(
-        *find_table(table, target, dataset),
+        raw.name,
+        frame,
+        column,
         task,
         drop,
         group=None,
@@ -138,6 +142,7 @@ def search(
         test=None,
         test_size=TEST_SIZE,
         seed=seed,
+        format=format,
     )
     y, frame = rows.target.y[rows.kept], rows.frame[rows.kept]  # what `train` holds out, the search does not see
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))

@@ -97,7 +97,8 @@ class TableStream:
         files = [
             (file.name, rows, size_of(file)) for file, rows in zip(survey.table.files, survey.table.rows, strict=True)
         ]
-        described = json.dumps([survey.encoder.to_dict(), survey.codec.to_dict(), files, self.buffer_rows])
+        learned = replace(survey.encoder, format=None).to_dict()  # the format shows in the checksum of the values
+        described = json.dumps([learned, survey.codec.to_dict(), files, self.buffer_rows])
         return [len(self), "float32", zlib.crc32(described.encode(), survey.checksum)]
 
 
@@ -133,6 +134,7 @@ def train_streamed(
     init: str,
     task: Task | None,
     drop: Any,
+    columns: dict[str, str],
     test_size: float,
     buffer_mb: float,
     checkpoint: str | Path | None,
@@ -143,7 +145,9 @@ def train_streamed(
     """See `train`; the memory it takes depends on `buffer_mb` and on the width of the table, not on its rows."""
     if not buffer_mb > 0:
         raise ProblemError(f"buffer_mb is {buffer_mb}: give a size above 0, 64 unless told")
-    table = ParquetTable.open(path)
+    table = ParquetTable.open(path).learn(columns)
+    drop = [*drop, *(name for name, type in columns.items() if type == "ignore")]
+    table.refuse_problems(drop)
     files = f"{len(table.files)} Parquet file{'' if len(table.files) == 1 else 's'}"
     say(progress, f"{path}: {len(table):,} rows in {files}, streamed from the disk")
     budget = int(buffer_mb * MEGABYTE)
@@ -238,7 +242,8 @@ def summarize(
 ) -> TrainResult:
     """Put everything together."""
     metrics = {name: each.metrics() for name, each in scores.items()}
-    source = str(found.table.path)
+    source, format = str(found.table.path), found.table.format
+    read = format.notes([found.codec.name]) if format else ()
     training = made_by(source, settings, outcome.history, metrics)
     y_test, test_outputs = scores["test"].sampled()
     return TrainResult(
@@ -255,7 +260,7 @@ def summarize(
         n_test=found.n[TEST],
         y_test=y_test,
         test_outputs=test_outputs,
-        notes=(*found.notes, *notes_on(found, stream, scores)),
+        notes=(*found.notes, *notes_on(found, stream, scores), *read, *found.encoder.remarks()),
         settings=settings,
     )
 

@@ -123,11 +123,12 @@ def predict_piece(model: Model | Ensemble, piece: Piece, scores: Scores) -> tupl
 
 def predicted(model: Model | Ensemble, piece: Piece, scores: Scores) -> Iterator["pl.DataFrame"]:
     """The predictions of a piece, chunk by chunk; adds to the scores."""
-    _, codec = known_model(model, "the model")
+    encoder, codec = known_model(model, "the model")
     table = piece.checked()
     for chunk in piece.chunks:
         frame = table.read(chunk, columns_of(model, table))
         try:
+            frame = encoder.read(frame, codec.name)
             outputs = finite(predict_rows(model, frame), chunk.start)
         except TableError as error:
             raise TableError(f"{table.where(chunk)}: {error}") from None
@@ -226,12 +227,12 @@ def was_made_by(output: Path, made_by: str) -> bool:
 
 def score_again(model: Model | Ensemble, pieces: list[Piece], scores: Scores, output: Path) -> Scores:
     """The scores of predictions that are there, from their file."""
-    _, codec = known_model(model, "the model")
+    encoder, codec = known_model(model, "the model")
     written = ParquetTable.open(output)
     for piece in pieces:
         table = piece.checked()
         for chunk in piece.chunks if codec.name in table.schema else ():
-            truth = truth_of(codec, table.read(chunk, [codec.name]))
+            truth = truth_of(codec, encoder.read(table.read(chunk, [codec.name]), codec.name))
             if truth is not None:
                 scores.add(truth[1], outputs_in(codec, written.read(chunk))[truth[0]])
     return scores

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backlit.errors import TableError
-from backlit.tables import TableEncoder, Target, read_table, read_target
+from backlit.tables import TableEncoder, Target, read_target
 from backlit.tables.messages import shown
+from backlit.tables.table_formats import TableFormat
 from backlit.tabular.hold_out import Roles
 from backlit.tabular.prediction import truth_of
 
@@ -27,6 +28,7 @@ class TableRows:
 
     frame : all columns of them.  kept, held_out : (n,) rows that train, and that score where `test` is None.
     test : rows of a table of their own, with their targets.  left_out : columns that are no features.
+    format : by which the table was read.
     """
 
     source: str
@@ -37,6 +39,7 @@ class TableRows:
     held_out: Array
     left_out: tuple[str, ...]
     test_table: Any = None
+    format: TableFormat | None = None
 
     @classmethod
     def read(
@@ -53,6 +56,7 @@ class TableRows:
         test: Any,
         test_size: float,
         seed: int,
+        format: TableFormat | None = None,
     ) -> "TableRows":
         """Read target and roles, and split.  Raises TableError where fewer than 5 rows have a target."""
         target = read_target(frame, column, task)
@@ -63,12 +67,12 @@ class TableRows:
         everything = np.arange(len(frame))
         kept, held = (everything, everything[:0]) if test is not None else roles.hold_out(target, test_size, seed)
         left_out = tuple(dict.fromkeys([column, *drop, *(name for name in (group, weight) if name is not None)]))
-        return cls(source, frame, target, roles, kept, held, left_out, test)
+        return cls(source, frame, target, roles, kept, held, left_out, test, format)
 
     @cached_property
     def encoder(self) -> TableEncoder:
         """Fitted to the training rows."""
-        return TableEncoder.fit(self.frame[self.kept], drop=self.left_out)
+        return TableEncoder.fit(self.frame[self.kept], drop=self.left_out, format=self.format)
 
     @cached_property
     def scoring(self) -> tuple["pl.DataFrame", Array]:
@@ -76,7 +80,7 @@ class TableRows:
         if self.test_table is None:
             return self.frame[self.held_out], self.target.y[self.held_out]
         table = self.test_table
-        frame = read_table(table, text=self.encoder.text_columns) if isinstance(table, str | Path) else table
+        frame = self.encoder.read(table, self.target.codec.name)
         truth = truth_of(self.target.codec, frame)
         if truth is None:
             where = f"{table}: " if isinstance(table, str | Path) else ""

@@ -1,6 +1,6 @@
 """`train`: a table in, a trained network, an honest score, a model file and a report out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from backlit.files import atomic_write, check_outputs, check_suffix
 from backlit.formats.ensembles import save_ensemble
 from backlit.optim import get_optimizer, get_schedule
 from backlit.render.report import render_report
-from backlit.tables import read_table
+from backlit.tables.reading import RawTable, read_cells
 from backlit.tables.remote import remote
 from backlit.tabular.assessment import assess
 from backlit.tabular.datasets import load_dataset
@@ -49,12 +49,13 @@ ONE: dict[str, Any] = {  # one network's options where they are not given
 
 
 def train(
-    table: "str | Path | pl.DataFrame | None" = None,
+    table: "str | Path | Sequence[str | Path] | pl.DataFrame | None" = None,
     target: str | None = None,
     *,
     dataset: str | None = None,
     task: str | None = None,
     drop: Sequence[str] = (),
+    columns: Mapping[str, str] | None = None,
     quality: str | None = None,
     time_limit: float | None = None,
     metric: str | None = None,
@@ -96,8 +97,9 @@ def train(
 
     Parameters
     ----------
-    table : str, Path or polars.DataFrame, optional
-        A CSV, Parquet or JSON lines file, a folder of Parquet files, or a data frame.  Give this or `dataset`.
+    table : str, Path, list of them, or polars.DataFrame, optional
+        A CSV, Parquet, JSON lines or Excel file, or several with the same columns; a folder of Parquet files; or a data
+        frame.  Give this or `dataset`.
     target : str, optional
         Name of the column to predict.
     dataset : {"digits", "iris", "wine", "breast_cancer", "diabetes"}, optional
@@ -106,6 +108,9 @@ def train(
         What to predict; the target's type decides if not given.
     drop : sequence of str, default ()
         Columns to leave out.
+    columns : mapping of str to str, optional
+        What columns are, where the cells leave it open: number, decimal-comma, decimal-point, category, date, dmy, mdy,
+        ymd or ignore for a column's name.
     quality : {"fast", "good", "best"}, optional
         How many presets and folds an ensemble has, "good" if not given.  It sets the work, not the seconds: the same
         seed gives the same bits on any number of processors.
@@ -202,7 +207,8 @@ def train(
     """
     command = command_of(train, locals())
     seed = checked_seed(seed)
-    check_outputs(out, report, inputs=(table, test if isinstance(test, str | Path) else None))
+    tables = table if isinstance(table, list | tuple) else [table]
+    check_outputs(out, report, inputs=(*tables, test if isinstance(test, str | Path) else None))
     check_suffix(out, ".safetensors", what="a model")
     check_suffix(report, ".html", ".htm", what="a report")
     asked = {
@@ -237,6 +243,7 @@ def train(
             init=told["init"],
             task=task,  # type: ignore[arg-type]  # any other word is refused where the target is read
             drop=drop,
+            columns=dict(columns or {}),
             test_size=test_size,
             buffer_mb=buffer_mb,
             checkpoint=checkpoint,
@@ -245,9 +252,11 @@ def train(
             cluster=cluster,
         )
         return write_files(replace(result, command=command, data_sha256=data_sha256(table)), out, report)  # type: ignore[arg-type]
-    source, frame, column = find_table(table, target, dataset)
+    raw, column = find_table(table, target, dataset)
+    drop = [*drop, *(name for name, type in (columns or {}).items() if type == "ignore")]
+    format, frame = raw.typed(dict(columns or {}), drop)
     rows = TableRows.read(
-        source,
+        raw.name,
         frame,
         column,
         task,
@@ -258,16 +267,17 @@ def train(
         test=test,
         test_size=test_size,
         seed=seed,
+        format=format,
     )
     if one_network:
         result = train_network(rows, told, settings_of(told, seed, engine), progress=progress)
     else:
         result = train_recipe(rows, quality or "good", seed=seed, engine=engine, time_limit=time_limit, metric=metric,
                               cluster=cluster, progress=progress)  # fmt: skip
-    features, read, kept, held_out = rows.to_assess()
+    features, truth, kept, held_out = rows.to_assess()
     assessed = assess(
         features,
-        read,
+        truth,
         kept,
         held_out,
         partial(predict_rows, result.model),
@@ -275,8 +285,9 @@ def train(
         boosting=compare,
         seed=seed,
     )
-    notes = (*result.notes, *assessed.remarks)
-    digest = data_sha256(table if isinstance(table, str | Path) else frame.drop(*drop))
+    read = (*raw.notes, *format.notes([column]))
+    notes = (*read, *result.notes, *rows.encoder.remarks(), *assessed.remarks)
+    digest = data_sha256(table if isinstance(table, str | Path | list | tuple) else frame.drop(*drop))
     typical = describe_typical(features[kept], rows.encoder)
     model = replace(result.model, training={**result.model.training, "typical_row": typical})
     result = replace(result, model=model, assessment=assessed, notes=notes, command=command, data_sha256=digest)
@@ -339,17 +350,17 @@ def streams(table: Any, target: str | None, dataset: str | None, asked: bool) ->
     return True
 
 
-def find_table(table: Any, target: str | None, dataset: str | None) -> tuple[str, "pl.DataFrame", str]:
-    """The table, what to call it, and its target column."""
+def find_table(table: Any, target: str | None, dataset: str | None) -> tuple[RawTable, str]:
+    """The table as it is written, and its target column."""
     if (table is None) == (dataset is None):
         raise ProblemError("give a table or the name of a dataset, one of the two")
     if dataset is not None:
-        return dataset, load_dataset(dataset), target or "target"
+        return RawTable(dataset, load_dataset(dataset)), target or "target"
     if target is None:
         raise ProblemError("a table needs the name of its target column: give --target COLUMN")
-    if isinstance(table, str | Path):
-        return str(table), read_table(table), target
-    return "table", table, target
+    if isinstance(table, str | Path | list | tuple):
+        return read_cells(table), target
+    return RawTable("table", table), target
 
 
 def write_files(result: TrainResult, out: str | Path | None, report: str | Path | None) -> TrainResult:

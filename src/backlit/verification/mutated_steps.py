@@ -34,6 +34,28 @@ def through_mask(setting: ReplayContext, l: int, value: str, grad: Array) -> Arr
     return grad if mask is None else MASKS[value](grad, mask, setting.net.layer(l).dropout)
 
 
+# --- loss -----------------------------------------------------------------------------------------------------------
+
+
+def target(setting: ReplayContext, value: str) -> Array:
+    """y, (m, n_L), or what a mistake puts in its place."""
+    if value == "forgotten":
+        return np.zeros_like(setting.y)
+    return setting.y.mean(axis=0) + np.zeros_like(setting.y) if value == "broadcast" else setting.y
+
+
+def loss_slope(setting: ReplayContext, value: str) -> Array:
+    """∂ℓ/∂a_L, (m, n_L)."""
+    a, slope = setting.trace.a[-1], setting.net.loss.gradient
+    if value == "output":
+        return np.ones_like(a)
+    if value == "broadcast":  # each output beside every target, and the mean over these
+        m = len(a)
+        pairs = slope(np.repeat(a, m, axis=0), np.tile(setting.y, (m, 1)))
+        return pairs.reshape(m, m, -1).mean(axis=1)
+    return slope(a, target(setting, value))
+
+
 # --- activation -----------------------------------------------------------------------------------------------------
 
 
@@ -44,8 +66,9 @@ def through_activation(setting: ReplayContext, l: int, knobs: Mutations, grad_h:
     if l == net.L and knobs.at("output").startswith("softmax_twice"):
         return setting.weighting[0] * double_softmax(setting)[2][knobs.at("output")]
     if l == net.L and net.has_short_form and value in ("right", "extra"):
-        y = np.zeros_like(setting.y) if knobs.at("target") == "forgotten" else setting.y
-        short = setting.weighting[0] * (trace.a[l] - y)
+        y = knobs.at("target")
+        from_loss = y != "output"
+        short = setting.weighting[0] * (trace.a[l] - target(setting, y)) if from_loss else grad_h * phi.derivative(u)
         return short * phi.derivative(u) if value == "extra" else short
     if value == "right":
         return phi.pull_back(u, grad_h) if phi.pull_back else grad_h * phi.derivative(u)

@@ -15,6 +15,7 @@ from backlit.core.problem import Problem
 from backlit.verification.mutated_steps import (
     bias_gradient,
     double_softmax,
+    loss_slope,
     pull_through_norm,
     recurrence_weights,
     shares_of,
@@ -60,7 +61,7 @@ def replay_backward(setting: ReplayContext, knobs: Mutations) -> Named:
     net, trace = setting.net, setting.trace
     share = shares_of(setting, knobs.at("examples"))
     grad_a: list[Any] = [None] * (net.L + 1)
-    grad_a[net.L] = setting.weighting[0] * start(setting, knobs)
+    grad_a[net.L] = setting.weighting[0] * loss_slope(setting, knobs.at("target"))
     for l in range(net.L, 0, -1):
         layer = net.layer(l)
         yield f"grad_a[{l}]", grad_a[l] * factor(setting, knobs.all("shown"))
@@ -91,12 +92,6 @@ def replay_backward(setting: ReplayContext, knobs: Mutations) -> Named:
         down = delta @ recurrence_weights(setting, l, knobs.at("recurrence", l), grad_W)
         grad_a[l - 1] = plus(grad_a[l - 1], down)
     yield "grad_a[0]", grad_a[0] * factor(setting, knobs.all("shown"))
-
-
-def start(setting: ReplayContext, knobs: Mutations) -> Array:
-    """∂ℓ/∂a_L, at the right target or at 0."""
-    y = np.zeros_like(setting.y) if knobs.at("target") == "forgotten" else setting.y
-    return setting.net.loss.gradient(setting.trace.a[-1], y)
 
 
 def plus(grad: Array | None, more: Array) -> Array:

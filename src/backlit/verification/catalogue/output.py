@@ -1,7 +1,21 @@
 """Mistakes at the output, where the loss meets the last activation."""
 
-from backlit.verification.catalogue.base import Bug, at_layers, everywhere, only_if, short
-from backlit.verification.mutations import ReplayContext
+from collections.abc import Iterable
+
+from backlit.verification.catalogue.base import (
+    Bug,
+    Instance,
+    Instances,
+    at_layers,
+    everywhere,
+    is_mean,
+    layers_of,
+    only_if,
+    short,
+)
+from backlit.verification.mutations import Mutation, ReplayContext
+
+MOST_PAIRED = 512  # examples, each of which is paired with each
 
 
 def softmax_entropy(s: ReplayContext) -> bool:
@@ -12,6 +26,22 @@ def softmax_entropy(s: ReplayContext) -> bool:
 def at_output(s: ReplayContext, l: int) -> bool:
     """Whether l = L, φ is curved there and no short form stands in its place."""
     return l == s.net.L and s.net.layer(l).activation.name != "identity" and not s.net.has_short_form
+
+
+def one_output(s: ReplayContext) -> bool:
+    """Whether targets (m,) beside outputs (m, 1) make a matrix, (m, m), that can be looked at here."""
+    return s.net.outputs == 1 and 1 < s.trace.m <= MOST_PAIRED and s.problem.sample_weight is None
+
+
+def scaled(value: str) -> Instances:
+    """A knob of the target; as a sum over the examples where the cost is their mean, or a mean over the outputs too."""
+
+    def instances(s: ReplayContext) -> Iterable[Instance]:
+        factors = ["1", *(["m"] if is_mean(s) else []), *(["1/n_L"] if s.net.outputs > 1 else [])]
+        for factor in factors:
+            yield Instance((Mutation("target", value), Mutation("delta", factor, s.net.L)), tuple(layers_of(s)))
+
+    return instances
 
 
 OUTPUT = (
@@ -98,5 +128,26 @@ OUTPUT = (
         "Subtract y.",
         everywhere("target", "forgotten"),
         "with targets other than 0",
+    ),
+    Bug(
+        "targets_broadcast",
+        "Targets of shape (m,) were taken from outputs of shape (m, 1): that is an (m, m) matrix, in which each output "
+        "meets every target, so that all learn the mean of y.",
+        "δ_i = mean_j ∇ℓ(a_i, y_j)",
+        "δ_i = ∇ℓ(a_i, y_i)",
+        "BP1",
+        "Bring both to one shape first: y.reshape(-1, 1), or a.ravel().",
+        only_if(one_output, scaled("broadcast")),
+        "with one output, several examples and targets that differ",
+    ),
+    Bug(
+        "output_in_place_of_loss",
+        "The gradient is that of the output itself: backward began at a_L with 1, and the loss has no part in it.",
+        "∂ℓ/∂a_L = 1",
+        "∂ℓ/∂a_L = ∇ℓ(a, y)",
+        "BP1",
+        "Begin with the loss: loss.backward(), not output.sum().backward().",
+        only_if(lambda s: s.net.layers[-1].activation.elementwise, scaled("output")),
+        "always; not with softmax, where it is 0",
     ),
 )

@@ -41,6 +41,13 @@ def one_tensor(*values: str) -> Instances:
     return instances
 
 
+def by_width(s: ReplayContext) -> Iterable[Instance]:
+    """∂b divided by the layer's own width, in all layers that have one, and in each."""
+    wide = [l for l in layers_of(s) if s.net.n[l] > 1]
+    for layers in ([wide] if len(wide) > 1 else []) + [[l] for l in wide]:
+        yield Instance(tuple(Mutation("scale_b", f"1/{s.net.n[l]}", l) for l in layers), tuple(layers))
+
+
 def each_delta(value: str) -> Instances:
     """A factor on δ at every hidden layer, which multiplies on the way down."""
     return lambda s: [
@@ -191,6 +198,16 @@ SCALING = (
         "Divide ∂b by m as you do ∂W.",
         only_if(is_mean, at_layers("scale_b", "m")),
         "with more than one example",
+    ),
+    Bug(
+        "bias_divided_by_width",
+        "∂b is divided by the number of the layer's units: a mean over the wrong axis, or over both.",
+        "∂C/∂b = (1/n_l) (1/m) Σ_i δ_i",
+        "∂C/∂b = (1/m) Σ_i δ_i",
+        "BP3",
+        "Average over the examples only: delta.mean(axis=0).",
+        by_width,
+        "with more than one unit",
     ),
     Bug(
         "gradients_not_zeroed",
