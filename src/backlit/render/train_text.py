@@ -94,7 +94,9 @@ def show_ensemble(console: Any, result: Any) -> None:
     for member in result.members:
         shares[member.recipe] = shares.get(member.recipe, 0.0) + member.weight
     folds = len({member.fold for member in result.members})
-    console.print(headline(result, f"ensemble of {len(result.members)} networks on {folds} fold{'s' if folds > 1 else ''}"))
+    console.print(
+        headline(result, f"ensemble of {len(result.members)} networks on {folds} fold{'s' if folds > 1 else ''}")
+    )
     told = ", ".join(f"{name} {share:.0%}" for name, share in sorted(shares.items(), key=lambda item: -item[1]))
     console.print(f"weights: {told}")
     console.print(f"{result.epochs:,} epochs of its networks, {duration(result.seconds)} s in all")
