@@ -39,6 +39,7 @@ PANELS = {
             "weight",
             "column",
             "test_size",
+            "encoding",
         ),
         "Network": ("hidden", "activation", "norm", "dropout"),
         "Training": (
