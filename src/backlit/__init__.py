@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from backlit.render.explanation import explain
     from backlit.render.explorer import explore
     from backlit.render.gradient_flow_display import GradientFlowDisplay
-    from backlit.tabular import TabularClassifier, TabularRegressor, predict, search, train
+    from backlit.tabular import predict, search, train
+    from backlit.tabular.estimators import TabularClassifier, TabularRegressor
     from backlit.verification import (
         assert_gradients_match,
         check_function,
@@ -54,7 +55,8 @@ HOMES = {
     "backlit.formats.torch_modules": ("from_torch",),
     "backlit.render.explanation": ("explain",),
     "backlit.render.explorer": ("explore",),
-    "backlit.tabular": ("TabularClassifier", "TabularRegressor", "predict", "search", "train"),
+    "backlit.tabular": ("predict", "search", "train"),
+    "backlit.tabular.estimators": ("TabularClassifier", "TabularRegressor"),  # which import scikit-learn
     "backlit.render.gradient_flow_display": ("GradientFlowDisplay",),
     "backlit.diagnosis.gradient_flow": ("GradientFlow",),
     "backlit.api": ("check", "diagnose"),

@@ -163,13 +163,13 @@ def test_a_grade_s_line_says_what_is_wrong(capsys, tmp_path, monkeypatch):
     assert code == 0
     assert out.startswith("file,verdict,points")
     assert "grad_b[2] (BP3): bias_averaged_twice + output_form_fed_with_z" in err
-    assert "ValueError: ?[31mred" in err
+    assert r"ValueError: \x1b[31mred" in err
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     assert run_command(capsys, "grade", str(EXAMPLES / "student_template.py"), "--rubric", rubric)[1] == ""
 
 
 def test_a_formula_in_a_file_name_stays_text():
-    from backlit.render.check_html import cell
+    from backlit.verification.grading.table import cell
 
     assert cell("=1+1") == "'=1+1"
     assert cell(-1.0) == -1.0

@@ -40,19 +40,24 @@ def test_a_command_with_panels_leaves_no_option_out(name):
 
 def test_the_examples_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    rows = [f"{18 + i % 7},{4 + i % 3},{1500 + 37 * i}" for i in range(60)]
+    rows = [f"{18.5 + i % 7},{4 + i % 3},{1500 + 37 * i}" for i in range(60)]
     Path("cars.csv").write_text("\n".join(["mpg,cylinders,weight", *rows]), encoding="utf-8")
     Path("new.csv").write_text("cylinders,weight\n4,2000\n6,2500\n", encoding="utf-8")
     Path("claims.json").write_text(json.dumps({"loss": 0.8320739378}), encoding="utf-8")
     Path("rubric.toml").write_text((ROOT / "examples/rubric.toml").read_text("utf-8"), encoding="utf-8")
     Path("hand_in").mkdir()
     Path("hand_in/one.py").write_text((ROOT / "examples/student_template.py").read_text("utf-8"), encoding="utf-8")
-    first = ["example", "train", "explain", "explore", "check", "grade", "cost", "diagnose", "predict", "export"]
+    first = ["example", "train", "explain", "explore", "check", "grade", "cost", "diagnose", "predict", "export",
+             "search"]  # fmt: skip
     assert set(first) == set(EXAMPLES)
     for name in first:
         for example in EXAMPLES[name]:
             words = shlex.split(example.replace("hand_in/*.py", "hand_in/one.py").replace("--train 15", "--train 1"))
-            if "--dataset" in words:
+            if name == "search":
+                pytest.importorskip("optuna")
+                fewer = ["--trials", "2"] if "--dataset" in words else []
+                words = [*("2" if word == "40" else word for word in words), *fewer]
+            elif "--dataset" in words:
                 words += ["--epochs", "2", "--out", "digits.safetensors"]
             code, _, err = run_command(capsys, *words)
             assert code == 0, (example, err)

@@ -190,7 +190,7 @@ def test_the_page_is_whole_and_escaped(tmp_path):
     page = path.read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>")
     assert "784 → 512 → 10" in page
-    assert "http" not in page
+    assert "http" not in page.replace("http://www.w3.org/", "")  # names of SVG, of which nothing is fetched
     assert "<table>" in cost(sizes=[3, 2])._repr_html_()
 
 

@@ -42,7 +42,6 @@ PANELS = {
             "weight",
             "column",
             "test_size",
-            "encoding",
         ),
         "Ensemble": ("quality", "time_limit", "metric"),
         "One network, in place of an ensemble": (

@@ -214,7 +214,7 @@ class Derivation:
         Significant digits that are printed.
     stopped : str, optional
         The first quantity that is not finite, if there is one; the derivation ends there.
-    claims : dict of str to bool
+    claims : dict of str to bool, optional
         The sentences about numbers by name: each was printed if it holds, and only then.
 
     Examples

@@ -19,9 +19,9 @@ def target_edges(values: NDArray[np.float64], y: NDArray[np.floating], bins: int
 
     A column that says nothing of the target gets no edges.  Source: Gorishniy et al. 2022, section 3.2.2.
 
-    >>> x = np.arange(100.0)
-    >>> target_edges(x, (x > 49).astype(np.int64), 8), target_edges(x, x.astype(np.int64) % 2, 8)
-    ((0.0, 49.5, 99.0), ())
+    >>> x = np.arange(1000.0)
+    >>> target_edges(x, (x > 499).astype(np.int64), 8), target_edges(x, x.astype(np.int64) % 2, 8)
+    ((0.0, 499.5, 999.0), ())
     """
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 

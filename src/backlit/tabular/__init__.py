@@ -1,6 +1,5 @@
 """A table in, a model out; a model and a table in, predictions out."""
 
-from backlit.tabular.estimators import TabularClassifier, TabularRegressor
 from backlit.tabular.prediction import Predictions, predict
 from backlit.tabular.result import TrainResult
 from backlit.tabular.search import SearchResult, search
@@ -9,8 +8,6 @@ from backlit.tabular.training import train
 __all__ = [
     "Predictions",
     "SearchResult",
-    "TabularClassifier",
-    "TabularRegressor",
     "TrainResult",
     "predict",
     "search",

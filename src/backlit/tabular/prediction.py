@@ -37,7 +37,7 @@ class Predictions:
         What the model predicts.
     metrics : dict or None
         Scores on the rows whose true value the table holds; None if there are none.
-    reasons : Reasons or None
+    reasons : Reasons, optional
         Which columns moved each prediction, if it was asked for.
 
     Examples

@@ -302,9 +302,9 @@ def lengths(s: Context) -> list[Block]:
     head: tuple[Text, ...] = (
         ("Layer",),
         (Fn("norm", (Sym("delta", "l"),)),),
-        ("Times the layer above",),
+        ("Times above",),
         (Fn("norm", (Partial(s.loss_symbol, Sym("a", "l")),)),),
-        ("Largest |φ′| here",),
+        ("Largest |φ′|",),
         ("Singular values of ", Sym("W", "l+1")),
     )
     table = Table("Lengths, root mean square over the examples", head, tuple(rows))

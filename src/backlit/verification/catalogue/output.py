@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from backlit.verification.catalogue.base import (
     Bug,
     Instance,
@@ -29,8 +31,9 @@ def at_output(s: ReplayContext, l: int) -> bool:
 
 
 def one_output(s: ReplayContext) -> bool:
-    """Whether targets (m,) beside outputs (m, 1) make a matrix, (m, m), that can be looked at here."""
-    return s.net.outputs == 1 and 1 < s.trace.m <= MOST_PAIRED and s.problem.sample_weight is None
+    """Whether targets (m,) that differ make with outputs (m, 1) a matrix, (m, m), that can be looked at here."""
+    fits = s.net.outputs == 1 and 1 < s.trace.m <= MOST_PAIRED and s.problem.sample_weight is None
+    return fits and bool(np.ptp(s.y))
 
 
 def scaled(value: str) -> Instances:

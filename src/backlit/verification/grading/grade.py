@@ -112,7 +112,7 @@ def grade(files: Sequence[str | Path], rubric: Rubric, *, sandbox: str = "auto")
     rubric : Rubric
         Which function to call on which networks, for how many points, within how many seconds and MB; `read_rubric` of
         `backlit.verification.grading.rubric` reads one from a TOML file.
-    sandbox : {"auto", "bwrap", "landlock", "none"}, default "auto"
+    sandbox : {"auto", "bwrap", "landlock", "none"}, default 'auto'
         What each runs in: bubblewrap, the Linux kernel's Landlock, or limits alone, which a hostile program escapes.
         "auto" takes the first that works here.
 
