@@ -127,7 +127,7 @@ FORBIDDEN = {
     "folders": "return os.listdir('/home')",
     "passwords": "return open('/etc/passwd').read()",
     "other processes": "return open('/proc/1/environ').read() + open(f'/proc/{os.getppid()}/environ').read()",
-    "write at home": "return open('/root/x', 'w')",
+    "write at home": "return open('/home/x', 'w')",
     "write in Python": "return open(os.__file__, 'a')",
     "memory beside its bound": "return os.memfd_create('x')",
     "raise its bounds": "import resource as r; return r.setrlimit(r.RLIMIT_AS, (-1, -1))",

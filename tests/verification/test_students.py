@@ -198,7 +198,7 @@ WORDS = {
     "leaves": "ended itself without an answer",
     "nothing": "there is no function backprop",
     "none": "must return a mapping",
-    "huge": "File too large|crashed",
+    "huge": "File too large|crashed|Permission denied",
     "reads": "KeyError",
     "prints": "must return a mapping",
 }
