@@ -7,7 +7,7 @@ from tests.helpers import raises_naming
 torch = pytest.importorskip("torch")
 keras = pytest.importorskip("keras")
 
-import backlit  # noqa: E402  # after the backend is chosen
+import backlit  # noqa: E402  # after the skip where Keras is missing
 from backlit.errors import ModelError  # noqa: E402
 
 layers = keras.layers

@@ -198,7 +198,7 @@ WORDS = {
     "leaves": "ended itself without an answer",
     "nothing": "there is no function backprop",
     "none": "must return a mapping",
-    "huge": "File too large|crashed|Permission denied",
+    "huge": "File too large|crashed",
     "reads": "KeyError",
     "prints": "must return a mapping",
 }
@@ -218,7 +218,8 @@ def test_a_submission_that_misbehaves_is_one_line(tmp_path, monkeypatch, name):
     assert "\n" not in one.error
     import re
 
-    assert re.search(WORDS[name], one.error), one.error
+    nowhere_to_write = name == "huge" and one.sandbox == "landlock"  # which has no folder of its own
+    assert re.search("Permission denied" if nowhere_to_write else WORDS[name], one.error), one.error
 
 
 def test_submissions_get_points_and_their_first_wrong_equation():
