@@ -17,7 +17,7 @@ from backlit.tabular.presets import ENCODINGS
 from backlit.tabular.result import TrainResult, made_by
 from backlit.tabular.scoring import outputs_of, score
 from backlit.tabular.table_rows import TableRows
-from backlit.training import Outcome, Settings, fit
+from backlit.training import Outcome, Settings, Shards, fit
 from backlit.training.engine_check import EngineCheck, check_engine
 
 Array = np.ndarray
@@ -46,10 +46,11 @@ def train_network(rows: TableRows, told: dict[str, Any], settings: Settings, *, 
     data, validation = (Data(X[part], Y[part], weights_of(rows, part)) for part in (fitting, validating))
     checked = check_engine(net, params, data, settings)
     penalties: list[float] = []
+    learned = data if told["shards"] == 1 else Shards.deal(data, told["shards"], settings)
     outcome = fit(
         net,
         params,
-        data,
+        learned,
         settings,
         validation=validation,
         callbacks=[lambda run: penalties.append(penalty(run.state.params))],

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backlit.core.initializers import checked_seed
+from backlit.core.specs import positive_integer
 from backlit.errors import ProblemError
 from backlit.files import atomic_write, check_outputs, check_suffix
 from backlit.formats.ensembles import save_ensemble
@@ -45,6 +46,7 @@ ONE: dict[str, Any] = {  # one network's options where they are not given
     "patience": 20,
     "checkpoint": None,
     "checkpoint_every": None,
+    "shards": 1,
 }
 
 
@@ -83,6 +85,7 @@ def train(
     report: str | Path | None = None,
     checkpoint: str | Path | None = None,
     checkpoint_every: int | None = None,
+    shards: int | None = None,
     stream: bool = False,
     buffer_mb: float = 64.0,
     compare: bool = True,
@@ -168,6 +171,9 @@ def train(
         A folder, for one network.  A run that was stopped goes on from there, with the bits of an unbroken one.
     checkpoint_every : int, optional
         Batches from one checkpoint to the next; if not given, one an epoch, and for a streamed table one a buffer.
+    shards : int, optional
+        For one network: each of its steps is a sum over so many shards of the rows, 1 if not given.  The result hangs
+        on their number, and not on who computes them.
     stream : bool, default False
         Whether a single Parquet file stays on the disk as a folder does.
     buffer_mb : float, default 64.0
@@ -227,6 +233,7 @@ def train(
         "patience": patience,
         "checkpoint": checkpoint,
         "checkpoint_every": checkpoint_every,
+        "shards": None if shards is None else positive_integer(shards, "shards"),
     }
     told = ONE | {name: value for name, value in asked.items() if value is not None}
     streamed = streams(table, target, dataset, stream)
@@ -248,6 +255,7 @@ def train(
             buffer_mb=buffer_mb,
             checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
+            shards=told["shards"],
             progress=progress,
             cluster=cluster,
         )

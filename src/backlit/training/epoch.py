@@ -1,18 +1,20 @@
 """One epoch: its order, its learning rates, its parts, and the record of what came out."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import closing
+from typing import Any
 
 import numpy as np
 
-from backlit.engine import Data, EpochResult
+from backlit.engine import EpochResult
 from backlit.optim import Schedule
 from backlit.training.checkpoint import save_checkpoint
 from backlit.training.history import Epoch
 from backlit.training.progress import Stop
 from backlit.training.run import Position, Run
 from backlit.training.settings import Settings
+from backlit.training.sharding import Shards
 from backlit.training.streaming import blocks
 
 
@@ -26,8 +28,8 @@ def run_epoch(
     stopping has seen the epoch).  show : is told the share of the epoch that is done.
     """
     started = time.perf_counter()
-    rates, settings = learning_rates(run, schedule, number - 1), run.settings
-    left = blocks(run.data, settings.seed, number, run.batch_size, run.position.batches, settings.shuffle)
+    rates = learning_rates(run, schedule, number - 1)
+    left = blocks_left(run, number)
     interrupted = False
     with closing(left):
         while not interrupted and (block := next(left, None)) is not None:
@@ -38,11 +40,19 @@ def run_epoch(
     return record, interrupted
 
 
+def blocks_left(run: Run, number: int) -> Generator[tuple[Any, np.ndarray]]:
+    """What is left of an epoch: examples, and in what order to learn them; see `streaming.blocks`."""
+    if isinstance(run.data, Shards):
+        return run.data.blocks(number, run.position.batches)
+    settings = run.settings
+    return blocks(run.data, settings.seed, number, run.batch_size, run.position.batches, settings.shuffle)
+
+
 def run_block(
-    run: Run, data: Data, order: np.ndarray, rates: np.ndarray, stop: Stop, show: Callable[[float], None]
+    run: Run, data: Any, order: np.ndarray, rates: np.ndarray, stop: Stop, show: Callable[[float], None]
 ) -> bool:
     """Learn the rows `order` of some examples, the next of the epoch; whether it was interrupted."""
-    size, part = run.batch_size, run.checkpoint_every or run.n_batches
+    size, part = run.stride, run.checkpoint_every or run.n_batches
     start = run.position.batches
     end = start + -(-len(order) // size)
     while run.position.batches < end:

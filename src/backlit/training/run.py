@@ -13,6 +13,7 @@ from backlit.optim import PlateauState
 from backlit.training.early_stopping import EarlyStopping
 from backlit.training.history import History
 from backlit.training.settings import Settings
+from backlit.training.sharding import Shards
 from backlit.training.streaming import Stream
 
 Score = Callable[[Engine, Parameters, Statistics], float]
@@ -42,7 +43,7 @@ class Run:
         Parameters, running moments and the optimizer's state; `state.params` are those of now.
     history : History
         The epochs so far.
-    data : Data or Stream
+    data : Data, Stream or Shards
         The examples that are learned.
     validation : Data or None
         The examples that are measured on.
@@ -65,6 +66,8 @@ class Run:
     ----------
     batch_size : int
         Examples in a step.
+    stride : int
+        Numbers of an epoch's order that a step takes: its examples; with shards, whose order is one of steps, 1.
     n_batches : int
         Steps in an epoch.
 
@@ -85,7 +88,7 @@ class Run:
     engine: Engine
     state: State
     history: History
-    data: Data | Stream
+    data: Data | Stream | Shards
     validation: Data | None
     score: Score | None
     watch: EarlyStopping
@@ -103,4 +106,9 @@ class Run:
     @property
     def n_batches(self) -> int:
         """Steps an epoch."""
-        return -(-len(self.data) // self.batch_size)
+        return self.data.n_batches if isinstance(self.data, Shards) else -(-len(self.data) // self.batch_size)
+
+    @property
+    def stride(self) -> int:
+        """Numbers of an epoch's order that a step takes."""
+        return 1 if isinstance(self.data, Shards) else self.batch_size

@@ -19,6 +19,7 @@ from backlit.training.history import History
 from backlit.training.progress import Show, Stop, show_progress, stop_on_interrupt
 from backlit.training.run import Callback, Run, Score
 from backlit.training.settings import Settings
+from backlit.training.sharding import ShardedEngine, Shards, recipe_of_shards
 from backlit.training.streaming import Stream
 
 
@@ -62,7 +63,7 @@ class Outcome:
 def fit(
     net: Network,
     params: Parameters,
-    data: Data | Stream,
+    data: Data | Stream | Shards,
     settings: Settings,
     *,
     validation: Data | None = None,
@@ -83,8 +84,9 @@ def fit(
         What is trained.
     params : Parameters
         Where to start.  They are not written to.
-    data : Data or Stream
-        Checked examples in the parameters' dtype; a stream is read anew in each epoch.
+    data : Data, Stream or Shards
+        Checked examples in the parameters' dtype; a stream is read anew in each epoch.  Shards make each step a sum
+        over them, for the same bits wherever they are.
     settings : Settings
         How to train.
     validation : Data, optional
@@ -136,9 +138,8 @@ def fit(
         positive_integer(checkpoint_every, "checkpoint_every")
         if checkpoint is None:
             raise ProblemError("checkpoint_every says how often a checkpoint is written: give its folder as checkpoint")
-    engine = get_engine(settings.engine, settings.recipe(net)) if engine is None else engine
-    if data.is_sparse or (validation is not None and validation.is_sparse):
-        engine = DenseBatches(engine, settings.batch_size)
+    if not isinstance(engine, ShardedEngine):
+        engine = engine_for(net, data, settings, validation, engine)
     run = Run(
         net,
         settings,
@@ -164,6 +165,23 @@ def fit(
     run.watch.restore(run.state)
     run.history.best_epoch = run.watch.best_epoch
     return Outcome(run.state.params, run.state.statistics, run.history, run.state, run.engine, divergence)
+
+
+def engine_for(
+    net: Network,
+    data: Data | Stream | Shards,
+    settings: Settings,
+    validation: Data | None = None,
+    engine: Engine | None = None,
+) -> Engine:
+    """An engine for such data, around the one that is given for dense rows in one shard."""
+    recipe = settings.recipe(net)
+    if isinstance(data, Shards):
+        recipe = recipe_of_shards(recipe, data)
+    engine = get_engine(settings.engine, recipe) if engine is None else engine
+    if data.is_sparse or (validation is not None and validation.is_sparse):
+        engine = DenseBatches(engine, recipe.batch_size)
+    return ShardedEngine(engine, recipe) if isinstance(data, Shards) else engine
 
 
 def loop(run: Run, last: int, callbacks: Sequence[Callback], stop: Stop, show: Show) -> str:
