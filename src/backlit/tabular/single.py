@@ -7,6 +7,7 @@ import numpy as np
 
 from backlit.core.parameters import Parameters
 from backlit.core.targets import as_targets
+from backlit.distributed import engine_on
 from backlit.engine import Data
 from backlit.errors import ProblemError, near
 from backlit.formats.models import Model
@@ -23,7 +24,9 @@ from backlit.training.engine_check import EngineCheck, check_engine
 Array = np.ndarray
 
 
-def train_network(rows: TableRows, told: dict[str, Any], settings: Settings, *, progress: bool) -> TrainResult:
+def train_network(
+    rows: TableRows, told: dict[str, Any], settings: Settings, *, progress: bool, cluster: Any = 0
+) -> TrainResult:
     """Train the network that `told` describes, stopped by a tenth of its training rows.  See `train`."""
     read, kept, seed = rows.target, rows.kept, settings.seed
     fitting, validating = (kept[part] for part in validation_split(rows, seed + 1))
@@ -47,17 +50,19 @@ def train_network(rows: TableRows, told: dict[str, Any], settings: Settings, *, 
     checked = check_engine(net, params, data, settings)
     penalties: list[float] = []
     learned = data if told["shards"] == 1 else Shards.deal(data, told["shards"], settings)
-    outcome = fit(
-        net,
-        params,
-        learned,
-        settings,
-        validation=validation,
-        callbacks=[lambda run: penalties.append(penalty(run.state.params))],
-        progress=progress,
-        checkpoint=told["checkpoint"],
-        checkpoint_every=told["checkpoint_every"],
-    )
+    with engine_on(cluster, net, params, learned, settings, data) as engine:
+        outcome = fit(
+            net,
+            params,
+            learned,
+            settings,
+            validation=validation,
+            callbacks=[lambda run: penalties.append(penalty(run.state.params))],
+            progress=progress,
+            checkpoint=told["checkpoint"],
+            checkpoint_every=told["checkpoint_every"],
+            engine=engine,
+        )
     if outcome.divergence is not None:
         raise outcome.divergence
     if read.task == "regression":

@@ -13,6 +13,7 @@ import numpy as np
 
 from backlit.core.network import Network
 from backlit.core.targets import as_targets
+from backlit.distributed import engine_on
 from backlit.engine import Data
 from backlit.errors import ProblemError, TableError
 from backlit.formats.models import Model
@@ -207,16 +208,19 @@ def train_streamed(
     checked = check_engine(net, params, first, settings)
     every = max(stream.buffer_rows // settings.batch_size, 1)
     learned = stream if shards == 1 else Shards.of(light(stream).shards(shards), settings)
-    outcome = fit(
-        net,
-        params,
-        learned,
-        settings,
-        validation=validation,
-        progress=progress,
-        checkpoint=checkpoint,
-        checkpoint_every=every if checkpoint_every is None and checkpoint is not None else checkpoint_every,
-    )
+    with engine_on(cluster, net, params, learned, settings, first) as engine:
+        del first
+        outcome = fit(
+            net,
+            params,
+            learned,
+            settings,
+            validation=validation,
+            progress=progress,
+            checkpoint=checkpoint,
+            checkpoint_every=every if checkpoint_every is None and checkpoint is not None else checkpoint_every,
+            engine=engine,
+        )
     if outcome.divergence is not None:
         raise outcome.divergence
     unscale(outcome.params, found.shift, found.scale)

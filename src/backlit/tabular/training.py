@@ -278,7 +278,7 @@ def train(
         format=format,
     )
     if one_network:
-        result = train_network(rows, told, settings_of(told, seed, engine), progress=progress)
+        result = train_network(rows, told, settings_of(told, seed, engine), progress=progress, cluster=cluster)
     else:
         result = train_recipe(rows, quality or "good", seed=seed, engine=engine, time_limit=time_limit, metric=metric,
                               cluster=cluster, progress=progress)  # fmt: skip

@@ -21,10 +21,12 @@ from backlit.engine import Data, Engine, EpochResult, State, TrainConfig
 from backlit.engine.base import exact_sum
 from backlit.engine.partial import Partial, tree_sum
 from backlit.errors import ProblemError
+from backlit.processors import OneBlasThread, loaded_blas
 from backlit.training.settings import Settings
 from backlit.training.streaming import Stream, blocks, permutation
 
 Array = np.ndarray
+blas_held = OneBlasThread(loaded_blas)
 
 
 @dataclass(frozen=True)
@@ -242,6 +244,13 @@ class ShardedEngine:
         self, state: State, data: Any, order: Array, learning_rates: Array, stop: Callable[[], bool]
     ) -> EpochResult:
         """Steps `order` of an epoch of `Shards`; see `protocol.Engine.run`."""
+        with blas_held:  # as on every worker: the bits of the textbook's products hang on the threads of BLAS
+            return self.steps(state, data, order, learning_rates, stop)
+
+    def steps(
+        self, state: State, data: Shards, order: Array, learning_rates: Array, stop: Callable[[], bool]
+    ) -> EpochResult:
+        """The same, whoever holds BLAS."""
         costs, seen, norms = [], 0, np.zeros(self.recipe.net.L)
         for batch, rate in zip(order, learning_rates, strict=True):
             if stop():
