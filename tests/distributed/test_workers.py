@@ -105,6 +105,26 @@ def test_history_and_callbacks_are_those_of_one_process(two, settings):
     assert seen == [(epoch + 1) * shards.n_batches for epoch in range(settings.epochs)]
 
 
+def test_the_bytes_that_travel_are_those_that_cost_counts(monkeypatch, two):
+    from backlit.costs.workers import bytes_of_step
+    from backlit.distributed import crew
+
+    sent, received = [], []
+    monkeypatch.setattr(
+        crew, "serialized", lambda theta, pack=crew.serialized: (sent.append(theta.nbytes), pack(theta))[1]
+    )
+    monkeypatch.setattr(
+        crew,
+        "received",
+        lambda reply, read=crew.received: (received.extend(g.nbytes for g in reply["grads"]), read(reply))[1],
+    )
+    shards = Shards.deal(DATA, 2, SETTINGS)
+    outcome = train(two.address, shards=shards, each_step=Before({1: both}))
+    theta = outcome.params.theta.nbytes
+    assert sum(sent) + sum(received) == outcome.state.step * bytes_of_step(theta, workers=2)
+    assert sum(sent) == sum(received) == outcome.state.step * 2 * theta
+
+
 def test_workers_die_and_join(tmp_path, expected):
     with Cluster(tmp_path, 2) as cluster:
 
