@@ -69,5 +69,5 @@ def test_a_network_that_is_none(network):
 def test_more_workers_than_rows(capsys):
     assert main(["cost", "--sizes", "4,3", "--batch", "4", "--workers", "8"]) == 2
     assert capsys.readouterr().err == (
-        "backlit: 4 rows a step are too few for 8 workers: give a larger batch, or fewer workers\n"
+        "backlit: 4 rows a step are too few for 8 workers: give larger batches, or fewer workers\n"
     )

@@ -119,7 +119,12 @@ def test_the_bytes_that_travel_are_those_that_cost_counts(monkeypatch, two):
         lambda reply, read=crew.received: (received.extend(g.nbytes for g in reply["grads"]), read(reply))[1],
     )
     shards = Shards.deal(DATA, 2, SETTINGS)
-    outcome = train(two.address, shards=shards, each_step=Before({1: both}))
+
+    def begin(crew):
+        both(crew)
+        sent.clear()  # of what was weighed up before the first step
+
+    outcome = train(two.address, shards=shards, each_step=Before({1: begin}))
     theta = outcome.params.theta.nbytes
     assert sum(sent) + sum(received) == outcome.state.step * bytes_of_step(theta, workers=2)
     assert sum(sent) == sum(received) == outcome.state.step * 2 * theta
@@ -273,3 +278,22 @@ def test_a_command_killed_on_a_cluster_goes_on_anywhere(capsys, tmp_path, two):
 
 def test_processes_of_this_machine(expected):
     assert bits(train(2)) == expected
+
+
+@pytest.mark.parametrize(
+    ("alone", "travel", "said"), [(0.01, 0.004, ""), (0.01, 0.006, "2 workers take about 11.0 ms")]
+)
+def test_a_run_that_would_be_slower_says_so(alone, travel, said):
+    from backlit.distributed.crew import slower
+
+    assert slower(2, alone, travel).startswith(said)
+    assert bool(slower(2, alone, travel)) == bool(said)
+
+
+def test_it_is_said_before_the_first_step(monkeypatch, two, caplog):
+    monkeypatch.setattr("backlit.distributed.crew.fastest", lambda run: 1e-9)
+    said = []
+    with caplog.at_level(logging.WARNING, "backlit"):
+        train(two.address, each_step=Before({1: lambda crew: said.append(len(caplog.records))}))
+    assert said == [1]
+    assert "of it for what travels, and this process alone" in caplog.text

@@ -22,6 +22,10 @@ REQUEST = 0.8e-3  # seconds of an empty request over Dask's connections, measure
 HANDLING = 1.2e9  # bytes a second that both ends pack and unpack, likewise
 UNITS = {"": 1, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 WORTH = 0.8  # efficiency from which a number of workers is well used
+TOLD = (
+    *("workers", "network", "bytes_per_step", "seconds_per_step", "efficiency", "speedup"),
+    *("one_machine_seconds", "compute_seconds", "transfer_seconds", "pays_from", "efficient_from"),
+)  # in JSON
 
 
 @dataclass(frozen=True)
@@ -97,9 +101,7 @@ class ManyWorkers:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as JSON has them."""
-        names = ("workers", "network", "bytes_per_step", "seconds_per_step", "efficiency", "speedup",
-                 "one_machine_seconds", "compute_seconds", "transfer_seconds", "pays_from", "efficient_from")  # fmt: skip
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in TOLD}
 
 
 def many_workers(recipe: TrainConfig, dtype: Any, workers: int, network: Any) -> ManyWorkers:
@@ -110,7 +112,7 @@ def many_workers(recipe: TrainConfig, dtype: Any, workers: int, network: Any) ->
     rate = read_rate(network)
     m = recipe.batch_size
     if positive_integer(workers, "workers") > m:
-        raise ProblemError(f"{m} rows a step are too few for {workers} workers: give a larger batch, or fewer workers")
+        raise ProblemError(f"{m} rows a step are too few for {workers} workers: give larger batches, or fewer workers")
     own = replace(recipe, batch_size=-(-m // workers))
     one, part = (step_seconds(each, np.dtype(dtype))[0] for each in (recipe, own))
     moved = bytes_of_step(recipe.net.n_parameters * np.dtype(dtype).itemsize, workers)

@@ -10,7 +10,7 @@ import pickle
 import secrets
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,7 +22,7 @@ import numpy as np
 from backlit.core.network import Network
 from backlit.core.parameters import Parameters
 from backlit.distributed.member import HANDLER, Work, install, received, serialized, serve
-from backlit.engine import Data
+from backlit.engine import Data, Engine
 from backlit.engine.partial import Node, Partial, tree_sum
 from backlit.errors import BacklitError, ProblemError
 from backlit.jobs.cluster import LOOK, Dask, OnWorker, Worker
@@ -109,6 +109,29 @@ class Workers(Dask):
             task.cancel()
         for future in self.tasks.values():
             future.release()
+
+    def before(self, engine: Engine, shards: Shards) -> str:
+        """What to say before the first step, if this process alone would be faster; measured here and now."""
+        return self.wait_for(asyncio.run_coroutine_threadsafe(self.weigh_up(engine, shards), self.loop))
+
+    async def weigh_up(self, engine: Engine, shards: Shards) -> str:
+        """See `before`; waits for the workers that are there to take part, but not for long."""
+        await self.present()
+        if self.enlisting:
+            await asyncio.wait(self.enlisting.values(), timeout=HELLO)
+        members, theta, probe = list(self.members.values()), self.work.theta, self.work.probe
+        if not members:
+            return ""
+        part = await asyncio.to_thread(fastest, partial(self.work.digest, engine))
+        echoes = []
+        with suppress(OSError, TimeoutError):
+            for _ in range(3):
+                began = time.perf_counter()
+                asked = [self.says(member.address, "echo", theta=serialized(theta)) for member in members]
+                await asyncio.gather(*asked)
+                echoes.append(time.perf_counter() - began)
+        rows = sum(shard.batch_size for shard in shards.each)
+        return slower(len(members), part * rows / len(probe), min(echoes)) if echoes else ""
 
     # --- who takes part -----------------------------------------------------------------------------------------------
 
@@ -324,6 +347,34 @@ class Workers(Dask):
         return None
 
 
+def fastest(run: Callable[[], Any]) -> float:
+    """The least seconds of three runs."""
+    seconds = []
+    for _ in range(3):
+        began = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - began)
+    return min(seconds)
+
+
+def slower(n: int, alone: float, travel: float) -> str:
+    """What to say where n workers take longer for a step than one process, which takes `alone` seconds.
+
+    travel : seconds in which theta goes to all of them and comes back.
+
+    >>> slower(2, alone=0.100, travel=0.010)
+    ''
+    """
+    many = alone / n + travel
+    if many <= alone:
+        return ""
+    them = "1 worker takes" if n == 1 else f"{n} workers take"
+    return (
+        f"{them} about {1e3 * many:.1f} ms a step, {1e3 * travel:.1f} ms of it for what travels, and this process alone "
+        f"{1e3 * alone:.1f} ms: make batches larger, or take fewer workers (`backlit cost --workers` counts)"
+    )
+
+
 class Failed(Exception):
     """A part has an error of its own, which no other worker would spare."""
 
@@ -371,8 +422,10 @@ def engine_on(
     with ExitStack() as stack:
         if isinstance(cluster, int):
             cluster = stack.enter_context(processes(cluster))
-        workers = stack.enter_context(Workers(cluster, work))
-        yield ShardedEngine(work.start(), recipe, workers)
+        workers, engine = stack.enter_context(Workers(cluster, work)), work.start()
+        if said := workers.before(engine, shards):
+            logging.getLogger("backlit").warning("%s", said)
+        yield ShardedEngine(engine, recipe, workers)
 
 
 @contextmanager
