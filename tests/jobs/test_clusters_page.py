@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from backlit.distributed import crew
 from backlit.jobs import cluster, cluster_worker
 
 pytest.importorskip("distributed")
@@ -59,6 +60,8 @@ def test_what_is_not_executed_is_marked_and_reads_as_what_it_is():
 def test_its_seconds_are_the_codes():
     assert f"for {cluster.SILENT:.0f} seconds; the first answer" in " ".join(PAGE.split())
     assert f"After {cluster.LIMIT:.0f} seconds without any worker" in PAGE
+    assert f"not answered after {crew.DEADLINE:.0f} seconds, or ten times as long" in " ".join(PAGE.split())
+    assert f"in shards after {crew.SILENCE:.0f} seconds without any answer" in " ".join(PAGE.split())
     assert cluster.LOSSES == 10
     assert "ends eleven workers" in PAGE
     assert cluster_worker.LOOK == 1 / 4

@@ -369,9 +369,10 @@ def slower(n: int, alone: float, travel: float) -> str:
     if many <= alone:
         return ""
     them = "1 worker takes" if n == 1 else f"{n} workers take"
+    ms = [f"{1e3 * seconds:.1f} ms" for seconds in (many, travel, alone)]
     return (
-        f"{them} about {1e3 * many:.1f} ms a step, {1e3 * travel:.1f} ms of it for what travels, and this process alone "
-        f"{1e3 * alone:.1f} ms: make batches larger, or take fewer workers (`backlit cost --workers` counts)"
+        f"{them} about {ms[0]} a step, {ms[1]} of it for what travels, and this process alone {ms[2]}: make batches "
+        f"larger, or take fewer workers (`backlit cost --workers` counts)"
     )
 
 

@@ -89,7 +89,7 @@ class TableStream:
         if not len(shards[-1]):
             there = sum(bool(len(shard)) for shard in shards)
             raise ProblemError(f"{S} shards need {S} pieces of {CELL:,} rows, and the table has {there}: give fewer "
-                               f"shards, or read it without --stream")  # fmt: skip
+                               f"shards")  # fmt: skip
         return shards
 
     def buffers(self, seed: int, epoch: int, shuffle: bool) -> list[list[Chunk]]:
