@@ -142,3 +142,19 @@ def test_sparse_rows_are_the_dense_ones():
     told = settings()
     sparse = Data(csr_matrix(BARE.X), BARE.Y)
     same(train(told, data=Shards.deal(sparse, 3, told)), train(told, data=Shards.deal(BARE, 3, told)))
+
+
+def test_the_noise_scale_is_that_of_the_rows_gradients():
+    """tr(Σ) / |G|² by each row's own gradient, at parameters that hardly move."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((6000, 3))
+    data = Data(X, X[:, :1] + rng.standard_normal((6000, 1)))
+    net = checkpoints.Network(3, [checkpoints.Dense(4, "tanh"), checkpoints.Dense(1)])
+    told = settings(batch_size=60, optimizer={"name": "sgd", "learning_rate": 1e-9}, epochs=1)
+    params, outcome = net.init(seed=1), train(told, data=Shards.deal(data, 6, told), net=net)
+    engine = get_engine("reference", told.recipe(net))
+    each = np.array([engine.loss_and_gradient(params, data.rows(np.array([i])))[1] for i in range(0, 6000, 3)])
+    G = each.mean(axis=0)
+    expected = each.var(axis=0).sum() / (G @ G)
+    assert outcome.engine.noise_scale.rows == pytest.approx(expected, rel=0.2)
+    assert 5 < expected < 1000

@@ -89,6 +89,9 @@ class Member:
 
     def parts(self, theta: np.ndarray, shards: Node, S: int, step: Step) -> list[tuple[Node, Partial]]:
         """What some shards in a row add to a step, as far as the tree adds them up by themselves."""
+        for reader in self.readers.values():
+            if reader.at < (step.epoch, step.batch - 1):  # another worker has the shard now
+                reader.close()
         params = Parameters(self.work.recipe.net, np.require(theta, requirements="A"))  # it came in the middle of bytes
 
         def part(node: Node) -> Partial | None:
@@ -140,7 +143,7 @@ def result_or_error(task: Callable[[], Any]) -> Any:
 
 def packed(parts: list[tuple[Node, Partial]]) -> dict[str, Any]:
     """Parts as they travel: gradients as they lie in memory, the rest pickled."""
-    small = [(node, each.loss, each.rows, each.mean, each.variance) for node, each in parts]
+    small = [(node, each.loss, each.rows, each.mean, each.variance, each.shards, each.square) for node, each in parts]
     return {"small": pickle.dumps(small), "grads": [serialized(each.grad) for _, each in parts]}
 
 

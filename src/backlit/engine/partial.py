@@ -21,6 +21,8 @@ class Partial:
 
     grad : (parameters,) to ∂C/∂theta, without L2.  loss : to C, without L2.  rows : how many.
     mean, variance : by layer, batch norm's moments (n_l,) of these rows, variance biased; None elsewhere.
+    shards, square : how many shards it is of, and the mean over them, by weight, of the squared length of each one's
+    own mean gradient; from these comes the gradient noise scale.
     """
 
     grad: Array
@@ -28,6 +30,8 @@ class Partial:
     rows: int
     mean: list[Any]
     variance: list[Any]
+    shards: int = 1
+    square: float = 0.0
 
     def plus(self, other: "Partial") -> "Partial":
         """Both together.  Source of the moments: Chan, Golub & LeVeque 1979."""
@@ -41,7 +45,8 @@ class Partial:
                 variance[l] = ours * self.variance[l].astype(np.float64) + theirs * other.variance[l] + (
                     ours * theirs * apart**2
                 )  # fmt: skip
-        return Partial(self.grad + other.grad, self.loss + other.loss, rows, mean, variance)
+        shards, square = self.shards + other.shards, self.square + other.square
+        return Partial(self.grad + other.grad, self.loss + other.loss, rows, mean, variance, shards, square)
 
 
 def branches(node: Node) -> tuple[Node, Node]:

@@ -15,7 +15,7 @@ from backlit.tables import TableEncoder, split
 from backlit.tables.richer import enriched
 from backlit.tabular.building import build_network, rows_to_split, target_scale, unscale
 from backlit.tabular.presets import ENCODINGS
-from backlit.tabular.result import TrainResult, made_by
+from backlit.tabular.result import TrainResult, made_by, notes_on_shards
 from backlit.tabular.scoring import outputs_of, score
 from backlit.tabular.table_rows import TableRows
 from backlit.training import Outcome, Settings, Shards, fit
@@ -132,6 +132,6 @@ def summarize(
         n_test=len(y_test),
         y_test=y_test,
         test_outputs=test_outputs,
-        notes=target.notes,
+        notes=(*target.notes, *notes_on_shards(outcome, settings)),
         settings=settings,
     )

@@ -22,7 +22,7 @@ from backlit.tables.labels import Task
 from backlit.tables.parquet import Chunk, ParquetTable, Piece, size_of
 from backlit.tables.scan import CELL, TEST, TRAINING, VALIDATION, Parts, Run, Survey, rows_at_once, survey, targets
 from backlit.tabular.building import build_network, unscale
-from backlit.tabular.result import TrainResult, made_by
+from backlit.tabular.result import TrainResult, made_by, notes_on_shards
 from backlit.tabular.scoring import SAMPLE, Scores, has_value, outputs_of
 from backlit.training import Outcome, Settings, Shards, fit
 from backlit.training.engine_check import EngineCheck, check_engine
@@ -304,7 +304,13 @@ def summarize(
         n_test=found.n[TEST],
         y_test=y_test,
         test_outputs=test_outputs,
-        notes=(*found.notes, *notes_on(found, stream, scores), *read, *found.encoder.remarks()),
+        notes=(
+            *found.notes,
+            *notes_on(found, stream, scores),
+            *notes_on_shards(outcome, settings),
+            *read,
+            *found.encoder.remarks(),
+        ),
         settings=settings,
     )
 

@@ -259,7 +259,6 @@ def train(
             progress=progress,
             cluster=cluster,
         )
-        result = replace(result, notes=(*result.notes, *note_on_shards(told["shards"])))
         return write_files(replace(result, command=command, data_sha256=data_sha256(table)), out, report)  # type: ignore[arg-type]
     raw, column = find_table(table, target, dataset)
     drop = [*drop, *(name for name, type in (columns or {}).items() if type == "ignore")]
@@ -295,7 +294,7 @@ def train(
         seed=seed,
     )
     read = (*raw.notes, *format.notes([column]))
-    notes = (*read, *result.notes, *note_on_shards(told["shards"]), *rows.encoder.remarks(), *assessed.remarks)
+    notes = (*read, *result.notes, *rows.encoder.remarks(), *assessed.remarks)
     digest = data_sha256(table if isinstance(table, str | Path | list | tuple) else frame.drop(*drop))
     typical = describe_typical(features[kept], rows.encoder)
     model = replace(result.model, training={**result.model.training, "typical_row": typical})
@@ -318,11 +317,6 @@ def settings_of(told: dict[str, Any], seed: int, engine: str) -> Settings:
         seed=seed,
         engine=engine,
     )
-
-
-def note_on_shards(S: int) -> tuple[str, ...]:
-    """What is said of a network that was trained in shards."""
-    return () if S == 1 else (f"each step was a sum over {S} shards of the rows",)
 
 
 def refuse_mixed(recipe: dict[str, Any], asked: dict[str, Any], one_network: bool) -> None:

@@ -190,7 +190,9 @@ class Reader:
             raise ProblemError("a stream with weights cannot be shared out: give its rows in memory, or no weights")
         if data.sample_weight is not None and not data.sample_weight[rows].any():
             return None
-        return engine.partial(params, data, rows, step.weight, DropoutKey(step.seed, step.done, self.shard.number))
+        found = engine.partial(params, data, rows, step.weight, DropoutKey(step.seed, step.done, self.shard.number))
+        own = float(len(rows) if data.sample_weight is None else data.sample_weight[rows].sum(dtype=np.float64))
+        return replace(found, square=square(found.grad) * step.weight / own)
 
 
 def batches_of(shard: Shard, epoch: int, first: int) -> Generator[tuple[Data, Array]]:
@@ -201,6 +203,41 @@ def batches_of(shard: Shard, epoch: int, first: int) -> Generator[tuple[Data, Ar
             for start in range(0, len(order), size):
                 yield data, order[start : start + size]
             del data
+
+
+@dataclass
+class NoiseScale:
+    """The gradient noise scale of an epoch: the rows a step beyond which a larger batch gains little.
+
+    A shard's gradient of b rows has a squared length of |G|² + tr(Σ)/b on average, and that of all B rows one of
+    |G|² + tr(Σ)/B: from both come tr(Σ) and |G|², and the scale is their quotient.  Source: McCandlish et al. 2018,
+    appendix A.
+    """
+
+    epoch: int = 0
+    shards: int = 0
+    noise: float = 0.0
+    signal: float = 0.0
+
+    def add(self, epoch: int, whole: Partial) -> None:
+        """Take in a step."""
+        if epoch != self.epoch:
+            self.epoch, self.noise, self.signal = epoch, 0.0, 0.0
+        self.shards = max(self.shards, whole.shards)
+        if whole.shards > 1:
+            large = square(whole.grad)
+            noise = (whole.square - large) * whole.rows / (whole.shards - 1)
+            self.noise, self.signal = self.noise + noise, self.signal + large - noise / whole.rows
+
+    @property
+    def rows(self) -> float | None:
+        """The scale, in rows; None where the noise hides the gradient, or nothing was seen."""
+        return self.noise / self.signal if self.signal > 0 and self.noise > 0 else None
+
+
+def square(g: Array) -> float:
+    """The squared length of a vector."""
+    return float(np.vdot(g, g))
 
 
 class Crew(Protocol):
@@ -239,6 +276,7 @@ class ShardedEngine:
     def __init__(self, engine: Engine, recipe: TrainConfig, crew: Crew | None = None):
         self.engine, self.recipe, self.name = engine, recipe, engine.name
         self.crew = Alone(engine) if crew is None else crew
+        self.noise_scale = NoiseScale()
 
     def run(
         self, state: State, data: Any, order: Array, learning_rates: Array, stop: Callable[[], bool]
@@ -260,6 +298,7 @@ class ShardedEngine:
             whole = self.crew.whole(state.params, data, step) if weight else None
             if whole is None:
                 continue
+            self.noise_scale.add(data.epoch, whole)
             C, lengths = self.engine.update(state, whole, weight, float(rate))
             costs.append(C * whole.rows)
             seen, norms = seen + whole.rows, norms + lengths
