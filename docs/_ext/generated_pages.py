@@ -206,8 +206,7 @@ def mistakes() -> Iterator[str]:
     """The catalogue: what was used beside what is right."""
     from backlit.verification.catalogue import CATALOGUE
     from backlit.verification.catalogue.blocks import BLOCKS
-    from backlit.verification.catalogue.conventions import CONVENTIONS
-    from backlit.verification.catalogue.forwards import FORWARDS
+    from backlit.verification.catalogue.conventions import CONVENTIONS, FORWARDS
     from backlit.verification.catalogue.output import OUTPUT
     from backlit.verification.catalogue.scaling import SCALING
     from backlit.verification.catalogue.slopes import SLOPES

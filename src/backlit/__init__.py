@@ -7,8 +7,8 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from backlit._version import __version__
 from backlit import deprecation as deprecation  # from here on old names are known
+from backlit._version import __version__
 from backlit.display import Writer, register
 
 if TYPE_CHECKING:

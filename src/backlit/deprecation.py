@@ -21,6 +21,13 @@ MOVED_IN_PICKLES = {  # a module: those that were merged into it, which pickles 
     "estimators.early_stopping": "estimators.stopping",
     "gradcheck.check": "verification.directions",
     "training.early_stopping": "training.patience",
+    "verification.catalogue.conventions": "verification.catalogue.forwards",
+    "verification.comparison": "verification.rounding",
+    "verification.hypotheses": "verification.significance",
+    "verification.identify": "verification.bug_pairs",
+    "verification.network_check": "verification.probing_inputs",
+    "verification.problem_check": "verification.testing",
+    "verification.quantities": "verification.claims",
 }
 
 

@@ -2,8 +2,7 @@
 
 from backlit.verification.catalogue.base import Bug, Instance
 from backlit.verification.catalogue.blocks import BLOCKS
-from backlit.verification.catalogue.conventions import CONVENTIONS
-from backlit.verification.catalogue.forwards import FORWARDS
+from backlit.verification.catalogue.conventions import CONVENTIONS, FORWARDS
 from backlit.verification.catalogue.output import OUTPUT
 from backlit.verification.catalogue.scaling import SCALING
 from backlit.verification.catalogue.slopes import SLOPES
