@@ -10,9 +10,9 @@ from sklearn.utils.validation import check_is_fitted
 from backlit.core.network import Network
 from backlit.core.parameters import Parameters
 from backlit.errors import BacklitError, ModelError
-from backlit.estimators.fitted_attributes import SKLEARN_WORDS, described_as
 from backlit.estimators.json import decode, encode
-from backlit.estimators.warm_start import current
+from backlit.estimators.network import SKLEARN_WORDS, described_as
+from backlit.estimators.train import current
 from backlit.formats.models import Model, load_model, save_model
 from backlit.tables import TargetCodec
 from backlit.training import History

@@ -21,9 +21,8 @@ from backlit.engine import Data, State
 from backlit.errors import BacklitError, ModelError, ProblemError
 from backlit.files import atomic_write, checksum
 from backlit.optim import PlateauState
-from backlit.training.early_stopping import EarlyStopping, learned
 from backlit.training.history import Epoch
-from backlit.training.run import Position, Run
+from backlit.training.run import EarlyStopping, Position, Run, learned
 from backlit.training.streaming import Stream
 
 VERSION = 1
