@@ -46,7 +46,7 @@ def test_the_size_is_what_is_measured(measured):
 
 def test_a_call_is_followed_into_its_files():
     files, depth = architecture.followed(lambda: backlit.Dense(2, "tanh"))
-    assert {"core/network.py", "core/specs.py"} <= set(files)
+    assert {"core/network.py", "registry.py"} <= set(files)
     assert "core/passes.py" not in files
     assert depth >= 3
 

@@ -17,6 +17,10 @@ MOVED = {  # modules that people import, and what they are called now
     "backlit.verbs": "backlit.api",
 }
 MOVED_IN_PICKLES = {  # a module: those that were merged into it, which pickles name and nobody imports
+    "core.activations": "core.activations._loaded core.activations._pieces",
+    "core.activations.softmax": "core.groups",
+    "core.losses": "core.losses._loaded",
+    "core.losses._record": "core.losses._pieces core.losses._short_forms",
     "costs.machine": "costs.peak_memory",
     "costs.memory": "costs.byte_units costs.rematerialization",
     "engine.base": "engine.protocol",
@@ -26,6 +30,7 @@ MOVED_IN_PICKLES = {  # a module: those that were merged into it, which pickles 
     "estimators.parameters": "estimators.parameter_docs",
     "estimators.train": "estimators.warm_start",
     "gradcheck.check": "verification.directions",
+    "registry": "core.built_in core.registry core.specs optim.checks",
     "training.run": "training.early_stopping training.patience training.settings",
     "training.trainer": "training.epoch",
     "verification.catalogue.conventions": "verification.catalogue.forwards",

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from backlit.core.network import Network
-from backlit.core.specs import positive_integer
 from backlit.costs.ledger import Ledger
 from backlit.engine import TrainConfig
 from backlit.engine.native import NativeEngine, extension, within
 from backlit.engine.plan import Buffer, Plan, make_plan
 from backlit.errors import ProblemError
+from backlit.registry import positive_integer
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 

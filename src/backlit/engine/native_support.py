@@ -10,10 +10,9 @@ from dataclasses import fields
 from functools import lru_cache
 from typing import Any
 
-from backlit.core.activations import Activation
-from backlit.core.built_in import is_built_in, is_built_in_pair
-from backlit.core.groups import groups_of
-from backlit.core.losses import Loss
+from backlit.core.activations import ACTIVATIONS, Activation
+from backlit.core.activations.softmax import groups_of
+from backlit.core.losses import LOSSES, Loss
 from backlit.core.network import Network
 from backlit.core.parameters import layout
 from backlit.engine.base import TrainConfig
@@ -117,13 +116,13 @@ def reasons(module: Any, recipe: TrainConfig) -> Iterator[str]:
         phi = layer.activation
         if groups_of(phi) is not None:
             yield f"layer {l} has a softmax for each of several labels, {phi.name}"
-        elif not is_built_in(phi):
+        elif not ACTIVATIONS.is_built_in(phi):
             yield f"layer {l} has an activation of your own, {phi.name}"
         elif not knows(module.activations(), phi):
             yield f"it has no activation {phi.name}, which layer {l} has"
         if layer.norm is not None and layer.norm not in module.norms():
             yield f"it has no norm {layer.norm}, which layer {l} has"
-    if not is_built_in(net.loss):
+    if not LOSSES.is_built_in(net.loss):
         yield f"the loss {net.loss.name} is your own"
     elif not knows(module.losses(), net.loss):
         yield f"it has no loss {net.loss.name}"
@@ -147,7 +146,8 @@ def has_short_form(module: Any, net: Network) -> bool:
     form, phi = net.short_form, net.layers[-1].activation
     if form is None or groups_of(phi) is not None:  # groups have been named already
         return True
-    return (phi.name, net.loss.name) in module.short_forms() and is_built_in_pair(phi, net.loss, form)
+    brought = LOSSES.built_in[net.loss.name].short_forms if net.loss.name in LOSSES.built_in else None
+    return (phi.name, net.loss.name) in module.short_forms() and form is (brought or {}).get(phi.name)
 
 
 def hyperparameters(optimizer: Optimizer) -> dict[str, float]:

@@ -4,8 +4,8 @@ import os
 from functools import lru_cache
 from typing import Any
 
-from backlit.core.specs import positive_integer
 from backlit.processors import OneBlasThread, available_processors, loaded_blas, processors_are_given
+from backlit.registry import positive_integer
 
 
 def allowed_threads(asked: int | None) -> int:

@@ -12,14 +12,14 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from backlit.core.activations import Activation, get_activation
-from backlit.core.groups import softmax_by_groups
+from backlit.core.activations.softmax import softmax_by_groups
 from backlit.core.losses import LOSSES, Loss, get_loss
 from backlit.core.network import Dense, Network
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
-from backlit.core.specs import read_spec
 from backlit.engine import Data
 from backlit.errors import ModelError, ProblemError
+from backlit.registry import read_spec
 
 Array = np.ndarray
 INF = float("inf")

@@ -12,10 +12,10 @@ import numpy as np
 from backlit.core.network import Network
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
-from backlit.core.specs import finite_number, positive_integer, whole_number
 from backlit.engine import Data, Engine, EpochSums, State, TrainConfig
 from backlit.errors import ProblemError, near
 from backlit.optim import Optimizer, PlateauState, Schedule, get_optimizer, get_schedule
+from backlit.registry import finite_number, positive_integer, whole_number
 from backlit.training.history import Epoch, History
 from backlit.training.streaming import Stream
 

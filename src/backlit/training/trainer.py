@@ -12,11 +12,11 @@ import numpy as np
 from backlit.core.network import Network
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
-from backlit.core.specs import positive_integer
 from backlit.engine import Data, DenseBatches, Engine, EpochResult, State, get_engine
 from backlit.errors import Divergence, ProblemError
 from backlit.optim import Schedule
 from backlit.optim.schedules import Plateau
+from backlit.registry import positive_integer
 from backlit.training.checkpoint import FILE, claimed, load_checkpoint, save_checkpoint
 from backlit.training.history import Epoch, History
 from backlit.training.progress import Show, Stop, show_progress, stop_on_interrupt

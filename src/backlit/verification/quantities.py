@@ -20,9 +20,9 @@ from backlit.core.parameters import Parameters, trainable
 from backlit.core.passes import Gradients, Trace, total_loss
 from backlit.core.passes import forward as forward_pass
 from backlit.core.problem import Problem
-from backlit.core.specs import near
 from backlit.errors import DomainError, ProblemError, ShapeError
 from backlit.optim import clip_by_norm, clip_by_value
+from backlit.registry import near
 
 Array = np.ndarray
 Named = Iterator[tuple[str, Array]]

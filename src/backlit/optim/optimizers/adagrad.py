@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from backlit.optim.checks import Check
 from backlit.optim.optimizers.base import POSITIVE_EPS, Array, Line, Operands, Optimizer, Slots
+from backlit.registry import Check
 
 
 @dataclass(frozen=True, kw_only=True)

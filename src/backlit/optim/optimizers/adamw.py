@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from backlit.optim.checks import Check
 from backlit.optim.optimizers.adam import Adam
 from backlit.optim.optimizers.base import NOT_NEGATIVE, Array, Line, Operands, Slots
+from backlit.registry import Check
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from backlit.errors import DomainError, ShapeError
-from backlit.optim.checks import Check, number
+from backlit.registry import Check, number
 
 Array = np.ndarray
 Slots = tuple[Array, ...]

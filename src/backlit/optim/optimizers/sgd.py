@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from backlit.optim.checks import Check, flag, number
 from backlit.optim.optimizers.base import Array, Line, Operands, Optimizer, Slots
+from backlit.registry import Check, flag, number
 
 
 @dataclass(frozen=True, kw_only=True)

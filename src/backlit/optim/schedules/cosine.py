@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from backlit.optim.checks import Check
 from backlit.optim.schedules.base import SHARE, TOTAL, Schedule, length
+from backlit.registry import Check
 
 
 @dataclass(frozen=True, kw_only=True)

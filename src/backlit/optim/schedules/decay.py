@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from backlit.optim.checks import Check, number, whole
 from backlit.optim.schedules.base import SHARE, Schedule
+from backlit.registry import Check, number, whole
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from backlit.optim.checks import Check, number, one_of, whole
 from backlit.optim.schedules.base import SHARE, Schedule
+from backlit.registry import Check, number, one_of, whole
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from backlit.errors import ProblemError
-from backlit.optim.checks import Check, whole
 from backlit.optim.schedules.base import Schedule, Unit
 from backlit.optim.schedules.decay import Constant
 from backlit.optim.schedules.plateau import Plateau
+from backlit.registry import Check, whole
 
 
 def function_of_time(value: object, what: str) -> Schedule | None:
