@@ -30,6 +30,8 @@ MOVED_IN_PICKLES = {  # a module: those that were merged into it, which pickles 
     "estimators.parameters": "estimators.parameter_docs",
     "estimators.train": "estimators.warm_start",
     "gradcheck.check": "verification.directions",
+    "optim.described": "optim.registry",
+    "optim.schedules.cosine": "optim.schedules.one_cycle",
     "registry": "core.built_in core.registry core.specs optim.checks",
     "training.run": "training.early_stopping training.patience training.settings",
     "training.trainer": "training.epoch",
