@@ -25,6 +25,7 @@ MOVED_IN_PICKLES = {  # a module: those that were merged into it, which pickles 
     "costs.memory": "costs.byte_units costs.rematerialization",
     "engine.base": "engine.protocol",
     "engine.native_support": "engine.native_structs",
+    "engine.selection": "engine.kept",
     "estimators.early_stopping": "estimators.stopping estimators.validation_split",
     "estimators.network": "estimators.fitted_attributes",
     "estimators.parameters": "estimators.parameter_docs",

@@ -16,8 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from backlit.core.activations import Activation
 from backlit.core.losses import Loss
-from backlit.engine import Data, DenseBatches, Engine, State, TrainConfig, get_engine
-from backlit.engine.kept import kept_engine
+from backlit.engine import Data, DenseBatches, Engine, State, TrainConfig, kept_engine
 from backlit.errors import ProblemError
 from backlit.estimators.early_stopping import Stopping, check_scorer, hold_out
 from backlit.estimators.inspection import Inspection
@@ -278,7 +277,7 @@ class BaseMLP(FittedAttributes, Reading, Inspection, Persistence, ChunkedFit, Ba
 
     def _engine(self, batch_size: int, sparse: bool) -> Engine:
         recipe = TrainConfig(self.network_, optimizer_of(self), batch_size, n_threads=self.n_threads)
-        engine = kept_engine(self.engine, recipe, get_engine)
+        engine = kept_engine(self.engine, recipe)
         return DenseBatches(engine, batch_size) if sparse else engine
 
     def _outputs(self, X: Any) -> Array:

@@ -12,8 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters, trainable
 from backlit.core.passes import forward
-from backlit.engine import Data, Engine, State, get_engine
-from backlit.engine.kept import kept_engine
+from backlit.engine import Data, Engine, State, kept_engine
 from backlit.errors import Divergence, ProblemError
 from backlit.estimators.early_stopping import score_of
 from backlit.estimators.network import build_network
@@ -215,7 +214,7 @@ def run_training(
         history=estimator.history_,
         checkpoint=checkpoint,
         checkpoint_every=every,
-        engine=kept_engine(settings.engine, settings.recipe(estimator.network_), get_engine),
+        engine=kept_engine(settings.engine, settings.recipe(estimator.network_)),
     )
     estimator._params, estimator._statistics = outcome.params, outcome.statistics
     estimator._state = outcome.state

@@ -65,14 +65,11 @@ def make_folder(folder: Path) -> None:
 
 
 @contextmanager
-def claimed(folder: Path | None) -> Iterator[None]:
+def claimed(folder: Path) -> Iterator[None]:
     """Keep a folder of checkpoints for this run alone, where the system can; it is free again however the run ends.
 
     Raises ProblemError if another run has it: the two would write over each other's work.
     """
-    if folder is None:
-        yield
-        return
     make_folder(folder)  # now, so that no epoch is learned in vain
     try:
         import fcntl

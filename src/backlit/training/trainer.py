@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -223,7 +223,8 @@ def fit(
     )
     run.history.stopped = ""
     last, divergence = len(run.history) + settings.epochs, None
-    with claimed(run.checkpoint), stop_on_interrupt() as stop, show_progress(last, progress) as show:
+    alone = claimed(run.checkpoint) if run.checkpoint else nullcontext()
+    with alone, stop_on_interrupt() as stop, show_progress(last, progress) as show:
         if run.checkpoint is not None and (run.checkpoint / FILE).exists():
             load_checkpoint(run.checkpoint, run)
         try:
