@@ -25,8 +25,8 @@ from backlit.costs.ledger import Ledger
 from backlit.costs.memory import Memory, extra_forward
 from backlit.engine import Data, State, TrainConfig, get_engine
 from backlit.engine.native import NativeEngine, extension
+from backlit.engine.native_support import allowed_threads, one_blas_thread
 from backlit.engine.plan import useful_threads
-from backlit.engine.threads import allowed_threads, one_blas_thread
 from backlit.errors import ProblemError
 from backlit.optim import get_optimizer
 

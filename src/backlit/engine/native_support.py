@@ -1,10 +1,12 @@
-"""What keeps a recipe from the native engine: names that C++ does not have, and functions that are a user's own.
+"""What the native engine needs to know before it runs: whether it can, the plan as C++ reads it, and how many threads.
 
-C++ owns the names (native/src/names.hpp) and says which it has, with the parameters of each.  It
-checks every number of a plan and of an optimizer when it is made of them.
+C++ owns the names (native/src/names.hpp) and says which it has, with the parameters of each; functions that are a
+user's own it never runs.  It checks every number of a plan and of an optimizer when it is made of them.  While its
+threads call BLAS, BLAS has one of its own.
 """
 
 import importlib
+import os
 from collections.abc import Iterator
 from dataclasses import fields
 from functools import lru_cache
@@ -18,6 +20,40 @@ from backlit.core.parameters import layout
 from backlit.engine.base import TrainConfig
 from backlit.engine.plan import Plan
 from backlit.optim import Adagrad, Adam, AdamW, Optimizer, RmsProp, Sgd
+from backlit.processors import OneBlasThread, available_processors, loaded_blas, processors_are_given
+from backlit.registry import positive_integer
+
+
+def allowed_threads(asked: int | None) -> int:
+    """`asked` where it is given; else OMP_NUM_THREADS, within the processors that this work may use.
+
+    A worker of a cluster is told what is its own, and OMP_NUM_THREADS, which Dask sets to 1, has no say there.
+    Raises ProblemError for a number below 1.
+    """
+    if asked is not None:
+        return positive_integer(asked, "n_threads")
+    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    here = available_processors()
+    if processors_are_given():
+        return here
+    return min(int(first), here) if first.isdigit() and int(first) else here
+
+
+@lru_cache(maxsize=1)
+def blas_libraries() -> list[Any]:
+    """Controllers of the BLAS that SciPy calls: its own if it brought one, else all that are loaded."""
+    found = loaded_blas()
+    scipys = [library for library in found if "scipy.libs" in (library.filepath or "")]
+    return scipys or found
+
+
+held = OneBlasThread(lambda: blas_libraries())
+
+
+def one_blas_thread() -> OneBlasThread:
+    """Hold SciPy's BLAS to one thread; the last of several callers to leave restores what was there before."""
+    return held
+
 
 SHARED = ("share", "losses", "gradient", "block", "scratch_g", "scratch_u", "panel")
 OF_LAYER = ("z", "a", "delta", "grad_a", "kept", "moments", "norm_sums", "packed")
