@@ -140,7 +140,7 @@ def test_a_process_that_fails_is_one_line(monkeypatch, code, says):
 
 
 def test_without_the_engine_no_peak_is_measured(monkeypatch):
-    monkeypatch.setattr("backlit.costs.peak_memory.extension", lambda: None)
+    monkeypatch.setattr("backlit.costs.machine.extension", lambda: None)
     with raises_naming(BacklitError, "native", "engine", "Linux"):
         cost(sizes=[3, 2], peak=True)
 

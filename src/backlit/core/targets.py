@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backlit.core.activations.softmax import groups_of
 from backlit.core.exact import literal
-from backlit.core.groups import groups_of
 from backlit.errors import DomainError, ShapeError
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ import numpy as np
 from backlit.core.dropout import DropoutKey
 from backlit.core.parameters import Parameters
 from backlit.core.passes import backward, forward
-from backlit.core.specs import finite_number, positive_integer
 from backlit.diagnosis.findings import VERDICTS, Finding, evidence, regime_of, units
 from backlit.diagnosis.measurement import MeasuredFlow, measure_flow
 from backlit.engine import Data
+from backlit.registry import finite_number, positive_integer
 from backlit.training.run import Run
 from backlit.training.streaming import Stream
 

@@ -17,11 +17,16 @@ from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
 from backlit.engine.base import Array, Data, EpochResult, State, TrainConfig, exact_sum
 from backlit.engine.memory_limit import LimitError, under_limit
-from backlit.engine.native_structs import optimizer_struct, plan_struct
-from backlit.engine.native_support import extension, unsupported_reason
+from backlit.engine.native_support import (
+    allowed_threads,
+    extension,
+    one_blas_thread,
+    optimizer_struct,
+    plan_struct,
+    unsupported_reason,
+)
 from backlit.engine.plan import Plan, Tiles, fuses, make_plan, useful_threads
 from backlit.engine.reference import ReferenceEngine
-from backlit.engine.threads import allowed_threads, one_blas_thread
 from backlit.errors import Divergence, ProblemError
 
 __all__ = ["NativeEngine", "extension", "held_bytes", "unsupported_reason", "within"]
