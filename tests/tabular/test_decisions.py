@@ -125,7 +125,7 @@ def test_the_command_tells_and_writes_all_of_it(tmp_path, capsys):
     path, rows, out = tmp_path / "m.safetensors", tmp_path / "rows.csv", tmp_path / "p.csv"
     train(evil, "kind", drop=["y"], hidden=(8,), epochs=5, out=path, compare=False)
     evil.with_columns(x=pl.when(pl.int_range(pl.len()) == 3).then(99.0).otherwise("x")).write_csv(rows)
-    told = ("--cost", "high=9", "--unlike", "--spreadsheet-safe", "-o", out)
+    told = ("--cost", "=cmd()=9", "--unlike", "--spreadsheet-safe", "-o", out)
     code, _, err = run_command(capsys, "predict", path, rows, *told)
     assert code == 0
     assert "cost" in err
