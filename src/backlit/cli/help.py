@@ -11,7 +11,7 @@ EXAMPLES = {
     "search": ("search cars.csv --target mpg --trials 40", "search --dataset digits --time-limit 60"),
     "predict": (
         "predict cars.safetensors new.csv",
-        "predict cars.safetensors new.csv --interval 0.9 -o predictions.csv",
+        "predict churn.safetensors new.csv --cost yes=10 --unlike -o predictions.csv",
     ),
     "explain": ("explain --example worked", 'explain problem.json --entry "grad_W[1][0,1]"'),
     "explore": ("explore --example worked", "explore problem.json -o page.html"),
@@ -29,6 +29,10 @@ EXAMPLES = {
     "export": ("export cars.safetensors cars.onnx", "export digits.safetensors digits.onnx"),
 }
 PANELS = {
+    "predict": {
+        "What is said of each row": ("interval", "reasons", "cost", "unlike"),
+        "Results": ("output", "spreadsheet_safe", "format"),
+    },
     "train": {
         "Data": (
             "table",
