@@ -14,7 +14,7 @@ from backlit.jobs import Executor, Job, run_jobs
 from backlit.tables import TableEncoder, TargetCodec
 from backlit.tabular.blend import blended, fit_temperature, greedy_weights
 from backlit.tabular.folds import Folds
-from backlit.tabular.members import Lesson, Limit, Trained, train_fold
+from backlit.tabular.members import HERE, Lesson, Limit, Trained, train_fold
 from backlit.tabular.outputs import final_outputs
 from backlit.tabular.presets import PRESETS, Preset, Quality
 from backlit.training.progress import show_passes, stop_on_interrupt
@@ -76,7 +76,7 @@ def train_ensemble(
     """
     started = time.monotonic()
     presets = presets_for(y, target, quality)
-    with stop_on_interrupt() as stop:
+    with stop_on_interrupt(how in HERE) as stop:
         lesson = Lesson.of(
             table,
             y,
@@ -92,16 +92,25 @@ def train_ensemble(
         )
 
         def train(presets: Sequence[Preset], of: Iterable[int], name: str, must: bool = False) -> list[Trained]:
-            jobs = jobs_of(lesson, presets, of, must)
-            with show_passes(name, progress) as show:
-                results = run_jobs(jobs, how=how, workers=workers, n_threads=1, show=lambda k, n: show(k / n))
-                found: list[Trained] = []
-                for result in results:
-                    found += result
-                    if stop.asked and how != "threads":  # elsewhere nobody hears of it: what still runs there ends here
-                        results.close()
-                        break
+            found: list[Trained] = []
+            if stop.asked:
                 return found
+            with show_passes(name, progress) as show:
+                try:
+                    for result in run_jobs(
+                        jobs_of(lesson, presets, of, must),
+                        how=how,
+                        workers=workers,
+                        n_threads=1,
+                        show=lambda k, n: show(k / n),
+                        shared=lesson.shared_parts,
+                    ):
+                        found += result
+                except KeyboardInterrupt:  # where jobs run elsewhere: what still ran there has ended
+                    if not found and must:
+                        raise
+                    stop.asked = True
+            return found
 
         trial = range(min(quality.trial_folds, folds.K))
         trained = train(presets, trial, f"trying {len(presets)} presets", must=True)

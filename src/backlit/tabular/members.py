@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 Array = np.ndarray
+HERE = ("threads", "serial")  # where jobs hear of Ctrl-C, and end with their epoch; elsewhere they are ended
 
 
 @dataclass
@@ -99,6 +100,11 @@ class Lesson:
         shared = {each: enriched(encoder, table, each, y) for each in bins if not each.by_target}
         measure, own = measure_of(target.task, metric), metric in (None, "log_loss", "rmse", "r2")
         return cls(table, y, weight, target, encoder, shared, folds, measure, not own, seed, engine, limit)
+
+    @property
+    def shared_parts(self) -> tuple[Any, ...]:
+        """What is large, and the same for every job."""
+        return (self.table, self.y) if self.weight is None else (self.table, self.y, self.weight)
 
     def encoding(self, bins: Bins, rows: Array) -> TableEncoder:
         """The encoder for a fold that learns from these rows: bins by target are cut by them alone."""

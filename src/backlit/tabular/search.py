@@ -12,7 +12,7 @@ from backlit.core.initializers import checked_seed
 from backlit.errors import BacklitError, Divergence, ProblemError
 from backlit.jobs import Job, run_jobs
 from backlit.tabular.folds import plain_folds
-from backlit.tabular.members import Lesson, Limit, train_fold
+from backlit.tabular.members import HERE, Lesson, Limit, train_fold
 from backlit.tabular.presets import ENCODINGS, Preset
 from backlit.tabular.provenance import command_of
 from backlit.tabular.table_rows import TableRows
@@ -149,7 +149,8 @@ def search(
     tried: list[dict[str, Any]] = []
     limit = Limit(float("inf") if time_limit is None else time.monotonic() + time_limit)
     folds = plain_folds(y, FOLDS, seed)
-    with stop_on_interrupt() as stop, show_passes("search", progress) as show:
+    how = "threads" if cluster in (None, 0) else cluster
+    with stop_on_interrupt(how in HERE) as stop, show_passes("search", progress) as show:
         limit.stop = stop
         lesson = Lesson.of(
             frame,
@@ -164,7 +165,14 @@ def search(
         while len(tried) < trials and not (tried and limit.reached()):
             asked = [study.ask() for _ in range(min(AT_ONCE, trials - len(tried)))]
             presets = [preset_of(trial) for trial in asked]
-            for trial, preset, score in zip(asked, presets, scores_of(lesson, presets, cluster), strict=True):
+            try:
+                scores = scores_of(lesson, presets, how)
+            except KeyboardInterrupt:  # where trials run elsewhere: what still ran there has ended
+                if not tried:
+                    raise
+                stop.asked = True
+                break
+            for trial, preset, score in zip(asked, presets, scores, strict=True):
                 study.tell(trial, score, state=None if score is not None else optuna.trial.TrialState.FAIL)
                 tried.append({"options": options_of(preset, len(y)), "score": score})
             show(len(tried) / trials)
@@ -203,14 +211,14 @@ def preset_of(trial: Any) -> Preset:
     )
 
 
-def scores_of(lesson: Lesson, presets: list[Preset], cluster: Any) -> list[float | None]:
+def scores_of(lesson: Lesson, presets: list[Preset], how: Any) -> list[float | None]:
     """The mean loss of each preset over the folds; None where a fold diverged or was not trained."""
     jobs = [
         Job(train_fold, (lesson, preset.bins, fold, [preset], True), name=preset.name)
         for preset in presets
         for fold in range(lesson.folds.K)
     ]
-    results = list(run_jobs(jobs, how="threads" if cluster in (None, 0) else cluster, n_threads=1))
+    results = list(run_jobs(jobs, how=how, n_threads=1, shared=lesson.shared_parts))
     scores: list[float | None] = []
     for k in range(len(presets)):
         found = [
