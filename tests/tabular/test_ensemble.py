@@ -265,7 +265,7 @@ def test_ctrl_c_does_not_wait_for_jobs_that_run_elsewhere():
     result, _ = learn("y", how=Interrupted(after=2))
     assert result.stopped == "interrupted"
     assert any("interrupted" in note for note in result.notes)
-    with pytest.raises(KeyboardInterrupt, match=""):
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
         learn("y", how=Interrupted(after=0))
 
 

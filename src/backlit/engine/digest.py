@@ -41,8 +41,8 @@ def arithmetic_digest() -> str:
 def fitted(engine: Engine, dtype: type) -> np.ndarray:
     """θ (n,) after an epoch of a few batches."""
     rng = np.random.default_rng(0)
-    X, y = np.asarray(rng.standard_normal((ROWS, NET.n[0])), dtype), rng.integers(NET.n[NET.L], size=ROWS)
-    data = Data(X, as_targets(NET, y, ROWS, dtype))
+    X: np.ndarray = rng.standard_normal((ROWS, NET.n[0])).astype(dtype)
+    data = Data(X, as_targets(NET, rng.integers(NET.n[NET.L], size=ROWS), ROWS, dtype))
     state = State.start(NET, NET.init("he_normal", seed=0, dtype=dtype), AdamW())
     engine.run(state, data, np.arange(ROWS), np.full(ROWS // BATCH, 0.01), lambda: False)
     return state.params.theta
