@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backlit.core.initializers import checked_seed
+from backlit.display import Displayed
 from backlit.errors import BacklitError, Divergence, ProblemError
 from backlit.jobs import Job, run_jobs
 from backlit.tabular.folds import plain_folds
@@ -27,7 +28,7 @@ TEST_SIZE = 0.2  # as `train` has it
 
 
 @dataclass(frozen=True)
-class SearchResult:
+class SearchResult(Displayed):
     """What `search` gives.
 
     Parameters
@@ -56,6 +57,9 @@ class SearchResult:
     trials: list[dict[str, Any]]
     stopped: str
     command: str
+
+    def __repr__(self) -> str:
+        return f"<SearchResult: {len(self.trials)} trials, {self.stopped}, the best loss is {self.score:.4g}>"
 
     def to_dict(self) -> dict[str, Any]:
         """The result as `backlit search --format json` prints it."""

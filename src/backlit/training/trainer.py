@@ -9,6 +9,7 @@ from backlit.core.network import Network
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
 from backlit.core.specs import positive_integer
+from backlit.display import Displayed
 from backlit.engine import Data, DenseBatches, Engine, State, get_engine
 from backlit.errors import Divergence, ProblemError
 from backlit.optim.schedules import Plateau
@@ -23,7 +24,7 @@ from backlit.training.streaming import Stream
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Outcome(Displayed):
     """What training ends with.
 
     Parameters
@@ -57,6 +58,9 @@ class Outcome:
     state: State
     engine: Engine
     divergence: Divergence | None = None
+
+    def __repr__(self) -> str:
+        return f"<Outcome by the {self.engine.name} engine: {self.history!r}>"
 
 
 def fit(
