@@ -17,8 +17,12 @@ from backlit.tables import TableEncoder, TargetCodec
 from backlit.tables.richer import Bins
 from backlit.tabular.blend import blended, fit_temperature, greedy_weights
 from backlit.tabular.folds import Folds
+<<<<<<< HEAD
 from backlit.tabular.member_files import MemberFiles
 from backlit.tabular.members import Lesson, Limit, Trained, train_fold
+=======
+from backlit.tabular.members import HERE, Lesson, Limit, Trained, train_fold
+>>>>>>> rest
 from backlit.tabular.outputs import final_outputs
 from backlit.tabular.presets import PRESETS, Preset, Quality
 from backlit.training.checkpoint import claimed
@@ -83,7 +87,11 @@ def train_ensemble(
     """
     started = time.monotonic()
     presets = presets_for(y, target, quality)
+<<<<<<< HEAD
     with stop_on_interrupt() as stop, claimed(checkpoint):
+=======
+    with stop_on_interrupt(how in HERE) as stop:
+>>>>>>> rest
         lesson = Lesson.of(
             table,
             y,
@@ -98,9 +106,33 @@ def train_ensemble(
             limit=Limit(float("inf") if time_limit is None else started + time_limit, stop),
         )
 
+<<<<<<< HEAD
         train = partial(
             train_members, lesson, MemberFiles.of(checkpoint, lesson), how=how, workers=workers, progress=progress
         )
+=======
+        def train(presets: Sequence[Preset], of: Iterable[int], name: str, must: bool = False) -> list[Trained]:
+            found: list[Trained] = []
+            if stop.asked:
+                return found
+            with show_passes(name, progress) as show:
+                try:
+                    for result in run_jobs(
+                        jobs_of(lesson, presets, of, must),
+                        how=how,
+                        workers=workers,
+                        n_threads=1,
+                        show=lambda k, n: show(k / n),
+                        shared=lesson.shared_parts,
+                    ):
+                        found += result
+                except KeyboardInterrupt:  # where jobs run elsewhere: what still ran there has ended
+                    if not found and must:
+                        raise
+                    stop.asked = True
+            return found
+
+>>>>>>> rest
         trial = range(min(quality.trial_folds, folds.K))
         trained = train(presets, trial, f"trying {len(presets)} presets", must=True)
         if not trained:

@@ -104,6 +104,13 @@ class Exploration:
 
         return Explorer(opened=self.opened)
 
+    def to_text(self) -> str:
+        """What it holds, and how to see it: a page is no text."""
+        return f"{self!r}\n\nA page: .write('page.html') writes it, and a notebook shows it."
+
+    def __str__(self) -> str:
+        return self.to_text()
+
     def _repr_html_(self) -> str:
         return frame(self.to_html(), f"Backlit explorer: {self.name}").replace("height:40rem", "height:56rem")
 
