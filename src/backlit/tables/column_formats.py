@@ -322,7 +322,9 @@ def checked(name: str, format: ColumnFormat, counts: CellCounts, strays: Counter
             f"{shown(words[0])}: mend or empty these, or say what the column is, --column "
             f"{option(name, FORCED_BY[format.kind])}, by which they are missing, or {option(name, 'category')}",
         )
-    examples = tuple(words) or tuple(sorted(counts.marks, key=lambda word: (-counts.marks[word], word)) if marks else ())
+    examples = (
+        tuple(words or sorted(counts.marks, key=lambda word: (-counts.marks[word], word))) if marks or words else ()
+    )
     return replace(format, missing=examples[:MOST_STRAYS], strays=several + marks, cells=counts.cells, lenient=asked)
 
 

@@ -3,6 +3,7 @@ of rows that they never learned from."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,12 +18,8 @@ from backlit.tables import TableEncoder, TargetCodec
 from backlit.tables.richer import Bins
 from backlit.tabular.blend import blended, fit_temperature, greedy_weights
 from backlit.tabular.folds import Folds
-<<<<<<< HEAD
 from backlit.tabular.member_files import MemberFiles
-from backlit.tabular.members import Lesson, Limit, Trained, train_fold
-=======
 from backlit.tabular.members import HERE, Lesson, Limit, Trained, train_fold
->>>>>>> rest
 from backlit.tabular.outputs import final_outputs
 from backlit.tabular.presets import PRESETS, Preset, Quality
 from backlit.training.checkpoint import claimed
@@ -87,11 +84,8 @@ def train_ensemble(
     """
     started = time.monotonic()
     presets = presets_for(y, target, quality)
-<<<<<<< HEAD
-    with stop_on_interrupt() as stop, claimed(checkpoint):
-=======
-    with stop_on_interrupt(how in HERE) as stop:
->>>>>>> rest
+    alone = claimed(checkpoint) if checkpoint else nullcontext()
+    with stop_on_interrupt(how in HERE) as stop, alone:
         lesson = Lesson.of(
             table,
             y,
@@ -106,33 +100,9 @@ def train_ensemble(
             limit=Limit(float("inf") if time_limit is None else started + time_limit, stop),
         )
 
-<<<<<<< HEAD
         train = partial(
             train_members, lesson, MemberFiles.of(checkpoint, lesson), how=how, workers=workers, progress=progress
         )
-=======
-        def train(presets: Sequence[Preset], of: Iterable[int], name: str, must: bool = False) -> list[Trained]:
-            found: list[Trained] = []
-            if stop.asked:
-                return found
-            with show_passes(name, progress) as show:
-                try:
-                    for result in run_jobs(
-                        jobs_of(lesson, presets, of, must),
-                        how=how,
-                        workers=workers,
-                        n_threads=1,
-                        show=lambda k, n: show(k / n),
-                        shared=lesson.shared_parts,
-                    ):
-                        found += result
-                except KeyboardInterrupt:  # where jobs run elsewhere: what still ran there has ended
-                    if not found and must:
-                        raise
-                    stop.asked = True
-            return found
-
->>>>>>> rest
         trial = range(min(quality.trial_folds, folds.K))
         trained = train(presets, trial, f"trying {len(presets)} presets", must=True)
         if not trained:
@@ -177,16 +147,26 @@ def train_members(
     order = [(fold, p) for fold in folds for bins in encodings for p in presets if p.bins == bins]
     loaded = ((fold, preset, files.load(lesson, preset, fold)) for fold, preset in order)
     trained = {(fold, preset): member for fold, preset, member in loaded if member is not None}
+    if lesson.limit.stop.asked:
+        return [trained[key] for key in order if key in trained]
     jobs = jobs_of(lesson, [key for key in order if key not in trained], must and not trained)
     with show_passes(name, progress) as show:
-        results = run_jobs(jobs, how=how, workers=workers, n_threads=1, show=lambda k, n: show(k / n))
-        for members in results:
-            for member in members:
-                files.save(member)
-                trained[member.fold, member.preset] = member
-            if lesson.limit.stop.asked and how != "threads":  # elsewhere nobody hears of it: what still runs ends here
-                results.close()
-                break
+        try:
+            for members in run_jobs(
+                jobs,
+                how=how,
+                workers=workers,
+                n_threads=1,
+                show=lambda k, n: show(k / n),
+                shared=lesson.shared_parts,
+            ):
+                for member in members:
+                    files.save(member)
+                    trained[member.fold, member.preset] = member
+        except KeyboardInterrupt:  # where jobs run elsewhere: what still ran there has ended
+            if not trained and must:
+                raise
+            lesson.limit.stop.asked = True
     return [trained[key] for key in order if key in trained]
 
 

@@ -154,12 +154,7 @@ def search(
     tried: list[dict[str, Any]] = []
     limit = Limit(float("inf") if time_limit is None else time.monotonic() + time_limit)
     folds = plain_folds(y, FOLDS, seed)
-<<<<<<< HEAD
-    with stop_on_interrupt() as stop, show_passes("search", progress) as show, executor_of(cluster) as who:
-=======
-    how = "threads" if cluster in (None, 0) else cluster
-    with stop_on_interrupt(how in HERE) as stop, show_passes("search", progress) as show:
->>>>>>> rest
+    with executor_of(cluster) as who, stop_on_interrupt(who in HERE) as stop, show_passes("search", progress) as show:
         limit.stop = stop
         lesson = Lesson.of(
             frame,
@@ -174,18 +169,14 @@ def search(
         while len(tried) < trials and not (tried and limit.reached()):
             asked = [study.ask() for _ in range(min(AT_ONCE, trials - len(tried)))]
             presets = [preset_of(trial) for trial in asked]
-<<<<<<< HEAD
-            for trial, preset, score in zip(asked, presets, scores_of(lesson, presets, who), strict=True):
-=======
             try:
-                scores = scores_of(lesson, presets, how)
+                scores = scores_of(lesson, presets, who)
             except KeyboardInterrupt:  # where trials run elsewhere: what still ran there has ended
                 if not tried:
                     raise
                 stop.asked = True
                 break
             for trial, preset, score in zip(asked, presets, scores, strict=True):
->>>>>>> rest
                 study.tell(trial, score, state=None if score is not None else optuna.trial.TrialState.FAIL)
                 tried.append({"options": options_of(preset, len(y)), "score": score})
             show(len(tried) / trials)
@@ -224,7 +215,6 @@ def preset_of(trial: Any) -> Preset:
     )
 
 
-<<<<<<< HEAD
 def executor_of(cluster: Any) -> AbstractContextManager[Any]:
     """Who runs the trials: threads of this process, or processes that are started once for all of them."""
     if isinstance(cluster, int) and cluster > 0:
@@ -233,20 +223,13 @@ def executor_of(cluster: Any) -> AbstractContextManager[Any]:
 
 
 def scores_of(lesson: Lesson, presets: list[Preset], who: Any) -> list[float | None]:
-=======
-def scores_of(lesson: Lesson, presets: list[Preset], how: Any) -> list[float | None]:
->>>>>>> rest
     """The mean loss of each preset over the folds; None where a fold diverged or was not trained."""
     jobs = [
         Job(train_fold, (lesson, preset.bins, fold, [preset], True), name=preset.name)
         for preset in presets
         for fold in range(lesson.folds.K)
     ]
-<<<<<<< HEAD
-    results = list(run_jobs(jobs, how=who, n_threads=1))
-=======
-    results = list(run_jobs(jobs, how=how, n_threads=1, shared=lesson.shared_parts))
->>>>>>> rest
+    results = list(run_jobs(jobs, how=who, n_threads=1, shared=lesson.shared_parts))
     scores: list[float | None] = []
     for k in range(len(presets)):
         found = [
