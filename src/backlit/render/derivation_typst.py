@@ -155,7 +155,7 @@ FITTING = """// a formula as it is, or scaled down to the width of the text
 })
 // a chain of formulas in one row where there is room, else a row for each relation
 #let chain(row, rows) = layout(size => {
-  if measure(row).width > size.width { fit(rows) } else { pad(left: 1em, row) }
+  if measure(row).width + 1em.to-absolute() > size.width { fit(rows) } else { pad(left: 1em, row) }
 })
 """
 

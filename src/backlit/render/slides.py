@@ -12,8 +12,8 @@ from backlit.render.diagram_formats import TIKZ_PREAMBLE, TYPST_PREAMBLE, pictur
 from backlit.render.diagrams import drawn
 from backlit.render.styles import SIGNS
 
-ENTRIES = 2  # of a step that a slide shows
-ROOM = {"beamer": (380.0, 170.0), "typst": (150.0, 120.0)}  # pt for the network's drawing
+ENTRIES = 1  # of a step that a slide works
+ROOM = {"beamer": (380.0, 170.0), "typst": (190.0, 150.0)}  # pt for the network's drawing
 
 BEAMER = r"""\documentclass[10pt,aspectratio=169]{beamer}
 \usepackage[utf8]{inputenc}
@@ -31,21 +31,21 @@ BEAMER = r"""\documentclass[10pt,aspectratio=169]{beamer}
 """
 TYPST = """#set page(width: 16cm, height: 9cm, margin: 0.8cm)
 #set text(size: 11pt)
-// what does not fit its room is made smaller
+// what does not fit its room is set wider and made smaller
 #let shrunk(body) = layout(size => {
-  let tall = measure(block(width: size.width, body)).height
-  if tall <= size.height { body }
-  else { scale(size.height / tall * 100%, origin: top + left, reflow: true, block(width: size.width, body)) }
+  let k = 1.0
+  while k < 4 and measure(block(width: size.width * k, body)).height > size.height * k { k += 0.1 }
+  scale(100% / k, origin: top + left, reflow: true, block(width: size.width * k, body))
 })
 """
 
 
 def shown_lines(step: Step) -> list[Line]:
-    """The numbers that a slide has room for: of the first example and of all, and then some entries.
+    """The numbers that a slide has room for: of the first example and of all, and then an entry.
 
     >>> from backlit import explain
     >>> [line.id for line in shown_lines(explain(example="worked").derivation.step("delta[1]"))]
-    ['', 'delta[1][0,0]', 'delta[1][0,1]']
+    ['', 'delta[1][0,0]']
     """
     ends = step.lines if len(step.lines) < 3 else (step.lines[0], step.lines[-1])
     return [*ends, *step.entries[:ENTRIES]]
