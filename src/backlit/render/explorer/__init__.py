@@ -5,7 +5,6 @@ Its code is built from `web/` by `make web`.
 """
 
 import json
-from base64 import b64encode
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from importlib.resources import files
@@ -27,7 +26,7 @@ from backlit.formats.problems import read_problem
 from backlit.formats.rows import in_float64, table_problem, tabular_model
 from backlit.formats.sources import problem_from
 from backlit.optim import OPTIMIZERS
-from backlit.render.pages import frame, page
+from backlit.render.pages import font, font_face, frame, page
 from backlit.verification.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
@@ -132,17 +131,6 @@ class Exploration:
 def asset(name: str) -> str:
     """A file that lies beside this one."""
     return files(__name__).joinpath(name).read_text(encoding="utf-8")
-
-
-@lru_cache
-def font() -> str:
-    """The mathematics' font as a data URL."""
-    return "data:font/woff2;base64," + b64encode(files(__name__).joinpath("math.woff2").read_bytes()).decode()
-
-
-def font_face() -> str:
-    """The rule that brings the font in."""
-    return f'@font-face {{ font-family: "Backlit Math"; src: url({font()}) format("woff2"); }}'
 
 
 def explore(
