@@ -22,7 +22,7 @@ LETTERS = {
     "Delta",
     "Omega",
 }
-FUNCTION = {r"\sigma": "σ", r"\Phi": "Φ", r"\phi": "ϕ", r"\varphi": "φ", r"\tanh": "tanh", r"\ln": "ln"}
+FUNCTION = {r"\sigma": "σ", r"\Phi": "Φ", r"\varphi": "φ", r"\tanh": "tanh", r"\ln": "ln"}
 FUNCTION |= {r"\max": "max", r"\min": "min", r"\exp": "exp"}
 TOKEN = re.compile(r"\s+|\\[,;]|\\[a-zA-Z]+\*?|\\\\|\\ |\d+(?:\.\d+)?|[a-zA-Z]|[-+=<>:(){}\[\]|,^_&'/]|.", re.DOTALL)
 
