@@ -80,6 +80,9 @@ GLYPHS = {
     "phi_l": symbol_of("φ", r"\varphi", "phi.alt"),
     "mask": symbol_of("mask", r"\mathrm{mask}", '"mask"'),
     "step": symbol_of("Δθ", r"\Delta\theta", "Delta theta"),
+    "blank": symbol_of(
+        "____", r"\underline{\hspace{2.4em}}", "upright(#box(width: 2.4em, height: 1.1em, stroke: (bottom: 0.4pt)))"
+    ),
     "ones-row": symbol_of("1ᵀ", r"\mathbf{1}^{\mathsf T}", "bold(1)^top"),
     "diag-omega": symbol_of("diag(ω)", r"\operatorname{diag}(\omega)", 'op("diag")(omega)'),
 }

@@ -117,9 +117,10 @@ def optimizer_step(problem: Problem, params: Parameters, g: Array, slots: tuple[
 
 
 def updated(problem: Problem, params: Parameters, steps: int) -> Named:
-    """The quantities of `update` for given new parameters."""
+    """The quantities of `update` for the new parameters that the last of some steps left."""
     X, y = problem.data()
     for slot, value in params.items():
         yield f"update.{slot}", value
-    trace = forward_pass(problem.net, params, X, dropout=problem.dropout_key(steps))
+    masks = problem.dropout_key(steps - 1)  # of the last step, so that the costs before and after it compare
+    trace = forward_pass(problem.net, params, X, dropout=masks, statistics=problem.statistics)
     yield "update.loss", np.array(float(total_loss(problem.net, params, trace, y, problem.sample_weight)))

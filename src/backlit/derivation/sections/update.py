@@ -103,12 +103,12 @@ def clipping(s: Context, u: Updated) -> Step:
     bound = "" if s.problem.clip_norm is None else f" to the length c = {said(s.problem.clip_norm)}"
     if s.problem.clip_norm is not None:
         c = constant(s.problem.clip_norm)
-        squares = [s.num((as_float(u.gradient[slot]) ** 2).sum()) for slot in layout(s.net)]
+        squares = [s.num((as_float(u.gradient[slot]) ** 2).sum(), upstream(u, slot)) for slot in layout(s.net)]
         symbols = [Pow(Fn("norm", (s.cost_slope(slot.name, slot.l),)), TWO) for slot in layout(s.net)]
-        length = s.num(u.norm)
+        length = s.num(u.norm, "clip" + tag(u))
         of_all = [Fn("norm", (g,)), Root(Add(*s.terms(symbols)))]
         made.append(line("length of the whole gradient", of_all, [Root(Add(*s.terms(squares))), length]))
-        made.append(line("factor on it", [], [fn("min", ONE, Frac(c, length)), s.num(factor(s, u))]))
+        made.append(line("factor on it", [], [fn("min", ONE, Frac(c, length)), s.num(factor(s, u), "clip" + tag(u))]))
         formula = MatMul(g, fn("min", ONE, Frac(Sym("c"), Fn("norm", (g,)))))
     if s.problem.clip_value is not None:
         limit = constant(s.problem.clip_value)
@@ -153,7 +153,7 @@ def parameter_step(s: Context, u: Updated, slot: Slot) -> Step:
         if frozen
         else "The parameters move against their gradient."
         if not u.state
-        else "Each parameter moves by its step; the entries show how its state and its step are made.",
+        else "Each parameter moves by its own step, which the rule above makes of its gradient and its state.",
         "update",
         tuple(frozen_lines(s, u, slot, id) if frozen else tensor_lines(s, u, slot, id)),
         tuple(x for i in entry_indices(s, shape, FEW) for x in entry_lines(s, u, slot, i, id)),
@@ -197,15 +197,15 @@ def tensor_lines(s: Context, u: Updated, slot: Slot, id: str) -> Iterator[Line]:
     if u.t > 1:
         yield line(f"gradient at step {u.t}", [slope], [g])
     if clips(s):
-        yield line("gradient after clipping", [Sym("g", layer)], [bounded(s, u, g), column(s, u.clipped[slot])])
-        g = column(s, u.clipped[slot])
+        yield line("gradient after clipping", [Sym("g", layer)], [bounded(s, u, g), column(s, u.clipped[slot], id)])
+        g = column(s, u.clipped[slot], id)
     if not u.state:
         moved = Add(column(s, u.before[slot], before(s, u, slot)), Neg(MatMul(s.setting(optimizer.learning_rate), g)))
     else:
         for name, vector in zip(optimizer.slots, u.state, strict=True):
             part = vector[slot.start : slot.stop].reshape(slot.shape)
-            yield line(f"after step {u.t}", [vector_symbol(name, layer)], [column(s, part)])
-        moved = Add(column(s, u.before[slot], before(s, u, slot)), column(s, u.after[slot] - u.before[slot]))
+            yield line(f"after step {u.t}", [vector_symbol(name, layer)], [column(s, part, id)])
+        moved = Add(column(s, u.before[slot], before(s, u, slot)), column(s, u.after[slot] - u.before[slot], id))
     yield Line("", arrow(symbol, moved, column(s, u.after[slot], id)))
 
 
