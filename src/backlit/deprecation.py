@@ -33,6 +33,7 @@ MOVED_IN_PICKLES = {  # a module: those that were merged into it, which pickles 
     "estimators.record": "estimators.json",
     "estimators.train": "estimators.warm_start",
     "gradcheck.check": "verification.directions",
+    "gradcheck.differences": "gradcheck.kinks",
     "optim.described": "optim.registry",
     "optim.schedules.cosine": "optim.schedules.one_cycle",
     "registry": "core.built_in core.registry core.specs optim.checks",

@@ -19,11 +19,6 @@ from backlit.verification.catalogue.base import (
 from backlit.verification.mutations import Mutation, ReplayContext
 
 
-def below_output(s: ReplayContext, l: int) -> bool:
-    """Whether l is hidden and curved."""
-    return l < s.net.L and curved(s, l)
-
-
 def kind(fits: Callable[[Activation], bool]) -> Holds:
     """Whether φ at l is of a kind and φ' is applied there."""
     return lambda s, l: general(s, l) and fits(s.net.layer(l).activation)
