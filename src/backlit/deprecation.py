@@ -44,6 +44,7 @@ MOVED_IN_PICKLES = {  # a module: those that were merged into it, which pickles 
     "verification.comparison": "verification.rounding",
     "verification.hypotheses": "verification.significance",
     "verification.identify": "verification.bug_pairs",
+    "verification.mutations": "verification.catalogue.base",
     "verification.network_check": "verification.probing_inputs",
     "verification.problem_check": "verification.testing",
     "verification.quantities": "verification.claims",
