@@ -97,6 +97,8 @@ def status(name: str) -> int:
 
 
 Clock = Callable[[], float]
+# --- the stopwatch ----------------------------------------------------------------------------------------------------
+
 LARGE = 64 * 2**20  # bytes that no cache holds
 SHORT = 0.002  # seconds of a round where that is possible: less than a turn that the system gives a process
 BUDGET = 0.2  # seconds of all rounds, from which five are enough

@@ -64,6 +64,8 @@ def size(value: float) -> str:
     return f"{value:.4g} TiB"
 
 
+# --- bytes of a step --------------------------------------------------------------------------------------------------
+
 CACHED = ("a", "z", "kept", "moments", "pool")  # what the backward pass reads of the forward pass
 
 

@@ -137,6 +137,8 @@ def crosses(sides: Callable[[Real], Any], up: Any, down: Any, h: Real) -> bool:
 
 Array = np.ndarray
 Named = Mapping[str, Array]
+# --- kinks and creases ------------------------------------------------------------------------------------------------
+
 MOST_CORNERS = 64
 NUDGE = 1e-300  # from a kink at 0; elsewhere the next float
 BESIDE = 1e-12  # relative, of a target from an output that it equals: more than rounding, less than is seen

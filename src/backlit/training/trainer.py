@@ -91,6 +91,9 @@ def lower_is_better(epoch: Epoch, settings: Settings) -> float:
     return -value if settings.monitor == "validation_score" else value
 
 
+# --- the run ----------------------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What training ends with.

@@ -110,6 +110,9 @@ def named_factor(setting: ReplayContext, value: str) -> float:
     return float(value)
 
 
+# --- rows of the catalogue --------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
 class Instance:
     """One way of making a mistake: which knobs are turned, and the layers at which."""

@@ -132,6 +132,8 @@ def updated(problem: Problem, params: Parameters, steps: int) -> Named:
     yield "update.loss", np.array(float(total_loss(problem.net, params, trace, y, problem.sample_weight)))
 
 
+# --- claims -----------------------------------------------------------------------------------------------------------
+
 IGNORED = ("steps",)  # explain's own output is a claim too: its list of steps is no number
 LAYOUT = 'give {"loss": number, "grad_W": {"1": rows}}'
 UPDATED = ("W", "b", "gamma", "beta")
