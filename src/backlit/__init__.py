@@ -84,10 +84,26 @@ DISPLAYS = {  # class → format → who writes it, a function of a floor that t
     },
     "Cost": {"html": "render.cost.cost_fragment", "text": "render.cost.cost_text"},
     "TrainResult": {"html": "render.report.report_frame", "text": "render.train_text.result_text"},
+    "BaseMLP": {"text": "render.result_faces.text"},  # their HTML is scikit-learn's
+    "BaseTabular": {"text": "render.result_faces.text"},
     "Diagnosis": {"html": "render.diagnosis_html.diagnosis_frame", "text": "render.diagnosis_text.diagnosis_text"},
     **{
         name: {"html": "render.faces.html", "text": "render.faces.text"}
         for name in ("Gradients", "Network", "Parameters", "Trace")
+    },
+    **{
+        name: {"html": "render.result_faces.html", "text": "render.result_faces.text"}
+        for name in (
+            "Ensemble",
+            "GradientFlow",
+            "History",
+            "Model",
+            "Outcome",
+            "Predictions",
+            "Problem",
+            "SearchResult",
+            "StreamedPredictions",
+        )
     },
 }
 

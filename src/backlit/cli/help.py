@@ -11,9 +11,13 @@ EXAMPLES = {
     "search": ("search cars.csv --target mpg --trials 40", "search --dataset digits --time-limit 60"),
     "predict": (
         "predict cars.safetensors new.csv",
-        "predict cars.safetensors new.csv --interval 0.9 -o predictions.csv",
+        "predict churn.safetensors new.csv --cost yes=10 --unlike -o predictions.csv",
     ),
-    "explain": ("explain --example worked", 'explain problem.json --entry "grad_W[1][0,1]"'),
+    "explain": (
+        "explain --example worked",
+        "explain --example worked --svg-steps slides",
+        'explain problem.json --entry "grad_W[1][0,1]"',
+    ),
     "explore": ("explore --example worked", "explore problem.json -o page.html"),
     "example": ("example", "example worked -o problem.json"),
     "check": ("check problem.json claims.json", "check problem.json claims.json --html check.html"),
@@ -29,6 +33,10 @@ EXAMPLES = {
     "export": ("export cars.safetensors cars.onnx", "export digits.safetensors digits.onnx"),
 }
 PANELS = {
+    "predict": {
+        "What is said of each row": ("interval", "reasons", "cost", "unlike"),
+        "Results": ("output", "spreadsheet_safe", "format"),
+    },
     "train": {
         "Data": (
             "table",
@@ -56,7 +64,7 @@ PANELS = {
     },
     "explain": {
         "What is explained": ("problem", "example", "model", "table", "row", "member", "entry", "steps"),
-        "How it is shown": ("format", "output", "digits", "fractions"),
+        "How it is shown": ("format", "output", "svg_steps", "digits", "fractions"),
     },
     "diagnose": {
         "What is diagnosed": ("problem", "model", "table", "torch", "member"),

@@ -8,7 +8,7 @@ from backlit.costs import Cost
 from backlit.costs.memory import amount, ranges, size
 from backlit.render.pages import page
 
-HEADS = ("layer", "forward", "products", "backward", "products", "activations")
+HEADS = ("layer", "forward", "in F1", "backward", "in BP4, BP5", "activations")  # the equations of matrix products
 Row = tuple[str, ...]
 SHOWN = 24  # rows of the table; of a deeper network the middle is left out
 

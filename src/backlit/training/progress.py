@@ -24,14 +24,15 @@ class Stop:
 
 
 @contextmanager
-def stop_on_interrupt() -> Iterator[Stop]:
+def stop_on_interrupt(wanted: bool = True) -> Iterator[Stop]:
     """Turn SIGINT into a request, in the main thread; other threads cannot receive it and get a Stop all the same.
 
-    It is left alone where it is ignored, as in a shell script's background, or handled by what is not Python.
+    It is left alone where that isn't wanted, and where it is ignored, as in a shell script's background, or handled by
+    what is not Python.
     """
     stop = Stop()
     in_main = threading.current_thread() is threading.main_thread()
-    if not in_main or signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None):
+    if not wanted or not in_main or signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None):
         yield stop
         return
 

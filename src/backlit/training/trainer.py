@@ -12,6 +12,7 @@ import numpy as np
 from backlit.core.network import Network
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
+from backlit.display import Displayed
 from backlit.engine import Data, DenseBatches, Engine, EpochResult, State, get_engine
 from backlit.errors import Divergence, ProblemError
 from backlit.optim import Schedule
@@ -95,7 +96,7 @@ def lower_is_better(epoch: Epoch, settings: Settings) -> float:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Outcome(Displayed):
     """What training ends with.
 
     Parameters
@@ -129,6 +130,9 @@ class Outcome:
     state: State
     engine: Engine
     divergence: Divergence | None = None
+
+    def __repr__(self) -> str:
+        return f"<Outcome by the {self.engine.name} engine: {self.history!r}>"
 
 
 def fit(
