@@ -23,8 +23,8 @@ from backlit.core.parameters import Parameters
 from backlit.core.targets import as_targets
 from backlit.costs.ledger import Ledger
 from backlit.costs.memory import Memory, extra_forward
-from backlit.engine import Data, State, TrainConfig, get_engine
-from backlit.engine.native import NativeEngine, extension
+from backlit.engine import Data, State, TrainConfig, get_engine, native_engine
+from backlit.engine.native import extension
 from backlit.engine.native_support import allowed_threads, one_blas_thread
 from backlit.engine.plan import useful_threads
 from backlit.errors import ProblemError
@@ -70,7 +70,7 @@ def train(recipe: TrainConfig, dtype: np.dtype) -> int:
     draw = np.random.default_rng(0)
     X = draw.standard_normal((2 * m, net.inputs), dtype=np.float32).astype(dtype, copy=False)
     data = Data(X, as_targets(net, targets(net, draw, 2 * m), 2 * m, dtype))
-    engine = NativeEngine(recipe)
+    engine = native_engine(recipe)
     engine.plan(m, dtype)  # so that what planning takes is given back before
     gc.collect()
     with suppress(OSError, AttributeError):  # glibc keeps what was freed; then the state would take what planning left
@@ -97,6 +97,8 @@ def status(name: str) -> int:
 
 
 Clock = Callable[[], float]
+# --- the stopwatch ----------------------------------------------------------------------------------------------------
+
 LARGE = 64 * 2**20  # bytes that no cache holds
 SHORT = 0.002  # seconds of a round where that is possible: less than a turn that the system gives a process
 BUDGET = 0.2  # seconds of all rounds, from which five are enough

@@ -11,8 +11,9 @@ import numpy as np
 
 from backlit.core.network import Network
 from backlit.costs.ledger import Ledger
-from backlit.engine import TrainConfig
-from backlit.engine.native import NativeEngine, extension, within
+from backlit.engine import TrainConfig, native_engine
+from backlit.engine.memory_limit import within
+from backlit.engine.native import extension
 from backlit.engine.plan import Buffer, Plan, make_plan
 from backlit.errors import ProblemError
 from backlit.registry import positive_integer
@@ -63,6 +64,8 @@ def size(value: float) -> str:
     return f"{value:.4g} TiB"
 
 
+# --- bytes of a step --------------------------------------------------------------------------------------------------
+
 CACHED = ("a", "z", "kept", "moments", "pool")  # what the backward pass reads of the forward pass
 
 
@@ -105,7 +108,7 @@ def plan_for(recipe: TrainConfig, dtype: Any) -> Plan:
     """
     dtype = np.dtype(dtype)
     if extension() is not None:
-        return NativeEngine(recipe).plan(recipe.batch_size, dtype)
+        return native_engine(recipe).plan(recipe.batch_size, dtype)
     plain = make_plan(recipe.net, recipe.batch_size, dtype)
     return plain if recipe.memory_limit is None else within(recipe, plain, plain)
 

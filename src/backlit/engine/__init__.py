@@ -5,7 +5,7 @@
 
 from backlit.engine.base import Data, Engine, EpochResult, EpochSums, State, TrainConfig
 from backlit.engine.reference import ReferenceEngine
-from backlit.engine.selection import get_engine, kept_engine, warn_once
+from backlit.engine.selection import get_engine, kept_engine, native_engine, warn_once
 from backlit.engine.sparse import DenseBatches
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "TrainConfig",
     "get_engine",
     "kept_engine",
+    "native_engine",
     "warn_once",
 ]  # fmt: skip

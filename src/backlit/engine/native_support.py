@@ -23,6 +23,8 @@ from backlit.optim import Adagrad, Adam, AdamW, Optimizer, RmsProp, Sgd
 from backlit.processors import OneBlasThread, available_processors, loaded_blas, processors_are_given
 from backlit.registry import positive_integer
 
+# --- threads ----------------------------------------------------------------------------------------------------------
+
 
 def allowed_threads(asked: int | None) -> int:
     """`asked` where it is given; else OMP_NUM_THREADS, within the processors that this work may use.
@@ -54,6 +56,8 @@ def one_blas_thread() -> OneBlasThread:
     """Hold SciPy's BLAS to one thread; the last of several callers to leave restores what was there before."""
     return held
 
+
+# --- plans and optimizers as C++ reads them ---------------------------------------------------------------------------
 
 SHARED = ("share", "losses", "gradient", "block", "scratch_g", "scratch_u", "panel")
 OF_LAYER = ("z", "a", "delta", "grad_a", "kept", "moments", "norm_sums", "packed")
@@ -121,6 +125,8 @@ def fill(there: Any, **values: Any) -> None:
     for name, value in values.items():
         setattr(there, name, value)
 
+
+# --- what it can run --------------------------------------------------------------------------------------------------
 
 OPTIMIZERS = (Sgd, Adagrad, RmsProp, Adam, AdamW)  # a subclass may have another rule
 REDUCTIONS = ("mean", "sum")

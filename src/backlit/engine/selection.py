@@ -28,7 +28,7 @@ def get_engine(name: str, recipe: TrainConfig) -> Engine:
 
     Raises ProblemError for an unknown name, and for "native" where it cannot run the recipe.
     """
-    from backlit.engine.native import NativeEngine, unsupported_reason
+    from backlit.engine.native import unsupported_reason
 
     if name not in ENGINES:
         raise ProblemError(f"unknown engine {name!r}: {near(name, ENGINES)}")
@@ -36,11 +36,22 @@ def get_engine(name: str, recipe: TrainConfig) -> Engine:
         return textbook(recipe)
     reason = unsupported_reason(recipe)
     if reason is None:
-        return NativeEngine(recipe)
+        return native_engine(recipe)
     if name == "native":
         raise ProblemError(f'the native engine cannot run this: {reason}: use engine="reference" or "auto"')
     warn_once(f"training with the reference engine, which is slower: {reason}")
     return textbook(recipe)
+
+
+def native_engine(recipe: TrainConfig, isa: str | None = None) -> Any:
+    """The native engine, within the recipe's memory limit where it has one; see `NativeEngine`."""
+    if recipe.memory_limit is None:
+        from backlit.engine.native import NativeEngine
+
+        return NativeEngine(recipe, isa)
+    from backlit.engine.memory_limit import LimitedEngine
+
+    return LimitedEngine(recipe, isa)
 
 
 def textbook(recipe: TrainConfig) -> ReferenceEngine:

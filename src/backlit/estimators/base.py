@@ -18,7 +18,7 @@ from backlit.core.activations import Activation
 from backlit.core.losses import Loss
 from backlit.engine import Data, DenseBatches, Engine, State, TrainConfig, kept_engine
 from backlit.errors import ProblemError
-from backlit.estimators.early_stopping import Stopping, check_scorer, hold_out
+from backlit.estimators.early_stopping import Stopping, hold_out
 from backlit.estimators.inspection import Inspection
 from backlit.estimators.network import FittedAttributes, build_network, draw_parameters
 from backlit.estimators.out_of_core import ChunkedFit
@@ -38,7 +38,7 @@ from backlit.estimators.train import (
     take_moments,
     warn_of_end,
 )
-from backlit.estimators.validation import Reading, plain_rows, refuse_no_numbers, unchanged_on_error, warn
+from backlit.estimators.validation import Reading, check_scorer, plain_rows, refuse_no_numbers, unchanged_on_error, warn
 from backlit.optim import Optimizer
 from backlit.training import History
 

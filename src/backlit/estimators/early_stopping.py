@@ -14,7 +14,7 @@ from math import ceil
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import check_scoring, get_scorer
+from sklearn.metrics import get_scorer
 
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
@@ -141,12 +141,6 @@ def view(estimator: Any, params: Parameters, statistics: Statistics) -> Any:
     model._params, model._statistics = params, statistics
     model.__dict__.pop("feature_names_in_", None)
     return model
-
-
-def check_scorer(estimator: Any) -> None:
-    """Raise ValueError before the first step if there is no such scorer."""
-    if estimator.scoring is not None:
-        check_scoring(estimator, scoring=estimator.scoring)
 
 
 SAMPLE = 10_000

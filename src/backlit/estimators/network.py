@@ -227,6 +227,8 @@ def write(views: list[Array], given: Sequence[Any], name: str) -> None:
         view[...] = array
 
 
+# --- what a fit shows -------------------------------------------------------------------------------------------------
+
 SKLEARN_WORDS = {"sigmoid": "logistic"}
 
 

@@ -154,6 +154,8 @@ stopped_ : str
 
 POSITIVE, NOT_NEGATIVE = Interval(Real, 0, None, closed="neither"), Interval(Real, 0, None, closed="left")
 COUNT, SHARE = Interval(Integral, 1, None, closed="left"), Interval(Real, 0, 1, closed="left")
+# --- what each may be -------------------------------------------------------------------------------------------------
+
 MONITORS = ("loss", "validation_loss", "validation_score")
 
 CONSTRAINTS: dict[str, list[Any]] = {

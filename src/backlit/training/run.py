@@ -121,6 +121,9 @@ class Settings:
         )  # fmt: skip
 
 
+# --- early stopping ---------------------------------------------------------------------------------------------------
+
+
 @dataclass
 class EarlyStopping:
     """Follows the monitored number; scores are better when higher, losses when lower."""
@@ -160,6 +163,9 @@ def learned(state: State) -> list[np.ndarray]:
     """All arrays that a prediction reads: theta and the running statistics."""
     moments = [*state.statistics.mean, *state.statistics.variance]
     return [state.params.theta, *(array for array in moments if array is not None)]
+
+
+# --- a run ------------------------------------------------------------------------------------------------------------
 
 
 Score = Callable[[Engine, Parameters, Statistics], float]

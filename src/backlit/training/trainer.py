@@ -92,6 +92,9 @@ def lower_is_better(epoch: Epoch, settings: Settings) -> float:
     return -value if settings.monitor == "validation_score" else value
 
 
+# --- the run ----------------------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
 class Outcome(Displayed):
     """What training ends with.

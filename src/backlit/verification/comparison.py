@@ -167,6 +167,8 @@ def allowance(right: Array, size: Array | None, precision: Precision, noise: flo
     return allowed + 1.01 * precision.half_unit
 
 
+# --- the comparison ---------------------------------------------------------------------------------------------------
+
 SINGLE_WIDTH = 1e-5  # how near to a kink float32 can't tell the sides apart
 
 

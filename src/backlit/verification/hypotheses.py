@@ -159,6 +159,8 @@ def differs(predictor: Predictor, mutations: Sequence[Mutation]) -> bool:
     return False
 
 
+# --- evidence ---------------------------------------------------------------------------------------------------------
+
 BY_CHANCE = 1e-3  # the chance, over all hypotheses tried, at which a name is still given
 
 

@@ -137,6 +137,9 @@ def alike(hypothesis: Hypothesis, groups: Sequence[Sequence[Hypothesis]]) -> lis
     return list(dict.fromkeys(h.bug.name for h in group))
 
 
+# --- the whole search -------------------------------------------------------------------------------------------------
+
+
 def identify(
     predictor: Predictor, compared: Mapping[str, Compared], singles: Sequence[Hypothesis], *, pairs: bool = True
 ) -> Search:

@@ -140,6 +140,9 @@ def hidden_in(problem: Problem) -> dict[str, str]:
 __all__ = ["RETURNED", "NetworkCheck", "Step", "View", "check_network", "telling_problem"]
 
 
+# --- the check --------------------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
 class NetworkCheck(Displayed):
     """What `check_network` found: the gradient against the code's own loss, and every number against the textbook's.

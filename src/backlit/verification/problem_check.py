@@ -155,6 +155,9 @@ def judge(
     return "pass", (f"at a kink either slope is right: {', '.join(kinks)}",) if kinks else ()
 
 
+# --- in a test --------------------------------------------------------------------------------------------------------
+
+
 def assert_gradients_match(
     what: Problem | Function,
     claims: Any,

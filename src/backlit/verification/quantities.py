@@ -133,6 +133,8 @@ def updated(problem: Problem, params: Parameters, steps: int) -> Named:
     yield "update.loss", np.array(float(total_loss(problem.net, params, trace, y, problem.sample_weight)))
 
 
+# --- claims -----------------------------------------------------------------------------------------------------------
+
 IGNORED = ("steps", "claims", "stopped")  # explain's own output is a claim too: these hold no claimed numbers
 LAYOUT = 'give {"loss": number, "grad_W": {"1": rows}}'
 UPDATED = ("W", "b", "gamma", "beta")

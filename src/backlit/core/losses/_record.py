@@ -8,7 +8,7 @@ import numpy as np
 
 from backlit.core.activations import Activation
 from backlit.core.activations.softmax import groups_of
-from backlit.core.exact import literal
+from backlit.core.targets import literal
 from backlit.registry import Registry
 
 Array = np.ndarray

@@ -3,8 +3,7 @@
 Of the step: the optimizer's own mistakes, and clipping or a step handed out as the gradient."""
 
 from backlit.optim import Adam
-from backlit.verification.catalogue.base import Bug, at_layers, everywhere, only_if, together
-from backlit.verification.mutations import ReplayContext
+from backlit.verification.mutations import Bug, ReplayContext, at_layers, everywhere, only_if, together
 
 NORM_INSTANCES = {"where": lambda s, l: bool(s.net.layer(l).norm)}
 MASK_INSTANCES = {"where": lambda s, l: s.trace.mask[l] is not None}

@@ -4,8 +4,17 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from backlit.verification.catalogue.base import Bug, Instance, Instances, at_layers, is_mean, layers_of, only_if
-from backlit.verification.mutations import Mutation, ReplayContext
+from backlit.verification.mutations import (
+    Bug,
+    Instance,
+    Instances,
+    Mutation,
+    ReplayContext,
+    at_layers,
+    is_mean,
+    layers_of,
+    only_if,
+)
 
 
 def has_bias(s: ReplayContext, l: int) -> bool:
