@@ -4,8 +4,8 @@
 
 A fresh environment gets the wheel and its base dependencies; CC and CXX name nothing, so that whatever would have to be
 compiled fails.  Then: the compiled engine is there, `train --dataset digits` scores and writes its report, commands of
-the README that need no file of one's own run, and so does all of the site's first page: nothing there may need more than
-the base dependencies.  Prints a line a step, and how long it took.
+the README that need no file of one's own run, and so does all of the first page of the site: nothing there may need
+more than the base dependencies.  Prints a line a step, and how long it took.
 """
 
 import json
