@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from backlit.core.specs import positive_integer
 from backlit.costs.machine import step_seconds
 from backlit.engine import TrainConfig
 from backlit.errors import ProblemError
+from backlit.registry import positive_integer
 
 REQUEST = 0.8e-3  # seconds of an empty request over Dask's connections, measured on loopback
 HANDLING = 1.2e9  # bytes a second that both ends pack and unpack, likewise

@@ -28,7 +28,7 @@ from backlit.errors import BacklitError, ProblemError
 from backlit.jobs.cluster import LOOK, Dask, OnWorker, Worker
 from backlit.jobs.cluster_worker import versions
 from backlit.jobs.processes import Answer, sendable
-from backlit.jobs.run import Job, blas_held, call
+from backlit.jobs.run import Job, Task, blas_held
 from backlit.processors import available_processors
 from backlit.training import Settings, Shards
 from backlit.training.sharding import ShardedEngine, Step, recipe_of_shards
@@ -81,8 +81,8 @@ class Workers(Dask):
         self.work, self.token = work, secrets.token_hex(8)
         with blas_held:
             self.digest = work.digest(work.start())
-        task = partial(call, Job(serve, (self.token, work), NAME), None, True, np.geterr())
-        self.payload = sendable(task, NAME, "a cluster", "let modules define its functions, which the workers have")
+        task = Task(Job(serve, (self.token, work), NAME), None, True, np.geterr())
+        self.parcel = sendable(task, NAME, "a cluster", "let modules define its functions, which the workers have")
         self.members: dict[str, Member] = {}
         self.tasks: dict[str, Any] = {}  # Dask's futures of the long tasks
         self.enlisting: dict[str, asyncio.Task[None]] = {}
@@ -167,7 +167,7 @@ class Workers(Dask):
 
     def begin(self, address: str, worker: Worker) -> Any:
         """Submit the long task to this worker and no other; Dask's future."""
-        task = OnWorker((self.payload, NAME, worker.threads, versions()))
+        task = OnWorker((self.parcel.payload, (), NAME, worker.threads, versions()))
         return self.client.submit(
             pickle.loads, pickle.dumps(task),
             key=f"backlit-shards-{secrets.token_hex(8)}", workers=[address], allow_other_workers=False, pure=False,

@@ -9,21 +9,23 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from backlit.core.dropout import DropoutKey
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
-from backlit.core.specs import positive_integer
 from backlit.engine import Data, Engine, EpochResult, State, TrainConfig
 from backlit.engine.base import exact_sum
 from backlit.engine.partial import Partial, tree_sum
 from backlit.errors import ProblemError
 from backlit.processors import OneBlasThread, loaded_blas
-from backlit.training.settings import Settings
+from backlit.registry import positive_integer
 from backlit.training.streaming import Stream, blocks, permutation
+
+if TYPE_CHECKING:
+    from backlit.training.run import Settings  # which knows what stands here
 
 Array = np.ndarray
 blas_held = OneBlasThread(loaded_blas)
@@ -83,6 +85,7 @@ class Shards:
 
     Examples
     --------
+    >>> from backlit.training import Settings
     >>> X = np.zeros((10, 1))
     >>> shards = Shards.deal(Data(X, X), 4, Settings(batch_size=5))
     >>> [len(shard.source) for shard in shards.each], [shard.batch_size for shard in shards.each], shards.n_batches
@@ -93,13 +96,13 @@ class Shards:
     epoch: int = 0
 
     @classmethod
-    def deal(cls, data: Data, S: int, settings: Settings) -> "Shards":
+    def deal(cls, data: Data, S: int, settings: "Settings") -> "Shards":
         """Rows that are in memory, dealt out one by one.  Raises ProblemError for fewer rows than shards."""
         check_shards(S, len(data))
         return cls.of([data.take(np.arange(s, len(data), S)) for s in range(S)], settings)
 
     @classmethod
-    def of(cls, sources: Sequence[Data | Stream], settings: Settings) -> "Shards":
+    def of(cls, sources: Sequence[Data | Stream], settings: "Settings") -> "Shards":
         """Rows that are in shards already; a step takes of each in proportion to its rows, and one at least.
 
         Raises ProblemError for a shard without rows, and for batches that are smaller than the number of shards.
