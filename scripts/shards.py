@@ -106,11 +106,12 @@ def client(place: Path, short: bool) -> bool:
     wanted, killed, chance = 3 if short else 20, 0, random.Random(2)
     folder = make_folder(place / "table", 6, 20_000)
     told = [sys.executable, "-m", "backlit", "train", folder, "--target", "y", "--hidden", "32", "--epochs", "12",
-            "--shards", "4", "--batch-size", "512", "--buffer-mb", "2", "--checkpoint-every", "10"]  # fmt: skip
+            "--shards", "4", "--batch-size", "512", "--buffer-mb", "2"]  # fmt: skip
     there_file, here_file = place / "there.safetensors", place / "here.safetensors"
     subprocess.run([*told, "--out", here_file], check=True, capture_output=True)
     with Cluster(place, workers=2) as there:
-        command = [*told, "--out", there_file, "--checkpoint", place / "run", "--cluster", there.address]
+        kept = ["--checkpoint", place / "run", "--checkpoint-every", "10"]
+        command = [*told, "--out", there_file, *kept, "--cluster", there.address]
         tries = 0
         while killed < wanted:
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -18,6 +18,7 @@ from backlit.errors import BacklitError, Divergence, ProblemError
 from backlit.formats.models import load_model
 from backlit.training import Settings, Shards, fit
 
+dask = pytest.importorskip("dask")
 pytest.importorskip("distributed")
 S = 6
 RNG = np.random.default_rng(0)
@@ -160,15 +161,18 @@ def test_a_worker_that_stands_still_is_passed_over_and_comes_back(monkeypatch, t
 
 
 def test_where_all_stand_still_a_run_ends_with_a_line(monkeypatch, tmp_path):
-    monkeypatch.setattr("backlit.distributed.crew.SILENCE", 3.0)
     monkeypatch.setattr("backlit.distributed.crew.DEADLINE", 0.5)
     with Cluster(tmp_path, 1) as cluster:
 
         def stop(crew):
             crew.usual = 0.5
             os.kill(cluster.workers[0].pid, signal.SIGSTOP)
+            dask.config.set({"backlit.limit": 3})
 
-        with pytest.raises(BacklitError, match=r"no worker of the Dask cluster at .* has answered for 3 seconds: look"):
+        monkeypatch.setattr(dask.config, "config", dict(dask.config.config))
+        with pytest.raises(
+            BacklitError, match=r"worker .*answer.* for 3 seconds: .*, then give the same command again"
+        ):
             train(cluster.address, each_step=Before({3: stop}))
 
 

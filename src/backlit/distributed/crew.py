@@ -26,6 +26,7 @@ from backlit.engine import Data, Engine
 from backlit.engine.partial import Node, Partial, tree_sum
 from backlit.errors import BacklitError, ProblemError
 from backlit.jobs.cluster import LOOK, Dask, OnWorker, Worker
+from backlit.jobs.cluster_client import patience
 from backlit.jobs.cluster_worker import versions
 from backlit.jobs.processes import Answer, sendable
 from backlit.jobs.run import Job, Task, blas_held
@@ -34,7 +35,6 @@ from backlit.training import Settings, Shards
 from backlit.training.sharding import ShardedEngine, Step, recipe_of_shards
 
 DEADLINE = 5.0  # seconds, or 10 times the usual ones, after which another worker is asked as well
-SILENCE = 20.0  # seconds without any answer, not even to a hello, after which a run ends
 HELLO = 5.0  # seconds that a worker has to answer a hello
 NAME = "training in shards"
 
@@ -254,9 +254,9 @@ class Workers(Dask):
         """Raise what is beyond help."""
         if self.fault:
             raise (ProblemError if self.nobody else BacklitError)(self.fault)
-        if time.monotonic() - self.heard > SILENCE:
+        if time.monotonic() - self.heard > (limit := patience("limit")):
             raise BacklitError(
-                f"no worker of the Dask cluster at {self.address} has answered for {SILENCE:.0f} seconds: look whether "
+                f"no worker of the Dask cluster at {self.address} has answered for {limit:.0f} seconds: look whether "
                 f"this machine reaches them, then give the same command again"
             )
 
