@@ -221,6 +221,15 @@ def test_many_cells_that_are_none_of_it_are_refused(cells):
     assert [value is None for value in values] == [cell.startswith("w") for cell in cells]
 
 
+def test_unknown_is_a_word_among_words_and_nothing_is_said_of_it():
+    cells = ["red", "blue", "Unknown", "n.a.", "-"] * 5
+    format, values = learned(cells)
+    assert values == cells
+    assert (format.columns["x"].note, format.columns["x"].strays) == ("", 0)
+    encoder = TableEncoder.fit(format.read(pl.DataFrame({"x": cells})), format=format)
+    assert encoder.remarks() == ()
+
+
 def test_codes_with_a_letter_among_them_stay_codes():
     assert learned(["1", "2", "3", "X"] * 30)[1] == ["1", "2", "3", "X"] * 30
 

@@ -11,7 +11,7 @@ EXAMPLES = {
     "search": ("search cars.csv --target mpg --trials 40", "search --dataset digits --time-limit 60"),
     "predict": (
         "predict cars.safetensors new.csv",
-        "predict churn.safetensors new.csv --cost yes=10 --unlike -o predictions.csv",
+        "predict cars.safetensors new.csv --interval 0.9 --unlike -o predictions.csv",
     ),
     "explain": (
         "explain --example worked",
@@ -30,12 +30,14 @@ EXAMPLES = {
         "diagnose --depth 30 --width 128 --activation sigmoid",
         "diagnose problem.json --train 15 --fix fixed.json",
     ),
-    "export": ("export cars.safetensors cars.onnx", "export digits.safetensors digits.onnx"),
+    "export": ("export cars.safetensors cars.onnx", "export cars.safetensors network.onnx --features --member 2"),
 }
 PANELS = {
     "predict": {
+        "Model and rows": ("model", "table"),
         "What is said of each row": ("interval", "reasons", "cost", "unlike"),
         "Results": ("output", "spreadsheet_safe", "format"),
+        "Large tables": ("stream", "workers", "cluster"),
     },
     "train": {
         "Data": (

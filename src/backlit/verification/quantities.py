@@ -124,17 +124,18 @@ def optimizer_step(problem: Problem, params: Parameters, g: Array, slots: tuple[
 
 
 def updated(problem: Problem, params: Parameters, steps: int) -> Named:
-    """The quantities of `update` for given new parameters."""
+    """The quantities of `update` for the new parameters that the last of some steps left."""
     X, y = problem.data()
     for slot, value in params.items():
         yield f"update.{slot}", value
-    trace = forward_pass(problem.net, params, X, dropout=problem.dropout_key(steps))
+    masks = problem.dropout_key(steps - 1)  # of the last step, so that the costs before and after it compare
+    trace = forward_pass(problem.net, params, X, dropout=masks, statistics=problem.statistics)
     yield "update.loss", np.array(float(total_loss(problem.net, params, trace, y, problem.sample_weight)))
 
 
 # --- claims -----------------------------------------------------------------------------------------------------------
 
-IGNORED = ("steps",)  # explain's own output is a claim too: its list of steps is no number
+IGNORED = ("steps", "claims", "stopped")  # explain's own output is a claim too: these hold no claimed numbers
 LAYOUT = 'give {"loss": number, "grad_W": {"1": rows}}'
 UPDATED = ("W", "b", "gamma", "beta")
 
@@ -168,10 +169,21 @@ def named_claims(problem: Problem, source: str | Path | Mapping[str, Any]) -> Va
     expected = shapes(problem.net, len(X))
     given = {}
     for name, value in flattened(where, keys, expected):
+        if left_blank(f"{where}: {name}", value):
+            continue
         given[name] = as_claim(f"{where}: {name}", value, expected[name], name)
     if not given:
         raise ProblemError(f"{where}: nothing is claimed: give at least one of {', '.join(KEYS)}")
     return {name: given[name] for name in expected if name in given}
+
+
+def left_blank(where: str, value: Any) -> bool:
+    """Whether every number is null, as in a worksheet's file.  Raises ProblemError if some are."""
+    cells = np.asarray(value, object).ravel() if isinstance(value, Sequence) else np.array([value])
+    blanks = sum(cell is None for cell in cells)
+    if 0 < blanks < len(cells):
+        raise ProblemError(f"{where} has {blanks} of {len(cells)} numbers left null: fill them in, or leave all null")
+    return blanks > 0
 
 
 def flattened(where: str, keys: Mapping[str, Any], expected: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -152,7 +152,7 @@ def cost(s: Context) -> Step:
     if s.net.l2:
         lengths = [(W**2).sum() for W in s.params.W[1:]]
         lam = s.setting(s.net.l2)
-        squares: list[Expr] = [s.num(v) for v in lengths]
+        squares: list[Expr] = [s.num(v, "loss") for v in lengths]
         inner = Add(*s.terms(squares)) if len(squares) > 1 else squares[0]
         total = Add(total, Mul(Frac(lam, TWO), inner))
         notes.append(("The last numbers are the squared lengths of the weight matrices; biases are not counted.",))

@@ -46,7 +46,7 @@ class Adagrad(Optimizer):
 
     name: ClassVar[str] = "adagrad"
     checks: ClassVar[dict[str, Check]] = {**Optimizer.checks, "eps": POSITIVE_EPS}
-    symbols: ClassVar[dict[str, str]] = {**Optimizer.symbols, "eps": "eps"}
+    symbols: ClassVar[dict[str, str]] = {**Optimizer.symbols, "eps": "tau"}
     learning_rate: float = 0.01
     eps: float = 1e-10
 

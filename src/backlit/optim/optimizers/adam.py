@@ -73,7 +73,7 @@ class Adam(Optimizer):
         "eps": POSITIVE_EPS,
         "amsgrad": flag,
     }
-    symbols: ClassVar[dict[str, str]] = {**Optimizer.symbols, "beta1": "beta1", "beta2": "beta2", "eps": "eps"}
+    symbols: ClassVar[dict[str, str]] = {**Optimizer.symbols, "beta1": "rho1", "beta2": "rho2", "eps": "tau"}
     learning_rate: float = 0.001
     beta1: float = 0.9
     beta2: float = 0.999

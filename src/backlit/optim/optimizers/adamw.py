@@ -55,7 +55,7 @@ class AdamW(Adam):
 
     name: ClassVar[str] = "adamw"
     checks: ClassVar[dict[str, Check]] = {**Adam.checks, "weight_decay": NOT_NEGATIVE}
-    symbols: ClassVar[dict[str, str]] = {**Adam.symbols, "weight_decay": "lambda"}
+    symbols: ClassVar[dict[str, str]] = {**Adam.symbols, "weight_decay": "kappa"}
     weight_decay: float = 0.01
 
     def rule(self, g: Array, state: Slots, t: int, lr: float, theta: Array) -> tuple[Array, Slots]:

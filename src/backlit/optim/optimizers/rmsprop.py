@@ -65,7 +65,7 @@ class RmsProp(Optimizer):
         "eps": POSITIVE_EPS,
         "momentum": number(0, 1),
     }
-    symbols: ClassVar[dict[str, str]] = {**Optimizer.symbols, "rho": "rho", "eps": "eps", "momentum": "mu"}
+    symbols: ClassVar[dict[str, str]] = {**Optimizer.symbols, "rho": "rho2", "eps": "tau", "momentum": "rho1"}
     learning_rate: float = 0.01
     rho: float = 0.99
     eps: float = 1e-8
