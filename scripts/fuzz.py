@@ -105,7 +105,7 @@ def work(number: int, files: int, seed: int, folder: Path, commands: int, report
         data = mutated(draw, content)
         path = folder / f"f{suffix}"
         path.write_bytes(data)
-        before, started, watching = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time(), True
+        before, started, watching = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.thread_time(), True
         fault = ""
         try:
             parse(path)
@@ -117,8 +117,8 @@ def work(number: int, files: int, seed: int, folder: Path, commands: int, report
             fault = f"{type(error).__name__}: {str(error)[:200]}"
         watching = False
         used = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
-        if time.process_time() - started > MOST_SECONDS or used > TIMES * len(data) + SPARE or touched:
-            fault = fault or f"{time.process_time() - started:.1f} s, {used / 2**20:.0f} MB, touched {touched}"
+        if time.thread_time() - started > MOST_SECONDS or used > TIMES * len(data) + SPARE or touched:
+            fault = fault or f"{time.thread_time() - started:.1f} s, {used / 2**20:.0f} MB, touched {touched}"
         if not fault and count < commands:
             counts["commands"] += 1
             fault = as_a_command([part.format(path) for part in command])
@@ -134,9 +134,9 @@ def work(number: int, files: int, seed: int, folder: Path, commands: int, report
 def as_a_command(arguments: list[str]) -> str:
     """What is wrong with how a command ended; "" if nothing."""
     try:
-        done = subprocess.run([sys.executable, "-m", "backlit", *arguments], capture_output=True, timeout=120)
+        done = subprocess.run([sys.executable, "-m", "backlit", *arguments], capture_output=True, timeout=600)
     except subprocess.TimeoutExpired:
-        return f"{arguments[0]} runs longer than 120 s"
+        return f"{arguments[0]} runs longer than 600 s"
     lines = [line for line in done.stderr.decode(errors="replace").splitlines() if line.startswith("backlit:")]
     if done.returncode not in (0, 1, 2) or b"Traceback" in done.stderr or b"didn't foresee" in done.stderr:
         return f"{arguments[0]}: exit code {done.returncode}, {done.stderr[-300:]!r}"
