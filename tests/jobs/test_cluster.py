@@ -19,6 +19,7 @@ from backlit.errors import BacklitError, Divergence, ProblemError
 from backlit.jobs import Dask, Job, cluster, run_jobs
 from backlit.processors import available_processors
 
+dask = pytest.importorskip("dask")
 pytest.importorskip("distributed")
 
 
@@ -368,3 +369,13 @@ def test_without_dask_it_says_what_to_install(monkeypatch):
 def test_a_number_is_one_of_processes(n):
     pids = set(run_jobs([Job(os.getpid)] * 3, how=n))
     assert (pids == {os.getpid()}) == (n == 0)
+
+
+def test_who_listens_and_says_nothing_is_no_scheduler():
+    """Dask's own timeout is for the connection, and not for the first word."""
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as silent, dask.config.set({"backlit.connect": 1}):
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(ProblemError, match=r"no Dask scheduler answers at .*look at the address"):
+            list(run_jobs([Job(work.power, (2, 3))], how=address))

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from tests.helpers import HANGS
 
+from backlit.distributed import crew
 from backlit.jobs import cluster, cluster_worker
 from backlit.jobs.cluster_client import PATIENCE
 
@@ -61,6 +62,7 @@ def test_what_is_not_executed_is_marked_and_reads_as_what_it_is():
 def test_its_seconds_are_the_codes():
     assert f"for {PATIENCE['silent']:.0f} seconds; the first answer" in " ".join(PAGE.split())
     assert f"After {PATIENCE['limit']:.0f} seconds without any worker" in PAGE
+    assert f"not answered after {crew.DEADLINE:.0f} seconds, or ten times as long" in " ".join(PAGE.split())
     assert cluster.LOSSES == 10
     assert "ends eleven workers" in PAGE
     assert cluster_worker.LOOK == 1 / 4

@@ -1,12 +1,17 @@
 """The client of a Dask cluster: given, found or made."""
 
 import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, wait
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from backlit.errors import ProblemError
 
+T = TypeVar("T")
 PATIENCE = {  # seconds, each of which Dask's setting of the name backlit.NAME changes
     "connect": 20.0,  # for the scheduler's first answer
     "silent": 10.0,  # without a sign of life, after which a worker's jobs are given to others as well
@@ -55,13 +60,33 @@ def connect(cluster: Any) -> tuple[Any, bool]:
     try:
         if file:
             Path(cluster).read_bytes()  # for a file that is not there Dask waits
-        return Client(**where, timeout=seconds, set_as_default=False), True
+        return within(2 * seconds, partial(Client, **where, timeout=seconds, set_as_default=False)), True
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or f"it takes longer than {seconds:g} s"
         raise ProblemError(
             f"no Dask scheduler answers at {cluster} ({reason}): look at the address, and whether `dask scheduler` "
             f"runs there"
         ) from None
+
+
+def within(seconds: float, make: Callable[[], T]) -> T:
+    """What a function gives; raises TimeoutError if it takes longer, as Dask's client does where a listener is silent.
+
+    The thread that it hangs in is left behind.
+    """
+    made: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            made.set_result(make())
+        except Exception as error:
+            made.set_exception(error)
+
+    threading.Thread(target=run, name="backlit-connect", daemon=True).start()
+    wait([made], timeout=seconds)
+    if not made.done():
+        raise TimeoutError(f"something listens, and says nothing in {seconds:g} s")
+    return made.result()
 
 
 def known(record: logging.LogRecord) -> bool:
