@@ -72,6 +72,7 @@ class Table:
     """A table, split.
 
     X, X_test : features; text columns are categories that the training rows have, missing where they do not.
+    asked : the test rows' features as the file has them, for who reads files: a day that no training row had is a date.
     y, y_test : (m,) class indices or numbers.  labels : of the classes; () for regression.
     """
 
@@ -81,6 +82,7 @@ class Table:
     y: np.ndarray
     X_test: pd.DataFrame
     y_test: np.ndarray
+    asked: pd.DataFrame
     labels: tuple[str, ...] = ()
 
     @property
@@ -100,9 +102,10 @@ def load(name: str, seed: int) -> Table:
     if source.task == "classification":
         labels = tuple(sorted(train[source.target].astype(str).unique()))
         test = test[test[source.target].astype(str).isin(labels)]
-    X, X_test = (categories(part.drop(columns=source.target), train) for part in (train, test))
+    asked = test.drop(columns=source.target)
+    X, X_test = (categories(part, train) for part in (train.drop(columns=source.target), asked))
     y, y_test = (targets(part[source.target], labels) for part in (train, test))
-    return Table(source.task, source.target, X, y, X_test, y_test, labels)
+    return Table(source.task, source.target, X, y, X_test, y_test, asked, labels)
 
 
 def read(source: Source) -> pd.DataFrame:
