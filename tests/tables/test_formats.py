@@ -199,6 +199,13 @@ def test_a_few_cells_that_are_none_of_it_are_missing_and_it_is_said(cells, stray
     assert "count as missing" in column.note
 
 
+@pytest.mark.parametrize("mark", ["-", "unknown", "none", "n.a."])
+def test_among_words_a_mark_for_no_number_is_a_word_of_which_nothing_is_said(mark):
+    format, values = learned(["brick", "stone", "wood", mark] * 10)
+    assert values == ["brick", "stone", "wood", mark] * 10
+    assert (format.columns["x"].note, format.columns["x"].share) == ("", 0)
+
+
 @pytest.mark.parametrize(
     "cells",
     [[*WHOLE, *[f"w{k}" for k in range(30)]], [*DATES, *[f"w{k}" for k in range(20)]]],

@@ -35,7 +35,7 @@ def command(
     if loaded.estimator is None:
         export_onnx(loaded, output)
     else:
-        from backlit.estimators.serialization import estimator_of
+        from backlit.estimators.record import estimator_of
 
         estimator_of(loaded).to_onnx(output)  # which knows its labels, where an example has several
     say(f"ONNX: {output}")

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from backlit.core.activations import Activation
+from backlit.core.activations.softmax import groups_of
 from backlit.core.formulas import Arithmetic, Operand, Unsupported
-from backlit.core.groups import groups_of
 from backlit.errors import ModelError
 
 

@@ -3,6 +3,7 @@ of rows that they never learned from."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from backlit.tables.richer import Bins
 from backlit.tabular.blend import blended, fit_temperature, greedy_weights
 from backlit.tabular.folds import Folds
 from backlit.tabular.member_files import MemberFiles
-from backlit.tabular.members import Lesson, Limit, Trained, train_fold
+from backlit.tabular.members import HERE, Lesson, Limit, Trained, train_fold
 from backlit.tabular.outputs import final_outputs
 from backlit.tabular.presets import PRESETS, Preset, Quality
 from backlit.training.checkpoint import claimed
@@ -83,7 +84,8 @@ def train_ensemble(
     """
     started = time.monotonic()
     presets = presets_for(y, target, quality)
-    with stop_on_interrupt() as stop, claimed(checkpoint):
+    alone = claimed(checkpoint) if checkpoint else nullcontext()
+    with stop_on_interrupt(how in HERE) as stop, alone:
         lesson = Lesson.of(
             table,
             y,
@@ -145,16 +147,26 @@ def train_members(
     order = [(fold, p) for fold in folds for bins in encodings for p in presets if p.bins == bins]
     loaded = ((fold, preset, files.load(lesson, preset, fold)) for fold, preset in order)
     trained = {(fold, preset): member for fold, preset, member in loaded if member is not None}
+    if lesson.limit.stop.asked:
+        return [trained[key] for key in order if key in trained]
     jobs = jobs_of(lesson, [key for key in order if key not in trained], must and not trained)
     with show_passes(name, progress) as show:
-        results = run_jobs(jobs, how=how, workers=workers, n_threads=1, show=lambda k, n: show(k / n))
-        for members in results:
-            for member in members:
-                files.save(member)
-                trained[member.fold, member.preset] = member
-            if lesson.limit.stop.asked and how != "threads":  # elsewhere nobody hears of it: what still runs ends here
-                results.close()
-                break
+        try:
+            for members in run_jobs(
+                jobs,
+                how=how,
+                workers=workers,
+                n_threads=1,
+                show=lambda k, n: show(k / n),
+                shared=lesson.shared_parts,
+            ):
+                for member in members:
+                    files.save(member)
+                    trained[member.fold, member.preset] = member
+        except KeyboardInterrupt:  # where jobs run elsewhere: what still ran there has ended
+            if not trained and must:
+                raise
+            lesson.limit.stop.asked = True
     return [trained[key] for key in order if key in trained]
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 Array = np.ndarray
+HERE = ("threads", "serial")  # where jobs hear of Ctrl-C, and end with their epoch; elsewhere they are ended
 
 
 @dataclass
@@ -107,6 +108,11 @@ class Lesson:
     def stop_by_measure(self) -> bool:
         """Whether networks stop by the measure, where it is not their own loss."""
         return self.metric not in (None, "log_loss", "rmse", "r2")
+
+    @property
+    def shared_parts(self) -> tuple[Any, ...]:
+        """What is large, and the same for every job."""
+        return (self.table, self.y) if self.weight is None else (self.table, self.y, self.weight)
 
     def encoding(self, bins: Bins, rows: Array) -> TableEncoder:
         """The encoder for a fold that learns from these rows: bins by target are cut by them alone."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from backlit.display import Displayed
 from backlit.errors import ProblemError, TableError
 from backlit.formats.ensembles import Ensemble, load_ensemble
 from backlit.formats.models import Model
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Predictions:
+class Predictions(Displayed):
     """Predictions for the rows of a table.
 
     Parameters
@@ -68,6 +69,9 @@ class Predictions:
     unlike: Unlike | None = None
     costs: Costs | None = None
     weight: str = ""
+
+    def __repr__(self) -> str:
+        return f"<Predictions of {self.table.height} rows: {', '.join(self.table.columns)}>"
 
     def to_dict(self) -> dict[str, Any]:
         """The result as `backlit predict --format json` prints it."""

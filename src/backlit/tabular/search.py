@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backlit.core.initializers import checked_seed
+from backlit.display import Displayed
 from backlit.errors import BacklitError, Divergence, ProblemError
 from backlit.jobs import Job, Processes, run_jobs
 from backlit.tabular.folds import plain_folds
-from backlit.tabular.members import Lesson, Limit, train_fold
+from backlit.tabular.members import HERE, Lesson, Limit, train_fold
 from backlit.tabular.presets import ENCODINGS, Preset
 from backlit.tabular.provenance import command_of
 from backlit.tabular.table_rows import TableRows
@@ -28,7 +29,7 @@ TEST_SIZE = 0.2  # as `train` has it
 
 
 @dataclass(frozen=True)
-class SearchResult:
+class SearchResult(Displayed):
     """What `search` gives.
 
     Parameters
@@ -57,6 +58,9 @@ class SearchResult:
     trials: list[dict[str, Any]]
     stopped: str
     command: str
+
+    def __repr__(self) -> str:
+        return f"<SearchResult: {len(self.trials)} trials, {self.stopped}, the best loss is {self.score:.4g}>"
 
     def to_dict(self) -> dict[str, Any]:
         """The result as `backlit search --format json` prints it."""
@@ -150,7 +154,7 @@ def search(
     tried: list[dict[str, Any]] = []
     limit = Limit(float("inf") if time_limit is None else time.monotonic() + time_limit)
     folds = plain_folds(y, FOLDS, seed)
-    with stop_on_interrupt() as stop, show_passes("search", progress) as show, executor_of(cluster) as who:
+    with executor_of(cluster) as who, stop_on_interrupt(who in HERE) as stop, show_passes("search", progress) as show:
         limit.stop = stop
         lesson = Lesson.of(
             frame,
@@ -165,7 +169,14 @@ def search(
         while len(tried) < trials and not (tried and limit.reached()):
             asked = [study.ask() for _ in range(min(AT_ONCE, trials - len(tried)))]
             presets = [preset_of(trial) for trial in asked]
-            for trial, preset, score in zip(asked, presets, scores_of(lesson, presets, who), strict=True):
+            try:
+                scores = scores_of(lesson, presets, who)
+            except KeyboardInterrupt:  # where trials run elsewhere: what still ran there has ended
+                if not tried:
+                    raise
+                stop.asked = True
+                break
+            for trial, preset, score in zip(asked, presets, scores, strict=True):
                 study.tell(trial, score, state=None if score is not None else optuna.trial.TrialState.FAIL)
                 tried.append({"options": options_of(preset, len(y)), "score": score})
             show(len(tried) / trials)
@@ -218,7 +229,7 @@ def scores_of(lesson: Lesson, presets: list[Preset], who: Any) -> list[float | N
         for preset in presets
         for fold in range(lesson.folds.K)
     ]
-    results = list(run_jobs(jobs, how=who, n_threads=1))
+    results = list(run_jobs(jobs, how=who, n_threads=1, shared=lesson.shared_parts))
     scores: list[float | None] = []
     for k in range(len(presets)):
         found = [

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backlit.display import Displayed
 from backlit.errors import BacklitError, TableError
 from backlit.files import atomic_write
 from backlit.formats.ensembles import Ensemble, load_ensemble, save_ensemble
@@ -38,7 +39,7 @@ def quiet(share: float) -> None:
 
 
 @dataclass(frozen=True)
-class StreamedPredictions:
+class StreamedPredictions(Displayed):
     """What a streamed prediction leaves.
 
     Parameters
