@@ -32,9 +32,9 @@ from backlit.errors import BacklitError
 from backlit.formats.models import load_model
 from backlit.formats.problems import read_problem
 from backlit.tables import read_table
-from backlit.verification.claims import named_claims
 from backlit.verification.grading.rubric import read_rubric
 from backlit.verification.grading.table import known_grades
+from backlit.verification.quantities import named_claims
 
 SPARE, TIMES = 200 * 2**20, 10
 WAIT = 60.0  # seconds that a file may keep a worker waiting without working

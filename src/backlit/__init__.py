@@ -7,8 +7,8 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from backlit import deprecation as deprecation  # from here on old names are known
 from backlit._version import __version__
-from backlit.deprecation import deprecated_module
 from backlit.display import Writer, register
 
 if TYPE_CHECKING:
@@ -70,20 +70,6 @@ HOMES = {
     ),
 }
 HOME = {name: home for home, names in HOMES.items() for name in names}
-MOVED = {  # what 0.1 called these modules; of several that fit a name the last is taken
-    "backlit.io": "backlit.formats",
-    "backlit.io.atomic": "backlit.files",
-    "backlit.io.exchange": "backlit.formats",
-    "backlit.io.tables": "backlit.tables",
-    "backlit.training.gradient_flow": "backlit.diagnosis.gradient_flow",
-    "backlit.verbs": "backlit.api",
-}
-MOVED_IN_PICKLES = {  # modules that pickles of 0.1 name, and nobody imports
-    "backlit.engine.protocol": "backlit.engine.base",
-    "backlit.training.patience": "backlit.training.early_stopping",
-    "backlit.estimators.stopping": "backlit.estimators.early_stopping",
-    "backlit.verification.directions": "backlit.gradcheck.check",
-}
 DISPLAYS = {  # class → format → who writes it, a function of a floor that the class does not know
     "CheckResult": {
         "html": "render.check_notebook.to_html",
@@ -170,10 +156,6 @@ def loader(writer: str) -> Callable[[], Writer]:
     return lambda: getattr(import_module(f"backlit.{module}"), function)
 
 
-for old, new in MOVED.items():
-    deprecated_module(old, new)
-for old, new in MOVED_IN_PICKLES.items():
-    deprecated_module(old, new, warns=False)
 for result, formats in DISPLAYS.items():
     register(result, **{format: loader(writer) for format, writer in formats.items()})
 

@@ -401,7 +401,7 @@ BY_THEMSELVES = {  # who starts threads or processes, and why not as jobs
     "backlit.jobs.executors": "here they are started",
     "backlit.jobs.processes": "here they are started",
     "backlit.jobs.cluster": "waits for what others run",
-    "backlit.costs.peak_memory": "a process whose memory is measured does nothing else",
+    "backlit.costs.machine": "a process whose memory is measured does nothing else",
     "backlit.training.streaming": "one reader ahead of one learner is no set of jobs",
     "backlit.verification.grading.sandbox": "other people's code, behind limits",
 }

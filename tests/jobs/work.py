@@ -11,7 +11,7 @@ import numpy as np
 
 from backlit.core import Dense, Network
 from backlit.engine import Data
-from backlit.engine.threads import allowed_threads
+from backlit.engine.native_support import allowed_threads
 from backlit.errors import Divergence
 from backlit.processors import loaded_blas
 from backlit.training import Settings, fit

@@ -8,7 +8,7 @@ import pytest
 from tests.helpers import raises_naming
 
 from backlit.costs import cost
-from backlit.costs.byte_units import UNITS, amount, read_bytes, size
+from backlit.costs.memory import UNITS, amount, read_bytes, size
 from backlit.errors import ProblemError
 from backlit.render.cost import cost_fragment, cost_text, operations_chart, timing_rows
 

@@ -13,6 +13,7 @@ class Shown(StrEnum):
     text = "text"
     markdown = "markdown"
     latex = "latex"
+    beamer = "beamer"
     typst = "typst"
     html = "html"
     pdf = "pdf"
@@ -39,12 +40,19 @@ def command(
     output: Annotated[
         Path | None, Option("--output", "-o", help="Write here, else to standard output.", show_default=False)
     ] = None,
+    svg_steps: Annotated[
+        Path | None, Option(help="Write an SVG of each step into this folder, for slides.", show_default=False)
+    ] = None,
     steps: Annotated[int, Option(help="Optimizer steps to take.")] = 1,
     digits: Annotated[int, Option(help="Significant digits that are printed.")] = 5,
     fractions: Annotated[bool, Option("--fractions", help="Print fractions where numbers are rational.")] = False,
     entry: Annotated[
         str | None, Option(help="Work one entry alone, such as grad_W[2][0,1].", show_default=False)
     ] = None,
+    worksheet: Annotated[
+        bool,
+        Option("--worksheet", help="Leave a blank for each number; --format json is the file that takes the answers."),
+    ] = False,
 ) -> int:
     """Show where every number of a gradient comes from."""
     from backlit.files import check_outputs
@@ -63,6 +71,12 @@ def command(
         digits=digits,
         entry=entry,
         fractions=fractions,
+        worksheet=worksheet,
     )
+    if svg_steps is not None:
+        written = made.write_svg_steps(svg_steps)
+        if output is None and format is Shown.text:
+            print(f"{len(written)} steps are in {svg_steps}: {written[0].name} to {written[-1].name}")
+            return 0
     made.write(format.value, output)
     return 0

@@ -11,11 +11,11 @@ import numpy as np
 from backlit.core.dropout import DropoutKey
 from backlit.core.parameters import Parameters
 from backlit.core.passes import backward, forward
-from backlit.core.specs import finite_number, positive_integer
 from backlit.diagnosis.findings import VERDICTS, Finding, evidence, regime_of, units
 from backlit.diagnosis.measurement import MeasuredFlow, measure_flow
 from backlit.display import Displayed
 from backlit.engine import Data
+from backlit.registry import finite_number, positive_integer
 from backlit.training.run import Run
 from backlit.training.streaming import Stream
 

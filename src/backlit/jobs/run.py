@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from backlit.core.specs import positive_integer
 from backlit.errors import ProblemError, near
 from backlit.jobs.cluster import Dask
 from backlit.jobs.executors import Executor, Serial, Threads
 from backlit.jobs.processes import NOTHING, Processes
 from backlit.jobs.shared import Shared
 from backlit.processors import OneBlasThread, at_most, available_processors, loaded_blas
+from backlit.registry import positive_integer
 
 EXECUTORS: dict[str, Callable[[int], Executor]] = {
     "serial": lambda workers: Serial(),

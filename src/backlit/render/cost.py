@@ -5,8 +5,7 @@ from html import escape
 from typing import Any
 
 from backlit.costs import Cost
-from backlit.costs.byte_units import amount, size
-from backlit.costs.rematerialization import ranges
+from backlit.costs.memory import amount, ranges, size
 from backlit.render.pages import page
 
 HEADS = ("layer", "forward", "in F1", "backward", "in BP4, BP5", "activations")  # the equations of matrix products

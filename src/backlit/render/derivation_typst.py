@@ -141,20 +141,21 @@ def aligned(chain: tree.Chain) -> str:
     return made
 
 
-PREAMBLE = """#set page(paper: "a4", margin: (x: 1.8cm, y: 1.6cm), numbering: "1")
-#set text(size: 9pt)
-#set par(justify: false, spacing: 0.75em)
-#set block(spacing: 0.75em)
+PREAMBLE = """#set page(paper: "a4", margin: (x: 1.8cm, y: 1.4cm), numbering: "1")
+#set text(size: 8.8pt)
+#set par(justify: false, spacing: 0.7em)
+#set block(spacing: 0.7em)
 #set table(inset: (x: 5pt, y: 2.5pt))
 #show heading.where(level: 2): set block(above: 1.3em, below: 0.7em)
-// a formula as it is, or scaled down to the width of the text
+"""
+FITTING = """// a formula as it is, or scaled down to the width of the text
 #let fit(body) = layout(size => {
   let width = measure(body).width
   if width > size.width { scale(size.width / width * 100%, reflow: true, body) } else { body }
 })
 // a chain of formulas in one row where there is room, else a row for each relation
 #let chain(row, rows) = layout(size => {
-  if measure(row).width > size.width { fit(rows) } else { pad(left: 1em, row) }
+  if measure(row).width + 1em.to-absolute() > size.width { fit(rows) } else { pad(left: 1em, row) }
 })
 """
 
@@ -162,7 +163,9 @@ PREAMBLE = """#set page(paper: "a4", margin: (x: 1.8cm, y: 1.6cm), numbering: "1
 def to_typst(derivation: Derivation) -> str:
     """The whole document."""
     body = [line for section in derivation.sections for line in section_lines(section)]
-    return "\n".join([PREAMBLE + MARKS, f"= {escaped(derivation.title)}", escaped(derivation.subtitle), "", *body, ""])
+    return "\n".join(
+        [PREAMBLE + FITTING + MARKS, f"= {escaped(derivation.title)}", escaped(derivation.subtitle), "", *body, ""]
+    )
 
 
 def to_pdf(derivation: Derivation) -> bytes:
@@ -234,7 +237,7 @@ def block_lines(block: Block) -> list[str]:
             return [f"{'+' if block.numbered else '-'} {words(item)}" for item in block.items]
         case Plot() | Diagram():
             tall = isinstance(block, Diagram) and block.shape == "box"
-            picture = f"#scale({60 if tall else 72}%, reflow: true)[{picture_typst(drawn(block), escaped)}]"
+            picture = f"#scale({60 if tall else 66}%, reflow: true)[{picture_typst(drawn(block), escaped)}]"
             shown = [picture, "", f"_{escaped(block.caption)}_"]
             return ["#place(auto, float: true)[", *shown, "]"] if tall else shown  # it would leave half a page empty
 

@@ -13,7 +13,8 @@ from backlit.derivation.document import Line, Step
 from backlit.derivation.examples import EXAMPLES, read_example
 from backlit.derivation.expressions import Chain
 from backlit.derivation.single_entry import derive_entry
-from backlit.errors import ProblemError
+from backlit.derivation.worksheet import worksheet as blank_derivation
+from backlit.errors import BacklitError, ProblemError
 from backlit.files import atomic_write
 from backlit.formats.ensembles import Ensemble
 from backlit.formats.models import Model
@@ -30,6 +31,7 @@ SUFFIXES = {
     "text": (".txt",),
     "markdown": (".md",),
     "latex": (".tex",),
+    "beamer": (".tex",),
     "typst": (".typ",),
     "html": (".html", ".htm"),
     "pdf": (".pdf",),
@@ -76,6 +78,31 @@ class Explanation:
 
         return to_latex(self.derivation)
 
+    def to_beamer(self) -> str:
+        """Slides in LaTeX, a step a slide, its numbers one click each."""
+        from backlit.render.slides import to_beamer
+
+        return to_beamer(self.derivation)
+
+    def svg_steps(self) -> dict[str, str]:
+        """One SVG a step, by the name of its file; BacklitError if the extra `pdf` is not installed."""
+        from backlit.render.slides import svg_steps
+
+        return svg_steps(self.derivation)
+
+    def write_svg_steps(self, folder: str | Path) -> list[Path]:
+        """Write `svg_steps` into a folder, which is made where it is not there; the files in their order."""
+        made = self.svg_steps()
+        folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BacklitError(f"{folder}: cannot be a folder: {error.strerror}: give another name") from None
+        for name, content in made.items():
+            with atomic_write(folder / name) as temporary:
+                temporary.write_text(content, encoding="utf-8")
+        return [folder / name for name in made]
+
     def to_typst(self) -> str:
         """A Typst document."""
         from backlit.render.derivation_typst import to_typst
@@ -107,7 +134,7 @@ class Explanation:
         return json.dumps(finite(self.to_dict()), ensure_ascii=False) + "\n"
 
     def render(self, format: str) -> str | bytes:
-        """The document in a format by name: text, markdown, latex, typst, html, pdf (bytes) or json."""
+        """The document in a format by name: text, markdown, latex, beamer, typst, html, pdf (bytes) or json."""
         writers = {name: getattr(self, f"to_{name}", None) for name in FORMATS}
         writer = writers.get(format)
         if writer is None:
@@ -125,7 +152,7 @@ class Explanation:
             to_terminal(self.derivation)
             return
         check_format(path, format)
-        made = self.render(format)
+        made = self.piped() if format == "text" and path is None else self.render(format)
         content = made if isinstance(made, bytes) else made.encode("utf-8", "backslashreplace")
         if path is not None:
             with atomic_write(path) as temporary:
@@ -135,6 +162,15 @@ class Explanation:
         else:
             sys.stdout.flush()
             sys.stdout.buffer.write(content)
+
+    def piped(self) -> str:
+        """Plain text as wide as the terminal behind a pipe."""
+        from backlit.render.derivation_text import to_text
+        from backlit.render.styles import piped_width
+        from backlit.render.text_layout import WIDTH
+
+        width = piped_width()
+        return to_text(self.derivation) if width is None else to_text(self.derivation, min(width, WIDTH), tight=True)
 
     def _repr_html_(self) -> str:
         from backlit.render.pages import frame
@@ -153,6 +189,41 @@ class Explanation:
 
     def __str__(self) -> str:
         return self.to_text()
+
+
+@dataclass(frozen=True)
+class Worksheet(Explanation):
+    """A derivation with blanks in place of its numbers; as JSON it is the file that takes the answers."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The quantities by name, null for each number, as `check` takes them when they are filled in."""
+        return self.derivation.quantities
+
+    def to_json(self) -> str:
+        """`to_dict` as JSON with a line for each layer, to be filled in by hand."""
+        return layer_by_layer(self.to_dict()) + "\n"
+
+    def __repr__(self) -> str:
+        return f"<Worksheet: {self.derivation.title}>"
+
+
+def layer_by_layer(value: Any, indent: str = "") -> str:
+    """A table of tables as JSON, its lists on one line each.
+
+    >>> print(layer_by_layer({"z": {"1": [[None, 1.5]]}}))
+    {
+     "z": {
+      "1": [[null, 1.5]]
+     }
+    }
+    """
+    import json
+
+    if not isinstance(value, dict):
+        return json.dumps(value)
+    inner = indent + " "
+    items = (f'{inner}"{key}": {layer_by_layer(item, inner)}' for key, item in value.items())
+    return "{\n" + ",\n".join(items) + f"\n{indent}}}"
 
 
 def described_steps(step: Step) -> list[dict[str, Any]]:
@@ -193,7 +264,7 @@ def check_format(path: str | Path | None, format: str) -> None:
     """
     suffix = "" if path is None else Path(path).suffix.lower()
     said = next((name for name, known in SUFFIXES.items() if suffix in known), format)
-    if format in SUFFIXES and said != format:
+    if format in SUFFIXES and said != format and suffix not in SUFFIXES[format]:
         ends = SUFFIXES[format][0]
         raise ProblemError(
             f"{path}: its name says {said}, and {format} is asked for: give the format {said}, or a name that ends in "
@@ -227,6 +298,7 @@ def explain(
     digits: int = 5,
     entry: str | None = None,
     fractions: bool = False,
+    worksheet: bool = False,
 ) -> Explanation:
     """Work out where every number of a problem's gradient comes from.
 
@@ -261,6 +333,9 @@ def explain(
         Work this entry alone, such as `grad_W[2][0,1]`.
     fractions : bool, default False
         Whether to compute and print fractions, as far as numbers are rational.
+    worksheet : bool, default False
+        Whether to leave a blank for each number that is to be computed.  `to_json` is then the file that takes the
+        answers, which `backlit.check` marks.
 
     Returns
     -------
@@ -290,6 +365,11 @@ def explain(
     if isinstance(problem, Model | Ensemble) and model is None:
         problem, model = None, problem
     found, name = chosen(problem, example, model, table, row, member)
+    if worksheet:
+        if entry is not None or fractions or steps != 1:
+            raise ProblemError("a worksheet is of one step and in decimals: leave out entry, fractions and steps")
+        file = Path(found.name).name if example is None else f"{example}.json"
+        return Worksheet(blank_derivation(found, digits=digits, title=f"Worksheet: {name}", name=file))
     if entry is not None:
         title = f"{entry} of {name}"
         made = derive_entry(found, entry, steps=steps, digits=digits, fractions=fractions, title=title)

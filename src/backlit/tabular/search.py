@@ -1,6 +1,7 @@
 """`search`: which options of one network a table likes best, by Optuna over the recipe's own space."""
 
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from backlit.core.initializers import checked_seed
 from backlit.display import Displayed
 from backlit.errors import BacklitError, Divergence, ProblemError
-from backlit.jobs import Job, run_jobs
+from backlit.jobs import Job, Processes, run_jobs
 from backlit.tabular.folds import plain_folds
 from backlit.tabular.members import HERE, Lesson, Limit, train_fold
 from backlit.tabular.presets import ENCODINGS, Preset
@@ -153,8 +154,7 @@ def search(
     tried: list[dict[str, Any]] = []
     limit = Limit(float("inf") if time_limit is None else time.monotonic() + time_limit)
     folds = plain_folds(y, FOLDS, seed)
-    how = "threads" if cluster in (None, 0) else cluster
-    with stop_on_interrupt(how in HERE) as stop, show_passes("search", progress) as show:
+    with executor_of(cluster) as who, stop_on_interrupt(who in HERE) as stop, show_passes("search", progress) as show:
         limit.stop = stop
         lesson = Lesson.of(
             frame,
@@ -170,7 +170,7 @@ def search(
             asked = [study.ask() for _ in range(min(AT_ONCE, trials - len(tried)))]
             presets = [preset_of(trial) for trial in asked]
             try:
-                scores = scores_of(lesson, presets, how)
+                scores = scores_of(lesson, presets, who)
             except KeyboardInterrupt:  # where trials run elsewhere: what still ran there has ended
                 if not tried:
                     raise
@@ -215,14 +215,21 @@ def preset_of(trial: Any) -> Preset:
     )
 
 
-def scores_of(lesson: Lesson, presets: list[Preset], how: Any) -> list[float | None]:
+def executor_of(cluster: Any) -> AbstractContextManager[Any]:
+    """Who runs the trials: threads of this process, or processes that are started once for all of them."""
+    if isinstance(cluster, int) and cluster > 0:
+        return Processes(cluster)
+    return nullcontext("threads" if cluster in (None, 0) else cluster)
+
+
+def scores_of(lesson: Lesson, presets: list[Preset], who: Any) -> list[float | None]:
     """The mean loss of each preset over the folds; None where a fold diverged or was not trained."""
     jobs = [
         Job(train_fold, (lesson, preset.bins, fold, [preset], True), name=preset.name)
         for preset in presets
         for fold in range(lesson.folds.K)
     ]
-    results = list(run_jobs(jobs, how=how, n_threads=1, shared=lesson.shared_parts))
+    results = list(run_jobs(jobs, how=who, n_threads=1, shared=lesson.shared_parts))
     scores: list[float | None] = []
     for k in range(len(presets)):
         found = [

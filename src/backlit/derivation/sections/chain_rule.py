@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from backlit.core.activations import Activation
-from backlit.core.groups import groups_of, is_softmax
+from backlit.core.activations.softmax import groups_of, is_softmax
 from backlit.derivation.context import Context, as_float, worked
 from backlit.derivation.document import Block, BulletList, Formula, Paragraph, Plot, Section, Table, Text
 from backlit.derivation.expressions import (
@@ -102,12 +102,12 @@ def through_activations(s: Context) -> list[Block]:
     plain, normed = [layer for layer in alone if not layer.norm], [layer for layer in alone if layer.norm]
     everywhere = len(plain) == s.net.L
     blocks: list[Block] = []
-    if plain:
-        where = "Each unit's" if everywhere else "Where a layer has no norm and mixes no units, each unit's"
-        blocks += [
-            Paragraph((f"{where} activation depends on its own sum alone, so one factor leads on to δ:",)),
-            Formula(equal(delta_j(), Mul(Partial(loss, a), fn("phi_l'", entry("z", "l", "j")))), "BP2"),
-        ]
+    where = "Each unit's" if everywhere else "Where a layer has no norm and mixes no units, each unit's"
+    said = f"{where} activation depends on its own sum alone, so one factor leads on to δ:"
+    own = {s.reach(l, activated=True) for l, layer in s.net.numbered() if layer in plain}
+    if text := s.claim("own_sum_alone", own == {frozenset({"own"})}, said):
+        factor = fn("phi_l'", entry("z", "l", "j"))
+        blocks += [Paragraph(text), Formula(equal(delta_j(), Mul(Partial(loss, a), factor)), "BP2")]
     if normed:
         u = entry("u", "l", "j")
         blocks += [
@@ -115,7 +115,7 @@ def through_activations(s: Context) -> list[Block]:
                 ("Where a norm makes u of z, φ takes u, so the factor is φ′ at u, and leads to the slope at u:",)
             ),
             Formula(equal(Partial(loss, u), Mul(Partial(loss, a), fn("phi_l'", u))), "BP2"),
-            Paragraph((norm_words(s),)),
+            *(Paragraph(text) for text in norm_words(s) if text),
             *(block for kind in ("batch", "layer") for block in norm_jacobian(s, kind)),
         ]
     inner = [layer for layer in s.net.layers[:-1] if layer.activation.elementwise]
@@ -134,6 +134,9 @@ def through_activations(s: Context) -> list[Block]:
         )
     )
     return blocks
+
+
+KINDS = {"batch": "BN8", "layer": "LN6"}
 
 
 def norm_jacobian(s: Context, kind: str) -> list[Block]:
@@ -162,15 +165,21 @@ def norm_jacobian(s: Context, kind: str) -> list[Block]:
     ]
 
 
-def norm_words(s: Context) -> str:
-    """What each u depends on."""
-    kinds = {layer.norm for layer in s.net.layers}
-    given = s.problem.statistics is not None
-    own = "its own z, by running moments" if given else "its unit's z in every example"
-    over = {"batch": own, "layer": "every z of its example"}
-    found = " and ".join(f"under {kind} norm on {words}" for kind, words in over.items() if kind in kinds)
-    numbers = " and ".join(n for kind, n in (("batch", "BN8"), ("layer", "LN6")) if kind in kinds)
-    return f"Each u depends {found}; δ, the slope at z, is made of the slope at u accordingly ({numbers}, below)."
+def norm_words(s: Context) -> Iterator[Text]:
+    """What each u depends on, found by moving one z."""
+    for kind, number in KINDS.items():
+        found = {s.reach(l, activated=False) for l, layer in s.net.numbered() if layer.norm == kind}
+        so = f"; δ, the slope at z, is made of the slope at u accordingly ({number}, below)."
+        under = f"Each u depends under {kind} norm on "
+        mixed = frozenset({"own", {"batch": "batch", "layer": "units"}[kind]})
+        others = {"batch": "its unit's z in every example", "layer": "every z of its example"}[kind]
+        yield s.claim(f"{kind}_norm_mixes", mixed in found, f"{under}{others}{so}")
+        own = f"{under}its own z, by running moments{so}"
+        if kind == "batch":
+            yield s.claim("batch_norm_of_own", frozenset({"own"}) in found, own)
+        one = {"batch": "one example", "layer": "one unit"}[kind]
+        said = f"Of {one} {kind} norm leaves nothing: z is its own mean, so x̂ is 0 and δ is 0, whatever z is."
+        yield s.claim(f"{kind}_norm_of_one", frozenset() in found, said)
 
 
 def in_matrices(s: Context, name: str, everywhere: bool) -> list[Block]:
