@@ -1,6 +1,7 @@
 """Work that once grew with the square of its input, or without bound: counted, not timed."""
 
 import json
+import tracemalloc
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from backlit.costs import cost
 from backlit.errors import TableError
 from backlit.render.explanation import explain
 from backlit.tables import read_table
+from backlit.tables.csv_scanner import scan
 
 
 def deep(layers):
@@ -52,6 +54,17 @@ def test_the_cost_of_three_thousand_layers():
     assert len(found.to_dict()["layers"]) == 3000
     assert "3000" in str(found) or found.net.L == 3000
     assert bend(lambda n: lines_run(lambda: cost(deep(n)).to_dict()), 50) < 50
+
+
+def test_blank_lines_take_no_memory():
+    blank, words = b"\n" * 8_000_000, b"1,2\n" * 2_000_000
+    for data, most in ((blank, 20), (words, 20)):  # bytes for each of the file; there once were 60
+        tracemalloc.start()
+        found = scan(data, ",", quoted=True)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < most * len(data)
+        assert len(found.start) == data.count(b"1")
 
 
 @pytest.mark.parametrize("blank", [b"\n", b" \n", b"  \r\n"])
