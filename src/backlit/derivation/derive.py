@@ -12,7 +12,7 @@ from backlit.derivation.document import Check, Derivation, Section
 from backlit.derivation.exact import exact_passes
 from backlit.derivation.numbers import Numbers
 from backlit.derivation.quantities import quantities
-from backlit.derivation.sections import backward_pass, chain_rule, forward_pass, graph, losses, overview, setup
+from backlit.derivation.sections import backward_pass, chain_rule, forward_pass, graph, losses, overview, setup, tape
 from backlit.derivation.sections import update as update_section
 from backlit.errors import ProblemError
 
@@ -107,9 +107,11 @@ def document(s: Context, updates: list[update.Updated]) -> Iterator[Section | No
     yield chain_rule.slopes_section(s)
     yield losses.short_form_section(s)
     yield backward_pass.section(s)
+    yield tape.nudge_section(s)
     yield update_section.section(s, updates)
     yield update_section.last_section(s, updates)
     yield graph.section(s)
+    yield tape.tape_section(s)
     yield overview.cache_section(s)
     yield chain_rule.jacobian_section(s)
     yield overview.costs_section(s)
