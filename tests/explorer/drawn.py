@@ -14,7 +14,7 @@ from hypothesis.errors import UnsatisfiedAssumption
 from tests import strategies
 
 from backlit.core import ACTIVATIONS, LOSSES, Dense, Network, get_activation, get_loss
-from backlit.core.groups import groups_of
+from backlit.core.activations.softmax import groups_of
 from backlit.core.problem import Problem
 from backlit.optim import OPTIMIZERS
 

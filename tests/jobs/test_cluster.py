@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 
+import numpy as np
 import pytest
 from tests.helpers import raises_naming
 from tests.jobs import work
@@ -120,6 +121,35 @@ def test_a_cluster_with_tls(tmp_path):
             list(run_jobs([Job(work.power, (2, 3))], how=there.scheduler_address))
 
 
+def test_what_jobs_share_is_sent_to_each_worker_once(two, monkeypatch):
+    """Also to one that had other things to share before, and again to whoever takes a dead worker's place."""
+    from distributed import Client
+
+    sent, scatter = [], Client.scatter
+
+    def counted(self, data, **options):
+        sent.append(options["workers"])
+        return scatter(self, data, **options)
+
+    monkeypatch.setattr(Client, "scatter", counted)
+    for k in range(2):
+        table = np.full(100_000, k)
+        jobs = [Job(work.total, ({"in it": [table]}, i)) for i in range(9)]
+        assert list(run_jobs(jobs, how=two, shared=(table,))) == [k * 100_000 + i for i in range(9)]
+    assert sorted(sent) == sorted(2 * [[address] for address in {a for (a,) in sent}])
+
+
+def test_what_is_shared_dies_with_a_worker_and_is_sent_again(tmp_path):
+    table = np.ones(1000)
+    jobs = [Job(work.marked_total, (str(tmp_path), table, k)) for k in range(6)]
+    with Cluster(tmp_path, workers=2) as there:
+        found = run_jobs(jobs, how=there.address, shared=(table,))
+        killer = threading.Thread(target=lambda: until(lambda: len(pids_of(tmp_path)) == 2) and there.kill(0))
+        killer.start()
+        assert list(found) == [1000.0 + k for k in range(6)]
+        killer.join()
+
+
 # --- what dies, and what stands still ---------------------------------------------------------------------------------
 
 
@@ -219,6 +249,7 @@ def test_no_cluster_at_the_address(monkeypatch):
 @pytest.mark.parametrize(("preload", "names"), [
     ("import backlit._version as v; v.__version__ = '0.0.1'", ["backlit 0.0.1", "install"]),
     ("import backlit.jobs.cluster_worker as w; w.version = lambda package: '1.0'", ["numpy 1.0", "install"]),
+    ("import backlit.engine.digest as d; d.arithmetic_digest = lambda: 'avx2 0'", ["avx2 0", "machines of one kind"]),
     ("import sys; sys.modules['backlit'] = None", ["backlit", "install"]),
     ("import sys; sys.modules['tests.jobs.work'] = None", ["tests.jobs.work", "install"]),
 ])  # fmt: skip

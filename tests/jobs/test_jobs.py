@@ -1,6 +1,7 @@
 """Jobs give the same results, in the same order, whoever runs them; and nothing hangs or stays behind."""
 
 import ast
+import multiprocessing.connection
 import os
 import signal
 import subprocess
@@ -228,6 +229,30 @@ def test_what_cannot_be_sent_is_said():
         list(run_jobs([Job(lambda: 1, name="fold 2")], how="processes"))
 
 
+@pytest.mark.parametrize(("how", "workers"), HOW)
+def test_what_jobs_share_is_sent_to_a_process_once(monkeypatch, how, workers):
+    sent, send = [], multiprocessing.connection.Connection.send_bytes
+    monkeypatch.setattr(
+        multiprocessing.connection.Connection,
+        "send_bytes",
+        lambda self, data: (sent.append(len(data)), send(self, data)),
+    )
+    for k in range(2):  # another run, other things to share
+        table = np.full(100_000, k)
+        jobs = [Job(work.total, ({"in it": [table]}, i)) for i in range(9)]
+        found = list(run_jobs(jobs, how=how, workers=workers, shared=(table,)))
+        assert found == [k * 100_000 + i for i in range(9)]
+    large = [size for size in sent if size > table.nbytes]
+    assert len(large) == (2 * workers if how == "processes" else 0)
+    assert len(sent) in (0, 18)
+
+
+def test_what_is_shared_and_cannot_be_sent_is_said():
+    held = [lambda: 1]
+    with raises_naming(ProblemError, "fold 2", "threads"):
+        list(run_jobs([Job(len, (held,), "fold 2")], how="processes", shared=(held,)))
+
+
 @pytest.mark.parametrize(("options", "names"), [
     ({"how": "thread"}, ["thread", "threads"]),
     ({"how": "threads", "workers": 0}, ["workers", "0"]),
@@ -376,7 +401,7 @@ BY_THEMSELVES = {  # who starts threads or processes, and why not as jobs
     "backlit.jobs.executors": "here they are started",
     "backlit.jobs.processes": "here they are started",
     "backlit.jobs.cluster": "waits for what others run",
-    "backlit.costs.peak_memory": "a process whose memory is measured does nothing else",
+    "backlit.costs.machine": "a process whose memory is measured does nothing else",
     "backlit.training.streaming": "one reader ahead of one learner is no set of jobs",
     "backlit.verification.grading.sandbox": "other people's code, behind limits",
 }

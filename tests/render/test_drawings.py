@@ -1,6 +1,7 @@
 """Drawings in every format: the same numbers, within their bounds, and large networks in part."""
 
 import re
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -97,6 +98,34 @@ def test_negative_weights_are_dashed(derivation):
     assert dashed == sum(edge.weight < 0 for edge in network.edges)
 
 
+def rich():
+    """Batch norm and a skip in layer 2, layer norm in layer 3, dropout that drops in layer 1."""
+    layers = [Dense(2, "tanh", dropout=0.5), Dense(2, "silu", norm="batch", skip_from=1, skip_scale=0.5),
+              Dense(2, norm="layer")]  # fmt: skip
+    net = Network(2, layers)
+    return derive(Problem(net, net.init(seed=1), X=[[1.0, 2.0], [0.5, -1.0]], y=[[0.0, 1.0], [1.0, 0.0]], seed=3))
+
+
+def test_the_drawing_has_what_the_network_has():
+    derivation = rich()
+    network = blocks(derivation, Diagram)[0]
+    tags = {(node.column, node.label) for node in network.nodes if node.kind == "tag"}
+    assert tags == {(1, "dropout 0.5"), (2, "batch norm"), (3, "layer norm")}
+    (arc,) = [edge for edge in network.edges if edge.kind == "skip"]
+    assert (arc.start, arc.end, arc.label) == ("1.0", "2.0", "skip × 0.5")
+    for k, one in enumerate((network, *network.others)):  # each example by its own numbers and its own mask
+        r = np.asarray(derivation.quantities["a"]["1"])[k]
+        crossed = [node.id for node in one.nodes if node.kind == "dropped"]
+        assert crossed == [f"1.{j}" for j in np.flatnonzero(r == 0)]
+        shown = [node.label for node in one.nodes if node.column == 1 and node.kind in ("unit", "dropped")]
+        np.testing.assert_allclose([number(label) for label in shown], r, rtol=1e-4)
+    assert any(node.kind == "dropped" for one in (network, *network.others) for node in one.nodes)
+    text = "\n".join(drawn_text(network, 80))
+    assert all(said in text for said in ("layer 2: batch norm", "layer 1: dropout 0.5", "skip × 0.5 from layer 1"))
+    picture = svg(drawn(network), "it")
+    assert all(f">{word}</text>" in picture for word in ("batch norm", "layer norm", "dropout 0.5", "skip × 0.5"))
+
+
 def wide_and_deep():
     net = Network(300, [Dense(40, "tanh"), *[Dense(9, "tanh")] * 9, Dense(2, "identity")])
     x = np.linspace(-1, 1, 300)[None]
@@ -105,9 +134,11 @@ def wide_and_deep():
 
 def test_a_large_network_is_drawn_in_part():
     network, graph = blocks(wide_and_deep(), Diagram)
-    assert len(network.nodes) < 40
+    units = [node for node in network.nodes if node.kind in ("unit", "input")]
+    assert {node.column for node in units} == set(range(12))  # every layer
+    assert max(Counter(node.column for node in units).values()) <= 6
     said = {node.below for node in network.nodes if node.kind == "dots"}
-    assert {"295 more", "35 more", "8 layers"} <= said
+    assert {"295 more", "35 more", "4 more"} <= said
     assert any(node.below == "layers 3 to 10" for node in graph.nodes)
     assert "40 × 300 numbers" in next(node.below for node in graph.nodes if node.id == "W1")
     picture = drawn(graph)

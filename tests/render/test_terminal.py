@@ -64,3 +64,14 @@ def test_a_terminal_has_colors_and_a_pipe_has_none():
     piped = subprocess.run(WORKED, capture_output=True, check=True).stdout.decode()
     assert "▼ grad_W[1][1,0]" in piped
     assert "\x1b" not in piped
+
+
+def test_piped_text_is_as_wide_as_columns_say(monkeypatch, capsys):
+    from backlit.cli import main
+
+    lengths = {}
+    for columns in ("80", "100"):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert main(["explain", "--example", "softmax"]) == 0
+        lengths[columns] = max(map(width_of, capsys.readouterr().out.splitlines()))
+    assert lengths["80"] <= 80 < lengths["100"] <= 100

@@ -70,9 +70,9 @@ def test_a_resumed_run_ends_with_the_same_bits(monkeypatch, tmp_path, folder):
 KILLED = """
 import os, signal, sys
 from backlit.cli import main
-from backlit.training import epoch
+from backlit.training import trainer
 
-save, written = epoch.save_checkpoint, 0
+save, written = trainer.save_checkpoint, 0
 
 def dies(*arguments):
     global written
@@ -81,7 +81,7 @@ def dies(*arguments):
     if written == 5:
         os.kill(os.getpid(), signal.SIGKILL)
 
-epoch.save_checkpoint = dies
+trainer.save_checkpoint = dies
 main(sys.argv[1:])
 """
 

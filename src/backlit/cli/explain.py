@@ -13,6 +13,7 @@ class Shown(StrEnum):
     text = "text"
     markdown = "markdown"
     latex = "latex"
+    beamer = "beamer"
     typst = "typst"
     html = "html"
     pdf = "pdf"
@@ -38,6 +39,9 @@ def command(
     format: Annotated[Shown, Option(help="How to show the derivation.")] = Shown.text,
     output: Annotated[
         Path | None, Option("--output", "-o", help="Write here, else to standard output.", show_default=False)
+    ] = None,
+    svg_steps: Annotated[
+        Path | None, Option(help="Write an SVG of each step into this folder, for slides.", show_default=False)
     ] = None,
     steps: Annotated[int, Option(help="Optimizer steps to take.")] = 1,
     digits: Annotated[int, Option(help="Significant digits that are printed.")] = 5,
@@ -69,5 +73,10 @@ def command(
         fractions=fractions,
         worksheet=worksheet,
     )
+    if svg_steps is not None:
+        written = made.write_svg_steps(svg_steps)
+        if output is None and format is Shown.text:
+            print(f"{len(written)} steps are in {svg_steps}: {written[0].name} to {written[-1].name}")
+            return 0
     made.write(format.value, output)
     return 0

@@ -11,9 +11,13 @@ EXAMPLES = {
     "search": ("search cars.csv --target mpg --trials 40", "search --dataset digits --time-limit 60"),
     "predict": (
         "predict cars.safetensors new.csv",
-        "predict cars.safetensors new.csv --interval 0.9 -o predictions.csv",
+        "predict cars.safetensors new.csv --interval 0.9 --unlike -o predictions.csv",
     ),
-    "explain": ("explain --example worked", 'explain problem.json --entry "grad_W[1][0,1]"'),
+    "explain": (
+        "explain --example worked",
+        "explain --example worked --svg-steps slides",
+        'explain problem.json --entry "grad_W[1][0,1]"',
+    ),
     "explore": ("explore --example worked", "explore problem.json -o page.html"),
     "example": ("example", "example worked -o problem.json"),
     "check": ("check problem.json claims.json", "check problem.json claims.json --html check.html"),
@@ -26,9 +30,15 @@ EXAMPLES = {
         "diagnose --depth 30 --width 128 --activation sigmoid",
         "diagnose problem.json --train 15 --fix fixed.json",
     ),
-    "export": ("export cars.safetensors cars.onnx", "export digits.safetensors digits.onnx"),
+    "export": ("export cars.safetensors cars.onnx", "export cars.safetensors network.onnx --features --member 2"),
 }
 PANELS = {
+    "predict": {
+        "Model and rows": ("model", "table"),
+        "What is said of each row": ("interval", "reasons", "cost", "unlike"),
+        "Results": ("output", "spreadsheet_safe", "format"),
+        "Large tables": ("stream", "workers", "cluster"),
+    },
     "train": {
         "Data": (
             "table",
@@ -56,7 +66,7 @@ PANELS = {
     },
     "explain": {
         "What is explained": ("problem", "example", "model", "table", "row", "member", "entry", "steps"),
-        "How it is shown": ("format", "output", "digits", "fractions"),
+        "How it is shown": ("format", "output", "svg_steps", "digits", "fractions"),
     },
     "diagnose": {
         "What is diagnosed": ("problem", "model", "table", "torch", "member"),

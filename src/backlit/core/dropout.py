@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from backlit.core.exact import literal
-from backlit.core.specs import whole_number
+from backlit.core.targets import literal
 from backlit.errors import ProblemError
+from backlit.registry import whole_number
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,8 @@ import numpy as np
 from backlit.core.losses import get_loss
 from backlit.core.parameters import Parameters, layout
 from backlit.core.passes import forward
-from backlit.core.registry import Registry
-from backlit.core.specs import finite_number, read_spec, whole_number
 from backlit.errors import ProblemError
+from backlit.registry import Registry, finite_number, read_spec, whole_number
 
 if TYPE_CHECKING:
     from backlit.core.network import Network  # which knows all that stands here
@@ -106,7 +105,7 @@ for made in (
     Initializer("lsuv", orthogonal, None, ("tolerance", "max_rounds"), "Mishkin & Matas 2016"),  # then scaled by data
 ):
     register_initializer(made)
-INITIALIZERS.built_in = frozenset(INITIALIZERS)
+INITIALIZERS.built_in = dict(INITIALIZERS)
 
 
 def initialize(

@@ -10,12 +10,31 @@ from backlit.core.network import Network
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
 from backlit.core.passes import Gradients, Trace, backward, forward
+from backlit.display import Displayed
 from backlit.errors import ProblemError
 from backlit.optim import Optimizer
 
 
 @dataclass(frozen=True)
-class Problem:
+class Row:
+    """Which row of a table an example was, and a typical one to compare it with.
+
+    features : the name of each of the n_0 inputs.  columns : the column that each came from.  values, typical_values :
+    the cells by column, in words.  typical : (n_0,), the typical row as the network sees it.  target : the column that
+    is predicted.  classes : its classes in words, none where it is a number.
+    """
+
+    features: tuple[str, ...]
+    columns: tuple[str, ...]
+    values: dict[str, str]
+    typical_values: dict[str, str]
+    typical: np.ndarray
+    target: str
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Problem(Displayed):
     """A network with its numbers and, if it has them, examples, weights, an optimizer and a seed.
 
     Parameters
@@ -43,6 +62,8 @@ class Problem:
     statistics : Statistics, optional
         A trained model's running moments.  With them the passes are those of prediction: no dropout, and batch norm by
         these moments.
+    row : Row, optional
+        Which row of a table the one example is.
 
     Examples
     --------
@@ -64,6 +85,7 @@ class Problem:
     seed: int | None = None
     name: str = "problem"
     statistics: Statistics | None = None
+    row: Row | None = None
 
     def __repr__(self) -> str:
         held = "no examples" if self.X is None else f"m={len(self.X)}"

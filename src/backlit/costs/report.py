@@ -10,19 +10,16 @@ import numpy as np
 from backlit.core.activations import get_activation
 from backlit.core.network import Dense, Network
 from backlit.core.problem import Problem
-from backlit.core.specs import positive_integer
-from backlit.costs.byte_units import read_bytes
 from backlit.costs.ledger import Ledger, count
-from backlit.costs.machine import Timing, measure
-from backlit.costs.memory import CACHED, Memory, memory
-from backlit.costs.peak_memory import measured_peak
-from backlit.costs.rematerialization import Checkpointing, checkpointing
+from backlit.costs.machine import Timing, measure, measured_peak
+from backlit.costs.memory import CACHED, Checkpointing, Memory, checkpointing, memory, read_bytes
 from backlit.display import Displayed
 from backlit.engine import TrainConfig
 from backlit.engine.segments import sizes_of
 from backlit.errors import ProblemError
 from backlit.formats.sources import problem_from
 from backlit.optim import Optimizer, get_optimizer
+from backlit.registry import positive_integer
 
 PHASES = ("forward", "backward", "optimizer")
 

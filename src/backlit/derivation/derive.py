@@ -12,7 +12,18 @@ from backlit.derivation.document import Check, Derivation, Section
 from backlit.derivation.exact import exact_passes
 from backlit.derivation.numbers import Numbers
 from backlit.derivation.quantities import quantities
-from backlit.derivation.sections import backward_pass, chain_rule, forward_pass, graph, losses, overview, setup, tape
+from backlit.derivation.sections import (
+    backward_pass,
+    chain_rule,
+    forward_pass,
+    glance,
+    graph,
+    losses,
+    overview,
+    setup,
+    tape,
+    why,
+)
 from backlit.derivation.sections import update as update_section
 from backlit.errors import ProblemError
 
@@ -98,6 +109,8 @@ def scene(problem: Problem, trace: Trace, grad: Gradients, num: Numbers, found: 
 
 def document(s: Context, updates: list[update.Updated]) -> Iterator[Section | None]:
     """The sections in reading order; None for one that this network has no use for."""
+    yield glance.section(s, updates)
+    yield why.section(s)
     yield setup.setup(s)
     yield setup.sought(s)
     yield overview.algorithm_section(s)

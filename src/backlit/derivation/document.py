@@ -1,12 +1,13 @@
 """What a derivation is: sections of blocks, of which the steps are the heart.  Renderers read it and add nothing."""
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from backlit.derivation.expressions import Expr
+from backlit.derivation.expressions import Chain, Expr, Partial, Sym
 
 Text = tuple["str | Expr", ...]  # words with formulas between them
 
@@ -31,6 +32,12 @@ class Line:
     label: str
     chain: Expr
     id: str = ""
+
+    @property
+    def example(self) -> str:
+        """The example that it is about, "1", "all" for the batch, or "" for a line that is about none."""
+        one = re.fullmatch(r"example (\d+)", self.label)
+        return one[1] if one else "all" if self.label.startswith("all ") else ""
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,25 @@ class Step:
     checks: tuple[Check, ...] = ()
     hidden: str = ""
 
+    @property
+    def symbol(self) -> Expr | None:
+        """What the step makes, δ₂: what its last line begins with, of no example; None where that is no symbol."""
+        chain = self.lines[-1].chain if self.lines else None
+        first = chain.parts[0] if isinstance(chain, Chain) else None
+        if isinstance(first, Sym):
+            return replace(first, example="", batch=False)
+        if isinstance(first, Partial) and isinstance(first.of, Sym) and isinstance(first.by, Sym):
+            of, by = (replace(one, example="", batch=False) for one in (first.of, first.by))
+            return Partial(of, by)
+        return None
+
+    @property
+    def law(self) -> Expr:
+        """What the step makes, and how: δ₂ = a₂ − y."""
+        if self.symbol is None or self.symbol == self.formula:
+            return self.formula
+        return Chain((self.symbol, self.formula), ("←" if self.way == "update" else "=",))
+
 
 @dataclass(frozen=True)
 class Paragraph:
@@ -124,7 +150,10 @@ class BulletList:
 
 @dataclass(frozen=True)
 class Node:
-    """A box or a circle of a drawing, at a column and a row, with one line of text in it and one below."""
+    """A box or a circle of a drawing, at a column and a row, with one line of text in it and one below.
+
+    kind : unit, dropped, input, op, loss; dots for what is left out; name and tag below a column of units.
+    """
 
     id: str
     column: float
@@ -144,17 +173,22 @@ class Edge:
     label: str = ""
     weight: float = 0.5
     kind: str = "plain"
+    link: str = ""
 
 
 @dataclass(frozen=True)
 class Diagram:
-    """Nodes in columns and arrows between them.  shape : "circle" or "box"."""
+    """Nodes in columns and arrows between them.
+
+    shape : "circle" or "box".  others : the same for further examples, of which a page shows one at a time.
+    """
 
     caption: str
     description: str
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
     shape: str = "circle"
+    others: tuple["Diagram", ...] = ()
 
 
 @dataclass(frozen=True)
@@ -232,6 +266,12 @@ class Derivation:
     digits: int = 5
     stopped: str | None = None
     claims: dict[str, bool] = field(default_factory=dict, compare=False)
+
+    @property
+    def network(self) -> Diagram | None:
+        """The drawing of the network, if there is one."""
+        blocks = (block for section in self.sections for block in section.blocks)
+        return next((b for b in blocks if isinstance(b, Diagram) and b.shape == "circle"), None)
 
     def steps(self) -> Iterator[Step]:
         """All steps, in reading order."""

@@ -11,10 +11,11 @@ import numpy as np
 from backlit.core.dropout import DropoutKey
 from backlit.core.parameters import Parameters
 from backlit.core.passes import backward, forward
-from backlit.core.specs import finite_number, positive_integer
 from backlit.diagnosis.findings import VERDICTS, Finding, evidence, regime_of, units
 from backlit.diagnosis.measurement import MeasuredFlow, measure_flow
+from backlit.display import Displayed
 from backlit.engine import Data
+from backlit.registry import finite_number, positive_integer
 from backlit.training.run import Run
 from backlit.training.streaming import Stream
 
@@ -42,7 +43,7 @@ class FlowRecord:
         return {"epoch": self.epoch, "verdict": self.verdict, "findings": findings, "layers": layers}
 
 
-class GradientFlow:
+class GradientFlow(Displayed):
     """A callback that measures the gradient flow as `diagnose` does, records it, and warns once of each fault.
 
     Parameters
@@ -79,6 +80,9 @@ class GradientFlow:
     >>> flow.records[-1].epoch <= 9, flow.verdict, len(flow.records[0].flow.layers) - 1
     (True, 'healthy', 4)
     """
+
+    def __repr__(self) -> str:
+        return f"GradientFlow(every={self.every}, share={self.share:g}, rows={self.rows}, warn={self.warn})"
 
     def __init__(self, *, every: int | None = None, share: float = 0.02, rows: int = 64, warn: bool = True):
         self.every = None if every is None else positive_integer(every, "every")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from backlit.core.norms import Statistics
-from backlit.core.problem import Problem
+from backlit.core.problem import Problem, Row
 from backlit.errors import ModelError, TableError, near
-from backlit.formats.ensembles import Ensemble, one_network
+from backlit.formats.ensembles import Ensemble, load_ensemble, one_network
 from backlit.formats.models import Model
 from backlit.tables import TableEncoder, TargetCodec
 
@@ -31,6 +31,7 @@ def row_problem(
     The passes are those of prediction: nothing is dropped, batch norm takes its running moments.
     Raises ModelError or TableError in one line.
     """
+    whole = load_ensemble(model) if isinstance(model, str | Path) else model
     name, model, encoder, target = tabular_model(model, member)
     where = f"{table}: " if isinstance(table, str | Path) else ""
     frame = encoder.read(table, target.name)
@@ -44,7 +45,28 @@ def row_problem(
     except TableError as error:
         raise TableError(f"{where}{error}") from None
     params = model.params.astype(np.float64)
-    return Problem(model.net, params, X, y, name=f"{name}, row {row}", statistics=in_float64(model))
+    name, told = f"{name}, row {row}", row_of(whole, one, encoder, target)
+    return Problem(model.net, params, X, y, name=name, statistics=in_float64(model), row=told)
+
+
+def row_of(model: Model | Ensemble, one: pl.DataFrame, encoder: TableEncoder, target: TargetCodec) -> Row | None:
+    """The row in words beside a typical one; None where the model knows none, as one written by an earlier version."""
+    if "typical_row" not in model.training:
+        return None
+    typical = typical_row(model)
+    used = [column for column in encoder.columns if column.features]
+    values, typical_values = (
+        {column.name: as_word(frame[column.name][0]) for column in used} for frame in (one, typical)
+    )
+    return Row(
+        encoder.feature_names_out,
+        tuple(column.name for column in used for _ in column.features),
+        values,
+        typical_values,
+        encoder.transform(typical, np.float64)[0],
+        target.name,
+        tuple(map(str, target.classes)),
+    )
 
 
 def table_problem(
@@ -120,3 +142,32 @@ def in_float64(model: Model) -> Statistics:
     copied.mean = [None if mean is None else mean.astype(np.float64) for mean in model.statistics.mean]
     copied.variance = [None if v is None else v.astype(np.float64) for v in model.statistics.variance]
     return copied
+
+
+def typical_row(model: Model | Ensemble) -> pl.DataFrame:
+    """The typical row, as a table of one row."""
+    import polars as pl
+
+    row = model.training.get("typical_row")
+    if not isinstance(row, dict):
+        raise ModelError("the model holds no typical row to compare with, which later versions write: train it again")
+    types: dict[str, Any] = {
+        "date": pl.Date,
+        "datetime": pl.Datetime("us"),
+        "duration": pl.Duration("us"),
+        "time": pl.Time,
+    }
+    kinds = {column.name: column.kind for column in model.encoder.columns} if model.encoder else {}
+    return pl.DataFrame([
+        pl.Series(name, [value]).cast(types[kinds[name]]) if kinds.get(name) in types else pl.Series(name, [value])
+        for name, value in row.items()
+    ])  # fmt: skip
+
+
+def as_word(value: Any) -> str:
+    """A cell in a reason.
+
+    >>> as_word(0.1 + 0.2), as_word(None), as_word("red")
+    ('0.3', 'missing', 'red')
+    """
+    return "missing" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)

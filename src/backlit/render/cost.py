@@ -5,11 +5,10 @@ from html import escape
 from typing import Any
 
 from backlit.costs import Cost
-from backlit.costs.byte_units import amount, size
-from backlit.costs.rematerialization import ranges
+from backlit.costs.memory import amount, ranges, size
 from backlit.render.pages import page
 
-HEADS = ("layer", "forward", "products", "backward", "products", "activations")
+HEADS = ("layer", "forward", "in F1", "backward", "in BP4, BP5", "activations")  # the equations of matrix products
 Row = tuple[str, ...]
 SHOWN = 24  # rows of the table; of a deeper network the middle is left out
 

@@ -1,5 +1,6 @@
 """A derivation as one self-contained page: MathML, SVG, a little script; nothing is fetched."""
 
+import re
 from dataclasses import replace
 from html import escape
 from typing import Any
@@ -11,6 +12,7 @@ from backlit.derivation.document import (
     Diagram,
     Formula,
     Line,
+    Node,
     Paragraph,
     Plot,
     Section,
@@ -18,25 +20,84 @@ from backlit.derivation.document import (
     Table,
     Text,
 )
+from backlit.derivation.expressions import Chain, Expr, Mat, Num
 from backlit.render.diagram_formats import svg
 from backlit.render.diagrams import drawn
 from backlit.render.mathml import mathml, pieces
 from backlit.render.matrix_links import with_entries
-from backlit.render.pages import page
+from backlit.render.pages import font_face, page
 from backlit.render.styles import SIGNS
+from backlit.render.text_layout import width_of
 from backlit.render.unicode_math import inline
+
+SIDE = 620  # px of a drawing that stands beside the text; a wider one stands above it
+SHORT = 4  # numbers of a result that a closed step shows
+OPEN = ("z[1]", "delta[1]")  # steps that are open at first
+READ = ("glance", "why", "forward", "backward", "update")  # the sections that are not folded
+PARAMETERS = ("grad_W", "grad_b", "grad_gamma", "grad_beta", "update", "clip")  # steps of what no example has alone
 
 
 def to_html(derivation: Derivation) -> str:
     """The whole page."""
-    sections = [described(section) for section in derivation.sections]
-    return page("derivation.html.j2", derivation=derivation, sections=sections)
+    ids = {name for step in derivation.steps() for name in (step.id, *(line.id for line in step.entries))}
+    network = derivation.network
+    each = (network, *network.others) if network else ()
+    pictures = [drawn(linked(one, k, ids)) for k, one in enumerate(each)]
+    examples = sorted({of for step in derivation.steps() for line in step.lines if (of := line.example)})
+    return page(
+        "derivation.html.j2",
+        derivation=derivation,
+        sections=[described(section) for section in derivation.sections],
+        drawings=[{"svg": svg(p, f"network-{n}"), "caption": p.title} for n, p in enumerate(pictures)],
+        wide=bool(pictures) and pictures[0].width > SIDE,
+        examples=examples,
+        ways=[(way, SIGNS[way], step_links(derivation, way)) for way in ("forward", "backward", "update")],
+        font_face=font_face(),
+    )
+
+
+def step_links(derivation: Derivation, way: str) -> list[dict[str, str]]:
+    """The steps of a way, each by its symbol."""
+    steps = [step for step in derivation.steps() if step.way == way]
+    return [{"id": step.id, "title": f"{step.title}, {step.id}", "symbol": symbol_of(step)} for step in steps]
+
+
+def symbol_of(step: Step) -> str:
+    """What a step makes, δ₂; its id where that is no symbol."""
+    made = step.formula if step.id.startswith("slope[") else step.symbol
+    return mathml(made) if made else escape(step.id)
+
+
+def results(step: Step) -> list[tuple[str, str]]:
+    """What the lines come to, where it is short, for a step that is closed; and the example that each is of."""
+    made = []
+    for line in step.lines[-1:] if step.way == "update" else step.lines:
+        last = line.chain.parts[-1] if isinstance(line.chain, Chain) else None
+        if isinstance(last, Mat) and last.shape == (1, 1):
+            last = last.rows[0][0]
+        if isinstance(last, Num) or (isinstance(last, Mat) and last.shape[0] * last.shape[1] <= SHORT):
+            of = line.example
+            made.append((f' data-of="{of}"' if of else "", "<math><mo>=</mo></math> " + mathml(last)))
+    return made
+
+
+def linked(diagram: Diagram, example: int, ids: set[str]) -> Diagram:
+    """The drawing, a unit leading to its own entry where that is worked, else to its step."""
+
+    def nearest(node: Node) -> str:
+        entry = f"{node.link}[{example},{node.id.partition('.')[2]}]"
+        return entry if entry in ids else node.link
+
+    return replace(diagram, nodes=tuple(replace(node, link=nearest(node)) for node in diagram.nodes))
 
 
 def described(section: Section) -> dict[str, Any]:
     """A section for the template."""
-    blocks = [block_html(block, f"{section.id}-{n}") for n, block in enumerate(section.blocks)]
-    return {"id": section.id, "title": section.title, "blocks": blocks}
+    shown = [
+        block for block in section.blocks if not (isinstance(block, Diagram) and block.shape == "circle")
+    ]  # it stands at the side
+    blocks = [block_html(block, f"{section.id}-{n}") for n, block in enumerate(shown)]
+    return {"id": section.id, "title": section.title, "blocks": blocks, "folded": section.id not in READ}
 
 
 def block_html(block: Block, id: str) -> str:
@@ -49,8 +110,8 @@ def block_html(block: Block, id: str) -> str:
         case Formula():
             anchor = f' id="{escape(block.id)}"' if block.id else ""
             tag = f'<span class="tag">({escape(block.equation)})</span>' if block.equation else ""
-            row = pieces(block.chain)
-            return f'<div class="line shown"{anchor} role="group" tabindex="{tab(row)}">{row}{tag}</div>'
+            row, hung = pieces(block.chain), hanging(block.chain)
+            return f'<div class="line shown"{anchor} role="group" tabindex="{tab(row)}"{hung}>{row}{tag}</div>'
         case Table():
             return table_html(block)
         case BulletList():
@@ -76,20 +137,39 @@ def step_values(step: Step) -> dict[str, Any]:
     return {
         "arrow": SIGNS[step.way],
         "way": step.way,
-        "formula": mathml(step.formula),
+        "formula": mathml(step.law),
         "spoken": inline(step.formula),
         "shapes": [(mathml(of), size) for of, size in step.shapes],
         "notes": [words(note) for note in step.notes],
-        "lines": [line_values(replace(line, chain=chain)) for line, chain in zip(step.lines, shown, strict=True)],
+        "open": step.id in OPEN,
+        "results": results(step),
+        "lines": [
+            line_values(replace(line, chain=chain), line.example) for line, chain in zip(step.lines, shown, strict=True)
+        ],
         "chosen": any(shown[k] is not line.chain for k, line in enumerate(step.lines)),
-        "entries": [line_values(line) for line in step.entries],
+        "entries": [line_values(line, entry_example(step, line)) for line in step.entries],
     }
 
 
-def line_values(line: Line) -> dict[str, str]:
+def entry_example(step: Step, line: Line) -> str:
+    """The example whose entry a line works: the first index of what has one row an example."""
+    index = re.search(r"\[(\d+),\d+\]$", line.id)
+    return str(int(index[1]) + 1) if index and not step.id.startswith(PARAMETERS) else ""
+
+
+def line_values(line: Line, example: str) -> dict[str, str]:
     """One worked line."""
     row = pieces(line.chain)
-    return {"id": line.id, "label": line.label, "row": row, "tab": tab(row)}
+    of = (f' data-of="{example}"' if example else "") + hanging(line.chain)
+    return {"id": line.id, "label": line.label, "row": row, "tab": tab(row), "of": of}
+
+
+def hanging(chain: Expr) -> str:
+    """How far the left side of a chain hangs out, as a style: about as wide as it is."""
+    if not isinstance(chain, Chain):
+        return ""
+    wide = max(width_of(part) for part in inline(chain.parts[0]).split("/"))
+    return f' style="--lhs: {0.62 * min(wide, 9) + 0.3:.1f}rem"'
 
 
 def tab(row: str) -> str:

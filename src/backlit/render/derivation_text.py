@@ -26,9 +26,9 @@ from backlit.render.text_layout import WIDTH, line_of, marked_chain, width_of
 from backlit.render.unicode_math import inline
 
 
-def to_text(derivation: Derivation, width: int = WIDTH) -> str:
-    """The whole document, plain."""
-    return "\n".join(plain(line).rstrip() for line in Writer(width).lines(derivation)).rstrip() + "\n"
+def to_text(derivation: Derivation, width: int = WIDTH, *, tight: bool = False) -> str:
+    """The whole document, plain.  tight : whether long parts of formulas are broken too."""
+    return "\n".join(plain(line).rstrip() for line in Writer(width, tight).lines(derivation)).rstrip() + "\n"
 
 
 def to_terminal(derivation: Derivation) -> None:

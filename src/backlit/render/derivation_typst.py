@@ -143,18 +143,19 @@ def aligned(chain: tree.Chain) -> str:
 
 PREAMBLE = """#set page(paper: "a4", margin: (x: 1.7cm, top: 1.2cm, bottom: 1.4cm), numbering: "1")
 #set text(size: 8.7pt)
-#set par(justify: false, spacing: 0.75em)
-#set block(spacing: 0.75em)
+#set par(justify: false, spacing: 0.65em)
+#set block(spacing: 0.65em)
 #set table(inset: (x: 5pt, y: 1.9pt))
 #show heading.where(level: 2): set block(above: 1.3em, below: 0.7em)
-// a formula as it is, or scaled down to the width of the text
+"""
+FITTING = """// a formula as it is, or scaled down to the width of the text
 #let fit(body) = layout(size => {
   let width = measure(body).width
   if width > size.width { scale(size.width / width * 100%, reflow: true, body) } else { body }
 })
 // a chain of formulas in one row where there is room, else a row for each relation
 #let chain(row, rows) = layout(size => {
-  if measure(row).width > size.width { fit(rows) } else { pad(left: 1em, row) }
+  if measure(row).width + 1em.to-absolute() > size.width { fit(rows) } else { pad(left: 1em, row) }
 })
 """
 
@@ -162,7 +163,9 @@ PREAMBLE = """#set page(paper: "a4", margin: (x: 1.7cm, top: 1.2cm, bottom: 1.4c
 def to_typst(derivation: Derivation) -> str:
     """The whole document."""
     body = [line for section in derivation.sections for line in section_lines(section)]
-    return "\n".join([PREAMBLE + MARKS, f"= {escaped(derivation.title)}", escaped(derivation.subtitle), "", *body, ""])
+    return "\n".join(
+        [PREAMBLE + FITTING + MARKS, f"= {escaped(derivation.title)}", escaped(derivation.subtitle), "", *body, ""]
+    )
 
 
 def to_pdf(derivation: Derivation) -> bytes:

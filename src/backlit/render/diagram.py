@@ -58,7 +58,7 @@ class Word:
 class Group:
     """Marks that lead to a step together, where the format has links."""
 
-    marks: tuple["Shape | Word", ...]
+    marks: tuple["Stroke | Shape | Word", ...]
     link: str
 
 

@@ -25,7 +25,8 @@ def mark_svg(mark: Mark, id: str) -> str:
     match mark:
         case Group():
             inner = "".join(mark_svg(m, id) for m in mark.marks)
-            return f'<a href="#{escape(mark.link)}">{inner}</a>' if mark.link else inner
+            said = "" if any(isinstance(m, Word) for m in mark.marks) else f' aria-label="{escape(mark.link)}"'
+            return f'<a href="#{escape(mark.link)}"{said}>{inner}</a>' if mark.link else inner
         case Stroke():
             return stroke_svg(mark, id)
         case Shape():
@@ -70,9 +71,9 @@ ANCHORS = {"middle": "base", "start": "base west", "end": "base east"}
 TIKZ_PREAMBLE = "\n".join(rf"\definecolor{{{name}}}{{HTML}}{{{code.upper()}}}" for name, code in HUES.items())
 
 
-def tikz(picture: Picture, words: Callable[[str], str]) -> str:
-    """A tikzpicture that fits the page; `words` writes plain words for LaTeX."""
-    pt = picture.fitted(*TIKZ_TEXT)
+def tikz(picture: Picture, words: Callable[[str], str], room: Point = TIKZ_TEXT) -> str:
+    """A tikzpicture that fits the page, or other room; `words` writes plain words for LaTeX."""
+    pt = picture.fitted(*room)
     head = rf"\begin{{tikzpicture}}[x={pt:.4f}bp,y=-{pt:.4f}bp,inner sep=1pt,outer sep=0pt,>=latex]"
     return "\n".join([head, *(mark_tikz(mark, pt, words) for mark in picture.flat()), r"\end{tikzpicture}"])
 
@@ -131,9 +132,9 @@ TYPST_PREAMBLE = """// the marks of a drawing: a stroke, a shape, and a word who
 """
 
 
-def picture_typst(picture: Picture, words: Callable[[str], str]) -> str:
-    """A block with the marks on it; `words` writes plain words for Typst."""
-    pt = picture.fitted(*TYPST_TEXT)
+def picture_typst(picture: Picture, words: Callable[[str], str], room: Point = TYPST_TEXT) -> str:
+    """A block with the marks on it, which fits the page or other room; `words` writes plain words for Typst."""
+    pt = picture.fitted(*room)
     head = f"#block(width: {length(picture.width * pt)}, height: {length(picture.height * pt)}, breakable: false)["
     return "\n".join([head, *(line for m in picture.flat() for line in mark_typst(m, pt, words)), "]"])
 

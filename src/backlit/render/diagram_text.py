@@ -1,5 +1,6 @@
 """The drawings of a derivation in characters, for a terminal, a text file and Markdown."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 from backlit.derivation.document import Diagram, Edge, Node, Plot
@@ -81,22 +82,50 @@ def drawn_text(block: Diagram | Plot, width: int) -> list[str]:
 
 
 def network(diagram: Diagram, width: int) -> list[str]:
-    """Boxes in columns, joined by lines of dots; negative weights are dashed."""
-    columns = int(max(n.column for n in diagram.nodes)) + 1
-    wide = max(width_of(text) for n in diagram.nodes for text in (f"│{n.label}│", n.below))
-    gap = max(NARROW, min(22, (width - columns * wide) // max(1, columns - 1)))
-    rows = max(n.row for n in diagram.nodes)
-    canvas = Canvas(columns * wide + (columns - 1) * gap, round(rows * 5) + 4)
-    place = {n.id: (int(n.column) * (wide + gap), round(n.row * 5)) for n in diagram.nodes}
+    """Boxes in columns, joined by lines of dots; negative weights are dashed.  What is too wide is drawn in parts."""
+    units = [n for n in diagram.nodes if n.kind not in ("name", "tag")]
+    columns = int(max(n.column for n in units)) + 1
+    wide = max(width_of(text) for n in units for text in (f"│{n.label}│", n.below))
+    fit = max(2, (width + NARROW) // (wide + NARROW))
     edges = strongest(diagram)
+    made: list[str] = []
+    for first in range(0, max(1, columns - 1), fit - 1):
+        last = min(first + fit, columns)
+        part = [replace(n, column=n.column - first) for n in units if first <= n.column < last]
+        ids = {n.id for n in part}
+        made += [f"(from column {first} on)"] if first else []
+        made += band(part, [e for e in edges if {e.start, e.end} <= ids], (last - first, wide, width))
+    if sum(e.kind != "skip" for e in diagram.edges) > len(edges):
+        made.append(f"(of many weights the largest {MOST} are drawn)")
+    return made + besides(diagram)
+
+
+def band(nodes: list[Node], edges: list[Edge], size: tuple[int, int, int]) -> list[str]:
+    """Some columns of units.  size : columns, characters of the widest, and of a line."""
+    columns, wide, width = size
+    gap = max(NARROW, min(22, (width - columns * wide) // max(1, columns - 1)))
+    rows = max(n.row for n in nodes)
+    canvas = Canvas(columns * wide + (columns - 1) * gap, round(rows * 5) + 4)
+    place = {n.id: (int(n.column) * (wide + gap), round(n.row * 5)) for n in nodes}
     labels = [weight_line(canvas, edge, place, wide) for edge in edges]
-    for node in diagram.nodes:
+    for node in nodes:
         unit(canvas, node, place[node.id], wide)
     for x, y, label in labels if gap >= LABELED else []:
         if label:
             canvas.center(x, y, f" {label} ")
-    all_drawn = len(edges) == len(diagram.edges)
-    return canvas.rows() + ([] if all_drawn else [f"(of many weights the largest {MOST} are drawn)"])
+    return canvas.rows()
+
+
+def besides(diagram: Diagram) -> list[str]:
+    """What layers have besides units and weights, in words."""
+    made = [f"layer {n.id.split('.')[0]}: {n.label}" for n in diagram.nodes if n.kind == "tag"]
+    made += [
+        f"layer {e.end.split('.')[0]}: {e.label} from layer {e.start.split('.')[0]}"
+        for e in diagram.edges
+        if e.kind == "skip"
+    ]
+    gone = ["units with ╳ beside them are dropped"] if any(n.kind == "dropped" for n in diagram.nodes) else []
+    return made + gone
 
 
 def strongest(diagram: Diagram) -> list[Edge]:
@@ -104,7 +133,7 @@ def strongest(diagram: Diagram) -> list[Edge]:
     column = {n.id: n.column for n in diagram.nodes}
     kept: list[Edge] = []
     for here in sorted(set(column.values())):
-        edges = [edge for edge in diagram.edges if column[edge.end] == here]
+        edges = [edge for edge in diagram.edges if column[edge.end] == here and edge.kind != "skip"]
         kept += sorted(edges, key=lambda edge: -abs(edge.weight))[:MOST]
     return kept
 
@@ -124,7 +153,9 @@ def unit(canvas: Canvas, node: Node, at: tuple[int, int], wide: int) -> None:
         canvas.center(x + wide // 2, y + 1, node.label)
         canvas.center(x + wide // 2, y + 2, node.below)
         return
-    canvas.box(x, y, [node.label], wide, dashed=node.kind == "input")
+    canvas.box(x, y, [node.label], wide, dashed=node.kind in ("input", "dropped"))
+    if node.kind == "dropped":
+        canvas.put(x + wide - 1, y, "╳")
     canvas.center(x + wide // 2, y + 3, node.below)
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from backlit.derivation.document import Diagram, Edge, Node, Plot
 from backlit.render.diagram import Group, Mark, Picture, Point, Shape, Stroke, Word
 
-COLUMN, ROW, RADIUS, MARGIN = 160, 96, 32, 48  # the network
+COLUMN, CLOSE, ROW, RADIUS, MARGIN = 160, 108, 96, 32, 48  # the network; closer where the lines carry no weights
+ARC = 40  # room for a skip
 BOX, ACROSS, LINE, BETWEEN = 180, 226, 15, 34  # the graph: a box, boxes side by side, a line of text, room for arrows
 SMALL = 0.62  # room that a letter takes, of its size
 PLOT = (300, 180, 30)  # width, height and margin of a plot
@@ -23,18 +24,30 @@ def drawn(block: Diagram | Plot) -> Picture:
 
 def network(diagram: Diagram) -> Picture:
     """Circles joined by lines whose width is the weight's size; negative ones are dashed."""
-    place = {n.id: (MARGIN + n.column * COLUMN, MARGIN + n.row * ROW) for n in diagram.nodes}
-    marks: list[Mark] = []
-    for edge in diagram.edges:
-        marks += weight_marks(edge, place)
-    for node in diagram.nodes:
-        marks.append(unit_marks(node, place[node.id]))
+    across = COLUMN if any(edge.label for edge in diagram.edges if edge.kind != "skip") else CLOSE
+    units = [n for n in diagram.nodes if n.kind not in ("name", "tag")]
+    top = MARGIN + max((ARC for edge in diagram.edges if edge.kind == "skip"), default=0)
+    place = {n.id: (MARGIN + n.column * across, top + n.row * ROW) for n in units}
+    foot = max(y for _, y in place.values()) + RADIUS + 26
+    marks = [arc for edge in diagram.edges if edge.kind == "skip" for arc in skip_marks(edge, place)]
+    marks += layers_of_weights(diagram, place)
+    marks += [unit_marks(node, place[node.id]) for node in units]
+    below, lines = names(diagram, across, foot)
     width = max(x for x, _ in place.values()) + MARGIN
-    height = max(y for _, y in place.values()) + RADIUS + 26
-    return Picture(diagram.caption, diagram.description, width, height, tuple(marks))
+    return Picture(diagram.caption, diagram.description, width, foot + 16 * lines, (*marks, *below))
 
 
-def weight_marks(edge: Edge, place: dict[str, Point]) -> list[Mark]:
+def layers_of_weights(diagram: Diagram, place: dict[str, Point]) -> list[Mark]:
+    """The weights of each layer together, which lead to their gradient."""
+    links = dict.fromkeys(edge.link for edge in diagram.edges if edge.kind != "skip")
+    return [
+        Group(tuple(mark for edge in diagram.edges if edge.link == link and edge.kind != "skip"
+                    for mark in weight_marks(edge, place)), link)
+        for link in links
+    ]  # fmt: skip
+
+
+def weight_marks(edge: Edge, place: dict[str, Point]) -> list[Stroke | Word]:
     """A line from border to border with its weight near the start, where the lines that meet at one unit lie apart."""
     (x1, y1), (x2, y2) = place[edge.start], place[edge.end]
     x1, x2 = x1 + RADIUS, x2 - RADIUS - 2
@@ -45,18 +58,46 @@ def weight_marks(edge: Edge, place: dict[str, Point]) -> list[Mark]:
     return [line, Word(at, edge.label, size=10.5, halo=True)]
 
 
+def skip_marks(edge: Edge, place: dict[str, Point]) -> list[Mark]:
+    """An arc over the columns between, with its scale."""
+    (x1, y1), (x2, y2) = place[edge.start], place[edge.end]
+    a, b = (x1, y1 - RADIUS), (x2, y2 - RADIUS - 2)
+    top = min(a[1], b[1]) - 1.3 * ARC
+    bend = Stroke((a, (x1 + 24, top), (x2 - 24, top), b), "update", 1.6, tip=True, curved=True)
+    middle = ((x1 + x2) / 2, (6 * top + a[1] + b[1]) / 8)  # of a cubic curve
+    return [Group((bend, Word((middle[0], middle[1] - 4), edge.label, "update", 10.5, halo=True)), edge.link)]
+
+
+def names(diagram: Diagram, across: float, foot: float) -> tuple[list[Mark], int]:
+    """The columns' names and tags, one under the other; and how many lines they take."""
+    marks: list[Mark] = []
+    lines: dict[float, int] = {}
+    for node in diagram.nodes:
+        if node.kind not in ("name", "tag"):
+            continue
+        lines[node.column] = line = lines.get(node.column, 0) + 1
+        at = (MARGIN + node.column * across, foot + 16 * line - 8)
+        word = Word(at, node.label, "soft" if node.kind == "name" else "ink", 10.5)
+        box = Shape((at[0], at[1] - 3.5), (SMALL * 10.5 * len(node.label) + 6, 15), hue="line")
+        marks.append(Group((word,) if node.kind == "name" else (box, word), node.link))
+    return marks, max(lines.values(), default=0)
+
+
 def unit_marks(node: Node, at: Point) -> Mark:
     """A unit with its activation in it and its δ below; dots stand alone."""
     x, y = at
     below = tuple(
-        Word((x, y + RADIUS + 14 + 13 * k), line, "soft" if node.kind == "dots" else "backward")
+        Word((x, y + RADIUS + 14 + 13 * k), line, "soft" if node.kind in ("dots", "input") else "backward")
         for k, line in enumerate(node.below.splitlines())
     )
     if node.kind == "dots":
         return Group((Word((x, y + 6), node.label, size=18), *below), "")
     size = min(11.0, (2 * RADIUS - 6) / (SMALL * len(node.label)))
-    shape = Shape(at, (2 * RADIUS, 2 * RADIUS), round=True, dashed=node.kind == "input")
-    return Group((shape, Word((x, y + 4), node.label, size=size), *below), node.link)
+    dropped = node.kind == "dropped"
+    dashed, hue, d = dropped or node.kind == "input", "soft" if dropped else "ink", RADIUS * 0.7
+    shape = Shape(at, (2 * RADIUS, 2 * RADIUS), round=True, hue=hue, dashed=dashed)
+    cross = (Stroke(((x - d, y - d), (x + d, y + d)), "soft"),) if dropped else ()
+    return Group((shape, *cross, Word((x, y + 4), node.label, size=size, halo=dropped), *below), node.link)
 
 
 # --- the graph: boxes from the inputs at the foot up to the loss ------------------------------------------------------

@@ -14,7 +14,7 @@ from backlit.derivation.examples import EXAMPLES, read_example
 from backlit.derivation.expressions import Chain
 from backlit.derivation.single_entry import derive_entry
 from backlit.derivation.worksheet import worksheet as blank_derivation
-from backlit.errors import ProblemError
+from backlit.errors import BacklitError, ProblemError
 from backlit.files import atomic_write
 from backlit.formats.ensembles import Ensemble
 from backlit.formats.models import Model
@@ -31,6 +31,7 @@ SUFFIXES = {
     "text": (".txt",),
     "markdown": (".md",),
     "latex": (".tex",),
+    "beamer": (".tex",),
     "typst": (".typ",),
     "html": (".html", ".htm"),
     "pdf": (".pdf",),
@@ -77,6 +78,31 @@ class Explanation:
 
         return to_latex(self.derivation)
 
+    def to_beamer(self) -> str:
+        """Slides in LaTeX, a step a slide, its numbers one click each."""
+        from backlit.render.slides import to_beamer
+
+        return to_beamer(self.derivation)
+
+    def svg_steps(self) -> dict[str, str]:
+        """One SVG a step, by the name of its file; BacklitError if the extra `pdf` is not installed."""
+        from backlit.render.slides import svg_steps
+
+        return svg_steps(self.derivation)
+
+    def write_svg_steps(self, folder: str | Path) -> list[Path]:
+        """Write `svg_steps` into a folder, which is made where it is not there; the files in their order."""
+        made = self.svg_steps()
+        folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BacklitError(f"{folder}: cannot be a folder: {error.strerror}: give another name") from None
+        for name, content in made.items():
+            with atomic_write(folder / name) as temporary:
+                temporary.write_text(content, encoding="utf-8")
+        return [folder / name for name in made]
+
     def to_typst(self) -> str:
         """A Typst document."""
         from backlit.render.derivation_typst import to_typst
@@ -108,7 +134,7 @@ class Explanation:
         return json.dumps(finite(self.to_dict()), ensure_ascii=False) + "\n"
 
     def render(self, format: str) -> str | bytes:
-        """The document in a format by name: text, markdown, latex, typst, html, pdf (bytes) or json."""
+        """The document in a format by name: text, markdown, latex, beamer, typst, html, pdf (bytes) or json."""
         writers = {name: getattr(self, f"to_{name}", None) for name in FORMATS}
         writer = writers.get(format)
         if writer is None:
@@ -126,7 +152,7 @@ class Explanation:
             to_terminal(self.derivation)
             return
         check_format(path, format)
-        made = self.render(format)
+        made = self.piped() if format == "text" and path is None else self.render(format)
         content = made if isinstance(made, bytes) else made.encode("utf-8", "backslashreplace")
         if path is not None:
             with atomic_write(path) as temporary:
@@ -136,6 +162,15 @@ class Explanation:
         else:
             sys.stdout.flush()
             sys.stdout.buffer.write(content)
+
+    def piped(self) -> str:
+        """Plain text as wide as the terminal behind a pipe."""
+        from backlit.render.derivation_text import to_text
+        from backlit.render.styles import piped_width
+        from backlit.render.text_layout import WIDTH
+
+        width = piped_width()
+        return to_text(self.derivation) if width is None else to_text(self.derivation, min(width, WIDTH), tight=True)
 
     def _repr_html_(self) -> str:
         from backlit.render.pages import frame
@@ -229,7 +264,7 @@ def check_format(path: str | Path | None, format: str) -> None:
     """
     suffix = "" if path is None else Path(path).suffix.lower()
     said = next((name for name, known in SUFFIXES.items() if suffix in known), format)
-    if format in SUFFIXES and said != format:
+    if format in SUFFIXES and said != format and suffix not in SUFFIXES[format]:
         ends = SUFFIXES[format][0]
         raise ProblemError(
             f"{path}: its name says {said}, and {format} is asked for: give the format {said}, or a name that ends in "

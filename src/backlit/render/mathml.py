@@ -98,7 +98,7 @@ class MathmlWriter(Writer[str]):
         """A table of linked numbers; within another element, MathML's own."""
         if self.depth:
             rows = "".join("<mtr>" + "".join(f"<mtd>{self.write(c)}</mtd>" for c in row) + "</mtr>" for row in mat.rows)
-            return fenced("[", f"<mtable>{rows}</mtable>", "]")
+            return fenced("[", f"<mtable>{rows}</mtable>", "]", stretchy="true")
         rows = "".join("<tr>" + "".join(f"<td>{self.cell(c)}" for c in row) for row in mat.rows)
         return f'{CUT}<table class="m"><tbody>{rows}</tbody></table>{CUT}'
 
@@ -182,9 +182,10 @@ def identifier(text: str) -> str:
     return f"<mi>{escape(text)}</mi>"
 
 
-def fenced(left: str, inner: str, right: str) -> str:
+def fenced(left: str, inner: str, right: str, stretchy: str = "false") -> str:
     """Between two signs."""
-    return f'<mo form="prefix" stretchy="false">{left}</mo>{inner}<mo form="postfix" stretchy="false">{right}</mo>'
+    tall = f'stretchy="{stretchy}"'
+    return f'<mo form="prefix" {tall}>{left}</mo>{inner}<mo form="postfix" {tall}>{right}</mo>'
 
 
 def origin(source: str) -> str:
@@ -202,11 +203,23 @@ def mathml(expr: Expr) -> str:
 
 
 def pieces(expr: Expr) -> str:
-    """The formula as a row of pieces: `<math>` where it is plain, tables and links where numbers can be followed."""
+    """The formula as a row of pieces: `<math>` where it is plain, tables and links where numbers can be followed.
+
+    Of a chain the left side stands by itself, and each sign with what follows it, so that lines break before a sign and
+    signs stand one below the other.
+    """
     writer = MathmlWriter()
-    made = assembled(writer.write(expr))
+    if isinstance(expr, tree.Chain):
+        first, *rest = expr.parts
+        head = assembled(writer.write(first))
+        parts = (writer.mark(sign) + writer.write(part) for sign, part in zip(expr.relations, rest, strict=True))
+        made = f'<span class="lhs">{head}</span>' + "".join(
+            f'<span class="piece">{assembled(part)}</span>' for part in parts
+        )
+    else:
+        made = f'<span class="piece">{assembled(writer.write(expr))}</span>'
     led = ", ".join(f'<a href="#{escape(source)}">{escape(source)}</a>' for source in writer.plain)
-    return f'{made} <span class="from">with {led}</span>' if led else made
+    return made + (f'<span class="from">with {led}</span>' if led else "")
 
 
 def assembled(made: str) -> str:

@@ -1,7 +1,9 @@
 """Pages from Jinja templates, escaped, with the style that all pages of Backlit share; a page fetches nothing."""
 
+from base64 import b64encode
 from functools import lru_cache
 from html import escape
+from importlib.resources import files
 from typing import Any
 
 
@@ -22,6 +24,18 @@ def environment() -> Any:
 def page(template: str, **values: Any) -> str:
     """Fill a template."""
     return environment().get_template(template).render(**values)
+
+
+@lru_cache
+def font() -> str:
+    """The mathematics' font as a data URL."""
+    content = files("backlit.render").joinpath("explorer/math.woff2").read_bytes()
+    return "data:font/woff2;base64," + b64encode(content).decode()
+
+
+def font_face() -> str:
+    """The rule that brings the font in."""
+    return f'@font-face {{ font-family: "Backlit Math"; src: url({font()}) format("woff2"); }}'
 
 
 def frame(document: str, title: str) -> str:

@@ -83,3 +83,21 @@ def width(most: int) -> int:
     from shutil import get_terminal_size
 
     return max(60, min(most, get_terminal_size().columns))
+
+
+def piped_width() -> int | None:
+    """Columns of the terminal that is behind a pipe, at least 60: COLUMNS, else what standard error or input are.
+
+    None where there is no terminal.
+    """
+    import os
+
+    named = os.environ.get("COLUMNS", "")
+    if named.isdecimal() and int(named) > 0:
+        return max(60, int(named))
+    for stream in (2, 0):
+        try:
+            return max(60, os.get_terminal_size(stream).columns)
+        except (OSError, ValueError):
+            continue
+    return None

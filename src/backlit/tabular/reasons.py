@@ -12,21 +12,22 @@ Source: Sundararajan, Taly & Yan 2017.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backlit.core.activations import get_activation
 from backlit.core.network import Network
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
 from backlit.core.passes import backward, forward
+from backlit.derivation.reasons import of_class, score_network
 from backlit.errors import ModelError, ProblemError
 from backlit.formats.ensembles import Ensemble
 from backlit.formats.models import Model
+from backlit.formats.rows import as_word, typical_row
 from backlit.tables import TableEncoder
-from backlit.tables.columns import settle
+from backlit.tables.columns import frequencies, settle
 
 if TYPE_CHECKING:
     import polars as pl
@@ -104,15 +105,6 @@ class Reasons:
         }
 
 
-def as_word(value: Any) -> str:
-    """A cell in a reason.
-
-    >>> as_word(0.1 + 0.2), as_word(None), as_word("red")
-    ('0.3', 'missing', 'red')
-    """
-    return "missing" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
 def as_plain(value: Any) -> Any:
     """A cell as JSON has it."""
     return value if isinstance(value, bool | int | float | str | None) else str(value)
@@ -183,10 +175,7 @@ def members_of(model: Model | Ensemble) -> Iterator[Walker]:
     for each, weight in parts:
         if each.encoder is None or each.target is None:
             raise ModelError("the model does not say how a table becomes its inputs: use one that train made")
-        layers = list(each.net.layers)
-        if each.target.classes:
-            layers[-1] = replace(layers[-1], activation=get_activation("identity"))
-        net = Network(each.net.inputs, layers, loss="half_squared_error")
+        net = score_network(each.net, classes=bool(each.target.classes))
         params = Parameters(net, each.params.theta.astype(np.float64))
         yield Walker(net, params, each.statistics, each.encoder, weight, each.target.name, len(each.target.classes))
 
@@ -195,20 +184,6 @@ def scores(members: list[Walker], X: list[Array]) -> Array:
     """Weighted sums of scores (m, K), of which softmax makes probabilities, or of numbers (m, 1)."""
     blend = sum(member.weight * member.outputs(x).a[-1] for member, x in zip(members, X, strict=True))
     return np.hstack([np.zeros_like(blend), blend]) if members[0].classes == 2 else blend
-
-
-def of_class(s: Array, chosen: Array) -> tuple[Array, Array]:
-    """F (m,) = s_k − ln Σ_{j≠k} e^{s_j} of scores s (m, K), k = chosen, or a number itself (K = 1); ∂F/∂s (m, K)."""
-    if s.shape[1] == 1:
-        return s[:, 0], np.ones_like(s)
-    at = np.arange(len(s))
-    others = s.copy()
-    others[at, chosen] = -np.inf
-    top = others.max(axis=1)
-    e = np.exp(others - top[:, None])
-    grad = -e / e.sum(axis=1, keepdims=True)
-    grad[at, chosen] = 1.0
-    return s[at, chosen] - top - np.log(e.sum(axis=1)), grad
 
 
 def integrate(
@@ -252,7 +227,7 @@ def describe_typical(frame: "pl.DataFrame", encoder: TableEncoder) -> dict[str, 
             continue
         given = settle(frame[column.name]).drop_nulls()
         if given.dtype in (pl.String, pl.Boolean):
-            counts = sorted(given.value_counts().iter_rows(), key=lambda pair: (-pair[1], str(pair[0])))
+            counts = sorted(frequencies(given).items(), key=lambda pair: (-pair[1], str(pair[0])))
             row[column.name] = counts[0][0] if counts else None
         elif given.dtype.is_numeric():
             row[column.name] = float(given.cast(pl.Float64).mean())  # type: ignore[arg-type]  # a column has a value
@@ -260,26 +235,6 @@ def describe_typical(frame: "pl.DataFrame", encoder: TableEncoder) -> dict[str, 
             same_unit = given.dt.cast_time_unit("us") if given.dtype in (pl.Datetime, pl.Duration) else given
             row[column.name] = int(same_unit.to_physical().median())  # type: ignore[arg-type]  # as above
     return row
-
-
-def typical_row(model: Model | Ensemble) -> "pl.DataFrame":
-    """The typical row, as a table of one row."""
-    import polars as pl
-
-    row = model.training.get("typical_row")
-    if not isinstance(row, dict):
-        raise ModelError("the model holds no typical row to compare with, which later versions write: train it again")
-    types: dict[str, Any] = {
-        "date": pl.Date,
-        "datetime": pl.Datetime("us"),
-        "duration": pl.Duration("us"),
-        "time": pl.Time,
-    }
-    kinds = {column.name: column.kind for column in model.encoder.columns} if model.encoder else {}
-    return pl.DataFrame([
-        pl.Series(name, [value]).cast(types[kinds[name]]) if kinds.get(name) in types else pl.Series(name, [value])
-        for name, value in row.items()
-    ])  # fmt: skip
 
 
 def check_count(k: int) -> int:

@@ -40,7 +40,7 @@ def train_network(rows: TableRows, told: dict[str, Any], settings: Settings, *, 
     )
     params = net.init(told["init"], seed=seed, dtype=np.float32, X=X[kept])
     params.W[1][:, encoder.silent_features] = 0
-    shift, scale = target_scale(read, kept)
+    shift, scale = (0.0, 1.0) if read.task == "classification" else target_scale(read.y[kept], rows.weight_of(kept))
     Y = as_targets(net, (read.y - shift) / scale if read.task == "regression" else read.y, len(X), np.float32)
     settings = replace(settings, batch_size=min(settings.batch_size, len(kept)))
     data, validation = (Data(X[part], Y[part], weights_of(rows, part)) for part in (fitting, validating))
@@ -105,12 +105,12 @@ def summarize(
     """Score the trained network and put everything together."""
     target, kept = rows.target, rows.kept
     model = Model(outcome.params, outcome.statistics, encoder, target.codec)
-    test, y_test = rows.scoring
+    test, y_test, weight = rows.scoring
     test_X = X[rows.held_out] if rows.test_table is None else encoder.transform(test, np.float32)
     test_outputs = outputs_of(model, test_X)
     metrics = {
-        "train": score(target.task, target.y[kept], outputs_of(model, X[kept])),
-        "test": score(target.task, y_test, test_outputs),
+        "train": score(target.task, target.y[kept], outputs_of(model, X[kept]), rows.weight_of(kept)),
+        "test": score(target.task, y_test, test_outputs, weight),
     }
     return TrainResult(
         task=target.task,

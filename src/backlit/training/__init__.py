@@ -1,8 +1,7 @@
 """Training: the loop, what it is told, what it records; on any engine."""
 
 from backlit.training.history import Epoch, History
-from backlit.training.run import Run
-from backlit.training.settings import Settings
+from backlit.training.run import Run, Settings
 from backlit.training.streaming import Stream
 from backlit.training.trainer import Outcome, fit
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from backlit.core.activations import Activation
-from backlit.core.groups import groups_of, is_softmax
+from backlit.core.activations.softmax import groups_of, is_softmax
 from backlit.derivation.context import Context, as_float, worked
 from backlit.derivation.document import Block, BulletList, Formula, Paragraph, Plot, Section, Table, Text
 from backlit.derivation.expressions import (

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from backlit.core.groups import groups_of, is_softmax, softmax_units
+from backlit.core.activations.softmax import groups_of, is_softmax, softmax_units
 from backlit.derivation.context import Cols, Context, at, counted, entry_id, hidden, line
 from backlit.derivation.document import Line, Section, Step
 from backlit.derivation.expressions import (

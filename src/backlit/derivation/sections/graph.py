@@ -7,9 +7,8 @@ import numpy as np
 
 from backlit.derivation.context import Context
 from backlit.derivation.document import Diagram, Edge, Node, Paragraph, Section
-from backlit.derivation.sections.setup import said
+from backlit.derivation.sections.drawing import LOWERED, said
 
-SUB = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 WIDE, TALL = 20, 4  # characters of a line of numbers in a box, and lines
 DEEP = 4  # layers that are drawn before those in the middle are left out
 
@@ -50,7 +49,7 @@ def node(
 ) -> Node:
     """A box with its value and its slope, at a column (how far up) and a row (0 left, 1 middle, 2 right)."""
     under = signed("▲", written(s, value)) + (signed("▼", written(s, slope)) if slope is not None else [])
-    return Node(id, *at, label.translate(SUB), "\n".join(under), kind, link)
+    return Node(id, *at, label.translate(LOWERED), "\n".join(under), kind, link)
 
 
 def signed(sign: str, lines: list[str]) -> list[str]:

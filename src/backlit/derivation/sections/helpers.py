@@ -1,6 +1,7 @@
 """What the steps of both passes share: lines and entries worked, symbols, and sums over the examples."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,8 +33,10 @@ def lines(s: Context, build: Callable[[Cols], tuple[list[Expr], list[Expr]]]) ->
 
 
 def entries(s: Context, id: str, shape: tuple[int, ...], entry: Callable[..., Line]) -> tuple[Line, ...]:
-    """The first entries of a quantity, worked."""
-    return tuple(entry(s, *index) for index in entry_indices(s, shape))
+    """The first entries of a quantity, worked; what belongs to an input of a table has the input's name."""
+    row = s.problem.row if id in ("grad_W[1]", "grad_a[0]") else None
+    made = ((index, entry(s, *index)) for index in entry_indices(s, shape))
+    return tuple(replace(one, label=row.features[index[-1]]) if row else one for index, one in made)
 
 
 def below(l: int) -> str:

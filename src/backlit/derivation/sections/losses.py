@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from backlit.core.groups import groups_of, softmax_units
+from backlit.core.activations.softmax import groups_of, softmax_units
 from backlit.derivation.context import Context, as_float, at, entry_id, hidden, line, worked
 from backlit.derivation.document import Block, Formula, Line, Paragraph, Section, Step
 from backlit.derivation.expressions import (

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from backlit.core.groups import is_softmax
+from backlit.core.activations.softmax import is_softmax
 from backlit.derivation.context import Context, as_float
 from backlit.derivation.document import BulletList, Paragraph, Section, Table, Text
 from backlit.derivation.expressions import Add, MatMul, Partial, Sym, Transpose

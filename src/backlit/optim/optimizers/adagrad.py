@@ -6,10 +6,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from backlit.optim.checks import Check
-from backlit.optim.optimizers.base import POSITIVE_EPS, Array, Line, Operands, Optimizer, Slots
+from backlit.optim.optimizers.base import POSITIVE_EPS, Array, Line, Operands, Optimizer, Slots, register_optimizer
+from backlit.registry import Check
 
 
+@register_optimizer
 @dataclass(frozen=True, kw_only=True)
 class Adagrad(Optimizer):
     """Adagrad:  s ← s + g²,  θ ← θ − η g/(√s + ε).

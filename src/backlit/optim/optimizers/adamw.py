@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from backlit.optim.checks import Check
 from backlit.optim.optimizers.adam import Adam
-from backlit.optim.optimizers.base import NOT_NEGATIVE, Array, Line, Operands, Slots
+from backlit.optim.optimizers.base import NOT_NEGATIVE, Array, Line, Operands, Slots, register_optimizer
+from backlit.registry import Check
 
 
+@register_optimizer
 @dataclass(frozen=True, kw_only=True)
 class AdamW(Adam):
     """AdamW:  Adam's step, and  θ ← θ − η λ θ,  λ = weight_decay.

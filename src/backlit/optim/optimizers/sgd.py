@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from backlit.optim.checks import Check, flag, number
-from backlit.optim.optimizers.base import Array, Line, Operands, Optimizer, Slots
+from backlit.optim.optimizers.base import Array, Line, Operands, Optimizer, Slots, register_optimizer
+from backlit.registry import Check, flag, number
 
 
+@register_optimizer
 @dataclass(frozen=True, kw_only=True)
 class Sgd(Optimizer):
     """Gradient descent with momentum μ:  v ← μ v − η g,  θ ← θ + v;  with Nesterov θ ← θ + μ v − η g.

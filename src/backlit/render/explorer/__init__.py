@@ -5,7 +5,6 @@ Its code is built from `web/` by `make web`.
 """
 
 import json
-from base64 import b64encode
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from importlib.resources import files
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backlit.core import ACTIVATIONS, LOSSES, Dense, Network
-from backlit.core.groups import groups_of
+from backlit.core.activations.softmax import groups_of
 from backlit.core.parameters import Parameters
 from backlit.core.problem import Problem
 from backlit.derivation.examples import EXAMPLES, read_example
@@ -27,7 +26,7 @@ from backlit.formats.problems import read_problem
 from backlit.formats.rows import in_float64, table_problem, tabular_model
 from backlit.formats.sources import problem_from
 from backlit.optim import OPTIMIZERS
-from backlit.render.pages import frame, page
+from backlit.render.pages import font, font_face, frame, page
 from backlit.verification.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
@@ -104,6 +103,13 @@ class Exploration:
 
         return Explorer(opened=self.opened)
 
+    def to_text(self) -> str:
+        """What it holds, and how to see it: a page is no text."""
+        return f"{self!r}\n\nA page: .write('page.html') writes it, and a notebook shows it."
+
+    def __str__(self) -> str:
+        return self.to_text()
+
     def _repr_html_(self) -> str:
         return frame(self.to_html(), f"Backlit explorer: {self.name}").replace("height:40rem", "height:56rem")
 
@@ -125,17 +131,6 @@ class Exploration:
 def asset(name: str) -> str:
     """A file that lies beside this one."""
     return files(__name__).joinpath(name).read_text(encoding="utf-8")
-
-
-@lru_cache
-def font() -> str:
-    """The mathematics' font as a data URL."""
-    return "data:font/woff2;base64," + b64encode(files(__name__).joinpath("math.woff2").read_bytes()).decode()
-
-
-def font_face() -> str:
-    """The rule that brings the font in."""
-    return f'@font-face {{ font-family: "Backlit Math"; src: url({font()}) format("woff2"); }}'
 
 
 def explore(
@@ -218,9 +213,9 @@ def checked(problem: Problem) -> Problem:
     problem.data()
     net = problem.net
     records = [
-        *(("activation", phi.name, ACTIVATIONS.built_in) for phi in (layer.activation for layer in net.layers)
+        *(("activation", phi.name, set(ACTIVATIONS.built_in)) for phi in (layer.activation for layer in net.layers)
           if groups_of(phi) is None),
-        ("loss", net.loss.name, LOSSES.built_in),
+        ("loss", net.loss.name, set(LOSSES.built_in)),
     ]  # fmt: skip
     for kind, name, known in records:
         if name not in known:

@@ -1,5 +1,5 @@
-// Steps open and close by themselves (details).  This walks them by arrow keys, follows links into closed ones, shows
-// the entry that is chosen in a matrix, and prints all.
+// Steps open and close by themselves (details).  This walks them by arrow keys, follows links into closed ones, lights
+// in the drawing what a step is about, shows one example at a time and the entry that is chosen, and prints all.
 const steps = [...document.querySelectorAll("details.step")];
 const all = [...document.querySelectorAll("details")];
 const heads = steps.map((step) => step.querySelector("summary"));
@@ -11,10 +11,43 @@ function named(hash) {
 function reveal(target) {
   for (let up = target; up; up = up.parentElement) if (up.tagName === "DETAILS") up.open = true;
   if (target.matches(".entry")) choose(target);
-  const head = target.matches("details") ? target.querySelector("summary") : target;
+  const step = target.closest(".step"), head = target.matches("details") ? target.querySelector("summary") : target;
   head.focus({ preventScroll: true });
-  target.scrollIntoView({ block: "start" });
+  (step || target).scrollIntoView({ block: "start" }); // with its title
+  if (target !== step && target.getBoundingClientRect().bottom > innerHeight) target.scrollIntoView({ block: "center" });
+  if (step) light(step);
 }
+
+// --- what the step at hand is about, in the drawing and among the steps
+
+const LAYER = /\[(\d+)\]/;
+
+function light(step) {
+  const l = Number((LAYER.exec(step.id) || [])[1] || -1), weights = /^(z|grad_W|update_W|grad_a)/.test(step.id);
+  for (const link of document.querySelectorAll(".network a")) {
+    const hash = decodeURIComponent(link.getAttribute("href").slice(1)), of = Number((LAYER.exec(hash) || [])[1] || -2);
+    link.classList.toggle("lit", of === l && (!hash.startsWith("grad_W") || weights));
+  }
+  for (const link of document.querySelectorAll(".steps a"))
+    if (named(link.hash) === step) {
+      link.setAttribute("aria-current", "step");
+      const row = link.closest(".steps"), box = link.getBoundingClientRect(), around = row.getBoundingClientRect();
+      if (box.left < around.left || box.right > around.right) row.scrollLeft += box.left - around.left - around.width / 2;
+    } else link.removeAttribute("aria-current");
+}
+
+// --- one example at a time, beside it what all of them give together
+
+const choosers = [...document.querySelectorAll("[name=example]")];
+
+function showExample(which) {
+  for (const one of document.querySelectorAll("[data-of]"))
+    one.classList.toggle("other", one.dataset.of !== which && (one.matches(".entry") ? which !== "all" : one.dataset.of !== "all" || one.matches(".result")));
+  if (which === "all") document.querySelector(".network [data-of='1']")?.classList.remove("other");
+}
+
+for (const one of choosers) one.addEventListener("change", () => showExample(one.value));
+if (choosers.length) showExample("1");
 
 function follow() {
   const target = named(location.hash);
@@ -64,10 +97,15 @@ function moveInMatrix(cell, right, down) {
   }
 }
 
+let walked = null;
+
 function walk(by) {
   const now = heads.indexOf(document.activeElement);
   const here = now >= 0 ? now : steps.findIndex((step) => step.contains(document.activeElement));
-  const next = Math.max(0, Math.min(heads.length - 1, here < 0 ? 0 : here + by));
+  const at = here < 0 ? steps.findIndex((step) => named(location.hash) === step) : here;
+  const next = Math.max(0, Math.min(heads.length - 1, at < 0 ? 0 : at + by));
+  if (walked && walked !== steps[next]) walked.open = false; // what walking opened, walking closes
+  walked = steps[next].open ? null : steps[next];
   reveal(steps[next]);
   history.replaceState(null, "", "#" + encodeURIComponent(steps[next].id));
 }
@@ -102,6 +140,17 @@ for (const view of document.querySelectorAll(".entries")) {
   const button = view.querySelector("button");
   if (button) button.addEventListener("click", () => showAll(view));
 }
+for (const step of steps) {
+  step.addEventListener("focusin", () => light(step));
+  step.addEventListener("toggle", () => step.open && step.contains(document.activeElement) && light(step));
+}
+document.getElementById("back").addEventListener("click", () => walk(-1));
+document.getElementById("on").addEventListener("click", () => walk(1));
+const side = document.querySelector(".side"), root = document.documentElement;
+new ResizeObserver(() => {
+  const above = getComputedStyle(side.parentElement).display === "block"; // else it stands beside
+  root.style.setProperty("--top", above ? `${Math.round(side.getBoundingClientRect().height)}px` : "0px");
+}).observe(side);
 document.getElementById("open-all").addEventListener("click", () => all.forEach((one) => (one.open = true)));
 document.getElementById("close-all").addEventListener("click", () => all.forEach((one) => (one.open = false)));
 let before = [];

@@ -1,6 +1,6 @@
 """The kinds of column: how the values of each become numbers, as data that a model file can hold."""
 
-from backlit.tables.columns.base import Column, leave_out, settle
+from backlit.tables.columns.base import Column, frequencies, leave_out, settle
 from backlit.tables.columns.calendar import Calendar
 from backlit.tables.columns.kinds import Category, Dropped, Flag, Presence
 from backlit.tables.columns.piecewise import Piecewise
@@ -22,6 +22,7 @@ __all__ = [
     "Scaled",
     "Weighted",
     "as_numbers",
+    "frequencies",
     "leave_out",
     "settle",
     "standard",
