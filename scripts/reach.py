@@ -315,7 +315,8 @@ def peers(place: Path, short: bool) -> bool:
                 start = time.monotonic()
                 try:
                     out, error = process.communicate(timeout=90)
-                    outcome = out.strip() or (error.strip().splitlines() or ["nothing"])[-1]
+                    said = [line for line in error.splitlines() if "Error" in line] or error.splitlines() or ["nothing"]
+                    outcome = out.strip() or said[-1]
                 except subprocess.TimeoutExpired:
                     process.kill()
                     outcome = "hangs (ended after 90 s)"

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import queue
 import socket
 import subprocess
 import sys
@@ -82,17 +83,25 @@ def test_a_hostile_submission_is_one_row_and_soon(tmp_path, name, sandbox):
     assert "\x1b" not in error
 
 
-@pytest.mark.parametrize(("parts", "times", "heard"), [
-    ((b"ready\n", b"{}", b""), (0, 0, 50, 50, 50, 50.25), (b"{}", 0.25)),
-    ((b"ready\n",), (0, 0, 50, 51, 51), (None, 1)),
-    ((), (0, 61), (None, None)),
+@pytest.mark.parametrize(("parts", "times", "heard", "waits"), [
+    ((b"ready\n", b"{}", b""), (0, 0, 50, 50, 50.125, 50.25), (b"{}", 0.25), [60, 0.5, 0.375]),
+    ((b"ready\n",), (0, 0, 50, 51, 51), (None, 1), [60, 0]),
+    ((), (0, 61), (None, None), [0]),
 ])  # fmt: skip
-def test_the_clock_begins_with_the_submission(monkeypatch, parts, times, heard):
+def test_the_clock_begins_with_the_submission(monkeypatch, parts, times, heard, waits):
     """Not with Python and NumPy, whose start may take long; by a clock that shows these times."""
-    shown = iter(times)
+    shown, waited = iter(times), []
+
+    class Queue(queue.SimpleQueue):
+        def get(self, timeout):
+            waited.append(timeout)
+            return super().get(timeout=timeout)
+
     monkeypatch.setattr(sandboxes, "time", SimpleNamespace(monotonic=lambda: next(shown)))
     monkeypatch.setattr(sandboxes, "read_parts", lambda pipe, queue: [queue.put(part) for part in parts])
+    monkeypatch.setattr(sandboxes.queue, "SimpleQueue", Queue)
     assert sandboxes.listen(SimpleNamespace(stdout=None), seconds=0.5) == heard
+    assert waited == waits
 
 
 def inputs():
