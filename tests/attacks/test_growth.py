@@ -2,11 +2,8 @@
 
 import inspect
 import json
-<<<<<<< HEAD
-import tracemalloc
-=======
 import sys
->>>>>>> suite
+import tracemalloc
 from dataclasses import replace
 
 import pytest
