@@ -168,7 +168,7 @@ def work(number: int, tally: Tally, files: int, seed: int, folder: Path, command
         data = mutated(draw, content)
         path = folder / f"f{suffix}"
         path.write_bytes(data)
-        before, started, watching = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time(), True
+        before, started, watching = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.thread_time(), True
         fault = ""
         try:
             with cut_when_late():
@@ -181,8 +181,8 @@ def work(number: int, tally: Tally, files: int, seed: int, folder: Path, command
             fault = f"{type(error).__name__}: {str(error)[:200]}"
         watching = False
         used = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
-        if time.process_time() - started > MOST_SECONDS or used > TIMES * len(data) + SPARE or touched:
-            fault = fault or f"{time.process_time() - started:.1f} s, {used / 2**20:.0f} MB, touched {touched}"
+        if time.thread_time() - started > MOST_SECONDS or used > TIMES * len(data) + SPARE or touched:
+            fault = fault or f"{time.thread_time() - started:.1f} s, {used / 2**20:.0f} MB, touched {touched}"
         if not fault and count < commands:
             tally["commands"] += 1
             fault = as_a_command([part.format(path) for part in command])
@@ -194,9 +194,9 @@ def work(number: int, tally: Tally, files: int, seed: int, folder: Path, command
 def as_a_command(arguments: list[str]) -> str:
     """What is wrong with how a command ended; "" if nothing."""
     try:
-        done = subprocess.run([sys.executable, "-m", "backlit", *arguments], capture_output=True, timeout=120)
+        done = subprocess.run([sys.executable, "-m", "backlit", *arguments], capture_output=True, timeout=600)
     except subprocess.TimeoutExpired:
-        return f"{arguments[0]} runs longer than 120 s"
+        return f"{arguments[0]} runs longer than 600 s"
     lines = [line for line in done.stderr.decode(errors="replace").splitlines() if line.startswith("backlit:")]
     if done.returncode not in (0, 1, 2) or b"Traceback" in done.stderr or b"didn't foresee" in done.stderr:
         return f"{arguments[0]}: exit code {done.returncode}, {done.stderr[-300:]!r}"

@@ -40,6 +40,7 @@ GLYPHS = {
     "h": symbol_of("h"),
     "r": symbol_of("r"),
     "p": symbol_of("p"),
+    "q": symbol_of("q"),
     "x": symbol_of("x"),
     "y": symbol_of("y"),
     "m": symbol_of("m"),

@@ -28,7 +28,7 @@ from backlit.derivation.expressions import (
     Sym,
     Transpose,
 )
-from backlit.derivation.functions import ONE, applied, fn, known, meaning_of, minus, slope_of
+from backlit.derivation.functions import ONE, applied, constant, fn, known, meaning_of, minus, slope_of
 
 SMALL = 4  # units of a layer up to which a product prints as many matrices as it prints terms of a sum
 FACTORS = 4  # matrices that it prints of larger layers
@@ -87,7 +87,42 @@ def down(s: Context) -> list[Block]:
             ("An activation acts on every weighted sum of the next layer; the chain rule adds up all these ways:",)
         ),
         Formula(equal(Partial(loss, a), *ways), "BP5"),
+        *two_paths(s),
     ]
+
+
+def two_paths(s: Context) -> list[Block]:
+    """∂ℓ/∂a at the lower end of each skip: through the layers, and straight; with the lengths of both here."""
+    blocks: list[Block] = []
+    for top, layer in s.net.numbered():
+        if layer.skip_from is None:
+            continue
+        k, scale = layer.skip_from, layer.skip_scale
+        others = [l for l in range(1, s.net.L + 1) if s.layer(l).skip_from == k and l != top]
+        a, above, up = At(Sym("a", str(k)), ("j",)), At(Sym("a", str(top)), ("j",)), str(k + 1)
+        inner = BigSum("i", Mul(At(Sym("W", up), ("i", "j")), At(Sym("delta", up), ("i",))))
+        straight: Expr = Partial(s.loss_symbol, above)
+        straight = straight if scale == 1 else Mul(constant(scale), straight)
+        words = (
+            "The skip gives ",
+            Sym("a", str(k)),
+            f" a second way to the loss: through layer {k + 1}, and straight to ",
+            Sym("a", str(top)),
+            ". The chain rule adds up both:",
+        )
+        blocks += [Paragraph(words), Formula(equal(Partial(s.loss_symbol, a), Add(inner, straight)), "SK2")]
+        if not others:
+            blocks += [Paragraph(text) for text in path_lengths(s, k, scale * as_float(s.grad.a[top])) if text]
+    return blocks
+
+
+def path_lengths(s: Context, k: int, straight: np.ndarray) -> Iterator[Text]:
+    """Which of both ways brings more, by length over the examples."""
+    through = as_float(s.grad.a[k]) - straight
+    longer, shorter = length(straight), length(through)
+    ways = f"straight a slope of length {shown(s, longer)}, through the layers one of {shown(s, shorter)}"
+    yield s.claim(f"straight_way_is_longer[{k}]", longer > shorter, f"Here the skip brings more: {ways}.")
+    yield s.claim(f"way_through_is_longer[{k}]", shorter > longer, f"Here the layers bring more: {ways}.")
 
 
 def delta_j() -> At:
