@@ -205,6 +205,14 @@ class Network(Displayed):
                 f"make the two widths equal, or leave skip_from out"
             )
 
+    def __hash__(self) -> int:
+        return self.hashed
+
+    @cached_property  # a deep one's takes long, and it is the key to what is kept by network
+    def hashed(self) -> int:
+        """The hash of the description."""
+        return hash(tuple(getattr(self, field.name) for field in fields(self)))
+
     @property
     def L(self) -> int:
         """The number of layers."""

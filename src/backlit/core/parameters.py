@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,7 @@ class Slot:
     shape: tuple[int, ...]
     start: int
 
-    @property
+    @cached_property  # asked for by all parameters that are made, thousands of times
     def stop(self) -> int:
         """One past the last index."""
         return self.start + prod(self.shape)
@@ -102,8 +102,10 @@ class Parameters(Displayed):
         self.b: list[Any] = [None] * (net.L + 1)
         self.gamma: list[Any] = [None] * (net.L + 1)
         self.beta: list[Any] = [None] * (net.L + 1)
+        named = {"W": self.W, "b": self.b, "gamma": self.gamma, "beta": self.beta}
         for slot in layout(net):
-            getattr(self, slot.name)[slot.l] = theta[slot.start : slot.stop].reshape(slot.shape)
+            view = theta[slot.start : slot.stop]
+            named[slot.name][slot.l] = view.reshape(slot.shape) if slot.name == "W" else view
 
     @classmethod
     def zeros(cls, net: Network, dtype: Any = np.float64) -> Parameters:

@@ -156,6 +156,8 @@ def has_dots(expr: Expr) -> bool:
 
 def children(expr: Expr) -> tuple[Expr, ...]:
     """The operands of a node."""
+    if isinstance(expr, Num):  # most nodes by far
+        return ()
     if isinstance(expr, Nary):
         return expr.items
     if isinstance(expr, Mat):
