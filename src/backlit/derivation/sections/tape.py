@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from backlit.core.activations import Activation
-from backlit.core.groups import is_softmax
+from backlit.core.activations.softmax import is_softmax
 from backlit.core.parameters import Parameters
 from backlit.core.passes import example_losses, total_loss
 from backlit.derivation.context import Context, as_float, at
