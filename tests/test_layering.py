@@ -22,7 +22,7 @@ FLOORS = [  # from the ground up; packages on one floor do not know each other
     ("core",),
     ("engine", "formats", "gradcheck"),
     ("costs", "derivation", "jobs", "training", "verification"),
-    ("diagnosis",),
+    ("diagnosis", "distributed"),
     ("render",),
     ("estimators", "tabular"),
     ("api",),

@@ -37,6 +37,7 @@ MOVED_IN_PICKLES = {  # a module: those that were merged into it, which pickles 
     "optim.described": "optim.registry",
     "optim.schedules.cosine": "optim.schedules.one_cycle",
     "registry": "core.built_in core.registry core.specs optim.checks",
+    "tables.columns.kinds": "tables.columns.weighted",
     "training.run": "training.early_stopping training.patience training.settings",
     "training.trainer": "training.epoch",
     "verification.catalogue.blocks": "verification.catalogue.steps",

@@ -67,7 +67,7 @@ def test_forms_of_targets(net, y, m, expected):
     (LINE, [[[1]]], 1, ShapeError, ("(1, 1, 1)",)),
     (LINE, 3.0, 1, ShapeError, ("()",)),
     (BIT, [2, 0], 2, DomainError, ("y[0][0]", "2", "binary_cross_entropy", "finite targets", "[0, 1]")),
-    (COUNT, [0, -1], 2, DomainError, ("y[1][0]", "-1", "poisson", "finite targets", "[0, inf)")),
+    (COUNT, [0, -1], 2, DomainError, ("y[1][0]", "-1", "poisson", "finite targets", "[0, inf]")),
     (LINE, [np.nan], 1, DomainError, ("y[0][0]", "nan")),
 ])  # fmt: skip
 def test_bad_targets(net, y, m, error, message):
@@ -124,9 +124,9 @@ def test_bad_weights(net, w, error, message):
 
 
 @pytest.mark.parametrize(("loss", "activation", "message"), [
-    ("cross_entropy", "tanh", ("cross_entropy", "outputs", "[0, inf)", "a[1][0][0]", "-0.761594", "activation tanh")),
+    ("cross_entropy", "tanh", ("cross_entropy", "outputs", "[0, inf]", "a[1][0][0]", "-0.761594", "activation tanh")),
     ("binary_cross_entropy", "identity", ("binary_cross_entropy", "outputs", "[0, 1]", "a[1][0][0]", "-1")),
-    ("poisson", "identity", ("poisson", "outputs", "[0, inf)", "use", "output", "activation", "range", "fits")),
+    ("poisson", "identity", ("poisson", "outputs", "[0, inf]", "use", "output", "activation", "range", "fits")),
 ])  # fmt: skip
 def test_an_output_outside_the_losss_domain(loss, activation, message):
     net = Network(1, [Dense(1, activation)], loss=loss)

@@ -278,3 +278,12 @@ def test_a_model_without_a_table_cannot_predict_one(tmp_path):
         predict(type(bare)(bare.params, bare.statistics), load_dataset("iris"))
     with raises_naming(BacklitError, "table", "rows", "predict"):
         predict(result.model, load_dataset("iris").head(0))
+
+
+def test_shards_of_a_table_in_memory():
+    told = {"dataset": "iris", "hidden": (8,), "epochs": 5, "compare": False, "seed": 1}
+    one, again, three, same = (train(**told, **more) for more in ({}, {"shards": 1}, {"shards": 3}, {"shards": 3}))
+    theta = [result.model.params.theta.tobytes() for result in (one, again, three, same)]
+    assert theta[0] == theta[1] != theta[2] == theta[3]
+    with pytest.raises(BacklitError, match="batches of 32 rows cannot have one of each of 40 shards"):
+        train(**told, shards=40)

@@ -25,7 +25,10 @@ EXAMPLES = {
         "grade hand_in/*.py --rubric rubric.toml --out grades.csv",
         "grade hand_in/*.py --rubric rubric.toml --html grades.html",
     ),
-    "cost": ("cost --sizes 784,512,10 --batch 128", "cost problem.json --memory-limit 64MB"),
+    "cost": (
+        "cost --sizes 784,512,10 --batch 128",
+        "cost problem.json --memory-limit 64MB",
+    ),
     "diagnose": (
         "diagnose --depth 30 --width 128 --activation sigmoid",
         "diagnose problem.json --train 15 --fix fixed.json",

@@ -17,6 +17,7 @@ from backlit.display import Displayed
 from backlit.engine import Data
 from backlit.registry import finite_number, positive_integer
 from backlit.training.run import Run
+from backlit.training.sharding import Shards
 from backlit.training.streaming import Stream
 
 LAYER_SECONDS = 5e-4  # of the textbook's pass and of reading it, on an ordinary core, whatever the width
@@ -140,8 +141,9 @@ class GradientFlow(Displayed):
     def measure(self, run: Run, started: float) -> FlowRecord:
         """One pass of the textbook's on the first rows, in float64, so that what float32 loses is still seen."""
         net = run.net
-        if self.sample is None or self.sample_of is None or self.sample_of() is not run.data:
-            self.sample, self.sample_of = first_rows(run.data, self.rows), weakref.ref(run.data)
+        data = run.data.each[0].source if isinstance(run.data, Shards) else run.data
+        if self.sample is None or self.sample_of is None or self.sample_of() is not data:
+            self.sample, self.sample_of = first_rows(data, self.rows), weakref.ref(data)
         sample = self.sample
         params = Parameters(net, run.state.params.theta.astype(np.float64))
         weight = sample.sample_weight

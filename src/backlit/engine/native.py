@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from backlit.core.dropout import DropoutKey
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
 from backlit.engine.base import Array, Data, EpochResult, State, TrainConfig, exact_sum
@@ -24,8 +25,9 @@ from backlit.engine.native_support import (
     plan_struct,
     unsupported_reason,
 )
+from backlit.engine.partial import Partial
 from backlit.engine.plan import Plan, Tiles, fuses, make_plan, useful_threads
-from backlit.engine.reference import ReferenceEngine
+from backlit.engine.reference import ReferenceEngine, refuse_update
 from backlit.errors import Divergence, ProblemError
 
 __all__ = ["NativeEngine", "extension", "unsupported_reason"]
@@ -89,11 +91,7 @@ class NativeEngine:
         trial = state.copy()
         weight = None if data.sample_weight is None else data.sample_weight[rows]
         ReferenceEngine(self.recipe).step(trial, data.X[rows], data.Y[rows], weight, rate)
-        raise Divergence(
-            f"training diverged at step {state.step + 1}: the loss or a gradient is not finite: lower the learning "
-            f"rate, clip the gradient, or look for huge values in the inputs",
-            step=state.step + 1,
-        )
+        raise left_finite(state.step + 1)
 
     def at_once(self, n: int) -> int:
         """Rows of a prediction that are computed together, of n."""
@@ -121,6 +119,49 @@ class NativeEngine:
         if status == OUTSIDE:
             return ReferenceEngine(self.recipe).loss_and_gradient(params, data)
         return loss, gradient
+
+    def partial(self, params: Parameters, data: Data, rows: Array, weight: float, key: DropoutKey) -> Partial:
+        """What some rows add to a step; see `protocol.Engine.partial`."""
+        grad, dtype = np.empty_like(params.theta), params.theta.dtype
+        of_rows = Statistics(self.net, dtype)
+        with self.engine(self.recipe.batch_size, dtype) as engine:
+            status, loss = engine.partial(
+                theta=params.theta,
+                **moments(of_rows),
+                **arrays(data, dtype),
+                order=np.ascontiguousarray(rows, dtype=np.int64),
+                weight_of_step=weight,
+                seed=key.seed,
+                step=key.step,
+                shard=key.shard,
+                grad=grad,
+            )
+        if status in (NOT_FINITE, OUTSIDE):
+            ReferenceEngine(self.recipe).partial(params, data, rows, weight, key)  # which says where it was
+            raise left_finite(key.step + 1)
+        return Partial(grad, loss, len(rows), of_rows.mean, of_rows.variance)
+
+    def update(self, state: State, whole: Partial, weight: float, learning_rate: float) -> tuple[float, Array]:
+        """One step by the sum of its parts; see `protocol.Engine.update`."""
+        dtype = state.params.theta.dtype
+        of_step = {"batch_mean": whole.mean[1:], "batch_variance": whole.variance[1:]}
+        with self.engine(self.recipe.batch_size, dtype) as engine:
+            status, loss, norms = engine.update(
+                theta=state.params.theta,
+                slots=list(state.slots),
+                **moments(state.statistics),
+                step=state.step,
+                grad=whole.grad.copy(),
+                **{name: [a if a is None else ready(a, dtype) for a in layers] for name, layers in of_step.items()},
+                rows=whole.rows,
+                weight=weight,
+                loss=whole.loss,
+                rate=learning_rate,
+            )
+        if status == NOT_FINITE:
+            refuse_update(np.nan, (), state.step + 1)
+        state.step += 1
+        return loss, np.array(norms)
 
     @contextmanager
     def engine(self, m: int, dtype: Any, train: bool = True) -> Iterator[Any]:
@@ -155,6 +196,15 @@ class NativeEngine:
         gemm = gemm_capsule("sgemm" if dtype == np.float32 else "dgemm") if plan.uses_blas else None
         structs = plan_struct(self.module, plan, self.recipe.alpha), optimizer_struct(self.module, self.recipe)
         return plan, kind(*structs, self.isa, gemm)
+
+
+def left_finite(step: int) -> Divergence:
+    """What is said where the textbook, on the same rows, stays finite."""
+    return Divergence(
+        f"training diverged at step {step}: the loss or a gradient is not finite: lower the learning rate, clip the "
+        f"gradient, or look for huge values in the inputs",
+        step=step,
+    )
 
 
 @lru_cache(maxsize=2)

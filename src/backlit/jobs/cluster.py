@@ -18,14 +18,12 @@ from typing import Any, Self, TypeVar
 
 from backlit._version import __version__
 from backlit.errors import BacklitError, ProblemError
-from backlit.jobs.cluster_client import close, connect
+from backlit.jobs.cluster_client import close, connect, patience
 from backlit.jobs.cluster_worker import run_on_worker, versions
 from backlit.jobs.processes import Answer, Parcel, sendable
 from backlit.jobs.shared import Shared
 
 LOOK = 0.5  # seconds from one look at the cluster to the next
-SILENT = 10.0  # without a sign of life, after which a worker's jobs are given to others as well
-LIMIT = 20.0  # without any worker, or without the scheduler, after which jobs end with an error
 LOSSES = 10  # times that a worker may die while it runs a job; with one more it is the job's fault
 
 
@@ -52,7 +50,7 @@ class Worker:
     @property
     def silent(self) -> bool:
         """Whether it may have stopped, or the way to it is cut."""
-        return time.monotonic() - self.since > SILENT
+        return time.monotonic() - self.since > patience("silent")
 
 
 @dataclass(eq=False)
@@ -148,7 +146,7 @@ class Dask:
         heard = time.monotonic()
         while not self.fault:
             with suppress(OSError, TimeoutError):  # a connection that broke may come again
-                told = await asyncio.wait_for(self.client.scheduler.identity(n_workers=-1), LIMIT / 4)
+                told = await asyncio.wait_for(self.client.scheduler.identity(n_workers=-1), patience("limit") / 4)
                 heard = time.monotonic()
                 self.update(told["workers"])
             self.fault = self.fault_of(heard)
@@ -174,12 +172,12 @@ class Dask:
 
     def fault_of(self, heard: float) -> str:
         """What is beyond help, in one line; nothing if all may go on."""
-        now = time.monotonic()
-        if now - heard > LIMIT:
+        limit = patience("limit")
+        if time.monotonic() - heard > limit:
             return self.no_scheduler
-        if now - self.last_life > LIMIT:
+        if heard - self.last_life > limit:  # as the scheduler said last: while it is silent nothing is known of workers
             return (
-                f"the Dask cluster at {self.address} has had no worker that answers for {LIMIT:.0f} seconds: start "
+                f"the Dask cluster at {self.address} has had no worker that answers for {limit:g} seconds: start "
                 f"some (dask worker {self.address}), then give the same command again"
             )
         return ""

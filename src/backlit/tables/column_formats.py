@@ -308,8 +308,7 @@ def checked(name: str, format: ColumnFormat, counts: CellCounts, strays: Counter
     if format.kind == "text":  # in which "unknown" is a word like others
         return replace(format, cells=counts.cells, lenient=asked)
     words = sorted(strays, key=lambda word: (-strays[word], word))
-    several = sum(strays.values())
-    marks = sum(counts.marks.values()) if format.kind != "text" else 0  # among words they are words
+    several, marks = sum(strays.values()), sum(counts.marks.values())
     spare = 1 if format.kind not in ("number", "boolean") and counts.given >= FEWEST_MOMENTS else 0
     few = several <= max(FEW * counts.given, spare) and len(words) <= MOST_STRAYS
     few_different = len(counts.different) <= MANY
@@ -325,9 +324,7 @@ def checked(name: str, format: ColumnFormat, counts: CellCounts, strays: Counter
             f"{shown(words[0])}: mend or empty these, or say what the column is, --column "
             f"{option(name, FORCED_BY[format.kind])}, by which they are missing, or {option(name, 'category')}",
         )
-    examples = (
-        tuple(words or sorted(counts.marks, key=lambda word: (-counts.marks[word], word))) if marks or words else ()
-    )
+    examples = tuple(words) or tuple(sorted(counts.marks, key=lambda word: (-counts.marks[word], word)))
     return replace(format, missing=examples[:MOST_STRAYS], strays=several + marks, cells=counts.cells, lenient=asked)
 
 

@@ -11,6 +11,7 @@ from backlit.errors import ProblemError
 from backlit.files import atomic_write, check_outputs, check_suffix
 from backlit.formats.ensembles import save_ensemble
 from backlit.optim import get_optimizer, get_schedule
+from backlit.registry import positive_integer
 from backlit.render.report import render_report
 from backlit.tables.reading import RawTable, read_cells
 from backlit.tables.remote import remote
@@ -45,6 +46,7 @@ ONE: dict[str, Any] = {  # one network's options where they are not given
     "batch_size": 32,
     "patience": 20,
     "checkpoint_every": None,
+    "shards": 1,
 }
 
 
@@ -83,6 +85,7 @@ def train(
     report: str | Path | None = None,
     checkpoint: str | Path | None = None,
     checkpoint_every: int | None = None,
+    shards: int | None = None,
     stream: bool = False,
     buffer_mb: float = 64.0,
     compare: bool = True,
@@ -170,6 +173,9 @@ def train(
     checkpoint_every : int, optional
         Batches from one checkpoint of one network to the next; if not given, one an epoch, and for a streamed table one
         a buffer.
+    shards : int, optional
+        For one network: each of its steps is a sum over so many shards of the rows, 1 if not given.  The result hangs
+        on their number, and not on who computes them.
     stream : bool, default False
         Whether a single Parquet file stays on the disk as a folder does.
     buffer_mb : float, default 64.0
@@ -228,6 +234,7 @@ def train(
         "batch_size": batch_size,
         "patience": patience,
         "checkpoint_every": checkpoint_every,
+        "shards": None if shards is None else positive_integer(shards, "shards"),
     }
     told = ONE | {name: value for name, value in asked.items() if value is not None} | {"checkpoint": checkpoint}
     streamed = streams(table, target, dataset, stream)
@@ -249,6 +256,7 @@ def train(
             buffer_mb=buffer_mb,
             checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
+            shards=told["shards"],
             progress=progress,
             cluster=cluster,
         )
@@ -271,7 +279,7 @@ def train(
         format=format,
     )
     if one_network:
-        result = train_network(rows, told, settings_of(told, seed, engine), progress=progress)
+        result = train_network(rows, told, settings_of(told, seed, engine), progress=progress, cluster=cluster)
     else:
         result = train_recipe(
             rows,

@@ -2,7 +2,8 @@
 
 from backlit.training.history import Epoch, History
 from backlit.training.run import Run, Settings
+from backlit.training.sharding import Shards
 from backlit.training.streaming import Stream
 from backlit.training.trainer import Outcome, fit
 
-__all__ = ["Epoch", "History", "Outcome", "Run", "Settings", "Stream", "fit"]
+__all__ = ["Epoch", "History", "Outcome", "Run", "Settings", "Shards", "Stream", "fit"]

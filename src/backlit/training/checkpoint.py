@@ -23,6 +23,7 @@ from backlit.files import atomic_write, checksum
 from backlit.optim import PlateauState
 from backlit.training.history import Epoch
 from backlit.training.run import EarlyStopping, Position, Run, learned
+from backlit.training.sharding import Shards
 from backlit.training.streaming import Stream
 
 VERSION = 1
@@ -171,8 +172,10 @@ def describe(run: Run) -> dict[str, Any]:
     }
 
 
-def digest(data: Data | Stream) -> list[Any]:
-    """Rows, type and a checksum of the examples."""
+def digest(data: Data | Stream | Shards) -> list[Any]:
+    """Rows, type and a checksum of the examples; of shards, each one's."""
+    if isinstance(data, Shards):
+        return [f"{len(data.each)} shards", *([shard.batch_size, *digest(shard.source)] for shard in data.each)]
     if not isinstance(data, Data):
         return data.digest()
     check = 0

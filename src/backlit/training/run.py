@@ -17,6 +17,7 @@ from backlit.errors import ProblemError, near
 from backlit.optim import Optimizer, PlateauState, Schedule, get_optimizer, get_schedule
 from backlit.registry import finite_number, positive_integer, whole_number
 from backlit.training.history import Epoch, History
+from backlit.training.sharding import Shards
 from backlit.training.streaming import Stream
 
 Monitor = Literal["loss", "validation_loss", "validation_score"]
@@ -195,7 +196,7 @@ class Run:
         Parameters, running moments and the optimizer's state; `state.params` are those of now.
     history : History
         The epochs so far.
-    data : Data or Stream
+    data : Data, Stream or Shards
         The examples that are learned.
     validation : Data or None
         The examples that are measured on.
@@ -218,6 +219,8 @@ class Run:
     ----------
     batch_size : int
         Examples in a step.
+    stride : int
+        Numbers of an epoch's order that a step takes: its examples; with shards, whose order is one of steps, 1.
     n_batches : int
         Steps in an epoch.
 
@@ -238,7 +241,7 @@ class Run:
     engine: Engine
     state: State
     history: History
-    data: Data | Stream
+    data: Data | Stream | Shards
     validation: Data | None
     score: Score | None
     watch: EarlyStopping
@@ -256,4 +259,9 @@ class Run:
     @property
     def n_batches(self) -> int:
         """Steps an epoch."""
-        return -(-len(self.data) // self.batch_size)
+        return self.data.n_batches if isinstance(self.data, Shards) else -(-len(self.data) // self.batch_size)
+
+    @property
+    def stride(self) -> int:
+        """Numbers of an epoch's order that a step takes."""
+        return 1 if isinstance(self.data, Shards) else self.batch_size

@@ -1,11 +1,12 @@
 """The training loop: an epoch, a look at what came out, another epoch; on any engine."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from backlit.training.checkpoint import FILE, claimed, load_checkpoint, save_che
 from backlit.training.history import Epoch, History
 from backlit.training.progress import Show, Stop, show_progress, stop_on_interrupt
 from backlit.training.run import Callback, EarlyStopping, Position, Run, Score, Settings
+from backlit.training.sharding import ShardedEngine, Shards, recipe_of_shards
 from backlit.training.streaming import Stream, blocks
 
 
@@ -35,8 +37,8 @@ def run_epoch(
     stopping has seen the epoch).  show : is told the share of the epoch that is done.
     """
     started = time.perf_counter()
-    rates, settings = learning_rates(run, schedule, number - 1), run.settings
-    left = blocks(run.data, settings.seed, number, run.batch_size, run.position.batches, settings.shuffle)
+    rates = learning_rates(run, schedule, number - 1)
+    left = blocks_left(run, number)
     interrupted = False
     with closing(left):
         while not interrupted and (block := next(left, None)) is not None:
@@ -47,11 +49,19 @@ def run_epoch(
     return record, interrupted
 
 
+def blocks_left(run: Run, number: int) -> Generator[tuple[Any, np.ndarray]]:
+    """What is left of an epoch: examples, and in what order to learn them; see `streaming.blocks`."""
+    if isinstance(run.data, Shards):
+        return run.data.blocks(number, run.position.batches)
+    settings = run.settings
+    return blocks(run.data, settings.seed, number, run.batch_size, run.position.batches, settings.shuffle)
+
+
 def run_block(
-    run: Run, data: Data, order: np.ndarray, rates: np.ndarray, stop: Stop, show: Callable[[float], None]
+    run: Run, data: Any, order: np.ndarray, rates: np.ndarray, stop: Stop, show: Callable[[float], None]
 ) -> bool:
     """Learn the rows `order` of some examples, the next of the epoch; whether it was interrupted."""
-    size, part = run.batch_size, run.checkpoint_every or run.n_batches
+    size, part = run.stride, run.checkpoint_every or run.n_batches
     start = run.position.batches
     end = start + -(-len(order) // size)
     while run.position.batches < end:
@@ -138,7 +148,7 @@ class Outcome(Displayed):
 def fit(
     net: Network,
     params: Parameters,
-    data: Data | Stream,
+    data: Data | Stream | Shards,
     settings: Settings,
     *,
     validation: Data | None = None,
@@ -159,8 +169,9 @@ def fit(
         What is trained.
     params : Parameters
         Where to start.  They are not written to.
-    data : Data or Stream
-        Checked examples in the parameters' dtype; a stream is read anew in each epoch.
+    data : Data, Stream or Shards
+        Checked examples in the parameters' dtype; a stream is read anew in each epoch.  Shards make each step a sum
+        over them, for the same bits wherever they are.
     settings : Settings
         How to train.
     validation : Data, optional
@@ -212,9 +223,8 @@ def fit(
         positive_integer(checkpoint_every, "checkpoint_every")
         if checkpoint is None:
             raise ProblemError("checkpoint_every says how often a checkpoint is written: give its folder as checkpoint")
-    engine = get_engine(settings.engine, settings.recipe(net)) if engine is None else engine
-    if data.is_sparse or (validation is not None and validation.is_sparse):
-        engine = DenseBatches(engine, settings.batch_size)
+    if not isinstance(engine, ShardedEngine):
+        engine = engine_for(net, data, settings, validation, engine)
     run = Run(
         net,
         settings,
@@ -241,6 +251,23 @@ def fit(
     run.watch.restore(run.state)
     run.history.best_epoch = run.watch.best_epoch
     return Outcome(run.state.params, run.state.statistics, run.history, run.state, run.engine, divergence)
+
+
+def engine_for(
+    net: Network,
+    data: Data | Stream | Shards,
+    settings: Settings,
+    validation: Data | None = None,
+    engine: Engine | None = None,
+) -> Engine:
+    """An engine for such data, around the one that is given for dense rows in one shard."""
+    recipe = settings.recipe(net)
+    if isinstance(data, Shards):
+        recipe = recipe_of_shards(recipe, data)
+    engine = get_engine(settings.engine, recipe) if engine is None else engine
+    if data.is_sparse or (validation is not None and validation.is_sparse):
+        engine = DenseBatches(engine, recipe.batch_size)
+    return ShardedEngine(engine, recipe) if isinstance(data, Shards) else engine
 
 
 def loop(run: Run, last: int, callbacks: Sequence[Callback], stop: Stop, show: Show) -> str:

@@ -37,6 +37,7 @@ class Loss:
     n parts.  gradient_formula : ∂ℓ/∂a_k, of (a, y, n, f).  Without them `explain` prints numbers alone, and nothing is
     exact.
     short_forms : by name, the output activations with which δ is p − y; a test proves each equal to the general rule.
+    They count where the loss is registered.
     source : who it is by.
     """
 
@@ -93,7 +94,7 @@ def short_form(phi: Activation, loss: Loss) -> ShortForm | None:
     >>> pair.value(np.zeros((1, 5)), np.array([[0.0, 1.0, 1.0, 0.0, 0.0]])).round(4)  # ln 2 + ln 3
     array([1.7918])
     """
-    forms = loss.short_forms or {}
+    forms = (loss.short_forms or {}) if loss.name in LOSSES else {}  # one that is made of another has none
     if phi.name in forms or "softmax" not in forms or (groups := groups_of(phi)) is None:
         return forms.get(phi.name)
     one = forms["softmax"]

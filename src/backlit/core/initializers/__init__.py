@@ -3,6 +3,8 @@
 `{"scheme": "he_normal", "gain": 1.0}` or the scheme's name.  Draws are made in float64, layer by layer, and then cast,
 so that float32 and float64 networks of one seed start alike.  b and beta are 0 and gamma is 1, except where said.
 
+A file that is put into this folder is an initializer more; `register_initializer` adds one from anywhere else.
+
 >>> from backlit.core.network import Dense, Network
 >>> initialize(Network(1, [Dense(2)]), "zeros").theta
 array([0., 0., 0., 0.])
@@ -105,7 +107,7 @@ for made in (
     Initializer("lsuv", orthogonal, None, ("tolerance", "max_rounds"), "Mishkin & Matas 2016"),  # then scaled by data
 ):
     register_initializer(made)
-INITIALIZERS.built_in = dict(INITIALIZERS)
+INITIALIZERS.load(__package__, first=tuple(INITIALIZERS))  # those of the table's own, then those of the folder
 
 
 def initialize(
