@@ -86,14 +86,14 @@ MOVED_IN_PICKLES = {  # modules that pickles of 0.1 name, and nobody imports
 }
 DISPLAYS = {  # class → format → who writes it, a function of a floor that the class does not know
     "CheckResult": {
-        "html": "render.check_notebook.to_html",
-        "markdown": "render.check_notebook.to_markdown",
+        "html": "render.check_html.to_html",
+        "markdown": "render.check_html.to_markdown",
         "text": "render.check_text.plain_text",
     },
-    "FunctionCheck": {"html": "render.check_notebook.to_html", "markdown": "render.check_notebook.to_markdown"},
+    "FunctionCheck": {"html": "render.check_html.to_html", "markdown": "render.check_html.to_markdown"},
     "NetworkCheck": {
-        "html": "render.check_notebook.to_html",
-        "markdown": "render.check_notebook.to_markdown",
+        "html": "render.check_html.to_html",
+        "markdown": "render.check_html.to_markdown",
         "text": "render.check_text.network_text",
     },
     "Cost": {"html": "render.cost.cost_fragment", "text": "render.cost.cost_text"},

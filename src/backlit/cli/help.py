@@ -13,11 +13,7 @@ EXAMPLES = {
         "predict cars.safetensors new.csv",
         "predict cars.safetensors new.csv --interval 0.9 -o predictions.csv",
     ),
-    "explain": (
-        "explain --example worked",
-        "explain --example worked --svg-steps slides",
-        'explain problem.json --entry "grad_W[1][0,1]"',
-    ),
+    "explain": ("explain --example worked", 'explain problem.json --entry "grad_W[1][0,1]"'),
     "explore": ("explore --example worked", "explore problem.json -o page.html"),
     "example": ("example", "example worked -o problem.json"),
     "check": ("check problem.json claims.json", "check problem.json claims.json --html check.html"),
