@@ -170,6 +170,9 @@ race: $(RACED)/ready ## Race Backlit and its peers over real tables (benchmarks/
 reach: $(VENV)/tested ## Kill, stop and cut off Dask workers and clients, and look at what becomes of their jobs.
 	$(BIN)/python scripts/reach.py $(REACH)
 
+shards: $(VENV)/tested ## Train one network on Dask workers that are killed, stopped and cut off; measure what a step pays.
+	$(BIN)/python scripts/shards.py $(SHARDS)
+
 include native/native.mk
 
 clean: ## Remove everything that was made here.

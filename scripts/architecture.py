@@ -6,6 +6,7 @@ the methods that dataclasses are given are not followed.
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,10 @@ from typing import Any
 import backlit
 
 SOURCE = Path(backlit.__file__).parent
-DOCUMENT = Path(__file__).parent.parent / "ARCHITECTURE.md"
+ROOT = Path(__file__).parent.parent
+DOCUMENT = ROOT / "ARCHITECTURE.md"
+ADDED = re.compile(r"^## Add (an? \w+)\n(.*?)(?=^## |\Z)", re.DOTALL | re.MULTILINE)
+NATIVE = {"an activation": "softsign", "a loss": "huber", "an optimizer": "adagrad"}  # one that C++ has
 START, END = "<!-- measured -->\n", "<!-- end -->"
 
 
@@ -96,6 +100,21 @@ def measured() -> dict[str, tuple[dict[str, int], int]]:
     return found
 
 
+def extensions(guide: str) -> dict[str, tuple[int, int]]:
+    """What may be added: (files to change by CONTRIBUTING.md, files more for C++ to know it, 0 if it need not).
+
+    A test adds each by the guide's files alone, so that they are enough; C++'s are those that name one that it has.
+    """
+    native = {path: path.read_text(encoding="utf-8").lower() for path in (ROOT / "native/src").iterdir()}
+    found = {}
+    for kind, section in ADDED.findall(guide):
+        files = len(re.findall(r"^# src/backlit/\S+$", section, re.MULTILINE))
+        imported_by = len(re.findall(r"`[\w/]+\.py` imports it", section))
+        there = sum(NATIVE[kind] in text for text in native.values()) if kind in NATIVE else 0
+        found[kind] = files + imported_by, there
+    return found
+
+
 def table() -> str:
     """What the document shows."""
     modules = sorted(SOURCE.rglob("*.py"))
@@ -103,6 +122,9 @@ def table() -> str:
     rows = ["| what | files | functions | depth |", "|---|---:|---:|---:|"]
     for name, (files, depth) in measured().items():
         rows.append(f"| {name} | {len(files)} | {sum(files.values())} | {depth} |")
+    rows += ["", "| to add | files | more for native speed |", "|---|---:|---:|"]
+    for kind, (files, native) in extensions((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")).items():
+        rows.append(f"| {kind} | {files} | {native or '–'} |")
     size = f"The package has {len(modules)} modules and {round(lines, -2):,} lines, docstrings included."
     return "\n".join([*rows, "", size, ""])
 

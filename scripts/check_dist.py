@@ -3,12 +3,14 @@
     python scripts/check_dist.py dist/backlit-*.whl
 
 A fresh environment gets the wheel and its base dependencies; CC and CXX name nothing, so that whatever would have to be
-compiled fails.  Then: the compiled engine is there, `train --dataset digits` scores and writes its report, and commands
-of the README that need no file of one's own run.  Prints a line a step, and how long it took.
+compiled fails.  Then: the compiled engine is there, `train --dataset digits` scores and writes its report, commands of
+the README that need no file of one's own run, and so does all of the first page of the site: nothing there may need
+more than the base dependencies.  Prints a line a step, and how long it took.
 """
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -26,6 +28,7 @@ COMMANDS = (
     "cost --sizes 784,512,512,10 --batch 128",
     "train --dataset digits --out digits.safetensors --report digits.html --epochs 5",
 )
+FIRST_DOOR = Path(__file__).parents[1] / "docs/start/train.md"  # a newcomer's first page, of which all is run
 
 
 def main() -> int:
@@ -48,6 +51,13 @@ def main() -> int:
         ]
         steps = [pip, [str(programs / "python"), "-c", "import backlit._native as n; print(n.instruction_sets())"]]
         steps += [[str(programs / "backlit"), *command.split()] for command in COMMANDS]
+        code = ""
+        for language, block in re.findall(r"```(python|sh)\n(.*?)```", FIRST_DOOR.read_text("utf-8"), re.DOTALL):
+            if language == "python":
+                code += block
+                steps.append([str(programs / "python"), "-c", code])
+            else:
+                steps += [[str(programs / "backlit"), *line.split()[1:]] for line in block.splitlines()]
         for step in steps:
             started = time.perf_counter()
             done = subprocess.run(step, cwd=here, env=environment, capture_output=True, text=True)
@@ -64,8 +74,9 @@ def main() -> int:
 
 
 def shown(step: list[str]) -> str:
-    """A step as it is typed, without folders."""
-    return " ".join([Path(step[0]).name, *(Path(part).name if os.sep in part else part for part in step[1:])])
+    """A step as it is typed."""
+    words = " ".join(step[1:]).splitlines()
+    return f"{Path(step[0]).name} {words[0] if len(words) == 1 else '-c, the code of the page so far'}"
 
 
 if __name__ == "__main__":

@@ -27,9 +27,9 @@ from tests.verification.drawn import draw_problem
 from tests.verification.planted import MISTAKES, Planted, planted_claims
 
 from backlit.core.problem import Problem
-from backlit.verification.claims import named_claims
 from backlit.verification.comparison import Tolerances, compare_all
 from backlit.verification.problem_check import check
+from backlit.verification.quantities import named_claims
 from backlit.verification.result import CheckResult
 
 PARAMETERS = ("grad_W", "grad_b", "grad_gamma", "grad_beta")

@@ -26,8 +26,7 @@ from backlit.engine.base import TrainConfig
 from backlit.optim import get_optimizer
 from backlit.training import History, Settings
 from backlit.training.checkpoint import FILE, load_checkpoint, read, save_checkpoint
-from backlit.training.early_stopping import EarlyStopping
-from backlit.training.run import Run
+from backlit.training.run import EarlyStopping, Run
 
 BEGIN, END = "/backlit-begin", "/backlit-end"  # looked for by name, never there: marks in the trace
 UNSTARTED = ("execve", "exit_group", "exit")

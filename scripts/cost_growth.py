@@ -92,8 +92,7 @@ def measured(net: Network, m: int, batches: int) -> float:
 def epoch_seconds(recipe: TrainConfig, batches: int) -> float:
     """Seconds of one pass over `batches` batches."""
     from backlit.core.targets import as_targets
-    from backlit.costs.machine import fastest
-    from backlit.costs.peak_memory import targets
+    from backlit.costs.machine import fastest, targets
     from backlit.engine import Data, State, get_engine
 
     net, n, dtype = recipe.net, recipe.batch_size * batches, np.dtype(np.float32)

@@ -22,7 +22,7 @@ from backlit.core import Dense, DropoutKey, Network
 from backlit.core.network import Network as AnyNetwork
 from backlit.costs import cost
 from backlit.costs.ledger import count
-from backlit.costs.peak_memory import targets
+from backlit.costs.machine import targets
 from backlit.engine import TrainConfig
 from backlit.engine.native import NativeEngine, extension
 from backlit.optim import get_optimizer

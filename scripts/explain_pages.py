@@ -26,6 +26,7 @@ from backlit.render.explanation import explain
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
          "--disable-sync", "--no-first-run"]  # fmt: skip
 TALLEST = 30_000  # px of a screenshot
+PATIENCE = 300_000  # ms for anything that a page does, on a busy machine
 LARGEST, SLOWEST = 5e6, 5.0  # bytes and seconds of the elided network's page
 
 
@@ -55,6 +56,7 @@ def faults(browser: Any, path: Path, axe: Path | None = None, shots: Path | None
     """What is wrong with a page, in words; nothing is, where the list is empty."""
     context = browser.new_context(viewport={"width": 1100, "height": 900}, offline=True)
     page = context.new_page()
+    page.set_default_timeout(PATIENCE)
     found: list[str] = []
     page.on("console", lambda m: found.append(f"console: {m.text}") if m.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: found.append(f"error: {error}"))

@@ -34,6 +34,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 SCRIPT_LIMIT, FILE_LIMIT = 60_000, 250_000  # bytes: JS and CSS after gzip, the whole page
 NARROW = 360
 NAMELESS = re.compile(r"\s*- (button|textbox|combobox|slider|spinbutton|checkbox|link|tab|img)( \[|:|$)")
+PATIENCE = 300_000  # ms for anything that a page does, on a busy machine
 TABS = ("Loss", "Gradient flow", "Units", "Path", "Settings")
 
 
@@ -63,6 +64,7 @@ class Opened:
         viewport = {"width": options.pop("width", 1280), "height": options.pop("height", 900)}
         self.context = browser.new_context(viewport=viewport, offline=True, **options)
         self.page = self.context.new_page()
+        self.page.set_default_timeout(PATIENCE)
         self.faults: list[str] = []
         self.page.on("console", lambda m: self.faults.append(m.text) if m.type in ("error", "warning") else None)
         self.page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))

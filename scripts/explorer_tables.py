@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from backlit.core import ACTIVATIONS, LOSSES, get_activation, get_loss
+from backlit.core.activations.softmax import groups_of
 from backlit.core.formulas import Unsupported
-from backlit.core.groups import groups_of
 from backlit.core.parameters import layout
 from backlit.core.problem import Problem
 from backlit.derivation import expressions as tree

@@ -40,7 +40,7 @@ KINDS = (
     "about/explorer.html",
     "explorer-live.html",
 )
-PATIENCE = 20_000  # ms for the search
+PATIENCE = 300_000  # ms for anything that a page does, on a busy machine
 LOADED = {("script", "src"), ("img", "src"), ("link", "href"), ("iframe", "src"), ("source", "src"), ("object", "data")}
 
 
@@ -119,6 +119,7 @@ def page_faults(browser: Any, site: Path, name: str, shots: Path | None = None) 
     for scheme, width in (("light", 1200), ("dark", 1200), ("light", 360)):
         context = browser.new_context(viewport={"width": width, "height": 900}, offline=True, color_scheme=scheme)
         page = context.new_page()
+        page.set_default_timeout(PATIENCE)
         page.on("console", lambda m: heard.append(f"console: {m.text}") if m.type == "error" else None)
         page.on("pageerror", lambda error: heard.append(f"error: {error}"))
         page.on(
@@ -150,9 +151,10 @@ def axe_faults(page: Any) -> Iterator[str]:
 def search_faults(browser: Any, site: Path, word: str = "softmax") -> Iterator[str]:
     """Whether the search finds a word, from files alone."""
     page = browser.new_context(offline=True).new_page()
+    page.set_default_timeout(PATIENCE)
     page.goto((site / "search.html").as_uri() + f"?q={word}")
     try:
-        page.wait_for_selector("#search-results li a", timeout=PATIENCE)
+        page.wait_for_selector("#search-results li a")
     except Exception:
         yield f"search.html: finds nothing for {word}"
     page.close()

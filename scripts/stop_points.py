@@ -20,7 +20,7 @@ import numpy as np
 from backlit.core import Dense, Network
 from backlit.engine import Data
 from backlit.optim import get_optimizer, get_schedule
-from backlit.training import Outcome, Settings, epoch, fit, trainer
+from backlit.training import Outcome, Settings, fit, trainer
 from backlit.training.checkpoint import save_checkpoint
 
 OPTIMIZERS: tuple[Any, ...] = (
@@ -93,14 +93,14 @@ def broken(at: int, *call: Any) -> bool:
         if written == at:
             raise Broken
 
-    kept = epoch.save_checkpoint, trainer.save_checkpoint
-    epoch.save_checkpoint = trainer.save_checkpoint = save
+    kept = trainer.save_checkpoint
+    trainer.save_checkpoint = save
     try:
         run(*call)
     except Broken:
         return True
     finally:
-        epoch.save_checkpoint, trainer.save_checkpoint = kept
+        trainer.save_checkpoint = kept
     return False
 
 

@@ -20,6 +20,7 @@ import numpy as np
 
 COLUMNS = 24
 ROWS_OF_A_FILE = 400_000
+TWO_THREADS = dict.fromkeys(("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "2")  # each has a stack
 
 
 def write(folder: Path, size: float, rows_of_a_file: int = ROWS_OF_A_FILE) -> None:
@@ -69,7 +70,7 @@ def measure(size: float, limit_mb: float, buffer_mb: float, epochs: int, rows_of
         write(folder, size, rows_of_a_file)
         numbers = [str(limit_mb), str(buffer_mb), str(epochs)]
         command = [sys.executable, __file__, "--child", str(folder), *numbers]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | TWO_THREADS)
         if done.returncode:
             sys.exit(f"with {size / 1e6:,.0f} MB of data under {limit_mb} MB: {done.stderr.strip()[-600:]}")
         return json.loads(done.stdout) | {"mb": sum(f.stat().st_size for f in folder.iterdir()) / 1e6}

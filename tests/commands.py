@@ -6,6 +6,7 @@ import subprocess
 from typing import Literal
 
 import pytest
+from tests.helpers import HANGS
 
 from backlit.cli import main
 
@@ -32,6 +33,6 @@ def on_a_terminal(command: list[str], stream: Literal["stdout", "stderr"], **env
                 break
             parts.append(part)
         os.close(leader)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=HANGS)
     assert process.returncode == 0, err
     return b"".join(parts).decode(), err if stream == "stdout" else out

@@ -4,7 +4,10 @@ import os
 
 # before NumPy is read, here and in what tests start: BLAS's second thread waits by spinning, for a third of all time
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# before Dask is read: on a busy machine the processes of a cluster start slowly, and stand still now and then
+os.environ.update(DASK_BACKLIT__CONNECT="300", DASK_BACKLIT__LIMIT="300")
 
+import signal
 import sys
 from pathlib import Path
 
@@ -21,6 +24,20 @@ settings.register_profile("dev", deadline=None, max_examples=60)
 settings.register_profile("ci", deadline=None, max_examples=60, derandomize=True, print_blob=True)
 settings.register_profile("long", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+
+@pytest.fixture(autouse=hasattr(signal, "SIGALRM"))
+def hangs():
+    """Nothing may hang: after twenty minutes the test is interrupted."""
+
+    def late(*_):
+        raise TimeoutError("this hangs")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(1200)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture

@@ -1,17 +1,23 @@
-"""What a message must be: one line of bounded length, which names what is wrong, what was received and the remedy.
+"""What a message must be, and what work may be.
 
-A test names the facts of a message and leaves its prose free, so that a sentence can be made better without a test.
+A message is one line of bounded length, which names what is wrong, what was received and the remedy.  A test names the
+facts of a message and leaves its prose free, so that a sentence can be made better without a test.
 
     with raises_naming(ProblemError, "W[1]", "3 columns", "give"):
         ...
+
+Work is counted in lines of Python that run, which no other program and no number of processors changes.
 """
 
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
+HANGS = 300  # seconds after which a process is said to hang, on the slowest and busiest machine
 LONGEST = 400  # characters; the paths of a test's own folders take up to a third of it
 
 
@@ -49,3 +55,34 @@ def named(name: str, line: str) -> bool:
 def is_word(character: str) -> bool:
     """Whether a character is a letter, a digit or _."""
     return re.fullmatch(r"\w", character) is not None
+
+
+class TooMuchWork(AssertionError):
+    """More lines ran than may."""
+
+
+def lines_run(function: Callable[[], Any], most: float = float("inf")) -> int:
+    """How many lines of Python a call runs, those of each turn of a loop and of a comprehension among them.
+
+    Raises TooMuchWork within the call as soon as they are more than `most`, so that a loop without an end has one.
+    """
+    lines, before = 0, sys.gettrace()
+
+    def trace(frame: Any, event: str, argument: Any) -> Any:
+        nonlocal lines
+        lines += event == "line"
+        if lines > most:
+            raise TooMuchWork(f"more than {most:g} lines")
+        return trace
+
+    sys.settrace(trace)
+    try:
+        function()
+    finally:
+        sys.settrace(before)
+    return lines
+
+
+def bend(work: Callable[[int], float], n: int) -> float:
+    """W(3n) − 2 W(2n) + W(n): 0 for work that grows evenly with n, and 2 n² for one more step of each with each."""
+    return work(3 * n) - 2 * work(2 * n) + work(n)

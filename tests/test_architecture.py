@@ -39,6 +39,18 @@ def test_the_table_is_what_is_measured(measured):
         assert functions == pytest.approx(said[name][1], rel=0.1), f"{name}: make architecture"
 
 
+def test_what_is_to_be_changed_for_an_extension_is_what_the_guide_and_the_sources_say(measured):
+    row = re.compile(r"^\| (an? \w+) \| (\d+) \| (\d+|–) \|$", flags=re.M)
+    assert row.findall(TEXT) == row.findall(measured), "make architecture"
+    ones = ("an activation", "a loss", "an optimizer", "a schedule", "an initializer")
+    assert {kind: files for kind, files, _ in row.findall(measured)} == {**dict.fromkeys(ones, "1"), "a command": "2"}
+
+
+def test_a_second_file_is_counted():
+    guide = "## Add a loss\n```python\n# src/backlit/a.py\n```\n`b/c.py` imports it.\n## Other\n# src/backlit/d.py\n"
+    assert architecture.extensions(guide)["a loss"][0] == 2
+
+
 def test_the_size_is_what_is_measured(measured):
     assert size(TEXT)[0] == size(measured)[0], "make architecture"
     assert size(TEXT)[1] == pytest.approx(size(measured)[1], rel=0.03), "make architecture"
@@ -46,7 +58,7 @@ def test_the_size_is_what_is_measured(measured):
 
 def test_a_call_is_followed_into_its_files():
     files, depth = architecture.followed(lambda: backlit.Dense(2, "tanh"))
-    assert {"core/network.py", "core/specs.py"} <= set(files)
+    assert {"core/network.py", "registry.py"} <= set(files)
     assert "core/passes.py" not in files
     assert depth >= 3
 

@@ -10,19 +10,18 @@ import pytest
 
 import backlit.errors
 import backlit.optim.schedules
-from backlit.deprecation import Alias, deprecated_module
+from backlit.deprecation import OLD_NAMES, deprecated_module
 
 
 @pytest.fixture
 def moved():
     """Registers names that moved, and takes them back."""
-    before = list(sys.meta_path)
+    before = dict(OLD_NAMES.table)
     yield deprecated_module
-    aliases = [finder for finder in sys.meta_path if finder not in before and isinstance(finder, Alias)]
-    sys.meta_path[:] = before
-    for alias in aliases:
-        for name in [name for name in sys.modules if name == alias.old or name.startswith(f"{alias.old}.")]:
+    for old in OLD_NAMES.table.keys() - before.keys():
+        for name in [name for name in sys.modules if name == old or name.startswith(f"{old}.")]:
             del sys.modules[name]
+    OLD_NAMES.table = before
 
 
 def test_the_old_name_is_the_new_module_and_warns_once_where_it_is_imported(moved):
@@ -68,3 +67,19 @@ def test_registering_imports_nothing():
         "deprecated_module('backlit.rules', 'backlit.optim'); assert set(sys.modules) == before"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def test_the_nearest_entry_counts_and_one_finder_knows_all(moved):
+    moved("backlit.rules", "backlit.optim")
+    moved("backlit.rules.faults", "backlit.errors", warns=False)
+    assert OLD_NAMES.new_name("backlit.rules.faults") == "backlit.errors"
+    assert OLD_NAMES.new_name("backlit.rules.schedules.decay") == "backlit.optim.schedules.decay"
+    assert OLD_NAMES.new_name("backlit.ruleset") is None
+    assert sys.meta_path.count(OLD_NAMES) == 1
+
+
+@pytest.mark.parametrize("old", OLD_NAMES.table)
+def test_every_old_name_has_a_module(old):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        assert import_module(old) is import_module(OLD_NAMES.new_name(old))

@@ -1,7 +1,7 @@
 """The helpers of the tests find what they are there to find."""
 
 import pytest
-from tests.helpers import LONGEST, assert_names, raises_naming
+from tests.helpers import LONGEST, TooMuchWork, assert_names, bend, lines_run, raises_naming
 
 LINE = "W[1] must have 3 columns, not 12: give the layer 3 units"
 
@@ -42,3 +42,28 @@ def test_no_error_and_another_error_are_caught():
         pass
     with pytest.raises(KeyError, match="other"), raises_naming(ValueError, "W[1]"):
         raise KeyError("other")
+
+
+def pairs(n):
+    return [a for a in range(n) for b in range(n)]
+
+
+@pytest.mark.parametrize(("function", "least"), [
+    (lambda n: [a + 1 for a in range(n)], 0),
+    (pairs, 2 * 40**2),
+    (lambda n: [sum(b for b in range(n)) for _ in range(n)], 2 * 40**2),
+    (lambda n: [1 for a in range(n) for b in range(n) if a == b], 2 * 40**2),
+])  # fmt: skip
+def test_work_that_grows_with_the_square_bends(function, least):
+    found = bend(lambda n: lines_run(lambda: function(n)), 40)
+    assert found == 0 if least == 0 else least <= found < 2 * least
+
+
+def test_a_loop_without_an_end_is_ended():
+    def forever():
+        while True:
+            pass
+
+    with pytest.raises(TooMuchWork, match="1000 lines"):
+        lines_run(forever, most=1000)
+    assert lines_run(lambda: None) == 1

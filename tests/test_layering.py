@@ -17,12 +17,12 @@ import backlit.errors
 SOURCE = Path(backlit.errors.__file__).parent
 FLOORS = [  # from the ground up; packages on one floor do not know each other
     ("_version", "deprecation", "display", "equations", "errors", "processors", "signatures", "terminal"),
-    ("bounded_reading", "files"),
+    ("bounded_reading", "files", "registry"),
     ("autodiff", "optim", "tables"),
     ("core",),
-    ("engine", "formats", "gradcheck", "jobs"),
-    ("costs", "derivation", "training", "verification"),
-    ("diagnosis",),
+    ("engine", "formats", "gradcheck"),
+    ("costs", "derivation", "jobs", "training", "verification"),
+    ("diagnosis", "distributed"),
     ("render",),
     ("estimators", "tabular"),
     ("api",),
@@ -38,7 +38,7 @@ BY_STRING = {  # who imports by a string, and why
     "backlit": "names of the package are loaded when they are first used",
     "backlit.verification": "likewise",
     "backlit.deprecation": "an old name gives the module of the new one",
-    "backlit.core.registry": "a folder's records are all that lie in it",
+    "backlit.registry": "a folder's records are all that lie in it",
     "backlit.engine.native": "SciPy's BLAS is found by its capsule",
     "backlit.engine.native_support": "the extension may not have been built",
 }

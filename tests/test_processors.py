@@ -8,7 +8,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from backlit import processors
-from backlit.engine.threads import allowed_threads
+from backlit.engine.native_support import allowed_threads
 from backlit.processors import OneBlasThread, at_most, available_processors, loaded_blas, quota
 
 

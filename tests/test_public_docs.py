@@ -165,6 +165,15 @@ def test_the_page_on_versions_names_the_same_packages():
     assert listed == set(PACKAGES)
 
 
+def test_the_changelog_has_this_version_as_its_newest_release():
+    changelog = (Path(__file__).parents[1] / "CHANGELOG.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## \[(.*?)\](?: - (\d{4}-\d\d-\d\d))?$", changelog, flags=re.MULTILINE)
+    assert headings[0] == ("Unreleased", "")
+    assert headings[1][0] == backlit.__version__
+    assert all(date for _, date in headings[1:])
+    assert backlit.__version__ not in (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+
+
 def test_names_and_methods_are_found():
     assert {"backlit.Network", "backlit.check", "backlit.MLPClassifier", "backlit.optim.Adam"} <= set(NAMES)
     assert len(NAMES) > 60

@@ -47,11 +47,11 @@ def test_calibration_error_is_the_mean_gap():
 
 def test_scores_of_a_prediction():
     X = pd.DataFrame({"x": [0.0, 1.0]})
-    table = Table("classification", "y", X, np.array([0, 1]), X, np.array([0, 1]), ("n", "y"))
+    table = Table("classification", "y", X, np.array([0, 1]), X, np.array([0, 1]), X, X, ("n", "y"))
     found = score(table, np.array([[0.8, 0.2], [0.6, 0.4]]))
     assert found["loss"] == pytest.approx(-(np.log(0.8) + np.log(0.4)) / 2)
     assert (found["error"], found["auc"]) == (0.5, 1.0)
-    numbers = Table("regression", "y", X, np.array([0.0, 2.0]), X, np.array([0.0, 2.0]))
+    numbers = Table("regression", "y", X, np.array([0.0, 2.0]), X, np.array([0.0, 2.0]), X, X)
     assert score(numbers, np.array([1.0, 1.0])) == {"loss": 1.0}
 
 

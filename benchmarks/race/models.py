@@ -162,8 +162,8 @@ def backlit(table: Table, seed: int, threads: int, **options: Any) -> Fit:
     y = labels[table.y] if table.labels else table.y
     with tempfile.TemporaryDirectory() as folder:
         rows, asked = Path(folder, "rows.csv"), Path(folder, "asked.csv")
-        table.X.assign(**{table.target: y}).to_csv(rows, index=False)
-        table.X_test.to_csv(asked, index=False)
+        table.as_read.assign(**{table.target: y}).to_csv(rows, index=False)
+        table.as_read_test.to_csv(asked, index=False)
         clock = Clock()
         with clock.running():
             result = train(rows, table.target, task=table.task, test_size=0.02, seed=seed, **options)

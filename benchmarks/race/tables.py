@@ -72,6 +72,7 @@ class Table:
     """A table, split.
 
     X, X_test : features; text columns are categories that the training rows have, missing where they do not.
+    as_read, as_read_test : the same rows with words and dates as the file has them, for models that read these.
     y, y_test : (m,) class indices or numbers.  labels : of the classes; () for regression.
     """
 
@@ -81,6 +82,8 @@ class Table:
     y: np.ndarray
     X_test: pd.DataFrame
     y_test: np.ndarray
+    as_read: pd.DataFrame
+    as_read_test: pd.DataFrame
     labels: tuple[str, ...] = ()
 
     @property
@@ -100,9 +103,10 @@ def load(name: str, seed: int) -> Table:
     if source.task == "classification":
         labels = tuple(sorted(train[source.target].astype(str).unique()))
         test = test[test[source.target].astype(str).isin(labels)]
-    X, X_test = (categories(part.drop(columns=source.target), train) for part in (train, test))
+    as_read = [part.drop(columns=source.target).reset_index(drop=True) for part in (train, test)]
+    X, X_test = (categories(part, train) for part in as_read)
     y, y_test = (targets(part[source.target], labels) for part in (train, test))
-    return Table(source.task, source.target, X, y, X_test, y_test, labels)
+    return Table(source.task, source.target, X, y, X_test, y_test, *as_read, labels)
 
 
 def read(source: Source) -> pd.DataFrame:
@@ -119,7 +123,7 @@ def read(source: Source) -> pd.DataFrame:
 
 def categories(X: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:
     """Features with text, and true and false, as categories of the training rows."""
-    X = X.reset_index(drop=True)
+    X = X.copy()
     for c in X:
         if not pd.api.types.is_numeric_dtype(X[c]) or X[c].dtype == bool:
             known = sorted(train[c].dropna().astype(str).unique())

@@ -205,13 +205,11 @@ def equations() -> Iterator[str]:
 def mistakes() -> Iterator[str]:
     """The catalogue: what was used beside what is right."""
     from backlit.verification.catalogue import CATALOGUE
-    from backlit.verification.catalogue.blocks import BLOCKS
-    from backlit.verification.catalogue.conventions import CONVENTIONS
-    from backlit.verification.catalogue.forwards import FORWARDS
+    from backlit.verification.catalogue.blocks import BLOCKS, STEPS
+    from backlit.verification.catalogue.conventions import CONVENTIONS, FORWARDS
     from backlit.verification.catalogue.output import OUTPUT
     from backlit.verification.catalogue.scaling import SCALING
     from backlit.verification.catalogue.slopes import SLOPES
-    from backlit.verification.catalogue.steps import STEPS
     from backlit.verification.catalogue.tensors import TENSORS
 
     yield "# Mistakes that `check` names\n"

@@ -143,6 +143,52 @@ template <class T> class Engine {
         return nb::make_tuple((int)status, loss);
     }
 
+    nb::tuple partial(nb::handle theta, nb::handle mean, nb::handle variance, nb::handle X, nb::handle Y, nb::handle weight,
+                      nb::handle order, double weight_of_step, std::uint64_t seed, std::uint64_t step, std::uint64_t shard,
+                      nb::handle grad) {
+        const Turn turn(busy);
+        check_training();
+        const auto parameters = vector<const T>(theta, plan.parameters, "theta");
+        Held held;
+        RunningStats<T> moments = running<T>(mean, variance, held);
+        const Examples data(plan, X, Y, weight);
+        const auto rows = array<Vector<const i64>>(order, "order");
+        const i64 n = (i64)rows.shape(0);
+        require(n >= 1 && n <= plan.m, "a partial gradient is of 1 to ", plan.m, " rows, not ", n);
+        require(weight_of_step > 0, "weight_of_step must be above 0, not ", weight_of_step);
+        const auto to = vector<T>(grad, plan.parameters, "grad");
+        net.theta = parameters.data();
+        double loss;
+        Status status;
+        {
+            nb::gil_scoped_release release;
+            status = trainer.partial(data.all, rows.data(), n, weight_of_step, seed, step, shard, to.data(), &loss, moments);
+        }
+        return nb::make_tuple((int)status, loss);
+    }
+
+    nb::tuple update(nb::handle theta, nb::handle slots, nb::handle mean, nb::handle variance, std::uint64_t step, nb::handle grad,
+                     nb::handle batch_mean, nb::handle batch_variance, i64 rows, double weight, double loss, double rate) {
+        const Turn turn(busy);
+        check_training();
+        require(rows >= 1, "a step has at least one row, not ", rows);
+        const auto parameters = vector<T>(theta, plan.parameters, "theta");
+        Held held;
+        State<T> state{parameters.data(), {nullptr, nullptr, nullptr}, running<T>(mean, variance, held), step};
+        const auto entries = sequence(slots, optimizer.slots, "slots");
+        for (size_t i = 0; i < entries.size(); ++i)
+            state.slot[i] = vector<T>(entries[i], plan.parameters, text("slots[", i, "]")).data();
+        const RunningStats<T> moments = running<const T>(batch_mean, batch_variance, held);
+        const auto from = vector<T>(grad, plan.parameters, "grad");
+        net.theta = parameters.data();
+        Epoch epoch;
+        {
+            nb::gil_scoped_release release;
+            epoch = trainer.update(state, from.data(), moments, rows, weight, loss, rate);
+        }
+        return nb::make_tuple((int)epoch.status, epoch.costs[0], epoch.norms);
+    }
+
     void predict(nb::handle theta, nb::handle mean, nb::handle variance, nb::handle X, nb::handle out) {
         const Turn turn(busy);
         const auto parameters = vector<const T>(theta, plan.parameters, "theta");
@@ -236,6 +282,10 @@ template <class T> void bind_engine(nb::module_& m, const char* name) {
         .def("run", &E::run, nb::kw_only(), any("theta"), any("slots"), any("mean"), any("variance"), "step"_a, any("X"), any("Y"),
              any("weight"), any("order"), any("rates"), "seed"_a, any("stop"))
         .def("gradient", &E::gradient, nb::kw_only(), any("theta"), any("X"), any("Y"), any("weight"), any("grad"))
+        .def("partial", &E::partial, nb::kw_only(), any("theta"), any("mean"), any("variance"), any("X"), any("Y"), any("weight"),
+             any("order"), "weight_of_step"_a, "seed"_a, "step"_a, "shard"_a, any("grad"))
+        .def("update", &E::update, nb::kw_only(), any("theta"), any("slots"), any("mean"), any("variance"), "step"_a, any("grad"),
+             any("batch_mean"), any("batch_variance"), "rows"_a, "weight"_a, "loss"_a, "rate"_a)
         .def("predict", &E::predict, nb::kw_only(), any("theta"), any("mean"), any("variance"), any("X"), any("out"))
         .def("loss", &E::loss, nb::kw_only(), any("theta"), any("mean"), any("variance"), any("X"), any("Y"), any("weight"))
         .def_rw("after_step", &E::after_step)
@@ -283,12 +333,12 @@ template <class T> void product(const std::string& isa, bool keep, nb::handle a,
     k.product_transposed(job);
 }
 
-void mask(std::uint64_t seed, std::uint64_t step, i64 l, i64 first, double p, nb::handle kept) {
+void mask(std::uint64_t seed, std::uint64_t step, i64 l, i64 first, double p, nb::handle kept, std::uint64_t shard) {
     require(l >= 0, "l must be at least 0, not ", l);
     require(first >= 0 && first <= most_numbers, "first must be at least 0, and a place that can be, not ", first);
     require(p >= 0 && p < 1, "p must be in [0, 1), not ", p);
     const auto to = array<Vector<unsigned char>>(kept, "kept");
-    kernels<float>("baseline").draw_mask(to.data(), seed, step, l, first, (i64)to.shape(0), p);
+    kernels<float>("baseline").draw_mask(to.data(), seed, step, shard, l, first, (i64)to.shape(0), p);
 }
 
 template <class T> void bind_kernels(nb::module_& m, const std::string& suffix) {
@@ -375,5 +425,5 @@ NB_MODULE(_native, m) {
     bind_engine<double>(m, "Engine64");
     bind_kernels<float>(m, "32");
     bind_kernels<double>(m, "64");
-    m.def("mask", &mask, "seed"_a, "step"_a, "l"_a, "first"_a, "p"_a, nb::arg("kept").none());
+    m.def("mask", &mask, "seed"_a, "step"_a, "l"_a, "first"_a, "p"_a, nb::arg("kept").none(), "shard"_a = 0);
 }

@@ -24,6 +24,8 @@ template <class T> struct Batch {
     bool dropout = false;
     std::uint64_t seed = 0, step = 0;
     i64 next = 0;                // rows of the batch after this one, which `order` goes on with
+    std::uint64_t shard = 0;     // whose rows they are, where a step is shared out
+    double weight_of_step = 0;   // above 0: the sum of the weights of the step that the batch is a part of
 };
 
 template <class T> struct RunningStats {
@@ -228,7 +230,7 @@ template <class T> class Network {
     }
 
     void perform(const Phases& list, const Batch<T>& batch, bool scores, T* grad) {
-        const double weight = grad ? total_weight(batch) : 1;
+        const double weight = batch.weight_of_step > 0 ? batch.weight_of_step : grad ? total_weight(batch) : 1;
         for (const auto& phase : list) {
             if (phase.empty()) continue;
             for (const Operation& operation : phase) {
@@ -282,7 +284,7 @@ template <class T> class Network {
         }
         if (batch.dropout && q.kept >= 0) {
             unsigned char* kept = workspace + q.kept + from;
-            k.draw_mask(kept, batch.seed, batch.step, l, from, m * n, q.dropout);
+            k.draw_mask(kept, batch.seed, batch.step, batch.shard, l, from, m * n, q.dropout);
             k.apply_mask(a, kept, (T)(1 / (1 - q.dropout)), m * n);
         }
         if (q.skip_from >= 0)

@@ -99,7 +99,8 @@ template <class T> struct Kernels {
     void (*apply_mask)(T* a, const unsigned char* kept, T scale, i64 count);
     void (*add_scaled)(T* a, const T* b, T s, bool add, i64 count);
 
-    void (*draw_mask)(unsigned char* kept, std::uint64_t seed, std::uint64_t step, i64 l, i64 first, i64 count, double p);
+    void (*draw_mask)(unsigned char* kept, std::uint64_t seed, std::uint64_t step, std::uint64_t shard, i64 l, i64 first,
+                      i64 count, double p);
     void (*measure)(const T* g, i64 count, i64 block, Measured<T>* found);
     void (*add_l2)(T* g, const T* W, T l2, i64 count, i64 block, double* squares);
     void (*update[n_update_rules])(UpdateJob<T>& job);

@@ -94,8 +94,55 @@ template <class T> class Trainer {
             begin(batch, grad);
             gradients(batch, grad);
         });
-        *loss = cost(batch.m);
+        *loss = cost(net.sum_of_losses(batch.m));
         return outside() ? OUTSIDE : FINISHED;
+    }
+
+    // What the rows `order` add to C and ∂C/∂theta of a step whose examples weigh `weight_of_step`, without L2; and into
+    // `moments` batch norm's mean and variance of these rows.
+    Status partial(const Data<T>& data, const i64* order, i64 rows, double weight_of_step, std::uint64_t seed, std::uint64_t step,
+                   std::uint64_t shard, T* grad, double* loss, RunningStats<T>& moments) {
+        batch_rows.assign(order, order + rows);
+        check_rows(batch_rows.data(), rows, data.examples);
+        const Batch<T> batch{data.X, data.Y, data.weight, batch_rows.data(), rows, true, true, seed, step, 0, shard, weight_of_step};
+        net.pool.run([&] {
+            net.pool.phase([&](int t) { pack_all(t); });
+            net.passes(batch, grad);
+            l2 = 0;
+            gradients(batch, grad);
+        });
+        for_moments([&](i64 l, i64 n, T* mean, T* variance) {
+            std::copy_n(mean, n, moments.mean[l - 1]), std::copy_n(variance, n, moments.variance[l - 1]);
+        });
+        *loss = net.sum_of_losses(rows);
+        if (outside()) return OUTSIDE;
+        T top = 0;
+        for (auto& part : parts)
+            if (!(part.largest_g <= top)) top = part.largest_g;
+        return std::isfinite(*loss) && std::isfinite(top) ? FINISHED : NOT_FINITE;
+    }
+
+    // One step from a gradient that was computed elsewhere, without L2, which is added to it here; loss: its C, likewise.
+    // `costs` then holds C itself.
+    Epoch update(State<T>& state, T* grad, const RunningStats<T>& moments, i64 rows, double weight, double loss, double rate) {
+        Epoch epoch;
+        epoch.norms.resize(net.L());
+        l2 = net.plan.alpha >= 0 ? net.plan.alpha / weight : net.plan.l2;
+        for_moments([&](i64 l, i64 n, T* mean, T* variance) {
+            std::copy_n(moments.mean[l - 1], n, mean), std::copy_n(moments.variance[l - 1], n, variance);
+        });
+        net.pool.run([&] {
+            net.pool.phase([&](int t) {
+                largest_now(state, t), parts[t].reset();
+                each_block(t, [&](int l, i64 first, i64 last) {
+                    finish_gradient(t, l, first, last, grad + net.layer(l).W + first * net.layer(l).n_in, grad);
+                });
+            });
+            epoch.status = apply(state, rows, cost(loss), rate, grad);
+        });
+        epoch.costs = {cost(loss)};
+        add_norms(epoch);
+        return epoch;
     }
 
     // One pass over the rows `order`; poll() is asked every few milliseconds, true means stop at the batch's edge.
@@ -218,9 +265,14 @@ template <class T> class Trainer {
 
     // Of units first … last−1 of layer l: ∂C/∂W (last − first, n_in) into W, the others into `grad`.
     void part_gradient(const Batch<T>& batch, int t, int l, i64 first, i64 last, T* W, T* grad) {
+        if (net.plan.schedule.empty()) net.gradient(l, batch, t, first, last, W, grad);  // else early_gradient did
+        finish_gradient(t, l, first, last, W, grad);
+    }
+
+    // L2 and the sums of squares of the same.
+    void finish_gradient(int t, int l, i64 first, i64 last, T* W, T* grad) {
         const LayerPlan& q = net.layer(l);
         StepStats<T>& mine = parts[t];
-        if (net.plan.schedule.empty()) net.gradient(l, batch, t, first, last, W, grad);  // else early_gradient did
         const i64 units = last - first, count = units * q.n_in, block = unit_block * q.n_in;
         BlockSums* found = sums.data() + first_block[l - 1] + first / unit_block;
         if (l2) {
@@ -253,11 +305,20 @@ template <class T> class Trainer {
         }
     }
 
-    double cost(i64 m) const {
+    // C, of the losses' sum and L2.
+    double cost(double losses) const {
         double squares = 0;
         if (l2)
             for (auto& block : sums) squares += block.l2;
-        return l2 ? net.sum_of_losses(m) + l2 / 2 * squares : net.sum_of_losses(m);
+        return l2 ? losses + l2 / 2 * squares : losses;
+    }
+
+    // Calls f(l, n, mean, variance) for each batch norm's moments of the batch, biased variance.
+    template <class F> void for_moments(F f) const {
+        for (int l = 1; l <= net.L(); ++l) {
+            const LayerPlan& q = net.layer(l);
+            if (q.norm == BATCH_NORM) f(l, q.n, net.at(q.moments), net.at(q.moments) + q.n);
+        }
     }
 
     // Whether everything is so small that no update can overflow.
@@ -394,7 +455,7 @@ template <class T> class Trainer {
             epoch.status = step(state, batch, rates[index], grad);
             epoch.batch = index;
             if (epoch.status != FINISHED) return;
-            account(epoch, m);
+            account(epoch, m, cost(net.sum_of_losses(m)));
             const auto now = std::chrono::steady_clock::now();
             if (now - asked < std::chrono::milliseconds(5)) continue;
             asked = now;
@@ -418,12 +479,17 @@ template <class T> class Trainer {
             }
         }
         gradients(batch, grad);
+        return apply(state, batch.m, cost(net.sum_of_losses(batch.m)), rate, grad);
+    }
+
+    // Clipping and update, after `gradients` or what stands for it.
+    Status apply(State<T>& state, i64 m, double loss, double rate, const T* grad) {
         long double squares = 0;
         T top = 0;
         for (auto& block : sums) squares += block.W + block.others;
         for (auto& part : parts)
             if (!(part.largest_g <= top)) top = part.largest_g;
-        if (!std::isfinite(cost(batch.m)) || !std::isfinite(top)) return NOT_FINITE;
+        if (!std::isfinite(loss) || !std::isfinite(top)) return NOT_FINITE;
         const UpdateJob<T> job = job_for(rate, state.step + 1, squares);
         if (!is_safe(top, rate, job)) {
             net.pool.phase([&](int t) { update(state, t, job, grad, true); });
@@ -433,14 +499,18 @@ template <class T> class Trainer {
         net.pool.phase([&](int t) {
             update(state, t, job, grad, false);
             pack_all(t);
-            follow_moments(state, t, batch.m);
+            follow_moments(state, t, m);
         });
         ++state.step;
         return FINISHED;
     }
 
-    void account(Epoch& epoch, i64 m) {
-        epoch.costs.push_back(cost(m) * (double)m), epoch.seen += m, ++epoch.steps;
+    void account(Epoch& epoch, i64 m, double loss) {
+        epoch.costs.push_back(loss * (double)m), epoch.seen += m, ++epoch.steps;
+        add_norms(epoch);
+    }
+
+    void add_norms(Epoch& epoch) const {
         for (int l = 0; l < net.L(); ++l) {
             long double squares = 0;
             for (i64 i = first_block[l]; i < first_block[l + 1]; ++i) squares += sums[i].W;

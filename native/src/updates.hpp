@@ -123,9 +123,10 @@ template <class T> void add_l2(T* g, const T* W, T l2, i64 count, i64 block, dou
     }
 }
 
-// Philox4x64-10 (Salmon et al. 2011), the block after counter (block, l, 0, 0), as numpy.random.Philox counts.
-static inline void philox(std::uint64_t seed, std::uint64_t step, std::uint64_t block, std::uint64_t l, std::uint64_t out[4]) {
-    std::uint64_t c0 = block + 1, c1 = l, c2 = 0, c3 = 0;
+// Philox4x64-10 (Salmon et al. 2011), the block after counter (block, l, shard, 0), as numpy.random.Philox counts.
+static inline void philox(std::uint64_t seed, std::uint64_t step, std::uint64_t block, std::uint64_t l, std::uint64_t shard,
+                          std::uint64_t out[4]) {
+    std::uint64_t c0 = block + 1, c1 = l, c2 = shard, c3 = 0;
     for (int round = 0; round < 10; ++round) {
         const unsigned __int128 p = (unsigned __int128)0xD2E7470EE14C6C93u * c0, q = (unsigned __int128)0xCA5A826395121157u * c2;
         const std::uint64_t d0 = (std::uint64_t)(q >> 64) ^ c1 ^ seed, d2 = (std::uint64_t)(p >> 64) ^ c3 ^ step;
@@ -137,11 +138,12 @@ static inline void philox(std::uint64_t seed, std::uint64_t step, std::uint64_t 
 
 // core.dropout.dropout_mask: words first … first+count−1 of layer l's stream; 1 where word ≥ p·2³².
 template <class T>
-void draw_mask(unsigned char* kept, std::uint64_t seed, std::uint64_t step, i64 l, i64 first, i64 count, double p) {
+void draw_mask(unsigned char* kept, std::uint64_t seed, std::uint64_t step, std::uint64_t shard, i64 l, i64 first, i64 count,
+               double p) {
     const std::uint64_t least = (std::uint64_t)__builtin_rint(p * 4294967296.0);  // half to even, as Python rounds
     std::uint64_t words[4];
     for (i64 block = first / 8; block * 8 < first + count; ++block) {
-        philox(seed, step, (std::uint64_t)block, (std::uint64_t)l, words);
+        philox(seed, step, (std::uint64_t)block, (std::uint64_t)l, shard, words);
         for (int i = 0; i < 8; ++i) {
             const i64 e = block * 8 + i - first;
             if (e >= 0 && e < count) kept[e] = (words[i / 2] >> (32 * (i % 2)) & 0xffffffffu) >= least;

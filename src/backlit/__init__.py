@@ -7,8 +7,8 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from backlit import deprecation as deprecation  # from here on old names are known
 from backlit._version import __version__
-from backlit.deprecation import deprecated_module
 from backlit.display import Writer, register
 
 if TYPE_CHECKING:
@@ -70,20 +70,6 @@ HOMES = {
     ),
 }
 HOME = {name: home for home, names in HOMES.items() for name in names}
-MOVED = {  # what 0.1 called these modules; of several that fit a name the last is taken
-    "backlit.io": "backlit.formats",
-    "backlit.io.atomic": "backlit.files",
-    "backlit.io.exchange": "backlit.formats",
-    "backlit.io.tables": "backlit.tables",
-    "backlit.training.gradient_flow": "backlit.diagnosis.gradient_flow",
-    "backlit.verbs": "backlit.api",
-}
-MOVED_IN_PICKLES = {  # modules that pickles of 0.1 name, and nobody imports
-    "backlit.engine.protocol": "backlit.engine.base",
-    "backlit.training.patience": "backlit.training.early_stopping",
-    "backlit.estimators.stopping": "backlit.estimators.early_stopping",
-    "backlit.verification.directions": "backlit.gradcheck.check",
-}
 DISPLAYS = {  # class → format → who writes it, a function of a floor that the class does not know
     "CheckResult": {
         "html": "render.check_html.to_html",
@@ -98,10 +84,26 @@ DISPLAYS = {  # class → format → who writes it, a function of a floor that t
     },
     "Cost": {"html": "render.cost.cost_fragment", "text": "render.cost.cost_text"},
     "TrainResult": {"html": "render.report.report_frame", "text": "render.train_text.result_text"},
+    "BaseMLP": {"text": "render.result_faces.text"},  # their HTML is scikit-learn's
+    "BaseTabular": {"text": "render.result_faces.text"},
     "Diagnosis": {"html": "render.diagnosis_html.diagnosis_frame", "text": "render.diagnosis_text.diagnosis_text"},
     **{
         name: {"html": "render.faces.html", "text": "render.faces.text"}
         for name in ("Gradients", "Network", "Parameters", "Trace")
+    },
+    **{
+        name: {"html": "render.result_faces.html", "text": "render.result_faces.text"}
+        for name in (
+            "Ensemble",
+            "GradientFlow",
+            "History",
+            "Model",
+            "Outcome",
+            "Predictions",
+            "Problem",
+            "SearchResult",
+            "StreamedPredictions",
+        )
     },
 }
 
@@ -154,10 +156,6 @@ def loader(writer: str) -> Callable[[], Writer]:
     return lambda: getattr(import_module(f"backlit.{module}"), function)
 
 
-for old, new in MOVED.items():
-    deprecated_module(old, new)
-for old, new in MOVED_IN_PICKLES.items():
-    deprecated_module(old, new, warns=False)
 for result, formats in DISPLAYS.items():
     register(result, **{format: loader(writer) for format, writer in formats.items()})
 

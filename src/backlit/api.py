@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backlit.core.specs import positive_integer
 from backlit.diagnosis import Diagnosis
 from backlit.diagnosis import diagnose as diagnose_subject
 from backlit.diagnosis.remedy_race import probe_remedies
@@ -14,6 +13,7 @@ from backlit.errors import ProblemError
 from backlit.formats.ensembles import one_network
 from backlit.formats.rows import table_problem
 from backlit.formats.sources import problem_from
+from backlit.registry import positive_integer
 from backlit.signatures import documented, parameters_of, passes_on
 from backlit.verification.problem_check import check as check_problem
 

@@ -1,4 +1,4 @@
-"""Names that moved: the old import goes on working, and warns once with the new name."""
+"""Names that moved: the old import goes on working, and where people import it, it warns once with the new name."""
 
 import sys
 import warnings
@@ -7,6 +7,94 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
+
+MOVED = {  # modules that people import, and what they are called now
+    "backlit.io": "backlit.formats",
+    "backlit.io.atomic": "backlit.files",
+    "backlit.io.exchange": "backlit.formats",
+    "backlit.io.tables": "backlit.tables",
+    "backlit.training.gradient_flow": "backlit.diagnosis.gradient_flow",
+    "backlit.verbs": "backlit.api",
+}
+MOVED_IN_PICKLES = {  # a module: those that were merged into it, which pickles name and nobody imports
+    "autodiff.composites": "autodiff.shapes",
+    "core.activations": "core.activations._loaded core.activations._pieces",
+    "core.activations.softmax": "core.groups",
+    "core.losses": "core.losses._loaded",
+    "core.losses._record": "core.losses._pieces core.losses._short_forms",
+    "costs.machine": "costs.peak_memory",
+    "costs.memory": "costs.byte_units costs.rematerialization",
+    "engine.base": "engine.protocol",
+    "engine.native_support": "engine.native_structs engine.threads",
+    "engine.selection": "engine.kept",
+    "estimators.early_stopping": "estimators.stopping estimators.validation_split",
+    "estimators.network": "estimators.fitted_attributes",
+    "estimators.parameters": "estimators.parameter_docs",
+    "estimators.record": "estimators.json",
+    "estimators.train": "estimators.warm_start",
+    "gradcheck.check": "verification.directions",
+    "gradcheck.differences": "gradcheck.kinks",
+    "optim.described": "optim.registry",
+    "optim.schedules.cosine": "optim.schedules.one_cycle",
+    "registry": "core.built_in core.registry core.specs optim.checks",
+    "tables.columns.kinds": "tables.columns.weighted",
+    "training.run": "training.early_stopping training.patience training.settings",
+    "training.trainer": "training.epoch",
+    "verification.catalogue.blocks": "verification.catalogue.steps",
+    "verification.catalogue.conventions": "verification.catalogue.forwards",
+    "verification.comparison": "verification.rounding",
+    "verification.hypotheses": "verification.significance",
+    "verification.identify": "verification.bug_pairs",
+    "verification.mutations": "verification.catalogue.base",
+    "verification.network_check": "verification.probing_inputs",
+    "verification.problem_check": "verification.testing",
+    "verification.quantities": "verification.claims",
+}
+
+
+class OldNames(MetaPathFinder, Loader):
+    """Finds the modules of old names by one table, and loads those of the new names in their place."""
+
+    def __init__(self) -> None:
+        self.table: dict[str, tuple[str, bool]] = {}  # old name: (new name, whether it warns)
+        self.specs: dict[str, ModuleSpec | None] = {}  # of the new modules, which the import system writes over
+
+    def new_name(self, old: str) -> str | None:
+        """What a module is called now, by its own entry or the nearest package's; None if there is none."""
+        package, _, rest = old, "", ""
+        while package not in self.table:
+            package, _, below = package.rpartition(".")
+            rest = f".{below}{rest}"
+            if not package:
+                return None
+        return self.table[package][0] + rest
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """The old name's spec; None for every other name."""
+        if self.new_name(fullname) is None:
+            return None
+        new, warns = self.table.get(fullname, ("", False))
+        if warns:  # once: later imports find it in sys.modules
+            warnings.warn(
+                f"{fullname} is now {new}: import it from there; the next minor version drops the old name",
+                DeprecationWarning,
+                stacklevel=2,  # frames of the import system are not counted
+            )
+        return ModuleSpec(fullname, self)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """The new module itself."""
+        module = import_module(str(self.new_name(spec.name)))
+        self.specs[spec.name] = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Leave the module as it is, with the spec by which it was made; it has run under its new name."""
+        assert module.__spec__ is not None  # the import system has just set it
+        module.__spec__ = self.specs[module.__spec__.name]
+
+
+OLD_NAMES = OldNames()
 
 
 def deprecated_module(old: str, new: str, *, warns: bool = True) -> None:
@@ -19,6 +107,8 @@ def deprecated_module(old: str, new: str, *, warns: bool = True) -> None:
     ----------
     old, new : str
         Full names of the modules, such as "backlit.io" and "backlit.formats".
+    warns : bool, default True
+        Whether people import the old name; one that only pickles hold is read without a word.
 
     Examples
     --------
@@ -30,35 +120,13 @@ def deprecated_module(old: str, new: str, *, warns: bool = True) -> None:
     >>> str(caught[0].message)
     'backlit.blunders is now backlit.errors: import it from there; the next minor version drops the old name'
     """
-    sys.meta_path.insert(0, Alias(old, new, warns))
+    OLD_NAMES.table[old] = new, warns
+    if OLD_NAMES not in sys.meta_path:
+        sys.meta_path.insert(0, OLD_NAMES)
 
 
-class Alias(MetaPathFinder, Loader):
-    """Finds the modules of an old name, and loads those of the new name in their place."""
-
-    def __init__(self, old: str, new: str, warns: bool):
-        self.old, self.new, self.warns = old, new, warns
-        self.specs: dict[str, ModuleSpec | None] = {}  # of the new modules, which the import system writes over
-
-    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        """The old name's spec; None for every other name."""
-        if fullname != self.old and not fullname.startswith(f"{self.old}."):
-            return None
-        if fullname == self.old and self.warns:  # once: later imports find it in sys.modules
-            warnings.warn(
-                f"{self.old} is now {self.new}: import it from there; the next minor version drops the old name",
-                DeprecationWarning,
-                stacklevel=2,  # frames of the import system are not counted
-            )
-        return ModuleSpec(fullname, self)
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """The new module itself."""
-        module = import_module(self.new + spec.name.removeprefix(self.old))
-        self.specs[spec.name] = module.__spec__
-        return module
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Leave the module as it is, with the spec by which it was made; it has run under its new name."""
-        assert module.__spec__ is not None  # the import system has just set it
-        module.__spec__ = self.specs[module.__spec__.name]
+for old, new in MOVED.items():
+    deprecated_module(old, new)
+for new, former in MOVED_IN_PICKLES.items():
+    for old in former.split():
+        deprecated_module(f"backlit.{old}", f"backlit.{new}", warns=False)

@@ -208,48 +208,50 @@ UPDATES = numbered(
     Equation("OPT-SGD1", r"\Delta\theta = -\eta\, g", "A step against the gradient.", BOOK),
     Equation(
         "OPT-SGD2",
-        r"v \leftarrow \mu v - \eta g,\; \Delta\theta = v",
+        r"v \leftarrow \rho_1 v - \eta g,\; \Delta\theta = v",
         "The velocity remembers past steps and decays by the momentum.",
         MOMENTUM,
     ),
     Equation(
-        "OPT-SGD3", r"\Delta\theta = \mu v - \eta g", "Nesterov's step looks one velocity further ahead.", MOMENTUM
+        "OPT-SGD3", r"\Delta\theta = \rho_1 v - \eta g", "Nesterov's step looks one velocity further ahead.", MOMENTUM
     ),
     Equation("OPT-ADAGRAD1", r"s \leftarrow s + g^2", "Squares of the gradient are summed.", "Duchi et al. 2011"),
     Equation(
         "OPT-ADAGRAD2",
-        r"\Delta\theta = -\eta\, g / (\sqrt{s} + \varepsilon)",
+        r"\Delta\theta = -\eta\, g / (\sqrt{s} + \tau)",
         "Each parameter's rate falls with the squares that it has seen.",
         "Duchi et al. 2011",
     ),
     Equation(
-        "OPT-RMSPROP1", r"s \leftarrow \rho s + (1 - \rho)\, g^2", "A running mean of squared gradients.", RMSPROP
+        "OPT-RMSPROP1", r"s \leftarrow \rho_2 s + (1 - \rho_2)\, g^2", "A running mean of squared gradients.", RMSPROP
     ),
-    Equation("OPT-RMSPROP2", r"d = g / (\sqrt{s} + \varepsilon)", "The gradient over its root mean square.", RMSPROP),
+    Equation("OPT-RMSPROP2", r"d = g / (\sqrt{s} + \tau)", "The gradient over its root mean square.", RMSPROP),
     Equation(
         "OPT-RMSPROP3",
-        r"v \leftarrow \mu v + d,\; \Delta\theta = -\eta v",
+        r"v \leftarrow \rho_1 v + d,\; \Delta\theta = -\eta v",
         "With momentum, directions are summed with decay.",
         RMSPROP,
     ),
-    Equation("OPT-ADAM1", r"m \leftarrow \beta_1 m + (1 - \beta_1)\, g", "A running mean of the gradient.", ADAM),
-    Equation("OPT-ADAM2", r"v \leftarrow \beta_2 v + (1 - \beta_2)\, g^2", "A running mean of its square.", ADAM),
+    Equation(
+        "OPT-ADAM1", r"\bar g \leftarrow \rho_1 \bar g + (1 - \rho_1)\, g", "A running mean of the gradient.", ADAM
+    ),
+    Equation("OPT-ADAM2", r"v \leftarrow \rho_2 v + (1 - \rho_2)\, g^2", "A running mean of its square.", ADAM),
     Equation(
         "OPT-AMSGRAD",
         r"v_{\max} \leftarrow \max(v_{\max}, v)",
         "AMSGrad divides by the largest mean square seen; plain Adam by the newest.",
         "Reddi, Kale & Kumar 2018",
     ),
-    Equation("OPT-ADAM3", r"\hat v = v / (1 - \beta_2^t)", "Undo the pull of the start at 0.", ADAM),
+    Equation("OPT-ADAM3", r"\hat v = v / (1 - \rho_2^t)", "Undo the pull of the start at 0.", ADAM),
     Equation(
         "OPT-ADAM4",
-        r"\Delta\theta = -\eta\, \frac{m / (1 - \beta_1^t)}{\sqrt{\hat v} + \varepsilon}",
+        r"\Delta\theta = -\eta\, \frac{\bar g / (1 - \rho_1^t)}{\sqrt{\hat v} + \tau}",
         "The step is the mean over the root mean square.",
         ADAM,
     ),
     Equation(
         "OPT-ADAMW",
-        r"\Delta\theta \mathrel{-}= \eta \lambda \theta",
+        r"\Delta\theta \mathrel{-}= \eta \kappa \theta",
         "Weight decay acts on the parameters directly, not through the gradient.",
         "Loshchilov & Hutter 2019",
     ),

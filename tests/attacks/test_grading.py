@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import queue
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests.commands import run_command
@@ -30,22 +32,22 @@ CLOSED = [
     if name != "none"
 ]
 ALL = [*CLOSED, "none"]
-RUBRIC = rubric_of({"seconds": 1, "memory_mb": 512, "networks": [{"shapes": [2, 2, 1]}]}, seed=1)
+PATIENT = 120.0  # seconds for what ends by itself, on the slowest machine
+RUBRIC = rubric_of({"seconds": PATIENT, "memory_mb": 512, "networks": [{"shapes": [2, 2, 1]}]}, seed=1)
 
 
 def graded(tmp_path, code, sandbox, **limits):
-    """The grade of a submission whose function has this body, and the seconds that it took."""
+    """What is said of a submission whose function has this body."""
     file = tmp_path / "hostile.py"
     file.write_text(f"import os, sys, signal, socket, threading, time\ndef backprop(W, b, X, y):\n {code}\n")
-    started = time.perf_counter()
     (one,) = grade([file], replace(RUBRIC, **limits), sandbox=sandbox)
     assert (one.verdict, one.points, one.sandbox) == ("error", 0, sandbox)
     assert one.line().count("\n") == 0
-    return one.error, time.perf_counter() - started
+    return one.error
 
 
 HOSTILE = {
-    "sleeps": ("time.sleep(60)", "longer than 1 s"),
+    "sleeps": ("time.sleep(600)", "longer than 1 s"),
     "spins": ("\n while True: pass", "longer than 1 s"),
     "spins in threads": ("[threading.Thread(target=eval, args=('9**9**9',)).start() for _ in 'abc']", "longer|signal"),
     "ignores signals": ("[signal.signal(s, signal.SIG_IGN) for s in (15, 24)]\n while True: pass", "longer than 1 s"),
@@ -76,21 +78,30 @@ def test_a_hostile_submission_is_one_row_and_soon(tmp_path, name, sandbox):
     import re
 
     code, words = HOSTILE[name]
-    error, seconds = graded(tmp_path, code, sandbox)
+    error = graded(tmp_path, code, sandbox, **({"seconds": 1} if "longer" in words else {}))
     assert re.search(words, error), error
     assert "\x1b" not in error
-    assert seconds < 10
 
 
-@pytest.mark.parametrize("sandbox", ALL)
-def test_the_clock_begins_with_the_submission(tmp_path, sandbox):
-    error, _ = graded(tmp_path, "time.sleep(60)", sandbox, seconds=0.5)
-    file = tmp_path / "hostile.py"
-    started = time.perf_counter()
-    run = sandboxes.run_submission(file, "backprop", [inputs()], seconds=0.5, sandbox=sandbox)
-    assert "longer than 0.5 s" in error
-    assert 0.4 < run.seconds < 1.5
-    assert time.perf_counter() - started < 5
+@pytest.mark.parametrize(("parts", "times", "heard", "waits"), [
+    ((b"ready\n", b"{}", b""), (0, 0, 50, 50, 50.125, 50.25), (b"{}", 0.25), [60, 0.5, 0.375]),
+    ((b"ready\n",), (0, 0, 50, 51, 51), (None, 1), [60, 0]),
+    ((), (0, 61), (None, None), [0]),
+])  # fmt: skip
+def test_the_clock_begins_with_the_submission(monkeypatch, parts, times, heard, waits):
+    """Not with Python and NumPy, whose start may take long; by a clock that shows these times."""
+    shown, waited = iter(times), []
+
+    class Queue(queue.SimpleQueue):
+        def get(self, timeout):
+            waited.append(timeout)
+            return super().get(timeout=timeout)
+
+    monkeypatch.setattr(sandboxes, "time", SimpleNamespace(monotonic=lambda: next(shown)))
+    monkeypatch.setattr(sandboxes, "read_parts", lambda pipe, queue: [queue.put(part) for part in parts])
+    monkeypatch.setattr(sandboxes.queue, "SimpleQueue", Queue)
+    assert sandboxes.listen(SimpleNamespace(stdout=None), seconds=0.5) == heard
+    assert waited == waits
 
 
 def inputs():
@@ -109,7 +120,7 @@ def does(tmp_path, code, sandbox):
     """What a submission's function returns, or its error."""
     file = tmp_path / "hostile.py"
     file.write_text(f"import os, sys, signal, socket, subprocess\n{C}\ndef backprop(W, b, X, y):\n {code}\n")
-    run = sandboxes.run_submission(file, "backprop", [inputs()], seconds=5, sandbox=sandbox)
+    run = sandboxes.run_submission(file, "backprop", [inputs()], seconds=PATIENT, sandbox=sandbox)
     return run.error or run.answers[0]
 
 
@@ -207,7 +218,7 @@ def class_folder(tmp_path):
     (folder / "j_=cmd|' -C calc'!A0.py").write_text("raise ValueError('=1+1\\n\\ud800\\x1b[2J')")
     (folder / "k_kills.py").write_text("import os, signal\nos.kill(os.getppid(), signal.SIGTERM)\nwhile True: pass\n")
     (folder / "l_nul.py").write_bytes(b"x = 1\0")
-    rubric = (EXAMPLES / "rubric.toml").read_text().replace("seconds = 10", "seconds = 3")
+    rubric = (EXAMPLES / "rubric.toml").read_text().replace("seconds = 10", f"seconds = {PATIENT}")
     (tmp_path / "rubric.toml").write_text("[[networks]]".join(rubric.split("[[networks]]")[:2]))
     return folder
 
@@ -296,7 +307,7 @@ def test_grades_that_are_no_longer_good_are_given_anew(class_folder, tmp_path, c
 
 def test_rows_are_there_as_soon_as_they_are_known(class_folder, tmp_path):
     out = tmp_path / "G.csv"
-    (class_folder / "b_broken.py").write_text("import time\ndef backprop(W, b, X, y): time.sleep(60)\n")
+    (class_folder / "b_broken.py").write_text("import time\ndef backprop(W, b, X, y): time.sleep(600)\n")
     command = [sys.executable, "-m", "backlit", "grade", class_folder / "a_right.py", class_folder / "b_broken.py"]
     process = subprocess.Popen([*command, "--rubric", tmp_path / "rubric.toml", "-o", out], stderr=subprocess.DEVNULL)
     while not out.exists() or "a_right" not in rows(out):

@@ -70,7 +70,7 @@ def test_two_runs_do_not_share_a_folder_of_checkpoints(tmp_path):
     run(tmp_path)  # the first is over: the folder is free again
     code = (
         "import sys, time; from pathlib import Path; from backlit.training.checkpoint import claimed\n"
-        "with claimed(Path(sys.argv[1])): print('mine', flush=True); time.sleep(60)"
+        "with claimed(Path(sys.argv[1])): print('mine', flush=True); time.sleep(600)"
     )
     other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
     assert other.stdout.readline() == b"mine\n"

@@ -6,12 +6,12 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
 import backlit
 from backlit.cli import main
-from backlit.cli.diagnose import show_trainings
 from backlit.errors import ProblemError
 
 COST = ["cost", "--sizes", "3,2"]
@@ -107,7 +107,7 @@ def as_options(values):
     ("train", "backlit.tabular.train", {"dataset": "iris"}, [],
      {"optimizer": None, "hidden": None, "quality": None, "drop": (), "seed": 0, "stream": False}),
     ("train", "backlit.tabular.train", {"dataset": "iris", "hidden": [0]}, [], {"hidden": []}),
-    ("diagnose", "backlit.api.diagnose", DIAGNOSE, ["p.json"], {"problem": Path("p.json"), "show": show_trainings}),
+    ("diagnose", "backlit.api.diagnose", DIAGNOSE, ["p.json"], {"problem": Path("p.json"), "show": ANY}),
     ("diagnose", "backlit.api.diagnose", {}, [],
      {"remedies": True, "probe": True, "train": None, "seeds": 5, "model": None, "table": None, "activation": "tanh"}),
     ("cost", "backlit.costs.cost", COSTS, ["--sizes", "3,2", "--measure"], {"sizes": [3, 2], "peak": True}),

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from backlit import Dense, Network, backward, forward
 from backlit.core.activations import ACTIVATIONS
-from backlit.core.exact import MOST_BITS, Exact, exact_array, literal, numbers
+from backlit.core.exact import MOST_BITS, Exact, exact_array, numbers
 from backlit.core.formulas import Unsupported
 from backlit.core.losses import LOSSES
 from backlit.core.parameters import Parameters
-from backlit.core.targets import shares
+from backlit.core.targets import literal, shares
 from backlit.derivation.rational import FRACTIONS
 
 small = st.fractions(min_value=-5, max_value=5, max_denominator=50)

@@ -10,7 +10,7 @@ from tests.helpers import raises_naming
 
 from backlit.core import Dense, Network, backward, forward, get_activation, total_loss
 from backlit.core.activations import softmax
-from backlit.core.groups import softmax_by_groups
+from backlit.core.activations.softmax import softmax_by_groups
 from backlit.core.parameters import Parameters
 from backlit.errors import DomainError, ProblemError
 

@@ -16,18 +16,33 @@ from tests.contributing import FILES, ROOT, add
 from backlit import Dense, MLPRegressor, Network, Problem, check, cost, diagnose, explain, load_model, save_model
 from backlit.cli import main
 from backlit.core import ACTIVATIONS, LOSSES, Activation, Statistics, forward, get_activation, get_loss
+from backlit.core.initializers import INITIALIZERS
+from backlit.engine import Data
 from backlit.errors import BacklitError, ProblemError
 from backlit.formats.models import Model
 from backlit.formats.onnx import build
-from backlit.optim import OPTIMIZERS, get_optimizer
+from backlit.optim import OPTIMIZERS, SCHEDULES, get_optimizer, get_schedule
 from backlit.render.explanation import FORMATS
+from backlit.training import Settings, fit
 
-TABLES = [ACTIVATIONS, ACTIVATIONS.families, ACTIVATIONS.takes, LOSSES, LOSSES.families, LOSSES.takes, OPTIMIZERS]
+TABLES = [
+    ACTIVATIONS,
+    ACTIVATIONS.families,
+    ACTIVATIONS.takes,
+    LOSSES,
+    LOSSES.families,
+    LOSSES.takes,
+    OPTIMIZERS,
+    SCHEDULES,
+    INITIALIZERS,
+    INITIALIZERS.takes,
+]
 
 OVER_THE_TABLES = [
     "tests/core/test_activations.py",
     "tests/core/test_records.py",
     "tests/core/test_losses.py",
+    "tests/core/test_initializers.py",
     "tests/derivation/test_functions.py",
     "tests/derivation/test_rules.py",
     "tests/formats/test_onnx.py",
@@ -47,7 +62,7 @@ def tables_are_left_as_they_were():
 
 @pytest.fixture
 def added():
-    return add("squareplus", "log_cosh", "lion")
+    return add("squareplus", "log_cosh", "lion", "signed_he")
 
 
 @pytest.fixture
@@ -58,11 +73,31 @@ def problem(added, rng):
 
 
 def test_every_example_is_a_file():
-    assert [path.rsplit("/", 1)[1] for path in FILES] == ["squareplus.py", "log_cosh.py", "lion.py", "activations.py"]
+    names = ["squareplus.py", "log_cosh.py", "lion.py", "polynomial.py", "signed_he.py", "activations.py"]
+    assert [path.rsplit("/", 1)[1] for path in FILES] == names
+
+
+def test_the_schedule_is_bound_and_followed(rng):
+    add("polynomial")
+    assert get_schedule({"name": "polynomial", "T_max": 4, "power": 2}).factor([0, 2, 9]).tolist() == [1, 0.25, 0]
+    net, X = Network(3, [Dense(1)]), rng.standard_normal((8, 3))
+    settings = Settings(epochs=4, patience=None, schedule="polynomial", optimizer={"name": "sgd", "learning_rate": 0.1})
+    rates = fit(net, net.init(), Data(X, X[:, :1]), settings).history.column("learning_rate")
+    np.testing.assert_allclose(rates, 0.1 * (1 - np.arange(4) / 4) ** 0.9)
+    with pytest.raises(ProblemError, match="schedule polynomial: power must be a finite number"):
+        get_schedule({"name": "polynomial", "power": -1})
+
+
+def test_the_initializer_draws_and_is_predicted(added):
+    W = Network(50, [Dense(40, "relu"), Dense(1)]).init("signed_he", seed=1).W[1]
+    np.testing.assert_allclose(np.abs(W), 0.2)
+    assert 0.4 < (W > 0).mean() < 0.6
+    found = diagnose(depth=6, width=32, activation="relu", init="signed_he", seeds=1, remedies=False)
+    assert found.to_dict()["predicted"]["chi_1"] == pytest.approx(1.0, rel=0.1)  # He's variance keeps δ's length
 
 
 def test_the_property_tests_run_over_the_table():
-    names = ("squareplus", "log_cosh", "lion")
+    names = ("squareplus", "log_cosh", "lion", "signed_he")
     arguments = ["-q", "-p", "tests.contributing", "-p", "no:cacheprovider", "-k", " or ".join(names)]
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", *arguments, "-rA", *OVER_THE_TABLES],

@@ -7,12 +7,12 @@ from tests.core.test_losses import DEFINITIONS as LOSS_DEFINITIONS
 
 from backlit.core import ACTIVATIONS, LOSSES, Activation, get_activation, get_loss
 from backlit.core.formulas import NUMPY, Unsupported
-from backlit.core.registry import Registry, load
 from backlit.derivation.rational import FRACTIONS, written
 from backlit.engine.native_support import extension
 from backlit.errors import ProblemError
 from backlit.gradcheck.reference_cost import ACTIVATIONS as PLAIN
 from backlit.gradcheck.reference_cost import LOSSES as PLAIN_LOSSES
+from backlit.registry import Registry
 
 BUILT_IN = [phi for phi in ACTIVATIONS.values() if phi.name in ACTIVATIONS.built_in]
 
@@ -174,9 +174,9 @@ def test_a_file_that_is_put_into_the_folder_is_in_the_table(tmp_path, monkeypatc
             f"import numpy as np\nfrom dropped import DROPPED\nfrom backlit.core import Activation\n{body}"
         )
     monkeypatch.syspath_prepend(tmp_path)
-    load(DROPPED, "dropped", ("first",))
+    DROPPED.load("dropped", ("first",))
     assert list(DROPPED) == ["first", "alpha", "zero"]
-    assert DROPPED.built_in == {"first", "alpha", "zero"}
+    assert set(DROPPED.built_in) == {"first", "alpha", "zero"}
 
 
 DROPPED: Registry[Activation] = Registry("activation")

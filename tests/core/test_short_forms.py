@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from tests.core.rounding import assert_close, magnitudes
 from tests.strategies import Problem, numbers, problems, within
 
-from backlit.core import ACTIVATIONS, LOSSES, SHORT_FORMS, Dense, Network, Parameters, backward, forward
+from backlit.core import ACTIVATIONS, LOSSES, SHORT_FORMS, Dense, Network, Parameters, backward, forward, get_loss
 from backlit.core.passes import example_losses
 
 pairs = pytest.mark.parametrize("pair", SHORT_FORMS, ids="+".join)
@@ -133,3 +133,13 @@ def test_every_pair_is_finite_at_scores_of_1e4(activation, loss, dtype):
     assert np.isfinite(losses).all()
     assert np.isfinite(grad.theta).all()
     assert np.isfinite(grad.a[0]).all()
+
+
+def test_a_loss_that_is_made_of_another_has_no_short_form():
+    loss = get_loss("half_squared_error")
+    tripled = replace(loss, name="tripled", value=lambda a, y: 3 * loss.value(a, y), gradient=lambda a, y: 3 * (a - y))
+    net = Network(1, [Dense(1)], loss=tripled)
+    assert Network(1, [Dense(1)]).has_short_form
+    assert not net.has_short_form
+    params = Parameters.from_arrays(net, {"W": [None, [[2.0]]]})
+    assert backward(net, params, forward(net, params, [[1.0]]), [[0.0]]).W[1] == 6

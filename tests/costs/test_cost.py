@@ -15,8 +15,7 @@ from backlit.cli import main
 from backlit.core import Dense, Network
 from backlit.costs.machine import Timing
 from backlit.costs.memory import memory
-from backlit.engine import Data, State, TrainConfig, get_engine
-from backlit.engine.native import NativeEngine
+from backlit.engine import Data, State, TrainConfig, get_engine, native_engine
 from backlit.errors import BacklitError
 from backlit.optim import get_optimizer
 
@@ -140,7 +139,7 @@ def test_a_process_that_fails_is_one_line(monkeypatch, code, says):
 
 
 def test_without_the_engine_no_peak_is_measured(monkeypatch):
-    monkeypatch.setattr("backlit.costs.peak_memory.extension", lambda: None)
+    monkeypatch.setattr("backlit.costs.machine.extension", lambda: None)
     with raises_naming(BacklitError, "native", "engine", "Linux"):
         cost(sizes=[3, 2], peak=True)
 
@@ -172,7 +171,7 @@ def test_a_limit_shows_its_plan(capsys):
 def test_extra_operations_are_those_that_the_engine_does():
     net = Network(32, [*(Dense(48 if l % 3 else 32, "tanh", norm="layer") for l in range(30)), Dense(2)])
     result = cost(net, batch=64, memory_limit=cost(net, batch=64).memory.peak - 300_000)
-    engine = NativeEngine(TrainConfig(net, result.optimizer, 64, memory_limit=result.checkpointing.memory_limit))
+    engine = native_engine(TrainConfig(net, result.optimizer, 64, memory_limit=result.checkpointing.memory_limit))
     data = Data(np.zeros((64, 32), np.float32), np.zeros((64, 2), np.float32))
     state = State.start(net, net.init(dtype=np.float32), result.optimizer)
     engine.run(state, data, np.arange(64), np.full(1, 1e-3), lambda: False)

@@ -31,4 +31,4 @@ def test_the_code_prints_what_the_page_says():
 
 
 def test_there_are_commands():
-    assert len(COMMANDS) == 3
+    assert len(COMMANDS) == 4

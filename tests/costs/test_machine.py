@@ -9,8 +9,7 @@ from tests.helpers import raises_naming
 from backlit.core import Dense, Network
 from backlit.costs import machine
 from backlit.costs.ledger import count
-from backlit.costs.memory import Memory, memory
-from backlit.costs.rematerialization import extra_forward
+from backlit.costs.memory import Memory, extra_forward, memory
 from backlit.engine import TrainConfig
 from backlit.errors import ProblemError
 from backlit.optim import get_optimizer

@@ -8,11 +8,15 @@ from contextlib import suppress
 
 import mpmath
 import numpy as np
+from scipy.special import erf
 
 from backlit.core import Dense, Network
 from backlit.core.problem import Problem
+from backlit.derivation.document import Table
+from backlit.derivation.expressions import Expr
 from backlit.errors import BacklitError
 from backlit.optim import get_optimizer
+from backlit.render.unicode_math import inline
 
 PHIS = (
     "identity", "sigmoid", "tanh", "relu", {"name": "leaky_relu", "alpha": 0.1}, {"name": "elu", "alpha": 0.5}, "elu",
@@ -83,6 +87,9 @@ def facts(told: dict, problem: Problem, steps: int) -> dict[str, bool | None]:
     found: dict[str, bool | None] = {}
     found |= lengths(told)
     found |= output(told, printed, layers, problem.net.has_short_form)
+    found |= dependence(told, problem, layers) | nudge(told, problem, layers) | paths(told, layers)
+    found["fan_out"] = any(np.shape(rows)[1] > 1 for l, rows in told["a"].items() if l != "0") or skips(layers)
+    found["tape_agrees"] = found.get("general_rule_agrees", True) or None  # else the loss's slope has lost its digits
     for l, layer in enumerate(layers, start=1):
         found |= of_layer(told, printed, problem, layer, l)
     if steps == 1:
@@ -163,6 +170,10 @@ def of_layer(told, printed, problem, layer, l):
     unclear = batch and bool(((left > 1e-11 * size) & (left < 1e-7 * size)).any())
     found[f"bias_does_nothing[{l}]"] = None if unclear else batch and bool((left <= 1e-9 * size).all())
     found[f"shares_differ[{l}]"] = len(set(shares(problem).round(14))) > 1
+    if f"slope[{l}]" in printed:
+        right = np.allclose(np.array(printed[f"slope[{l}]"], float), own_slope(name, options, u), rtol=1e-6, atol=1e-9)
+        same = np.array_equal(array(told, "z", l), u)
+        found |= {f"taken_at_z[{l}]": right and same, f"taken_at_u[{l}]": right and not same}
     for part in ("W", "b"):
         found[f"steps_along_rounding[{part}[{l}]]"] = along_rounding(told, problem, part, l)
     return found
@@ -179,6 +190,152 @@ def along_rounding(told, problem, part, l):
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(g > 0, g / size, np.inf)
     return None if (np.abs(ratio / 1e-14 - 1) < 1e-3).any() else bool((ratio <= 1e-14).any())
+
+
+def own_slope(name, options, u):
+    """φ'(u) by a complex step; the slope from below at a kink."""
+    with np.errstate(all="ignore"):
+        return textbook(name, options)(u + 1e-30j).imag / 1e-30
+
+
+def textbook(name, options):
+    """φ as a textbook writes it, for complex numbers too."""
+    alpha = options.get("alpha", 0.01 if name == "leaky_relu" else 1.0)
+    lam, selu_alpha = 1.0507009873554805, 1.6732632423543772
+
+    def elu(u, alpha):
+        return np.where(u.real > 0, u, alpha * np.expm1(np.where(u.real > 0, 0, u)))
+
+    def logistic(u):
+        flipped = np.exp(np.where(u.real > 0, -u, u))
+        return np.where(u.real > 0, 1 / (1 + flipped), flipped / (1 + flipped))
+
+    def softplus(u):
+        return np.where(u.real > 0, u, 0) + np.log1p(np.exp(np.where(u.real > 0, -u, u)))
+
+    functions = {
+        "identity": lambda u: u,
+        "exp": np.exp,
+        "sigmoid": logistic,
+        "tanh": lambda u: 2 * logistic(2 * u) - 1,
+        "relu": lambda u: np.where(u.real > 0, u, 0),
+        "leaky_relu": lambda u: np.where(u.real > 0, u, alpha * u),
+        "elu": lambda u: elu(u, alpha),
+        "selu": lambda u: lam * elu(u, selu_alpha),
+        "gelu": lambda u: u * (1 + erf(u / np.sqrt(2))) / 2,
+        "silu": lambda u: u * logistic(u),
+        "softplus": softplus,
+        "mish": lambda u: u * (2 * logistic(2 * softplus(u)) - 1),
+        "hard_tanh": lambda u: np.where(abs(u.real) < 1, u, np.sign(u.real)),
+        "softsign": lambda u: u / (1 + np.where(u.real < 0, -u, u)),
+    }
+    return functions[name]
+
+
+def cost(problem, layers, move):
+    """C of the network with W_1 moved, anew; None with dropout, whose masks aren't printed."""
+    if any(layer.get("dropout") for layer in layers) or problem.statistics is not None:
+        return None
+    a, W, b = [problem.X], [np.array(w, float) for w in problem.params.W[1:]], problem.params.b[1:]
+    W[0] = W[0] + move
+    for l, layer in enumerate(layers):
+        u = a[-1] @ W[l].T + b[l]
+        if layer.get("norm"):
+            axis = 0 if layer["norm"] == "batch" else 1
+            spread = np.sqrt(u.var(axis, keepdims=True) + layer.get("eps", 1e-5))
+            u = (u - u.mean(axis, keepdims=True)) / spread * problem.params.gamma[l + 1] + problem.params.beta[l + 1]
+        phi = layer["activation"]
+        name, options = (phi, {}) if isinstance(phi, str) else (phi["name"], phi)
+        shifted = np.exp(u - u.max(axis=1, keepdims=True)) if name == "softmax" else u
+        h = shifted / shifted.sum(axis=1, keepdims=True) if name == "softmax" else textbook(name, options)(u + 0j).real
+        k = layer.get("skip_from")
+        a.append(h if k is None else h + layer.get("skip_scale", 1.0) * a[k])
+    w = problem.sample_weight if problem.sample_weight is not None else np.ones(len(problem.X))
+    w = w / w.sum() if problem.net.reduction == "mean" else w
+    loss = own_loss(problem.net.loss.name, a[-1], problem.y, u if problem.net.has_short_form else None)
+    return w @ loss + problem.net.l2 / 2 * sum((v**2).sum() for v in W)
+
+
+def own_loss(name, a, y, u):
+    """ℓ of each example; from the scores u where there are any, for an output may be rounded to 0 or 1."""
+    r = a - y
+    if u is None and "cross_entropy" in name:
+        return -(y * np.log(a) + ((1 - y) * np.log(1 - a) if name.startswith("binary") else 0)).sum(axis=1)
+    if name == "cross_entropy":
+        top = u.max(axis=1, keepdims=True)
+        return (top[:, 0] + np.log(np.exp(u - top).sum(axis=1))) * y.sum(axis=1) - (y * u).sum(axis=1)
+    terms = {
+        "half_squared_error": lambda: r**2 / 2,
+        "squared_error": lambda: r**2,
+        "mean_squared_error": lambda: r**2 / a.shape[1],
+        "absolute_error": lambda: np.abs(r),
+        "huber": lambda: np.where(np.abs(r) <= 1, r**2 / 2, np.abs(r) - 0.5),
+        "binary_cross_entropy": lambda: np.logaddexp(0, u) - y * u,
+        "poisson": lambda: a - y * (np.log(a) if u is None else u),
+    }
+    return terms[name]().sum(axis=1)
+
+
+def nudge(told, problem, layers):
+    """Whether a weight that is moved changes C by 0.001 times its slope, to 1 %."""
+    g = array(told, "grad_W", 1)
+    most = np.argmax(np.abs(g))
+    names = ("nudge_foretold", "nudge_bent", "nudge_flat")
+    if not g.any():
+        return dict(zip(names, (False, False, True), strict=True))
+    move = np.zeros(g.shape)
+    move.flat[most] = 1e-3
+    with np.errstate(all="ignore"):
+        before, after = cost(problem, layers, 0 * move), cost(problem, layers, move)
+        off = np.nan if before is None else abs((after - before) / (1e-3 * g.flat[most]) - 1)
+        lost = np.nan if before is None else 1e-13 * abs(before) / abs(1e-3 * g.flat[most])  # of the difference
+    unclear = not np.isfinite(off) or abs(off - 0.01) < 1e-5 + lost
+    return dict(zip(names, (None, None, False) if unclear else (off <= 0.01, off > 0.01, False), strict=True))
+
+
+def skips(layers):
+    """Whether there is a skip."""
+    return any(layer.get("skip_from") is not None for layer in layers)
+
+
+def paths(told, layers):
+    """The two ways of a skip, and the order of a product."""
+    n = [np.shape(rows)[1] for rows in told["a"].values()]
+    L, found = len(layers), {}
+    for top, layer in enumerate(layers, start=1):
+        k = layer.get("skip_from")
+        if k is None:
+            continue
+        straight = layer.get("skip_scale", 1.0) * array(told, "grad_a", top)
+        through = array(told, "grad_a", k) - straight
+        longer, shorter = (np.sqrt((part**2).sum(axis=1).mean()) for part in (straight, through))
+        near = abs(longer - shorter) < 1e-9 * (longer + shorter)
+        found[f"straight_way_is_longer[{k}]"] = None if near else longer > shorter
+        found[f"way_through_is_longer[{k}]"] = None if near else shorter > longer
+    vector = sum(n[l] * n[l - 1] for l in range(2, L + 1))
+    found["from_the_right_is_less"] = L > 1 and vector < n[1] * (sum(n[l - 1] * n[l] for l in range(3, L + 1)) + n[L])
+    return found
+
+
+def dependence(told, problem, layers):
+    """What a unit depends on, and what the way back reads, from what a norm and an activation are."""
+    m, L = problem.X.shape[0], len(layers)
+    names = [phi if isinstance(phi := layer["activation"], str) else phi["name"] for layer in layers]
+    alone, normed = [name != "softmax" for name in names], [layer.get("norm") for layer in layers]
+    running = problem.statistics is not None
+    found = {"own_sum_alone": any(a and not norm for a, norm in zip(alone, normed, strict=True))}
+    for kind in ("batch", "layer"):
+        among = [m if kind == "batch" else layer["units"] for layer in layers if layer.get("norm") == kind]
+        given = kind == "batch" and running
+        found[f"{kind}_norm_mixes"] = not given and any(n > 1 for n in among)
+        found[f"{kind}_norm_of_one"] = not given and 1 in among
+    found["batch_norm_of_own"] = "batch" in normed and running
+    same = {np.array_equal(array(told, "z", l + 1), array(told, "u", l + 1)) for l in range(L) if alone[l]}
+    found |= {"all_taken_at_z": same == {True}, "all_taken_at_u": same == {False}, "taken_at_both": len(same) == 2}
+    for l in range(1, L + 1):
+        found |= {f"kept_a[{l - 1}]": True, f"kept_mask[{l}]": True, f"kept_x_hat[{l}]": True}
+        found[f"kept_u[{l}]"] = names[l - 1] != "identity"  # whose slope is 1 everywhere
+    return found | {f"kept_a[{L}]": True}
 
 
 def shares(problem):
@@ -238,6 +395,29 @@ PHRASES = {
     "movable_gradient_is_zero": "the gradient of all that may move is 0",
     "step_too_long": "the step was too long",
     "wrong_direction": "no shorter step in its direction",
+    "taken_at_z": "it is taken at z, not at a",
+    "taken_at_u": "it is taken at u, which the norm made",
+    "all_taken_at_z": "activation is taken at zₗ, not at",
+    "all_taken_at_u": "activation is taken at uₗ, not at",
+    "taken_at_both": "at uₗ after a norm and at zₗ without one",
+    "own_sum_alone": "depends on its own sum alone",
+    "batch_norm_mixes": "under batch norm on its unit's z in every example",
+    "layer_norm_mixes": "under layer norm on every z of its example",
+    "batch_norm_of_own": "under batch norm on its own z, by running moments",
+    "batch_norm_of_one": "Of one example batch norm leaves nothing",
+    "layer_norm_of_one": "Of one unit layer norm leaves nothing",
+    "kept_a": "the weights' gradient is δ times it",
+    "kept_u": " is taken at it",
+    "kept_x_hat": "the way back through the norm",
+    "kept_mask": "the same units are dropped",
+    "nudge_foretold": "C changes by what its slope foretells",
+    "nudge_bent": "C bends or has a kink within this move",
+    "nudge_flat": "so they foretell no change",
+    "fan_out": "adds what they hand back (a fan-out)",
+    "tape_agrees": "are those of the backward pass",
+    "straight_way_is_longer": "Here the skip brings more",
+    "way_through_is_longer": "Here the layers bring more",
+    "from_the_right_is_less": "Begun at layer 1 it would be of matrices",
     "checks_agree": "s agree with these gradients",
     "checks_differ": "do NOT all agree",
 }
@@ -250,16 +430,19 @@ def kind_of(name: str) -> str:
 
 
 def words_of(derivation) -> str:
-    """All words of a document, without its formulas."""
+    """All words of a document, with the formulas between them."""
     found = []
     for section in derivation.sections:
         for block in section.blocks:
             texts = [getattr(block, "parts", ()), *getattr(block, "items", ()), *getattr(block, "notes", ())]
-            found += [
-                getattr(block, "sentence", ""),
-                *(part for text in texts for part in text if isinstance(part, str)),
-            ]
+            texts += [cell for row in block.rows for cell in row] if isinstance(block, Table) else []
+            found += [getattr(block, "sentence", ""), *("".join(map(word, text)) for text in texts)]
     return " ".join(found)
+
+
+def word(part: str | Expr) -> str:
+    """Words as they are, a formula in a line."""
+    return part if isinstance(part, str) else inline(part)
 
 
 def false_sentences(derivation, told: dict, text: str, problem: Problem, steps: int) -> list[str]:

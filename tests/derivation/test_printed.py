@@ -86,9 +86,9 @@ def spelled(made):
 
 
 def from_typst(made):
-    """Typst without indices, and without the numbers that are part of a symbol: σ², β₁, 1ᵀ."""
+    """Typst without indices, and without the numbers that are part of a symbol: σ², ρ₁, 1ᵀ."""
     made = re.sub(r" times 10\^\((-?\d+)\)", r"e\1", made)
-    return re.sub(r"sigma\^2|bold\(1\)\^top|beta_[12](?!\d)|_\([^()]*\)|\^\(\([^()]*\)\)", "", made)
+    return re.sub(r"sigma\^2|bold\(1\)\^top|rho_[12](?!\d)|_\([^()]*\)|\^\(\([^()]*\)\)", "", made)
 
 
 def without_symbols_html(made):

@@ -9,9 +9,9 @@ import pytest
 from tests.optim.cases import OPTIMIZER_CASES
 
 from backlit.core import ACTIVATIONS, LOSSES, Dense, Network
-from backlit.engine import Data, State, TrainConfig
-from backlit.engine.memory_limit import LimitError, under_limit
-from backlit.engine.native import NativeEngine, held_bytes
+from backlit.engine import Data, State, TrainConfig, native_engine
+from backlit.engine.memory_limit import LimitError, held_bytes, under_limit
+from backlit.engine.native import NativeEngine
 from backlit.optim import get_optimizer
 
 OUTPUTS = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid", "poisson": "exp"}
@@ -37,7 +37,7 @@ class Way:
     def engine(self, threads: int, isa: str | None = None, **recipe: Any) -> NativeEngine:
         """The engine that trains so."""
         options = {**self.recipe, **recipe}
-        return NativeEngine(
+        return native_engine(
             TrainConfig(self.net, get_optimizer(self.optimizer), self.m, n_threads=threads, **options), isa or self.isa
         )
 

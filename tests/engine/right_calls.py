@@ -11,7 +11,7 @@ from backlit.engine import TrainConfig
 from backlit.engine import plan as planning
 from backlit.engine.memory_limit import LimitError, under_limit
 from backlit.engine.native import extension, gemm_capsule
-from backlit.engine.native_structs import optimizer_struct, plan_struct
+from backlit.engine.native_support import optimizer_struct, plan_struct
 from backlit.optim import get_optimizer
 
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from tests.engine.right_calls import Call, Setting, gemm_capsule, make, recorded, right_engine_call
+from tests.helpers import HANGS
 from tests.scripts import load_script
 
 from backlit.core import Dense, Network
@@ -21,7 +22,7 @@ NET = Network(3, [Dense(5, "tanh", norm="batch"), Dense(5, "tanh", skip_from=1),
 
 def test_wrong_calls():
     """A short form of scripts/native_calls.py: in processes of their own, which must come to their end."""
-    tally, failures = calls.run_calls(3000, batch=1500, timeout=300)
+    tally, failures = calls.run_calls(3000, batch=1500)
     assert failures == []
     assert tally["ValueError"] > 500
     assert tally["TypeError"] > 500
@@ -33,14 +34,14 @@ def test_wrong_calls():
 def test_a_call_that_dies_is_found(monkeypatch, tmp_path):
     """The watcher sees a process that ends by a signal, one that hangs, and one that gives other numbers."""
     script = tmp_path / "calls.py"
-    for line, told in (
-        ("os.kill(os.getpid(), 11)", "call 7 of seed 0 ended its process (-11)"),
-        ("time.sleep(60)", "call 7 of seed 0 did not end"),
-        ("assert False", "AssertionError"),
+    for line, told, timeout in (
+        ("os.kill(os.getpid(), 11)", "call 7 of seed 0 ended its process (-11)", HANGS),
+        ("time.sleep(600)", "call 7 of seed 0 did not end", 2),
+        ("assert False", "AssertionError", HANGS),
     ):
         script.write_text(f"import os, sys, time\nopen(sys.argv[5], 'w').write('7')\n{line}\n")
         monkeypatch.setattr(calls, "__file__", str(script))
-        _, failures = calls.run_calls(10, timeout=2)
+        _, failures = calls.run_calls(10, timeout=timeout)
         assert len(failures) == 1
         assert told in failures[0]
 
@@ -195,11 +196,11 @@ def test_one_engine_of_the_module_in_two_threads():
 
     def wait():
         at_work.set()
-        return not go_on.wait(30)
+        return not go_on.wait(HANGS)
 
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(calls.perform, Call("run", call.arguments | {"stop": wait}, call.engine, call.kind), engine)
-        assert at_work.wait(30)
+        assert at_work.wait(HANGS)
         with pytest.raises(RuntimeError, match="at work"):
             calls.perform(call, engine)
         with pytest.raises(RuntimeError, match="at work"):
@@ -243,5 +244,5 @@ def test_a_batch_of_many_rows_of_one_input():
         "found, wanted = (engine.loss_and_gradient(params, data)[1] for engine in (native, textbook))\n"
         "assert abs(found - wanted).max() < 1e-12\n"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=HANGS)
     assert run.returncode == 0, run.stderr

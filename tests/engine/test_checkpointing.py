@@ -14,9 +14,9 @@ from tests.needs import needs_native
 from tests.strategies import networks
 
 from backlit.core import Dense, Network
-from backlit.engine import Data, State, TrainConfig, get_engine, warn_once
-from backlit.engine.memory_limit import LimitError, under_limit
-from backlit.engine.native import NativeEngine, held_bytes
+from backlit.engine import Data, State, TrainConfig, get_engine, native_engine, warn_once
+from backlit.engine.memory_limit import LimitError, held_bytes, under_limit
+from backlit.engine.native import NativeEngine
 from backlit.engine.plan import make_plan
 from backlit.engine.rematerialize import Backward, Forward, Table, best_order, smallest_peak
 from backlit.engine.segments import Link, chain
@@ -217,7 +217,7 @@ def pooled(engine, m, dtype):
 def trained(net, data, params, m, limit, **options):
     """(state, result, plan, how often each layer ran forward) of one epoch."""
     recipe = TrainConfig(net, get_optimizer("adam"), m, clip_norm=0.5, seed=7, memory_limit=limit, **options)
-    engine = NativeEngine(recipe)
+    engine = native_engine(recipe)
     state = State.start(net, params, recipe.optimizer)
     n = len(data)
     result = engine.run(state, data, np.arange(n)[::-1].copy(), np.full(-(-n // m), 1e-3), lambda: False)
@@ -378,7 +378,7 @@ def test_a_limit_that_cannot_be_met_names_the_smallest(dtype):
 def test_a_limit_above_the_need_changes_nothing():
     net = Network(8, [Dense(32, "tanh"), Dense(1)])
     recipe = TrainConfig(net, get_optimizer("adam"), 16, memory_limit=10**8)
-    assert NativeEngine(recipe).plan(16, np.dtype(float)).schedule == ()
+    assert native_engine(recipe).plan(16, np.dtype(float)).schedule == ()
 
 
 def test_the_reference_engine_says_that_it_keeps_all(caplog):

@@ -10,8 +10,8 @@ import pytest
 from backlit import MLPClassifier
 from backlit.core import Dense, Network
 from backlit.core.norms import Statistics
-from backlit.engine import TrainConfig, get_engine, kept
-from backlit.engine.kept import MOST, kept_engine
+from backlit.engine import TrainConfig, kept_engine, selection
+from backlit.engine.selection import MOST
 from backlit.optim import Adam
 
 NET = Network(2, [Dense(3, "tanh", dropout=0.5), Dense(1)])
@@ -20,13 +20,13 @@ CONFIG = TrainConfig(NET, Adam(), batch_size=4)
 
 @pytest.fixture(autouse=True)
 def nothing_kept():
-    kept.forget()
+    selection.forget()
     yield
-    kept.forget()
+    selection.forget()
 
 
 def engine(config, name="reference"):
-    return kept_engine(name, config, get_engine)
+    return kept_engine(name, config)
 
 
 def test_the_same_engine_comes_back():
@@ -58,8 +58,8 @@ def test_another_seed_is_another_seed():
 def test_no_more_than_a_few_and_no_large_ones_are_kept():
     for k in range(10):
         engine(replace(CONFIG, batch_size=k + 1))
-    assert len(kept.SHELF.engines) == MOST
-    assert engine(replace(CONFIG, batch_size=10)) is kept.SHELF.engines[-1][1]
+    assert len(selection.SHELF.engines) == MOST
+    assert engine(replace(CONFIG, batch_size=10)) is selection.SHELF.engines[-1][1]
     large = TrainConfig(Network(2, [Dense(4000)]), Adam(), batch_size=1)
     assert engine(large) is not engine(large)
 
@@ -84,7 +84,7 @@ def test_a_forked_child_predicts():
     right = model.predict(X)
     child = os.fork()
     if child == 0:
-        os._exit(0 if not kept.SHELF.engines and (model.predict(X) == right).all() else 1)
+        os._exit(0 if not selection.SHELF.engines and (model.predict(X) == right).all() else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 

@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.helpers import HANGS
 from tests.optim.cases import OPTIMIZER_CASES, SCHEDULE_CASES
 
 from backlit.core import ACTIVATIONS, LOSSES, SHORT_FORMS, Dense, Network
 from backlit.core.activations import elu, get_activation, leaky_relu
-from backlit.core.built_in import is_built_in
-from backlit.core.losses import get_loss, huber, quantile
+from backlit.core.losses import ShortForm, get_loss, huber, quantile
 from backlit.core.network import NORMS, REDUCTIONS
 from backlit.engine import TrainConfig, get_engine
 from backlit.engine.native import NativeEngine, extension, unsupported_reason
@@ -111,7 +111,7 @@ def test_a_built_in_is_one_however_it_was_made(how):
     name, make = SAME[how]
     made = make()
     assert made.name == name
-    assert is_built_in(made)
+    assert (ACTIVATIONS if name in ACTIVATIONS else LOSSES).is_built_in(made)
     one = recipe(Dense(3, made), Dense(1)) if name in ACTIVATIONS else recipe(Dense(1), loss=made)
     assert get_engine("auto", one).name == "native"
 
@@ -154,15 +154,13 @@ def test_an_engine_that_nobody_asked_refuses_too():
         NativeEngine(one).predict(one.net.init(), None, np.zeros((2, 4)))
 
 
-def test_a_short_form_of_the_users_own(monkeypatch):
-    from backlit.core.losses import ShortForm
-
-    monkeypatch.setitem(SHORT_FORMS, ("sigmoid", "binary_cross_entropy"), ShortForm(lambda u, y: u.sum(axis=1), ""))
-    assert "short form" in unsupported_reason(recipe(Dense(1, "sigmoid"), loss="binary_cross_entropy"))
-    monkeypatch.setitem(SHORT_FORMS, ("tanh", "squared_error"), ShortForm(lambda u, y: u.sum(axis=1), ""))
-    assert "short form" in unsupported_reason(recipe(Dense(1, "tanh"), loss="squared_error"))
-    monkeypatch.delitem(SHORT_FORMS, ("sigmoid", "binary_cross_entropy"))
-    assert unsupported_reason(recipe(Dense(1, "sigmoid"), loss="binary_cross_entropy")) is None  # by the general rule
+def test_a_short_form_of_the_users_own():
+    own = ShortForm(lambda u, y: u.sum(axis=1), "")
+    loss, other = get_loss("binary_cross_entropy"), get_loss("squared_error")
+    of_its_own = replace(loss, short_forms={"sigmoid": own})
+    assert "short form" in unsupported_reason(recipe(Dense(1, "sigmoid"), loss=of_its_own))
+    assert "short form" in unsupported_reason(recipe(Dense(1, "tanh"), loss=replace(other, short_forms={"tanh": own})))
+    assert unsupported_reason(recipe(Dense(1, "sigmoid"), loss=replace(loss, short_forms=None))) is None  # general rule
 
 
 REGISTERED = """
@@ -236,7 +234,7 @@ print(json.dumps({"engine": one[0], "equal": bool((one[2] == other[2]).all() and
 @pytest.mark.parametrize("place", ["end", "middle", "start", "in place of one"])
 def test_what_is_registered_at_run_time(kind, place):
     """It runs as what it is, wherever in the table it stands, and the built-in ones run as before."""
-    run = subprocess.run([sys.executable, "-c", REGISTERED, place, kind], capture_output=True, text=True, timeout=120)
+    run = subprocess.run([sys.executable, "-c", REGISTERED, place, kind], capture_output=True, text=True, timeout=HANGS)
     assert run.returncode == 0, run.stderr
     told = json.loads(run.stdout)
     assert (told["engine"], told["equal"], told["wrong"]) == ("reference", True, [])

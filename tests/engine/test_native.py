@@ -12,7 +12,7 @@ from backlit.core.dropout import dropout_mask
 from backlit.core.targets import as_targets
 from backlit.engine import Data, ReferenceEngine, State, TrainConfig
 from backlit.engine.native import NativeEngine, extension
-from backlit.engine.threads import one_blas_thread
+from backlit.engine.native_support import one_blas_thread
 from backlit.optim import get_optimizer
 
 ISAS = extension().instruction_sets() if extension() else ["none"]

@@ -2,7 +2,6 @@
 
 import signal
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -101,13 +100,11 @@ def test_ctrl_c_reaches_python():
         return False
 
     try:
-        began = time.monotonic()
         with pytest.raises(KeyboardInterrupt, match=r"^$"):
             engine.run(state, data, order, rates, stop)
     finally:
         signal.signal(signal.SIGINT, before)
-    assert time.monotonic() - began < 30
-    assert state.step > 0
+    assert 0 < state.step < 200_000
     assert np.isfinite(state.params.theta).all()
 
 

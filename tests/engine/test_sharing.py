@@ -9,10 +9,10 @@ from threadpoolctl import threadpool_limits
 
 from backlit.core import Dense, Network
 from backlit.engine import Data, TrainConfig
-from backlit.engine import threads as module
+from backlit.engine import native_support as module
 from backlit.engine.native import NativeEngine
+from backlit.engine.native_support import allowed_threads, blas_libraries, one_blas_thread
 from backlit.engine.plan import Tiles, make_plan, useful_threads
-from backlit.engine.threads import allowed_threads, blas_libraries, one_blas_thread
 from backlit.errors import ProblemError
 from backlit.optim import get_optimizer
 

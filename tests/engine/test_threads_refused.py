@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.helpers import HANGS
 
 pytest.importorskip("backlit._native")
 resource = pytest.importorskip("resource")  # not on Windows
@@ -37,6 +38,6 @@ print(all((a == b).all() for a, b in zip(before, after)))
 
 
 def test_a_team_without_all_its_threads_gives_the_same_bits():
-    run = subprocess.run([sys.executable, "-c", RUN], capture_output=True, text=True, timeout=120)
+    run = subprocess.run([sys.executable, "-c", RUN], capture_output=True, text=True, timeout=HANGS)
     assert run.returncode == 0, run.stderr
     assert run.stdout == "True\n"

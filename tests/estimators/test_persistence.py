@@ -17,7 +17,7 @@ from backlit.core import Dense, Network
 from backlit.core.norms import Statistics
 from backlit.errors import ModelError
 from backlit.estimators import MLPClassifier, MLPRegressor
-from backlit.estimators.json import decode, encode
+from backlit.estimators.record import decode, encode
 from backlit.formats.models import Model
 from backlit.optim import Adam
 from backlit.optim.schedules import Cosine

@@ -9,7 +9,7 @@ from tests.helpers import raises_naming
 
 from backlit import MLPClassifier, MLPRegressor
 from backlit.errors import ProblemError
-from backlit.estimators.warm_start import NETWORK_PARAMETERS, OPTIMIZER_PARAMETERS
+from backlit.estimators.train import NETWORK_PARAMETERS, OPTIMIZER_PARAMETERS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 X, Y = load_iris(return_X_y=True)

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from hypothesis.errors import UnsatisfiedAssumption
 from tests import strategies
+from tests.helpers import HANGS
 
 from backlit.core import ACTIVATIONS, LOSSES, Dense, Network, get_activation, get_loss
-from backlit.core.groups import groups_of
+from backlit.core.activations.softmax import groups_of
 from backlit.core.problem import Problem
 from backlit.optim import OPTIMIZERS
 
@@ -49,13 +50,13 @@ def exported(name: str) -> Any:
     """A constant of the bundle."""
     code = f"const made = await import(process.argv[1]); process.stdout.write(JSON.stringify(made.{name}));"
     command = ["node", "--input-type=module", "--eval", code, BUNDLE.as_uri()]
-    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout)
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=HANGS).stdout)
 
 
 def ask(jobs: list[dict[str, Any]]) -> list[Any]:
     """What the bundle answers."""
     command = ["node", "--input-type=module", "--eval", RUN, BUNDLE.as_uri()]
-    ended = subprocess.run(command, input=json.dumps(jobs), capture_output=True, text=True, check=False, timeout=300)
+    ended = subprocess.run(command, input=json.dumps(jobs), capture_output=True, text=True, check=False, timeout=HANGS)
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)
 

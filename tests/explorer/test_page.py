@@ -169,7 +169,7 @@ def test_divergence_stops_and_says_where(browser):
     with check.Opened(browser, problem) as opened:
         opened.page.get_by_role("button", name="Train", exact=True).click()
         notice = opened.page.get_by_role("alert")
-        notice.get_by_text("Training stopped").wait_for(timeout=20_000)
+        notice.get_by_text("Training stopped").wait_for()
         assert "of layer" in notice.inner_text()
         opened.page.get_by_role("button", name="Take it back").click()
         assert notice.inner_text() == ""

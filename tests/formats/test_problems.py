@@ -146,7 +146,7 @@ BAD = [
     (layer(1, skip_from=1), ("layer 2", "1", "units", "skips")),
     (changed(loss="mse"), ("loss", "'mse'")),
     (changed(reduction="average"), ("reduction", "'average'")),
-    (changed(l2=-1.0), ("l2", "[0, inf]", "-1")),
+    (changed(l2=-1.0), ("l2", "[0, inf)", "-1")),
     (changed(x=[[1.0]]), ("x", "rows", "2", "numbers")),
     (changed(x=[[1.0, 2.0], [1.0]], y=[[1.0], [1.0]]), ("rows", "differ", "length")),
     (changed(y=[[1.0, 2.0]]), ("y", "shape", "(1, 1)")),

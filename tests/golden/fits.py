@@ -15,7 +15,6 @@ from tests.golden.library import (
     Dense,
     DenseBatches,
     Engine,
-    NativeEngine,
     Network,
     ReferenceEngine,
     Settings,
@@ -24,6 +23,7 @@ from tests.golden.library import (
     extension,
     fit,
     get_optimizer,
+    native_engine,
 )
 from tests.golden.machine import everything, natives, numpys
 
@@ -124,7 +124,7 @@ class EngineFit:
 
 def engine_of(recipe: TrainConfig, name: str) -> Engine:
     """The textbook's engine, or the native one with an instruction set."""
-    return ReferenceEngine(recipe) if name == "reference" else NativeEngine(recipe, name)
+    return ReferenceEngine(recipe) if name == "reference" else native_engine(recipe, name)
 
 
 def moments(net: Network, statistics: Any) -> Iterator[tuple[str, Array]]:

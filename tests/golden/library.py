@@ -2,7 +2,8 @@
 
 from backlit.core import ACTIVATIONS, Dense, Network
 from backlit.engine import Data, DenseBatches, Engine, ReferenceEngine, State, TrainConfig
-from backlit.engine.native import NativeEngine, extension
+from backlit.engine.native import extension
+from backlit.engine.selection import native_engine
 from backlit.optim import get_optimizer, get_schedule
 from backlit.optim.schedules import SCHEDULES
 from backlit.training import Settings, fit
@@ -14,7 +15,6 @@ __all__ = [
     "Dense",
     "DenseBatches",
     "Engine",
-    "NativeEngine",
     "Network",
     "ReferenceEngine",
     "Settings",
@@ -24,4 +24,5 @@ __all__ = [
     "fit",
     "get_optimizer",
     "get_schedule",
+    "native_engine",
 ]  # fmt: skip

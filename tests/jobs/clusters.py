@@ -69,7 +69,7 @@ class Cluster:
         """The scheduler's, as soon as it has one."""
         import json
 
-        end = time.monotonic() + 120
+        end = time.monotonic() + 300
         while time.monotonic() < end:
             with suppress(OSError, ValueError):
                 return json.loads(self.file.read_text())["address"]

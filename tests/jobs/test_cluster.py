@@ -6,17 +6,20 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
-from tests.helpers import raises_naming
+from tests.helpers import HANGS, raises_naming
 from tests.jobs import work
 from tests.jobs.clusters import Cluster
-from tests.jobs.test_jobs import limit, started, until  # noqa: F401  # fixtures
+from tests.jobs.test_jobs import started, until  # noqa: F401  # a fixture
 
 from backlit.errors import BacklitError, Divergence, ProblemError
-from backlit.jobs import Dask, Job, cluster, cluster_client, run_jobs
+from backlit.jobs import Dask, Job, cluster, run_jobs
 from backlit.processors import available_processors
 
+dask = pytest.importorskip("dask")
 pytest.importorskip("distributed")
 
 
@@ -28,10 +31,17 @@ def two(tmp_path_factory):
 
 
 @pytest.fixture
-def hurried(monkeypatch):
-    """Patience of a few seconds, so that tests are quick."""
-    monkeypatch.setattr(cluster, "SILENT", 2.0)
-    monkeypatch.setattr(cluster, "LIMIT", 4.0)
+def clock(monkeypatch):
+    """A clock that goes on by `step` with each look at the cluster, so that no busy machine can run out of patience."""
+    clock, fault_of = SimpleNamespace(now=0.0, step=0.0), Dask.fault_of
+
+    def look(executor, heard):
+        clock.now += clock.step
+        return fault_of(executor, heard)
+
+    monkeypatch.setattr(cluster, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(Dask, "fault_of", look)
+    return clock
 
 
 def pids_of(folder):
@@ -55,18 +65,18 @@ def test_the_bits_are_those_of_this_thread(tmp_path, workers, threads):
 
 
 def test_jobs_lie_on_all_workers_and_no_worker_has_more_than_its_threads(two, tmp_path):
-    pids = list(run_jobs([Job(work.mark, (str(tmp_path), k, 0.2)) for k in range(8)], how=two))
-    assert sorted(pids.count(pid) for pid in set(pids)) == [4, 4]
+    found = list(run_jobs([Job(work.together, (str(tmp_path), k, 2)) for k in range(8)], how=two))
+    assert len({pid for pid, _ in found}) == 2
+    assert {at_once for _, at_once in found} == {1}
 
 
 def test_a_worker_that_joins_has_jobs_too(tmp_path):
     with Cluster(tmp_path, workers=1) as there:
-        found = run_jobs([Job(work.mark, (str(tmp_path), k, 0.3)) for k in range(40)], how=there.address)
-        pids = {next(found)}
+        jobs = [Job(os.getpid), *[Job(work.together, (str(tmp_path), k, 2)) for k in range(4)]]
+        found = run_jobs(jobs, how=there.address)
+        first = next(found)
         there.add()
-        pids |= {pid for pid, _ in zip(found, range(30), strict=False)}
-        assert len(pids) == 2
-        found.close()
+        assert {first} < {pid for pid, _ in found}
 
 
 def test_a_job_has_the_threads_of_its_worker(tmp_path):
@@ -120,18 +130,48 @@ def test_a_cluster_with_tls(tmp_path):
             list(run_jobs([Job(work.power, (2, 3))], how=there.scheduler_address))
 
 
+def test_what_jobs_share_is_sent_to_each_worker_once(two, monkeypatch):
+    """Also to one that had other things to share before, and again to whoever takes a dead worker's place."""
+    from distributed import Client
+
+    sent, scatter = [], Client.scatter
+
+    def counted(self, data, **options):
+        sent.append(options["workers"])
+        return scatter(self, data, **options)
+
+    monkeypatch.setattr(Client, "scatter", counted)
+    for k in range(2):
+        table = np.full(100_000, k)
+        jobs = [Job(work.total, ({"in it": [table]}, i)) for i in range(9)]
+        assert list(run_jobs(jobs, how=two, shared=(table,))) == [k * 100_000 + i for i in range(9)]
+    assert sorted(sent) == sorted(2 * [[address] for address in {a for (a,) in sent}])
+
+
+def test_what_is_shared_dies_with_a_worker_and_is_sent_again(tmp_path):
+    table = np.ones(1000)
+    jobs = [Job(work.marked_total, (str(tmp_path), table, k)) for k in range(6)]
+    with Cluster(tmp_path, workers=2) as there:
+        found = run_jobs(jobs, how=there.address, shared=(table,))
+        killer = threading.Thread(target=lambda: until(lambda: len(pids_of(tmp_path)) == 2) and there.kill(0))
+        killer.start()
+        assert list(found) == [1000.0 + k for k in range(6)]
+        killer.join()
+
+
 # --- what dies, and what stands still ---------------------------------------------------------------------------------
 
 
 def test_a_job_whose_worker_dies_is_run_by_another(tmp_path):
     with Cluster(tmp_path, workers=2) as there:
-        found = run_jobs([Job(work.mark, (str(tmp_path), k, 1.0)) for k in range(4)], how=there.address)
+        found = run_jobs([Job(work.waits, (str(tmp_path), k)) for k in range(4)], how=there.address)
         killed = []
 
         def kill():
             until(lambda: len(pids_of(tmp_path)) == 2)
             killed.append(there.workers[0].pid)
             there.kill(0)
+            (tmp_path / "go").touch()
 
         killer = threading.Thread(target=kill)
         killer.start()
@@ -151,13 +191,16 @@ def test_a_job_that_ends_its_workers_is_named(tmp_path, monkeypatch):
     assert len(list(tmp_path.glob("death*"))) == 2
 
 
-def test_a_job_whose_worker_stands_still_is_run_by_another(tmp_path, hurried):
-    with Cluster(tmp_path, workers=1) as there:
-        found = run_jobs([Job(work.mark, (str(tmp_path), k, 1.0)) for k in range(2)], how=there.address)
+def test_a_job_whose_worker_stands_still_is_run_by_another(tmp_path):
+    import dask
+
+    with Cluster(tmp_path, workers=1) as there, dask.config.set({"backlit.silent": 2}):
+        found = run_jobs([Job(work.waits, (str(tmp_path), k)) for k in range(2)], how=there.address)
 
         def stop():
             until(lambda: len(pids_of(tmp_path)) == 1)
             there.workers[0].send_signal(signal.SIGSTOP)
+            (tmp_path / "go").touch()
             there.add()
 
         stopper = threading.Thread(target=stop)
@@ -174,31 +217,44 @@ def test_a_job_whose_worker_stands_still_is_run_by_another(tmp_path, hurried):
     ("its scheduler is killed", ["scheduler", "does not answer"]),
     ("its scheduler stands still", ["scheduler", "does not answer"]),
 ])  # fmt: skip
-def test_a_cluster_beyond_help_is_one_line(tmp_path, hurried, what, names):
-    with Cluster(tmp_path, workers=0 if what.startswith("no") else 1) as there:
-        found = run_jobs([Job(work.mark, (str(tmp_path), 0, 60.0), "fold 1")], how=there.address)
+def test_a_cluster_beyond_help_is_one_line(tmp_path, clock, what, names):
+    import dask
+
+    limit = 4 if "scheduler" in what else 20  # four times as long as a look waits for an answer
+    workers = 0 if what.startswith("no") else 1
+    with Cluster(tmp_path, workers) as there, dask.config.set({"backlit.limit": limit}):
+        found = run_jobs([Job(work.waits, (str(tmp_path), 0), "fold 1")], how=there.address)
 
         def harm():
             if there.workers:
                 until(lambda: pids_of(tmp_path))
                 whom = there.workers[0] if "worker" in what else there.scheduler
                 whom.send_signal(signal.SIGKILL if "killed" in what else signal.SIGSTOP)
+            clock.step = limit / 4
 
         harmer = threading.Thread(target=harm)
         harmer.start()
-        start = time.monotonic()
         with raises_naming(BacklitError, *names) as caught:
             next(found)
         harmer.join()
-        assert time.monotonic() - start < 20
         assert "\n" not in str(caught.value)
 
 
-def test_a_client_that_gives_up_is_one_line(tmp_path, monkeypatch):
+def test_a_silent_scheduler_is_not_taken_for_one_without_workers(two, clock):
+    """While it is silent nothing is known of its workers, whose last sign of life is older than its last word."""
+    with Dask(two) as executor:
+        executor.watching.cancel()
+        executor.last_life, clock.now = 0.0, 302.0
+        assert "does not answer" in executor.fault_of(heard=1.0)
+        assert "no worker" in executor.fault_of(heard=301.0)
+        assert executor.fault_of(heard=300.0) == ""
+
+
+def test_a_client_that_gives_up_is_one_line(tmp_path):
     """Its loop ends with it, so that nothing there could say so."""
-    monkeypatch.setattr(cluster_client, "CONNECT", 3.0)
-    with Cluster(tmp_path, workers=1) as there:
-        found = run_jobs([Job(work.mark, (str(tmp_path), 0, 60.0))], how=there.address)
+    with Cluster(tmp_path, workers=1) as there, Dask(there.address) as executor:
+        executor.client._timeout = 1.0  # how long it tries to connect again
+        found = run_jobs([Job(work.waits, (str(tmp_path), 0))], how=executor)
         killer = threading.Thread(target=lambda: until(lambda: pids_of(tmp_path)) and there.scheduler.kill())
         killer.start()
         with raises_naming(BacklitError, "scheduler", "does not answer"):
@@ -206,12 +262,18 @@ def test_a_client_that_gives_up_is_one_line(tmp_path, monkeypatch):
         killer.join()
 
 
-def test_no_cluster_at_the_address(monkeypatch):
-    monkeypatch.setattr(cluster_client, "CONNECT", 1.0)
-    for address in ("tcp://127.0.0.1:9", "127.0.0.1:9", "nowhere.json", "tcp://localhost:port", "http://127.0.0.1:9"):
-        with raises_naming(ProblemError, address, "dask scheduler") as caught:
-            list(run_jobs([Job(work.power, (2, 3))], how=address))
-        assert "\n" not in str(caught.value)
+def test_no_cluster_at_the_address():
+    import dask
+
+    with dask.config.set({"backlit.connect": 1}):
+        for address in (
+            "tcp://127.0.0.1:9", "127.0.0.1:9", "nowhere.json", "tcp://localhost:port", "http://127.0.0.1:9"
+        ):  # fmt: skip
+            with raises_naming(ProblemError, address, "dask scheduler") as caught:
+                list(run_jobs([Job(work.power, (2, 3))], how=address))
+            assert "\n" not in str(caught.value)
+    with dask.config.set({"backlit.limit": "soon"}), raises_naming(ProblemError, "backlit.limit", "'soon'", "seconds"):
+        run_jobs([Job(work.power, (2, 3))], how="tcp://127.0.0.1:9")
     with raises_naming(ProblemError, "no Dask client"):
         list(run_jobs([Job(work.power, (2, 3))], how="dask"))
 
@@ -219,6 +281,7 @@ def test_no_cluster_at_the_address(monkeypatch):
 @pytest.mark.parametrize(("preload", "names"), [
     ("import backlit._version as v; v.__version__ = '0.0.1'", ["backlit 0.0.1", "install"]),
     ("import backlit.jobs.cluster_worker as w; w.version = lambda package: '1.0'", ["numpy 1.0", "install"]),
+    ("import backlit.engine.digest as d; d.arithmetic_digest = lambda: 'avx2 0'", ["avx2 0", "machines of one kind"]),
     ("import sys; sys.modules['backlit'] = None", ["backlit", "install"]),
     ("import sys; sys.modules['tests.jobs.work'] = None", ["tests.jobs.work", "install"]),
 ])  # fmt: skip
@@ -230,6 +293,18 @@ def test_other_versions_are_one_line(tmp_path, preload, names):
         with raises_naming(ProblemError, "fold 1", "tcp://", *names) as caught:
             list(run_jobs([Job(work.power, (2, 3), "fold 1")], how=there.address))
         assert "\n" not in str(caught.value)
+
+
+def test_an_error_without_words_is_given_some(monkeypatch):
+    """Dask's own, where a scheduler takes longer than it may, says nothing."""
+    import distributed
+
+    def late(*_, timeout, **__):
+        raise TimeoutError
+
+    monkeypatch.setattr(distributed, "Client", type("Client", (), {"__new__": late}))
+    with raises_naming(ProblemError, "tcp://127.0.0.1:9", "it takes longer than 300 s"):
+        run_jobs([Job(work.power, (2, 3))], how="tcp://127.0.0.1:9")
 
 
 def test_what_cannot_be_sent_is_said(two):
@@ -260,9 +335,9 @@ def still_at_work(folder):
 def test_a_client_that_leaves_ends_its_jobs(two, tmp_path, started, sign):  # noqa: F811
     process = started(SCRIPT, two, str(tmp_path))
     assert until(lambda: len(list(tmp_path.glob("*.steps"))) == 2)
-    assert still_at_work(tmp_path)
+    assert until(lambda: still_at_work(tmp_path))
     process.send_signal(sign)
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=HANGS)
     if sign == signal.SIGINT:
         assert error.strip().splitlines()[-1] == "KeyboardInterrupt"
     assert until(lambda: not still_at_work(tmp_path))
@@ -280,7 +355,7 @@ def test_an_iterator_that_is_left_ends_the_rest(two, tmp_path):
 
 def test_importing_backlit_imports_no_dask():
     code = "import sys, backlit.api, backlit.tabular; print({'dask', 'distributed'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=HANGS)
     assert (done.stdout, done.stderr) == ("set()\n", "")
 
 
@@ -294,3 +369,13 @@ def test_without_dask_it_says_what_to_install(monkeypatch):
 def test_a_number_is_one_of_processes(n):
     pids = set(run_jobs([Job(os.getpid)] * 3, how=n))
     assert (pids == {os.getpid()}) == (n == 0)
+
+
+def test_who_listens_and_says_nothing_is_no_scheduler():
+    """Dask's own timeout is for the connection, and not for the first word."""
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as silent, dask.config.set({"backlit.connect": 1}):
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(ProblemError, match=r"no Dask scheduler answers at .*look at the address"):
+            list(run_jobs([Job(work.power, (2, 3))], how=address))

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.helpers import HANGS
 
+from backlit.distributed import crew
 from backlit.jobs import cluster, cluster_worker
+from backlit.jobs.cluster_client import PATIENCE
 
 pytest.importorskip("distributed")
 
@@ -21,7 +24,7 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 def run(command, place):
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        command, cwd=place, env=os.environ | {"PATH": path}, capture_output=True, text=True, timeout=200
+        command, cwd=place, env=os.environ | {"PATH": path}, capture_output=True, text=True, timeout=HANGS
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -57,8 +60,9 @@ def test_what_is_not_executed_is_marked_and_reads_as_what_it_is():
 
 
 def test_its_seconds_are_the_codes():
-    assert f"for {cluster.SILENT:.0f} seconds; the first answer" in " ".join(PAGE.split())
-    assert f"After {cluster.LIMIT:.0f} seconds without any worker" in PAGE
+    assert f"for {PATIENCE['silent']:.0f} seconds; the first answer" in " ".join(PAGE.split())
+    assert f"After {PATIENCE['limit']:.0f} seconds without any worker" in PAGE
+    assert f"not answered after {crew.DEADLINE:.0f} seconds, or ten times as long" in " ".join(PAGE.split())
     assert cluster.LOSSES == 10
     assert "ends eleven workers" in PAGE
     assert cluster_worker.LOOK == 1 / 4

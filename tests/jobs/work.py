@@ -3,7 +3,6 @@
 import hashlib
 import os
 import signal
-import threading
 import time
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from backlit.core import Dense, Network
 from backlit.engine import Data
-from backlit.engine.threads import allowed_threads
+from backlit.engine.native_support import allowed_threads
 from backlit.errors import Divergence
 from backlit.processors import loaded_blas
 from backlit.training import Settings, fit
@@ -57,6 +56,28 @@ def mark(folder: str, k: int, seconds: float = 0.0) -> int:
     return os.getpid()
 
 
+def waits(folder: str, k: int) -> int:
+    """Leave the same file, and wait for a file that lets all go."""
+    mark(folder, k)
+    while not Path(folder, "go").exists():
+        time.sleep(0.02)
+    return os.getpid()
+
+
+at_work: list[int] = []  # which jobs are, in this process
+
+
+def together(folder: str, k: int, n: int) -> tuple[int, int]:
+    """Wait until n processes have begun such a job; its process, and how many jobs that had at a time."""
+    at_work.append(k)
+    mark(folder, k)
+    while len({pid for file in Path(folder).glob("*.begun") if (pid := file.read_text())}) < n:
+        time.sleep(0.02)
+    at_once = len(at_work)
+    at_work.remove(k)
+    return os.getpid(), at_once
+
+
 def fails(folder: str, k: int, at: int) -> int:
     mark(folder, k)
     if k >= at:
@@ -93,8 +114,8 @@ def dies(folder: str, times: int) -> str:
 
 
 def steps(folder: str, k: int) -> None:
-    """Work for a minute, and leave a sign of every step."""
-    for step in range(1200):
+    """Work for ten minutes, and leave a sign of every step."""
+    for step in range(12_000):
         Path(folder, f"{k}.steps").write_text(str(step))
         time.sleep(0.05)
 
@@ -108,7 +129,8 @@ def dies_while_it_answers(folder: str, size: int) -> bytes:
     before = len(list(Path(folder).glob("death*")))
     if not before:
         Path(folder, f"death{before}").touch()
-        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, 0.05)  # the system's own, which waits for no thread
     return bytes(size if not before else 1)
 
 
@@ -120,6 +142,15 @@ def fitted(seed: int, epochs: int) -> str:
     data = Data(X, np.sin(X[:, :1] * X[:, 1:2]))
     settings = Settings(epochs=epochs, batch_size=32, seed=seed, patience=None)
     return digest(fit(net, net.init(seed=seed, dtype=np.float32), data, settings).params.theta)
+
+
+def total(holder: dict[str, list[np.ndarray]], k: int) -> float:
+    return float(holder["in it"][0].sum()) + k
+
+
+def marked_total(folder: str, table: np.ndarray, k: int) -> float:
+    mark(folder, k, 1.0)
+    return float(table.sum()) + k
 
 
 def sleep(seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import fields
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -11,7 +12,19 @@ from tests.helpers import raises_naming
 from tests.optim.cases import OPTIMIZER_CASES
 
 from backlit.errors import ProblemError
-from backlit.optim import OPTIMIZERS, SCHEDULES, Adagrad, Adam, AdamW, RmsProp, Sgd, get_optimizer, get_schedule
+from backlit.optim import (
+    OPTIMIZERS,
+    SCHEDULES,
+    Adagrad,
+    Adam,
+    AdamW,
+    RmsProp,
+    Sgd,
+    get_optimizer,
+    get_schedule,
+    register_optimizer,
+    register_schedule,
+)  # fmt: skip
 from backlit.optim.schedules import Constant, Cosine, Exponential, InverseScaling, OneCycle, Step, WarmUp
 
 TABLES = {"optimizer": (OPTIMIZERS, get_optimizer), "schedule": (SCHEDULES, get_schedule)}
@@ -261,3 +274,33 @@ def test_the_edges_that_are_out(name, field, beyond):
 def test_a_flag_is_true_or_false(name, field, bad):
     with raises_naming(ProblemError, "optimizer", name, field, "true", "false"):
         get_optimizer({"name": name, field: bad})
+
+
+def test_a_class_registers_itself_by_a_name_of_its_own():
+    before = dict(OPTIMIZERS), dict(SCHEDULES)
+
+    class Crawl(Sgd):
+        name = "crawl"
+        also: ClassVar = {"snail": {"momentum": 0.5}}
+        words: ClassVar = {"mu": "momentum"}
+
+    try:
+        assert register_optimizer(Crawl) is Crawl
+        assert get_optimizer({"name": "crawl", "mu": 0.25}) == Crawl(momentum=0.25)
+        assert get_optimizer("snail") == Crawl(momentum=0.5)
+        with raises_naming(ProblemError, "snail", "momentum", "0.1", "crawl"):
+            get_optimizer({"name": "snail", "momentum": 0.1})
+        with raises_naming(ProblemError, "crawl", "lr"):  # its own words, in place of the field's
+            get_optimizer({"name": "crawl", "lr": 0.1})
+    finally:
+        for table, content in zip((OPTIMIZERS, SCHEDULES), before, strict=True):
+            table.clear()
+            table.update(content)
+
+
+@pytest.mark.parametrize(("register", "table"), [(register_optimizer, OPTIMIZERS), (register_schedule, SCHEDULES)])
+def test_a_built_in_keeps_its_name(register, table):
+    name, original = next(iter(table.items()))
+    with raises_naming(ProblemError, name, "built in"):
+        register(type("Another", (original,), {}))
+    assert table[name] is original

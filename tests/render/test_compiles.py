@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
+from tests.helpers import HANGS
 from tests.needs import needs_latex
 from tests.strategies import Dense, Network, problems
 
@@ -37,7 +38,7 @@ def overfull(made, folder):
     """Compile, and tell by how many points lines are too wide."""
     (folder / "it.tex").write_text(made.to_latex(), encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "it.tex"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, timeout=HANGS, check=False)
     assert done.returncode == 0, done.stdout[-600:]
     log = (folder / "it.log").read_text(encoding="utf-8", errors="replace")
     assert "Missing character" not in log

@@ -8,7 +8,7 @@ import pytest
 from tests.helpers import raises_naming
 
 from backlit.costs import cost
-from backlit.costs.byte_units import UNITS, amount, read_bytes, size
+from backlit.costs.memory import UNITS, amount, read_bytes, size
 from backlit.errors import ProblemError
 from backlit.render.cost import cost_fragment, cost_text, operations_chart, timing_rows
 
@@ -44,10 +44,10 @@ def described(L=2, **more):
 TEXT = """\
 A step on 1 example, float32, adam; operations, a multiply-add is 2
 
-layer         forward  products  backward  products  activations
-1  3 → 4           28        24     1.5 k        48         64 B
-2  3 → 4  ×3       28        24     1.5 k        48         64 B
-all               2 k        48       3 k        96        128 B
+layer         forward  in F1  backward  in BP4, BP5  activations
+1  3 → 4           28     24     1.5 k           48         64 B
+2  3 → 4  ×3       28     24     1.5 k           48         64 B
+all               2 k     48       3 k           96        128 B
 
 update:    364 operations
 peak:      1000 B
@@ -107,7 +107,7 @@ def test_the_page_has_the_same_in_two_tables():
         == '<tr><th scope="col">layer</th>'
         + "".join(
             f'<th scope="col" class="num">{name}</th>'
-            for name in ("forward", "products", "backward", "products", "activations")
+            for name in ("forward", "in F1", "backward", "in BP4, BP5", "activations")
         )
         + "</tr>"
     )

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 from tests.derivation.reading.text import SUPERSCRIPTS
+from tests.helpers import HANGS
 from tests.needs import needs_latex
 
 from backlit.derivation.evaluate import nodes
@@ -93,7 +94,7 @@ def test_the_page_fetches_nothing(made):
 def test_latex_compiles(made, tmp_path):
     (tmp_path / "it.tex").write_text(made.to_latex(), encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "it.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=HANGS, check=False)
     assert done.returncode == 0, done.stdout[-600:]
     assert b"Missing character" not in (tmp_path / "it.log").read_bytes()
 

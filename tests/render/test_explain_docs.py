@@ -25,6 +25,19 @@ def test_an_excerpt_is_what_the_command_prints(capsys, command, excerpt):
         at = found + len(part)
 
 
+RUN = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize(("code", "printed"), RUN)
+def test_code_prints_what_stands_below_it(capsys, code, printed):
+    exec(code, {})  # a page of this repository
+    assert capsys.readouterr().out == printed
+
+
+def test_the_page_has_such_code():
+    assert len(RUN) > 0
+
+
 def test_every_option_is_named(capsys):
     page = PAGE.read_text(encoding="utf-8")
     main(["explain", "--help"])

@@ -199,6 +199,13 @@ def test_a_few_cells_that_are_none_of_it_are_missing_and_it_is_said(cells, stray
     assert "count as missing" in column.note
 
 
+@pytest.mark.parametrize("mark", ["-", "unknown", "none", "n.a."])
+def test_among_words_a_mark_for_no_number_is_a_word_of_which_nothing_is_said(mark):
+    format, values = learned(["brick", "stone", "wood", mark] * 10)
+    assert values == ["brick", "stone", "wood", mark] * 10
+    assert (format.columns["x"].note, format.columns["x"].share) == ("", 0)
+
+
 @pytest.mark.parametrize(
     "cells",
     [[*WHOLE, *[f"w{k}" for k in range(30)]], [*DATES, *[f"w{k}" for k in range(20)]]],
@@ -212,6 +219,15 @@ def test_many_cells_that_are_none_of_it_are_refused(cells):
     asked, values = learned(cells, types={"x": kind})
     asked.refuse_problems([])
     assert [value is None for value in values] == [cell.startswith("w") for cell in cells]
+
+
+def test_unknown_is_a_word_among_words_and_nothing_is_said_of_it():
+    cells = ["red", "blue", "Unknown", "n.a.", "-"] * 5
+    format, values = learned(cells)
+    assert values == cells
+    assert (format.columns["x"].note, format.columns["x"].strays) == ("", 0)
+    encoder = TableEncoder.fit(format.read(pl.DataFrame({"x": cells})), format=format)
+    assert encoder.remarks() == ()
 
 
 def test_codes_with_a_letter_among_them_stay_codes():

@@ -13,8 +13,7 @@ from tests.helpers import raises_naming
 
 from backlit.errors import ModelError, TableError
 from backlit.tables import TableEncoder
-from backlit.tables.richer import MOST_BINS, Bins, enriched
-from backlit.tables.target_bins import target_edges
+from backlit.tables.richer import MOST_BINS, Bins, enriched, target_edges
 
 
 def encoded(values, bins=Bins(), y=None, name="x"):  # noqa: B008  a frozen record

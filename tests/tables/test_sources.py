@@ -13,7 +13,7 @@ import pytest
 from tests.helpers import raises_naming
 
 from backlit.errors import TableError
-from backlit.tables import compression, read_table
+from backlit.tables import read_table, text_encoding
 from backlit.tables.reading import read_cells
 
 CSV = "size;color\n1,5;red\n2;blü\n"
@@ -57,9 +57,9 @@ def test_a_cut_file_is_refused(table_file, suffix):
 @pytest.mark.parametrize("suffix", PACKERS)
 def test_a_file_that_unpacks_beyond_memory_is_refused(suffix):
     bomb = PACKERS[suffix](bytes(10**7))
-    assert len(compression.unpacked(bomb, "t", 10**7)) == 10**7
+    assert len(text_encoding.unpacked(bomb, "t", 10**7)) == 10**7
     with raises_naming(TableError, "unpacks", "GiB", "Parquet"):
-        compression.unpacked(bomb, "t", 10**7 - 1)
+        text_encoding.unpacked(bomb, "t", 10**7 - 1)
 
 
 @pytest.mark.parametrize(

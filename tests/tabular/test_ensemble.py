@@ -1,7 +1,9 @@
 """An ensemble of a table: what it is made of, the same bits on any number of processors, and an honest score."""
 
 import json
+import signal
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -238,6 +240,33 @@ def test_ctrl_c_keeps_what_there_is(monkeypatch):
     result = train(TABLE, "kind", drop=["y"], quality="good", compare=False)
     assert result.stopped == "interrupted"
     assert any("interrupted" in note for note in result.notes)
+
+
+class Interrupted:
+    """Runs jobs in another place, as far as Ctrl-C goes, which comes while the caller waits for the next result."""
+
+    workers = 1
+
+    def __init__(self, after):
+        self.after = after
+
+    def submit(self, task, name):
+        return SimpleNamespace(result=lambda: self.wait(task), cancel=lambda: None)
+
+    def wait(self, task):
+        if self.after == 0:
+            signal.raise_signal(signal.SIGINT)
+            raise AssertionError("Ctrl-C is no request to whom nobody elsewhere listens")
+        self.after -= 1
+        return task()
+
+
+def test_ctrl_c_does_not_wait_for_jobs_that_run_elsewhere():
+    result, _ = learn("y", how=Interrupted(after=2))
+    assert result.stopped == "interrupted"
+    assert any("interrupted" in note for note in result.notes)
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        learn("y", how=Interrupted(after=0))
 
 
 def test_a_network_that_diverges_is_left_out_and_said(monkeypatch):

@@ -26,8 +26,8 @@ def test_the_best_of_the_trials_is_given_and_a_seed_repeats_it():
     assert found.score == min(trial["score"] for trial in found.trials)
     assert found.best in [trial["options"] for trial in found.trials]
     assert len({json.dumps(trial["options"]) for trial in found.trials}) == 5
-    again = search(TABLE, "y", trials=5, seed=3, cluster="serial")
-    assert again.to_dict() == found.to_dict()
+    for cluster in ("serial", 2):
+        assert search(TABLE, "y", trials=5, seed=3, cluster=cluster).to_dict() == found.to_dict()
 
 
 def test_its_command_trains_that_network(capsys, tmp_path):
@@ -41,7 +41,7 @@ def test_its_command_trains_that_network(capsys, tmp_path):
     code, out, err = run_command(capsys, *words, "--epochs", 2, "--no-compare", "--format", "json")
     assert code == 0, err
     assert json.loads(out)["epochs"] == 2
-    _, out, _ = run_command(capsys, "search", path, "--target", "y", "--trials", 2)
+    _, out, _ = run_command(capsys, "search", path, "--target", "y", "--trials", 2, "--workers", 2)
     assert out.splitlines()[-1] == told["command"]
 
 

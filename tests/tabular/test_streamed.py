@@ -70,9 +70,9 @@ def test_a_resumed_run_ends_with_the_same_bits(monkeypatch, tmp_path, folder):
 KILLED = """
 import os, signal, sys
 from backlit.cli import main
-from backlit.training import epoch
+from backlit.training import trainer
 
-save, written = epoch.save_checkpoint, 0
+save, written = trainer.save_checkpoint, 0
 
 def dies(*arguments):
     global written
@@ -81,7 +81,7 @@ def dies(*arguments):
     if written == 5:
         os.kill(os.getpid(), signal.SIGKILL)
 
-epoch.save_checkpoint = dies
+trainer.save_checkpoint = dies
 main(sys.argv[1:])
 """
 
@@ -327,3 +327,34 @@ def test_only_parquet_is_streamed(tmp_path, table):
         train(tmp_path / "t.csv", "price", stream=True)
     with raises_naming(BacklitError, "give", "path", "dataset"):
         train(table, "price", stream=True)
+
+
+def test_shards_of_a_folder_hold_every_row_once(folder):
+    parts = Parts(0, 0.2, 0.1)
+    found = survey(ParquetTable.open(folder), "price", None, parts)
+    stream = TableStream(found, 3000, lambda y: y[:, None], 1)
+    shards = stream.shards(3)
+    assert sum(map(len, shards)) == len(stream) == found.n[TRAINING]
+    chunks = [(chunk.file, chunk.start) for shard in shards for chunk in shard.chunks]
+    assert len(set(chunks)) == len(chunks)
+    for shard in shards:
+        loaded = shard.loads(0, 1, True, 0, [0] * len(shard.sizes(0, 1, True)))
+        assert sum(len(data) for data in loaded) == len(shard) > 0
+
+
+def test_shards_of_a_folder_learn_as_well_and_resume_to_the_bit(monkeypatch, tmp_path, folder):
+    told = {"drop": ["grade"], "hidden": (16,), "epochs": 6, "buffer_mb": 0.1, "shards": 3}
+    whole = train(folder, "price", **told)
+    one = train(folder, "price", **{**told, "shards": 1})
+    assert abs(whole.metrics["test"]["r2"] - one.metrics["test"]["r2"]) < 0.03
+    assert "--shards 3" in whole.command
+    run = {**told, "checkpoint": tmp_path / "run", "checkpoint_every": 50}
+    killed_at(monkeypatch, 7, lambda: train(folder, "price", **run))
+    resumed = train(folder, "price", **run)
+    assert resumed.model.params.theta.tobytes() == whole.model.params.theta.tobytes()
+
+
+def test_a_table_of_fewer_pieces_than_shards(tmp_path, table):
+    table[:3000].write_parquet(tmp_path / "one.parquet")
+    with raises_naming(BacklitError, "16 shards need 16 pieces of 1,024 rows, and the table has 3"):
+        train(tmp_path / "one.parquet", "price", drop=["grade"], stream=True, shards=16, epochs=1)

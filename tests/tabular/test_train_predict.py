@@ -233,8 +233,8 @@ def test_rows_without_a_true_value_are_predicted_and_not_scored(target, gap):
 def test_the_scale_of_the_target_is_folded_into_the_output():
     table = pl.DataFrame({"y": [1.0, 5.0, 9.0, 500.0]})
     target = read_target(table, "y", "regression")
-    assert target_scale(target, np.array([0, 1, 2])) == pytest.approx((5.0, (32 / 3) ** 0.5))
-    assert target_scale(target, np.array([1, 1])) == (5.0, 1.0)  # of a constant there is no scale
+    assert target_scale(target.y[:3], None) == pytest.approx((5.0, (32 / 3) ** 0.5))
+    assert target_scale(target.y[[1, 1]], None) == (5.0, 1.0)  # of a constant there is no scale
     net = Network(3, [Dense(4, "tanh"), Dense(1)])
     params, X = net.init({"scheme": "gaussian", "sigma_b": 1.0}, seed=0), np.eye(3)
     before = forward(net, params, X).a[-1]
@@ -278,3 +278,12 @@ def test_a_model_without_a_table_cannot_predict_one(tmp_path):
         predict(type(bare)(bare.params, bare.statistics), load_dataset("iris"))
     with raises_naming(BacklitError, "table", "rows", "predict"):
         predict(result.model, load_dataset("iris").head(0))
+
+
+def test_shards_of_a_table_in_memory():
+    told = {"dataset": "iris", "hidden": (8,), "epochs": 5, "compare": False, "seed": 1}
+    one, again, three, same = (train(**told, **more) for more in ({}, {"shards": 1}, {"shards": 3}, {"shards": 3}))
+    theta = [result.model.params.theta.tobytes() for result in (one, again, three, same)]
+    assert theta[0] == theta[1] != theta[2] == theta[3]
+    with pytest.raises(BacklitError, match="batches of 32 rows cannot have one of each of 40 shards"):
+        train(**told, shards=40)

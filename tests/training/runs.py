@@ -8,7 +8,7 @@ import pytest
 
 from backlit.core import Dense, Network
 from backlit.engine import Data
-from backlit.training import Outcome, Settings, epoch, fit, trainer
+from backlit.training import Outcome, Settings, fit, trainer
 
 Array = np.ndarray
 
@@ -60,7 +60,7 @@ class Killed(BaseException):
 
 def killed_at(monkeypatch, at, fit):
     """Run fit until its `at`-th checkpoint is written."""
-    save, written = epoch.save_checkpoint, 0
+    save, written = trainer.save_checkpoint, 0
 
     def dies(*arguments):
         nonlocal written
@@ -70,7 +70,6 @@ def killed_at(monkeypatch, at, fit):
             raise Killed("killed")
 
     with monkeypatch.context() as patch:
-        patch.setattr(epoch, "save_checkpoint", dies)
         patch.setattr(trainer, "save_checkpoint", dies)
         with pytest.raises(Killed, match="killed"):
             fit()

@@ -4,6 +4,8 @@ import copy
 import json
 import logging
 import pickle
+import time
+from itertools import count
 from types import SimpleNamespace
 
 import numpy as np
@@ -53,8 +55,10 @@ def test_it_warns_once(caplog):
     assert {"vanishing", "start", "cause", "depth"} <= {finding.kind for finding in flow.records[0].findings}
 
 
-def test_it_keeps_to_its_share_of_the_time():
-    """A ratio within one run, of a share that leaves time for more than one measurement."""
+def test_it_keeps_to_its_share_of_the_time(monkeypatch):
+    """By a clock that goes on whenever it is looked at, and a share that leaves time for more than one measurement."""
+    ticks = count()
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
     assert GradientFlow().share == 0.02
     _, outcome = trained(deep("relu", 4), flow := GradientFlow(share=0.5), epochs=150, m=2000)
     assert len(flow.records) > 1

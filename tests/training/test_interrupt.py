@@ -6,11 +6,11 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from tests.helpers import HANGS
 from tests.training.runs import learned, run_curve
 
 from backlit.engine import ReferenceEngine
@@ -148,8 +148,7 @@ def callback(run):
     if len(run.history) == 2:
         print("ready", flush=True)
     if len(run.history) == 2 and sys.argv[1] == "asleep":
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:  # a batch that takes very long
+        while True:  # a batch that takes very long
             time.sleep(0.05)
             if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
                 print("asked", flush=True)
@@ -173,7 +172,7 @@ def child(mode: str) -> subprocess.Popen:
 def test_a_process_that_is_sent_one_signal_ends_well_and_tells_what_it_learned():
     process = child("busy")
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=HANGS)
     result = json.loads(out)
     assert (process.returncode, err, result["stopped"]) == (0, "", "interrupted")
     assert result["epochs"] >= 2
@@ -183,11 +182,9 @@ def test_a_process_that_is_sent_one_signal_ends_well_and_tells_what_it_learned()
 
 def test_a_process_that_is_sent_two_signals_ends_at_once():
     process = child("asleep")
-    began = time.monotonic()
     process.send_signal(signal.SIGINT)
     assert process.stdout.readline() == "asked\n"  # the first was taken as a request
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=HANGS)
     assert "KeyboardInterrupt" in err
-    assert process.returncode != 0
-    assert time.monotonic() - began < 50  # and not when the batch was over
+    assert process.returncode != 0  # though the batch is not over

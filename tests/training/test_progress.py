@@ -9,7 +9,7 @@ from tests.training.runs import run_curve
 
 from backlit.training import progress
 from backlit.training.history import Epoch
-from backlit.training.progress import describe, lines
+from backlit.training.progress import describe, lines, show_passes
 
 SCRIPT = """
 import sys
@@ -75,6 +75,29 @@ def test_lines_come_every_few_seconds_and_at_the_end(capsys, monkeypatch):
         show(Epoch(number, 1.0, 0.1, (1.0,), 0.5))
     printed = [line.split()[1] for line in capsys.readouterr().err.splitlines()]
     assert printed == ["1/7", "4/7", "6/7", "7/7"]
+
+
+def test_lines_say_how_long_it_may_last(capsys, monkeypatch):
+    clock = iter([0.0, 10.0, 20.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    show = lines(11)
+    for number in range(1, 4):
+        show(Epoch(number, 1.0, 0.1, (1.0,), 0.5))
+    left = [line.rpartition(", ")[2] for line in capsys.readouterr().err.splitlines()]
+    assert left == ["epoch 1/11  loss 1.0000", "at most 90 s left", "at most 80 s left"]
+
+
+def test_shares_say_how_long_the_rest_lasts(capsys, monkeypatch):
+    clock = iter([0.0, 1.0, 10.0, 20.0, 40.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    with show_passes("reading", True) as show:
+        for share in (0.02, 0.1, 0.5, 1.0):
+            show(share)
+    assert capsys.readouterr().err.splitlines() == [
+        "reading   10%, 90 s left",
+        "reading   50%, 20 s left",
+        "reading  100%",
+    ]
 
 
 @pytest.mark.parametrize(("options", "text"), [

@@ -32,6 +32,12 @@ def command(
     ] = None,
     timing: Annotated[bool, Option("--timing", help="Measure this machine and a real step too.")] = False,
     measure: Annotated[bool, Option("--measure", help="Measure the peak of a process that trains too.")] = False,
+    workers: Annotated[
+        int | None, Option(help="Predict a step on so many machines like this one.", show_default=False)
+    ] = None,
+    network: Annotated[
+        str | None, Option(help="With --workers: the link's bits a second.", show_default="10Gb/s")
+    ] = None,
     html: Annotated[Path | None, Option(help="Write a page here too.", show_default=False)] = None,
     format: Annotated[Format, Option(help="How to show the result.")] = Format.text,
 ) -> None:
@@ -46,6 +52,8 @@ def command(
         raise ProblemError("a problem file and --model both name a network: give one of the two")
     if member is not None and model is None:
         raise ProblemError("--member goes with --model: give a model file as well")
+    if network is not None and workers is None:
+        raise ProblemError("--network goes with --workers: say how many there are")
     result = cost(
         problem if model is None else load_model(model, member=member),
         sizes=None if sizes is None else numbers(sizes),
@@ -56,6 +64,8 @@ def command(
         timing=timing,
         peak=measure,
         memory_limit=memory_limit,
+        workers=workers,
+        network=network or "10Gb/s",
     )
     if html is not None:
         from backlit.render.cost import cost_page, shape

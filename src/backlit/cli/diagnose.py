@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import sys
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -80,6 +79,7 @@ def command(
     from backlit.api import diagnose
     from backlit.files import check_outputs, check_suffix
     from backlit.formats.sources import load_source
+    from backlit.training.progress import show_passes
 
     if torch is not None and problem is not None:
         raise ProblemError("a problem file and --torch both name a network: give one of the two")
@@ -89,28 +89,29 @@ def command(
     check_suffix(fix, ".json", what="a problem")
     check_suffix(fix_estimator, ".json", what="a remedy")
     check_suffix(output, *([".json"] if format is Shown.json else [".html", ".htm"]), what=f"a diagnosis in {format}")
-    diagnosis = diagnose(
-        problem if torch is None else load_source(torch),
-        model=None if model is None else str(model),
-        member=member,
-        table=None if table is None else str(table),
-        depth=depth,
-        width=width,
-        activation=activation,
-        init=init,
-        sigma_w=sigma_w,
-        sigma_b=sigma_b,
-        norm=norm,
-        skip=skip,
-        dropout=dropout,
-        batch=batch,
-        seeds=seeds,
-        remedies=remedies,
-        probe=probe,
-        train=train,
-        show=show_trainings,
-        cluster=cluster_of(workers, cluster),
-    )
+    with show_passes("trained", True) as shown:
+        diagnosis = diagnose(
+            problem if torch is None else load_source(torch),
+            model=None if model is None else str(model),
+            member=member,
+            table=None if table is None else str(table),
+            depth=depth,
+            width=width,
+            activation=activation,
+            init=init,
+            sigma_w=sigma_w,
+            sigma_b=sigma_b,
+            norm=norm,
+            skip=skip,
+            dropout=dropout,
+            batch=batch,
+            seeds=seeds,
+            remedies=remedies,
+            probe=probe,
+            train=train,
+            show=lambda done, of: shown(done / of),
+            cluster=cluster_of(workers, cluster),
+        )
     diagnosis = replace(diagnosis, command=command_line(context))
     if fix is not None:
         write(fix, as_json(diagnosis.fixed_problem()))
@@ -164,11 +165,3 @@ def write(path: Path, text: str) -> None:
 
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-def show_trainings(done: int, of: int) -> None:
-    """One line on standard error that rewrites itself on a terminal, and the last one elsewhere."""
-    if sys.stderr.isatty():
-        print(f"\rtrained {done} of {of}", end="\n" if done == of else "", file=sys.stderr, flush=True)
-    elif done == of:
-        print(f"trained {of} networks", file=sys.stderr)

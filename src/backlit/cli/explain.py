@@ -49,6 +49,10 @@ def command(
     entry: Annotated[
         str | None, Option(help="Work one entry alone, such as grad_W[2][0,1].", show_default=False)
     ] = None,
+    worksheet: Annotated[
+        bool,
+        Option("--worksheet", help="Leave a blank for each number; --format json is the file that takes the answers."),
+    ] = False,
 ) -> int:
     """Show where every number of a gradient comes from."""
     from backlit.files import check_outputs
@@ -67,6 +71,7 @@ def command(
         digits=digits,
         entry=entry,
         fractions=fractions,
+        worksheet=worksheet,
     )
     if svg_steps is not None:
         written = made.write_svg_steps(svg_steps)

@@ -1,5 +1,6 @@
 """`backlit grade`: many submissions of a backward pass, each in its own process, into one table and one page."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,6 +39,7 @@ def command(
     """
     from backlit.files import atomic_write, check_outputs, check_suffix
     from backlit.render.check_html import grades_page
+    from backlit.training.progress import ERASE, show_passes
     from backlit.verification.grading.grade import digest, grade, summary
     from backlit.verification.grading.rubric import read_rubric
     from backlit.verification.grading.sandbox import chosen
@@ -59,11 +61,15 @@ def command(
         say(f"{len(kept)} of {len(files)} are known from {out}; remove it to grade all anew", error=True)
     if out is not None:
         begin(out, kept, asked)
-    for one in grade([file for file in files if str(file) not in grades], asked, sandbox=sandbox):
-        grades[one.file] = one
-        if out is not None:
-            append(out, one, asked)
-        say(one.line(), error=True)
+    new = [file for file in files if str(file) not in grades]
+    with show_passes("graded", sys.stderr.isatty()) as show:
+        for done, one in enumerate(grade(new, asked, sandbox=sandbox), start=1):
+            grades[one.file] = one
+            if out is not None:
+                append(out, one, asked)
+            print(ERASE if sys.stderr.isatty() else "", end="", file=sys.stderr)
+            say(one.line(), error=True)
+            show(done / len(new))
     ordered = [grades[str(file)] for file in files]
     show_summary(ordered)
     if html is not None:
@@ -87,8 +93,6 @@ WORDS = {
 
 def stdout_is_a_terminal() -> bool:
     """Whether a person reads standard output."""
-    import sys
-
     return sys.stdout.isatty()
 
 

@@ -11,7 +11,7 @@ EXAMPLES = {
     "search": ("search cars.csv --target mpg --trials 40", "search --dataset digits --time-limit 60"),
     "predict": (
         "predict cars.safetensors new.csv",
-        "predict cars.safetensors new.csv --interval 0.9 -o predictions.csv",
+        "predict cars.safetensors new.csv --interval 0.9 --unlike -o predictions.csv",
     ),
     "explain": ("explain --example worked", 'explain problem.json --entry "grad_W[1][0,1]"'),
     "explore": ("explore --example worked", "explore problem.json -o page.html"),
@@ -21,14 +21,23 @@ EXAMPLES = {
         "grade hand_in/*.py --rubric rubric.toml --out grades.csv",
         "grade hand_in/*.py --rubric rubric.toml --html grades.html",
     ),
-    "cost": ("cost --sizes 784,512,10 --batch 128", "cost problem.json --memory-limit 64MB"),
+    "cost": (
+        "cost --sizes 784,512,10 --batch 128",
+        "cost problem.json --memory-limit 64MB",
+    ),
     "diagnose": (
         "diagnose --depth 30 --width 128 --activation sigmoid",
         "diagnose problem.json --train 15 --fix fixed.json",
     ),
-    "export": ("export cars.safetensors cars.onnx", "export digits.safetensors digits.onnx"),
+    "export": ("export cars.safetensors cars.onnx", "export cars.safetensors network.onnx --features --member 2"),
 }
 PANELS = {
+    "predict": {
+        "Model and rows": ("model", "table"),
+        "What is said of each row": ("interval", "reasons", "cost", "unlike"),
+        "Results": ("output", "spreadsheet_safe", "format"),
+        "Large tables": ("stream", "workers", "cluster"),
+    },
     "train": {
         "Data": (
             "table",
@@ -56,7 +65,7 @@ PANELS = {
     },
     "explain": {
         "What is explained": ("problem", "example", "model", "table", "row", "member", "entry", "steps"),
-        "How it is shown": ("format", "output", "svg_steps", "digits", "fractions"),
+        "How it is shown": ("format", "output", "svg_steps", "worksheet", "digits", "fractions"),
     },
     "diagnose": {
         "What is diagnosed": ("problem", "model", "table", "torch", "member"),

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from backlit.cli.cluster import Cluster, Workers, cluster_of
 from backlit.cli.formats import Format, print_json
 from backlit.errors import Divergence
 
@@ -27,9 +28,8 @@ def command(
         float | None, Option(help="Seconds after which no more are tried.", show_default=False)
     ] = None,
     seed: Annotated[int, Option(help="Of the settings, the folds and the weights.")] = 0,
-    cluster: Annotated[
-        str | None, Option(help="The address of a Dask scheduler that runs the trials.", show_default=False)
-    ] = None,
+    workers: Workers = 0,
+    cluster: Cluster = None,
     format: Annotated[Format, Option(help="How to show the result.")] = Format.text,
 ) -> int:
     """Try options of one network on folds of a table, and print the best as a train command."""
@@ -45,7 +45,7 @@ def command(
             trials=trials,
             time_limit=time_limit,
             seed=seed,
-            cluster=cluster,
+            cluster=cluster_of(workers, cluster),
             progress=True,
         )
     except Divergence as error:

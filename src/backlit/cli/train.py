@@ -96,10 +96,17 @@ def command(
     out: Annotated[Path | None, Option(help="Write the model here (.safetensors).", show_default=False)] = None,
     report: Annotated[Path | None, Option(help="Write a report here (.html).", show_default=False)] = None,
     checkpoint: Annotated[
-        Path | None, Option(help="Keep the run in this folder, and go on from what it holds.", show_default=False)
+        Path | None, Option(help="Keep what is done in this folder, and go on from what it holds.", show_default=False)
     ] = None,
     checkpoint_every: Annotated[
-        int | None, Option(help="Batches between two checkpoints; else one an epoch, or a buffer.", show_default=False)
+        int | None,
+        Option(
+            help="Batches between two checkpoints of one network; else one an epoch, or a buffer.", show_default=False
+        ),
+    ] = None,
+    shards: Annotated[
+        int | None,
+        Option(help="Of one network: shards of the rows over which each step is a sum.", show_default="1"),
     ] = None,
     stream: Annotated[bool, Option("--stream", help="Leave a Parquet file on the disk; a folder always is.")] = False,
     buffer_mb: Annotated[float, Option(help="MB of rows that a streamed epoch shuffles at a time.")] = 64.0,
@@ -148,6 +155,7 @@ def command(
             report=report,
             checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
+            shards=shards,
             stream=stream,
             buffer_mb=buffer_mb,
             compare=compare,

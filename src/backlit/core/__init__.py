@@ -1,6 +1,5 @@
 """The textbook: NumPy only, one equation a line; slow is fine, unclear is not."""
 
-from backlit.core import built_in  # first: it remembers the tables as they are before a program adds to them
 from backlit.core.activations import ACTIVATIONS, Activation, get_activation, register_activation
 from backlit.core.dropout import DropoutKey
 from backlit.core.initializers import initialize
@@ -24,7 +23,6 @@ __all__ = [
     "Statistics",
     "Trace",
     "backward",
-    "built_in",
     "forward",
     "get_activation",
     "get_loss",

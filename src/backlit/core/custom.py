@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backlit.core.activations import ACTIVATIONS, Activation
-from backlit.core.groups import read_groups
+from backlit.core.activations.softmax import read_groups
 from backlit.core.losses import LOSSES, Loss
 from backlit.errors import ShapeError
 

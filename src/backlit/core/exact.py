@@ -118,13 +118,6 @@ class Exact:
         return f"Exact({self.value})"
 
 
-def literal(value: Any, dtype: Any) -> Any:
-    """A number of a formula, or an array of them, in the arithmetic of a dtype: exact for object, else as it is."""
-    if np.dtype(dtype) != object:
-        return value
-    return Exact(value) if np.ndim(value) == 0 else exact_array(value)
-
-
 def exact_array(values: Any) -> np.ndarray:
     """Floats as the decimals that they are written as."""
     values = np.asarray(values)

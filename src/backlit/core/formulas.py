@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from backlit.core.activations._pieces import normal_cdf, normal_pdf, sigmoid, softplus
+from backlit.core.activations import normal_cdf, normal_pdf, sigmoid, softplus
 
 Formula = Callable[..., Any]
 COMPARED = {"=": operator.eq, ">": operator.gt, "<": operator.lt, "≤": operator.le}

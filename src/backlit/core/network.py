@@ -8,7 +8,7 @@ A Network holds no numbers that are learned; those are `Parameters`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import groupby
 from typing import Any, Literal
@@ -19,9 +19,9 @@ from backlit.core.activations import Activation, get_activation
 from backlit.core.initializers import initialize
 from backlit.core.losses import Loss, ShortForm, get_loss, short_form
 from backlit.core.parameters import Parameters
-from backlit.core.specs import finite_number, positive_integer, whole_number
 from backlit.display import Displayed
 from backlit.errors import ProblemError, ShapeError, near
+from backlit.registry import finite_number, positive_integer, whole_number
 
 NORMS = ("batch", "layer")
 EPS = 1e-5
@@ -237,7 +237,7 @@ class Network(Displayed):
         """The layers that a later layer skips from."""
         return frozenset(layer.skip_from for layer in self.layers if layer.skip_from is not None)
 
-    @property
+    @cached_property
     def short_form(self) -> ShortForm | None:
         """The output's short form, by which ∂ℓ/∂u is p − y; None if dropout or a skip stands between φ and the loss."""
         last = self.layers[-1]
@@ -293,6 +293,10 @@ class Network(Displayed):
         (1, 2)
         """
         return initialize(self, scheme, seed=seed, X=X, dtype=dtype)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is copied and pickled: the description, and nothing that was worked out from it."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def __repr__(self) -> str:
         runs = [(len(list(run)), repr(layer)) for layer, run in groupby(self.layers)]

@@ -56,9 +56,12 @@ class Statistics:
 
     def update(self, l: int, norm: Normalized) -> None:
         """Move layer l's running moments a tenth of the way to a batch's (variance unbiased, m/(m−1))."""
-        m = len(norm.x_hat)
-        unbiased = norm.variance[0] * (m / max(m - 1, 1))
-        self.mean[l] += MOMENTUM * (norm.mean[0] - self.mean[l])  # [BN5]
+        self.follow(l, norm.mean[0], norm.variance[0], len(norm.x_hat))
+
+    def follow(self, l: int, mean: Array, variance: Array, m: int) -> None:
+        """The same, of the batch's moments (n,) over m examples."""
+        unbiased = variance * (m / max(m - 1, 1))
+        self.mean[l] += MOMENTUM * (mean - self.mean[l])  # [BN5]
         self.variance[l] += MOMENTUM * (unbiased - self.variance[l])  # [BN6]
 
 

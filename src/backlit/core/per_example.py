@@ -1,7 +1,7 @@
 """What δ and a give for free: the gradient of each example's ℓ_i without a backward pass of its own.
 
-∂ℓ_i/∂W_l is the outer product δ_i a_iᵀ, so its squared length is ‖δ_i‖² ‖a_i‖², and the dot product of two examples'
-gradients is (δ_i · δ_j)(a_i · a_j).  Source: Goodfellow 2015, "Efficient per-example gradient computations".
+∂ℓ_i/∂W_l is the outer product δ_i a_iᵀ, so its squared length is ‖δ_i‖² ‖a_i‖².
+Source: Goodfellow 2015, "Efficient per-example gradient computations".
 """
 
 import numpy as np
@@ -28,11 +28,6 @@ def gradient_norms(net: Network, trace: Trace, grad: Gradients) -> Array:
     array([5., 1.])
     """
     return np.sqrt(sum(np.einsum("ij,ij->i", d, d) * np.einsum("ij,ij->i", a, a) for d, a in factors(net, trace, grad)))
-
-
-def gram_matrix(net: Network, trace: Trace, grad: Gradients) -> Array:
-    """The dot products ⟨∂ℓ_i/∂θ, ∂ℓ_j/∂θ⟩ of all pairs of examples, (m, m).  Raises as `gradient_norms` does."""
-    return sum(((d @ d.T) * (a @ a.T) for d, a in factors(net, trace, grad)), np.zeros(()))
 
 
 def factors(net: Network, trace: Trace, grad: Gradients) -> list[tuple[Array, Array]]:

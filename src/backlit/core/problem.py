@@ -10,6 +10,7 @@ from backlit.core.network import Network
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
 from backlit.core.passes import Gradients, Trace, backward, forward
+from backlit.display import Displayed
 from backlit.errors import ProblemError
 from backlit.optim import Optimizer
 
@@ -33,7 +34,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Problem:
+class Problem(Displayed):
     """A network with its numbers and, if it has them, examples, weights, an optimizer and a seed.
 
     Parameters

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backlit.core.exact import literal
-from backlit.core.groups import groups_of
+from backlit.core.activations.softmax import groups_of
+from backlit.core.exact import Exact, exact_array
 from backlit.errors import DomainError, ShapeError
 
 if TYPE_CHECKING:
@@ -129,3 +129,10 @@ def shares(net: Network, m: int, sample_weight: Any, dtype: Any) -> Array:
         raise DomainError("sample_weight sums to 0, so its mean is undefined: give one example a weight above 0")
     w = literal(w, dtype)
     return (w / w.sum() if net.reduction == "mean" else w).astype(dtype)
+
+
+def literal(value: Any, dtype: Any) -> Any:
+    """A number of a formula, or an array of them, in the arithmetic of a dtype: exact for object, else as it is."""
+    if np.dtype(dtype) != object:
+        return value
+    return Exact(value) if np.ndim(value) == 0 else exact_array(value)

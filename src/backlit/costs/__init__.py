@@ -2,5 +2,6 @@
 
 from backlit.costs.ledger import Entry, Ledger, count
 from backlit.costs.report import Cost, cost
+from backlit.costs.workers import ManyWorkers
 
-__all__ = ["Cost", "Entry", "Ledger", "cost", "count"]
+__all__ = ["Cost", "Entry", "Ledger", "ManyWorkers", "cost", "count"]

@@ -10,19 +10,17 @@ import numpy as np
 from backlit.core.activations import get_activation
 from backlit.core.network import Dense, Network
 from backlit.core.problem import Problem
-from backlit.core.specs import positive_integer
-from backlit.costs.byte_units import read_bytes
 from backlit.costs.ledger import Ledger, count
-from backlit.costs.machine import Timing, measure
-from backlit.costs.memory import CACHED, Memory, memory
-from backlit.costs.peak_memory import measured_peak
-from backlit.costs.rematerialization import Checkpointing, checkpointing
+from backlit.costs.machine import Timing, measure, measured_peak
+from backlit.costs.memory import CACHED, Checkpointing, Memory, checkpointing, memory, read_bytes
+from backlit.costs.workers import ManyWorkers, many_workers
 from backlit.display import Displayed
 from backlit.engine import TrainConfig
 from backlit.engine.segments import sizes_of
 from backlit.errors import ProblemError
 from backlit.formats.sources import problem_from
 from backlit.optim import Optimizer, get_optimizer
+from backlit.registry import positive_integer
 
 PHASES = ("forward", "backward", "optimizer")
 
@@ -51,6 +49,8 @@ class Cost(Displayed):
         What is kept and what is computed again, if there is a memory limit.
     measured_peak : int, optional
         Bytes by which a process that trains grew, if it was asked for.
+    distributed : ManyWorkers, optional
+        Seconds of a step on many workers, if a number of them was given.
 
     Examples
     --------
@@ -68,6 +68,7 @@ class Cost(Displayed):
     timing: Timing | None = None
     checkpointing: Checkpointing | None = None
     measured_peak: int | None = None  # bytes by which a process that trains grew
+    distributed: ManyWorkers | None = None
 
     def __repr__(self) -> str:
         up, down = self.ledger.total("forward"), self.ledger.total("backward")
@@ -85,6 +86,8 @@ class Cost(Displayed):
             described["measured"] = {"peak": self.measured_peak, "predicted_peak": self.memory.peak}
         if self.checkpointing is not None:
             described["checkpointing"] = self.checkpointing.to_dict()
+        if self.distributed is not None:
+            described["distributed"] = self.distributed.to_dict()
         return described if self.timing is None else described | {"timing": asdict(self.timing)}
 
     def layers(self) -> list[dict[str, Any]]:
@@ -119,6 +122,8 @@ def cost(
     peak: bool = False,
     memory_limit: int | str | None = None,
     n_threads: int | None = None,
+    workers: int | None = None,
+    network: Any = "10Gb/s",
 ) -> Cost:
     """Count what a training step costs, in operations and bytes, before anything runs.
 
@@ -145,6 +150,10 @@ def cost(
         Bytes that a step may take, or text such as "64MB": plans what to keep and what to compute again.
     n_threads : int, optional
         Threads of the engine; as many as it may use, if not given.
+    workers : int, optional
+        Says what a step takes on so many workers, each with a machine like this one, which is measured.
+    network : float or str, default '10Gb/s'
+        Bits a second of the link between them, with `workers`.
 
     Returns
     -------
@@ -184,6 +193,7 @@ def cost(
         measure(recipe, np.dtype(dtype), ledger, spent) if timing else None,
         None if limit is None else checkpointing(net, ledger, spent, limit),
         measured_peak(recipe, dtype) if peak else None,
+        None if workers is None else many_workers(recipe, dtype, workers, network),
     )  # fmt: skip
 
 

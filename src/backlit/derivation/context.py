@@ -22,6 +22,7 @@ from backlit.derivation.exact import exact_losses, exact_slopes, lifted
 from backlit.derivation.expressions import At, Chain, Dots, Expr, Mat, Num, Partial, Sym, constant
 from backlit.derivation.guard_digits import settled
 from backlit.derivation.numbers import Numbers
+from backlit.derivation.probes import reach, read_on_the_way_back
 
 Array = np.ndarray
 Cols = Sequence[int]
@@ -118,6 +119,19 @@ class Context:
     def beside_exact(self, made: Callable[[Trace], Any]) -> Any:
         """What core makes of a trace, in the trace's arithmetic: floats, with the fractions among them if asked for."""
         return lifted(made(as_floats(self.trace)), made(self.trace)) if self.rational else made(self.trace)
+
+    @cached_property
+    def read_back(self) -> set[tuple[str, int]]:
+        """The quantities of the forward pass that the backward pass reads."""
+        return read_on_the_way_back(self.problem)
+
+    def reach(self, l: int, *, activated: bool) -> frozenset[str]:
+        """Which entries of u, or of φ(u), one z of layer l moves: see `probes.reach`."""
+        return reach(self.problem, l, self.m, activated=activated)
+
+    def taken_at_z(self, l: int) -> bool:
+        """Whether φ of layer l takes z itself, and not what a norm made of it."""
+        return bool(np.array_equal(as_float(self.trace.u[l]), as_float(self.trace.z[l])))
 
     def slopes(self, l: int) -> Array:
         """φ'(u) of layer l, (m, n_l)."""

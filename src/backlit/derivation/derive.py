@@ -21,6 +21,7 @@ from backlit.derivation.sections import (
     losses,
     overview,
     setup,
+    tape,
     why,
 )
 from backlit.derivation.sections import update as update_section
@@ -119,9 +120,11 @@ def document(s: Context, updates: list[update.Updated]) -> Iterator[Section | No
     yield chain_rule.slopes_section(s)
     yield losses.short_form_section(s)
     yield backward_pass.section(s)
+    yield tape.nudge_section(s)
     yield update_section.section(s, updates)
     yield update_section.last_section(s, updates)
     yield graph.section(s)
+    yield tape.tape_section(s)
     yield overview.cache_section(s)
     yield chain_rule.jacobian_section(s)
     yield overview.costs_section(s)

@@ -45,7 +45,7 @@ def with_digits(expr: Expr, more: int) -> Expr:
     return mapped(expr, lambda num: finer(num, more)) if more else expr
 
 
-def mapped(expr: Expr, change: Callable[[Num], Num]) -> Expr:
+def mapped(expr: Expr, change: Callable[[Num], Expr]) -> Expr:
     """The formula with every number changed."""
     if isinstance(expr, Num):
         return change(expr)
@@ -58,7 +58,7 @@ def mapped(expr: Expr, change: Callable[[Num], Num]) -> Expr:
     return made
 
 
-def mapped_item(item: object, change: Callable[[Num], Num]) -> object:
+def mapped_item(item: object, change: Callable[[Num], Expr]) -> object:
     """An operand, a row of a matrix, or an index."""
     if isinstance(item, tuple):
         return tuple(mapped_item(inner, change) for inner in item)

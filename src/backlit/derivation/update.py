@@ -41,7 +41,12 @@ class Symbols(dict[str, Expr]):
         super().__init__({key: Sym(symbol) for key, symbol in optimizer.symbols.items()})
 
     def __missing__(self, key: str) -> Expr:
-        return Sym(key.removeprefix("old "))
+        return vector_symbol(key.removeprefix("old "))
+
+
+def vector_symbol(name: str, layer: str = "") -> Sym:
+    """A vector of the state, the step, or what is on the way to it; m is the number of examples, so Adam's is ḡ."""
+    return Sym({"m": "g_mean"}.get(name, name), layer)
 
 
 def rules(optimizer: Optimizer, operands: dict[str, Expr]) -> Iterator[Rule]:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 from backlit.core.problem import Problem
-from backlit.core.specs import positive_integer
 from backlit.diagnosis.findings import findings_of, frozen, regime_of
 from backlit.diagnosis.inputs import Subject, from_problem, from_sizes, one_thread, passes_of, typical
 from backlit.diagnosis.measurement import average
@@ -20,6 +19,7 @@ from backlit.diagnosis.theory.fixed_points import fixed_point
 from backlit.diagnosis.theory.predicted import predict_flow
 from backlit.diagnosis.updates import update_ratios
 from backlit.errors import ProblemError
+from backlit.registry import positive_integer
 
 
 def diagnose(

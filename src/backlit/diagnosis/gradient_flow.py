@@ -11,11 +11,13 @@ import numpy as np
 from backlit.core.dropout import DropoutKey
 from backlit.core.parameters import Parameters
 from backlit.core.passes import backward, forward
-from backlit.core.specs import finite_number, positive_integer
 from backlit.diagnosis.findings import VERDICTS, Finding, evidence, regime_of, units
 from backlit.diagnosis.measurement import MeasuredFlow, measure_flow
+from backlit.display import Displayed
 from backlit.engine import Data
+from backlit.registry import finite_number, positive_integer
 from backlit.training.run import Run
+from backlit.training.sharding import Shards
 from backlit.training.streaming import Stream
 
 LAYER_SECONDS = 5e-4  # of the textbook's pass and of reading it, on an ordinary core, whatever the width
@@ -42,7 +44,7 @@ class FlowRecord:
         return {"epoch": self.epoch, "verdict": self.verdict, "findings": findings, "layers": layers}
 
 
-class GradientFlow:
+class GradientFlow(Displayed):
     """A callback that measures the gradient flow as `diagnose` does, records it, and warns once of each fault.
 
     Parameters
@@ -79,6 +81,9 @@ class GradientFlow:
     >>> flow.records[-1].epoch <= 9, flow.verdict, len(flow.records[0].flow.layers) - 1
     (True, 'healthy', 4)
     """
+
+    def __repr__(self) -> str:
+        return f"GradientFlow(every={self.every}, share={self.share:g}, rows={self.rows}, warn={self.warn})"
 
     def __init__(self, *, every: int | None = None, share: float = 0.02, rows: int = 64, warn: bool = True):
         self.every = None if every is None else positive_integer(every, "every")
@@ -136,8 +141,9 @@ class GradientFlow:
     def measure(self, run: Run, started: float) -> FlowRecord:
         """One pass of the textbook's on the first rows, in float64, so that what float32 loses is still seen."""
         net = run.net
-        if self.sample is None or self.sample_of is None or self.sample_of() is not run.data:
-            self.sample, self.sample_of = first_rows(run.data, self.rows), weakref.ref(run.data)
+        data = run.data.each[0].source if isinstance(run.data, Shards) else run.data
+        if self.sample is None or self.sample_of is None or self.sample_of() is not data:
+            self.sample, self.sample_of = first_rows(data, self.rows), weakref.ref(data)
         sample = self.sample
         params = Parameters(net, run.state.params.theta.astype(np.float64))
         weight = sample.sample_weight

@@ -13,11 +13,11 @@ from backlit.core.network import Dense, Network
 from backlit.core.parameters import Parameters
 from backlit.core.passes import Gradients, Trace, backward, forward
 from backlit.core.problem import Problem
-from backlit.core.specs import finite_number
 from backlit.diagnosis.measurement import MeasuredFlow, measure_flow
 from backlit.diagnosis.theory.fixed_points import LayerSpec
 from backlit.diagnosis.theory.predicted import Scales, measured_scales, scheme_scales
 from backlit.errors import ProblemError
+from backlit.registry import finite_number
 
 EXAMPLES = 64
 MOST_LAYERS = 10_000  # of a network of equal layers: far beyond what anyone trains

@@ -25,7 +25,7 @@ from backlit.diagnosis.scaling import standardized
 from backlit.diagnosis.short_training import BATCH, constant_loss, data_of, settings_of
 from backlit.engine import Data, State
 from backlit.training.history import History
-from backlit.training.settings import Settings
+from backlit.training.run import Settings
 from backlit.training.trainer import fit
 
 ROUNDS = (2, 4, 8)  # units of steps that are done at the end of each round; half of the remedies go on

@@ -21,7 +21,7 @@ from backlit.diagnosis.scaling import standardized
 from backlit.diagnosis.updates import optimizer_of
 from backlit.engine import Data
 from backlit.jobs import Job, run_jobs
-from backlit.training.settings import Settings
+from backlit.training.run import Settings
 from backlit.training.trainer import fit
 
 ROWS = 256  # of made-up data

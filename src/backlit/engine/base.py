@@ -10,9 +10,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from backlit.core.dropout import DropoutKey
 from backlit.core.network import Network
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
+from backlit.engine.partial import Partial
 from backlit.optim import Optimizer
 
 Array = np.ndarray
@@ -164,6 +166,21 @@ class Engine(Protocol):
 
     def loss_and_gradient(self, params: Parameters, data: Data) -> tuple[float, Array]:
         """C and ∂C/∂theta over the whole of the data as one batch, without dropout."""
+        ...
+
+    def partial(self, params: Parameters, data: Data, rows: Array, weight: float, key: DropoutKey) -> Partial:
+        """What some rows (k,) add to a step of this weight in all, as `run` computes it; at most a batch of them.
+
+        key : of the dropout masks; its step is the number of steps done.  Raises Divergence where something is not
+        finite.
+        """
+        ...
+
+    def update(self, state: State, whole: Partial, weight: float, learning_rate: float) -> tuple[float, Array]:
+        """Take one optimizer step, by the sum of all parts of a step of this weight; L2 and clipping come in here.
+
+        Gives (C, the norms (L,) of ∂C/∂W_l), and writes into `state`, as `run` does.
+        """
         ...
 
 

@@ -1,4 +1,6 @@
-"""The plan under a memory limit: what is in place all the time, and a pool in which the layers take turns.
+"""The native engine under a memory limit: its plan has what is in place all the time, and a pool for the rest.
+
+In the pool the layers take turns.
 
 First the packed copies of W go, which only save time, as many as must; then what the backward pass reads is computed
 again, as little as will do.  Every number comes out as without a limit, to the bit: a layer is computed again by the
@@ -13,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from backlit.core.network import Network
+from backlit.engine.base import TrainConfig
+from backlit.engine.native import NativeEngine
 from backlit.engine.plan import Buffer, Plan, Step
 from backlit.engine.rematerialize import Backward, Forward, Order, best_order, peaks, smallest_peak
 from backlit.engine.segments import Link, aligned, chain, one_buffer, sizes_of, spans
@@ -168,3 +172,50 @@ class Pooled:
     def start(self, name: str) -> int:
         """Where a buffer outside the pool lies."""
         return next(buffer.start for buffer in self.buffers if buffer.name == name)
+
+
+# --- the engine ----------------------------------------------------------------------------------------------------
+
+
+class LimitedEngine(NativeEngine):
+    """The native engine in no more bytes than the recipe's `memory_limit`."""
+
+    def at_once(self, n: int) -> int:
+        """Rows of a prediction that are computed together: no more than a batch."""
+        return min(super().at_once(n), self.recipe.batch_size)
+
+    def plan(self, m: int, dtype: np.dtype, train: bool = True) -> Plan:
+        """The plan for batches of m rows.
+
+        Raises ProblemError where a training step does not fit the limit.  What is larger than a batch, and a
+        prediction, take the least that they can where they do not fit.
+        """
+        whole = self.lay_out(m, dtype, train, fused=False)
+        return within(self.recipe, super().plan(m, dtype, train), whole, train=train)
+
+    def make(self, m: int, dtype: np.dtype, train: bool) -> tuple[Plan, Any]:
+        """A plan and the C++ engine that follows it; any before is dropped, for two would be more than the limit."""
+        self.made.clear()
+        return super().make(m, dtype, train)
+
+
+def within(recipe: TrainConfig, plain: Plan, whole: Plan, *, train: bool = True) -> Plan:
+    """`plain` where it fits the limit, else what `under_limit` makes of `whole`, which holds its gradient."""
+    limit, held = recipe.memory_limit or 0, held_bytes(recipe, plain.dtype)
+    if plain.bytes + held <= limit:
+        return plain
+    try:
+        return under_limit(whole, limit - held, train=train)
+    except LimitError as error:
+        smallest = min(error.smallest, plain.bytes)
+        if train and plain.m <= recipe.batch_size:
+            raise ProblemError(
+                f"memory_limit {limit} is too small for batches of {plain.m}: the smallest possible is "
+                f"{smallest + held} bytes: allow that many, or make the batches smaller"
+            ) from None
+        return plain if plain.bytes == smallest else under_limit(whole, smallest, train=train)
+
+
+def held_bytes(recipe: TrainConfig, dtype: Any) -> int:
+    """Bytes of theta and the optimizer's vectors, which lie outside the workspace."""
+    return (1 + len(recipe.optimizer.slots)) * recipe.net.n_parameters * np.dtype(dtype).itemsize

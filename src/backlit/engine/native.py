@@ -8,30 +8,36 @@ import importlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from backlit.core.dropout import DropoutKey
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
 from backlit.engine.base import Array, Data, EpochResult, State, TrainConfig, exact_sum
-from backlit.engine.memory_limit import LimitError, under_limit
-from backlit.engine.native_structs import optimizer_struct, plan_struct
-from backlit.engine.native_support import extension, unsupported_reason
+from backlit.engine.native_support import (
+    allowed_threads,
+    extension,
+    one_blas_thread,
+    optimizer_struct,
+    plan_struct,
+    unsupported_reason,
+)
+from backlit.engine.partial import Partial
 from backlit.engine.plan import Plan, Tiles, fuses, make_plan, useful_threads
-from backlit.engine.reference import ReferenceEngine
-from backlit.engine.threads import allowed_threads, one_blas_thread
+from backlit.engine.reference import ReferenceEngine, refuse_update
 from backlit.errors import Divergence, ProblemError
 
-__all__ = ["NativeEngine", "extension", "held_bytes", "unsupported_reason", "within"]
+__all__ = ["NativeEngine", "extension", "unsupported_reason"]
 
 ROWS_AT_ONCE = 1024  # of a prediction
 FINISHED, INTERRUPTED, NOT_FINITE, OUTSIDE = range(4)
 
 
 class NativeEngine:
-    """Runs a recipe in C++; see `protocol.Engine`.
+    """Runs a recipe in C++; see `base.Engine`.
 
     isa : "avx512", "avx2" or "baseline", None for the best that this processor has.
     """
@@ -51,7 +57,7 @@ class NativeEngine:
     def run(
         self, state: State, data: Data, order: Array, learning_rates: Array, stop: Callable[[], bool]
     ) -> EpochResult:
-        """One pass over the data; see `protocol.Engine.run`."""
+        """One pass over the data; see `base.Engine.run`."""
         size = min(self.recipe.batch_size, max(len(order), 1))
         order = np.ascontiguousarray(order, dtype=np.int64)
         rates = np.ascontiguousarray(learning_rates, dtype=np.float64)
@@ -85,19 +91,14 @@ class NativeEngine:
         trial = state.copy()
         weight = None if data.sample_weight is None else data.sample_weight[rows]
         ReferenceEngine(self.recipe).step(trial, data.X[rows], data.Y[rows], weight, rate)
-        raise Divergence(
-            f"training diverged at step {state.step + 1}: the loss or a gradient is not finite: lower the learning "
-            f"rate, clip the gradient, or look for huge values in the inputs",
-            step=state.step + 1,
-        )
+        raise left_finite(state.step + 1)
 
     def at_once(self, n: int) -> int:
         """Rows of a prediction that are computed together, of n."""
-        most = ROWS_AT_ONCE if self.recipe.memory_limit is None else min(ROWS_AT_ONCE, self.recipe.batch_size)
-        return max(1, min(most, n))
+        return max(1, min(ROWS_AT_ONCE, n))
 
     def predict(self, params: Parameters, statistics: Statistics, X: Array) -> Array:
-        """Outputs a_L; see `protocol.Engine.predict`."""
+        """Outputs a_L; see `base.Engine.predict`."""
         out = np.empty((len(X), self.net.outputs), params.theta.dtype)
         if len(X):
             with self.engine(self.at_once(len(X)), params.theta.dtype, train=False) as engine:
@@ -105,19 +106,62 @@ class NativeEngine:
         return out
 
     def loss(self, params: Parameters, statistics: Statistics, data: Data) -> float:
-        """The mean of ℓ_i; see `protocol.Engine.loss`."""
+        """The mean of ℓ_i; see `base.Engine.loss`."""
         with self.engine(self.at_once(len(data)), params.theta.dtype, train=False) as engine:
             fine, loss = engine.loss(theta=params.theta, **moments(statistics), **arrays(data, params.theta.dtype))
         return loss if fine else ReferenceEngine(self.recipe).loss(params, statistics, data)
 
     def loss_and_gradient(self, params: Parameters, data: Data) -> tuple[float, Array]:
-        """C and its gradient over the data as one batch; see `protocol.Engine.loss_and_gradient`."""
+        """C and its gradient over the data as one batch; see `base.Engine.loss_and_gradient`."""
         gradient = np.empty_like(params.theta)
         with self.engine(len(data), params.theta.dtype) as engine:
             status, loss = engine.gradient(theta=params.theta, **arrays(data, params.theta.dtype), grad=gradient)
         if status == OUTSIDE:
             return ReferenceEngine(self.recipe).loss_and_gradient(params, data)
         return loss, gradient
+
+    def partial(self, params: Parameters, data: Data, rows: Array, weight: float, key: DropoutKey) -> Partial:
+        """What some rows add to a step; see `protocol.Engine.partial`."""
+        grad, dtype = np.empty_like(params.theta), params.theta.dtype
+        of_rows = Statistics(self.net, dtype)
+        with self.engine(self.recipe.batch_size, dtype) as engine:
+            status, loss = engine.partial(
+                theta=params.theta,
+                **moments(of_rows),
+                **arrays(data, dtype),
+                order=np.ascontiguousarray(rows, dtype=np.int64),
+                weight_of_step=weight,
+                seed=key.seed,
+                step=key.step,
+                shard=key.shard,
+                grad=grad,
+            )
+        if status in (NOT_FINITE, OUTSIDE):
+            ReferenceEngine(self.recipe).partial(params, data, rows, weight, key)  # which says where it was
+            raise left_finite(key.step + 1)
+        return Partial(grad, loss, len(rows), of_rows.mean, of_rows.variance)
+
+    def update(self, state: State, whole: Partial, weight: float, learning_rate: float) -> tuple[float, Array]:
+        """One step by the sum of its parts; see `protocol.Engine.update`."""
+        dtype = state.params.theta.dtype
+        of_step = {"batch_mean": whole.mean[1:], "batch_variance": whole.variance[1:]}
+        with self.engine(self.recipe.batch_size, dtype) as engine:
+            status, loss, norms = engine.update(
+                theta=state.params.theta,
+                slots=list(state.slots),
+                **moments(state.statistics),
+                step=state.step,
+                grad=whole.grad.copy(),
+                **{name: [a if a is None else ready(a, dtype) for a in layers] for name, layers in of_step.items()},
+                rows=whole.rows,
+                weight=weight,
+                loss=whole.loss,
+                rate=learning_rate,
+            )
+        if status == NOT_FINITE:
+            refuse_update(np.nan, (), state.step + 1)
+        state.step += 1
+        return loss, np.array(norms)
 
     @contextmanager
     def engine(self, m: int, dtype: Any, train: bool = True) -> Iterator[Any]:
@@ -134,30 +178,33 @@ class NativeEngine:
                 yield engine
 
     def plan(self, m: int, dtype: np.dtype, train: bool = True) -> Plan:
-        """The plan for batches of m rows on this processor.
+        """The plan for batches of m rows on this processor."""
+        return self.lay_out(m, dtype, train, fused=fuses(self.net, m, self.recipe.clip_norm))
 
-        Raises ProblemError where a training step does not fit the memory limit.  What is larger than a batch, and a
-        prediction, take the least that they can where they do not fit.
-        """
+    def lay_out(self, m: int, dtype: np.dtype, train: bool, *, fused: bool) -> Plan:
+        """The plan that keeps all activations; fused : whether a layer is updated as soon as its gradient is there."""
         tiles = Tiles(*self.module.widths(self.isa)[dtype != np.float32])
         threads, blas = useful_threads(self.net, m, self.threads), self.isa == "baseline"
-        lay_out = partial(make_plan, self.net, m, dtype, threads=threads, tiles=tiles, blas=blas, train=train)
-        plain = lay_out(fused=fuses(self.net, m, self.recipe.clip_norm))
-        if self.recipe.memory_limit is None:
-            return plain
-        return within(self.recipe, plain, lay_out(fused=False), train=train)
+        return make_plan(self.net, m, dtype, threads=threads, tiles=tiles, blas=blas, train=train, fused=fused)
 
     def make(self, m: int, dtype: np.dtype, train: bool) -> tuple[Plan, Any]:
         """A plan and the C++ engine that follows it."""
         if (reason := unsupported_reason(self.recipe)) is not None:
             raise ProblemError(f"the native engine cannot run this: {reason}")
         plan = self.plan(m, dtype, train)
-        if self.recipe.memory_limit is not None:
-            self.made.clear()  # two workspaces would be more than the limit
         kind = self.module.Engine32 if dtype == np.float32 else self.module.Engine64
         gemm = gemm_capsule("sgemm" if dtype == np.float32 else "dgemm") if plan.uses_blas else None
         structs = plan_struct(self.module, plan, self.recipe.alpha), optimizer_struct(self.module, self.recipe)
         return plan, kind(*structs, self.isa, gemm)
+
+
+def left_finite(step: int) -> Divergence:
+    """What is said where the textbook, on the same rows, stays finite."""
+    return Divergence(
+        f"training diverged at step {step}: the loss or a gradient is not finite: lower the learning rate, clip the "
+        f"gradient, or look for huge values in the inputs",
+        step=step,
+    )
 
 
 @lru_cache(maxsize=2)
@@ -180,25 +227,3 @@ def ready(array: Array, dtype: Any) -> Array:
 def moments(statistics: Statistics) -> dict[str, list[Any]]:
     """Running means and variances by layer, from layer 1."""
     return {"mean": statistics.mean[1:], "variance": statistics.variance[1:]}
-
-
-def within(recipe: TrainConfig, plain: Plan, whole: Plan, *, train: bool = True) -> Plan:
-    """`plain` where it fits the limit, else what `under_limit` makes of `whole`, which holds its gradient."""
-    limit, held = recipe.memory_limit or 0, held_bytes(recipe, plain.dtype)
-    if plain.bytes + held <= limit:
-        return plain
-    try:
-        return under_limit(whole, limit - held, train=train)
-    except LimitError as error:
-        smallest = min(error.smallest, plain.bytes)
-        if train and plain.m <= recipe.batch_size:
-            raise ProblemError(
-                f"memory_limit {limit} is too small for batches of {plain.m}: the smallest possible is "
-                f"{smallest + held} bytes: allow that many, or make the batches smaller"
-            ) from None
-        return plain if plain.bytes == smallest else under_limit(whole, smallest, train=train)
-
-
-def held_bytes(recipe: TrainConfig, dtype: Any) -> int:
-    """Bytes of theta and the optimizer's vectors, which lie outside the workspace."""
-    return (1 + len(recipe.optimizer.slots)) * recipe.net.n_parameters * np.dtype(dtype).itemsize

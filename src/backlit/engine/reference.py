@@ -1,6 +1,7 @@
 """The textbook as an engine: `core`'s two passes and an optimizer's update, one batch after the other."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters, trainable
 from backlit.core.passes import Gradients, Trace, backward, example_losses, forward
 from backlit.engine.base import Array, Data, EpochResult, State, TrainConfig, exact_sum
+from backlit.engine.partial import Partial
 from backlit.errors import Divergence
 from backlit.optim import clip_by_norm, clip_by_value, norm
 
@@ -50,21 +52,60 @@ class ReferenceEngine:
         key = DropoutKey(recipe.seed, state.step) if any(layer.dropout for layer in net.layers) else None
         trace = forward(net, state.params, X, dropout=key)
         grad = backward(net, state.params, trace, Y, weight)
-        g = grad.theta
+        updated = self.updated(state, grad.theta, lr)
+        refuse_non_finite(trace, grad, updated, state.step + 1)
+        self.accept(state, updated)
+        for l, layer in net.numbered():
+            if layer.norm == "batch":
+                state.statistics.update(l, trace.norm[l])
+        return grad
+
+    def updated(self, state: State, g: Array, lr: float) -> tuple[Array, ...]:
+        """Theta and the optimizer's vectors after a clipped step by gradient g; what has no gradient stays."""
+        recipe = self.recipe
         if recipe.clip_norm is not None or recipe.clip_value is not None:
             g = clip_by_value(clip_by_norm(g, recipe.clip_norm), recipe.clip_value)
         g = np.where(self.frozen, 0, g)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # found, and named, right below
             change, slots = recipe.optimizer.update(g, state.slots, state.step + 1, lr=lr, theta=state.params.theta)
             theta = np.where(self.frozen, state.params.theta, state.params.theta + change)
-        refuse_non_finite(trace, grad, (*slots, theta), state.step + 1)
-        for kept, new in zip((state.params.theta, *state.slots), (theta, *slots), strict=True):
+        return theta, *slots
+
+    def accept(self, state: State, updated: tuple[Array, ...]) -> None:
+        """Take the step."""
+        for kept, new in zip((state.params.theta, *state.slots), updated, strict=True):
             kept[:] = new
+        state.step += 1
+
+    def partial(self, params: Parameters, data: Data, rows: Array, weight: float, key: DropoutKey) -> Partial:
+        """What some rows add to a step; see `Engine.partial`."""
+        net, own = replace(self.net, l2=0.0), data.rows(rows)
+        trace = forward(net, params, own.X, dropout=key if any(layer.dropout for layer in net.layers) else None)
+        grad = backward(net, params, trace, own.Y, own.sample_weight)
+        refuse_non_finite(trace, grad, (), key.step + 1)
+        share = params.theta.dtype.type(own.weight() / weight if net.reduction == "mean" else 1)
+        norms = [
+            norm if layer.norm == "batch" else None for layer, norm in zip(net.layers, trace.norm[1:], strict=True)
+        ]
+        mean, variance = ([None, *(n and getattr(n, name)[0] for n in norms)] for name in ("mean", "variance"))
+        return Partial(share * grad.theta, float(share * params.theta.dtype.type(grad.loss)), len(own), mean, variance)
+
+    def update(self, state: State, whole: Partial, weight: float, learning_rate: float) -> tuple[float, Array]:
+        """One step by the sum of its parts; see `Engine.update`."""
+        net, W = self.recipe.network_for(weight), state.params.W
+        grad = Parameters(net, whole.grad.copy())
+        C = state.params.theta.dtype.type(whole.loss)
+        if net.l2:
+            C = C + net.l2 / 2 * sum((each * each).sum() for each in W[1:])
+            for l in range(1, net.L + 1):
+                grad.W[l][:] += net.l2 * W[l]
+        updated = self.updated(state, grad.theta, learning_rate)
+        refuse_update(C, (grad.theta, *updated), state.step + 1)
+        self.accept(state, updated)
         for l, layer in net.numbered():
             if layer.norm == "batch":
-                state.statistics.update(l, trace.norm[l])
-        state.step += 1
-        return grad
+                state.statistics.follow(l, whole.mean[l], whole.variance[l], whole.rows)
+        return float(C), np.array([norm(each) for each in grad.W[1:]])
 
     def predict(self, params: Parameters, statistics: Statistics, X: Array) -> Array:
         """Outputs a_L; see `Engine.predict`."""
@@ -89,6 +130,16 @@ class ReferenceEngine:
         net = self.recipe.network_for(batch_weight(data.Y, data.sample_weight))
         grad = backward(net, params, forward(net, params, data.X), data.Y, data.sample_weight)
         return grad.loss, grad.theta
+
+
+def refuse_update(loss: float, vectors: tuple[Array, ...], step: int) -> None:
+    """Raise Divergence if a step by a gradient that was summed of finite parts is not finite."""
+    if not np.isfinite(loss) or not all(np.isfinite(vector).all() for vector in vectors):
+        raise Divergence(
+            f"training diverged at step {step}: the update is not finite: lower the learning rate, clip the gradient, "
+            f"or look for huge values in the inputs",
+            step=step,
+        )
 
 
 def batch_weight(Y: Array, weight: Array | None) -> float:

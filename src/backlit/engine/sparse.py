@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from backlit.core.dropout import DropoutKey
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
 from backlit.engine.base import Array, Data, Engine, EpochResult, EpochSums, State
+from backlit.engine.partial import Partial
 
 BYTES_AT_ONCE = 2**24  # of dense rows, or one batch where that is more
 
@@ -56,6 +58,14 @@ class DenseBatches:
             shares.append(share)
             losses.append(self.engine.loss(params, statistics, part))
         return float(np.average(losses, weights=shares))
+
+    def partial(self, params: Parameters, data: Data, rows: Array, weight: float, key: DropoutKey) -> Partial:
+        """What some rows add to a step; see `protocol.Engine.partial`."""
+        return self.engine.partial(params, data.rows(rows), np.arange(len(rows)), weight, key)
+
+    def update(self, state: State, whole: Partial, weight: float, learning_rate: float) -> tuple[float, Array]:
+        """One step by the sum of its parts; see `protocol.Engine.update`."""
+        return self.engine.update(state, whole, weight, learning_rate)
 
     def loss_and_gradient(self, params: Parameters, data: Data) -> tuple[float, Array]:
         """C and its gradient over the data as one batch; see `protocol.Engine.loss_and_gradient`.

@@ -1,6 +1,6 @@
 """What the classifier and the regressor share: `fit`, `partial_fit`, and what a fit leaves.
 
-`backlit.estimators.parameter_docs` says what the constructor's parameters mean.
+`backlit.estimators.parameters` says what the constructor's parameters mean.
 """
 
 from collections.abc import Sequence
@@ -16,20 +16,21 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from backlit.core.activations import Activation
 from backlit.core.losses import Loss
-from backlit.engine import Data, DenseBatches, Engine, State, TrainConfig, get_engine
-from backlit.engine.kept import kept_engine
+from backlit.engine import Data, DenseBatches, Engine, State, TrainConfig, kept_engine
 from backlit.errors import ProblemError
-from backlit.estimators.early_stopping import Stopping, check_scorer
-from backlit.estimators.fitted_attributes import FittedAttributes
+from backlit.estimators.early_stopping import Stopping, hold_out
 from backlit.estimators.inspection import Inspection
-from backlit.estimators.network import build_network, draw_parameters
+from backlit.estimators.network import FittedAttributes, build_network, draw_parameters
 from backlit.estimators.out_of_core import ChunkedFit
 from backlit.estimators.parameters import CONSTRAINTS, monitor_of, optimizer_of
 from backlit.estimators.serialization import Persistence
 from backlit.estimators.train import (
     batch_size_of,
     check_lbfgs,
+    check_network,
+    check_optimizer,
     check_resumable,
+    current,
     fit_lbfgs,
     record,
     run_training,
@@ -37,9 +38,7 @@ from backlit.estimators.train import (
     take_moments,
     warn_of_end,
 )
-from backlit.estimators.validation import Reading, plain_rows, refuse_no_numbers, unchanged_on_error, warn
-from backlit.estimators.validation_split import hold_out
-from backlit.estimators.warm_start import check_network, check_optimizer, current
+from backlit.estimators.validation import Reading, check_scorer, plain_rows, refuse_no_numbers, unchanged_on_error, warn
 from backlit.optim import Optimizer
 from backlit.training import History
 
@@ -278,7 +277,7 @@ class BaseMLP(FittedAttributes, Reading, Inspection, Persistence, ChunkedFit, Ba
 
     def _engine(self, batch_size: int, sparse: bool) -> Engine:
         recipe = TrainConfig(self.network_, optimizer_of(self), batch_size, n_threads=self.n_threads)
-        engine = kept_engine(self.engine, recipe, get_engine)
+        engine = kept_engine(self.engine, recipe)
         return DenseBatches(engine, batch_size) if sparse else engine
 
     def _outputs(self, X: Any) -> Array:

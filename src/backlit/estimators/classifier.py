@@ -16,8 +16,7 @@ from backlit.core.losses import Loss
 from backlit.estimators.base import Array, BaseMLP
 from backlit.estimators.labels import Labels, ManyLabels, labels_of, smoothed
 from backlit.estimators.network import class_output
-from backlit.estimators.parameter_docs import ATTRIBUTES, CLASSIFIER
-from backlit.estimators.parameters import CLASSIFIER_CONSTRAINTS, keep
+from backlit.estimators.parameters import ATTRIBUTES, CLASSIFIER, CLASSIFIER_CONSTRAINTS, keep
 from backlit.estimators.validation import LABELS, check_class_weight, refuse_mixed_labels, unchanged_on_error
 from backlit.signatures import documented
 

@@ -14,6 +14,7 @@ from backlit.core.parameters import Parameters
 from backlit.core.passes import Trace, backward, example_losses, forward
 from backlit.core.per_example import gradient_norms
 from backlit.core.problem import Problem
+from backlit.display import written
 from backlit.engine import Data
 from backlit.estimators.parameters import optimizer_of
 from backlit.optim import Sgd
@@ -203,6 +204,16 @@ class Inspection:
         from backlit.render.explanation import explain
 
         return explain(problem_of(self, X, y, sample_weight), steps=steps, digits=digits, entry=entry)
+
+    def to_text(self) -> str:
+        """The fitted network, a row a layer, and how far its training came, as plain text.
+
+        Returns
+        -------
+        str
+            A line, and a table of the layers.
+        """
+        return written(self, "text") or repr(self)
 
     def diagnose(self: Any, X: Any, y: Any, sample_weight: Any = None, *, remedies: bool = True) -> "Diagnosis":
         """Say whether the gradients vanish or explode at the fitted parameters, why, and which remedy works.

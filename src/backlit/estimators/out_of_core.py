@@ -11,10 +11,10 @@ from sklearn.utils.validation import _check_sample_weight
 
 from backlit.engine import Data
 from backlit.errors import ProblemError
-from backlit.estimators.early_stopping import SAMPLE, HeldOut, check_scorer
+from backlit.estimators.early_stopping import SAMPLE, HeldOut
 from backlit.estimators.parameters import monitor_of
 from backlit.estimators.train import check_resumable, run_training, settings_of, warn_of_end
-from backlit.estimators.validation import unchanged_on_error
+from backlit.estimators.validation import check_scorer, unchanged_on_error
 from backlit.files import checksum
 
 Array = np.ndarray

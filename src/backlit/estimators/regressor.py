@@ -11,8 +11,7 @@ from backlit.core.losses import Loss
 from backlit.estimators.base import Array, BaseMLP
 from backlit.estimators.classifier import stochastic
 from backlit.estimators.network import check_targets, number_output
-from backlit.estimators.parameter_docs import ATTRIBUTES, REGRESSOR
-from backlit.estimators.parameters import CONSTRAINTS, keep
+from backlit.estimators.parameters import ATTRIBUTES, CONSTRAINTS, REGRESSOR, keep
 from backlit.estimators.validation import unchanged_on_error
 from backlit.signatures import documented
 

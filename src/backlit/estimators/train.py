@@ -1,4 +1,8 @@
-"""The fit: what the trainer is told, full-batch L-BFGS, scikit-learn's fitted attributes and lines of what came out."""
+"""The fit: what the trainer is told, full-batch L-BFGS, scikit-learn's fitted attributes and lines of what came out.
+
+A fit that goes on, by `warm_start` or `partial_fit`, must find the network's own parameters as it left them; others,
+such as rates, patience, `alpha` or `max_iter`, may change between calls, as in scikit-learn.
+"""
 
 from typing import Any
 
@@ -8,10 +12,10 @@ from sklearn.exceptions import ConvergenceWarning
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters, trainable
 from backlit.core.passes import forward
-from backlit.engine import Data, Engine, State, get_engine
-from backlit.engine.kept import kept_engine
+from backlit.engine import Data, Engine, State, kept_engine
 from backlit.errors import Divergence, ProblemError
 from backlit.estimators.early_stopping import score_of
+from backlit.estimators.network import build_network
 from backlit.estimators.parameters import (
     adapts,
     callbacks_of,
@@ -22,8 +26,73 @@ from backlit.estimators.parameters import (
     schedule_of,
 )
 from backlit.estimators.validation import warn
+from backlit.optim import Optimizer
 from backlit.training import Outcome, Settings
 from backlit.training import fit as train
+
+NETWORK_PARAMETERS = ("hidden_layer_sizes", "activation", "norm", "dropout", "skip", "loss")
+OPTIMIZER_PARAMETERS = ("optimizer", "solver", "momentum")
+
+
+def current(estimator: Any) -> dict[str, Any]:
+    """What describes the network and the optimizer's memory, in copies that a caller's list or mapping cannot change.
+
+    >>> from backlit import MLPRegressor
+    >>> current(MLPRegressor(hidden_layer_sizes=[8]))["hidden_layer_sizes"]
+    [8]
+    """
+    return {name: plain(getattr(estimator, name)) for name in (*NETWORK_PARAMETERS, *OPTIMIZER_PARAMETERS)}
+
+
+def plain(value: Any) -> Any:
+    """A list for an array, and containers in copies."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return value.copy() if isinstance(value, list | dict) else value
+
+
+def check_network(estimator: Any) -> None:
+    """Raise ProblemError if the parameters now describe another network than the one that was trained.
+
+    Another spelling of the same, such as 8 for (8,), is no change.
+    """
+    changed = changes(estimator, NETWORK_PARAMETERS)
+    if not changed:
+        return
+    net = estimator.network_
+    _, phi, loss = estimator._output()
+    if build_network(estimator, net.inputs, net.outputs, phi, loss, net.l2) != net:
+        raise ProblemError(
+            f"{changed}, but a fit that goes on keeps its network: set it back, or start anew "
+            f"(fit with warm_start=False, or a new estimator)"
+        )
+
+
+def check_optimizer(estimator: Any, now: Optimizer) -> None:
+    """Raise ProblemError if the optimizer cannot go on with the averages that another one left.
+
+    now : the optimizer that the parameters describe.
+    """
+    before, theta = estimator._learned_by, estimator._params.theta[:1]
+    if before is None or (type(before) is type(now) and len(before.init(theta)) == len(now.init(theta))):
+        return
+    changed = changes(estimator, OPTIMIZER_PARAMETERS) or f"the optimizer was {before.name} and is {now.name}"
+    raise ProblemError(
+        f"{changed}, but partial_fit goes on with the averages of {before.name}: set it back, or go on by fit with "
+        f"warm_start=True, which starts the optimizer anew"
+    )
+
+
+def changes(estimator: Any, names: tuple[str, ...]) -> str:
+    """The parameters that are other than when training began, as "norm was None and is 'batch'"; "" if none is."""
+    before, now = estimator._fitted_with, current(estimator)
+    changed = [name for name in names if before is not None and not same(before[name], now[name])]
+    return "; ".join(f"{name} was {before[name]!r} and is {now[name]!r}" for name in changed)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values of a parameter are equal and of one type."""
+    return one is other or (type(one) is type(other) and bool(one == other))
 
 
 def tell_epoch(run: Any) -> None:
@@ -145,7 +214,7 @@ def run_training(
         history=estimator.history_,
         checkpoint=checkpoint,
         checkpoint_every=every,
-        engine=kept_engine(settings.engine, settings.recipe(estimator.network_), get_engine),
+        engine=kept_engine(settings.engine, settings.recipe(estimator.network_)),
     )
     estimator._params, estimator._statistics = outcome.params, outcome.statistics
     estimator._state = outcome.state

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from sklearn.metrics import check_scoring
 from sklearn.utils.validation import _check_sample_weight, column_or_1d, validate_data
 
 from backlit.core.network import Network
@@ -231,3 +232,9 @@ class Reading:
     def _check_shapes(self, data: Data) -> None:
         if data.Y.shape[1] != self.network_.outputs:
             raise ValueError(f"y has {data.Y.shape[1]} outputs, but the network was built for {self.network_.outputs}")
+
+
+def check_scorer(estimator: Any) -> None:
+    """Raise ValueError before the first step if there is no such scorer."""
+    if estimator.scoring is not None:
+        check_scoring(estimator, scoring=estimator.scoring)

@@ -16,6 +16,7 @@ from backlit._version import __version__
 from backlit.core.network import Network
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
+from backlit.display import Displayed
 from backlit.errors import ModelError
 from backlit.formats.models import (
     FORMAT_VERSION,
@@ -80,7 +81,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Ensemble:
+class Ensemble(Displayed):
     """Networks whose outputs are averaged: log probabilities, or numbers.
 
     Where one network is asked for, as by `net` and `params`, it is the heaviest member's.
@@ -120,6 +121,9 @@ class Ensemble:
     residual: Array | None = None
     residual_fold: Array | None = None
     training: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<Ensemble of {self.target.name!r}: {len(self.members)} networks>"
 
     @property
     def heaviest(self) -> Model:

@@ -19,6 +19,7 @@ from backlit.core.custom import own_of
 from backlit.core.network import Network
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters, layout
+from backlit.display import Displayed
 from backlit.errors import BacklitError, ModelError
 from backlit.files import atomic_write
 from backlit.formats.problems import NetworkFile, build_network, parse
@@ -29,7 +30,7 @@ LARGEST_DESCRIPTION = 64 * 2**20  # bytes of JSON; a table of thousands of colum
 
 
 @dataclass(frozen=True)
-class Model:
+class Model(Displayed):
     """What was learned, with all that it takes to use it: what a model file holds.
 
     Parameters

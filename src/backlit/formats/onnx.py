@@ -57,14 +57,8 @@ def export_onnx(model: Model, path: str | Path, heads: Heads = ()) -> None:
     ...     os.listdir(folder)
     ['net.onnx']
     """
-    try:
-        import onnx
-    except ImportError:
-        raise BacklitError('writing ONNX needs the package onnx: pip install "backlit[onnx]"') from None
-    content = build(model, heads)
-    onnx.checker.check_model(content, full_check=True)
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(content.SerializeToString())
+    require_onnx()
+    write(build(model, heads), path)
 
 
 def build(model: Model, heads: Heads = ()) -> Any:
@@ -74,35 +68,65 @@ def build(model: Model, heads: Heads = ()) -> Any:
     net, params = model.net, model.params
     graph = Graph(params.theta.dtype)
     kind = helper.np_dtype_to_tensor_dtype(params.theta.dtype)
-    a = ["X"]
-    for l, layer in net.numbered():
-        W, b = graph.constant(params.W[l], f"W{l}"), graph.constant(params.b[l], f"b{l}")
-        z = graph.add("Gemm", [a[l - 1], W, b], f"z{l}", transB=1)
-        u = normalize(graph, model, l, layer, z)
-        h = activate(graph, layer.activation, u, f"h{l}")
-        a.append(skip(graph, layer, h, a, l))
+    a_L = network_output(graph, model, "X")
     outputs = [value("outputs", kind, net.outputs)]
-    graph.add("Identity", [a[-1]], "outputs")
+    graph.add("Identity", [a_L], "outputs")
     if model.target is not None and model.target.task == "classification":
-        outputs += classify(graph, model, a[-1], kind)
+        outputs += classify(graph, model, a_L, kind)
     elif heads and net.layers[-1].activation.name == "sigmoid":
-        outputs += yes_or_no(graph, a[-1], kind, len(heads))
+        outputs += yes_or_no(graph, a_L, kind, len(heads))
     elif heads:
-        for k, p in enumerate(graph.split(a[-1], [len(classes) for classes in heads], "head")):
+        for k, p in enumerate(graph.split(a_L, [len(classes) for classes in heads], "head")):
             graph.add("Identity", [p], f"probabilities_{k}")
             outputs.append(value(f"probabilities_{k}", kind, len(heads[k])))
             outputs.append(choose(graph, p, heads[k], f"label_{k}"))
-    content = helper.make_model(
-        helper.make_graph(graph.nodes, "backlit", [value("X", kind, net.inputs)], outputs, graph.constants),
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
-        producer_name="backlit",
-        producer_version=__version__,
-    )
+    content = file_of(graph, [value("X", kind, net.inputs)], outputs)
     if model.encoder is not None:
         helper.set_model_props(content, {"features": "\n".join(model.encoder.feature_names_out)})
     assert kind in (TensorProto.FLOAT, TensorProto.DOUBLE)
     return content
+
+
+def network_output(graph: Graph, model: Model, X: str) -> str:
+    """a_L (n, n_L) of features X (n, n_0)."""
+    a = [X]
+    for l, layer in model.net.numbered():
+        W, b = graph.constant(model.params.W[l], f"W{l}"), graph.constant(model.params.b[l], f"b{l}")
+        z = graph.add("Gemm", [a[l - 1], W, b], f"z{l}", transB=1)
+        u = normalize(graph, model, l, layer, z)
+        h = activate(graph, layer.activation, u, f"h{l}")
+        a.append(skip(graph, layer, h, a, l))
+    return a[-1]
+
+
+def file_of(graph: Graph, inputs: list[Any], outputs: list[Any], *more: Any) -> Any:
+    """The ONNX model of a graph.  more : sets of operators beside the standard ones."""
+    from onnx import helper
+
+    return helper.make_model(
+        helper.make_graph(graph.nodes, "backlit", inputs, outputs, graph.constants),
+        opset_imports=[helper.make_opsetid("", OPSET), *more],
+        ir_version=IR_VERSION,
+        producer_name="backlit",
+        producer_version=__version__,
+    )
+
+
+def write(content: Any, path: str | Path) -> None:
+    """Check an ONNX model and write it, whole or not at all."""
+    import onnx
+
+    onnx.checker.check_model(content, full_check=True)
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content.SerializeToString())
+
+
+def require_onnx() -> None:
+    """Raise BacklitError, in one line, if the package is not installed."""
+    try:
+        import onnx  # noqa: F401
+    except ImportError:
+        raise BacklitError('writing ONNX needs the package onnx: pip install "backlit[onnx]"') from None
 
 
 def value(name: str, kind: int, columns: int | None) -> Any:

@@ -6,25 +6,34 @@ from typing import Any
 import numpy as np
 
 from backlit.core.activations import Activation
+from backlit.core.activations.softmax import groups_of
 from backlit.core.formulas import Arithmetic, Operand, Unsupported
-from backlit.core.groups import groups_of
 from backlit.errors import ModelError
 
 
 class Graph:
-    """Collects nodes and constants; each method gives the name of its result."""
+    """Collects nodes and constants; each method gives the name of its result.
 
-    def __init__(self, dtype: np.dtype):
-        self.dtype = dtype
+    dtype : of constants that are floats.  prefix : of the names that are given here.
+    """
+
+    def __init__(self, dtype: Any, prefix: str = ""):
+        self.dtype, self.prefix = np.dtype(dtype), prefix
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
+
+    def part(self, prefix: str, dtype: Any) -> "Graph":
+        """The same graph for what has names of its own."""
+        part = Graph(dtype, prefix)
+        part.nodes, part.constants = self.nodes, self.constants
+        return part
 
     def constant(self, value: Any, name: str) -> str:
         """A constant array, floats in the model's dtype."""
         from onnx import numpy_helper
 
         array = np.asarray(value)
-        array = array.astype(self.dtype) if array.dtype.kind == "f" else array
+        array, name = array.astype(self.dtype) if array.dtype.kind == "f" else array, self.prefix + name
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
@@ -32,6 +41,7 @@ class Graph:
         """An operator's output."""
         from onnx import helper
 
+        name = self.prefix + name
         self.nodes.append(helper.make_node(operator, inputs, [name], name=f"node_{name}", **attributes))
         return name
 
@@ -47,9 +57,9 @@ class Graph:
         """The columns of each group."""
         from onnx import helper
 
-        names = [f"{name}{k}" for k in range(len(sizes))]
+        names = [f"{self.prefix}{name}{k}" for k in range(len(sizes))]
         lengths = self.constant(np.array(sizes, np.int64), f"{name}_sizes")
-        self.nodes.append(helper.make_node("Split", [a, lengths], names, name=f"node_{name}", axis=1))
+        self.nodes.append(helper.make_node("Split", [a, lengths], names, name=f"node_{self.prefix}{name}", axis=1))
         return names
 
 

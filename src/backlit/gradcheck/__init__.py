@@ -5,9 +5,17 @@ Differences that extrapolate and know their truncation and rounding, the complex
 """
 
 from backlit.gradcheck.check import Comparison, GradientCheck, GradientChecker, check_gradient
-from backlit.gradcheck.differences import one_sided, richardson, slope_along
+from backlit.gradcheck.differences import (
+    beside_kinks,
+    off_loss_kinks,
+    one_sided,
+    points_at_kinks,
+    richardson,
+    sides_of,
+    slope_along,
+    slopes_between,
+)
 from backlit.gradcheck.error_bounds import ErrorBounds, error_bounds, term_sizes
-from backlit.gradcheck.kinks import beside_kinks, off_loss_kinks, points_at_kinks, sides_of, slopes_between
 from backlit.gradcheck.methods import Cost, Slopes, central_differences, complex_step
 from backlit.gradcheck.reference_cost import reference_cost
 

@@ -17,8 +17,8 @@ from backlit.core.custom import own_of
 from backlit.core.parameters import Parameters, layout
 from backlit.core.passes import example_losses, example_weights
 from backlit.core.problem import Problem
+from backlit.gradcheck.differences import MOST_CORNERS, Named, points_at_kinks, slopes_between
 from backlit.gradcheck.error_bounds import AT_KINK, EPS, error_bounds
-from backlit.gradcheck.kinks import MOST_CORNERS, Named, points_at_kinks, slopes_between
 from backlit.gradcheck.methods import (
     COMPLEX_H,
     MANY,

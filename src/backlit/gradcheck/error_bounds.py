@@ -23,7 +23,7 @@ from backlit.core.passes import Gradients, Trace, backward, example_weights, for
 from backlit.core.problem import Problem
 from backlit.core.targets import as_targets
 from backlit.errors import DomainError
-from backlit.gradcheck.kinks import beside_kinks, points_at_kinks
+from backlit.gradcheck.differences import beside_kinks, points_at_kinks
 
 Array = np.ndarray
 Named = dict[str, Array]

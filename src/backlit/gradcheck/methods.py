@@ -16,9 +16,8 @@ from backlit.core.parameters import Parameters, Slot, layout
 from backlit.core.passes import forward, total_loss
 from backlit.core.problem import Problem
 from backlit.errors import DomainError
-from backlit.gradcheck.differences import slope_along
+from backlit.gradcheck.differences import sides_of, slope_along
 from backlit.gradcheck.error_bounds import SAFETY
-from backlit.gradcheck.kinks import sides_of
 from backlit.gradcheck.reference_cost import reference_cost
 
 Array = np.ndarray

@@ -18,13 +18,12 @@ from typing import Any, Self, TypeVar
 
 from backlit._version import __version__
 from backlit.errors import BacklitError, ProblemError
-from backlit.jobs.cluster_client import close, connect
+from backlit.jobs.cluster_client import close, connect, patience
 from backlit.jobs.cluster_worker import run_on_worker, versions
-from backlit.jobs.processes import Answer, sendable
+from backlit.jobs.processes import Answer, Parcel, sendable
+from backlit.jobs.shared import Shared
 
 LOOK = 0.5  # seconds from one look at the cluster to the next
-SILENT = 10.0  # without a sign of life, after which a worker's jobs are given to others as well
-LIMIT = 20.0  # without any worker, or without the scheduler, after which jobs end with an error
 LOSSES = 10  # times that a worker may die while it runs a job; with one more it is the job's fault
 
 
@@ -46,11 +45,12 @@ class Worker:
     takes_jobs: bool = True
     stamp: float = 0.0
     since: float = field(default_factory=time.monotonic)
+    holds: tuple[Shared, asyncio.Task[Any]] | None = None  # what jobs share that it was sent last, and its future
 
     @property
     def silent(self) -> bool:
         """Whether it may have stopped, or the way to it is cut."""
-        return time.monotonic() - self.since > SILENT
+        return time.monotonic() - self.since > patience("silent")
 
 
 @dataclass(eq=False)
@@ -110,8 +110,8 @@ class Dask:
 
     def submit(self, task: Callable[[], Any], name: str) -> "Reply":
         """Have a worker run the task.  Raises ProblemError if it cannot be pickled."""
-        payload = sendable(task, name, "a cluster", "let a module define it that the workers have, or give cluster=0")
-        answer = asyncio.run_coroutine_threadsafe(self.answer(payload, name), self.loop)
+        parcel = sendable(task, name, "a cluster", "let a module define it that the workers have, or give cluster=0")
+        answer = asyncio.run_coroutine_threadsafe(self.answer(parcel, name), self.loop)
         self.answers.add(answer)
         answer.add_done_callback(self.answers.discard)
         return Reply(self, answer)
@@ -146,7 +146,7 @@ class Dask:
         heard = time.monotonic()
         while not self.fault:
             with suppress(OSError, TimeoutError):  # a connection that broke may come again
-                told = await asyncio.wait_for(self.client.scheduler.identity(n_workers=-1), LIMIT / 4)
+                told = await asyncio.wait_for(self.client.scheduler.identity(n_workers=-1), patience("limit") / 4)
                 heard = time.monotonic()
                 self.update(told["workers"])
             self.fault = self.fault_of(heard)
@@ -172,24 +172,24 @@ class Dask:
 
     def fault_of(self, heard: float) -> str:
         """What is beyond help, in one line; nothing if all may go on."""
-        now = time.monotonic()
-        if now - heard > LIMIT:
+        limit = patience("limit")
+        if time.monotonic() - heard > limit:
             return self.no_scheduler
-        if now - self.last_life > LIMIT:
+        if heard - self.last_life > limit:  # as the scheduler said last: while it is silent nothing is known of workers
             return (
-                f"the Dask cluster at {self.address} has had no worker that answers for {LIMIT:.0f} seconds: start "
+                f"the Dask cluster at {self.address} has had no worker that answers for {limit:g} seconds: start "
                 f"some (dask worker {self.address}), then give the same command again"
             )
         return ""
 
-    async def answer(self, payload: bytes, name: str) -> Answer:
+    async def answer(self, parcel: Parcel, name: str) -> Answer:
         """The pickled result of a job, from whichever attempt gives it first."""
         attempts: list[Attempt] = []
         losses = 0
         try:
             while True:
                 if not any(attempt.hopeful for attempt in attempts):
-                    attempts.append(self.attempt(payload, name, [attempt.worker for attempt in attempts]))
+                    attempts.append(self.attempt(parcel, name, [attempt.worker for attempt in attempts]))
                 replies = {attempt.reply for attempt in attempts}
                 await asyncio.wait(replies, timeout=LOOK, return_when=asyncio.FIRST_COMPLETED)
                 if self.fault:
@@ -208,25 +208,17 @@ class Dask:
             for attempt in attempts:
                 attempt.reply.cancel()
 
-    def attempt(self, payload: bytes, name: str, avoid: Collection[Worker | None]) -> Attempt:
+    def attempt(self, parcel: Parcel, name: str, avoid: Collection[Worker | None]) -> Attempt:
         """Begin to send a job."""
         attempt = Attempt()
-        attempt.reply = asyncio.create_task(self.send(attempt, payload, name, avoid))
+        attempt.reply = asyncio.create_task(self.send(attempt, parcel, name, avoid))
         return attempt
 
-    async def send(self, attempt: Attempt, payload: bytes, name: str, avoid: Collection[Worker | None]) -> Answer:
+    async def send(self, attempt: Attempt, parcel: Parcel, name: str, avoid: Collection[Worker | None]) -> Answer:
         """Send a job to a free worker and wait for its answer; raises Lost if the worker goes."""
-        from dask.config import set as dask_config
-
         address, worker = await self.free_worker(avoid)
         attempt.worker = worker
-        call = OnWorker((payload, name, worker.threads // worker.slots, versions()))
-        with dask_config({"distributed.admin.large-graph-warning-threshold": "1 TB"}):  # a table is no mistake
-            future = self.client.submit(
-                pickle.loads, pickle.dumps(call),
-                key=f"{name}-{secrets.token_hex(8)}", workers=[address], allow_other_workers=False, pure=False,
-            )  # fmt: skip
-        reply = asyncio.ensure_future(future.result())  # a coroutine in the client's loop
+        reply = asyncio.create_task(self.reply(address, worker, parcel, name))
         gone = asyncio.create_task(worker.gone.wait())
         try:
             await asyncio.wait((reply, gone), return_when=asyncio.FIRST_COMPLETED)
@@ -241,10 +233,38 @@ class Dask:
         finally:
             gone.cancel()
             reply.cancel()
-            future.release()  # by which a worker that still runs it learns that nobody waits
             worker.busy -= 1
             async with self.changed:
                 self.changed.notify_all()
+
+    async def reply(self, address: str, worker: Worker, parcel: Parcel, name: str) -> Answer:
+        """What a worker says to a job, which travels with what it shares only where that is not there yet."""
+        from dask.config import set as dask_config
+
+        buffers: list[pickle.PickleBuffer] = []
+        places = tuple(pickle.PickleBuffer(part) for part in parcel.shared.parts)
+        call = OnWorker((parcel.payload, places, name, worker.threads // worker.slots, versions()))
+        pickled = pickle.dumps(call, protocol=5, buffer_callback=buffers.append)
+        held = await self.held(address, worker, parcel.shared)
+        with dask_config({"distributed.admin.large-graph-warning-threshold": "1 TB"}):  # a large job is no mistake
+            future = self.client.submit(
+                pickle.loads, pickled, buffers=held,
+                key=f"{name}-{secrets.token_hex(8)}", workers=[address], allow_other_workers=False, pure=False,
+            )  # fmt: skip
+        try:
+            return await future.result()  # a coroutine in the client's loop
+        finally:
+            future.release()  # by which a worker that still runs it learns that nobody waits
+
+    async def held(self, address: str, worker: Worker, shared: Shared) -> list[Any]:
+        """Futures of what is shared, which lies at this worker: it was sent there, or is now."""
+        if not shared.parts:
+            return []
+        known = worker.holds is not None and worker.holds[0] is shared
+        if worker.holds is None or not known or failed(worker.holds[1]):
+            sent = asyncio.create_task(self.client.scatter(list(shared.parts), workers=[address], hash=False))
+            worker.holds = shared, sent
+        return await asyncio.shield(worker.holds[1])  # others may wait for it
 
     async def free_worker(self, avoid: Collection[Worker | None]) -> tuple[str, Worker]:
         """The worker that has the most to spare, as soon as there is one."""
@@ -260,6 +280,11 @@ class Dask:
                     self.crew[address].busy += 1
                     return address, self.crew[address]
                 await self.changed.wait()
+
+
+def failed(task: asyncio.Task[Any]) -> bool:
+    """Whether it ended without a result."""
+    return task.done() and (task.cancelled() or task.exception() is not None)
 
 
 @dataclass(frozen=True)

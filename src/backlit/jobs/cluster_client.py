@@ -1,13 +1,34 @@
 """The client of a Dask cluster: given, found or made."""
 
 import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, wait
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from backlit.errors import ProblemError
 
-CONNECT = 10.0  # seconds to wait for the scheduler
+T = TypeVar("T")
+PATIENCE = {  # seconds, each of which Dask's setting of the name backlit.NAME changes
+    "connect": 20.0,  # for the scheduler's first answer
+    "silent": 10.0,  # without a sign of life, after which a worker's jobs are given to others as well
+    "limit": 20.0,  # without any worker, or without the scheduler, after which jobs end with an error
+}
+
+
+def patience(name: str) -> float:
+    """Seconds to wait.  Raises ProblemError if Dask's setting is no time."""
+    from dask.config import get
+    from dask.utils import parse_timedelta
+
+    given = get(f"backlit.{name}", PATIENCE[name])
+    try:
+        return float(parse_timedelta(given))
+    except (TypeError, ValueError, KeyError):
+        raise ProblemError(f"Dask's setting backlit.{name} is {given!r}, which is no time: give seconds") from None
 
 
 def connect(cluster: Any) -> tuple[Any, bool]:
@@ -18,6 +39,7 @@ def connect(cluster: Any) -> tuple[Any, bool]:
         raise ProblemError(
             "jobs on a cluster need Dask, which is not installed: pip install 'backlit[dask]', here and on the workers"
         ) from None
+    seconds, *_ = map(patience, PATIENCE)  # all, so that a wrong one is told at once
     logging.getLogger("asyncio").addFilter(known)
     if isinstance(cluster, Client):
         if cluster.asynchronous:
@@ -38,13 +60,33 @@ def connect(cluster: Any) -> tuple[Any, bool]:
     try:
         if file:
             Path(cluster).read_bytes()  # for a file that is not there Dask waits
-        return Client(**where, timeout=CONNECT, set_as_default=False), True
+        return within(2 * seconds, partial(Client, **where, timeout=seconds, set_as_default=False)), True
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = " ".join(str(error).split())[:200] or f"it takes longer than {seconds:g} s"
         raise ProblemError(
             f"no Dask scheduler answers at {cluster} ({reason}): look at the address, and whether `dask scheduler` "
             f"runs there"
         ) from None
+
+
+def within(seconds: float, make: Callable[[], T]) -> T:
+    """What a function gives; raises TimeoutError if it takes longer, as Dask's client does where a listener is silent.
+
+    The thread that it hangs in is left behind.
+    """
+    made: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            made.set_result(make())
+        except Exception as error:
+            made.set_exception(error)
+
+    threading.Thread(target=run, name="backlit-connect", daemon=True).start()
+    wait([made], timeout=seconds)
+    if not made.done():
+        raise TimeoutError(f"something listens, and says nothing in {seconds:g} s")
+    return made.result()
 
 
 def known(record: logging.LogRecord) -> bool:

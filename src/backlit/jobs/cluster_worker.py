@@ -4,15 +4,17 @@ import ctypes
 import pickle
 import platform
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
 
 from backlit._version import __version__
+from backlit.engine.digest import arithmetic_digest
 from backlit.errors import ProblemError
 from backlit.jobs.processes import Answer, answer_to
+from backlit.jobs.shared import Shared
 from backlit.processors import only
 
 LOOK = 0.25  # seconds from one look whether somebody waits to the next
@@ -26,23 +28,24 @@ class NobodyWaits(BaseException):
 def versions() -> dict[str, str]:
     """What must be the same on both sides, so that a job can be read there and gives the same bits."""
     packages = {name: version(name) for name in ("numpy", "polars")}
-    return {"backlit": __version__, "Python": ".".join(platform.python_version_tuple()[:2])} | packages
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {"backlit": __version__, "Python": python} | packages | {"arithmetic": arithmetic_digest()}
 
 
-def run_on_worker(payload: bytes, name: str, n_threads: int, theirs: dict[str, str]) -> Answer:
-    """The answer to a job that `theirs`, a client of these versions, has sent to this worker."""
+def run_on_worker(payload: bytes, parts: Sequence[bytes], name: str, n_threads: int, theirs: dict[str, str]) -> Answer:
+    """The answer to a job that `theirs`, a client of these versions, has sent to this worker; `parts` are shared."""
     from distributed import get_worker
 
     worker = get_worker()
     key = worker.get_current_task()
     for what, here in versions().items():
         if here != theirs.get(what):
+            remedy = "take machines of one kind" if what == "arithmetic" else "install the same on both"
             return refusal(
-                f"{name}: the worker at {worker.address} has {what} {here}, and the client {theirs.get(what)}: install "
-                f"the same on both"
+                f"{name}: the worker at {worker.address} has {what} {here}, and the client {theirs.get(what)}: {remedy}"
             )
     try:
-        task = pickle.loads(payload)
+        task = Shared.loads(payload, parts)
     except (ImportError, AttributeError) as error:
         return refusal(f"{name}: the worker at {worker.address} cannot read it ({error}): install it there")
 

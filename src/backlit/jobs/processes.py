@@ -19,7 +19,9 @@ from typing import Any, Self
 
 from backlit.errors import BacklitError, ProblemError
 from backlit.jobs.executors import Pending, Threads
+from backlit.jobs.shared import Shared
 
+NOTHING = Shared()
 TRIES = 2  # a process may have been ended by chance, as when memory was full; the same job twice is no chance
 
 
@@ -51,12 +53,12 @@ class Processes:
 
     def submit(self, task: Callable[[], Any], name: str) -> Pending:
         """Have a process run the task.  Raises ProblemError if it cannot be pickled."""
-        payload = sendable(
+        parcel = sendable(
             task, name, "a process", 'give it a function and arguments that pickle can send, or how="threads"'
         )
-        return self.threads.submit(partial(self.run, payload, name), name)
+        return self.threads.submit(partial(self.run, parcel, name), name)
 
-    def run(self, payload: bytes, name: str) -> Any:
+    def run(self, parcel: "Parcel", name: str) -> Any:
         """In a worker's thread: have its process run the task."""
         for _ in range(TRIES):
             with self.guard:
@@ -64,7 +66,7 @@ class Processes:
                     raise CancelledError
                 child = self.child()
             try:
-                return child.answer(payload).result()
+                return child.answer(parcel).result()
             except (EOFError, OSError):
                 code = child.end()
         how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
@@ -97,14 +99,17 @@ class Child:
 
     def __init__(self) -> None:
         spawn, self.ended = get_context("spawn"), False
+        self.holds: Shared | None = None
         self.pipe, theirs = spawn.Pipe()
         self.process = spawn.Process(target=serve, args=(theirs,), daemon=True)
         self.process.start()
         theirs.close()
 
-    def answer(self, payload: bytes) -> "Answer":
+    def answer(self, parcel: "Parcel") -> "Answer":
         """What it says to a task; raises EOFError or OSError if it dies."""
-        self.pipe.send_bytes(payload)
+        parts = None if self.holds is parcel.shared else parcel.shared.parts
+        self.pipe.send_bytes(pickle.dumps((parcel.payload, parts)))
+        self.holds = parcel.shared
         return Answer(*pickle.loads(self.pipe.recv_bytes()))
 
     def kill(self) -> None:
@@ -119,10 +124,20 @@ class Child:
         return self.process.exitcode
 
 
-def sendable(task: Callable[[], Any], name: str, where: str, remedy: str) -> bytes:
-    """The pickled task; raises ProblemError if it cannot be pickled."""
+@dataclass(frozen=True)
+class Parcel:
+    """A pickled task, and what it shares with others."""
+
+    payload: bytes
+    shared: Shared
+
+
+def sendable(task: Callable[[], Any], name: str, where: str, remedy: str) -> Parcel:
+    """The task as it is sent; raises ProblemError if it cannot be pickled."""
+    shared = getattr(task, "shared", NOTHING)
     try:
-        return pickle.dumps(task)
+        _ = shared.parts  # which may be what cannot
+        return Parcel(shared.dumps(task), shared)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise ProblemError(f"{name} cannot be sent to {where} ({error}): {remedy}") from error
 
@@ -131,12 +146,14 @@ def serve(pipe: Connection) -> None:
     """In the process: run tasks until there are no more, leave Ctrl-C to the parent, and end when it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=end_with_parent, daemon=True).start()
+    held: tuple[bytes, ...] = ()
     while True:
         try:
-            payload = pipe.recv_bytes()
+            payload, parts = pickle.loads(pipe.recv_bytes())
         except EOFError:
             return
-        answer = answer_to(lambda: pickle.loads(payload)())  # noqa: B023  # it is called at once
+        held = held if parts is None else parts
+        answer = answer_to(lambda: Shared.loads(payload, held)())  # noqa: B023  # it is called at once
         pipe.send_bytes(pickle.dumps((answer.pickled, answer.trace)))
 
 

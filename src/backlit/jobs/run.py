@@ -1,20 +1,20 @@
 """`run_jobs`: jobs in, results out, in the same order and with the same bits whoever runs them."""
 
 from collections import deque
-from collections.abc import Callable, Collection, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from backlit.core.specs import positive_integer
 from backlit.errors import ProblemError, near
 from backlit.jobs.cluster import Dask
 from backlit.jobs.executors import Executor, Serial, Threads
-from backlit.jobs.processes import Processes
+from backlit.jobs.processes import NOTHING, Processes
+from backlit.jobs.shared import Shared
 from backlit.processors import OneBlasThread, at_most, available_processors, loaded_blas
+from backlit.registry import positive_integer
 
 EXECUTORS: dict[str, Callable[[int], Executor]] = {
     "serial": lambda workers: Serial(),
@@ -62,6 +62,7 @@ def run_jobs(
     n_threads: int | None = None,
     hold_blas: bool = True,
     show: Callable[[int, int], None] | None = None,
+    shared: Sequence[Any] = (),
 ) -> Generator[Any, None, None]:
     """Run jobs; give their results in the jobs' order, each as soon as it and all before it are there.
 
@@ -87,6 +88,9 @@ def run_jobs(
         where no job calls BLAS, do all executors give the same bits.
     show : callable, optional
         Called in the caller's thread with (results given, jobs in all).
+    shared : sequence, default ()
+        Objects that many jobs hold, among their arguments or anywhere in them, such as the table that all learn from:
+        each travels once to a process or a worker.  Jobs must not change them.
 
     Returns
     -------
@@ -113,7 +117,8 @@ def run_jobs(
     executor = made(how, workers, len(jobs)) if ours else how
     if n_threads is None and not isinstance(executor, Dask):  # whose workers have threads of their own
         n_threads = max(1, available_processors() // executor.workers)
-    tasks = ((job, partial(call, job, n_threads, hold_blas, np.geterr())) for job in jobs)
+    common = Shared(shared)
+    tasks = ((job, Task(job, n_threads, hold_blas, np.geterr(), common)) for job in jobs)
     return results(tasks, len(jobs), executor, ours, show or (lambda done, of: None))
 
 
@@ -163,8 +168,21 @@ def results(
             yield result
 
 
-def call(job: Job, n_threads: int | None, hold_blas: bool, floats: Any) -> Any:
-    """Run a job here, wherever this is."""
-    mine = nullcontext() if n_threads is None else at_most(n_threads)
-    with mine, np.errstate(**floats), blas_held if hold_blas else nullcontext():
-        return job.function(*job.args)
+@dataclass(frozen=True)
+class Task:
+    """A job as it is run, wherever that is; pickled by `shared`, which then stays behind."""
+
+    job: Job
+    n_threads: int | None
+    hold_blas: bool
+    floats: Any
+    shared: Shared = NOTHING
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Task, (self.job, self.n_threads, self.hold_blas, self.floats)
+
+    def __call__(self) -> Any:
+        """What the job gives."""
+        mine = nullcontext() if self.n_threads is None else at_most(self.n_threads)
+        with mine, np.errstate(**self.floats), blas_held if self.hold_blas else nullcontext():
+            return self.job.function(*self.job.args)

@@ -12,8 +12,17 @@ array([ 0.998, -0.998])
 """
 
 from backlit.optim.clipping import clip_by_norm, clip_by_value, norm
-from backlit.optim.optimizers import OPTIMIZERS, Adagrad, Adam, AdamW, Optimizer, RmsProp, Sgd, register_optimizer
-from backlit.optim.registry import get_optimizer, get_schedule
+from backlit.optim.optimizers import (
+    OPTIMIZERS,
+    Adagrad,
+    Adam,
+    AdamW,
+    Optimizer,
+    RmsProp,
+    Sgd,
+    get_optimizer,
+    register_optimizer,
+)
 from backlit.optim.schedules import (
     SCHEDULES,
     Adaptive,
@@ -21,6 +30,7 @@ from backlit.optim.schedules import (
     PlateauState,
     ReduceOnPlateau,
     Schedule,
+    get_schedule,
     register_schedule,
 )
 

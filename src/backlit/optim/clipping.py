@@ -5,7 +5,7 @@ Both functions write to nothing, and return g itself where nothing is clipped.
 
 import numpy as np
 
-from backlit.optim.checks import number
+from backlit.registry import number
 
 Array = np.ndarray
 

@@ -12,8 +12,7 @@ from backlit import terminal
 from backlit.equations import EQUATIONS
 from backlit.render.check_html import UNKNOWN
 from backlit.verification.comparison import Compared
-from backlit.verification.network_check import NetworkCheck
-from backlit.verification.probing_inputs import Suggestion
+from backlit.verification.network_check import NetworkCheck, Suggestion
 from backlit.verification.result import CheckResult, Diagnosis
 
 STYLES = {"pass": "bold green", "fail": "bold red", "unresolved": "bold yellow", "convention": "bold yellow"}

@@ -5,11 +5,10 @@ from html import escape
 from typing import Any
 
 from backlit.costs import Cost
-from backlit.costs.byte_units import amount, size
-from backlit.costs.rematerialization import ranges
+from backlit.costs.memory import amount, ranges, size
 from backlit.render.pages import page
 
-HEADS = ("layer", "forward", "products", "backward", "products", "activations")
+HEADS = ("layer", "forward", "in F1", "backward", "in BP4, BP5", "activations")  # the equations of matrix products
 Row = tuple[str, ...]
 SHOWN = 24  # rows of the table; of a deeper network the middle is left out
 
@@ -140,6 +139,8 @@ def fact_rows(described: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield from plan_rows(described["checkpointing"], described["forward"]["total_flops"])
     if "timing" in described:
         yield from timing_rows(described["timing"])
+    if "distributed" in described:
+        yield from worker_rows(described["distributed"])
 
 
 def plan_rows(plan: dict[str, Any], forward: int) -> Iterator[tuple[str, str]]:
@@ -172,6 +173,31 @@ def times(most: int) -> str:
 def brief(text: str, width: int = 40) -> str:
     """The text, cut at a comma where it is long."""
     return text if len(text) <= width else text[:width].rsplit(",", 1)[0] + ", …"
+
+
+def worker_rows(many: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What a step takes on many workers, and from when on they pay."""
+    n, rate = many["workers"], f"{amount(many['network'])}b/s"
+    yield (
+        "workers",
+        (
+            f"{n}, with {rate} between them: {milli(many['seconds_per_step'])} a step, "
+            f"{milli(many['one_machine_seconds'])} on one machine"
+        ),
+    )
+    yield "of it", f"compute {milli(many['compute_seconds'])}, transfer {milli(many['transfer_seconds'])}"
+    yield "", f"{amount(many['bytes_per_step'])}B a step over the client's link"
+    yield "speed-up", f"{many['speedup']:.2f}, efficiency {many['efficiency']:.0%}"
+    rows = [many["pays_from"], many["efficient_from"]]
+    if None in rows:
+        yield "it pays", "never: one machine is as fast"
+    else:
+        yield "it pays", f"from batches of {rows[0]:,} rows on, and well (efficiency 80%) from {rows[1]:,}"
+
+
+def milli(seconds: float) -> str:
+    """Seconds as milliseconds."""
+    return f"{1e3 * seconds:,.1f} ms"
 
 
 def timing_rows(timing: dict[str, Any]) -> Iterator[tuple[str, str]]:

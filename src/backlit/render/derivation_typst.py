@@ -141,11 +141,11 @@ def aligned(chain: tree.Chain) -> str:
     return made
 
 
-PREAMBLE = """#set page(paper: "a4", margin: (x: 1.8cm, y: 1.4cm), numbering: "1")
-#set text(size: 8.8pt)
-#set par(justify: false, spacing: 0.7em)
-#set block(spacing: 0.7em)
-#set table(inset: (x: 5pt, y: 2.5pt))
+PREAMBLE = """#set page(paper: "a4", margin: (x: 1.7cm, top: 1.2cm, bottom: 1.4cm), numbering: "1")
+#set text(size: 8.7pt)
+#set par(justify: false, spacing: 0.65em)
+#set block(spacing: 0.65em)
+#set table(inset: (x: 5pt, y: 1.9pt))
 #show heading.where(level: 2): set block(above: 1.3em, below: 0.7em)
 """
 FITTING = """// a formula as it is, or scaled down to the width of the text
@@ -237,20 +237,25 @@ def block_lines(block: Block) -> list[str]:
             return [f"{'+' if block.numbered else '-'} {words(item)}" for item in block.items]
         case Plot() | Diagram():
             tall = isinstance(block, Diagram) and block.shape == "box"
-            picture = f"#scale({60 if tall else 66}%, reflow: true)[{picture_typst(drawn(block), escaped)}]"
+            picture = f"#scale({46 if tall else 60}%, reflow: true)[{picture_typst(drawn(block), escaped)}]"
             shown = [picture, "", f"_{escaped(block.caption)}_"]
             return ["#place(auto, float: true)[", *shown, "]"] if tall else shown  # it would leave half a page empty
+
+
+BESIDE = 90  # characters of a step's title and remarks that stand on one line
 
 
 def step_lines(step: Step) -> list[str]:
     """One step: what it is on one line, its words in one paragraph, then its numbers."""
     equation = f" ({step.equation})" if step.equation else ""
     sign = f'#text(fill: rgb("{HUES[step.way]}"))[{SIGNS[step.way]}]'
-    made = [f"{sign} *{escaped(step.title + equation)}* #h(0.6em) `{step.id}` #h(0.6em) ${typst(step.formula)}$", ""]
+    head = f"{sign} *{escaped(step.title + equation)}* #h(0.6em) `{step.id}` #h(0.6em) ${typst(step.formula)}$"
     said = [escaped(step.sentence), *(words(note) for note in step.notes)]
     if step.shapes:
         said.insert(1, "Shapes: " + ", ".join(f"${typst(of)}$ is {size}" for of, size in step.shapes) + ".")
-    made.append(" ".join(said))
+    remarks = " ".join(said)
+    beside = len(step.title) + len(remarks) < BESIDE
+    made = [f"{head} #h(0.6em) {remarks}"] if beside else [head, "", remarks]
     for line in step.lines:
         made += ["", *worked(line)]
     for label, lines in groupby(() if folded(step) else step.entries, lambda line: line.label):

@@ -13,6 +13,7 @@ from backlit.derivation.document import Line, Step
 from backlit.derivation.examples import EXAMPLES, read_example
 from backlit.derivation.expressions import Chain
 from backlit.derivation.single_entry import derive_entry
+from backlit.derivation.worksheet import worksheet as blank_derivation
 from backlit.errors import BacklitError, ProblemError
 from backlit.files import atomic_write
 from backlit.formats.ensembles import Ensemble
@@ -190,6 +191,41 @@ class Explanation:
         return self.to_text()
 
 
+@dataclass(frozen=True)
+class Worksheet(Explanation):
+    """A derivation with blanks in place of its numbers; as JSON it is the file that takes the answers."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The quantities by name, null for each number, as `check` takes them when they are filled in."""
+        return self.derivation.quantities
+
+    def to_json(self) -> str:
+        """`to_dict` as JSON with a line for each layer, to be filled in by hand."""
+        return layer_by_layer(self.to_dict()) + "\n"
+
+    def __repr__(self) -> str:
+        return f"<Worksheet: {self.derivation.title}>"
+
+
+def layer_by_layer(value: Any, indent: str = "") -> str:
+    """A table of tables as JSON, its lists on one line each.
+
+    >>> print(layer_by_layer({"z": {"1": [[None, 1.5]]}}))
+    {
+     "z": {
+      "1": [[null, 1.5]]
+     }
+    }
+    """
+    import json
+
+    if not isinstance(value, dict):
+        return json.dumps(value)
+    inner = indent + " "
+    items = (f'{inner}"{key}": {layer_by_layer(item, inner)}' for key, item in value.items())
+    return "{\n" + ",\n".join(items) + f"\n{indent}}}"
+
+
 def described_steps(step: Step) -> list[dict[str, Any]]:
     """A step and its entries as plain values."""
     from backlit.render.latex import latex
@@ -262,6 +298,7 @@ def explain(
     digits: int = 5,
     entry: str | None = None,
     fractions: bool = False,
+    worksheet: bool = False,
 ) -> Explanation:
     """Work out where every number of a problem's gradient comes from.
 
@@ -296,6 +333,9 @@ def explain(
         Work this entry alone, such as `grad_W[2][0,1]`.
     fractions : bool, default False
         Whether to compute and print fractions, as far as numbers are rational.
+    worksheet : bool, default False
+        Whether to leave a blank for each number that is to be computed.  `to_json` is then the file that takes the
+        answers, which `backlit.check` marks.
 
     Returns
     -------
@@ -325,6 +365,11 @@ def explain(
     if isinstance(problem, Model | Ensemble) and model is None:
         problem, model = None, problem
     found, name = chosen(problem, example, model, table, row, member)
+    if worksheet:
+        if entry is not None or fractions or steps != 1:
+            raise ProblemError("a worksheet is of one step and in decimals: leave out entry, fractions and steps")
+        file = Path(found.name).name if example is None else f"{example}.json"
+        return Worksheet(blank_derivation(found, digits=digits, title=f"Worksheet: {name}", name=file))
     if entry is not None:
         title = f"{entry} of {name}"
         made = derive_entry(found, entry, steps=steps, digits=digits, fractions=fractions, title=title)

@@ -9,18 +9,21 @@ layer  units  activation                 parameters
 2      3 → 1  identity                            4
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
 from html import escape
+from textwrap import fill
 from typing import Any
 
 import numpy as np
 
 from backlit.core import Dense, Gradients, Network, Parameters, Trace
 from backlit.render.cost import shape
+from backlit.terminal import printable
 
 MOST = 24  # rows that are shown
+WIDTH = 80  # of the text
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,13 @@ class Grid:
     left: int = 1
 
 
+GRIDS: dict[str, Callable[[Any], Grid]] = {}  # of classes that are known by their names: see `result_faces`
+
+
 @singledispatch
 def grid(thing: Any) -> Grid:
     """What is shown of a thing."""
-    raise TypeError(type(thing).__name__)
+    return next(GRIDS[kind.__name__] for kind in type(thing).__mro__ if kind.__name__ in GRIDS)(thing)
 
 
 @grid.register
@@ -120,11 +126,24 @@ def shortened(rows: Sequence[Sequence[str]]) -> Iterable[Sequence[str]]:
     return [*rows[: MOST // 2], ["⋮"] + [""] * (len(rows[0]) - 1), *rows[-MOST // 2 :]]
 
 
+def narrowed(rows: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
+    """The first columns of rows that are too wide for a terminal, and dots for the rest."""
+    widths = [max(map(len, column)) + 2 for column in zip(*rows, strict=True)]
+    if sum(widths) - 2 <= WIDTH:
+        return rows
+    fit = max(1, sum(sum(widths[: k + 1]) <= WIDTH - 1 for k in range(len(widths))))
+    return [[*row[:fit], "…"] for row in rows]
+
+
 def text(thing: Any) -> str:
     """The line and the table in plain characters."""
     made = grid(thing)
-    rows = [made.heads, *shortened(made.rows)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(made.heads))]
+    title = fill(printable(made.title), WIDTH, break_long_words=False, break_on_hyphens=False)
+    if not made.rows:
+        return title
+    heads = [made.heads] if any(made.heads) else []
+    rows = narrowed([[printable(cell) for cell in row] for row in (*heads, *shortened(made.rows))])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     cells = (
         (
             cell.ljust(width) if i < made.left else cell.rjust(width)
@@ -132,7 +151,7 @@ def text(thing: Any) -> str:
         )
         for row in rows
     )
-    return "\n".join([made.title, "", *("  ".join(row).rstrip() for row in cells)])
+    return "\n".join([title, "", *("  ".join(row).rstrip() for row in cells)])
 
 
 def html(thing: Any) -> str:

@@ -40,6 +40,7 @@ GLYPHS = {
     "h": symbol_of("h"),
     "r": symbol_of("r"),
     "p": symbol_of("p"),
+    "q": symbol_of("q"),
     "x": symbol_of("x"),
     "y": symbol_of("y"),
     "m": symbol_of("m"),
@@ -68,9 +69,11 @@ GLYPHS = {
     "d": symbol_of("d"),
     "t": symbol_of("t"),
     "v_max": symbol_of("vᵐᵃˣ", r"v^{\max}", 'v^"max"'),
-    "rho": symbol_of("ρ", r"\rho", "rho"),
-    "beta1": symbol_of("β₁", r"\beta_1", "beta_1"),
-    "beta2": symbol_of("β₂", r"\beta_2", "beta_2"),
+    "rho1": symbol_of("ρ₁", r"\rho_1", "rho_1"),
+    "rho2": symbol_of("ρ₂", r"\rho_2", "rho_2"),
+    "tau": symbol_of("τ", r"\tau", "tau"),
+    "kappa": symbol_of("κ", r"\kappa", "kappa"),
+    "g_mean": symbol_of("ḡ", r"\bar g", "macron(g)"),
     "eta": symbol_of("η", r"\eta", "eta"),
     "theta": symbol_of("θ", r"\theta", "theta"),
     "lambda": symbol_of("λ", r"\lambda", "lambda"),
@@ -78,6 +81,9 @@ GLYPHS = {
     "phi_l": symbol_of("φ", r"\varphi", "phi.alt"),
     "mask": symbol_of("mask", r"\mathrm{mask}", '"mask"'),
     "step": symbol_of("Δθ", r"\Delta\theta", "Delta theta"),
+    "blank": symbol_of(
+        "____", r"\underline{\hspace{2.4em}}", "upright(#box(width: 2.4em, height: 1.1em, stroke: (bottom: 0.4pt)))"
+    ),
     "ones-row": symbol_of("1ᵀ", r"\mathbf{1}^{\mathsf T}", "bold(1)^top"),
     "diag-omega": symbol_of("diag(ω)", r"\operatorname{diag}(\omega)", 'op("diag")(omega)'),
 }
@@ -95,7 +101,7 @@ BATCHES = {
 }
 FUNCTIONS = {
     "Phi": symbol_of("Φ", r"\Phi", "Phi"),
-    "phi": symbol_of("ϕ", r"\phi", "phi"),
+    "phi": symbol_of("Φ′", r"\Phi'", "Phi'"),
     "phi_l": symbol_of("φ", r"\varphi", "phi.alt"),
     "ln": symbol_of("ln", r"\ln", "ln"),
     "max": symbol_of("max", r"\max", "max"),

@@ -16,7 +16,7 @@ import numpy as np
 
 from backlit.errors import TableError
 from backlit.tables.column_types import AMONG, category, constant, empty, kind_of, scaled
-from backlit.tables.columns import Column, Flag, as_numbers, leave_out, settle
+from backlit.tables.columns import Column, Flag, as_numbers, frequencies, leave_out, settle
 from backlit.tables.exact_moments import ExactMoments
 from backlit.tables.labels import Label, TargetCodec, Task
 from backlit.tables.messages import count, shown
@@ -135,7 +135,7 @@ class GatheredWords(Gathered):
 
     def see(self, column: pl.Series) -> None:
         """Count each value; raises TableError if there are too many to count."""
-        for value, times in column.drop_nulls().value_counts().iter_rows():
+        for value, times in frequencies(column.drop_nulls()).items():
             self.frequency[value] += times
         self.check()
 
@@ -216,7 +216,7 @@ class GatheredTarget:
             numbers_of(given, rows)  # refuses words
         self.given, self.dtype = self.given + len(given), given.dtype
         if self.frequency is not None:
-            for value, times in given.value_counts().iter_rows():
+            for value, times in frequencies(given).items():
                 self.frequency[value] += times
             self.frequency = self.frequency if len(self.frequency) <= MOST_VALUES else None
         return has

@@ -160,11 +160,12 @@ class ColumnFormat:
     def note(self) -> str:
         """What a reader of the report should know of how the column was read; may be empty."""
         said = [f"read as {self.words}"] if self.words else []
-        if self.strays:
+        kind = self.almost or self.kind
+        if self.strays and kind in NAMES:
             such = f", such as {shown(self.missing[0])}," if self.missing else ""
             cells = f"{self.strays:,} of {count(self.cells, 'cell')} ({share(self.share)})"
             done = "so all are read as words" if self.almost else "and count as missing"
-            said.append(f"{cells}{such} are no {NAMES[self.almost or self.kind]}, {done}")
+            said.append(f"{cells}{such} are no {NAMES[kind]}, {done}")
         return "; ".join(said)
 
 
@@ -304,6 +305,8 @@ def checked(name: str, format: ColumnFormat, counts: CellCounts, strays: Counter
 
     strays : the words of these cells and how often each is there.  asked : the user said what the column is.
     """
+    if format.kind == "text":  # in which "unknown" is a word like others
+        return replace(format, cells=counts.cells, lenient=asked)
     words = sorted(strays, key=lambda word: (-strays[word], word))
     several, marks = sum(strays.values()), sum(counts.marks.values())
     spare = 1 if format.kind not in ("number", "boolean") and counts.given >= FEWEST_MOMENTS else 0

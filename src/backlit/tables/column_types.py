@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backlit.errors import TableError
-from backlit.tables.columns import Category, Column, Dropped, Flag, Presence, Scaled, as_numbers, leave_out, standard
+from backlit.tables.columns import (
+    Category,
+    Column,
+    Dropped,
+    Flag,
+    Presence,
+    Scaled,
+    as_numbers,
+    frequencies,
+    leave_out,
+    standard,
+)
 from backlit.tables.messages import count, shown
 
 if TYPE_CHECKING:
@@ -126,7 +137,7 @@ def fit_column(column: pl.Series, max_categories: int) -> Column:
             as_numbers(column, kind, AMONG)  # refuses an infinite value
         return constant(column.name, kind, missing, shown(str(column.drop_nulls()[0])))
     if kind == "category":
-        frequency = dict(column.drop_nulls().value_counts().iter_rows())
+        frequency = frequencies(column.drop_nulls())
         return category(column.name, missing, frequency, max_categories, lambda words: _first_of(words, column))
     if kind == "boolean":
         share = float(column.drop_nulls().cast(pl.Float64).to_numpy().mean())

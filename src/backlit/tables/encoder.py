@@ -109,10 +109,10 @@ class TableEncoder:
             )
         return encoder
 
-    def read(self, table: Source | pl.DataFrame, target: str = "") -> pl.DataFrame:
+    def read(self, table: Source | pl.DataFrame, *others: str) -> pl.DataFrame:
         """Read a table as the training table was read: each cell by the format of its column, whatever its file holds.
 
-        table : a file, or a frame whose texts are read as a file's are.  target : a column that may be read too, whose
+        table : a file, or a frame whose texts are read as a file's are.  others : columns that may be read too, whose
         cells are missing where they are not as in training.  Raises TableError that names file, column, row and cell.
         """
         used = [column.name for column in self.columns if column.features]
@@ -124,7 +124,7 @@ class TableEncoder:
         else:
             frame, where = table, ""
         try:
-            return frame if self.format is None else self.format.read(frame, used, lenient=(target,))
+            return frame if self.format is None else self.format.read(frame, used, lenient=others)
         except TableError as error:
             raise TableError(f"{where}{error}") from None
 

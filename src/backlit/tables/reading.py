@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 from backlit.bounded_reading import read_bytes
 from backlit.errors import TableError
 from backlit.tables.column_formats import ColumnFormat
-from backlit.tables.compression import SUFFIXES as PACKED
-from backlit.tables.compression import unpacked
 from backlit.tables.delimited import read_delimited
 from backlit.tables.json_lines import read_json_lines
 from backlit.tables.memory_check import SHARE, check_memory, machine_memory
 from backlit.tables.messages import count, near, shown
 from backlit.tables.table_formats import TableFormat
-from backlit.tables.text_encoding import UTF_8, text_bytes
+from backlit.tables.text_encoding import SUFFIXES as PACKED
+from backlit.tables.text_encoding import UTF_8, text_bytes, unpacked
 from backlit.tables.workbooks import read_workbook, sheet_of
 
 if TYPE_CHECKING:

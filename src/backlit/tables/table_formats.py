@@ -18,6 +18,7 @@ from backlit.tables.column_formats import (
     checked,
     decide_formats,
 )
+from backlit.tables.columns import frequencies
 from backlit.tables.messages import shown
 from backlit.tables.moment_formats import ORDERS
 from backlit.tables.number_formats import STYLES
@@ -77,7 +78,7 @@ class TableFormat:
             for name in doubtful:
                 cells = as_text(chunk[name])
                 unread = cells.filter(formats[name].read(cells)[1]).str.strip_chars()
-                strays[name].update(dict(unread.value_counts().iter_rows()))
+                strays[name].update(frequencies(unread))
         for name in text:
             formats[name] = checked(name, formats[name], counts[name], strays[name], types.get(name, "") != "")
         stored = {name: formats.get(name) or of_type(dtype) for name, dtype in schema.items()}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backlit.errors import ProblemError, TableError
-from backlit.tables.columns import settle
+from backlit.tables.columns import frequencies, settle
 from backlit.tables.labels import Label, TargetCodec, Task
 from backlit.tables.memory_check import check_memory
 from backlit.tables.messages import count, listed, near, shown
@@ -141,7 +141,7 @@ def check_type(given: pl.Series, rows: NDArray[np.int64]) -> None:
 def _classes(given: pl.Series, rows: NDArray[np.int64]) -> tuple[TargetCodec, NDArray[np.int64], list[str]]:
     import polars as pl
 
-    frequency = dict(given.value_counts().iter_rows())
+    frequency = frequencies(given)
     codec, notes = codec_of(given.name, given.dtype, frequency)
     what = f"target {shown(given.name)}: the scores of {len(frequency):,} classes in {count(len(given), 'row')}"
     check_memory(8 * len(frequency) * len(given), what, "join rare classes, or give fewer rows")

@@ -1,6 +1,19 @@
-"""Bytes to UTF-8 text: from UTF-8, UTF-16 and UTF-32, and from Windows-1252 where it is none of these."""
+"""A file's bytes as UTF-8 text: unpacked where they are compressed, and brought to one encoding.
 
+Unpacked are gzip, bzip2, xz, Zstandard, and a zip archive of one file, within a bound; read are UTF-8, UTF-16 and
+UTF-32, and Windows-1252 where it is none of these.
+"""
+
+from __future__ import annotations
+
+import bz2
 import codecs
+import gzip
+import io
+import lzma
+import zipfile
+from collections.abc import Callable, Iterator
+from typing import IO
 
 from backlit.errors import TableError
 
@@ -19,8 +32,8 @@ WIDE = {  # byte-order marks, the longer first: UTF-32's begins as UTF-16's does
 }
 HEAD = 4096  # bytes that are looked at to tell text from anything else
 BLOCK = 1 << 24
-
-
+SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".zip")  # of compressed files
+SIP, PIECE = 1 << 12, 1 << 22  # packed bytes at a time, where a few may unpack to many, and unpacked ones
 UTF_8, WINDOWS = "UTF-8", "Windows-1252"
 WINDOWS_LETTERS = {byte: bytes([byte]).decode("cp1252", "ignore") or byte for byte in range(0x80, 0xA0)}
 
@@ -104,3 +117,78 @@ def _check_utf_8(data: bytes, path: object) -> str:
                 f"write the file anew, in UTF-8"
             ) from None
     return UTF_8
+
+
+def zstd_blocks(data: bytes, path: object) -> Iterator[bytes]:
+    """What a Zstandard file holds; TableError if nothing here can read it."""
+    try:
+        from zstandard import ZstdDecompressor
+    except ImportError:
+        raise TableError(
+            f"{path}: is a Zstandard file, and reading it needs zstandard: pip install 'backlit[zstd]', or unzstd it"
+        ) from None
+    at = 0
+    while at < len(data):  # frame by frame
+        frame = ZstdDecompressor().decompressobj()
+        while not frame.eof:
+            if at >= len(data):
+                raise EOFError("its end is missing")
+            piece = data[at : at + SIP]
+            yield frame.decompress(piece)
+            at += len(piece) - len(frame.unused_data)
+
+
+def zip_blocks(data: bytes, path: object) -> Iterator[bytes]:
+    """What the one file in a zip archive holds; TableError if there are none or several."""
+    archive = zipfile.ZipFile(io.BytesIO(data))
+    inside = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX")]
+    if any(name.startswith("xl/") for name in inside):
+        raise TableError(f"{path}: is an Excel workbook: let its name end in .xlsx, or save the sheet as CSV")
+    if len(inside) != 1:
+        found = f"{len(inside)} files, such as {inside[0]!r}" if inside else "no file"
+        raise TableError(f"{path}: is a zip archive with {found}: give one table a file, or unpack it")
+    yield from blocks_of(archive.open(inside[0]))
+
+
+def blocks_of(stream: IO[bytes]) -> Iterator[bytes]:
+    """A stream to its end."""
+    with stream:
+        while block := stream.read(PIECE):
+            yield block
+
+
+UNPACKERS: dict[bytes, Callable[[bytes, object], Iterator[bytes]]] = {  # by what the file begins with
+    b"\x1f\x8b": lambda data, path: blocks_of(gzip.GzipFile(fileobj=io.BytesIO(data))),  # type: ignore[arg-type]
+    b"BZh": lambda data, path: blocks_of(bz2.BZ2File(io.BytesIO(data))),
+    b"\xfd7zXZ": lambda data, path: blocks_of(lzma.LZMAFile(io.BytesIO(data))),  # noqa: SIM115  `blocks_of` closes it
+    b"\x28\xb5\x2f\xfd": zstd_blocks,
+    b"PK\x03\x04": zip_blocks,
+}
+
+
+def unpacked(data: bytes, path: object, most: float) -> bytes:
+    """What a compressed file holds; other data as they are.
+
+    most : bytes that it may grow to.  Raises TableError where it would grow further, or is damaged.
+
+    >>> unpacked(gzip.compress(b"a,b"), "t.csv.gz", 100), unpacked(b"a,b", "t.csv", 100)
+    (b'a,b', b'a,b')
+    """
+    unpack = next((unpack for mark, unpack in UNPACKERS.items() if data.startswith(mark)), None)
+    if unpack is None:
+        return data
+    blocks, size = [], 0
+    try:
+        for block in unpack(data, path):
+            size += len(block)
+            if size > most:
+                raise TableError(
+                    f"{path}: unpacks to more than {most / 2**30:,.1f} GiB, for which this machine has no room: "
+                    f"unpack it and write it as Parquet, which --stream reads from the disk"
+                )
+            blocks.append(block)
+    except TableError:
+        raise
+    except Exception as error:  # each of the libraries has errors of its own
+        raise TableError(f"{path}: is a compressed file, cut or damaged ({error}): copy or write it anew") from None
+    return b"".join(blocks)

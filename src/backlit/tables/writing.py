@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from backlit.files import atomic_write
 if TYPE_CHECKING:
     import polars as pl
 
+FORMULA = r"^[=+\-@\t\r\n]"
 SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson")
 
 
@@ -44,6 +46,22 @@ def write_table(table: pl.DataFrame, path: str | os.PathLike[str]) -> None:
         raise TableError(
             f"{path}: could not be written ({str(error).splitlines()[0]}): write .parquet instead"
         ) from error
+
+
+def spreadsheet_safe(table: pl.DataFrame) -> pl.DataFrame:
+    """The table with an apostrophe before each text and name that a spreadsheet would run as a formula.
+
+    Those begin with = + - @, a tab or a line's end.  Numbers stay as they are.
+
+    >>> import polars as pl
+    >>> spreadsheet_safe(pl.DataFrame({"=A1": ["-x", "x"], "n": [-1, 2]})).rows(named=True)
+    [{"'=A1": "'-x", 'n': -1}, {"'=A1": 'x', 'n': 2}]
+    """
+    import polars as pl
+
+    text = pl.col(pl.String)
+    safe = table.with_columns(pl.when(text.str.contains(FORMULA)).then("'" + text).otherwise(text).name.keep())
+    return safe.rename({name: f"'{name}" for name in table.columns if re.match(FORMULA, name)})
 
 
 def csv_marks(suffix: str, columns: int) -> tuple[str, str]:

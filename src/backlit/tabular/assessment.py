@@ -73,6 +73,7 @@ def assess(
     predict: Predict,
     quick: Predict,
     *,
+    weight: Array | None = None,
     boosting: bool = True,
     seed: int = 0,
 ) -> Assessment:
@@ -80,7 +81,7 @@ def assess(
 
     features : columns that are learned from, of the rows that have a target.  kept, held_out : (n,) rows of it that
     trained and that test.  predict : from such columns to probabilities (m, K) or numbers (m,).  quick : much the same
-    sooner, which is asked about each column.
+    sooner, which is asked about each column.  weight : (n,) by which rows count.
     boosting : whether gradient boosting is trained to compare with.
     """
     encoder = TableEncoder.fit(features[kept])
@@ -88,18 +89,25 @@ def assess(
     X, test, classes = encoder.transform(used, np.float32), used[held_out], bool(target.classes)
     y, y_test = target.y[kept], target.y[held_out]
     outputs = predict(features[held_out])
-    others = baselines(target.task, encoder, X[kept], y, X[held_out], y_test, boosting=boosting, seed=seed)
+    w, w_test = (None, None) if weight is None else (weight[kept], weight[held_out])
+    others = baselines(
+        *(target.task, encoder, X[kept], y, X[held_out], y_test),
+        weight=w,
+        weight_test=w_test,
+        boosting=boosting,
+        seed=seed,
+    )
     usual = shown(target.classes[int(np.bincount(y).argmax())]) if classes else ""
-    growth = importances(test, y_test, quick, classes=classes, seed=seed)
+    growth = importances(test, y_test, quick, classes=classes, weight=w_test, seed=seed)
     told = test.select(list(growth)[:6] or test.columns[:6])
     return Assessment(
-        verdict=verdict(target.task, score(target.task, y_test, outputs), others, usual),
+        verdict=verdict(target.task, score(target.task, y_test, outputs, w_test), others, usual),
         baselines=others,
-        intervals=intervals(target.task, y_test, outputs),
+        intervals=intervals(target.task, y_test, outputs, w_test),
         remarks=tuple(remarks(used, target, kept, held_out)),
         importances=growth,
         worst=worst_rows(told, target.rows[held_out], y_test, outputs, target.codec),
         overview=overview(features.with_columns(target.codec.decode(target.y))),
-        classes=class_scores(target.classes, y_test, outputs) if classes else [],
-        calibration=calibration(y_test, outputs) if classes else None,
+        classes=class_scores(target.classes, y_test, outputs, w_test) if classes else [],
+        calibration=calibration(y_test, outputs, w_test) if classes else None,
     )

@@ -38,12 +38,15 @@ def baselines(
     X_test: Array,
     y_test: Array,
     *,
+    weight: Array | None = None,
+    weight_test: Array | None = None,
     boosting: bool = True,
     seed: int = 0,
 ) -> dict[str, Scores]:
     """Scores on the test rows of "constant", "linear" and, if `boosting`, "gradient_boosting".
 
     encoder : from the table's columns to X.  X, X_test : (m, n_0) features.  y, y_test : (m,) class indices or numbers.
+    weight, weight_test : (m,) by which rows count.
 
     The constant prediction is the classes' shares, or the mean; the linear model is logistic or ridge regression, and
     gradient boosting is scikit-learn's HistGradientBoosting, each with its defaults.
@@ -52,36 +55,42 @@ def baselines(
 
     K = int(y.max()) + 1 if task == "classification" else 0
     with threadpool_limits(1):  # the same bits for any number of threads, and no waiting on a busy machine
-        made = {"constant": constant(y, len(y_test), K), "linear": linear(X, y, X_test, K)}
+        made = {"constant": constant(y, len(y_test), K, weight), "linear": linear(X, y, X_test, K, weight)}
         if boosting and K <= MOST_CLASSES:
-            made["gradient_boosting"] = gradient_boosting(encoder, X, y, X_test, K, seed)
-    return {name: score(task, y_test, outputs) for name, outputs in made.items()}
+            made["gradient_boosting"] = gradient_boosting(encoder, X, y, X_test, K, seed, weight)
+    return {name: score(task, y_test, outputs, weight_test) for name, outputs in made.items()}
 
 
-def constant(y: Array, n_test: int, K: int) -> Array:
+def constant(y: Array, n_test: int, K: int, weight: Array | None = None) -> Array:
     """The shares of the K classes (n_test, K), or the mean (n_test,), of the training rows."""
-    return np.tile(np.bincount(y, minlength=K) / len(y), (n_test, 1)) if K else np.full(n_test, y.mean())
+    if not K:
+        return np.full(n_test, np.average(y, weights=weight))
+    counts = np.bincount(y, weight, minlength=K)
+    return np.tile(counts / counts.sum(), (n_test, 1))
 
 
-def linear(X: Array, y: Array, X_test: Array, K: int) -> Array:
+def linear(X: Array, y: Array, X_test: Array, K: int, weight: Array | None = None) -> Array:
     """Logistic regression's probabilities (m, K), or ridge regression's numbers (m,)."""
     from sklearn.linear_model import LogisticRegression, Ridge
 
     X, X_test = X.astype(np.float64), X_test.astype(np.float64)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a fit that could be a little better still is a baseline
-        model = (LogisticRegression(max_iter=200) if K else Ridge()).fit(X, y)
+        model = (LogisticRegression(max_iter=200) if K else Ridge()).fit(X, y, sample_weight=weight)
     return model.predict_proba(X_test) if K else model.predict(X_test)
 
 
-def gradient_boosting(encoder: TableEncoder, X: Array, y: Array, X_test: Array, K: int, seed: int) -> Array:
+def gradient_boosting(
+    encoder: TableEncoder, X: Array, y: Array, X_test: Array, K: int, seed: int, weight: Array | None = None
+) -> Array:
     """What HistGradientBoosting predicts from one feature a column."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     (rows, words), (asked, _) = as_columns(encoder, X), as_columns(encoder, X_test)
     stopping = "auto" if not K or np.bincount(y).min() > 1 else False  # its own split needs two rows of each class
     kind = HistGradientBoostingClassifier if K else HistGradientBoostingRegressor
-    model = kind(categorical_features=words, early_stopping=stopping, random_state=seed).fit(rows, y)
+    model = kind(categorical_features=words, early_stopping=stopping, random_state=seed)
+    model.fit(rows, y, sample_weight=weight)
     return model.predict_proba(asked) if K else model.predict(asked)
 
 

@@ -18,12 +18,10 @@ def rows_to_split(target: Target, rows: Array | None = None) -> Any:
     return y if target.task == "classification" else len(y)
 
 
-def target_scale(target: Target, rows: Array) -> tuple[float, float]:
-    """Mean and standard deviation of the training rows' target, by which regression learns a number near 1."""
-    if target.task == "classification":
-        return 0.0, 1.0
-    y = target.y[rows]
-    return float(y.mean()), float(y.std()) or 1.0
+def target_scale(y: Array, weight: Array | None) -> tuple[float, float]:
+    """Mean and standard deviation of the training rows' numbers (m,), by which regression learns a number near 1."""
+    mean = np.average(y, weights=weight)
+    return float(mean), float(np.sqrt(np.average((y - mean) ** 2, weights=weight))) or 1.0
 
 
 def unscale(params: Parameters, shift: float, scale: float) -> None:

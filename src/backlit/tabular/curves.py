@@ -43,27 +43,28 @@ class Calibration:
     error: float
 
 
-def class_scores(labels: tuple[object, ...], y: Array, p: Array) -> list[ClassScore]:
-    """Each class against the rest, for class indices y (m,) and probabilities p (m, K).
+def class_scores(labels: tuple[object, ...], y: Array, p: Array, weight: Array | None = None) -> list[ClassScore]:
+    """Each class against the rest, for class indices y (m,), probabilities p (m, K) and weights of rows (m,) or None.
 
     >>> [a, b] = class_scores(("a", "b"), np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]))
     >>> b.recall, b.precision, b.auc, b.roc.tolist()
     (0.5, 1.0, 1.0, [[0.0, 0.0], [0.0, 0.5], [0.0, 1.0], [1.0, 1.0]])
     """
-    answer = p.argmax(axis=1)
-    return [one_class(str(label), y == k, answer == k, p[:, k]) for k, label in enumerate(labels)]
+    answer, w = p.argmax(axis=1), np.ones(len(y)) if weight is None else weight
+    return [one_class(str(label), y == k, answer == k, p[:, k], w) for k, label in enumerate(labels)]
 
 
-def one_class(label: str, truth: Array, called: Array, p: Array) -> ClassScore:
-    """A class by which rows (m,) are of it, which are called so, and their probabilities of it."""
-    rows, calls, hits = int(truth.sum()), int(called.sum()), int((truth & called).sum())
-    true, false = counts_by_threshold(truth, p)
-    both = 0 < rows < len(truth)
-    tpr, fpr = true / max(rows, 1), false / max(len(truth) - rows, 1)
+def one_class(label: str, truth: Array, called: Array, p: Array, w: Array) -> ClassScore:
+    """A class by which rows (m,) are of it, which are called so, their probabilities of it, and their weights."""
+    rows, calls, hits = (float(w[chosen].sum()) for chosen in (truth, called, truth & called))
+    true, false = counts_by_threshold(truth, p, w)
+    others = float(w.sum()) - rows
+    both = min(rows, others) > 0
+    tpr, fpr = true / (rows or 1), false / (others or 1)
     precision = np.divide(true, true + false, out=np.ones(len(true)), where=true + false > 0)
     return ClassScore(
         label,
-        rows,
+        int(truth.sum()),
         recall=hits / rows if rows else None,
         precision=hits / calls if calls else None,
         auc=float(np.trapezoid(tpr, fpr)) if both else None,
@@ -73,12 +74,13 @@ def one_class(label: str, truth: Array, called: Array, p: Array) -> ClassScore:
     )
 
 
-def counts_by_threshold(truth: Array, p: Array) -> tuple[Array, Array]:
-    """True and false positives (n,) as the threshold falls past each different p, from 0 to all."""
+def counts_by_threshold(truth: Array, p: Array, w: Array) -> tuple[Array, Array]:
+    """Weights of true and false positives (n,) as the threshold falls past each different p, from 0 to all."""
     order = np.argsort(-p, kind="stable")
     last = np.flatnonzero(np.append(np.diff(p[order]) != 0, True)) + 1  # of those with one p, which cross together
-    true = np.concatenate([[0], np.cumsum(truth[order])])[np.concatenate([[0], last])]
-    return true, np.concatenate([[0], last]) - true
+    at, truth, w = np.concatenate([[0], last]), truth[order], w[order]
+    true, false = (np.concatenate([[0.0], np.cumsum(np.where(rows, w, 0.0))])[at] for rows in (truth, ~truth))
+    return true, false
 
 
 def thin(points: Array) -> Array:
@@ -89,17 +91,17 @@ def thin(points: Array) -> Array:
     return points[np.unique(np.searchsorted(along, np.linspace(0, along[-1], POINTS)).clip(max=len(points) - 1))]
 
 
-def calibration(y: Array, p: Array) -> Calibration:
-    """Of the predicted class, for class indices y (m,) and probabilities p (m, K).
+def calibration(y: Array, p: Array, weight: Array | None = None) -> Calibration:
+    """Of the predicted class, for class indices y (m,), probabilities p (m, K) and weights of rows (m,) or None.
 
     >>> found = calibration(np.array([0, 0, 1, 1]), np.array([[0.9, 0.1]] * 4))
     >>> found.confidence.tolist(), found.right.tolist(), round(found.error, 3)
     ([0.9], [0.5], 0.4)
     """
-    p = shares(p)
+    p, w = shares(p), np.ones(len(y)) if weight is None else weight
     confidence, right = p.max(axis=1), p.argmax(axis=1) == y
     at = np.minimum((confidence * BINS + 1e-9).astype(int), BINS - 1)
-    rows = np.bincount(at, minlength=BINS)
-    there = np.flatnonzero(rows)
-    mean, share = (np.bincount(at, v, BINS)[there] / rows[there] for v in (confidence, right.astype(float)))
-    return Calibration(mean, share, rows[there], float((np.abs(mean - share) * rows[there]).sum() / len(y)))
+    rows, total = np.bincount(at, minlength=BINS), np.bincount(at, w, BINS)
+    there = np.flatnonzero(total)
+    mean, share = (np.bincount(at, w * v, BINS)[there] / total[there] for v in (confidence, right.astype(float)))
+    return Calibration(mean, share, rows[there], float((np.abs(mean - share) * total[there]).sum() / w.sum()))

@@ -3,7 +3,10 @@ of rows that they never learned from."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,11 +15,14 @@ from backlit.errors import Divergence
 from backlit.formats.ensembles import Ensemble, Member
 from backlit.jobs import Executor, Job, run_jobs
 from backlit.tables import TableEncoder, TargetCodec
+from backlit.tables.richer import Bins
 from backlit.tabular.blend import blended, fit_temperature, greedy_weights
 from backlit.tabular.folds import Folds
-from backlit.tabular.members import Lesson, Limit, Trained, train_fold
+from backlit.tabular.member_files import MemberFiles
+from backlit.tabular.members import HERE, Lesson, Limit, Trained, train_fold
 from backlit.tabular.outputs import final_outputs
 from backlit.tabular.presets import PRESETS, Preset, Quality
+from backlit.training.checkpoint import claimed
 from backlit.training.progress import show_passes, stop_on_interrupt
 
 if TYPE_CHECKING:
@@ -63,6 +69,7 @@ def train_ensemble(
     seed: int = 0,
     engine: str = "auto",
     time_limit: float | None = None,
+    checkpoint: Path | None = None,
     how: str | Executor = "threads",
     workers: int | None = None,
     progress: bool = False,
@@ -72,11 +79,13 @@ def train_ensemble(
     table, y : training rows, their targets as class indices or numbers (n,).  encoder : fitted to them.
     metric : what presets are chosen and networks stopped by; log loss or root mean square error if not given.
     time_limit : seconds after which the best so far is kept; the first network has an epoch all the same.
+    checkpoint : a folder that keeps finished networks, from which a run that was stopped goes on.
     Raises Divergence where no network stayed finite.
     """
     started = time.monotonic()
     presets = presets_for(y, target, quality)
-    with stop_on_interrupt() as stop:
+    alone = claimed(checkpoint) if checkpoint else nullcontext()
+    with stop_on_interrupt(how in HERE) as stop, alone:
         lesson = Lesson.of(
             table,
             y,
@@ -91,18 +100,9 @@ def train_ensemble(
             limit=Limit(float("inf") if time_limit is None else started + time_limit, stop),
         )
 
-        def train(presets: Sequence[Preset], of: Iterable[int], name: str, must: bool = False) -> list[Trained]:
-            jobs = jobs_of(lesson, presets, of, must)
-            with show_passes(name, progress) as show:
-                results = run_jobs(jobs, how=how, workers=workers, n_threads=1, show=lambda k, n: show(k / n))
-                found: list[Trained] = []
-                for result in results:
-                    found += result
-                    if stop.asked and how != "threads":  # elsewhere nobody hears of it: what still runs there ends here
-                        results.close()
-                        break
-                return found
-
+        train = partial(
+            train_members, lesson, MemberFiles.of(checkpoint, lesson), how=how, workers=workers, progress=progress
+        )
         trial = range(min(quality.trial_folds, folds.K))
         trained = train(presets, trial, f"trying {len(presets)} presets", must=True)
         if not trained:
@@ -127,13 +127,57 @@ def presets_for(y: Array, target: TargetCodec, quality: Quality) -> list[Preset]
     return presets
 
 
-def jobs_of(lesson: Lesson, presets: Sequence[Preset], folds: Iterable[int], must: bool) -> list[Job]:
+def train_members(
+    lesson: Lesson,
+    files: MemberFiles,
+    presets: Sequence[Preset],
+    folds: Iterable[int],
+    name: str,
+    *,
+    must: bool = False,
+    how: str | Executor,
+    workers: int | None,
+    progress: bool,
+) -> list[Trained]:
+    """Train presets on folds, but for the members that the files hold, and keep each in the files.
+
+    must : whether there is to be at least one, whatever the limit says.
+    """
+    encodings = dict.fromkeys(preset.bins for preset in presets)
+    order = [(fold, p) for fold in folds for bins in encodings for p in presets if p.bins == bins]
+    loaded = ((fold, preset, files.load(lesson, preset, fold)) for fold, preset in order)
+    trained = {(fold, preset): member for fold, preset, member in loaded if member is not None}
+    if lesson.limit.stop.asked:
+        return [trained[key] for key in order if key in trained]
+    jobs = jobs_of(lesson, [key for key in order if key not in trained], must and not trained)
+    with show_passes(name, progress) as show:
+        try:
+            for members in run_jobs(
+                jobs,
+                how=how,
+                workers=workers,
+                n_threads=1,
+                show=lambda k, n: show(k / n),
+                shared=lesson.shared_parts,
+            ):
+                for member in members:
+                    files.save(member)
+                    trained[member.fold, member.preset] = member
+        except KeyboardInterrupt:  # where jobs run elsewhere: what still ran there has ended
+            if not trained and must:
+                raise
+            lesson.limit.stop.asked = True
+    return [trained[key] for key in order if key in trained]
+
+
+def jobs_of(lesson: Lesson, wanted: Iterable[tuple[int, Preset]], must: bool) -> list[Job]:
     """One job for each fold and encoding: its presets share the encoded rows."""
-    groups = {bins: [p for p in presets if p.bins == bins] for bins in dict.fromkeys(p.bins for p in presets)}
-    pairs = [(fold, bins) for fold in folds for bins in groups]
+    groups: dict[tuple[int, Bins], list[Preset]] = {}
+    for fold, preset in wanted:
+        groups.setdefault((fold, preset.bins), []).append(preset)
     return [
-        Job(train_fold, (lesson, bins, fold, groups[bins], must and not k), name=f"networks of fold {fold}")
-        for k, (fold, bins) in enumerate(pairs)
+        Job(train_fold, (lesson, bins, fold, presets, must and not k), name=f"networks of fold {fold}")
+        for k, ((fold, bins), presets) in enumerate(groups.items())
     ]
 
 

@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from backlit.display import written
 from backlit.errors import TableError
 from backlit.formats.ensembles import save_ensemble
 from backlit.signatures import documented
@@ -134,6 +135,16 @@ class BaseTabular(BaseEstimator):
         self.out_of_fold_ = np.full((len(used), *learned.outputs.shape[1:]), np.nan)
         self.out_of_fold_[learned.rows] = learned.outputs
         return self
+
+    def to_text(self) -> str:
+        """The ensemble, a row a member, as plain text.
+
+        Returns
+        -------
+        str
+            What `print` shows of `ensemble_`, under the estimator's name.
+        """
+        return written(self, "text") or repr(self)
 
     def save(self, path: str | Path) -> None:
         """Write the ensemble to a file that `backlit predict` reads.

@@ -23,18 +23,25 @@ def row_losses(y: Array, outputs: Array, classes: bool) -> Array:
     return -np.log(np.maximum(outputs[np.arange(len(y)), y].astype(np.float64), np.finfo(float).eps))
 
 
-def total(losses: Array, classes: bool) -> float:
+def total(losses: Array, classes: bool, weight: Array | None = None) -> float:
     """Log loss, or root mean square error."""
-    mean = float(losses.mean())
+    mean = float(np.average(losses, weights=weight))
     return mean if classes else mean**0.5
 
 
 def importances(
-    features: "pl.DataFrame", y: Array, predict: Predict, *, classes: bool, seed: int = 0
+    features: "pl.DataFrame",
+    y: Array,
+    predict: Predict,
+    *,
+    classes: bool,
+    weight: Array | None = None,
+    seed: int = 0,
 ) -> dict[str, float]:
     """By how much the loss grows if a column's values are dealt to other rows: log loss, or root mean square error.
 
     features : (m, n) columns of test rows, of which at most 1,000 are used.  y : (m,).  predict : outputs of rows.
+    weight : (m,) by which rows count.
 
     The largest comes first; of more than 200 columns there are none.  Columns that say the same share what they are
     worth, and each of them may seem to matter little.  Source: Breiman 2001.
@@ -47,15 +54,17 @@ def importances(
     """
     if features.width > MOST_COLUMNS:
         return {}
+    if weight is not None:
+        features, y, weight = features.filter(weight > 0), y[weight > 0], weight[weight > 0]
     rng = np.random.default_rng(seed)
     rows = min(len(features), MOST_ROWS, max(CELLS // features.width, 100))
     chosen = np.sort(rng.permutation(len(features))[:rows])
-    features, y = features[chosen], y[chosen]
-    base = total(row_losses(y, predict(features), classes), classes)
+    features, y, weight = features[chosen], y[chosen], None if weight is None else weight[chosen]
+    base = total(row_losses(y, predict(features), classes), classes, weight)
     growth = {}
     for name in features.columns:
         dealt = features.with_columns(features[name].gather(rng.permutation(rows)))
-        growth[name] = total(row_losses(y, predict(dealt), classes), classes) - base
+        growth[name] = total(row_losses(y, predict(dealt), classes), classes, weight) - base
     return dict(sorted(growth.items(), key=lambda item: -item[1]))
 
 

@@ -13,61 +13,74 @@ for the area under the ROC curve.
 
 import numpy as np
 
-from backlit.tabular.scoring import shares
+from backlit.tabular.scoring import counted, shares
 
 Array = np.ndarray
 Interval = tuple[float, float]
 Z = 1.959963984540054  # 95 % of a normal variable lie within ± Z
 
 
-def intervals(task: str, y: Array, outputs: Array) -> dict[str, Interval]:
-    """(low, high) of each metric that has one, for targets y (n,) and outputs (n, K) or (n,)."""
+def intervals(task: str, y: Array, outputs: Array, weight: Array | None = None) -> dict[str, Interval]:
+    """(low, high) of each metric that has one, for targets y (n,) and outputs (n, K) or (n,).
+
+    weight : (n,) by which rows count, all alike if not given.
+    """
+    y, outputs, weight = counted(weight, y, outputs)
     if len(y) < 2:
         return {}
-    return of_classes(y, shares(outputs)) if task == "classification" else of_numbers(y, outputs.astype(np.float64))
+    w = np.ones(len(y)) if weight is None else weight
+    if task == "regression":
+        return of_numbers(y, outputs.astype(np.float64), w)
+    return of_classes(y, shares(outputs), w, ranked=weight is None)
 
 
-def of_classes(y: Array, p: Array) -> dict[str, Interval]:
-    """Of accuracy, balanced accuracy, log loss, and for two classes ROC AUC."""
+def of_classes(y: Array, p: Array, w: Array, ranked: bool) -> dict[str, Interval]:
+    """Of accuracy, balanced accuracy, log loss, and for two classes, if `ranked`, ROC AUC."""
     right = p.argmax(axis=1) == y
-    recall = [right[y == k] for k in np.unique(y)]
-    near = [((hits.sum() + 1) / (len(hits) + 2), len(hits)) for hits in recall]  # no class is sure of being all found
+    recall = [share_of(right[y == k], w[y == k]) for k in np.unique(y)]
+    near = [((share * n + 1) / (n + 2), n) for share, n in recall]  # no class is sure of being all found
     variance = sum(share * (1 - share) / n for share, n in near) / len(recall) ** 2
     loss = -np.log(np.maximum(p[np.arange(len(y)), y], np.finfo(float).eps))
     made = {
-        "accuracy": wilson(right),
-        "balanced_accuracy": around(float(np.mean([h.mean() for h in recall])), float(variance) ** 0.5, 0, 1),
-        "log_loss": positive(float(loss.mean()), standard_error(loss)),
+        "accuracy": wilson(*share_of(right, w)),
+        "balanced_accuracy": around(float(np.mean([share for share, _ in recall])), float(variance) ** 0.5, 0, 1),
+        "log_loss": positive(float(np.average(loss, weights=w)), standard_error(loss, w)),
     }
-    if p.shape[1] == 2 and len(recall) == 2 and min(map(len, recall)) > 1:
+    if ranked and p.shape[1] == 2 and len(recall) == 2 and min(n for _, n in recall) > 1:
         made["roc_auc"] = auc_interval(p[y == 1, 1], p[y == 0, 1])
     return made
 
 
-def of_numbers(y: Array, predicted: Array) -> dict[str, Interval]:
+def of_numbers(y: Array, predicted: Array, w: Array) -> dict[str, Interval]:
     """Of R², root mean square error and mean absolute error."""
-    square, spread = (predicted - y) ** 2, (y - y.mean()) ** 2
-    mse, share = float(square.mean()), float(square.mean() / spread.mean()) if spread.any() else None
+    square, spread = (predicted - y) ** 2, (y - np.average(y, weights=w)) ** 2
+    mse, variance = float(np.average(square, weights=w)), float(np.average(spread, weights=w))
     absolute = np.abs(predicted - y)
-    low, high = positive(mse, standard_error(square))
+    low, high = positive(mse, standard_error(square, w))
     made = {
         "rmse": (low**0.5, high**0.5),
-        "mae": positive(float(absolute.mean()), standard_error(absolute)),
+        "mae": positive(float(np.average(absolute, weights=w)), standard_error(absolute, w)),
     }
-    if share is not None:
-        low, high = positive(share, standard_error(square - share * spread) / float(spread.mean()))
+    if variance:
+        share = mse / variance
+        low, high = positive(share, standard_error(square - share * spread, w) / variance)
         made = {"r2": (1 - high, 1 - low), **made}
     return made
 
 
-def standard_error(values: Array) -> float:
-    """Of the mean of values (n,), n > 1."""
-    return float(values.std(ddof=1)) / len(values) ** 0.5
+def standard_error(values: Array, w: Array) -> float:
+    """Of the mean of values (n,), n > 1, with weights w."""
+    apart = w * (values - np.average(values, weights=w))
+    return float(np.sqrt(len(w) / (len(w) - 1) * (apart**2).sum()) / w.sum())
 
 
-def wilson(right: Array) -> Interval:
-    """For the share of true among (n,), which stays within [0, 1] and is no point where all are true."""
-    n, share = len(right), float(right.mean())
+def share_of(right: Array, w: Array) -> tuple[float, float]:
+    """The share of true among (n,) with weights w, and of how many rows of one weight it is worth as much (Kish)."""
+    return float(np.average(right, weights=w)), float(w.sum() ** 2 / (w**2).sum())
+
+
+def wilson(share: float, n: float) -> Interval:
+    """For a share among n rows, which stays within [0, 1] and is no point where all are true."""
     middle, half = share + Z**2 / (2 * n), Z * (share * (1 - share) / n + (Z / (2 * n)) ** 2) ** 0.5
     low, high = (middle - half) / (1 + Z**2 / n), (middle + half) / (1 + Z**2 / n)
     return 0.0 if share == 0 else low, 1.0 if share == 1 else high

@@ -16,7 +16,7 @@ from backlit.engine import Data
 from backlit.formats.models import Model
 from backlit.tables import TableEncoder, TargetCodec
 from backlit.tables.richer import Bins, enriched
-from backlit.tabular.building import build_network, unscale
+from backlit.tabular.building import build_network, target_scale, unscale
 from backlit.tabular.folds import Folds
 from backlit.tabular.metrics import Measure, measure_of
 from backlit.tabular.outputs import raw_outputs
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 Array = np.ndarray
+HERE = ("threads", "serial")  # where jobs hear of Ctrl-C, and end with their epoch; elsewhere they are ended
 
 
 @dataclass
@@ -63,7 +64,7 @@ class Lesson:
 
     table, y, weight : the training rows, their targets (class indices or numbers) and weights, or None.
     encoder : of its columns, as `TableEncoder.fit` gives it.  shared : richer ones that do not look at the target.
-    measure : the loss that networks stop by, where it is not the network's own.
+    metric : what presets are chosen and networks stopped by; None for the network's own loss.
     """
 
     table: "pl.DataFrame"
@@ -73,8 +74,7 @@ class Lesson:
     encoder: TableEncoder
     shared: dict[Bins, TableEncoder]
     folds: Folds
-    measure: Measure
-    stop_by_measure: bool
+    metric: str | None
     seed: int
     engine: str
     limit: Limit
@@ -97,8 +97,22 @@ class Lesson:
     ) -> "Lesson":
         """The lesson of a table.  bins : the encodings that will be asked for; those by quantiles are fitted here."""
         shared = {each: enriched(encoder, table, each, y) for each in bins if not each.by_target}
-        measure, own = measure_of(target.task, metric), metric in (None, "log_loss", "rmse", "r2")
-        return cls(table, y, weight, target, encoder, shared, folds, measure, not own, seed, engine, limit)
+        return cls(table, y, weight, target, encoder, shared, folds, metric, seed, engine, limit)
+
+    @property
+    def measure(self) -> Measure:
+        """What presets are chosen by."""
+        return measure_of(self.target.task, self.metric)
+
+    @property
+    def stop_by_measure(self) -> bool:
+        """Whether networks stop by the measure, where it is not their own loss."""
+        return self.metric not in (None, "log_loss", "rmse", "r2")
+
+    @property
+    def shared_parts(self) -> tuple[Any, ...]:
+        """What is large, and the same for every job."""
+        return (self.table, self.y) if self.weight is None else (self.table, self.y, self.weight)
 
     def encoding(self, bins: Bins, rows: Array) -> TableEncoder:
         """The encoder for a fold that learns from these rows: bins by target are cut by them alone."""
@@ -153,24 +167,22 @@ def train_member(
 ) -> Trained | None:
     """Train one network on (X, rows) and stop by those left out; None where it diverged."""
     (X, rows), (X_out, rows_out) = learned, left_out
-    seed = member_seed(lesson.seed, preset.name, fold)
+    settings = settings_of(lesson, preset, fold, len(rows))
     net = build_network(
         encoder, lesson.target, preset.hidden, preset.activation, norm=preset.norm, dropout=preset.dropout, l2=0.0
     )
-    params = net.init("he_normal", seed=seed, dtype=np.float32)
+    params = net.init("he_normal", seed=settings.seed, dtype=np.float32)
     params.W[1][:, encoder.silent_features] = 0
     y, shift, scale = lesson.y, 0.0, 1.0
     if lesson.target.task == "regression":
         params.W[-1][:] *= 0.1  # the target has mean 0 and variance 1: begin near its mean
         y = np.log(y) if preset.log_target else y
-        shift, scale = float(y[rows].mean()), float(y[rows].std()) or 1.0
+        shift, scale = target_scale(y[rows], None if lesson.weight is None else lesson.weight[rows])
         y = (y - shift) / scale
     data, validation = (
         Data(X, as_targets(net, y[part], len(part), np.float32), weights_of(lesson, part))
         for X, part in ((X, rows), (X_out, rows_out))
     )
-    monitor = "validation_score" if lesson.stop_by_measure else "validation_loss"
-    settings = preset.settings(len(rows), seed, lesson.engine, monitor)
     checked = check_engine(net, params, data, settings) if fold == 0 else None  # a preset's networks are alike
     finish = partial(finished, preset=preset, target=lesson.target, shift=shift, scale=scale)
     outcome = fit(
@@ -187,19 +199,31 @@ def train_member(
     if outcome.divergence is not None or outcome.history.best_epoch is None:
         return None
     trained = finish(outcome.params)
-    outputs = raw_outputs(lesson.target, trained, outcome.statistics, X_out)
+    outputs, score = judged(lesson, trained, outcome.statistics, X_out, rows_out)
     return Trained(
         preset=preset,
         fold=fold,
         model=Model(trained, outcome.statistics, encoder, lesson.target),
         rows=rows_out,
         outputs=outputs,
-        score=lesson.measure(outputs, lesson.y[rows_out], weights_of(lesson, rows_out)),
+        score=score,
         history=outcome.history,
         settings=settings,
         checked=checked,
         engine=outcome.engine.name,
     )
+
+
+def settings_of(lesson: Lesson, preset: Preset, fold: int, rows: int) -> Settings:
+    """How a member is trained on so many rows."""
+    monitor = "validation_score" if lesson.stop_by_measure else "validation_loss"
+    return preset.settings(rows, member_seed(lesson.seed, preset.name, fold), lesson.engine, monitor)
+
+
+def judged(lesson: Lesson, params: Parameters, statistics: Statistics, X: Array, rows: Array) -> tuple[Array, float]:
+    """A member's outputs (m, K) for features X (m, n_0) of the rows that it left out, and their loss."""
+    outputs = raw_outputs(lesson.target, params, statistics, X)
+    return outputs, lesson.measure(outputs, lesson.y[rows], weights_of(lesson, rows))
 
 
 def member_seed(seed: int, name: str, fold: int) -> int:

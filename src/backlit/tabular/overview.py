@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backlit.tables.columns import settle
+from backlit.tables.columns import frequencies, settle
 from backlit.tables.messages import figure, shown
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def describe(column: "pl.Series") -> ColumnOverview:
 
 def of_words(given: "pl.Series") -> tuple[str, tuple[int, ...]]:
     """The three most frequent values with their shares, and the counts of the first 16."""
-    counts = sorted(given.value_counts().iter_rows(), key=lambda pair: (-pair[1], str(pair[0])))
+    counts = sorted(frequencies(given).items(), key=lambda pair: (-pair[1], str(pair[0])))
     shares = [f"{shown(value, most=20)} {n / len(given):.0%}" for value, n in counts[:3]]
     rest = f", {len(counts) - 3:,} more" if len(counts) > 3 else ""
     return ", ".join(shares) + rest, tuple(n for _, n in counts[:BARS])

@@ -1,13 +1,19 @@
 """`predict`: a model and a table in, a column of predictions out."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from backlit.display import Displayed
 from backlit.errors import ProblemError, TableError
 from backlit.formats.ensembles import Ensemble, load_ensemble
 from backlit.formats.models import Model
+from backlit.tables import TargetCodec
 from backlit.tabular.cv_plus import predict_interval
+from backlit.tabular.decision import Costs
+from backlit.tabular.hold_out import read_weight
 from backlit.tabular.outputs import predict_rows
 from backlit.tabular.reasons import Reasons, check_count, explain_rows
 from backlit.tabular.scoring import (
@@ -16,17 +22,18 @@ from backlit.tabular.scoring import (
     finite,
     known_model,
     outputs_in,
-    score_if_known,
+    score,
     truth_of,
 )
 from backlit.tabular.streamed_prediction import Show, StreamedPredictions, predict_streamed, quiet
+from backlit.tabular.unlike import Unlike, rows_unlike
 
 if TYPE_CHECKING:
     import polars as pl
 
 
 @dataclass(frozen=True)
-class Predictions:
+class Predictions(Displayed):
     """Predictions for the rows of a table.
 
     Parameters
@@ -39,6 +46,12 @@ class Predictions:
         Scores on the rows whose true value the table holds; None if there are none.
     reasons : Reasons, optional
         Which columns moved each prediction, if it was asked for.
+    unlike : Unlike, optional
+        Which rows are unlike those that the model learned from, and in what.
+    costs : Costs, optional
+        What mistakes cost, if that decided the answers.
+    weight : str, default ''
+        The column whose weights the scores go by, where the model was trained by one and the table has it.
 
     Examples
     --------
@@ -53,6 +66,12 @@ class Predictions:
     task: str
     metrics: dict[str, Any] | None
     reasons: Reasons | None = None
+    unlike: Unlike | None = None
+    costs: Costs | None = None
+    weight: str = ""
+
+    def __repr__(self) -> str:
+        return f"<Predictions of {self.table.height} rows: {', '.join(self.table.columns)}>"
 
     def to_dict(self) -> dict[str, Any]:
         """The result as `backlit predict --format json` prints it."""
@@ -62,6 +81,9 @@ class Predictions:
             "metrics": self.metrics,
             "predictions": self.table.to_dict(as_series=False),
             **({"reasons": self.reasons.to_dict()} if self.reasons else {}),
+            **({"unlike": self.unlike.to_dict()} if self.unlike else {}),
+            **({"cost": self.costs.to_dict()} if self.costs else {}),
+            **({"weight": self.weight} if self.weight else {}),
         }
 
 
@@ -72,6 +94,8 @@ def predict(
     *,
     interval: float | None = None,
     reasons: int | None = None,
+    cost: Mapping[Any, float] | None = None,
+    unlike: bool = False,
 ) -> Predictions: ...
 @overload
 def predict(
@@ -83,6 +107,8 @@ def predict(
     *,
     interval: float | None = None,
     reasons: int | None = None,
+    cost: Mapping[Any, float] | None = None,
+    unlike: bool = False,
     out: str | Path | None = None,
     cluster: Any = 0,
     show: Show = quiet,
@@ -105,6 +131,11 @@ def predict(
         How many columns to name for each row as the reasons of its prediction: "reason 1", … as COLUMN=VALUE: ±EFFECT,
         beside a typical training row, in the target's unit or as log-odds of the predicted class, and "reasons rest",
         which with them makes the whole difference.  See `backlit.tabular.reasons`.  Not with `out`.
+    cost : mapping of label to float, optional
+        What it costs to miss a row of a class, 1 where none is given: the class is answered whose mistakes cost least
+        in the mean, and `metrics` has "cost", the mean over the rows, beside "cost_of_likeliest".  Not with `out`.
+    unlike : bool, default False
+        Whether the column "unlike training" is to say what is unlike in rows unlike the training rows.
     out : str or Path, optional
         Where predictions are written: a file, which appears whole or not at all; or a folder (one that exists, or a
         name that ends in a slash), which gets a Parquet file for each of the table's.  Those that it has, made by the
@@ -127,7 +158,7 @@ def predict(
     TableError
         If the table cannot be read, has no rows, or lacks a column.
     ProblemError
-        If a cluster is given and no `out`, or `out` with reasons or an interval.
+        If a cluster is given and no `out`, `out` with reasons, costs or an interval, or a cost of no class.
 
     Examples
     --------
@@ -138,7 +169,7 @@ def predict(
     (150, True)
     """
     if out is not None:
-        for name, asked in (("interval", interval), ("reasons", reasons)):
+        for name, asked in (("interval", interval), ("reasons", reasons), ("cost", cost), ("unlike", unlike or None)):
             if asked is not None:
                 raise ProblemError(f"{name} is worked out in memory: leave out= away, or {name}=")
         return predict_streamed(model, table, out, cluster=cluster, show=show)
@@ -148,14 +179,17 @@ def predict(
     model = load_ensemble(model) if isinstance(model, str | Path) else model
     encoder, codec = known_model(model, name)
     if hasattr(table, "__dask_graph__"):
-        return predict_partitions(model, table, interval, reasons)
-    frame = encoder.read(table, codec.name)
+        return predict_partitions(model, table, interval, reasons, cost, unlike)
+    costs = None if cost is None else Costs.read(codec, cost)
+    weight = model.training.get("weight", "")
+    frame = encoder.read(table, codec.name, weight)
     where = f"{table}: " if isinstance(table, str | Path) else ""
     if not frame.height:
         raise TableError(f"{where}the table has no rows to predict: give it some")
     try:
         outputs = finite(predict_rows(model, frame))
-        made, why = as_table(codec, outputs), None
+        answers = None if costs is None else costs.answers(outputs)
+        made, why, odd = as_table(codec, outputs, answers), None, rows_unlike(model, frame)
         if interval is not None:
             low, high = predict_interval(model, frame, interval)
             made = made.with_columns(
@@ -167,10 +201,39 @@ def predict(
         k = check_count(reasons)
         why = explain_rows(model, frame)
         made = made.hstack(why.table(k))
-    return Predictions(made, codec.task, score_if_known(codec, frame, outputs), why)
+    if unlike:
+        made = made.hstack(odd.table())
+    metrics, weight = scores_if_known(codec, frame, outputs, weight, costs)
+    return Predictions(made, codec.task, metrics, why, odd, costs, weight)
 
 
-def predict_partitions(model: Model | Ensemble, table: Any, interval: float | None, reasons: int | None) -> Predictions:
+def scores_if_known(
+    codec: TargetCodec, frame: "pl.DataFrame", outputs: Any, weight: str, costs: Costs | None
+) -> tuple[dict[str, Any] | None, str]:
+    """Metrics on the rows whose true value the table holds, None if it holds none; and the column that weighs them."""
+    truth = truth_of(codec, frame)
+    if truth is None:
+        return None, ""
+    known, y = truth
+    outputs, w = outputs[known], None
+    with suppress(TableError):  # without weights the scores are plain, and say so
+        w = read_weight(frame[known], weight)
+    answers = None if costs is None else costs.answers(outputs)
+    metrics = score(codec.task, y, outputs, w, answers)
+    if costs is not None and answers is not None:
+        metrics["cost"] = costs.mean(y, answers, w)
+        metrics["cost_of_likeliest"] = costs.mean(y, outputs.argmax(axis=1), w)
+    return metrics, "" if w is None else weight
+
+
+def predict_partitions(
+    model: Model | Ensemble,
+    table: Any,
+    interval: float | None,
+    reasons: int | None,
+    cost: Mapping[Any, float] | None,
+    unlike: bool,
+) -> Predictions:
     """Predict a Dask DataFrame, a partition at a time; Dask computes each, where its client does."""
     import polars as pl
 
@@ -183,7 +246,8 @@ def predict_partitions(model: Model | Ensemble, table: Any, interval: float | No
         if not frame.height:
             continue
         try:
-            made.append(predict(model, frame, interval=interval, reasons=reasons).table)
+            told = predict(model, frame, interval=interval, reasons=reasons, cost=cost, unlike=unlike)
+            made.append(told.table)
             frame = encoder.read(frame, codec.name)
         except TableError as error:
             raise TableError(f"partition {number}: {error}") from None

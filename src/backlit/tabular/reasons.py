@@ -27,7 +27,7 @@ from backlit.formats.ensembles import Ensemble
 from backlit.formats.models import Model
 from backlit.formats.rows import as_word, typical_row
 from backlit.tables import TableEncoder
-from backlit.tables.columns import settle
+from backlit.tables.columns import frequencies, settle
 
 if TYPE_CHECKING:
     import polars as pl
@@ -227,7 +227,7 @@ def describe_typical(frame: "pl.DataFrame", encoder: TableEncoder) -> dict[str, 
             continue
         given = settle(frame[column.name]).drop_nulls()
         if given.dtype in (pl.String, pl.Boolean):
-            counts = sorted(given.value_counts().iter_rows(), key=lambda pair: (-pair[1], str(pair[0])))
+            counts = sorted(frequencies(given).items(), key=lambda pair: (-pair[1], str(pair[0])))
             row[column.name] = counts[0][0] if counts else None
         elif given.dtype.is_numeric():
             row[column.name] = float(given.cast(pl.Float64).mean())  # type: ignore[arg-type]  # a column has a value

@@ -1,9 +1,8 @@
 """What `train` does of itself: an ensemble, and what there is to say of it."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from backlit.errors import ProblemError
 from backlit.tabular.ensemble import Learned, train_ensemble
@@ -23,6 +22,7 @@ def train_recipe(
     engine: str,
     time_limit: float | None,
     metric: str | None,
+    checkpoint: str | Path | None,
     cluster: Any,
     progress: bool,
 ) -> TrainResult:
@@ -32,7 +32,7 @@ def train_recipe(
     measure_of(target.task, metric)  # refuses another task's before anything is trained
     if time_limit is not None and not time_limit > 0:
         raise ProblemError(f"time_limit is {time_limit}: give seconds above 0, or none")
-    test, y_test = rows.scoring  # likewise what cannot be scored
+    _ = rows.scoring  # likewise what cannot be scored
     learned = train_ensemble(
         rows.frame[kept],
         target.y[kept],
@@ -45,20 +45,22 @@ def train_recipe(
         seed=seed,
         engine=engine,
         time_limit=time_limit,
+        checkpoint=None if checkpoint is None else Path(checkpoint),
         how="threads" if isinstance(cluster, int) and cluster == 0 else cluster,
         progress=progress,
     )
-    return summarize(rows, learned, test, y_test)
+    return summarize(rows, learned)
 
 
-def summarize(rows: TableRows, learned: Learned, test: "object", y_test: np.ndarray) -> TrainResult:
+def summarize(rows: TableRows, learned: Learned) -> TrainResult:
     """Score the ensemble and put everything together."""
     target, kept = rows.target, rows.kept
+    test, y_test, weight = rows.scoring
     heaviest = max(zip(learned.ensemble.members, learned.trained, strict=True), key=lambda pair: pair[0].weight)[1]
-    test_outputs = predict_rows(learned.ensemble, test)  # type: ignore[arg-type]  # a data frame
+    test_outputs = predict_rows(learned.ensemble, test)
     metrics = {
-        "train": score(target.task, target.y[kept][learned.rows], learned.outputs),
-        "test": score(target.task, y_test, test_outputs),
+        "train": score(target.task, target.y[kept][learned.rows], learned.outputs, rows.weight_of(kept[learned.rows])),
+        "test": score(target.task, y_test, test_outputs, weight),
     }
     checks = [member.checked for member in learned.trained if member.checked is not None]
     settings = replace(heaviest.settings, seed=learned.seed)

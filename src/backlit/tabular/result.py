@@ -13,8 +13,9 @@ from backlit.formats.ensembles import Ensemble, Member
 from backlit.formats.models import Model
 from backlit.tables import ColumnSummary
 from backlit.tabular.assessment import Assessment
-from backlit.training import History, Settings
+from backlit.training import History, Outcome, Settings
 from backlit.training.engine_check import EngineCheck
+from backlit.training.sharding import ShardedEngine
 
 Array = np.ndarray
 
@@ -162,6 +163,19 @@ class TrainResult(Displayed):
             "model": self.model_path,
             "report": self.report_path,
         }
+
+
+def notes_on_shards(outcome: Outcome, settings: Settings) -> tuple[str, ...]:
+    """What is said of a network that was trained in shards, and from when on larger batches gain it little."""
+    engine = outcome.engine
+    if not isinstance(engine, ShardedEngine):
+        return ()
+    rows, S = engine.noise_scale.rows, engine.noise_scale.shards
+    scale = "" if rows is None else (
+        f"; the gradient noise scale was about {rows:,.0f} rows in the last epoch, and batches are "
+        f"{settings.batch_size:,}: much beyond the scale larger batches, and more workers for them, gain little"
+    )  # fmt: skip
+    return (f"each step was a sum over {S} shards of the rows{scale}",)
 
 
 def made_by(source: str, settings: Settings, history: History, metrics: dict[str, dict[str, float]]) -> dict[str, Any]:

@@ -40,9 +40,12 @@ def activations_of(params: Parameters, statistics: Statistics, X: Array, engine:
     return np.concatenate([runner.predict(params, statistics, X[i : i + 1]) for i in range(len(X))])
 
 
-def classification_metrics(y: Array, p: Array) -> dict[str, float | None]:
+def classification_metrics(
+    y: Array, p: Array, weight: Array | None = None, answers: Array | None = None
+) -> dict[str, float | None]:
     """Score class probabilities p (n, K) against class indices y (n,).
 
+    weight : (n,) by which rows count.  answers : (n,) classes that are answered, the likeliest if not given.
     accuracy; balanced accuracy, the mean over the classes of the share found; log loss in nats; ROC AUC, for more than
     two classes the mean over all pairs of classes.
 
@@ -51,17 +54,19 @@ def classification_metrics(y: Array, p: Array) -> dict[str, float | None]:
     """
     from sklearn import metrics
 
-    predicted, p = p.argmax(axis=1), shares(p)
-    recall = metrics.recall_score(y, predicted, labels=np.unique(y), average="macro", zero_division=0)
+    predicted, p = p.argmax(axis=1) if answers is None else answers, shares(p)
+    recall = metrics.recall_score(
+        y, predicted, labels=np.unique(y), average="macro", zero_division=0, sample_weight=weight
+    )
     return {
-        "accuracy": float((predicted == y).mean()),
+        "accuracy": float(np.average(predicted == y, weights=weight)),
         "balanced_accuracy": float(recall),
-        "log_loss": float(metrics.log_loss(y, p, labels=np.arange(p.shape[1]))),
-        "roc_auc": roc_auc(y, p),
+        "log_loss": float(metrics.log_loss(y, p, labels=np.arange(p.shape[1]), sample_weight=weight)),
+        "roc_auc": roc_auc(y, p, weight),
     }
 
 
-def roc_auc(y: Array, p: Array) -> float | None:
+def roc_auc(y: Array, p: Array, weight: Array | None = None) -> float | None:
     """The area under the ROC curve, for more than two classes the mean over all pairs; None if a class is not in y."""
     from sklearn import metrics
 
@@ -70,8 +75,12 @@ def roc_auc(y: Array, p: Array) -> float | None:
         return None
     p = shares(p)
     if K == 2:
-        return float(metrics.roc_auc_score(y, p[:, 1]))
-    return float(metrics.roc_auc_score(y, p, multi_class="ovo", labels=np.arange(K)))
+        return float(metrics.roc_auc_score(y, p[:, 1], sample_weight=weight))
+    if weight is None:
+        return float(metrics.roc_auc_score(y, p, multi_class="ovo", labels=np.arange(K)))
+    pairs = [(j, k, np.flatnonzero((y == j) | (y == k))) for j in range(K) for k in range(K) if j != k]
+    areas = [metrics.roc_auc_score(y[rows] == k, p[rows, k], sample_weight=weight[rows]) for _, k, rows in pairs]
+    return float(np.mean(areas))
 
 
 def shares(p: Array) -> Array:
@@ -80,24 +89,41 @@ def shares(p: Array) -> Array:
     return p / p.sum(axis=1, keepdims=True)
 
 
-def regression_metrics(y: Array, predicted: Array) -> dict[str, float | None]:
+def regression_metrics(y: Array, predicted: Array, weight: Array | None = None) -> dict[str, float | None]:
     """Score numbers (n,): R² (None where y is constant or a single row), root mean square error, mean absolute error.
 
     >>> regression_metrics(np.array([0.0, 2.0]), np.array([0.0, 1.0]))
     {'r2': 0.5, 'rmse': 0.7071067811865476, 'mae': 0.5}
     """
-    error = predicted.astype(np.float64) - y
-    spread = float(((y - y.mean()) ** 2).sum())
+    error, w = predicted.astype(np.float64) - y, 1.0 if weight is None else weight
+    spread = float((w * (y - np.average(y, weights=weight)) ** 2).sum())
     return {
-        "r2": 1 - float((error**2).sum()) / spread if spread > 0 else None,
-        "rmse": math.sqrt(float((error**2).mean())),
-        "mae": float(np.abs(error).mean()),
+        "r2": 1 - float((w * error**2).sum()) / spread if spread > 0 else None,
+        "rmse": math.sqrt(float(np.average(error**2, weights=weight))),
+        "mae": float(np.average(np.abs(error), weights=weight)),
     }
 
 
-def score(task: str, y: Array, outputs: Array) -> dict[str, Any]:
-    """The metrics of a task; `outputs` are probabilities (n, K) or numbers (n,)."""
-    return classification_metrics(y, outputs) if task == "classification" else regression_metrics(y, outputs)
+def score(
+    task: str, y: Array, outputs: Array, weight: Array | None = None, answers: Array | None = None
+) -> dict[str, Any]:
+    """The metrics of a task; `outputs` are probabilities (n, K) or numbers (n,), `weight` (n,) what rows count.
+
+    answers : (n,) classes that are answered, the likeliest if not given.
+    """
+    if task == "regression":
+        return regression_metrics(*counted(weight, y, outputs))
+    answers = outputs.argmax(axis=1) if answers is None else answers
+    y, outputs, answers, weight = counted(weight, y, outputs, answers)
+    return classification_metrics(y, outputs, weight, answers)
+
+
+def counted(weight: Array | None, *arrays: Array) -> tuple[Any, ...]:
+    """The arrays and the weights without the rows of weight 0, which are no rows; as they are where there are none."""
+    if weight is None:
+        return *arrays, None
+    rows = weight > 0
+    return *(array[rows] for array in arrays), weight[rows]
 
 
 def finite(outputs: np.ndarray, first: int = 0) -> np.ndarray:
@@ -120,13 +146,13 @@ def known_model(model: Model | Ensemble, name: str) -> tuple[TableEncoder, Targe
     return model.encoder, model.target
 
 
-def as_table(target: TargetCodec, outputs: np.ndarray) -> "pl.DataFrame":
-    """The prediction, and the probability of each class."""
+def as_table(target: TargetCodec, outputs: np.ndarray, answers: np.ndarray | None = None) -> "pl.DataFrame":
+    """The prediction, and the probability of each class.  answers : (m,) classes, the likeliest if not given."""
     import polars as pl
 
     if target.task == "regression":
         return pl.DataFrame([target.decode(outputs)])
-    columns = [target.decode(outputs.argmax(axis=1))]
+    columns = [target.decode(outputs.argmax(axis=1) if answers is None else answers)]
     for k, label in enumerate(target.classes):
         columns.append(pl.Series(f"probability of {label}", outputs[:, k].astype(np.float64)))
     return pl.DataFrame(columns)
@@ -136,12 +162,6 @@ def outputs_in(target: TargetCodec, predictions: "pl.DataFrame") -> np.ndarray:
     """The probabilities (n, K) or numbers (n,) of which `as_table` made a table."""
     K = len(target.classes)
     return predictions[:, 1 : K + 1].to_numpy() if K else predictions.to_series().to_numpy()
-
-
-def score_if_known(target: TargetCodec, frame: "pl.DataFrame", outputs: np.ndarray) -> dict[str, Any] | None:
-    """Metrics on the rows whose true value the table holds; None if it holds none, or values of another kind."""
-    found = truth_of(target, frame)
-    return None if found is None else score(target.task, found[1], outputs[found[0]])
 
 
 def truth_of(target: TargetCodec, frame: "pl.DataFrame") -> tuple[np.ndarray, np.ndarray] | None:

@@ -1,6 +1,7 @@
 """`search`: which options of one network a table likes best, by Optuna over the recipe's own space."""
 
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
@@ -9,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backlit.core.initializers import checked_seed
+from backlit.display import Displayed
 from backlit.errors import BacklitError, Divergence, ProblemError
-from backlit.jobs import Job, run_jobs
+from backlit.jobs import Job, Processes, run_jobs
 from backlit.tabular.folds import plain_folds
-from backlit.tabular.members import Lesson, Limit, train_fold
+from backlit.tabular.members import HERE, Lesson, Limit, train_fold
 from backlit.tabular.presets import ENCODINGS, Preset
 from backlit.tabular.provenance import command_of
 from backlit.tabular.table_rows import TableRows
@@ -27,7 +29,7 @@ TEST_SIZE = 0.2  # as `train` has it
 
 
 @dataclass(frozen=True)
-class SearchResult:
+class SearchResult(Displayed):
     """What `search` gives.
 
     Parameters
@@ -56,6 +58,9 @@ class SearchResult:
     trials: list[dict[str, Any]]
     stopped: str
     command: str
+
+    def __repr__(self) -> str:
+        return f"<SearchResult: {len(self.trials)} trials, {self.stopped}, the best loss is {self.score:.4g}>"
 
     def to_dict(self) -> dict[str, Any]:
         """The result as `backlit search --format json` prints it."""
@@ -149,7 +154,7 @@ def search(
     tried: list[dict[str, Any]] = []
     limit = Limit(float("inf") if time_limit is None else time.monotonic() + time_limit)
     folds = plain_folds(y, FOLDS, seed)
-    with stop_on_interrupt() as stop, show_passes("search", progress) as show:
+    with executor_of(cluster) as who, stop_on_interrupt(who in HERE) as stop, show_passes("search", progress) as show:
         limit.stop = stop
         lesson = Lesson.of(
             frame,
@@ -164,7 +169,14 @@ def search(
         while len(tried) < trials and not (tried and limit.reached()):
             asked = [study.ask() for _ in range(min(AT_ONCE, trials - len(tried)))]
             presets = [preset_of(trial) for trial in asked]
-            for trial, preset, score in zip(asked, presets, scores_of(lesson, presets, cluster), strict=True):
+            try:
+                scores = scores_of(lesson, presets, who)
+            except KeyboardInterrupt:  # where trials run elsewhere: what still ran there has ended
+                if not tried:
+                    raise
+                stop.asked = True
+                break
+            for trial, preset, score in zip(asked, presets, scores, strict=True):
                 study.tell(trial, score, state=None if score is not None else optuna.trial.TrialState.FAIL)
                 tried.append({"options": options_of(preset, len(y)), "score": score})
             show(len(tried) / trials)
@@ -203,14 +215,21 @@ def preset_of(trial: Any) -> Preset:
     )
 
 
-def scores_of(lesson: Lesson, presets: list[Preset], cluster: Any) -> list[float | None]:
+def executor_of(cluster: Any) -> AbstractContextManager[Any]:
+    """Who runs the trials: threads of this process, or processes that are started once for all of them."""
+    if isinstance(cluster, int) and cluster > 0:
+        return Processes(cluster)
+    return nullcontext("threads" if cluster in (None, 0) else cluster)
+
+
+def scores_of(lesson: Lesson, presets: list[Preset], who: Any) -> list[float | None]:
     """The mean loss of each preset over the folds; None where a fold diverged or was not trained."""
     jobs = [
         Job(train_fold, (lesson, preset.bins, fold, [preset], True), name=preset.name)
         for preset in presets
         for fold in range(lesson.folds.K)
     ]
-    results = list(run_jobs(jobs, how="threads" if cluster in (None, 0) else cluster, n_threads=1))
+    results = list(run_jobs(jobs, how=who, n_threads=1, shared=lesson.shared_parts))
     scores: list[float | None] = []
     for k in range(len(presets)):
         found = [

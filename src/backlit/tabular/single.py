@@ -7,6 +7,7 @@ import numpy as np
 
 from backlit.core.parameters import Parameters
 from backlit.core.targets import as_targets
+from backlit.distributed import engine_on
 from backlit.engine import Data
 from backlit.errors import ProblemError, near
 from backlit.formats.models import Model
@@ -14,16 +15,18 @@ from backlit.tables import TableEncoder, split
 from backlit.tables.richer import enriched
 from backlit.tabular.building import build_network, rows_to_split, target_scale, unscale
 from backlit.tabular.presets import ENCODINGS
-from backlit.tabular.result import TrainResult, made_by
+from backlit.tabular.result import TrainResult, made_by, notes_on_shards
 from backlit.tabular.scoring import outputs_of, score
 from backlit.tabular.table_rows import TableRows
-from backlit.training import Outcome, Settings, fit
+from backlit.training import Outcome, Settings, Shards, fit
 from backlit.training.engine_check import EngineCheck, check_engine
 
 Array = np.ndarray
 
 
-def train_network(rows: TableRows, told: dict[str, Any], settings: Settings, *, progress: bool) -> TrainResult:
+def train_network(
+    rows: TableRows, told: dict[str, Any], settings: Settings, *, progress: bool, cluster: Any = 0
+) -> TrainResult:
     """Train the network that `told` describes, stopped by a tenth of its training rows.  See `train`."""
     read, kept, seed = rows.target, rows.kept, settings.seed
     fitting, validating = (kept[part] for part in validation_split(rows, seed + 1))
@@ -40,23 +43,26 @@ def train_network(rows: TableRows, told: dict[str, Any], settings: Settings, *, 
     )
     params = net.init(told["init"], seed=seed, dtype=np.float32, X=X[kept])
     params.W[1][:, encoder.silent_features] = 0
-    shift, scale = target_scale(read, kept)
+    shift, scale = (0.0, 1.0) if read.task == "classification" else target_scale(read.y[kept], rows.weight_of(kept))
     Y = as_targets(net, (read.y - shift) / scale if read.task == "regression" else read.y, len(X), np.float32)
     settings = replace(settings, batch_size=min(settings.batch_size, len(kept)))
     data, validation = (Data(X[part], Y[part], weights_of(rows, part)) for part in (fitting, validating))
     checked = check_engine(net, params, data, settings)
     penalties: list[float] = []
-    outcome = fit(
-        net,
-        params,
-        data,
-        settings,
-        validation=validation,
-        callbacks=[lambda run: penalties.append(penalty(run.state.params))],
-        progress=progress,
-        checkpoint=told["checkpoint"],
-        checkpoint_every=told["checkpoint_every"],
-    )
+    learned = data if told["shards"] == 1 else Shards.deal(data, told["shards"], settings)
+    with engine_on(cluster, net, params, learned, settings, data) as engine:
+        outcome = fit(
+            net,
+            params,
+            learned,
+            settings,
+            validation=validation,
+            callbacks=[lambda run: penalties.append(penalty(run.state.params))],
+            progress=progress,
+            checkpoint=told["checkpoint"],
+            checkpoint_every=told["checkpoint_every"],
+            engine=engine,
+        )
     if outcome.divergence is not None:
         raise outcome.divergence
     if read.task == "regression":
@@ -105,12 +111,12 @@ def summarize(
     """Score the trained network and put everything together."""
     target, kept = rows.target, rows.kept
     model = Model(outcome.params, outcome.statistics, encoder, target.codec)
-    test, y_test = rows.scoring
+    test, y_test, weight = rows.scoring
     test_X = X[rows.held_out] if rows.test_table is None else encoder.transform(test, np.float32)
     test_outputs = outputs_of(model, test_X)
     metrics = {
-        "train": score(target.task, target.y[kept], outputs_of(model, X[kept])),
-        "test": score(target.task, y_test, test_outputs),
+        "train": score(target.task, target.y[kept], outputs_of(model, X[kept]), rows.weight_of(kept)),
+        "test": score(target.task, y_test, test_outputs, weight),
     }
     return TrainResult(
         task=target.task,
@@ -126,6 +132,6 @@ def summarize(
         n_test=len(y_test),
         y_test=y_test,
         test_outputs=test_outputs,
-        notes=target.notes,
+        notes=(*target.notes, *notes_on_shards(outcome, settings)),
         settings=settings,
     )

@@ -11,7 +11,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from backlit.core.network import Network
 from backlit.core.targets import as_targets
+from backlit.distributed import engine_on
 from backlit.engine import Data
 from backlit.errors import ProblemError, TableError
 from backlit.formats.models import Model
@@ -20,14 +22,29 @@ from backlit.tables.labels import Task
 from backlit.tables.parquet import Chunk, ParquetTable, Piece, size_of
 from backlit.tables.scan import CELL, TEST, TRAINING, VALIDATION, Parts, Run, Survey, rows_at_once, survey, targets
 from backlit.tabular.building import build_network, unscale
-from backlit.tabular.result import TrainResult, made_by
+from backlit.tabular.result import TrainResult, made_by, notes_on_shards
 from backlit.tabular.scoring import SAMPLE, Scores, has_value, outputs_of
-from backlit.training import Outcome, Settings, fit
+from backlit.training import Outcome, Settings, Shards, fit
 from backlit.training.engine_check import EngineCheck, check_engine
 from backlit.training.progress import show_passes
+from backlit.training.sharding import check_shards
 
 Array = np.ndarray
 CHUNKS_IN_A_BUFFER = 16
+
+
+@dataclass(frozen=True)
+class Targets:
+    """From class indices or numbers (m,) to Y (m, n_L), in the scale in which a network learns them."""
+
+    net: Network
+    shift: float
+    scale: float
+
+    def __call__(self, y: Array) -> Array:
+        """Y."""
+        regression = self.net.loss.name == "half_squared_error"  # as `build_network` has it
+        return as_targets(self.net, (y - self.shift) / self.scale if regression else y, len(y), np.float32)
 
 
 @dataclass(frozen=True)
@@ -37,22 +54,43 @@ class TableStream:
     An epoch shuffles the chunks of the table, fills a buffer with as many as `buffer_rows`
     allow, and shuffles its rows.
     as_Y : from class indices or numbers (m,) to Y (m, n_L).
+    shard, S : which of S shards of the table it is; the chunks are dealt out one by one.
     """
 
     survey: Survey
     buffer_rows: int
     as_Y: Callable[[Array], Array]
     outputs: int
+    shard: int = 0
+    S: int = 1
     is_sparse: ClassVar[bool] = False
 
     def __len__(self) -> int:
-        return self.survey.n[TRAINING]
+        return self.rows
+
+    @cached_property
+    def rows(self) -> int:
+        """Its training rows."""
+        return self.survey.n[TRAINING] if self.S == 1 else sum(map(self.survey.training_rows, self.chunks))
 
     @cached_property
     def chunks(self) -> list[Chunk]:
         """The pieces in which the table is read, those without training rows left out."""
         most = min(rows_at_once(len(self.survey.table.schema)), self.buffer_rows // CHUNKS_IN_A_BUFFER // CELL * CELL)
-        return [chunk for chunk in self.survey.table.chunks(max(most, CELL)) if self.survey.training_rows(chunk)]
+        if self.S > 1:  # a table that is read in few pieces has enough for all
+            most = min(most, len(self.survey.table) // (CHUNKS_IN_A_BUFFER * self.S) // CELL * CELL)
+        chunks = [chunk for chunk in self.survey.table.chunks(max(most, CELL)) if self.survey.training_rows(chunk)]
+        return chunks[self.shard :: self.S]
+
+    def shards(self, S: int) -> list["TableStream"]:
+        """The same rows in S shards, whose buffers together are as large.  Raises ProblemError for too few rows."""
+        check_shards(S, len(self))
+        shards = [replace(self, shard=s, S=S, buffer_rows=max(self.buffer_rows // S, 1)) for s in range(S)]
+        if not len(shards[-1]):
+            there = sum(bool(len(shard)) for shard in shards)
+            raise ProblemError(f"{S} shards need {S} pieces of {CELL:,} rows, and the table has {there}: give fewer "
+                               f"shards")  # fmt: skip
+        return shards
 
     def buffers(self, seed: int, epoch: int, shuffle: bool) -> list[list[Chunk]]:
         """The chunks of each buffer of an epoch, in its order."""
@@ -98,7 +136,8 @@ class TableStream:
             (file.name, rows, size_of(file)) for file, rows in zip(survey.table.files, survey.table.rows, strict=True)
         ]
         learned = replace(survey.encoder, format=None).to_dict()  # the format shows in the checksum of the values
-        described = json.dumps([learned, survey.codec.to_dict(), files, self.buffer_rows])
+        part = [] if self.S == 1 else [[self.shard, self.S]]
+        described = json.dumps([learned, survey.codec.to_dict(), files, self.buffer_rows, *part])
         return [len(self), "float32", zlib.crc32(described.encode(), survey.checksum)]
 
 
@@ -139,6 +178,7 @@ def train_streamed(
     buffer_mb: float,
     checkpoint: str | Path | None,
     checkpoint_every: int | None,
+    shards: int,
     progress: bool,
     cluster: Any,
 ) -> TrainResult:
@@ -156,11 +196,7 @@ def train_streamed(
         found = survey(table, target, task, parts, drop=drop, show=show, run=on(cluster))
     features = len(found.encoder.feature_names_out)
     net = build_network(found.encoder, found.codec, network.pop("hidden"), network.pop("activation"), **network)
-
-    def as_Y(y: Array) -> Array:
-        scaled = (y - found.shift) / found.scale if found.codec.task == "regression" else y
-        return as_targets(net, scaled, len(y), np.float32)
-
+    as_Y = Targets(net, found.shift, found.scale)
     stream = TableStream(found, max(budget // (4 * (features + net.outputs)), 1), as_Y, net.outputs)
     settings = replace(settings, batch_size=min(settings.batch_size, len(stream)))
     validation = Data(
@@ -170,18 +206,21 @@ def train_streamed(
     params = net.init(init, seed=settings.seed, dtype=np.float32, X=first.X)
     params.W[1][:, found.encoder.silent_features] = 0
     checked = check_engine(net, params, first, settings)
-    del first
     every = max(stream.buffer_rows // settings.batch_size, 1)
-    outcome = fit(
-        net,
-        params,
-        stream,
-        settings,
-        validation=validation,
-        progress=progress,
-        checkpoint=checkpoint,
-        checkpoint_every=every if checkpoint_every is None and checkpoint is not None else checkpoint_every,
-    )
+    learned = stream if shards == 1 else Shards.of(light(stream).shards(shards), settings)
+    with engine_on(cluster, net, params, learned, settings, first) as engine:
+        del first
+        outcome = fit(
+            net,
+            params,
+            learned,
+            settings,
+            validation=validation,
+            progress=progress,
+            checkpoint=checkpoint,
+            checkpoint_every=every if checkpoint_every is None and checkpoint is not None else checkpoint_every,
+            engine=engine,
+        )
     if outcome.divergence is not None:
         raise outcome.divergence
     unscale(outcome.params, found.shift, found.scale)
@@ -189,6 +228,11 @@ def train_streamed(
     with show_passes("scores", progress) as show:
         scores = score_table(found, model, show, cluster)
     return summarize(found, model, scores, outcome, stream, checked, settings)
+
+
+def light(stream: TableStream) -> TableStream:
+    """The stream without what is held in memory beside it."""
+    return replace(stream, survey=replace(stream.survey, validation=stream.survey.validation.clear()))
 
 
 def validation_share(table: ParquetTable, test_size: float, budget: int) -> float:
@@ -202,8 +246,8 @@ def score_table(found: Survey, model: Model, show: Any, cluster: Any) -> dict[st
     """Predict every row that has a target, in one more pass, and score the two parts."""
     scores, done = empty_scores(found, 0), 0
     pieces = found.table.pieces(rows_at_once(len(found.table.schema) + len(found.encoder.feature_names_out)))
-    light = replace(found, validation=found.validation.clear(), cells=())
-    for piece, part in zip(pieces, on(cluster)(score_piece, [(light, model, piece) for piece in pieces]), strict=True):
+    bare = replace(found, validation=found.validation.clear(), cells=())
+    for piece, part in zip(pieces, on(cluster)(score_piece, [(bare, model, piece) for piece in pieces]), strict=True):
         for name, seen in part.items():
             scores[name].merge(seen)
         done += piece.rows
@@ -260,7 +304,13 @@ def summarize(
         n_test=found.n[TEST],
         y_test=y_test,
         test_outputs=test_outputs,
-        notes=(*found.notes, *notes_on(found, stream, scores), *read, *found.encoder.remarks()),
+        notes=(
+            *found.notes,
+            *notes_on(found, stream, scores),
+            *notes_on_shards(outcome, settings),
+            *read,
+            *found.encoder.remarks(),
+        ),
         settings=settings,
     )
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backlit.display import Displayed
 from backlit.errors import BacklitError, TableError
 from backlit.files import atomic_write
 from backlit.formats.ensembles import Ensemble, load_ensemble, save_ensemble
@@ -21,7 +22,7 @@ from backlit.tables import check_suffix
 from backlit.tables.parquet import File, ParquetTable, Piece
 from backlit.tables.remote import remote
 from backlit.tables.scan import rows_at_once
-from backlit.tables.writing import csv_marks
+from backlit.tables.writing import csv_marks, spreadsheet_safe
 from backlit.tabular.outputs import predict_rows
 from backlit.tabular.scoring import SAMPLE, Scores, as_table, finite, known_model, outputs_in, truth_of
 from backlit.tabular.streamed import on
@@ -38,7 +39,7 @@ def quiet(share: float) -> None:
 
 
 @dataclass(frozen=True)
-class StreamedPredictions:
+class StreamedPredictions(Displayed):
     """What a streamed prediction leaves.
 
     Parameters
@@ -145,6 +146,7 @@ def predict_streamed(
     *,
     cluster: Any = 0,
     show: Show = quiet,
+    safe: bool = False,
 ) -> StreamedPredictions:
     """Predict every row of a Parquet file or a folder of them and write the predictions, in memory that stays flat.
 
@@ -152,6 +154,7 @@ def predict_streamed(
         (that exists, or whose name ends in a slash) that gets a Parquet file for each of the table's: those that are
         there, of the same model and rows, are kept.
     cluster : who runs it, as in `train`; what is written is the same.
+    safe : whether a CSV's labels and names are kept from being formulas in a spreadsheet.
     Raises ModelError or TableError in one line, with the name of the file at fault.
     """
     if remote(output):
@@ -163,7 +166,7 @@ def predict_streamed(
         return predict_folder(whole, Path(output))
     check_suffix(output)
     with atomic_write(output) as temporary:
-        sink(iter(whole), whole.model, temporary)
+        sink(iter(whole), whole.model, temporary, safe=safe)
     return whole.result(str(output))
 
 
@@ -238,12 +241,16 @@ def score_again(model: Model | Ensemble, pieces: list[Piece], scores: Scores, ou
     return scores
 
 
-def sink(frames: Iterator["pl.DataFrame"], model: Model | Ensemble, path: Path, made_by: str = "") -> None:
+def sink(
+    frames: Iterator["pl.DataFrame"], model: Model | Ensemble, path: Path, made_by: str = "", safe: bool = False
+) -> None:
     """Write frames, one after the other, in the format of the suffix."""
     from polars.io.plugins import register_io_source
 
     _, codec = known_model(model, "the model")
     empty = as_table(codec, np.zeros((0, len(codec.classes))) if codec.classes else np.zeros(0))
+    if safe:
+        empty, frames = spreadsheet_safe(empty), map(spreadsheet_safe, frames)
     lazy = register_io_source(lambda *_: frames, schema=empty.schema, is_pure=True)
     suffix = path.suffix.lower()
     if suffix == ".parquet":

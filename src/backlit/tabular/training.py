@@ -11,6 +11,7 @@ from backlit.errors import ProblemError
 from backlit.files import atomic_write, check_outputs, check_suffix
 from backlit.formats.ensembles import save_ensemble
 from backlit.optim import get_optimizer, get_schedule
+from backlit.registry import positive_integer
 from backlit.render.report import render_report
 from backlit.tables.reading import RawTable, read_cells
 from backlit.tables.remote import remote
@@ -24,6 +25,7 @@ from backlit.tabular.result import TrainResult
 from backlit.tabular.single import train_network
 from backlit.tabular.streamed import train_streamed
 from backlit.tabular.table_rows import TableRows
+from backlit.tabular.unlike import describe_ranges
 from backlit.training import Settings
 
 if TYPE_CHECKING:
@@ -43,8 +45,8 @@ ONE: dict[str, Any] = {  # one network's options where they are not given
     "epochs": 200,
     "batch_size": 32,
     "patience": 20,
-    "checkpoint": None,
     "checkpoint_every": None,
+    "shards": 1,
 }
 
 
@@ -83,6 +85,7 @@ def train(
     report: str | Path | None = None,
     checkpoint: str | Path | None = None,
     checkpoint_every: int | None = None,
+    shards: int | None = None,
     stream: bool = False,
     buffer_mb: float = 64.0,
     compare: bool = True,
@@ -165,9 +168,14 @@ def train(
     report : str or Path, optional
         Report to write, .html.
     checkpoint : str or Path, optional
-        A folder, for one network.  A run that was stopped goes on from there, with the bits of an unbroken one.
+        A folder, in which one network's run is kept, or an ensemble's finished networks.  A run that was stopped goes
+        on from there, with the bits of an unbroken one.
     checkpoint_every : int, optional
-        Batches from one checkpoint to the next; if not given, one an epoch, and for a streamed table one a buffer.
+        Batches from one checkpoint of one network to the next; if not given, one an epoch, and for a streamed table one
+        a buffer.
+    shards : int, optional
+        For one network: each of its steps is a sum over so many shards of the rows, 1 if not given.  The result hangs
+        on their number, and not on who computes them.
     stream : bool, default False
         Whether a single Parquet file stays on the disk as a folder does.
     buffer_mb : float, default 64.0
@@ -225,10 +233,10 @@ def train(
         "epochs": epochs,
         "batch_size": batch_size,
         "patience": patience,
-        "checkpoint": checkpoint,
         "checkpoint_every": checkpoint_every,
+        "shards": None if shards is None else positive_integer(shards, "shards"),
     }
-    told = ONE | {name: value for name, value in asked.items() if value is not None}
+    told = ONE | {name: value for name, value in asked.items() if value is not None} | {"checkpoint": checkpoint}
     streamed = streams(table, target, dataset, stream)
     one_network = streamed or any(value is not None for value in asked.values())
     recipe = {"quality": quality, "time_limit": time_limit, "metric": metric}
@@ -248,6 +256,7 @@ def train(
             buffer_mb=buffer_mb,
             checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
+            shards=told["shards"],
             progress=progress,
             cluster=cluster,
         )
@@ -270,10 +279,19 @@ def train(
         format=format,
     )
     if one_network:
-        result = train_network(rows, told, settings_of(told, seed, engine), progress=progress)
+        result = train_network(rows, told, settings_of(told, seed, engine), progress=progress, cluster=cluster)
     else:
-        result = train_recipe(rows, quality or "good", seed=seed, engine=engine, time_limit=time_limit, metric=metric,
-                              cluster=cluster, progress=progress)  # fmt: skip
+        result = train_recipe(
+            rows,
+            quality or "good",
+            seed=seed,
+            engine=engine,
+            time_limit=time_limit,
+            metric=metric,
+            checkpoint=checkpoint,
+            cluster=cluster,
+            progress=progress,
+        )
     features, truth, kept, held_out = rows.to_assess()
     assessed = assess(
         features,
@@ -282,6 +300,7 @@ def train(
         held_out,
         partial(predict_rows, result.model),
         partial(predict_rows, few_members(result.model)),
+        weight=rows.assessed_weight,
         boosting=compare,
         seed=seed,
     )
@@ -289,7 +308,9 @@ def train(
     notes = (*read, *result.notes, *rows.encoder.remarks(), *assessed.remarks)
     digest = data_sha256(table if isinstance(table, str | Path | list | tuple) else frame.drop(*drop))
     typical = describe_typical(features[kept], rows.encoder)
-    model = replace(result.model, training={**result.model.training, "typical_row": typical})
+    notes_of_rows: dict[str, Any] = {"typical_row": typical, "ranges": describe_ranges(features[kept], rows.encoder)}
+    notes_of_rows |= {} if weight is None else {"weight": weight}
+    model = replace(result.model, training={**result.model.training, **notes_of_rows})
     result = replace(result, model=model, assessment=assessed, notes=notes, command=command, data_sha256=digest)
     return write_files(result, out, report)
 

@@ -1,9 +1,9 @@
 """Training: the loop, what it is told, what it records; on any engine."""
 
 from backlit.training.history import Epoch, History
-from backlit.training.run import Run
-from backlit.training.settings import Settings
+from backlit.training.run import Run, Settings
+from backlit.training.sharding import Shards
 from backlit.training.streaming import Stream
 from backlit.training.trainer import Outcome, fit
 
-__all__ = ["Epoch", "History", "Outcome", "Run", "Settings", "Stream", "fit"]
+__all__ = ["Epoch", "History", "Outcome", "Run", "Settings", "Shards", "Stream", "fit"]

@@ -21,9 +21,9 @@ from backlit.engine import Data, State
 from backlit.errors import BacklitError, ModelError, ProblemError
 from backlit.files import atomic_write, checksum
 from backlit.optim import PlateauState
-from backlit.training.early_stopping import EarlyStopping, learned
 from backlit.training.history import Epoch
-from backlit.training.run import Position, Run
+from backlit.training.run import EarlyStopping, Position, Run, learned
+from backlit.training.sharding import Shards
 from backlit.training.streaming import Stream
 
 VERSION = 1
@@ -66,14 +66,11 @@ def make_folder(folder: Path) -> None:
 
 
 @contextmanager
-def claimed(folder: Path | None) -> Iterator[None]:
+def claimed(folder: Path) -> Iterator[None]:
     """Keep a folder of checkpoints for this run alone, where the system can; it is free again however the run ends.
 
     Raises ProblemError if another run has it: the two would write over each other's work.
     """
-    if folder is None:
-        yield
-        return
     make_folder(folder)  # now, so that no epoch is learned in vain
     try:
         import fcntl
@@ -175,8 +172,10 @@ def describe(run: Run) -> dict[str, Any]:
     }
 
 
-def digest(data: Data | Stream) -> list[Any]:
-    """Rows, type and a checksum of the examples."""
+def digest(data: Data | Stream | Shards) -> list[Any]:
+    """Rows, type and a checksum of the examples; of shards, each one's."""
+    if isinstance(data, Shards):
+        return [f"{len(data.each)} shards", *([shard.batch_size, *digest(shard.source)] for shard in data.each)]
     if not isinstance(data, Data):
         return data.digest()
     check = 0

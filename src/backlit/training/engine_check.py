@@ -20,7 +20,7 @@ from backlit.engine import Data, Engine, get_engine
 from backlit.errors import WrongGradient
 from backlit.gradcheck import GradientCheck, check_gradient, error_bounds, points_at_kinks, slopes_between
 from backlit.gradcheck.error_bounds import EPS
-from backlit.training.settings import Settings
+from backlit.training.run import Settings
 
 Array = np.ndarray
 ROWS = 32

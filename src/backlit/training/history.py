@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from backlit.display import Displayed
+
 
 @dataclass(frozen=True)
 class Epoch:
@@ -42,7 +44,7 @@ class Epoch:
 
 
 @dataclass
-class History:
+class History(Displayed):
     """The epochs of a run, in order, and why it ended.
 
     Parameters
@@ -69,6 +71,10 @@ class History:
     epochs: list[Epoch] = field(default_factory=list)
     best_epoch: int | None = None
     stopped: str = ""
+
+    def __repr__(self) -> str:
+        loss = f", loss {self.epochs[-1].loss:.4g}" if self.epochs else ""
+        return f"<History of {len(self)} epochs{loss}{f', stopped: {self.stopped}' if self.stopped else ''}>"
 
     def copy(self) -> "History":
         """The same epochs in a list of its own."""

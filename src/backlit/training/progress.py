@@ -24,14 +24,15 @@ class Stop:
 
 
 @contextmanager
-def stop_on_interrupt() -> Iterator[Stop]:
+def stop_on_interrupt(wanted: bool = True) -> Iterator[Stop]:
     """Turn SIGINT into a request, in the main thread; other threads cannot receive it and get a Stop all the same.
 
-    It is left alone where it is ignored, as in a shell script's background, or handled by what is not Python.
+    It is left alone where that isn't wanted, and where it is ignored, as in a shell script's background, or handled by
+    what is not Python.
     """
     stop = Stop()
     in_main = threading.current_thread() is threading.main_thread()
-    if not in_main or signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None):
+    if not wanted or not in_main or signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None):
         yield stop
         return
 
@@ -47,6 +48,7 @@ def stop_on_interrupt() -> Iterator[Stop]:
 
 
 SECONDS_BETWEEN_LINES = 2.0
+ERASE = "\x1b[K"  # what a terminal has in the rest of a line
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,14 @@ def describe(epoch: Epoch) -> str:
 def bar(last: int) -> Iterator[Show]:
     """A Rich progress bar."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("epoch"),
@@ -99,6 +108,8 @@ def bar(last: int) -> Iterator[Show]:
         BarColumn(),
         TextColumn("{task.description}"),
         TimeElapsedColumn(),
+        TextColumn("left at most"),
+        TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("", total=last)
@@ -111,13 +122,16 @@ def bar(last: int) -> Iterator[Show]:
 def lines(last: int) -> Show:
     """A line for the first epoch that is seen, for one or a part of one every few seconds, and for the last."""
     printed, seen = -math.inf, math.inf
+    first = (math.nan, 0)  # when the first epoch that is seen ended, and its number
 
     def show(epoch: Epoch) -> None:
-        nonlocal printed, seen
+        nonlocal printed, seen, first
         now = seen = time.monotonic()
+        first = first if first[1] else (now, epoch.number)
         if epoch.number == last or now - printed >= SECONDS_BETWEEN_LINES:
             printed = now
-            print(f"epoch {epoch.number}/{last}  {describe(epoch)}", file=sys.stderr, flush=True)
+            left = time_left(now - first[0], (epoch.number - first[1]) / max(last - first[1], 1), "at most ")
+            print(f"epoch {epoch.number}/{last}  {describe(epoch)}{left}", file=sys.stderr, flush=True)
 
     def part(number: int, share: float) -> None:
         nonlocal seen
@@ -132,14 +146,29 @@ def lines(last: int) -> Show:
 
 @contextmanager
 def show_passes(name: str, wanted: bool) -> Iterator[Callable[[float], None]]:
-    """Give a function to be called with the share of a pass over the data that is done."""
-    shown = time.monotonic()
+    """Give a function to be called with the share of a pass over the data, or of other work, that is done."""
+    started = shown = time.monotonic()
+    end = f"{ERASE}\r" if sys.stderr.isatty() else "\n"
 
     def show(share: float) -> None:
         nonlocal shown
         now = time.monotonic()
         if now - shown >= SECONDS_BETWEEN_LINES:
             shown = now
-            print(f"{name}  {share:4.0%}", end="\r" if sys.stderr.isatty() else "\n", file=sys.stderr, flush=True)
+            print(f"{name}  {share:4.0%}{time_left(now - started, share)}", end=end, file=sys.stderr, flush=True)
 
     yield show if wanted else lambda share: None
+    if shown > started and end != "\n":
+        print(ERASE, end="", file=sys.stderr, flush=True)
+
+
+def time_left(seconds: float, share: float, limit: str = "") -> str:
+    """How long the rest takes if it goes on like the share that took so many seconds; nothing where none can tell.
+
+    >>> time_left(30, 0.25), time_left(900, 0.2), time_left(0.1, 0.5), time_left(0, 0)
+    (', 90 s left', ', 60 min left', '', '')
+    """
+    rest = seconds * (1 - share) / share if share > 0 else 0.0
+    if rest < 1:
+        return ""
+    return f", {limit}{rest:.0f} s left" if rest < 120 else f", {limit}{rest / 60:.0f} min left"

@@ -1,29 +1,112 @@
 """The training loop: an epoch, a look at what came out, another epoch; on any engine."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from backlit.core.network import Network
 from backlit.core.norms import Statistics
 from backlit.core.parameters import Parameters
-from backlit.core.specs import positive_integer
-from backlit.engine import Data, DenseBatches, Engine, State, get_engine
+from backlit.display import Displayed
+from backlit.engine import Data, DenseBatches, Engine, EpochResult, State, get_engine
 from backlit.errors import Divergence, ProblemError
+from backlit.optim import Schedule
 from backlit.optim.schedules import Plateau
+from backlit.registry import positive_integer
 from backlit.training.checkpoint import FILE, claimed, load_checkpoint, save_checkpoint
-from backlit.training.early_stopping import EarlyStopping
-from backlit.training.epoch import lower_is_better, run_epoch
-from backlit.training.history import History
+from backlit.training.history import Epoch, History
 from backlit.training.progress import Show, Stop, show_progress, stop_on_interrupt
-from backlit.training.run import Callback, Run, Score
-from backlit.training.settings import Settings
-from backlit.training.streaming import Stream
+from backlit.training.run import Callback, EarlyStopping, Position, Run, Score, Settings
+from backlit.training.sharding import ShardedEngine, Shards, recipe_of_shards
+from backlit.training.streaming import Stream, blocks
+
+
+def run_epoch(
+    run: Run, schedule: Schedule, number: int, stop: Stop, show: Callable[[float], None] = lambda share: None
+) -> tuple[Epoch | None, bool]:
+    """Go through the data once, or through what a resumed epoch has left; (its record, whether it was interrupted).
+
+    The epoch runs block by block (`streaming.blocks`; data in memory are one block), with checkpoints in parts of
+    `checkpoint_every` batches; one is written after each part but the last (the trainer writes that one, when early
+    stopping has seen the epoch).  show : is told the share of the epoch that is done.
+    """
+    started = time.perf_counter()
+    rates = learning_rates(run, schedule, number - 1)
+    left = blocks_left(run, number)
+    interrupted = False
+    with closing(left):
+        while not interrupted and (block := next(left, None)) is not None:
+            interrupted = run_block(run, *block, rates, stop, show)
+            del block  # a stream is about to make the next
+    whole, run.position = run.position.result(interrupted), Position()
+    record = measure(run, whole, number, float(rates[-1]), started) if whole.steps or not interrupted else None
+    return record, interrupted
+
+
+def blocks_left(run: Run, number: int) -> Generator[tuple[Any, np.ndarray]]:
+    """What is left of an epoch: examples, and in what order to learn them; see `streaming.blocks`."""
+    if isinstance(run.data, Shards):
+        return run.data.blocks(number, run.position.batches)
+    settings = run.settings
+    return blocks(run.data, settings.seed, number, run.batch_size, run.position.batches, settings.shuffle)
+
+
+def run_block(
+    run: Run, data: Any, order: np.ndarray, rates: np.ndarray, stop: Stop, show: Callable[[float], None]
+) -> bool:
+    """Learn the rows `order` of some examples, the next of the epoch; whether it was interrupted."""
+    size, part = run.stride, run.checkpoint_every or run.n_batches
+    start = run.position.batches
+    end = start + -(-len(order) // size)
+    while run.position.batches < end:
+        first = run.position.batches
+        last = min((first // part + 1) * part, end)
+        rows = order[(first - start) * size : (last - start) * size]
+        result = run.engine.run(run.state, data, rows, rates[first:last], stop)
+        done = min(result.steps, last - first) if result.interrupted else last - first
+        run.position.add(result)
+        run.position.batches += done
+        show(run.position.batches / run.n_batches)
+        if result.interrupted:
+            return True
+        if run.checkpoint is not None and last % part == 0 and last < run.n_batches:
+            save_checkpoint(run.checkpoint, run)
+    return False
+
+
+def learning_rates(run: Run, schedule: Schedule, epochs_done: int) -> np.ndarray:
+    """The rate of each step of the coming epoch, (n_batches,)."""
+    t = epochs_done if schedule.per == "epoch" else epochs_done * run.n_batches + np.arange(run.n_batches)
+    rates = run.settings.optimizer.learning_rate * schedule.factor(t) * run.plateau.factor
+    return np.broadcast_to(np.asarray(rates, dtype=np.float64), (run.n_batches,))
+
+
+def measure(run: Run, result: EpochResult, number: int, rate: float, started: float) -> Epoch:
+    """Make the record of an epoch: what the engine gave, and the validation numbers at its end."""
+    params, statistics = run.state.params, run.state.statistics
+    loss = None if run.validation is None else run.engine.loss(params, statistics, run.validation)
+    score = None if run.score is None else float(run.score(run.engine, params, statistics))
+    norms = tuple(float(norm) for norm in result.gradient_norms)
+    return Epoch(number, result.loss, rate, norms, time.perf_counter() - started, loss, score)
+
+
+def lower_is_better(epoch: Epoch, settings: Settings) -> float:
+    """The monitored number with the sign that makes lower better."""
+    value = getattr(epoch, settings.monitor)
+    return -value if settings.monitor == "validation_score" else value
+
+
+# --- the run ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Outcome(Displayed):
     """What training ends with.
 
     Parameters
@@ -58,11 +141,14 @@ class Outcome:
     engine: Engine
     divergence: Divergence | None = None
 
+    def __repr__(self) -> str:
+        return f"<Outcome by the {self.engine.name} engine: {self.history!r}>"
+
 
 def fit(
     net: Network,
     params: Parameters,
-    data: Data | Stream,
+    data: Data | Stream | Shards,
     settings: Settings,
     *,
     validation: Data | None = None,
@@ -83,8 +169,9 @@ def fit(
         What is trained.
     params : Parameters
         Where to start.  They are not written to.
-    data : Data or Stream
-        Checked examples in the parameters' dtype; a stream is read anew in each epoch.
+    data : Data, Stream or Shards
+        Checked examples in the parameters' dtype; a stream is read anew in each epoch.  Shards make each step a sum
+        over them, for the same bits wherever they are.
     settings : Settings
         How to train.
     validation : Data, optional
@@ -136,9 +223,8 @@ def fit(
         positive_integer(checkpoint_every, "checkpoint_every")
         if checkpoint is None:
             raise ProblemError("checkpoint_every says how often a checkpoint is written: give its folder as checkpoint")
-    engine = get_engine(settings.engine, settings.recipe(net)) if engine is None else engine
-    if data.is_sparse or (validation is not None and validation.is_sparse):
-        engine = DenseBatches(engine, settings.batch_size)
+    if not isinstance(engine, ShardedEngine):
+        engine = engine_for(net, data, settings, validation, engine)
     run = Run(
         net,
         settings,
@@ -154,7 +240,8 @@ def fit(
     )
     run.history.stopped = ""
     last, divergence = len(run.history) + settings.epochs, None
-    with claimed(run.checkpoint), stop_on_interrupt() as stop, show_progress(last, progress) as show:
+    alone = claimed(run.checkpoint) if run.checkpoint else nullcontext()
+    with alone, stop_on_interrupt() as stop, show_progress(last, progress) as show:
         if run.checkpoint is not None and (run.checkpoint / FILE).exists():
             load_checkpoint(run.checkpoint, run)
         try:
@@ -164,6 +251,23 @@ def fit(
     run.watch.restore(run.state)
     run.history.best_epoch = run.watch.best_epoch
     return Outcome(run.state.params, run.state.statistics, run.history, run.state, run.engine, divergence)
+
+
+def engine_for(
+    net: Network,
+    data: Data | Stream | Shards,
+    settings: Settings,
+    validation: Data | None = None,
+    engine: Engine | None = None,
+) -> Engine:
+    """An engine for such data, around the one that is given for dense rows in one shard."""
+    recipe = settings.recipe(net)
+    if isinstance(data, Shards):
+        recipe = recipe_of_shards(recipe, data)
+    engine = get_engine(settings.engine, recipe) if engine is None else engine
+    if data.is_sparse or (validation is not None and validation.is_sparse):
+        engine = DenseBatches(engine, recipe.batch_size)
+    return ShardedEngine(engine, recipe) if isinstance(data, Shards) else engine
 
 
 def loop(run: Run, last: int, callbacks: Sequence[Callback], stop: Stop, show: Show) -> str:

@@ -13,12 +13,12 @@ import numpy as np
 from backlit.display import Displayed
 from backlit.errors import DomainError, ShapeError
 from backlit.gradcheck import complex_step, one_sided, richardson
+from backlit.verification.comparison import CERTIFIED
 from backlit.verification.invariants import Fact
 
 Array = np.ndarray
 Function = Callable[[Array], Any]
 
-CERTIFIED = 1e-8
 AGREED = 1e-5  # how near to differences an exact way must be to count
 STEP = 0.03  # the longest of differences, in units of an entry or of 1; the shortest is a thousand times shorter
 AT_KINK = 1e-5  # the longest step to either side of a kink

@@ -1,13 +1,13 @@
 """Hypotheses: every way in which a row of the catalogue can be made in one problem, and what each would claim."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from backlit.core.problem import Problem
 from backlit.verification.catalogue import CATALOGUE, Bug, Instance
-from backlit.verification.comparison import Tolerances
+from backlit.verification.comparison import Compared, Tolerances, excess
 from backlit.verification.mutations import Mutation, ReplayContext
 from backlit.verification.quantities import Array, Named, Values, key_of
 from backlit.verification.replay import replay, replay_whole
@@ -157,3 +157,26 @@ def differs(predictor: Predictor, mutations: Sequence[Mutation]) -> bool:
         if not (np.abs(value - right) <= predictor.yardstick.allowed(name, right)).all():
             return True
     return False
+
+
+# --- evidence ---------------------------------------------------------------------------------------------------------
+
+BY_CHANCE = 1e-3  # the chance, over all hypotheses tried, at which a name is still given
+
+
+def enough(tried: int) -> float:
+    """Decimal digits of evidence at which one of `tried` hypotheses agrees by chance once in 1/BY_CHANCE."""
+    return float(np.log10(max(tried, 1) / BY_CHANCE))
+
+
+def digits_of_evidence(predictor: Predictor, compared: Mapping[str, Compared]) -> float:
+    """Decimal digits that the wrong numbers carry together: what a chance agreement would have to hit."""
+    total = 0.0
+    for name, one in compared.items():
+        if one.ok:
+            continue
+        claimed, right = predictor.claims[name], predictor.yardstick.right[name]
+        gap, allowed = np.abs(claimed - right), predictor.yardstick.allowed(name, right)
+        ratio = excess(gap, allowed)
+        total += float(np.log10(np.clip(ratio[ratio > 1], 1, 1e8)).sum()) if ratio.ndim else min(np.log10(ratio), 8)
+    return total

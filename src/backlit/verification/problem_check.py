@@ -8,14 +8,22 @@ from backlit.core.problem import Problem
 from backlit.errors import DomainError
 from backlit.gradcheck import off_loss_kinks, points_at_kinks
 from backlit.verification.agreement import Agreement, agreement
-from backlit.verification.claims import named_claims
-from backlit.verification.comparison import Compared, Tolerances, compare_all, first_wrong
+from backlit.verification.comparison import (
+    CERTIFIED,
+    SINGLE,
+    SINGLE_DIGITS,
+    Compared,
+    Tolerances,
+    compare_all,
+    first_wrong,
+    fits_single,
+)
+from backlit.verification.function_check import Function, check_function
 from backlit.verification.hypotheses import Predictor, hypotheses, invisible
 from backlit.verification.identify import identify
 from backlit.verification.invariants import facts_of_claims
-from backlit.verification.quantities import FORWARD, Values, key_of
+from backlit.verification.quantities import FORWARD, Values, key_of, named_claims
 from backlit.verification.result import CheckResult, Search, Verdict
-from backlit.verification.rounding import CERTIFIED, SINGLE, SINGLE_DIGITS, fits_single
 
 MOST_SECONDS = 60.0  # as reckoned by `Predictor.seconds`; many steps on a large network take longer
 
@@ -145,3 +153,63 @@ def judge(
         return "unresolved", (f"{vague[0]} is claimed with {digits} digit(s), too few to certify it: give more",)
     kinks = [name for name, one in compared.items() if one.at_kink]
     return "pass", (f"at a kink either slope is right: {', '.join(kinks)}",) if kinks else ()
+
+
+# --- in a test --------------------------------------------------------------------------------------------------------
+
+
+def assert_gradients_match(
+    what: Problem | Function,
+    claims: Any,
+    theta: Any = None,
+    *,
+    names: Mapping[str, slice] | None = None,
+    tolerance: float = CERTIFIED,
+) -> None:
+    """Fail a test if gradients are wrong.
+
+    Parameters
+    ----------
+    what : Problem or callable
+        A problem whose numbers are claimed; or the loss, a function of a flat vector (n,) that gives one number.
+    claims : mapping, path, callable or array
+        Of a problem: the claimed numbers, as `check` takes them.  Of a function: its gradient, as `check_function`
+        takes it.
+    theta : (n,) array, optional
+        Where a function is checked; a problem has no need of it.
+    names : mapping of str to slice, optional
+        Parts of theta by name, for the message.
+    tolerance : float, default 1e-08
+        Relative error that a function's gradient may have.
+
+    Raises
+    ------
+    AssertionError
+        If something is wrong: the first wrong quantity, its worst entry, the mistake if it is known, and what to do.
+
+    Examples
+    --------
+    >>> assert_gradients_match(lambda t: (t**3).sum(), lambda t: 3 * t**2, [1.0, -2.0])
+    """
+    __tracebackhide__ = True
+    if isinstance(what, Problem):
+        result = check(what, claims)
+        if not result.ok:
+            raise AssertionError(explained(result))
+        return
+    found = check_function(what, claims, theta, names=names, tolerance=tolerance)
+    if not found.ok:
+        part = f" in {found.worst_name}" if names else ""
+        raise AssertionError(f"the gradient does not match its function{part}: {found}")
+
+
+def explained(result: CheckResult) -> str:
+    """What is wrong, where, and how to mend it, in a few lines."""
+    lines = [f"gradients: {result}", *result.notes]
+    if result.first_wrong is not None:
+        worst = result.quantities[result.first_wrong].worst
+        lines.append(f"{result.first_wrong}{list(worst.index)}: claimed {worst.claimed:.10g}, right {worst.right:.10g}")
+    for one in result.diagnoses:
+        for bug in one.bugs:
+            lines += [bug.words, f"  used:  {bug.wrong}", f"  right: {bug.right}   [{bug.equation}]", f"  {bug.fix}"]
+    return "\n".join(lines)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from backlit.verification.catalogue import CATALOGUE, Bug
-from backlit.verification.catalogue.base import Instances
 from backlit.verification.hypotheses import Predictor
+from backlit.verification.mutations import Instances
 from backlit.verification.quantities import PARAMETER_GRADIENTS, Array, Values, key_of, layer_of
 
 

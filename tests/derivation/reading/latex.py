@@ -19,10 +19,12 @@ LETTERS = {
     "lambda",
     "omega",
     "rho",
+    "tau",
+    "kappa",
     "Delta",
     "Omega",
 }
-FUNCTION = {r"\sigma": "σ", r"\Phi": "Φ", r"\phi": "ϕ", r"\varphi": "φ", r"\tanh": "tanh", r"\ln": "ln"}
+FUNCTION = {r"\sigma": "σ", r"\Phi": "Φ", r"\varphi": "φ", r"\tanh": "tanh", r"\ln": "ln"}
 FUNCTION |= {r"\max": "max", r"\min": "min", r"\exp": "exp"}
 TOKEN = re.compile(r"\s+|\\[,;]|\\[a-zA-Z]+\*?|\\\\|\\ |\d+(?:\.\d+)?|[a-zA-Z]|[-+=<>:(){}\[\]|,^_&'/]|.", re.DOTALL)
 
@@ -209,8 +211,8 @@ class Source:
             return [("sym", inside + self.scripts(example_only=True))]
         if word in FUNCTION and self.peek() in ("(", "'", r"\left"):
             return [("fn", FUNCTION[word] + self.prime())]
-        if word == r"\hat":
-            return [("sym", "x̂" + self.next() + self.scripts(example_only=True))]
+        if word in (r"\hat", r"\bar"):
+            return [("sym", {r"\hat": "x̂", r"\bar": "ḡ"}[word] + self.next() + self.scripts(example_only=True))]
         if word == "v" and self.words[self.at : self.at + 4] == ["^", "{", r"\max", "}"]:
             self.at += 4
             return [("sym", "vmax" + self.scripts(example_only=True))]
@@ -230,6 +232,6 @@ class Source:
 
 
 SYMBOL = (
-    r"[A-Za-z]|\\(?:ell|delta|gamma|beta|mu|sigma\^2|varepsilon|eta|theta|lambda|omega|rho|Delta|Omega|varphi)"
-    r"|\\hatx|\\hatX|\\mathrm\{(?:mask|Mask)\}|\\Delta\\theta|v\^\{\\max\}|\\beta_[12]|\\mathbf\{1\}\^\{\\mathsfT\}"
+    r"[A-Za-z]|\\(?:ell|delta|gamma|beta|mu|sigma\^2|varepsilon|eta|theta|lambda|omega|rho|tau|kappa|Delta|Omega|varphi)"
+    r"|\\hatx|\\hatX|\\mathrm\{(?:mask|Mask)\}|\\Delta\\theta|v\^\{\\max\}|\\rho_[12]|\\barg|\\mathbf\{1\}\^\{\\mathsfT\}"
 )

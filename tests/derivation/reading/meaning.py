@@ -63,7 +63,6 @@ FUNCTIONS = {
     "exp": (np.exp, np.exp),
     "softmax": (softmax, None),
     "Φ": (normal_cdf, normal_pdf),
-    "ϕ": (normal_pdf, None),
     "ln": (np.log, None),
     "max": (np.maximum, None),
     "min": (np.minimum, None),

@@ -6,11 +6,11 @@ from tests.derivation.reading.grammar import Reader
 from tests.derivation.reading.meaning import FUNCTIONS, Unreadable
 
 SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
-LETTERS = "WbazuhrpxymncsgvdtijklLJCSℓδγβμεηθλωφρAZUHRYΔΩ"
+LETTERS = "WbazuhrpxymncsgvdtijklLJCSℓδγβμεηθλωφρτκḡAZUHRYΔΩ"
 NAMES = [*sorted(FUNCTIONS.keys() - {"abs", "norm", "sqrt"}, key=len, reverse=True), "mean", "huber", "loss", "φ"]
 NUMBER = r"\d+(?:\.\d+)?(?:×10⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)?|∞|NaN"
 BELOW, ABOVE = "₀₁₂₃₄₅₆₇₈₉ₗ₋₊ᵢⱼₖₘₙ₌", r"(?:⁽[ⁱʲᵏ⁰¹²³⁴⁵⁶⁷⁸⁹]+⁾)"
-SYMBOL = rf"(?:diag\(ω\)|mask|Mask|Δθ|β[₁₂](?![₀-₉])|vᵐᵃˣ|σ²(?!\()|[xX]̂|[{LETTERS}])[{BELOW}]*{ABOVE}?"
+SYMBOL = rf"(?:diag\(ω\)|mask|Mask|Δθ|ρ[₁₂](?![₀-₉])|vᵐᵃˣ|σ²(?!\()|[xX]̂|[{LETTERS}])[{BELOW}]*{ABOVE}?"
 ENTRY = rf"\[{SYMBOL}\][{BELOW},]+"
 TOKENS = [
     ("sym", "1ᵀ"),

@@ -12,27 +12,29 @@ A file that is put into this folder is an activation more; `register_activation`
 (array([0., 2.]), array([0., 1.]))
 """
 
-from backlit.core.activations._loaded import ACTIVATIONS
-from backlit.core.activations._pieces import (
+from backlit.core.activations._record import (
+    ACTIVATIONS,
+    Activation,
+    get_activation,
     log1p,
-    log_softmax,
     magnitude,
     negative_part,
-    normal_cdf,
-    normal_pdf,
     positive_part,
-    sigmoid,
-    sigmoid_slope,
-    softmax,
-    softmax_diagonal,
-    softmax_pull_back,
-    softplus,
+    register_activation,
     step,
-    tanh_slope,
 )
-from backlit.core.activations._record import Activation, get_activation, register_activation
 from backlit.core.activations.elu import elu
+from backlit.core.activations.gelu import normal_cdf, normal_pdf
 from backlit.core.activations.leaky_relu import leaky_relu
+from backlit.core.activations.sigmoid import sigmoid, sigmoid_slope
+from backlit.core.activations.softmax import log_softmax, softmax, softmax_diagonal, softmax_pull_back
+from backlit.core.activations.softplus import softplus
+from backlit.core.activations.tanh import tanh_slope
+
+ACTIVATIONS.load(__package__, first=(
+    *("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu"),
+    *("softplus", "mish", "hard_tanh", "softsign", "exp", "softmax"),
+))  # fmt: skip
 
 __all__ = [
     "ACTIVATIONS",

@@ -1,4 +1,8 @@
-"""What an activation is: one record of all that Backlit knows of it, and the table of them."""
+"""What an activation is: one record of all that Backlit knows of it, the table of them, and what several are made of.
+
+The functions at the end take u of any shape, float32, float64 or complex128, so that a complex step can pass through,
+never overflow where their value is finite, and let NaN through.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from backlit.core.registry import Registry
+from backlit.registry import Registry
 
 Array = np.ndarray
 Formula = Callable[..., Any]  # see `core.formulas`
@@ -73,14 +77,14 @@ class Activation:
         return super().__reduce__()  # a user's own: pickled field by field
 
 
-ACTIVATIONS: Registry[Activation] = Registry("activation")
+ACTIVATIONS: Registry[Activation] = Registry("activation", computed=("function", "derivative", "pull_back"))
 register_activation = ACTIVATIONS.register
 
 
 def get_activation(spec: str | Mapping[str, Any] | Activation | Callable[[Array], Array]) -> Activation:
     """Look an activation up by name or `{"name": ..., "alpha": ...}`, or take one as it is, or a plain NumPy function.
 
-    "softmax[3,2]" is softmax by groups, see `backlit.core.groups`.
+    "softmax[3,2]" is softmax by groups, see `softmax_by_groups`.
 
     Raises ProblemError for an unknown name or parameter, with the nearest names.
 
@@ -90,3 +94,28 @@ def get_activation(spec: str | Mapping[str, Any] | Activation | Callable[[Array]
     if isinstance(spec, Activation):
         return spec
     return ACTIVATIONS.find(spec)
+
+
+def magnitude(u: Array) -> Array:
+    """|u| by the sign of the real part, so that a complex step passes through; from the left at 0, as all of these."""
+    return np.where(u.real <= 0, -u, u)
+
+
+def positive_part(u: Array) -> Array:
+    """max(u, 0); NaN stays NaN."""
+    return np.where(u.real <= 0, 0, u)
+
+
+def negative_part(u: Array) -> Array:
+    """min(u, 0)."""
+    return np.where(u.real <= 0, u, 0)
+
+
+def step(u: Array, below: float = 0.0) -> Array:
+    """1 where u > 0, `below` elsewhere, in u's dtype."""
+    return np.where(u > 0, u.dtype.type(1), u.dtype.type(below))
+
+
+def log1p(x: Array) -> Array:
+    """ln(1 + x) = 2 artanh(x / (2 + x)); np.log1p has no digits of a small complex x."""
+    return 2 * np.arctanh(x / (2 + x))

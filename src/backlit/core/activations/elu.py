@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from backlit.core.activations._pieces import negative_part, positive_part
-from backlit.core.activations._record import INF, Activation, register_activation
+from backlit.core.activations._record import INF, Activation, negative_part, positive_part, register_activation
 
 
 @register_activation

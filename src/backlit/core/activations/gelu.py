@@ -1,7 +1,21 @@
 """u weighted by the probability that a standard normal number is less."""
 
-from backlit.core.activations._pieces import normal_cdf, normal_pdf
-from backlit.core.activations._record import INF, Activation, register_activation
+import numpy as np
+
+from backlit.core.activations._record import INF, Activation, Array, register_activation
+
+
+def normal_cdf(u: Array) -> Array:
+    """Φ(u) = ½ erfc(−u/√2), accurate in both tails."""
+    from scipy.special import erfc  # loaded when first needed: half of SciPy comes with it
+
+    return 0.5 * erfc(-u * u.dtype.type(0.5**0.5))
+
+
+def normal_pdf(u: Array) -> Array:
+    """e^{−u²/2} / √(2π)."""
+    return np.exp(-0.5 * u * u) * u.dtype.type((2 * np.pi) ** -0.5)
+
 
 GELU = register_activation(
     Activation(

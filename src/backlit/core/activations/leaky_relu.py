@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from backlit.core.activations._pieces import step
-from backlit.core.activations._record import INF, Activation, register_activation
+from backlit.core.activations._record import INF, Activation, register_activation, step
 
 
 @register_activation

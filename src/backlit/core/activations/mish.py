@@ -2,8 +2,10 @@
 
 import numpy as np
 
-from backlit.core.activations._pieces import sigmoid, softplus, tanh_slope
 from backlit.core.activations._record import INF, Activation, register_activation
+from backlit.core.activations.sigmoid import sigmoid
+from backlit.core.activations.softplus import softplus
+from backlit.core.activations.tanh import tanh_slope
 
 MISH = register_activation(
     Activation(

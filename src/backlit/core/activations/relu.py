@@ -1,7 +1,6 @@
 """The rectified linear unit."""
 
-from backlit.core.activations._pieces import positive_part, step
-from backlit.core.activations._record import INF, Activation, register_activation
+from backlit.core.activations._record import INF, Activation, positive_part, register_activation, step
 
 RELU = register_activation(
     Activation(

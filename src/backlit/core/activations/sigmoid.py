@@ -1,7 +1,24 @@
 """The logistic function, a probability of yes."""
 
-from backlit.core.activations._pieces import sigmoid, sigmoid_slope
-from backlit.core.activations._record import Activation, register_activation
+import numpy as np
+
+from backlit.core.activations._record import Activation, Array, magnitude, register_activation
+
+
+def sigmoid(u: Array) -> Array:
+    """1 / (1 + e^{−u}), written with e^{−|u|} so that nothing overflows.
+
+    >>> sigmoid(np.array([-1e4, 0.0, 1e4]))
+    array([0. , 0.5, 1. ])
+    """
+    e = np.exp(-magnitude(u))
+    return np.where(u.real <= 0, e, 1) / (1 + e)
+
+
+def sigmoid_slope(u: Array) -> Array:
+    """σ(u) (1 − σ(u)), where 1 − σ(u) = σ(−u) keeps its digits for large u."""
+    return sigmoid(u) * sigmoid(-u)
+
 
 SIGMOID = register_activation(
     Activation(

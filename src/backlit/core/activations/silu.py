@@ -1,7 +1,7 @@
 """u weighted by its sigmoid, also called swish."""
 
-from backlit.core.activations._pieces import sigmoid
 from backlit.core.activations._record import INF, Activation, register_activation
+from backlit.core.activations.sigmoid import sigmoid
 
 SILU = register_activation(
     Activation(

@@ -1,7 +1,23 @@
 """A ReLU without a kink, whose slope is the sigmoid."""
 
-from backlit.core.activations._pieces import sigmoid, softplus
-from backlit.core.activations._record import INF, Activation, register_activation
+import numpy as np
+
+from backlit.core.activations._record import (
+    INF,
+    Activation,
+    Array,
+    log1p,
+    magnitude,
+    positive_part,
+    register_activation,
+)
+from backlit.core.activations.sigmoid import sigmoid
+
+
+def softplus(u: Array) -> Array:
+    """ln(1 + e^u) = max(u, 0) + ln(1 + e^{−|u|})."""
+    return positive_part(u) + log1p(np.exp(-magnitude(u)))
+
 
 SOFTPLUS = register_activation(
     Activation(

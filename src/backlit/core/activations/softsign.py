@@ -1,7 +1,6 @@
 """A sigmoid that comes to its ends slowly, and is a fraction where u is one."""
 
-from backlit.core.activations._pieces import magnitude
-from backlit.core.activations._record import Activation, register_activation
+from backlit.core.activations._record import Activation, magnitude, register_activation
 
 SOFTSIGN = register_activation(
     Activation(

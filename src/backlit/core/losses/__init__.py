@@ -11,11 +11,15 @@ A file that is put into this folder is a loss more; `register_loss` adds one fro
 (array([2.]), array([[2.]]))
 """
 
-from backlit.core.losses._loaded import LOSSES
-from backlit.core.losses._record import Loss, get_loss, register_loss
-from backlit.core.losses._short_forms import SHORT_FORMS, ShortForm, short_form
+from backlit.core.losses._record import LOSSES, Loss, ShortForm, get_loss, register_loss, short_form
 from backlit.core.losses.huber import huber
 from backlit.core.losses.quantile import quantile
+
+LOSSES.load(__package__, first=(
+    *("half_squared_error", "squared_error", "mean_squared_error", "absolute_error", "huber", "quantile"),
+    *("cross_entropy", "binary_cross_entropy", "poisson"),
+))  # fmt: skip
+SHORT_FORMS = {(phi, name): form for name, loss in LOSSES.items() for phi, form in (loss.short_forms or {}).items()}
 
 __all__ = [
     "LOSSES",

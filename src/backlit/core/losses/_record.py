@@ -1,4 +1,4 @@
-"""What a loss is: one record of all that Backlit knows of it, and the table of them."""
+"""What a loss is: one record of all that Backlit knows of it, the table of them, and what several are made of."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,11 +6,22 @@ from typing import Any
 
 import numpy as np
 
-from backlit.core.registry import Registry
+from backlit.core.activations import Activation
+from backlit.core.activations.softmax import groups_of
+from backlit.core.targets import literal
+from backlit.registry import Registry
 
 Array = np.ndarray
 Formula = Callable[..., Any]  # see `core.formulas`
 INF = float("inf")
+
+
+@dataclass(frozen=True)
+class ShortForm:
+    """An output pair whose δ at the scores u is p − y, and whose ℓ is computed from u without a log of a rounded p."""
+
+    value: Callable[[Array, Array], Array]
+    proof: str
 
 
 @dataclass(frozen=True)
@@ -25,6 +36,8 @@ class Loss:
     formula : one output's part of ℓ, of (a, y, f), see `core.formulas`; ℓ is `total`, of (s, n, f), of the sum s of the
     n parts.  gradient_formula : ∂ℓ/∂a_k, of (a, y, n, f).  Without them `explain` prints numbers alone, and nothing is
     exact.
+    short_forms : by name, the output activations with which δ is p − y; a test proves each equal to the general rule.
+    They count where the loss is registered.
     source : who it is by.
     """
 
@@ -42,6 +55,7 @@ class Loss:
     formula: Formula | None = field(default=None, compare=False, kw_only=True)
     total: Formula | None = field(default=None, compare=False, kw_only=True)
     gradient_formula: Formula | None = field(default=None, compare=False, kw_only=True)
+    short_forms: Mapping[str, ShortForm] | None = field(default=None, compare=False, kw_only=True)
     source: str = field(default="", compare=False, kw_only=True)
 
     @property
@@ -58,7 +72,7 @@ class Loss:
         return super().__reduce__()  # a user's own: pickled field by field
 
 
-LOSSES: Registry[Loss] = Registry("loss")
+LOSSES: Registry[Loss] = Registry("loss", computed=("value", "gradient", "outputs"))
 register_loss = LOSSES.register
 
 
@@ -70,3 +84,38 @@ def get_loss(spec: str | Mapping[str, Any] | Loss | Callable[[Array, Array], Arr
     if isinstance(spec, Loss):
         return spec
     return LOSSES.find(spec)
+
+
+def short_form(phi: Activation, loss: Loss) -> ShortForm | None:
+    """The pair's short form, None where it has none; softmax by groups has softmax's, summed over its groups.
+
+    >>> from backlit.core.activations import get_activation
+    >>> pair = short_form(get_activation("softmax[2,3]"), get_loss("cross_entropy"))
+    >>> pair.value(np.zeros((1, 5)), np.array([[0.0, 1.0, 1.0, 0.0, 0.0]])).round(4)  # ln 2 + ln 3
+    array([1.7918])
+    """
+    forms = (loss.short_forms or {}) if loss.name in LOSSES else {}  # one that is made of another has none
+    if phi.name in forms or "softmax" not in forms or (groups := groups_of(phi)) is None:
+        return forms.get(phi.name)
+    one = forms["softmax"]
+
+    def total(u: Array, y: Array) -> Array:
+        each = [one.value(own, target) for own, target in zip(groups.split(u), groups.split(y), strict=True)]
+        return np.sum(each, axis=0)
+
+    return ShortForm(total, one.proof)
+
+
+def tiny(a: Array) -> Any:
+    """The least normal number of a's dtype, of float64 for exact numbers."""
+    return literal(np.finfo(float if a.dtype == object else a.dtype).tiny, a.dtype)
+
+
+def clipped(a: Array) -> Array:
+    """max(a, tiny), so that log a and 1/a are finite."""
+    return np.where(a.real < tiny(a), tiny(a), a)
+
+
+def log_slope(a: Array) -> Array:
+    """d log(clipped(a))/da: 1/a, and 0 where a is clipped."""
+    return np.where(a < tiny(a), 0, 1 / clipped(a))

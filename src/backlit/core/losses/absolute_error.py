@@ -2,14 +2,13 @@
 
 import numpy as np
 
-from backlit.core.activations._pieces import magnitude
-from backlit.core.losses._pieces import total
+from backlit.core.activations import magnitude
 from backlit.core.losses._record import Loss, register_loss
 
 ABSOLUTE_ERROR = register_loss(
     Loss(
         "absolute_error",
-        lambda a, y: total(magnitude(a - y)),
+        lambda a, y: magnitude(a - y).sum(axis=1),
         lambda a, y: np.sign(a - y),
         kinked=True,
         formula=lambda a, y, f: f.abs(a - y),

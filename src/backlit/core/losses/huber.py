@@ -4,9 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from backlit.core.activations._pieces import magnitude
-from backlit.core.losses._pieces import Array, total
-from backlit.core.losses._record import Loss, register_loss
+from backlit.core.activations import magnitude
+from backlit.core.losses._record import Array, Loss, register_loss
 from backlit.errors import ProblemError
 
 
@@ -18,7 +17,7 @@ def huber(delta: float = 1.0) -> Loss:
 
     def value(a: Array, y: Array) -> Array:
         r = magnitude(a - y)
-        return total(np.where(r.real <= delta, r**2 / 2, delta * (r - delta / 2)))
+        return np.where(r.real <= delta, r**2 / 2, delta * (r - delta / 2)).sum(axis=1)
 
     def formula(a: Any, y: Any, f: Any) -> Any:
         r, d = f.abs(a - y), f(delta)

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from backlit.core.losses._pieces import Array, total
-from backlit.core.losses._record import Loss, register_loss
+from backlit.core.losses._record import Array, Loss, register_loss
 from backlit.errors import ProblemError
 
 
@@ -18,7 +17,7 @@ def quantile(quantile: float = 0.5) -> Loss:
 
     def value(a: Array, y: Array) -> Array:
         r = y - a
-        return total(np.where(r.real < 0, (quantile - 1) * r, quantile * r))
+        return (np.where(r.real < 0, (quantile - 1) * r, quantile * r)).sum(axis=1)
 
     def gradient(a: Array, y: Array) -> Array:
         return np.where(a > y, 1 - quantile, np.where(a < y, -quantile, 0)).astype(a.dtype)

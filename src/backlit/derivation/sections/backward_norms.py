@@ -68,8 +68,8 @@ def through_moments(s: Context, l: int, equation: str, batch: bool) -> Step:
         )
         means = Add(
             s.num(g[i, j], f"grad_x_hat[{l}]"),
-            Neg(s.num(mean.ravel()[k])),
-            Neg(Mul(s.num(norm.x_hat[i, j], f"x_hat[{l}]"), s.num(along.ravel()[k]))),
+            Neg(s.num(mean.ravel()[k], id)),
+            Neg(Mul(s.num(norm.x_hat[i, j], f"x_hat[{l}]"), s.num(along.ravel()[k], id))),
         )
         root = Root(Add(s.num(norm.variance.ravel()[k], f"sigma2[{l}]"), eps))
         numbers = [Frac(top, root), Frac(means, root), s.num(s.grad.delta[l][i, j], id)]

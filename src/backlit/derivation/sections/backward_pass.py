@@ -1,6 +1,7 @@
 """The worked numbers on the way down: the slope of the loss, then δ and the gradients of every layer."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 
@@ -278,7 +279,7 @@ def slope(s: Context, l: int) -> Step:
         "",
         f"Slope of the activation of layer {l}",
         applied(phi, Sym(under, str(l)), slope=True),
-        f"How fast each activation grows with its {under}; it is taken at {under}, not at a.",
+        "".join(map(str, chain(*where_taken(s, l)))),
         "backward",
         lines(s, build),
         entries(s, id, value.shape, entry),
@@ -287,6 +288,14 @@ def slope(s: Context, l: int) -> Step:
         value,
         hidden=hidden(value.shape, id),
     )
+
+
+def where_taken(s: Context, l: int) -> Iterator[Text]:
+    """The slope in words, with what it is taken at."""
+    yield (f"How fast each activation grows with its {before_activation(s, l)}",)
+    at_z = s.taken_at_z(l)
+    yield s.claim(f"taken_at_z[{l}]", at_z, "; it is taken at z, not at a.")
+    yield s.claim(f"taken_at_u[{l}]", not at_z, "; it is taken at u, which the norm made of z, not at z or at a.")
 
 
 def through_activation(s: Context, l: int) -> Step:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from backlit.core.activations import Activation
-from backlit.core.groups import groups_of, is_softmax
+from backlit.core.activations.softmax import groups_of, is_softmax
 from backlit.derivation.context import Context, as_float, worked
 from backlit.derivation.document import Block, BulletList, Formula, Paragraph, Plot, Section, Table, Text
 from backlit.derivation.expressions import (
@@ -28,7 +28,7 @@ from backlit.derivation.expressions import (
     Sym,
     Transpose,
 )
-from backlit.derivation.functions import ONE, applied, fn, known, meaning_of, minus, slope_of
+from backlit.derivation.functions import ONE, applied, constant, fn, known, meaning_of, minus, slope_of
 
 SMALL = 4  # units of a layer up to which a product prints as many matrices as it prints terms of a sum
 FACTORS = 4  # matrices that it prints of larger layers
@@ -87,7 +87,42 @@ def down(s: Context) -> list[Block]:
             ("An activation acts on every weighted sum of the next layer; the chain rule adds up all these ways:",)
         ),
         Formula(equal(Partial(loss, a), *ways), "BP5"),
+        *two_paths(s),
     ]
+
+
+def two_paths(s: Context) -> list[Block]:
+    """∂ℓ/∂a at the lower end of each skip: through the layers, and straight; with the lengths of both here."""
+    blocks: list[Block] = []
+    for top, layer in s.net.numbered():
+        if layer.skip_from is None:
+            continue
+        k, scale = layer.skip_from, layer.skip_scale
+        others = [l for l in range(1, s.net.L + 1) if s.layer(l).skip_from == k and l != top]
+        a, above, up = At(Sym("a", str(k)), ("j",)), At(Sym("a", str(top)), ("j",)), str(k + 1)
+        inner = BigSum("i", Mul(At(Sym("W", up), ("i", "j")), At(Sym("delta", up), ("i",))))
+        straight: Expr = Partial(s.loss_symbol, above)
+        straight = straight if scale == 1 else Mul(constant(scale), straight)
+        words = (
+            "The skip gives ",
+            Sym("a", str(k)),
+            f" a second way to the loss: through layer {k + 1}, and straight to ",
+            Sym("a", str(top)),
+            ". The chain rule adds up both:",
+        )
+        blocks += [Paragraph(words), Formula(equal(Partial(s.loss_symbol, a), Add(inner, straight)), "SK2")]
+        if not others:
+            blocks += [Paragraph(text) for text in path_lengths(s, k, scale * as_float(s.grad.a[top])) if text]
+    return blocks
+
+
+def path_lengths(s: Context, k: int, straight: np.ndarray) -> Iterator[Text]:
+    """Which of both ways brings more, by length over the examples."""
+    through = as_float(s.grad.a[k]) - straight
+    longer, shorter = length(straight), length(through)
+    ways = f"straight a slope of length {shown(s, longer)}, through the layers one of {shown(s, shorter)}"
+    yield s.claim(f"straight_way_is_longer[{k}]", longer > shorter, f"Here the skip brings more: {ways}.")
+    yield s.claim(f"way_through_is_longer[{k}]", shorter > longer, f"Here the layers bring more: {ways}.")
 
 
 def delta_j() -> At:
@@ -102,12 +137,12 @@ def through_activations(s: Context) -> list[Block]:
     plain, normed = [layer for layer in alone if not layer.norm], [layer for layer in alone if layer.norm]
     everywhere = len(plain) == s.net.L
     blocks: list[Block] = []
-    if plain:
-        where = "Each unit's" if everywhere else "Where a layer has no norm and mixes no units, each unit's"
-        blocks += [
-            Paragraph((f"{where} activation depends on its own sum alone, so one factor leads on to δ:",)),
-            Formula(equal(delta_j(), Mul(Partial(loss, a), fn("phi_l'", entry("z", "l", "j")))), "BP2"),
-        ]
+    where = "Each unit's" if everywhere else "Where a layer has no norm and mixes no units, each unit's"
+    said = f"{where} activation depends on its own sum alone, so one factor leads on to δ:"
+    own = {s.reach(l, activated=True) for l, layer in s.net.numbered() if layer in plain}
+    if text := s.claim("own_sum_alone", own == {frozenset({"own"})}, said):
+        factor = fn("phi_l'", entry("z", "l", "j"))
+        blocks += [Paragraph(text), Formula(equal(delta_j(), Mul(Partial(loss, a), factor)), "BP2")]
     if normed:
         u = entry("u", "l", "j")
         blocks += [
@@ -115,7 +150,7 @@ def through_activations(s: Context) -> list[Block]:
                 ("Where a norm makes u of z, φ takes u, so the factor is φ′ at u, and leads to the slope at u:",)
             ),
             Formula(equal(Partial(loss, u), Mul(Partial(loss, a), fn("phi_l'", u))), "BP2"),
-            Paragraph((norm_words(s),)),
+            *(Paragraph(text) for text in norm_words(s) if text),
             *(block for kind in ("batch", "layer") for block in norm_jacobian(s, kind)),
         ]
     inner = [layer for layer in s.net.layers[:-1] if layer.activation.elementwise]
@@ -134,6 +169,9 @@ def through_activations(s: Context) -> list[Block]:
         )
     )
     return blocks
+
+
+KINDS = {"batch": "BN8", "layer": "LN6"}
 
 
 def norm_jacobian(s: Context, kind: str) -> list[Block]:
@@ -162,15 +200,21 @@ def norm_jacobian(s: Context, kind: str) -> list[Block]:
     ]
 
 
-def norm_words(s: Context) -> str:
-    """What each u depends on."""
-    kinds = {layer.norm for layer in s.net.layers}
-    given = s.problem.statistics is not None
-    own = "its own z, by running moments" if given else "its unit's z in every example"
-    over = {"batch": own, "layer": "every z of its example"}
-    found = " and ".join(f"under {kind} norm on {words}" for kind, words in over.items() if kind in kinds)
-    numbers = " and ".join(n for kind, n in (("batch", "BN8"), ("layer", "LN6")) if kind in kinds)
-    return f"Each u depends {found}; δ, the slope at z, is made of the slope at u accordingly ({numbers}, below)."
+def norm_words(s: Context) -> Iterator[Text]:
+    """What each u depends on, found by moving one z."""
+    for kind, number in KINDS.items():
+        found = {s.reach(l, activated=False) for l, layer in s.net.numbered() if layer.norm == kind}
+        so = f"; δ, the slope at z, is made of the slope at u accordingly ({number}, below)."
+        under = f"Each u depends under {kind} norm on "
+        mixed = frozenset({"own", {"batch": "batch", "layer": "units"}[kind]})
+        others = {"batch": "its unit's z in every example", "layer": "every z of its example"}[kind]
+        yield s.claim(f"{kind}_norm_mixes", mixed in found, f"{under}{others}{so}")
+        own = f"{under}its own z, by running moments{so}"
+        if kind == "batch":
+            yield s.claim("batch_norm_of_own", frozenset({"own"}) in found, own)
+        one = {"batch": "one example", "layer": "one unit"}[kind]
+        said = f"Of {one} {kind} norm leaves nothing: z is its own mean, so x̂ is 0 and δ is 0, whatever z is."
+        yield s.claim(f"{kind}_norm_of_one", frozenset() in found, said)
 
 
 def in_matrices(s: Context, name: str, everywhere: bool) -> list[Block]:

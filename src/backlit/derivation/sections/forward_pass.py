@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from backlit.core.groups import groups_of, is_softmax, softmax_units
+from backlit.core.activations.softmax import groups_of, is_softmax, softmax_units
 from backlit.derivation.context import Cols, Context, at, counted, entry_id, hidden, line
 from backlit.derivation.document import Line, Section, Step
 from backlit.derivation.expressions import (
@@ -161,7 +161,7 @@ def dropout(s: Context, l: int) -> Step:
     id, value = f"{out}[{l}]", s.trace.h[l] * s.trace.mask[l]
 
     def build(cols: Cols) -> tuple[list[Expr], list[Expr]]:
-        h, mask = s.columns(s.trace.h[l], cols, f"h[{l}]"), s.columns(s.trace.mask[l], cols, id)
+        h, mask = s.columns(s.trace.h[l], cols, f"h[{l}]"), s.columns(s.trace.mask[l], cols)
         symbols = [s.sym(out, l, cols), Hadamard(s.sym("h", l, cols), s.sym("mask", l, cols))]
         return symbols, [Hadamard(h, mask), s.columns(value, cols, id)]
 

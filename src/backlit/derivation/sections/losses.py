@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from backlit.core.groups import groups_of, softmax_units
+from backlit.core.activations.softmax import groups_of, softmax_units
 from backlit.derivation.context import Context, as_float, at, entry_id, hidden, line, worked
 from backlit.derivation.document import Block, Formula, Line, Paragraph, Section, Step
 from backlit.derivation.expressions import (
@@ -152,7 +152,7 @@ def cost(s: Context) -> Step:
     if s.net.l2:
         lengths = [(W**2).sum() for W in s.params.W[1:]]
         lam = s.setting(s.net.l2)
-        squares: list[Expr] = [s.num(v) for v in lengths]
+        squares: list[Expr] = [s.num(v, "loss") for v in lengths]
         inner = Add(*s.terms(squares)) if len(squares) > 1 else squares[0]
         total = Add(total, Mul(Frac(lam, TWO), inner))
         notes.append(("The last numbers are the squared lengths of the weight matrices; biases are not counted.",))

@@ -1,8 +1,9 @@
 """Tables at a glance: shapes, what is kept and why, operations and bytes, and a checklist for a pass of one's own."""
 
 from collections.abc import Iterator
+from typing import Any
 
-from backlit.core.groups import is_softmax
+from backlit.core.activations.softmax import is_softmax
 from backlit.derivation.context import Context, as_float
 from backlit.derivation.document import BulletList, Paragraph, Section, Table, Text
 from backlit.derivation.expressions import Add, MatMul, Partial, Sym, Transpose
@@ -13,22 +14,33 @@ Kept = tuple[Sym, int, str, Text]
 
 
 def kept(s: Context, l: int) -> Iterator[Kept]:
-    """(What the way back through layer l reads, its units, the equation that does, why)."""
-    n, layer = s.net.n[l], s.layer(l)
-    under = Sym("u" if layer.norm else "z", str(l))
-    yield Sym("a", str(l - 1)), s.net.n[l - 1], "BP4", ("the weights' gradient is δ times it",)
-    short = l == s.net.L and s.net.has_short_form
-    if l == s.net.L and not short:
-        yield Sym("a", str(l)), n, "BP1", ("the slope of the loss is taken at it",)
-    if short:
-        yield Sym("a", str(l)), n, "BP1S", ("δ at the output is it minus y",)
-    elif layer.activation.name != "identity":
-        yield under, n, "BP2", (applied(layer.activation, under, slope=True), " is taken at it")
+    """(What the way back through layer l reads, its units, the equation that does, why): claims, found by watching."""
+    for name, at, symbol, equation, *why in readable(s, l):
+        if reason := s.claim(f"kept_{name}[{at}]", (name, at) in s.read_back, *why):
+            yield symbol, s.net.n[at], equation, reason
+
+
+def readable(s: Context, l: int) -> Iterator[tuple[Any, ...]]:
+    """What the way back through layer l may read: name, layer, symbol, equation, why."""
+    layer, last = s.layer(l), l == s.net.L
+    yield "a", l - 1, Sym("a", str(l - 1)), "BP4", "the weights' gradient is δ times it"
+    if last and s.net.has_short_form:
+        yield "a", l, Sym("a", str(l)), "BP1S", "δ at the output is it minus y"
+    else:
+        if last:
+            yield "a", l, Sym("a", str(l)), "BP1", "the slope of the loss depends on it"
+        under = Sym("u" if layer.norm else "z", str(l))
+        if layer.activation.elementwise:
+            yield "u", l, under, "BP2", applied(layer.activation, under, slope=True), " is taken at it"
+        else:
+            yield "u", l, under, "BP2S", "the Jacobian of ", applied(layer.activation, under), " is taken at it"
     if layer.norm:
-        equation = "BN8" if layer.norm == "batch" else "LN6"
-        yield Sym("x_hat", str(l)), n, equation, ("the way back through the norm",)
+        yield "x_hat", l, Sym("x_hat", str(l)), BACK[str(layer.norm)], "the way back through the norm"
     if s.trace.mask[l] is not None:
-        yield Sym("mask", str(l)), n, "DO2", ("the same units are dropped",)
+        yield "mask", l, Sym("mask", str(l)), "DO2", "the same units are dropped"
+
+
+BACK = {"batch": "BN8", "layer": "LN6"}  # the equation that goes back through each norm
 
 
 def kept_bytes(s: Context) -> int:
@@ -93,7 +105,7 @@ def checklist_section(s: Context) -> Section:
     """The general points, and those that this network adds."""
     items: list[Text] = [
         ("Every gradient has the shape of its parameter.",),
-        ("The slope of the activation is taken at ", *taken_at(s), ", not at ", Sym("a", "l"), "."),
+        *(item for item in taken_at(s) if item),
         ("The weights on the way down are those of the way up: the update comes after the whole pass.",),
         (shares_words(s),),
     ]
@@ -155,12 +167,14 @@ def checked_words(s: Context) -> Iterator[Text]:
     yield s.claim("checks_differ", checks and not right, f"Here, {kinds} do NOT all agree with these gradients{worst}.")
 
 
-def taken_at(s: Context) -> Text:
-    """What φ is applied to."""
-    normed = [bool(layer.norm) for layer in s.net.layers]
-    if not any(normed):
-        return (Sym("z", "l"),)
-    return (Sym("u", "l"),) if all(normed) else (Sym("u", "l"), " after a norm and at ", Sym("z", "l"), " without one")
+def taken_at(s: Context) -> Iterator[Text]:
+    """What φ is applied to, of the layers whose φ has a slope for each unit."""
+    at_z = {s.taken_at_z(l) for l, layer in s.net.numbered() if layer.activation.elementwise}
+    z, u, a = Sym("z", "l"), Sym("u", "l"), Sym("a", "l")
+    said, not_a = "The slope of the activation is taken at ", (", not at ", a, ".")
+    yield s.claim("all_taken_at_z", at_z == {True}, said, z, *not_a)
+    yield s.claim("all_taken_at_u", at_z == {False}, said, u, *not_a)
+    yield s.claim("taken_at_both", len(at_z) == 2, said, u, " after a norm and at ", z, " without one", *not_a)
 
 
 BYTES = 8  # float64, in which a derivation computes
@@ -193,7 +207,21 @@ def costs_section(s: Context) -> Section:
     )
     table = Table("Operations in matrix products", head, tuple(rows))
     words, reason, kept_here = (Paragraph((text,)) for text in (said, why, memory))
-    return Section("costs", "Operations and bytes", (words, table, reason, kept_here))
+    order = (Paragraph(text) for text in (from_the_right(s),) if text)
+    return Section("costs", "Operations and bytes", (words, table, reason, *order, kept_here))
+
+
+def from_the_right(s: Context) -> Text:
+    """Why δ goes down as a vector: the product of Jacobians from the right, beside that from the left."""
+    n, L = s.net.n, s.net.L
+    right = 2 * sum(n[l] * n[l - 1] for l in range(2, L + 1))
+    left = 2 * sum(n[1] * n[l - 1] * n[l] for l in range(3, L + 1)) + 2 * n[1] * n[L]
+    said = (
+        "It goes from the output down, for so each product is of a matrix and a vector: for one example the product of "
+        f"the W from δ to layer 1 takes {right:,} operations. Begun at layer 1 it would be of matrices, and take "
+        f"{left:,}."
+    )
+    return s.claim("from_the_right_is_less", L > 1 and right < left, said)
 
 
 def dimensions_section(s: Context) -> Section:

@@ -71,16 +71,26 @@ def symbols(s: Context) -> Text:
     norms = {str(layer.norm) for layer in s.net.layers if layer.norm}
     if norms:
         said += [", ", Sym("u", "l"), " what a norm makes of ", Sym("z", "l"), ", ", Sym("mu", "l"), " and "]
-        said += [Sym("sigma2", "l"), " the mean and the variance that it takes, ", Sym("gamma", "l"), " and "]
-        said += [Sym("beta", "l"), " its scale and shift"]
+        said += [
+            Sym("sigma2", "l"),
+            " the mean and the variance that it takes, ",
+            Sym("eps"),
+            " the small number that ",
+        ]
+        said += ["it adds to the variance, ", Sym("x_hat", "l"), " what it makes with these, ", Sym("gamma", "l")]
+        said += [" and ", Sym("beta", "l"), " its scale and shift"]
+    if any(layer.dropout or layer.skip_from is not None for layer in s.net.layers):
+        said += [", ", Sym("h", "l"), " what φ gives where dropout or a skip follows"]
+    if any(layer.dropout and layer.skip_from is not None for layer in s.net.layers):
+        said += [", ", Sym("r", "l"), " what dropout leaves of it"]
     names = {layer.activation.name for layer in s.net.layers}
     if names & {"relu", "leaky_relu", "elu", "selu", "hard_tanh"}:
         said += [", [u > 0] the number 1 if u > 0 and 0 if not"]
     if "gelu" in names:
-        said += [", Φ and ϕ the distribution function and the density of a standard normal number"]
+        said += [", Φ and Φ′ the distribution function and the density of a standard normal number"]
     if s.net.loss.name == "huber":
         d = s.net.loss.parameters["delta"]
-        said += [f", huber(r) is r²/2 where |r| ≤ {d:g} and {d:g}·(|r| − {d / 2:g}) beyond"]
+        said += [f"; huber is half the square up to the size {d:g}, and {d:g} times (the size − {d / 2:g}) beyond it"]
     return (*said, ".")
 
 

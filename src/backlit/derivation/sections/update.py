@@ -8,9 +8,10 @@ import numpy as np
 from backlit.core.parameters import Parameters, Slot, layout
 from backlit.derivation.context import Context, as_float, at, entry_id, entry_indices, hidden, line
 from backlit.derivation.document import Block, Formula, Line, Paragraph, Section, Step, Text
+from backlit.derivation.evaluate import nodes
 from backlit.derivation.expressions import Add, Chain, Expr, Fn, Frac, MatMul, Mul, Neg, Num, Pow, Root, Sym, constant
 from backlit.derivation.functions import ONE, TWO, fn, known_value, minus
-from backlit.derivation.update import Rule, Symbols, Updated, by_entry, optimizer_of, rules
+from backlit.derivation.update import Rule, Symbols, Updated, by_entry, optimizer_of, rules, vector_symbol
 
 TITLES = {"W": "weights", "b": "biases", "gamma": "scales", "beta": "shifts"}
 FEW = 6  # entries of a tensor that are worked
@@ -20,7 +21,7 @@ HALVINGS = 30  # of a step that raised the cost, in search of one that lowers it
 
 def section(s: Context, updates: list[Updated]) -> Section:
     """The first step in full, then the costs of all."""
-    blocks: list[Block] = [Paragraph((words(s),)), *equations(s), *steps(s, updates[0]), costs(s, updates)]
+    blocks: list[Block] = [Paragraph(words(s)), *equations(s), *steps(s, updates[0]), costs(s, updates)]
     return Section("update", "One step of the optimizer", tuple(blocks))
 
 
@@ -49,13 +50,18 @@ def tag(u: Updated) -> str:
     return "" if u.t == 1 else f"@{u.t}"
 
 
-def words(s: Context) -> str:
-    """What the optimizer is."""
+def words(s: Context) -> Text:
+    """What the optimizer is, its settings with their symbols."""
     optimizer = optimizer_of(s.problem)
-    settings = ", ".join(f"{k.replace('_', ' ')} {said(v)}" for k, v in optimizer.to_dict().items() if k != "name")
+    settings: list[str | Expr] = []
+    for name, value in optimizer.to_dict().items():
+        if name != "name":
+            settings += [", " if settings else "", f"{name.replace('_', ' ')} "]
+            symbol = optimizer.symbols.get(name)
+            settings += [f"{said(value)}"] if symbol is None else [Sym(symbol), f" = {said(value)}"]
     by = "" if s.problem.optimizer else " The problem names no optimizer, so plain gradient descent is shown."
     more = " Its state starts at 0." if optimizer.slots else ""
-    return f"Optimizer {optimizer.name} ({settings}), on the whole of x.{by}{more}"
+    return (f"Optimizer {optimizer.name} (", *settings, f"), on the whole of x.{by}{more}")
 
 
 def said(value: object) -> str:
@@ -66,10 +72,13 @@ def said(value: object) -> str:
 def equations(s: Context) -> list[Block]:
     """The optimizer's rule in symbols."""
     optimizer = optimizer_of(s.problem)
-    shown: list[Block] = [Paragraph(("With g the gradient of a parameter θ, each step makes",))]
-    for rule in rules(optimizer, Symbols(optimizer)):
+    made = list(rules(optimizer, Symbols(optimizer)))
+    counted = any(Sym("t") in nodes(rule.made) for rule in made)
+    known = "With g the gradient of a parameter θ" + (" and t the number of the step" if counted else "")
+    shown: list[Block] = [Paragraph((f"{known}, each step makes",))]
+    for rule in made:
         sign = "←" if rule.name in optimizer.slots else "="
-        shown.append(Formula(Chain((Sym(rule.name), rule.made), (sign,)), rule.equation))
+        shown.append(Formula(Chain((vector_symbol(rule.name), rule.made), (sign,)), rule.equation))
     return [*shown, Formula(Chain((Sym("theta"), Add(Sym("theta"), Sym("step"))), ("←",)))]
 
 
@@ -91,14 +100,15 @@ def clipping(s: Context, u: Updated) -> Step:
     g = Sym("g")
     made: list[Line] = []
     formula: Expr = g
+    bound = "" if s.problem.clip_norm is None else f" to the length c = {said(s.problem.clip_norm)}"
     if s.problem.clip_norm is not None:
         c = constant(s.problem.clip_norm)
-        squares = [s.num((as_float(u.gradient[slot]) ** 2).sum()) for slot in layout(s.net)]
+        squares = [s.num((as_float(u.gradient[slot]) ** 2).sum(), upstream(u, slot)) for slot in layout(s.net)]
         symbols = [Pow(Fn("norm", (s.cost_slope(slot.name, slot.l),)), TWO) for slot in layout(s.net)]
-        length = s.num(u.norm)
+        length = s.num(u.norm, "clip" + tag(u))
         of_all = [Fn("norm", (g,)), Root(Add(*s.terms(symbols)))]
         made.append(line("length of the whole gradient", of_all, [Root(Add(*s.terms(squares))), length]))
-        made.append(line("factor on it", [], [fn("min", ONE, Frac(c, length)), s.num(factor(s, u))]))
+        made.append(line("factor on it", [], [fn("min", ONE, Frac(c, length)), s.num(factor(s, u), "clip" + tag(u))]))
         formula = MatMul(g, fn("min", ONE, Frac(Sym("c"), Fn("norm", (g,)))))
     if s.problem.clip_value is not None:
         limit = constant(s.problem.clip_value)
@@ -108,7 +118,8 @@ def clipping(s: Context, u: Updated) -> Step:
         "OPT-CLIP1" if s.problem.clip_norm is not None else "OPT-CLIP2",
         "Clipping",
         formula,
-        "The gradient is bounded before the optimizer sees it; what the optimizer gets stands at each tensor below.",
+        f"The gradient is bounded{bound} before the optimizer sees it; what the optimizer gets stands at each tensor "
+        "below.",
         "update",
         tuple(made),
         value=u.clipped.theta,
@@ -142,7 +153,7 @@ def parameter_step(s: Context, u: Updated, slot: Slot) -> Step:
         if frozen
         else "The parameters move against their gradient."
         if not u.state
-        else "Each parameter moves by its step; the entries show how its state and its step are made.",
+        else "Each parameter moves by its own step, which the rule above makes of its gradient and its state.",
         "update",
         tuple(frozen_lines(s, u, slot, id) if frozen else tensor_lines(s, u, slot, id)),
         tuple(x for i in entry_indices(s, shape, FEW) for x in entry_lines(s, u, slot, i, id)),
@@ -186,15 +197,15 @@ def tensor_lines(s: Context, u: Updated, slot: Slot, id: str) -> Iterator[Line]:
     if u.t > 1:
         yield line(f"gradient at step {u.t}", [slope], [g])
     if clips(s):
-        yield line("gradient after clipping", [Sym("g", layer)], [bounded(s, u, g), column(s, u.clipped[slot])])
-        g = column(s, u.clipped[slot])
+        yield line("gradient after clipping", [Sym("g", layer)], [bounded(s, u, g), column(s, u.clipped[slot], id)])
+        g = column(s, u.clipped[slot], id)
     if not u.state:
         moved = Add(column(s, u.before[slot], before(s, u, slot)), Neg(MatMul(s.setting(optimizer.learning_rate), g)))
     else:
         for name, vector in zip(optimizer.slots, u.state, strict=True):
             part = vector[slot.start : slot.stop].reshape(slot.shape)
-            yield line(f"{name.replace('_', ' ')} after step {u.t}", [Sym(name, layer)], [column(s, part)])
-        moved = Add(column(s, u.before[slot], before(s, u, slot)), column(s, u.after[slot] - u.before[slot]))
+            yield line(f"after step {u.t}", [vector_symbol(name, layer)], [column(s, part, id)])
+        moved = Add(column(s, u.before[slot], before(s, u, slot)), column(s, u.after[slot] - u.before[slot], id))
     yield Line("", arrow(symbol, moved, column(s, u.after[slot], id)))
 
 
@@ -230,7 +241,7 @@ def entry_lines(s: Context, u: Updated, slot: Slot, index: tuple[int, ...], id: 
     step = s.num(float(u.after.theta[e] - u.before.theta[e]))
     for rule in rules(optimizer, made):
         result = step if rule.name == "step" else made.setdefault(rule.name, s.num(known_value(rule.made)))
-        yield worked_rule(rule, result, at(Sym(rule.name, str(slot.l)), *index), f"{own}.{rule.name}")
+        yield worked_rule(rule, result, at(vector_symbol(rule.name, str(slot.l)), *index), f"{own}.{rule.name}")
     yield Line("", arrow(symbol, Add(old, step), new), own)
 
 

@@ -6,10 +6,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from backlit.optim.checks import Check
-from backlit.optim.optimizers.base import POSITIVE_EPS, Array, Line, Operands, Optimizer, Slots
+from backlit.optim.optimizers.base import POSITIVE_EPS, Array, Line, Operands, Optimizer, Slots, register_optimizer
+from backlit.registry import Check
 
 
+@register_optimizer
 @dataclass(frozen=True, kw_only=True)
 class Adagrad(Optimizer):
     """Adagrad:  s ← s + g²,  θ ← θ − η g/(√s + ε).
@@ -45,7 +46,7 @@ class Adagrad(Optimizer):
 
     name: ClassVar[str] = "adagrad"
     checks: ClassVar[dict[str, Check]] = {**Optimizer.checks, "eps": POSITIVE_EPS}
-    symbols: ClassVar[dict[str, str]] = {**Optimizer.symbols, "eps": "eps"}
+    symbols: ClassVar[dict[str, str]] = {**Optimizer.symbols, "eps": "tau"}
     learning_rate: float = 0.01
     eps: float = 1e-10
 

@@ -6,10 +6,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from backlit.optim.checks import Check, flag
-from backlit.optim.optimizers.base import DECAY, POSITIVE_EPS, Array, Line, Operands, Optimizer, Slots
+from backlit.optim.optimizers.base import (
+    DECAY,
+    POSITIVE_EPS,
+    Array,
+    Line,
+    Operands,
+    Optimizer,
+    Slots,
+    register_optimizer,
+)
+from backlit.registry import Check, flag
 
 
+@register_optimizer
 @dataclass(frozen=True, kw_only=True)
 class Adam(Optimizer):
     r"""Adam:  m ← β₁ m + (1 − β₁) g,  v ← β₂ v + (1 − β₂) g²,  θ ← θ − η m̂/(√v̂ + ε).
@@ -55,6 +65,7 @@ class Adam(Optimizer):
     """
 
     name: ClassVar[str] = "adam"
+    also: ClassVar[dict[str, dict[str, Any]]] = {"amsgrad": {"amsgrad": True}}
     checks: ClassVar[dict[str, Check]] = {
         **Optimizer.checks,
         "beta1": DECAY,
@@ -62,7 +73,7 @@ class Adam(Optimizer):
         "eps": POSITIVE_EPS,
         "amsgrad": flag,
     }
-    symbols: ClassVar[dict[str, str]] = {**Optimizer.symbols, "beta1": "beta1", "beta2": "beta2", "eps": "eps"}
+    symbols: ClassVar[dict[str, str]] = {**Optimizer.symbols, "beta1": "rho1", "beta2": "rho2", "eps": "tau"}
     learning_rate: float = 0.001
     beta1: float = 0.9
     beta2: float = 0.999

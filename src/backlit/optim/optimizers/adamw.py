@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from backlit.optim.checks import Check
 from backlit.optim.optimizers.adam import Adam
-from backlit.optim.optimizers.base import NOT_NEGATIVE, Array, Line, Operands, Slots
+from backlit.optim.optimizers.base import NOT_NEGATIVE, Array, Line, Operands, Slots, register_optimizer
+from backlit.registry import Check
 
 
+@register_optimizer
 @dataclass(frozen=True, kw_only=True)
 class AdamW(Adam):
     """AdamW:  Adam's step, and  θ ← θ − η λ θ,  λ = weight_decay.
@@ -54,7 +55,7 @@ class AdamW(Adam):
 
     name: ClassVar[str] = "adamw"
     checks: ClassVar[dict[str, Check]] = {**Adam.checks, "weight_decay": NOT_NEGATIVE}
-    symbols: ClassVar[dict[str, str]] = {**Adam.symbols, "weight_decay": "lambda"}
+    symbols: ClassVar[dict[str, str]] = {**Adam.symbols, "weight_decay": "kappa"}
     weight_decay: float = 0.01
 
     def rule(self, g: Array, state: Slots, t: int, lr: float, theta: Array) -> tuple[Array, Slots]:

@@ -3,14 +3,15 @@
 `init` makes the state and `update` gives the step to add to theta, with the new state.  Neither writes to its inputs.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from backlit.errors import DomainError, ShapeError
-from backlit.optim.checks import Check, number
+from backlit.errors import DomainError, ProblemError, ShapeError, near
+from backlit.optim.described import Described, Descriptions
+from backlit.registry import Check, number
 
 Array = np.ndarray
 Slots = tuple[Array, ...]
@@ -24,7 +25,7 @@ DECAY = number(0, 1, high_open=True)  # a running mean that forgets nothing neve
 
 
 @dataclass(frozen=True, kw_only=True)
-class Optimizer:
+class Optimizer(Described):
     """What every optimizer is: a name, hyperparameters with their checks, and the names of the state vectors.
 
     A subclass gives `checks` (one for each field), `slots` and `rule`, and may give `formulas`, in which a
@@ -49,15 +50,38 @@ class Optimizer:
     array([-1.])
     """
 
-    name: ClassVar[str]
+    kind: ClassVar[str] = "optimizer"
     checks: ClassVar[dict[str, Check]] = {"learning_rate": NOT_NEGATIVE}
+    words: ClassVar[dict[str, str]] = {  # scikit-learn's, PyTorch's and Keras'
+        "lr": "learning_rate",
+        "learning_rate_init": "learning_rate",
+        "beta_1": "beta1",
+        "beta_2": "beta2",
+        "epsilon": "eps",
+        "nesterovs_momentum": "nesterov",
+        "alpha": "rho",
+    }
     symbols: ClassVar[dict[str, str]] = {"learning_rate": "eta"}
     learning_rate: float
 
-    def __post_init__(self):
-        for field in fields(self):
-            what = f"optimizer {self.name}: {field.name}"
-            object.__setattr__(self, field.name, self.checks[field.name](getattr(self, field.name), what))
+    @classmethod
+    def remedy(cls, key: object, allowed: Collection[str]) -> str:
+        """What to write in place of a key that is not known."""
+        if key == "weight_decay":
+            return 'name "adamw" for weight decay, or give the network l2'
+        return near(key, allowed)
+
+    @classmethod
+    def options(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """PyTorch's betas = (beta1, beta2) as two."""
+        if "betas" not in given or "beta1" not in cls.checks:
+            return given
+        betas = given.pop("betas")
+        if not isinstance(betas, list | tuple) or len(betas) != 2:
+            raise ProblemError(f"optimizer {cls.name}: betas must be two numbers, not {betas!r}")
+        if both := {"beta1", "beta_1", "beta2", "beta_2"} & given.keys():
+            raise ProblemError(f"optimizer {cls.name}: betas and {min(both)} say the same: leave one out")
+        return given | {"beta1": betas[0], "beta2": betas[1]}
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -119,12 +143,8 @@ class Optimizer:
         # Python numbers: a NumPy scalar would turn float32 vectors into float64
         return self.rule(g, state, int(t), float(lr), theta)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain names and numbers; `get_optimizer` reads them back."""
-        return {"name": self.name} | {field.name: getattr(self, field.name) for field in fields(self)}
 
-
-OPTIMIZERS: dict[str, type[Optimizer]] = {}
+OPTIMIZERS = Descriptions("optimizer")
 
 
 def register_optimizer(rule: type[Optimizer]) -> type[Optimizer]:
@@ -149,5 +169,37 @@ def register_optimizer(rule: type[Optimizer]) -> type[Optimizer]:
     >>> get_optimizer("creep").name, OPTIMIZERS.pop("creep") is Creep
     ('creep', True)
     """
-    OPTIMIZERS[rule.name] = rule
-    return rule
+    return OPTIMIZERS.register(rule)
+
+
+def get_optimizer(spec: str | Mapping[str, Any] | Optimizer) -> Optimizer:
+    """An optimizer by name or by a description.
+
+    Parameters
+    ----------
+    spec : str, mapping or Optimizer
+        A name, `{"name": "adam", "learning_rate": 0.01}`, or an optimizer, which is returned as it is.  Names are sgd,
+        adagrad, rmsprop, adam, adamw, and amsgrad, which is adam with amsgrad.  The words lr, beta_1, beta_2, betas,
+        epsilon and nesterovs_momentum of other libraries are understood.
+
+    Returns
+    -------
+    Optimizer
+        A frozen description with the pure functions `init` and `update`.
+
+    Raises
+    ------
+    ProblemError
+        If a name or a key is unknown (the error gives the nearest), or a number is out of range.
+
+    Examples
+    --------
+    >>> get_optimizer({"name": "adam", "lr": 0.01, "betas": (0.8, 0.99)})
+    Adam(learning_rate=0.01, beta1=0.8, beta2=0.99, eps=1e-08, amsgrad=False)
+    >>> get_optimizer("sgd").to_dict()
+    {'name': 'sgd', 'learning_rate': 0.01, 'momentum': 0.0, 'nesterov': False}
+    >>> get_optimizer("adma")
+    Traceback (most recent call last):
+    backlit.errors.ProblemError: unknown optimizer 'adma': did you mean adam? (one of sgd, adagrad, rmsprop, adam, ...)
+    """
+    return spec if isinstance(spec, Optimizer) else OPTIMIZERS.make(spec)

@@ -6,10 +6,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from backlit.optim.checks import Check, number
-from backlit.optim.optimizers.base import DECAY, POSITIVE_EPS, Array, Line, Operands, Optimizer, Slots
+from backlit.optim.optimizers.base import (
+    DECAY,
+    POSITIVE_EPS,
+    Array,
+    Line,
+    Operands,
+    Optimizer,
+    Slots,
+    register_optimizer,
+)
+from backlit.registry import Check, number
 
 
+@register_optimizer
 @dataclass(frozen=True, kw_only=True)
 class RmsProp(Optimizer):
     """RMSprop:  s ← ρ s + (1 − ρ) g²,  d = g/(√s + ε),  θ ← θ − η d;  with momentum μ  v ← μ v + d,  θ ← θ − η v.
@@ -55,7 +65,7 @@ class RmsProp(Optimizer):
         "eps": POSITIVE_EPS,
         "momentum": number(0, 1),
     }
-    symbols: ClassVar[dict[str, str]] = {**Optimizer.symbols, "rho": "rho", "eps": "eps", "momentum": "mu"}
+    symbols: ClassVar[dict[str, str]] = {**Optimizer.symbols, "rho": "rho2", "eps": "tau", "momentum": "rho1"}
     learning_rate: float = 0.01
     rho: float = 0.99
     eps: float = 1e-8

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from backlit.optim.checks import Check, flag, number
-from backlit.optim.optimizers.base import Array, Line, Operands, Optimizer, Slots
+from backlit.optim.optimizers.base import Array, Line, Operands, Optimizer, Slots, register_optimizer
+from backlit.registry import Check, flag, number
 
 
+@register_optimizer
 @dataclass(frozen=True, kw_only=True)
 class Sgd(Optimizer):
     """Gradient descent with momentum μ:  v ← μ v − η g,  θ ← θ + v;  with Nesterov θ ← θ + μ v − η g.
@@ -51,7 +52,7 @@ class Sgd(Optimizer):
 
     name: ClassVar[str] = "sgd"
     checks: ClassVar[dict[str, Check]] = {**Optimizer.checks, "momentum": number(0, 1), "nesterov": flag}
-    symbols: ClassVar[dict[str, str]] = {**Optimizer.symbols, "momentum": "mu"}
+    symbols: ClassVar[dict[str, str]] = {**Optimizer.symbols, "momentum": "rho1"}
     learning_rate: float = 0.01
     momentum: float = 0.0
     nesterov: bool = False

@@ -1,14 +1,18 @@
-"""Schedules: what the learning rate is multiplied by as training goes on."""
+"""Schedules: what the learning rate is multiplied by as training goes on.
 
-from backlit.optim.schedules.base import SCHEDULES, Schedule, Unit, register_schedule
-from backlit.optim.schedules.cosine import Cosine
+A file that is put into this folder brings schedules more; `register_schedule` adds one from anywhere else.
+"""
+
+from backlit.optim.schedules.base import SCHEDULES, Schedule, Unit, get_schedule, register_schedule
+from backlit.optim.schedules.cosine import Cosine, OneCycle
 from backlit.optim.schedules.decay import Constant, Exponential, InverseScaling, Step
-from backlit.optim.schedules.one_cycle import OneCycle
 from backlit.optim.schedules.plateau import Adaptive, Plateau, PlateauState, ReduceOnPlateau
 from backlit.optim.schedules.warm_up import WarmUp
 
-for cls in (Constant, Step, Exponential, Cosine, OneCycle, WarmUp, InverseScaling, ReduceOnPlateau, Adaptive):
-    register_schedule(cls)
+SCHEDULES.load(__package__, first=(
+    *("constant", "step", "exponential", "cosine", "one_cycle", "warm_up"),
+    *("inverse_scaling", "reduce_on_plateau", "adaptive"),
+))  # fmt: skip
 
 __all__ = [
     "SCHEDULES",
@@ -25,5 +29,6 @@ __all__ = [
     "Step",
     "Unit",
     "WarmUp",
+    "get_schedule",
     "register_schedule",
 ]

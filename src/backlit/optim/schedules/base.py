@@ -4,13 +4,15 @@ learning rate = the optimizer's `learning_rate` · factor(t).  t counts from 0 w
 the whole run: a step-wise schedule doesn't start anew with each epoch.
 """
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
 from backlit.errors import DomainError, ProblemError
-from backlit.optim.checks import Check, number, one_of, optional, whole
+from backlit.optim.described import Described, Descriptions
+from backlit.registry import Check, number, one_of, optional, whole
 
 Unit = Literal["epoch", "step"]
 SHARE = number(0, 1)
@@ -18,7 +20,7 @@ TOTAL = optional(whole(1))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Schedule:
+class Schedule(Described):
     """What every schedule is: a name, parameters with their checks, and the unit that t counts.
 
     A subclass gives `checks` (one for each field) and `curve`; one that ends has a field `total`, its length.
@@ -40,14 +42,17 @@ class Schedule:
     array([1.  , 1.  , 0.5 , 0.5 , 0.25])
     """
 
-    name: ClassVar[str]
+    kind: ClassVar[str] = "schedule"
     checks: ClassVar[dict[str, Check]] = {"per": one_of("epoch", "step")}
+    words: ClassVar[dict[str, str]] = {  # PyTorch's and scikit-learn's
+        "step_size": "every",
+        "gamma": "rate",
+        "power_t": "power",
+        "T_max": "total",
+        "total_steps": "total",
+        "pct_start": "rise",
+    }
     per: Unit = "epoch"
-
-    def __post_init__(self):
-        for field in fields(self):
-            what = f"schedule {self.name}: {field.name}"
-            object.__setattr__(self, field.name, self.checks[field.name](getattr(self, field.name), what))
 
     def curve(self, t: Any) -> Any:
         """The equation of `factor`, on float64 t that has been checked."""
@@ -85,10 +90,6 @@ class Schedule:
         bound: Any = {"total": epochs if self.per == "epoch" else steps}
         return replace(self, **bound)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain names and numbers; `get_schedule` reads them back."""
-        return {"name": self.name} | {field.name: getattr(self, field.name) for field in fields(self)}
-
 
 def length(schedule: Any) -> int:
     """The schedule's `total`; ProblemError if neither the caller nor a trainer gave it."""
@@ -97,8 +98,7 @@ def length(schedule: Any) -> int:
     return schedule.total
 
 
-# Any: a subclass takes fields that the base has not
-SCHEDULES: dict[str, type[Any]] = {}
+SCHEDULES = Descriptions("schedule")
 
 
 def register_schedule(rule: type[Any]) -> type[Any]:
@@ -124,5 +124,35 @@ def register_schedule(rule: type[Any]) -> type[Any]:
     >>> get_schedule("swing").name, SCHEDULES.pop("swing") is Swing
     ('swing', True)
     """
-    SCHEDULES[rule.name] = rule
-    return rule
+    return SCHEDULES.register(rule)
+
+
+def get_schedule(spec: str | Mapping[str, Any] | Schedule) -> Schedule:
+    """A schedule by name or by a description.
+
+    Parameters
+    ----------
+    spec : str, mapping or Schedule
+        A name, `{"name": "step", "every": 10}`, or a schedule, which is returned as it is.  Names are constant, step,
+        exponential, cosine, one_cycle, warm_up, inverse_scaling, reduce_on_plateau and adaptive.  The `after` of
+        warm_up is a description too, and counts warm_up's unit if it names none.
+
+    Returns
+    -------
+    Schedule
+        A frozen description with the pure function `factor`.
+
+    Raises
+    ------
+    ProblemError
+        If a name or a key is unknown (the error gives the nearest), or a number is out of range.
+
+    Examples
+    --------
+    >>> get_schedule({"name": "exponential", "rate": 0.5}).factor([0, 1, 2])
+    array([1.  , 0.5 , 0.25])
+    >>> warm_up = get_schedule({"name": "warm_up", "length": 9, "after": "cosine"})
+    >>> warm_up.bind(epochs=1, steps=109).factor([0, 9, 59])
+    array([0.1, 1. , 0.5])
+    """
+    return spec if isinstance(spec, Schedule) else SCHEDULES.make(spec)

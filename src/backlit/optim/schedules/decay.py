@@ -5,10 +5,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from backlit.optim.checks import Check, number, whole
-from backlit.optim.schedules.base import SHARE, Schedule
+from backlit.optim.schedules.base import SHARE, Schedule, register_schedule
+from backlit.registry import Check, number, whole
 
 
+@register_schedule
 @dataclass(frozen=True, kw_only=True)
 class Constant(Schedule):
     """The learning rate as it is: factor 1.
@@ -31,6 +32,7 @@ class Constant(Schedule):
         return np.ones_like(t)
 
 
+@register_schedule
 @dataclass(frozen=True, kw_only=True)
 class Step(Schedule):
     """A fall by `rate` every `every`:  rate^⌊t/every⌋, PyTorch's `StepLR`.
@@ -65,6 +67,7 @@ class Step(Schedule):
         return self.rate ** (t // self.every)  # [SCH-STEP]
 
 
+@register_schedule
 @dataclass(frozen=True, kw_only=True)
 class Exponential(Schedule):
     """A fall by `rate` each time:  rate^t, PyTorch's `ExponentialLR`.
@@ -96,6 +99,7 @@ class Exponential(Schedule):
         return self.rate**t  # [SCH-EXP]
 
 
+@register_schedule
 @dataclass(frozen=True, kw_only=True)
 class InverseScaling(Schedule):
     """A fall as a power of time:  (1 + scale · t)^−power.

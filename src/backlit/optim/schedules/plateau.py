@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from backlit.optim.checks import Check, number, one_of, whole
-from backlit.optim.schedules.base import SHARE, Schedule
+from backlit.optim.schedules.base import SHARE, Schedule, register_schedule
+from backlit.registry import Check, number, one_of, whole
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,7 @@ class Plateau(Schedule):
         return PlateauState(state.best, 0, max(self.rate * state.factor, self.floor))  # [SCH-PLATEAU]
 
 
+@register_schedule
 @dataclass(frozen=True, kw_only=True)
 class ReduceOnPlateau(Plateau):
     """A fall when no metric of more than `patience` epochs was below best − threshold · abs(best).
@@ -140,6 +141,7 @@ class ReduceOnPlateau(Plateau):
         return self.wait(state)
 
 
+@register_schedule
 @dataclass(frozen=True, kw_only=True)
 class Adaptive(Plateau):
     """scikit-learn's "adaptive" rate: a fall when each of more than `patience` epochs improved by less than tol.

@@ -6,10 +6,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from backlit.errors import ProblemError
-from backlit.optim.checks import Check, whole
-from backlit.optim.schedules.base import Schedule, Unit
+from backlit.optim.described import split
+from backlit.optim.schedules.base import Schedule, Unit, get_schedule, register_schedule
 from backlit.optim.schedules.decay import Constant
 from backlit.optim.schedules.plateau import Plateau
+from backlit.registry import Check, whole
 
 
 def function_of_time(value: object, what: str) -> Schedule | None:
@@ -19,6 +20,7 @@ def function_of_time(value: object, what: str) -> Schedule | None:
     return value
 
 
+@register_schedule
 @dataclass(frozen=True, kw_only=True)
 class WarmUp(Schedule):
     """A rise over the first k = `length`, (t + 1)/(k + 1), and then the schedule `after`, counted from 0 again.
@@ -66,6 +68,16 @@ class WarmUp(Schedule):
                 f"schedule warm_up: it counts {self.per}s but after, {self.then.name}, counts {self.then.per}s: "
                 f'give both per="{self.per}"'
             )
+
+    @classmethod
+    def options(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """`after` may be a description too, and counts warm_up's unit if it names none."""
+        after = given.get("after")
+        if not isinstance(after, Schedule | None):
+            given["after"] = get_schedule(
+                {"per": given.get("per", cls.per)} | split(after, "schedule warm_up: after")[1]
+            )
+        return given
 
     @property
     def then(self) -> Schedule:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backlit.core import ACTIVATIONS, LOSSES, Dense, Network
-from backlit.core.groups import groups_of
+from backlit.core.activations.softmax import groups_of
 from backlit.core.parameters import Parameters
 from backlit.core.problem import Problem
 from backlit.derivation.examples import EXAMPLES, read_example
@@ -102,6 +102,13 @@ class Exploration:
             current = traitlets.Dict().tag(sync=True)
 
         return Explorer(opened=self.opened)
+
+    def to_text(self) -> str:
+        """What it holds, and how to see it: a page is no text."""
+        return f"{self!r}\n\nA page: .write('page.html') writes it, and a notebook shows it."
+
+    def __str__(self) -> str:
+        return self.to_text()
 
     def _repr_html_(self) -> str:
         return frame(self.to_html(), f"Backlit explorer: {self.name}").replace("height:40rem", "height:56rem")
@@ -206,9 +213,9 @@ def checked(problem: Problem) -> Problem:
     problem.data()
     net = problem.net
     records = [
-        *(("activation", phi.name, ACTIVATIONS.built_in) for phi in (layer.activation for layer in net.layers)
+        *(("activation", phi.name, set(ACTIVATIONS.built_in)) for phi in (layer.activation for layer in net.layers)
           if groups_of(phi) is None),
-        ("loss", net.loss.name, LOSSES.built_in),
+        ("loss", net.loss.name, set(LOSSES.built_in)),
     ]  # fmt: skip
     for kind, name, known in records:
         if name not in known:

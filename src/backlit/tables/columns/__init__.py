@@ -1,11 +1,10 @@
 """The kinds of column: how the values of each become numbers, as data that a model file can hold."""
 
-from backlit.tables.columns.base import Column, leave_out, settle
+from backlit.tables.columns.base import Column, frequencies, leave_out, settle
 from backlit.tables.columns.calendar import Calendar
-from backlit.tables.columns.kinds import Category, Dropped, Flag, Presence
+from backlit.tables.columns.kinds import Category, Dropped, Flag, Presence, Weighted
 from backlit.tables.columns.piecewise import Piecewise
 from backlit.tables.columns.scaled import Scaled, as_numbers, standard
-from backlit.tables.columns.weighted import Weighted
 
 KINDS = (Scaled, Flag, Category, Presence, Dropped, Piecewise, Calendar, Weighted)
 FORMS: dict[str, type[Column]] = {form.form: form for form in KINDS}
@@ -22,6 +21,7 @@ __all__ = [
     "Scaled",
     "Weighted",
     "as_numbers",
+    "frequencies",
     "leave_out",
     "settle",
     "standard",

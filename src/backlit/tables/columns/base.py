@@ -77,6 +77,16 @@ def settle(column: pl.Series) -> pl.Series:
     return column.fill_nan(None) if column.dtype.is_float() else column
 
 
+def frequencies(column: pl.Series) -> dict[Any, int]:
+    """How often each value is there, whatever the column is called.
+
+    >>> import polars as pl
+    >>> frequencies(pl.Series("count", ["a", "a"]))
+    {'a': 2}
+    """
+    return dict(column.alias("value").value_counts().iter_rows())
+
+
 def leave_out(name: str) -> str:
     """The remedy that always works: do without the column.
 

@@ -61,8 +61,9 @@ class Piecewise(Column):
         missing = np.isnan(values)
         x = np.where(missing, self.center, values)
         out[:, 0] = self.clipped(x)
-        for k, (a, b) in enumerate(pairwise(self.edges), 1):
-            out[:, k] = np.clip((x - a) / (b - a), 0, 1)
+        with np.errstate(over="ignore"):  # far beyond a narrow bin is beyond it
+            for k, (a, b) in enumerate(pairwise(self.edges), 1):
+                out[:, k] = np.clip((x - a) / (b - a), 0, 1)
         if self.indicator:
             out[:, -1] = missing
 

@@ -4,10 +4,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from backlit.verification.catalogue.base import (
+from backlit.verification.mutations import (
     Bug,
     Instance,
     Instances,
+    Mutation,
+    ReplayContext,
     at_layers,
     everywhere,
     is_mean,
@@ -15,7 +17,6 @@ from backlit.verification.catalogue.base import (
     only_if,
     short,
 )
-from backlit.verification.mutations import Mutation, ReplayContext
 
 MOST_PAIRED = 512  # examples, each of which is paired with each
 

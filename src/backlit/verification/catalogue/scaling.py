@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 
-from backlit.verification.catalogue.base import (
+from backlit.verification.mutations import (
     Bug,
     Instance,
     Instances,
+    Mutation,
+    ReplayContext,
     at_layers,
     everywhere,
     is_mean,
@@ -14,7 +16,6 @@ from backlit.verification.catalogue.base import (
     together,
     turned,
 )
-from backlit.verification.mutations import Mutation, ReplayContext
 
 
 def all_gradients(*values: str) -> Instances:

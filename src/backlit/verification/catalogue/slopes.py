@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from backlit.core.activations import Activation
-from backlit.verification.catalogue.base import (
+from backlit.verification.mutations import (
     Bug,
     Holds,
     Instance,
+    Mutation,
+    ReplayContext,
     at_layers,
     curved,
     elementwise,
@@ -16,12 +18,6 @@ from backlit.verification.catalogue.base import (
     hidden,
     turned,
 )
-from backlit.verification.mutations import Mutation, ReplayContext
-
-
-def below_output(s: ReplayContext, l: int) -> bool:
-    """Whether l is hidden and curved."""
-    return l < s.net.L and curved(s, l)
 
 
 def kind(fits: Callable[[Activation], bool]) -> Holds:

@@ -4,9 +4,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from backlit.verification.catalogue.base import (
+from backlit.verification.mutations import (
     Bug,
     Instance,
+    Mutation,
+    ReplayContext,
     at_layers,
     everywhere,
     layers_of,
@@ -14,7 +16,6 @@ from backlit.verification.catalogue.base import (
     square,
     turned,
 )
-from backlit.verification.mutations import Mutation, ReplayContext
 
 RATES = ("1.0", "0.5", "0.1", "0.05", "0.01", "0.001")  # tried where the problem has no optimizer
 

@@ -30,8 +30,8 @@ from pathlib import Path
 from typing import Any
 
 from backlit.bounded_reading import MOST_BYTES, from_toml, read_bytes
-from backlit.core.specs import near
 from backlit.errors import BacklitError, ProblemError
+from backlit.registry import near
 from backlit.verification.network_check import telling_problem
 from backlit.verification.views import RETURNED, View
 

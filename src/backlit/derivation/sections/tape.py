@@ -1,0 +1,212 @@
+"""The network as single numbers on a tape, and one weight that is moved: two ways to see that the slopes are so."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from backlit.core.activations import Activation
+from backlit.core.activations.softmax import is_softmax
+from backlit.core.parameters import Parameters
+from backlit.core.passes import example_losses, total_loss
+from backlit.derivation.context import Context, as_float, at
+from backlit.derivation.document import Block, Paragraph, Section, Table, Text
+from backlit.derivation.expressions import Add, Expr, Mul, Sym
+from backlit.derivation.functions import applied, fn
+
+LONGEST = 24  # lines of a tape that is shown
+EPSILON = 1e-3  # by how much the weight is moved
+NEAR = 0.01  # how far the change may be from what the slope foretells, relative
+SAME = 1e-9  # how far the tape's slopes may be from those of the passes
+
+
+@dataclass
+class Entry:
+    """One line of the tape: a name, how it is made, its value; users : (line, how fast that grows with this one)."""
+
+    symbol: Expr
+    made: Expr
+    value: float
+    id: str = ""
+    users: list[tuple["Entry", float]] = field(default_factory=list)
+    slope: float = 0.0
+
+
+class Tape(list[Entry]):
+    """The lines in the order of computation."""
+
+    def put(self, symbol: Expr, made: Expr, value: float, operands: list[tuple[Entry, float]], id: str = "") -> Entry:
+        """Note a line, and at each operand that this line uses it."""
+        line = Entry(symbol, made, float(value), id)
+        for operand, slope in operands:
+            operand.users.append((line, float(slope)))
+        self.append(line)
+        return line
+
+    def play_back(self) -> None:
+        """From the last line, whose slope is 1, to the first: each adds up what its users hand back."""
+        self[-1].slope = 1.0
+        for line in reversed(self[:-1]):
+            line.slope = sum(user.slope * slope for user, slope in line.users)
+
+
+def tape_section(s: Context) -> Section | None:
+    """The tape of the first example, where it is short; None for norms, and for hidden units that are mixed."""
+    n = s.net.n
+    length = sum(n[l] * (n[l - 1] + 2) for l in range(1, s.net.L + 1)) + n[0] + 1
+    alone = all(not layer.norm for layer in s.net.layers) and all(x.activation.elementwise for x in s.net.layers[:-1])
+    top = s.net.layers[-1]
+    if length > LONGEST or not alone or not (top.activation.elementwise or s.net.has_short_form):
+        return None
+    tape = record(s)
+    tape.play_back()
+    blocks: list[Block] = [Paragraph(("The first example as single numbers, each noted on a tape as it is made:",))]
+    header: tuple[Text, ...] = (("Line",), ("Made of",), ("Value ▲",), ("Slope ▼",), ("Handed back by its users",))
+    blocks.append(Table("The tape", header, tuple(row(s, line, line is tape[-1]) for line in tape)))
+    return Section("tape", "The same on a tape", (*blocks, *(Paragraph(text) for text in words(s, tape) if text)))
+
+
+def record(s: Context) -> Tape:
+    """The first example: inputs, products, sums, activations and the loss are lines; parameters are given."""
+    tape, i, products = Tape(), 0, 0
+    below = [tape.put(symbol(s, "a", 0, k), symbol(s, "a", 0, k), v, [], "grad_a[0]") for k, v in enumerate(x_of(s))]
+    layers = [below]
+    for l, layer in s.net.numbered():
+        W, made, top = as_float(s.params.W[l]), [], l == s.net.L
+        for j in range(layer.units):
+            terms = []
+            for k, line in enumerate(layers[-1]):
+                products += 1
+                name, factors = Sym("q", str(products)), Mul(at(Sym("W", str(l)), j, k), line.symbol)
+                terms.append(tape.put(name, factors, W[j, k] * line.value, [(line, W[j, k])]))
+            total = Add(*(term.symbol for term in terms), at(Sym("b", str(l)), j))
+            z = tape.put(symbol(s, "z", l, j), total, s.trace.z[l][i, j], [(t, 1.0) for t in terms], f"delta[{l}]")
+            made.append(z if top and is_softmax(layer.activation) else activated(s, tape, layers, z, l, j))
+        layers.append(made)
+    out = layers[-1]
+    tape.put(Sym("ell"), fn("loss", *(line.symbol for line in out)), s.losses[i], loss_slopes(s, out), "ell")
+    return tape
+
+
+def activated(s: Context, tape: Tape, layers: list[list[Entry]], z: Entry, l: int, j: int) -> Entry:
+    """φ of a sum, times its mask, and with the skip's share."""
+    layer, mask = s.layer(l), s.trace.mask[l]
+    factor = 1.0 if mask is None else float(mask[0, j])
+    made: Expr = applied(layer.activation, z.symbol)
+    made = made if mask is None else Mul(s.num(factor), made)
+    operands = [(z, factor * float(as_float(s.slopes(l))[0, j]))]
+    if layer.skip_from is not None:
+        other = layers[layer.skip_from][j]
+        share = Mul(s.setting(layer.skip_scale), other.symbol) if layer.skip_scale != 1 else other.symbol
+        made, operands = Add(made, share), [*operands, (other, layer.skip_scale)]
+    return tape.put(symbol(s, "a", l, j), made, s.trace.a[l][0, j], operands, f"grad_a[{l}]")
+
+
+def loss_slopes(s: Context, outputs: list[Entry]) -> list[tuple[Entry, float]]:
+    """How fast ℓ grows with each output, or with each score of a softmax."""
+    a, y = as_float(s.trace.a[s.net.L][:1]), as_float(s.y[:1])
+    scores = is_softmax(s.layer(s.net.L).activation)
+    slopes = (a - y)[0] if scores else s.net.loss.gradient(a, y)[0]
+    return list(zip(outputs, map(float, slopes), strict=True))
+
+
+def symbol(s: Context, name: str, l: int, j: int) -> Expr:
+    """[z_1]_2 of the first example."""
+    return at(Sym(name, str(l)), j)
+
+
+def x_of(s: Context) -> Any:
+    """The first example's inputs."""
+    return as_float(s.trace.a[0])[0]
+
+
+def row(s: Context, line: Entry, last: bool) -> tuple[Text, ...]:
+    """A line with its value, its slope and what that is made of."""
+    handed = [s.num(user.slope) if slope == 1 else Mul(s.num(slope), s.num(user.slope)) for user, slope in line.users]
+    back: Text = ("1, where it begins",) if last else ("–",)
+    if handed:
+        back = (Add(*handed) if len(handed) > 1 else handed[0],)
+    made: Text = ("given",) if line.made == line.symbol else (line.made,)
+    return (line.symbol,), made, (s.num(line.value),), (s.num(line.slope),), back
+
+
+def words(s: Context, tape: Tape) -> Iterator[Text]:
+    """How a tape is played, and what came of it."""
+    yield (
+        "Up, each line is computed from those above it. Down, the last line's slope is 1, and each line hands its own "
+        "to what it is made of, times how fast it grows with that: a sum hands it on as it is, a product times the "
+        "other factor, φ times φ′, the loss times its slope. No line needs to know what lies above it.",
+    )
+    shared = [line for line in tape if len(line.users) > 1]
+    several = "a number that several lines use adds what they hand back (a fan-out)"
+    yield s.claim("fan_out", shared, f"Here {several}, as ", shared[0].symbol if shared else "", ".")
+    right = {id: np.ravel(as_float(value)[:1]) for id, value in passes(s)}
+    agree = all(close([line.slope for line in tape if line.id == id], value) for id, value in right.items())
+    yield s.claim("tape_agrees", agree, "The slopes of z and a on the tape are those of the backward pass.")
+
+
+def passes(s: Context) -> Iterator[tuple[str, Any]]:
+    """The slopes that core gave, for the lines that the tape has."""
+    for l in range(s.net.L + 1):
+        mixed = l == s.net.L and is_softmax(s.layer(l).activation)
+        yield from [] if mixed else [(f"grad_a[{l}]", s.grad.a[l])]
+        yield from [(f"delta[{l}]", s.grad.delta[l])] if l else []
+
+
+def close(found: list[float], right: Any) -> bool:
+    """Whether slopes agree but for rounding."""
+    return bool(np.all(np.abs(np.array(found) - right) <= SAME * np.abs(right).max(initial=1e-300)))
+
+
+# --- the nudge --------------------------------------------------------------------------------------------------------
+
+
+def nudge_section(s: Context) -> Section:
+    """One weight of layer 1 is moved: what then changes, beside ε times the slope."""
+    g = as_float(s.grad.W[1])
+    j, k = (int(index) for index in np.unravel_index(np.argmax(np.abs(g)), g.shape))
+    moved = Parameters(s.net, as_float(s.params.theta).copy())
+    moved.W[1][j, k] += EPSILON
+    trace = s.problem.passes(moved)[0]
+    before, after = as_float(s.grad.loss), total_loss(s.net, moved, trace, s.problem.data()[1], s.weights)
+    weight = at(Sym("W", "1"), j, k)
+    head: tuple[Text, ...] = (("Quantity",), ("Before",), ("After",), ("Change",), ("ε times its slope",))
+    rows = [cells(s, weight, moved.W[1][j, k] - EPSILON, moved.W[1][j, k], EPSILON)]
+    x = x_of(s)[k]
+    rows.append(cells(s, at(s.sym("z", 1, [0]), j), s.trace.z[1][0, j], trace.z[1][0, j], EPSILON * x))
+    if plain(s, s.layer(1).activation):
+        slope = as_float(s.slopes(1))[0, j]
+        rows.append(cells(s, at(s.sym("a", 1, [0]), j), s.trace.a[1][0, j], trace.a[1][0, j], EPSILON * x * slope))
+    if not s.coupled:
+        ell, new = Sym("ell", "", example="1" if s.m > 1 else ""), example_losses(s.net, trace, s.problem.data()[1])[0]
+        rows.append(cells(s, ell, s.losses[0], new, EPSILON * x * as_float(s.grad.delta[1])[0, j]))
+    rows.append(cells(s, Sym("C"), before, after, EPSILON * g[j, k]))
+    said: Text = ("A slope foretells what a small move does. Move ", weight, ", whose slope is the largest in ")
+    said += (Sym("W", "1"), f", by ε = {EPSILON:g}, and run the way up again:")
+    table = Table("One weight moved", head, tuple(rows))
+    verdict = [Paragraph(text) for text in foretold(s, float(after - before), EPSILON * float(g[j, k])) if text]
+    return Section("nudge", "The nudge", (Paragraph(said), table, *verdict))
+
+
+def plain(s: Context, phi: Activation) -> bool:
+    """Whether a unit of layer 1 is φ of its own sum and nothing else."""
+    layer = s.layer(1)
+    return phi.elementwise and not layer.norm and s.trace.mask[1] is None and layer.skip_from is None
+
+
+def cells(s: Context, of: Expr, before: Any, after: Any, predicted: float) -> tuple[Text, ...]:
+    """A row of the table."""
+    change = float(after) - float(before)
+    return (of,), (s.num(float(before)),), (s.num(float(after)),), (s.num(change),), (s.num(predicted),)
+
+
+def foretold(s: Context, change: float, predicted: float) -> Iterator[Text]:
+    """Whether the change of C is what its slope says."""
+    off = abs(change - predicted) / abs(predicted) if predicted else 0.0
+    far = f"{100 * off:.2g} %"
+    said = f"C changes by what its slope foretells, to {far}; the rest is its curve."
+    yield s.claim("nudge_foretold", predicted and off <= NEAR, said)
+    bent = f"C bends or has a kink within this move, so its slope is {far} off: it is the slope at the start alone."
+    yield s.claim("nudge_bent", predicted and off > NEAR, bent)
+    yield s.claim("nudge_flat", not predicted, "All slopes of layer 1's weights are 0, so they foretell no change.")

@@ -1,0 +1,306 @@
+"""A network on a cluster's workers: the bits of one process, whoever dies, joins, stands still or is unlike."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+
+import numpy as np
+import pytest
+from tests.jobs.clusters import Cluster
+
+from backlit.core import Dense, Network
+from backlit.engine import Data
+from backlit.errors import BacklitError, Divergence, ProblemError
+from backlit.formats.models import load_model
+from backlit.training import Settings, Shards, fit
+
+dask = pytest.importorskip("dask")
+pytest.importorskip("distributed")
+S = 6
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((900, 5)).astype(np.float32)
+DATA = Data(X, X[:, :1] * X[:, 1:2])
+NET = Network(5, [Dense(16, "relu", norm="batch", dropout=0.1), Dense(9, "tanh"), Dense(1)], l2=1e-3)
+SETTINGS = Settings(epochs=3, batch_size=60, patience=None, clip_norm=1.0)
+SHARDS = Shards.deal(DATA, S, SETTINGS)
+
+
+def train(cluster=0, callbacks=(), shards=SHARDS, settings=SETTINGS, net=NET, each_step=None):
+    """One run; `each_step(workers)` is called before each step that is asked of workers."""
+    from backlit.distributed import engine_on
+
+    params = net.init(seed=1, dtype=np.float32)
+    with engine_on(cluster, net, params, shards, settings, DATA) as engine:
+        if each_step is not None:
+            whole = engine.crew.whole
+
+            def stepping(*given):
+                each_step(engine.crew)
+                return whole(*given)
+
+            engine.crew.whole = stepping
+        outcome = fit(net, params, shards, settings, callbacks=callbacks, engine=engine)
+    if outcome.divergence is not None:
+        raise outcome.divergence
+    return outcome
+
+
+def bits(outcome):
+    kept = [*outcome.statistics.mean, *outcome.statistics.variance]
+    return b"".join(a.tobytes() for a in (outcome.params.theta, *outcome.state.slots, *kept) if a is not None)
+
+
+@pytest.fixture(scope="module")
+def expected():
+    return bits(train())
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    with Cluster(tmp_path_factory.mktemp("two"), 2) as cluster:
+        yield cluster
+
+
+def until(crew, n, limit=120):
+    """Wait until so many workers take part."""
+    end = time.monotonic() + limit
+    while len(crew.members) < n:
+        assert time.monotonic() < end, "workers do not take part"
+        time.sleep(0.05)
+
+
+class Before:
+    """Does something before a step: {its number: a function of the workers}."""
+
+    def __init__(self, acts):
+        self.acts, self.n = acts, 0
+
+    def __call__(self, crew):
+        self.n += 1
+        self.acts.get(self.n, lambda crew: None)(crew)
+
+
+both = partial(until, n=2)
+
+
+@pytest.mark.parametrize(("workers", "threads"), [(1, 2), (3, 1)])
+def test_the_same_bits_on_any_number_of_workers_and_threads(tmp_path, expected, workers, threads):
+    with Cluster(tmp_path, workers, threads) as cluster:
+        assert bits(train(cluster.address, each_step=Before({1: partial(until, n=workers)}))) == expected
+
+
+@pytest.mark.parametrize(
+    "settings", [SETTINGS, Settings(epochs=2, batch_size=60, engine="reference")], ids=lambda s: s.engine
+)
+def test_history_and_callbacks_are_those_of_one_process(two, settings):
+    shards, seen = Shards.deal(DATA, S, settings), []
+    here = train(settings=settings, shards=shards)
+    there = train(two.address, settings=settings, shards=shards, callbacks=[lambda run: seen.append(run.state.step)])
+    assert bits(here) == bits(there)
+    assert here.history.column("loss") == there.history.column("loss")
+    assert here.history.column("gradient_norms") == there.history.column("gradient_norms")
+    assert seen == [(epoch + 1) * shards.n_batches for epoch in range(settings.epochs)]
+
+
+def test_the_bytes_that_travel_are_those_that_cost_counts(monkeypatch, two):
+    from backlit.costs.workers import bytes_of_step
+    from backlit.distributed import crew
+
+    sent, received = [], []
+    monkeypatch.setattr(
+        crew, "serialized", lambda theta, pack=crew.serialized: (sent.append(theta.nbytes), pack(theta))[1]
+    )
+    monkeypatch.setattr(
+        crew,
+        "received",
+        lambda reply, read=crew.received: (received.extend(g.nbytes for g in reply["grads"]), read(reply))[1],
+    )
+    shards = Shards.deal(DATA, 2, SETTINGS)
+
+    def begin(crew):
+        both(crew)
+        sent.clear()  # of what was weighed up before the first step
+
+    outcome = train(two.address, shards=shards, each_step=Before({1: begin}))
+    theta = outcome.params.theta.nbytes
+    assert sum(sent) + sum(received) == outcome.state.step * bytes_of_step(theta, workers=2)
+    assert sum(sent) == sum(received) == outcome.state.step * 2 * theta
+
+
+def test_workers_die_and_join(tmp_path, expected):
+    with Cluster(tmp_path, 2) as cluster:
+
+        def replace(crew):
+            cluster.kill(0)
+            cluster.add()
+
+        told = Before({1: both, 9: replace, 16: both})
+        assert bits(train(cluster.address, each_step=told)) == expected
+
+
+def test_a_worker_that_stands_still_is_passed_over_and_comes_back(monkeypatch, two, expected):
+    monkeypatch.setattr("backlit.distributed.crew.DEADLINE", 0.5)
+    stopped = two.workers[0]
+
+    def stop(crew):
+        crew.usual = 0.5
+        os.kill(stopped.pid, signal.SIGSTOP)
+
+    def wake(crew):
+        assert [member.late for member in crew.members.values()].count(True) == 1
+        os.kill(stopped.pid, signal.SIGCONT)
+
+    try:
+        assert bits(train(two.address, each_step=Before({1: both, 5: stop, 12: wake}))) == expected
+    finally:
+        os.kill(stopped.pid, signal.SIGCONT)
+
+
+def test_where_all_stand_still_a_run_ends_with_a_line(monkeypatch, tmp_path):
+    monkeypatch.setattr("backlit.distributed.crew.DEADLINE", 0.5)
+    with Cluster(tmp_path, 1) as cluster:
+
+        def stop(crew):
+            crew.usual = 0.5
+            os.kill(cluster.workers[0].pid, signal.SIGSTOP)
+            dask.config.set({"backlit.limit": 3})
+
+        monkeypatch.setattr(dask.config, "config", dict(dask.config.config))
+        with pytest.raises(
+            BacklitError, match=r"worker .*answer.* for 3 seconds: .*, then give the same command again"
+        ):
+            train(cluster.address, each_step=Before({3: stop}))
+
+
+OTHER_BITS = """
+from dataclasses import replace
+from backlit.engine import ReferenceEngine
+
+def partial(*given, right=ReferenceEngine.partial):
+    found = right(*given)
+    return replace(found, grad=found.grad * (1 + 2**-20))
+
+ReferenceEngine.partial = partial
+"""
+
+
+def test_a_worker_with_other_bits_is_left_out_with_a_line(tmp_path, caplog):
+    settings = Settings(epochs=1, batch_size=60, engine="reference")
+    told = {"settings": settings, "shards": Shards.deal(DATA, S, settings)}
+    expected = bits(train(**told))
+    (tmp_path / "other.py").write_text(OTHER_BITS)
+    with Cluster(tmp_path, 0) as cluster, caplog.at_level(logging.WARNING, "backlit"):
+        cluster.add("--preload", str(tmp_path / "other.py"))
+        with pytest.raises(ProblemError, match=r"computes other bits than this process .*use machines of one kind"):
+            train(cluster.address, **told)
+        cluster.add()
+        end = time.monotonic() + 120
+        while len(cluster.alive()) < 2:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+
+        def refused(crew):
+            until(crew, 1)
+            while not crew.refused:
+                time.sleep(0.05)
+
+        assert bits(train(cluster.address, each_step=Before({1: refused}), **told)) == expected
+    assert "computes other bits than this process" in caplog.text
+
+
+def test_an_error_is_the_one_of_one_process(two):
+    broken = X.copy()
+    broken[100] = np.inf
+    shards = Shards.deal(Data(broken, DATA.Y), S, SETTINGS)
+    said = []
+    for cluster in (0, two.address):
+        with pytest.raises(Divergence, match=r"a\[0\] is not finite") as caught:
+            train(cluster, shards=shards)
+        said.append(str(caught.value))
+    assert said[0] == said[1]
+
+
+def test_nothing_is_left_on_the_workers(two):
+    from distributed import Client
+
+    train(two.address)
+    with Client(two.address, set_as_default=False) as client:
+        end = time.monotonic() + 60
+        while any(client.run(members_there).values()):
+            assert time.monotonic() < end, "a long task goes on although nobody waits"
+            time.sleep(0.1)
+
+
+def members_there(dask_worker):
+    return len(dask_worker.handlers["backlit_shards"].__self__.members)
+
+
+def table(folder):
+    import polars as pl
+
+    folder.mkdir()
+    for k in range(3):
+        x = np.random.default_rng(k).standard_normal((3000, 3))
+        frame = pl.DataFrame({"size": x[:, 0], "age": x[:, 1], "rooms": x[:, 2], "price": x @ [3, -2, 1]})
+        frame.write_parquet(folder / f"{k}.parquet", row_group_size=1000)
+    told = ("--target", "price", "--hidden", "8", "--epochs", "2", "--buffer-mb", "0.1", "--shards", "3")
+    return ["train", str(folder), *told]
+
+
+KILLED = """
+import os, signal, sys
+from backlit.cli import main
+from backlit.training import trainer
+
+save, written = trainer.save_checkpoint, 0
+
+def dies(*arguments):
+    global written
+    save(*arguments)
+    written += 1
+    if written == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+trainer.save_checkpoint = dies
+main(sys.argv[1:])
+"""
+
+
+def test_a_command_killed_on_a_cluster_goes_on_anywhere(capsys, tmp_path, two):
+    from backlit.cli import main
+
+    told = table(tmp_path / "sales")
+    run = [*told, "--checkpoint", str(tmp_path / "run"), "--checkpoint-every", "20"]
+    killed = subprocess.run([sys.executable, "-c", KILLED, *run, "--cluster", two.address], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    for name, command in (("here", told), ("there", [*run, "--cluster", two.address])):
+        assert main([*command, "--out", str(tmp_path / f"{name}.safetensors")]) == 0
+    one, other = (load_model(tmp_path / f"{name}.safetensors").params.theta for name in ("here", "there"))
+    assert one.tobytes() == other.tobytes()
+
+
+def test_processes_of_this_machine(expected):
+    assert bits(train(2)) == expected
+
+
+@pytest.mark.parametrize(
+    ("alone", "travel", "said"), [(0.01, 0.004, ""), (0.01, 0.006, "2 workers take about 11.0 ms")]
+)
+def test_a_run_that_would_be_slower_says_so(alone, travel, said):
+    from backlit.distributed.crew import slower
+
+    assert slower(2, alone, travel).startswith(said)
+    assert bool(slower(2, alone, travel)) == bool(said)
+
+
+def test_it_is_said_before_the_first_step(monkeypatch, two, caplog):
+    monkeypatch.setattr("backlit.distributed.crew.fastest", lambda run: 1e-9)
+    said = []
+    with caplog.at_level(logging.WARNING, "backlit"):
+        train(two.address, each_step=Before({1: lambda crew: said.append(len(caplog.records))}))
+    assert said == [1]
+    assert "of it for what travels, and this process alone" in caplog.text
