@@ -19,6 +19,9 @@ ROOT = str(Path(__file__).resolve().parent.parent)
 if ROOT not in sys.path:  # so that `from tests.strategies import problems` works for `pytest` and `python -m pytest`
     sys.path.insert(0, ROOT)
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what it runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # deadline=None: a shared machine may be slow at any moment, and no test here is about time
 settings.register_profile("dev", deadline=None, max_examples=60)
 settings.register_profile("ci", deadline=None, max_examples=60, derandomize=True, print_blob=True)
