@@ -62,7 +62,7 @@ def faults(browser: Any, path: Path, axe: Path | None = None, shots: Path | None
     page.on("pageerror", lambda error: found.append(f"error: {error}"))
     page.on("request", lambda r: None if r.url.startswith(("file:", "data:")) else found.append(f"asks for {r.url}"))
     page.goto(path.as_uri())
-    found += keyboard(page) + matrix(page) + deep_links(page, path.as_uri())
+    found += in_view(page) + one_example(page) + keyboard(page) + matrix(page) + deep_links(page, path.as_uri())
     page.goto("about:blank")
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
@@ -82,6 +82,33 @@ def faults(browser: Any, path: Path, axe: Path | None = None, shots: Path | None
 def picture(page: Any, path: Path) -> None:
     """A screenshot of the whole page, or of its beginning where it is too long for one."""
     page.screenshot(path=path, full_page=page.evaluate("document.documentElement.scrollHeight") < TALLEST)
+
+
+def in_view(page: Any) -> list[str]:
+    """Wherever the reader is, the network is seen, and in it what the open step is about."""
+    page.evaluate("document.querySelector('details.step:last-of-type summary').focus()")
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    box = page.locator(".network").bounding_box()
+    found = [] if box and -5 <= box["y"] < 700 else [f"the network scrolls away: {box}"]
+    page.evaluate("document.querySelector('[id=\"delta[1]\"] summary').focus()")
+    lit = page.evaluate("[...document.querySelectorAll('.network .lit')].map((one) => one.getAttribute('href'))")
+    if not lit or not all("[1]" in link for link in lit):
+        found.append(f"delta[1] lights {lit}")
+    page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+    return found
+
+
+def one_example(page: Any) -> list[str]:
+    """Of several examples the chosen one is shown, beside all, with its own drawing."""
+    if page.locator("[name=example]").count() == 0:
+        return []
+    page.check("[name=example][value='2']")
+    shown = page.evaluate(
+        """[...document.querySelectorAll(".step[open] .line:not(.entry)[data-of], .network [data-of]")]
+        .filter((one) => one.checkVisibility()).map((one) => one.dataset.of)"""
+    )
+    page.check("[name=example][value='1']")
+    return [] if set(shown) == {"2", "all"} else [f"of example 2 are shown {sorted(set(shown))}"]
 
 
 def keyboard(page: Any) -> list[str]:

@@ -39,8 +39,20 @@ PLANTED = [
     ("--paper: #14171b", "--paper: #ffffff", "dark: the paper"),
     ('view.classList.add("one")', 'view.classList.add("two")', "shows"),
     ("walk(right || down)", "walk(-right)", "ArrowRight leads"),
+    (".side { position: sticky;", ".side { position: static;", "the network scrolls away"),
+    ('classList.toggle("lit", of === l', 'classList.toggle("lit", of !== l', "delta[1] lights"),
     ("moveInMatrix(on, right, down)", "moveInMatrix(on, down, right)", "ArrowRight in a matrix"),
 ]
+
+
+def test_of_several_examples_one_is_shown(pages, browser, tmp_path):
+    html = explain(example="residual").to_html()
+    (tmp_path / "it.html").write_text(html, encoding="utf-8")
+    assert pages.faults(browser, tmp_path / "it.html") == []
+    planted = html.replace("showExample(one.value))", 'showExample("1"))')
+    assert planted != html
+    (tmp_path / "it.html").write_text(planted, encoding="utf-8")
+    assert any("of example 2 are shown" in fault for fault in pages.faults(browser, tmp_path / "it.html"))
 
 
 def test_planted_faults_are_found(pages, browser, html, tmp_path):
