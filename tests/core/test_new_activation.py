@@ -9,7 +9,6 @@ from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
-import onnxruntime
 import pytest
 from tests.contributing import FILES, ROOT, add
 
@@ -24,6 +23,8 @@ from backlit.formats.onnx import build
 from backlit.optim import OPTIMIZERS, SCHEDULES, get_optimizer, get_schedule
 from backlit.render.explanation import FORMATS
 from backlit.training import Settings, fit
+
+onnxruntime = pytest.importorskip("onnxruntime")
 
 TABLES = [
     ACTIVATIONS,

@@ -2,7 +2,6 @@
 
 import joblib
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV, cross_validate
@@ -12,6 +11,8 @@ from tests.tabular.test_train_predict import mixed
 
 from backlit import MLPClassifier, MLPRegressor, predict, train
 from backlit.errors import ProblemError, TableError
+
+pd = pytest.importorskip("pandas")
 
 da = pytest.importorskip("dask.array")
 dd = pytest.importorskip("dask.dataframe")

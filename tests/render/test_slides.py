@@ -14,7 +14,7 @@ from backlit.render.latex import aligned
 from backlit.render.slides import shown_lines
 
 needs_beamer = pytest.mark.skipif(
-    shutil.which("kpsewhich") is None
+    not (shutil.which("pdflatex") and shutil.which("kpsewhich"))
     or subprocess.run(["kpsewhich", "beamer.cls"], capture_output=True, check=False).returncode != 0,
     reason="no beamer here",
 )

@@ -3,7 +3,6 @@
 import pickle
 
 import numpy as np
-import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -16,6 +15,8 @@ from backlit import TabularClassifier, TabularRegressor, predict
 from backlit.errors import TableError
 from backlit.tabular import presets
 from backlit.tabular.frames import as_table
+
+pd = pytest.importorskip("pandas")
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 REPEATED = "an example repeated is in several folds, and one of weight 2 in one"

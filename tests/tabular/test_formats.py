@@ -4,7 +4,6 @@ import datetime as dt
 import json
 
 import numpy as np
-import pandas as pd
 import polars as pl
 import pytest
 from tests.commands import run_command
@@ -16,6 +15,8 @@ from backlit.errors import TableError
 from backlit.formats.models import load_model
 from backlit.tabular import predict, train
 from backlit.tabular.scoring import outputs_of
+
+pd = pytest.importorskip("pandas")
 
 START = dt.date(2023, 1, 1)
 DAYS = [START + dt.timedelta(days=k * 7 % 700) for k in range(300)]
