@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -32,6 +33,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
          "--disable-sync", "--no-first-run"]  # fmt: skip
 SCRIPT_LIMIT, FILE_LIMIT = 60_000, 250_000  # bytes: JS and CSS after gzip, the whole page
 NARROW = 360
+NAMELESS = re.compile(r"\s*- (button|textbox|combobox|slider|spinbutton|checkbox|link|tab|img)( \[|:|$)")
 PATIENCE = 300_000  # ms for anything that a page does, on a busy machine
 TABS = ("Loss", "Gradient flow", "Units", "Path", "Settings")
 
@@ -147,6 +149,28 @@ def narrow_faults(opened: Opened) -> list[str]:
     return [f"the page is {width} px wide on {NARROW}"] if width > NARROW else []
 
 
+def spoken_faults(opened: Opened) -> list[str]:
+    """What the accessibility tree, which a screen reader reads out, lacks or leaves without a name."""
+    tree = opened.page.locator(".explorer").aria_snapshot()
+    wanted = (
+        "Next step",
+        "Previous step",
+        "Train",
+        "Reset",
+        "Share",
+        "Compare",
+        "Undo",
+        "Network",
+        "This step",
+        "Data",
+    )
+    found = [f"nothing is called {name}" for name in wanted if f'"{name}"' not in tree]
+    found += [f"no name: {line.strip()}" for line in tree.splitlines() if NAMELESS.match(line)]
+    sentence = opened.page.locator(".sentence").inner_text()
+    spoken = opened.page.locator("[role=status][aria-live=polite] .sentence").count()
+    return found if sentence and spoken else [*found, "the step's sentence is in no live region"]
+
+
 def small_targets(opened: Opened) -> list[str]:
     """Controls of less than 24 px."""
     return opened.page.evaluate(
@@ -236,6 +260,19 @@ def rows(browser: Any, states: int, shots: Path | None) -> Iterator[tuple[str, s
     with Opened(browser, rich()) as opened:
         faults = mutated(opened, states)
     yield f"{states:,} mutated states", said(faults), not faults
+    seen = subprocess.run(
+        [sys.executable, ROOT / "scripts/color_blindness.py"], capture_output=True, text=True, check=False
+    )
+    yield (
+        "three kinds of color blindness",
+        seen.stdout.splitlines()[0] if seen.stdout else seen.stderr,
+        not seen.returncode,
+    )
+    with Opened(browser, rich()) as opened:
+        found = spoken_faults(opened)
+        yield "read aloud", said(found), not found
+        if shots:
+            (shots / "aloud.txt").write_text(opened.page.locator(".explorer").aria_snapshot(), encoding="utf-8")
     for scheme in ("light", "dark"):
         with Opened(browser, rich(), color_scheme=scheme) as opened:
             for mode in modes(opened):
@@ -282,6 +319,8 @@ def main() -> int:
         print("no Chromium here: install one, or name it by CHROMIUM", file=sys.stderr)
         return 2
     reached = True
+    if options.shots:
+        options.shots.mkdir(parents=True, exist_ok=True)
     with started() as browser:
         for what, much, enough in rows(browser, options.states, options.shots):
             print(f"{'ok ' if enough else 'NOT'}  {what}: {much}", flush=True)

@@ -272,18 +272,12 @@ def activations_table() -> dict[str, Any]:
     for name, record in ACTIVATIONS.items():
         phi = get_activation({"name": name, "alpha": ALPHA}) if record.parameters else record
         row: dict[str, Any] = {"symbol": function(name)[0].text, "parameters": dict(record.parameters)}
-        row["kinks"], row["range"] = list(record.kinks), [finite(end) for end in record.range]
-        row["rectifier"] = record.rectifier
         if phi.formula is not None:
             row["value"] = both_signs(lambda u, phi=phi: value_of(phi, u))
             row["slope"] = both_signs(lambda u, phi=phi: slope_of(phi, u))
             row["formulas"] = [markup(slotted(f(phi, Sym("u")), {}, None)) for f in (value_of, slope_of)]
         table[name] = row
     return table
-
-
-def finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
 
 
 def losses_table() -> dict[str, Any]:
@@ -299,9 +293,6 @@ def losses_table() -> dict[str, Any]:
 
         table[name] = {
             "parameters": dict(record.parameters),
-            "outputs": [finite(end) for end in record.outputs],
-            "targets": [finite(end) for end in record.targets],
-            "classes": record.classes,
             "term": of_one_output(loss, a, y, n),
             "total": "" if loss.total is None else markup(loss.total(Sym("⟦s⟧"), n, TREE)),
             "formula": of_slots(Sym("a", "⟦l⟧"), Sym("y")),
@@ -406,10 +397,19 @@ def signs() -> dict[str, str]:
     return written
 
 
+def cited() -> dict[str, str]:
+    """The equations that each source is of, their numbers in one text."""
+    found: dict[str, list[str]] = {}
+    for id, one in EQUATIONS.items():
+        if not id.startswith("SCH"):
+            found.setdefault(one.source, []).append(id)
+    return {source: " ".join(ids) for source, ids in found.items()}
+
+
 def tables() -> dict[str, Any]:
     """All of it."""
     return {
-        "sources": {id: one.source for id, one in EQUATIONS.items() if not id.startswith("SCH")},
+        "sources": cited(),
         "clipping": [EQUATIONS["OPT-CLIP1"].sentence, EQUATIONS["OPT-CLIP2"].sentence],
         "steps": steps_table(),
         "heads": heads(),

@@ -1,11 +1,16 @@
 // Bundles the explorer into the package, the same bytes each time: node build.mjs [--check]
 
-import { build } from "esbuild";
+import { build, transform } from "esbuild";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const target = fileURLToPath(new URL("../src/backlit/render/explorer/", import.meta.url));
 const check = process.argv.includes("--check");
+
+const styled = async ({ path }) => ({
+  contents: (await transform(readFileSync(path, "utf8"), { loader: "css", minify: true })).code,
+  loader: "text",
+});
 
 const made = await build({
   absWorkingDir: fileURLToPath(new URL(".", import.meta.url)),
@@ -18,7 +23,7 @@ const made = await build({
   jsx: "automatic",
   jsxImportSource: "preact",
   charset: "utf8",
-  loader: { ".css": "text" },
+  plugins: [{ name: "small css, as text", setup: (made) => made.onLoad({ filter: /\.css$/ }, styled) }],
   minify: true,
   legalComments: "inline",
 });

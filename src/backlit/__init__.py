@@ -72,14 +72,14 @@ HOMES = {
 HOME = {name: home for home, names in HOMES.items() for name in names}
 DISPLAYS = {  # class → format → who writes it, a function of a floor that the class does not know
     "CheckResult": {
-        "html": "render.check_notebook.to_html",
-        "markdown": "render.check_notebook.to_markdown",
+        "html": "render.check_html.to_html",
+        "markdown": "render.check_html.to_markdown",
         "text": "render.check_text.plain_text",
     },
-    "FunctionCheck": {"html": "render.check_notebook.to_html", "markdown": "render.check_notebook.to_markdown"},
+    "FunctionCheck": {"html": "render.check_html.to_html", "markdown": "render.check_html.to_markdown"},
     "NetworkCheck": {
-        "html": "render.check_notebook.to_html",
-        "markdown": "render.check_notebook.to_markdown",
+        "html": "render.check_html.to_html",
+        "markdown": "render.check_html.to_markdown",
         "text": "render.check_text.network_text",
     },
     "Cost": {"html": "render.cost.cost_fragment", "text": "render.cost.cost_text"},

@@ -15,7 +15,7 @@ from backlit.core.formulas import Unsupported
 from backlit.core.losses import LOSSES
 from backlit.core.parameters import Parameters
 from backlit.core.targets import literal, shares
-from backlit.derivation.rational import FRACTIONS
+from backlit.derivation.exact import FRACTIONS
 
 small = st.fractions(min_value=-5, max_value=5, max_denominator=50)
 operations = st.sampled_from([operator.add, operator.sub, operator.mul, operator.truediv])

@@ -7,7 +7,7 @@ from tests.core.test_losses import DEFINITIONS as LOSS_DEFINITIONS
 
 from backlit.core import ACTIVATIONS, LOSSES, Activation, get_activation, get_loss
 from backlit.core.formulas import NUMPY, Unsupported
-from backlit.derivation.rational import FRACTIONS, written
+from backlit.derivation.exact import FRACTIONS, written
 from backlit.engine.native_support import extension
 from backlit.errors import ProblemError
 from backlit.gradcheck.reference_cost import ACTIVATIONS as PLAIN

@@ -90,6 +90,7 @@ def test_fractions_in_every_format(format):
     wanted = {
         "latex": r"-\frac{31}{20}",
         "markdown": r"-\frac{31}{20}",
+        "beamer": r"-\frac{31}{20}",
         "typst": "-frac(31, 20)",
         "html": '<mo form="prefix">−</mo><mfrac><mn>31</mn><mn>20</mn></mfrac>',
         "text": "−31/20",

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from functools import partial
 
 import numpy as np
@@ -167,12 +168,10 @@ def test_where_all_stand_still_a_run_ends_with_a_line(monkeypatch, tmp_path):
         def stop(crew):
             crew.usual = 0.5
             os.kill(cluster.workers[0].pid, signal.SIGSTOP)
-            dask.config.set({"backlit.limit": 3})
+            limited.enter_context(dask.config.set({"backlit.limit": 3}))
 
-        monkeypatch.setattr(dask.config, "config", dict(dask.config.config))
-        with pytest.raises(
-            BacklitError, match=r"worker .*answer.* for 3 seconds: .*, then give the same command again"
-        ):
+        said = r"worker .*answer.* for 3 seconds.*: .*, then give the same command again"
+        with ExitStack() as limited, pytest.raises(BacklitError, match=said):
             train(cluster.address, each_step=Before({3: stop}))
 
 

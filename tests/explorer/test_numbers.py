@@ -8,8 +8,7 @@ import pytest
 from tests.explorer import drawn
 
 from backlit.derivation.examples import EXAMPLES, read_example
-from backlit.derivation.quantities import quantities
-from backlit.derivation.update import run
+from backlit.derivation.update import quantities, run
 from backlit.formats.problems import read_problem
 from backlit.gradcheck.error_bounds import error_bounds
 

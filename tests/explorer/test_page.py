@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.explorer import drawn
 from tests.scripts import load_script
@@ -342,3 +343,70 @@ def test_the_keyboard_alone_reaches_every_control(worked):
             marked += found[2]
     assert len(set(seen)) == wanted
     assert marked == len(seen)
+
+
+def test_the_page_is_read_aloud_with_names(worked):
+    assert check.spoken_faults(worked) == []
+    worked.page.evaluate("""() => {
+      const next = document.querySelector('[aria-label="Next step"]');
+      next.removeAttribute("aria-label");
+      next.removeAttribute("title");
+      document.querySelector(".live").removeAttribute("role");
+    }""")
+    found = "\n".join(check.spoken_faults(worked))  # test the tester
+    assert all(said in found for said in ("nothing is called Next step", "no name: - button", "in no live region"))
+
+
+def until(page: Any, holds: str) -> None:
+    """Wait for it; the page lets no script be evaluated in it by itself."""
+    for _ in range(1200):
+        if page.evaluate(holds):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"never so: {holds}")
+
+
+def test_a_large_network_trains_beside_the_page_and_gives_the_same_numbers(browser):
+    """Above 2,000 parameters a worker takes the steps; they are those that the textbook takes."""
+    problem = check.drawn_network([2, 48, 48, 2], 12)
+    with check.Opened(browser, problem) as opened:
+        page = opened.page
+        page.get_by_role("button", name="Train", exact=True).click()
+        until(page, "Number(document.querySelector('[aria-label=Training] .count').innerText.slice(6)) >= 5")
+        page.get_by_role("button", name="Pause", exact=True).click()
+        assert len(page.workers) == 1
+        page.wait_for_timeout(300)
+        taken = int(page.locator("[aria-label=Training] .count").first.inner_text().split()[1])
+        got = page.evaluate("window.backlit.problem()")
+        assert opened.faults == []
+    wanted = explain(problem, steps=taken).derivation.quantities["update"]["W"]
+    for l, layer in enumerate(got["layers"], start=1):
+        np.testing.assert_allclose(layer["W"], wanted[str(l)], rtol=1e-9, atol=1e-12)
+
+
+def test_an_edit_draws_a_rough_map_at_once_and_a_fine_one_after_it(browser):
+    """The numbers do not wait for 10,000 pixels, nor for a worker."""
+    with check.Opened(browser, check.drawn_network([2, 48, 48, 2], 12)) as opened:
+        page = opened.page
+        until(page, "document.querySelector('.map canvas').width === 100")
+        page.evaluate("""() => {
+          const canvas = document.querySelector(".map canvas");
+          window.widths = [];
+          new MutationObserver(() => window.widths.push(canvas.width)).observe(canvas, { attributeFilter: ["width"] });
+          const input = document.querySelector(".edit input.number");
+          input.value = "0.5";
+          input.dispatchEvent(new Event("change", { bubbles: true }));
+        }""")
+        until(page, "window.widths.includes(100)")
+        assert page.evaluate("window.widths") == [40, 100]
+        assert opened.faults == []
+
+
+def test_colors_are_told_apart_by_color_blind_readers():
+    colors = load_script("color_blindness")
+    found = [palette for page in colors.PAGES for palette in colors.palettes((colors.ROOT / page).read_text("utf-8"))]
+    assert len(found) == 6
+    assert [fault for palette in found for fault in colors.faults(palette)] == []
+    planted = {**found[0], "series-2": "#5a7d00"}  # a green that protanopes take for the others
+    assert any("series-2" in fault and "differ" in fault for fault in colors.faults({**planted, "series-3": "#7d7000"}))
+    assert any("to 1 on paper" in fault for fault in colors.faults({**found[0], "series-1": "#b0c4de"}))

@@ -12,7 +12,7 @@ import pytest
 from backlit.diagnosis import diagnose
 from backlit.diagnosis.remedies import Probe, Trial
 from backlit.diagnosis.spectrum import Spectrum
-from backlit.render import diagnosis_plots as plots
+from backlit.render import diagnosis_html as plots
 from backlit.render.diagnosis_html import diagnosis_page, shown
 from backlit.render.diagnosis_text import (
     band_line,

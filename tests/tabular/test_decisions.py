@@ -88,12 +88,13 @@ def test_rows_like_the_training_rows_are_not_flagged(model):
 def test_each_way_of_being_unlike_is_told(model):
     rows = model[2][:5].with_columns(
         x=pl.Series([40.0, 0.1, 0.1, 0.1, None]),
+        z=pl.Series([-9.0, 0.1, 0.1, 0.1, 0.1]),
         word=pl.Series(["a", "zebra", "b", "b", "b"]),
         day=pl.Series([date(2024, 1, 3)] * 3 + [date(2031, 5, 1)] + [date(2024, 1, 3)]),
     )
     found = predict(model[0], rows, unlike=True)
     told = found.table["unlike training"].to_list()
-    assert told[0].startswith("x beyond -")
+    assert [part.split(" beyond ")[0] for part in told[0].split("; ")] == ["x", "z"]  # above, and below
     assert told[1] == "word new"
     assert told[2] == ""
     assert told[3] == "day beyond 2024-01-01 to 2024-01-28"

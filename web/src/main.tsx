@@ -3,6 +3,7 @@ import { render as show } from "preact";
 import { library, type Library } from "./library";
 import { load, message, problemNow, quantitiesNow } from "./state";
 import { linked, unlinked } from "./share";
+import { code, serve } from "./worker";
 import { App } from "./ui/App";
 import css from "./style.css";
 
@@ -47,6 +48,7 @@ function followHash(): void {
 /** A notebook's widget (anywidget): the problem comes with the model, and goes back with it. */
 export default {
   render({ model, el }: { model: { get(key: string): unknown; set(key: string, value: unknown): void; save_changes(): void }; el: HTMLElement }) {
+    code.text = String(model.get("_esm"));
     const inside = document.createElement("div");
     el.append(inside);
     const stop = mount(inside, model.get("opened") as Opened);
@@ -60,10 +62,12 @@ export default {
   },
 };
 
+if ("WorkerGlobalScope" in globalThis) serve();
 if (typeof document !== "undefined") {
   const root = document.getElementById("backlit-explorer");
   const data = document.getElementById("backlit-problem");
   if (root) {
+    code.text = document.getElementById("backlit-script")?.textContent ?? "";
     mount(root, data ? (JSON.parse(data.textContent ?? "{}") as Opened) : {});
     followHash();
   }

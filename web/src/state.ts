@@ -5,9 +5,9 @@ import { ProblemError } from "./core/checks";
 import { Mat } from "./core/matrix";
 import { Parameters } from "./core/network";
 import { start, type State } from "./core/optimizers";
-import { firstNonFinite, forward, type Trace } from "./core/passes";
 import { read, write, type Problem, type ProblemFile } from "./core/problem";
-import { optimizerOf, passes, quantities, step, type Passes } from "./core/training";
+import { advanced, optimizerOf, passes, quantities, type Advanced } from "./core/training";
+import { advancedBeside, hasWorker, isLarge } from "./worker";
 import { sceneOf } from "./describe";
 import { steps, type Place, type Scene, type Step } from "./steps";
 
@@ -179,57 +179,43 @@ export function openStep(to: number): void {
   revealed.value = false;
 }
 
-/** What optimizer steps make of a run; stops before a number that is not finite, and says which. */
-function advanced(from: Run, count: number, known: Passes | null = null): { run: Run; bad: string } {
-  let { problem, t, state } = from;
-  const losses: number[] = [];
-  const trail: Float64Array[] = [];
-  let bad = "";
-  try {
-    for (let k = 0; k < count; k++) {
-      const made = k === 0 && known ? known : passes(problem, problem.params, t);
-      const first = firstNonFinite(made.trace, made.grad);
-      if (first) {
-        bad = first;
-        break;
-      }
-      const next = step(problem, problem.params, made.grad, state, t + 1);
-      const l = next.after.slots.find((slot) => !finite(next.after.theta.subarray(slot.start, slot.start + slot.rows * slot.columns)));
-      if (l) {
-        bad = `update_${l.name}[${l.l}]`;
-        break;
-      }
-      losses.push(made.grad.loss);
-      problem = { ...problem, params: next.after };
-      state = next.state;
-      t += 1;
-      trail.push(next.after.theta);
-    }
-  } catch (error) {
-    if (!(error instanceof ProblemError)) throw error;
-    bad = error.message;
-  }
-  return { run: { ...from, problem, t, state, losses: [...from.losses, ...losses], trail: thinned([...from.trail, ...trail]) }, bad };
+/** What optimizer steps made of a run, beside what it was. */
+function moved(from: Run, by: Advanced): Run {
+  const { theta, state, t, losses, trail } = by;
+  return { ...from, problem: withTheta(from.problem, theta), t, state, losses: [...from.losses, ...losses], trail: thinned([...from.trail, ...trail]) };
 }
-
-const finite = (values: Float64Array): boolean => values.every(Number.isFinite);
 
 /** At most some hundred points of a trajectory. */
 function thinned(trail: Float64Array[]): Float64Array[] {
   return trail.length <= 400 ? trail : trail.filter((_, k) => k % 2 === 0 || k === trail.length - 1);
 }
 
-/** Take optimizer steps in all networks, on one clock. */
+let awaited = false; // steps that the worker takes
+
+/** Take optimizer steps in all networks, on one clock; those of large networks are taken beside the page. */
 export function advance(count: number): void {
-  const first = advanced(run.value, count, now.value.scene);
-  const second = rival.value && advanced(rival.value, count);
-  run.value = first.run;
-  if (second) rival.value = second.run;
-  const bad = [first.bad && `${first.bad}`, second?.bad && `B: ${second.bad}`].filter(Boolean).join("; ");
-  if (bad) {
-    playing.value = "no";
-    stopped.value = whereItStopped(bad, first.run.t);
+  if (awaited) return;
+  const [first, second] = [run.value, rival.value];
+  const both = second ? [first, second] : [first];
+  if (!both.some((one) => isLarge(one.problem)) || !hasWorker()) {
+    arrived(both.map((one, k) => advanced(one.problem, one.t, one.state, count, k === 0 ? now.value.scene : null)));
+    return;
   }
+  awaited = true;
+  void Promise.all(both.map((one) => advancedBeside(one.problem, one.t, one.state, count))).then((made) => {
+    awaited = false;
+    if (run.value === first && rival.value === second && !made.includes(null)) arrived(made as Advanced[]); // else something was changed meanwhile
+  });
+}
+
+/** Take over what steps made of both runs. */
+function arrived([first, second]: Advanced[]): void {
+  run.value = moved(run.value, first!);
+  if (second && rival.value) rival.value = moved(rival.value, second);
+  const bad = [first!.bad, second?.bad && `B: ${second.bad}`].filter(Boolean).join("; ");
+  if (!bad) return;
+  playing.value = "no";
+  stopped.value = whereItStopped(bad, first!.t);
 }
 
 function whereItStopped(bad: string, t: number): string {
@@ -309,10 +295,3 @@ export const problemNow = (): ProblemFile => write(run.value.problem);
 
 /** The JSON of `explain` for the problem as it stands, of which these are the first steps. */
 export const quantitiesNow = (): Record<string, unknown> => quantities(run.value.problem);
-
-/** What the network gives for inputs, as in prediction: nothing is dropped, batch norm by the examples' moments. */
-export function predictions(of: Run, X: Mat, trace: Trace | null): Mat {
-  const { net, params } = of.problem;
-  const given = net.coupled ? (trace ?? forward(net, params, of.problem.X, null)) : undefined;
-  return forward(net, params, X, null, given ? { moments: given } : {}).a[net.L]!;
-}

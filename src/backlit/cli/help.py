@@ -13,11 +13,7 @@ EXAMPLES = {
         "predict cars.safetensors new.csv",
         "predict cars.safetensors new.csv --interval 0.9 --unlike -o predictions.csv",
     ),
-    "explain": (
-        "explain --example worked",
-        "explain --example worked --svg-steps slides",
-        'explain problem.json --entry "grad_W[1][0,1]"',
-    ),
+    "explain": ("explain --example worked", 'explain problem.json --entry "grad_W[1][0,1]"'),
     "explore": ("explore --example worked", "explore problem.json -o page.html"),
     "example": ("example", "example worked -o problem.json"),
     "check": ("check problem.json claims.json", "check problem.json claims.json --html check.html"),
@@ -69,7 +65,7 @@ PANELS = {
     },
     "explain": {
         "What is explained": ("problem", "example", "model", "table", "row", "member", "entry", "steps"),
-        "How it is shown": ("format", "output", "svg_steps", "digits", "fractions"),
+        "How it is shown": ("format", "output", "svg_steps", "worksheet", "digits", "fractions"),
     },
     "diagnose": {
         "What is diagnosed": ("problem", "model", "table", "torch", "member"),

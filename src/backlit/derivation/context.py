@@ -18,9 +18,9 @@ from backlit.core.passes import Gradients, Trace, example_losses, example_weight
 from backlit.core.problem import Problem
 from backlit.core.targets import as_targets, shares
 from backlit.derivation.document import Check, Line, Text
+from backlit.derivation.evaluate import settled
 from backlit.derivation.exact import exact_losses, exact_slopes, lifted
 from backlit.derivation.expressions import At, Chain, Dots, Expr, Mat, Num, Partial, Sym, constant
-from backlit.derivation.guard_digits import settled
 from backlit.derivation.numbers import Numbers
 from backlit.derivation.probes import reach, read_on_the_way_back
 

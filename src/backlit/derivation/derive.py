@@ -11,7 +11,6 @@ from backlit.derivation.context import Context
 from backlit.derivation.document import Check, Derivation, Section
 from backlit.derivation.exact import exact_passes
 from backlit.derivation.numbers import Numbers
-from backlit.derivation.quantities import quantities
 from backlit.derivation.sections import (
     backward_pass,
     chain_rule,
@@ -25,6 +24,7 @@ from backlit.derivation.sections import (
     why,
 )
 from backlit.derivation.sections import update as update_section
+from backlit.derivation.update import quantities
 from backlit.errors import ProblemError
 
 MOST_STEPS = 1_000_000  # of the optimizer: about a minute on the smallest networks

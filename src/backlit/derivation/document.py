@@ -222,7 +222,7 @@ class Section:
     --------
     >>> from backlit import explain
     >>> [section.id for section in explain(example="worked").derivation.sections][:3]
-    ['setup', 'sought', 'algorithm']
+    ['glance', 'setup', 'sought']
     """
 
     id: str

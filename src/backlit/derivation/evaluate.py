@@ -1,10 +1,18 @@
 """Compute what a formula of numbers says, from the numbers that are printed: the proof-reader of every line.
 
+A line's result keeps the digits that were asked for.  Its factors get as many more (guard digits) as they need to give
+that result, none where it works without; where a few more do not help, the line says "≈".
+
 >>> from backlit.derivation.numbers import Numbers
 >>> from backlit.derivation.expressions import Add, Mul
 >>> num = Numbers(digits=3)
 >>> round(float(evaluate(Add(Mul(num(2 / 3), num(3)), num(-1)))), 6)
 1.001
+>>> num = Numbers(digits=5)
+>>> settled([Mul(num(-1.29001855616), num(0.425557483188)), num(-0.548977050026)])
+([-1.29002 · 0.425557, -0.54898], ['='])
+>>> settled([Mul(num(2 / 3), num(3)), num(2.1)])
+([0.66667 · 3, 2.1], ['≈'])
 """
 
 from collections.abc import Callable, Sequence
@@ -17,6 +25,7 @@ import numpy as np
 from backlit.core.activations import ACTIVATIONS, Activation, get_activation, softmax
 from backlit.core.exact import root
 from backlit.core.formulas import COMPARED, FUNCTIONS, Unsupported
+from backlit.derivation.exact import FRACTIONS
 from backlit.derivation.expressions import (
     Add,
     Dots,
@@ -36,8 +45,7 @@ from backlit.derivation.expressions import (
     Root,
     Transpose,
 )
-from backlit.derivation.numbers import ROUNDING
-from backlit.derivation.rational import FRACTIONS
+from backlit.derivation.numbers import ROUNDING, finer
 
 PLAIN: dict[str, Any] = {
     **FUNCTIONS,
@@ -226,3 +234,51 @@ def half_unit(text: str) -> float:
     mantissa, _, exponent = text.partition("e")
     places = len(mantissa.partition(".")[2])
     return 0.5 * 10.0 ** (int(exponent or 0) - places)
+
+
+# --- digits ----------------------------------------------------------------------------------------------------------
+
+GUARD = 3  # digits that factors may have above the setting
+
+
+def settled(numbers: Sequence[Expr]) -> tuple[list[Expr], list[str]]:
+    """The numeric parts of a chain with their digits, and "=" or "≈" between each and the next.
+
+    Each part is held against the last one, the result: "=" where its printed figures give the printed result.
+    """
+    if len(numbers) < 2:
+        return list(numbers), []
+    *made, result = numbers
+    for more in range(GUARD + 1 if not any(map(has_dots, numbers)) else 1):
+        tried = [with_digits(part, more) for part in made]
+        relations = [relation(part, result) for part in tried]
+        if "≈" not in relations:
+            return [*tried, result], relations
+        if more == 0:
+            first = [*tried, result], relations
+    return first
+
+
+def with_digits(expr: Expr, more: int) -> Expr:
+    """The formula with `more` digits in every number that is rounded."""
+    return mapped(expr, lambda num: finer(num, more)) if more else expr
+
+
+def mapped(expr: Expr, change: Callable[[Num], Expr]) -> Expr:
+    """The formula with every number changed."""
+    if isinstance(expr, Num):
+        return change(expr)
+    make: Any = type(expr)
+    if isinstance(expr, Nary):
+        made: Expr = make(*(mapped(item, change) for item in expr.items))
+    else:
+        fields: tuple[str, ...] = tuple(getattr(expr, "__dataclass_fields__", ()))
+        made = make(**{name: mapped_item(getattr(expr, name), change) for name in fields})
+    return made
+
+
+def mapped_item(item: object, change: Callable[[Num], Expr]) -> object:
+    """An operand, a row of a matrix, or an index."""
+    if isinstance(item, tuple):
+        return tuple(mapped_item(inner, change) for inner in item)
+    return mapped(item, change) if isinstance(item, Expr) else item

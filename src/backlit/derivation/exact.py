@@ -1,6 +1,7 @@
 """Both passes in fractions: `core`'s own lines, run on exact numbers, beside the floats that they made before.
 
-What is no fraction, as after a root, a logarithm or an exponential, is `core`'s own float.
+What is no fraction, as after a root, a logarithm or an exponential, is `core`'s own float.  FRACTIONS is the
+arithmetic: a formula without exp, ln and their kin is exact in it.
 
 >>> from backlit.core import Dense, Network, Parameters
 >>> net = Network(2, [Dense(1)])
@@ -9,28 +10,73 @@ What is no fraction, as after a root, a logarithm or an exponential, is `core`'s
 >>> params, trace, grad = exact_passes(problem, *problem.passes())
 >>> grad.W[1]
 array([[Fraction(-3, 10), Fraction(-3, 5)]], dtype=object)
+>>> softsign = lambda u, f: u / (1 + f.abs(u))
+>>> softsign(Fraction(-1, 3), FRACTIONS)
+Fraction(-1, 4)
 """
 
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from backlit.core import passes
 from backlit.core.activations import Activation
-from backlit.core.exact import Exact, exact_array, numbers
-from backlit.core.formulas import Formula, Unsupported
+from backlit.core.exact import Exact, exact_array, numbers, root, written
+from backlit.core.formulas import COMPARED, Arithmetic, Formula, Unsupported
 from backlit.core.losses import Loss
 from backlit.core.network import Dense, Network
 from backlit.core.norms import Normalized, Statistics
 from backlit.core.parameters import Parameters
 from backlit.core.passes import ByLayer, Gradients, Trace
 from backlit.core.problem import Problem
-from backlit.derivation.rational import FRACTIONS
 
 Array = np.ndarray
+ZERO, ONE = Fraction(0), Fraction(1)
+TINY = Fraction(sys.float_info.min)
+
+
+def indicator(holds: bool) -> Fraction:
+    """1 or 0."""
+    return ONE if holds else ZERO
+
+
+def exact_root(value: Fraction) -> Fraction:
+    """√ of a fraction that has one.  Raises Unsupported for another."""
+    found = root(value)
+    if found is None:
+        raise Unsupported
+    return found
+
+
+FUNCTIONS: dict[str, Callable[..., Fraction]] = {
+    "abs": abs,
+    "sign": lambda r: indicator(r > 0) - indicator(r < 0),
+    "max": max,
+    "min": min,
+    "sqrt": exact_root,
+    "holds": lambda a, relation, b: indicator(COMPARED[relation](a, b)),
+    "where": lambda a, relation, b, then, otherwise: then if COMPARED[relation](a, b) else otherwise,
+    "tie": lambda a, b, then, otherwise: then if a == b else otherwise,
+    "ratio": lambda y, a: y / a if y and a >= TINY else ZERO,
+}
+
+
+def of_fractions(name: str, *args: Any) -> Fraction:
+    """A function by name.  Raises Unsupported for one whose values are not fractions."""
+    if name not in FUNCTIONS:
+        raise Unsupported
+    return FUNCTIONS[name](*(Fraction(arg) if isinstance(arg, int) else arg for arg in args))
+
+
+FRACTIONS = Arithmetic(written, of_fractions)
+
+
+# --- both passes -----------------------------------------------------------------------------------------------------
 
 
 def exact_passes(

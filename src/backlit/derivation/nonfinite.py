@@ -8,10 +8,9 @@ import numpy as np
 from backlit.core.passes import Gradients
 from backlit.derivation.context import Context
 from backlit.derivation.document import Block, Derivation, Paragraph, Section, Step
-from backlit.derivation.quantities import quantities
 from backlit.derivation.sections import backward_pass, chain_rule, forward_pass, overview, setup
 from backlit.derivation.sections import update as update_section
-from backlit.derivation.update import Updated
+from backlit.derivation.update import Updated, quantities
 
 
 def in_the_passes(s: Context, title: str) -> Derivation:

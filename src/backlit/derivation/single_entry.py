@@ -17,9 +17,9 @@ from backlit.derivation.document import Block, Check, Derivation, Line, Section,
 from backlit.derivation.exact import exact_passes
 from backlit.derivation.expressions import Expr, Partial, Sym
 from backlit.derivation.numbers import Numbers
-from backlit.derivation.quantities import quantities
 from backlit.derivation.sections import backward_pass, forward_pass, setup
 from backlit.derivation.sections import update as update_section
+from backlit.derivation.update import quantities
 from backlit.errors import ProblemError, near
 
 MOST = 40  # examples that get a row of their own, the largest contributions first

@@ -1,4 +1,5 @@
-"""Optimizer steps on the whole of x as the numbers that a derivation shows, and the formulas of each step."""
+"""Optimizer steps on the whole of x as the numbers that a derivation shows, the formulas of each step, and the numbers
+of both passes and of the steps by plain names, as `--format json` prints them and `check` reads them."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,13 +11,12 @@ import numpy as np
 
 from backlit.core.exact import kept, written
 from backlit.core.formulas import Unsupported
-from backlit.core.parameters import Parameters, trainable
-from backlit.core.passes import Gradients
+from backlit.core.parameters import NAMES, Parameters, trainable
+from backlit.core.passes import Gradients, Trace
 from backlit.core.problem import Problem
-from backlit.derivation.exact import exact_passes
+from backlit.derivation.exact import FRACTIONS, exact_passes
 from backlit.derivation.expressions import Expr, Sym
 from backlit.derivation.functions import TREE
-from backlit.derivation.rational import FRACTIONS
 from backlit.optim import get_optimizer
 from backlit.optim.clipping import clip_by_norm, clip_by_value, norm
 from backlit.optim.optimizers.base import Optimizer
@@ -168,3 +168,28 @@ def by_entry(u: Updated, names: tuple[str, ...], e: int) -> Iterator[tuple[str, 
     """The name, the old and the new value of parameter e's place in each vector of the state."""
     for name, old, new in zip(names, u.state_before, u.state, strict=True):
         yield name, old[e], new[e]
+
+
+# --- plain numbers ----------------------------------------------------------------------------------------------------
+
+Plain = dict[str, Any]
+
+
+def by_layer(arrays: list[Any]) -> Plain:
+    """{"1": rows, …}; layers that have none are left out."""
+    return {str(l): np.asarray(array, float).tolist() for l, array in enumerate(arrays) if array is not None}
+
+
+def quantities(trace: Trace, grad: Gradients | None, updates: list[Updated]) -> Plain:
+    """The plain numbers by name, as `--format json` prints them: loss, z, u, a, delta, grad_*, update."""
+    found: Plain = {"loss": grad.loss if grad else None}
+    found |= {name: by_layer(getattr(trace, name)) for name in ("z", "u", "a")}
+    if grad is not None:
+        found["delta"] = by_layer(grad.delta)
+        found |= {f"grad_{name}": by_layer(getattr(grad, name)) for name in (*NAMES, "a")}
+    if updates:
+        last = updates[-1]
+        moved = {name: by_layer(getattr(last.after, name)) for name in NAMES}
+        found["update"] = {name: layers for name, layers in moved.items() if layers or name in ("W", "b")}
+        found["update"]["loss"] = float(last.loss_after)
+    return found

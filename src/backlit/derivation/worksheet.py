@@ -15,14 +15,13 @@ from backlit.derivation import update
 from backlit.derivation.context import SHOWN, Context
 from backlit.derivation.derive import check_options, finite
 from backlit.derivation.document import BulletList, Derivation, Diagram, Line, Paragraph, Section, Step, Table
-from backlit.derivation.evaluate import nodes
+from backlit.derivation.evaluate import mapped, nodes
 from backlit.derivation.expressions import Chain, Expr, Num, Sym
-from backlit.derivation.guard_digits import mapped
 from backlit.derivation.numbers import Numbers
-from backlit.derivation.quantities import quantities
 from backlit.derivation.sections import backward_pass, forward_pass, setup
 from backlit.derivation.sections import update as update_section
 from backlit.derivation.sections.losses import LOSSES
+from backlit.derivation.update import quantities
 from backlit.errors import ProblemError
 
 BLANK = Sym("blank")

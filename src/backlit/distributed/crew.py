@@ -87,7 +87,7 @@ class Workers(Dask):
         self.tasks: dict[str, Any] = {}  # Dask's futures of the long tasks
         self.enlisting: dict[str, asyncio.Task[None]] = {}
         self.refused: dict[str, str] = {}
-        self.nobody = ""  # why no worker may take part
+        self.nobody, self.trouble = "", ""  # why no worker may take part; what went wrong with the last that tried
         self.seconds: deque[float] = deque(maxlen=101)
         self.heard, self.usual = time.monotonic(), DEADLINE
 
@@ -160,10 +160,8 @@ class Workers(Dask):
                 await asyncio.sleep(0.05)
             if future.done():
                 await self.refuse(address, await self.why(future, address))
-        except (OSError, TimeoutError):
-            pass  # it is tried again at the next look
-        except Exception as error:
-            await self.refuse(address, f"the worker at {address} cannot take part ({type(error).__name__}: {error})")
+        except Exception as error:  # it is tried again at the next look
+            self.trouble = f" (the last said: {type(error).__name__}: {error})"
 
     def begin(self, address: str, worker: Worker) -> Any:
         """Submit the long task to this worker and no other; Dask's future."""
@@ -256,8 +254,8 @@ class Workers(Dask):
             raise (ProblemError if self.nobody else BacklitError)(self.fault)
         if time.monotonic() - self.heard > (limit := patience("limit")):
             raise BacklitError(
-                f"no worker of the Dask cluster at {self.address} has answered for {limit:.0f} seconds: look whether "
-                f"this machine reaches them, then give the same command again"
+                f"no worker of the Dask cluster at {self.address} has answered for {limit:.0f} seconds"
+                f"{self.trouble}: look whether this machine reaches them, then give the same command again"
             )
 
     async def present(self) -> list[Member]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 HUES = {
     "forward": "0063a5",
-    "backward": "b34700",
+    "backward": "b04500",
     "update": "8f3b77",
     "ink": "000000",
     "soft": "57606a",

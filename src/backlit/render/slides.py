@@ -66,6 +66,8 @@ def to_beamer(derivation: Derivation) -> str:
         picture = tikz(drawn(derivation.network), escaped, ROOM["beamer"])
         frames.append(frame("The network", [r"\centering", picture]))
     frames += [frame(step.title, beamer_lines(step), step) for step in derivation.steps()]
+    if derivation.stopped:  # the last section begins with why the derivation ends here
+        frames.append(frame("Why it ends here", derivation_latex.block_lines(derivation.sections[-1].blocks[0])))
     return "\n".join([BEAMER + TIKZ_PREAMBLE, *head, r"\begin{document}", *frames, r"\end{document}", ""])
 
 

@@ -110,12 +110,12 @@ def fingerprint(lesson: Lesson) -> dict[str, Any]:
     for array in (lesson.y, lesson.folds.of, lesson.weight):
         check = check if array is None else checksum(array, check)
     return {
-        "data": [len(table), list(lesson.encoder.feature_names_out), check],
-        "target": lesson.target.to_dict(),
-        "folds": [lesson.folds.K, lesson.folds.past],
         "seed": lesson.seed,
         "engine": lesson.engine,
         "metric": lesson.metric,
+        "target": lesson.target.to_dict(),
+        "folds": {"number": lesson.folds.K, "past": lesson.folds.past},
+        "data": {"rows": len(table), "features": len(lesson.encoder.feature_names_out), "checksum": check},
     }
 
 

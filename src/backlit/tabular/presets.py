@@ -14,7 +14,8 @@ from backlit.training import Settings
 PLAIN, EIGHT, QUANTILES, FINE = Bins(), Bins(8, by_target=True), Bins(24), Bins(48)
 BY_TARGET = Bins(24, by_target=True)
 ENCODINGS = {"no_bins": PLAIN, "quantiles": QUANTILES, "fine": FINE, "by_target": BY_TARGET, "eight_by_target": EIGHT}
-ROWS_A_RUN, FEWEST, MOST = 400_000, 8, 80  # rows that a network sees in all, and epochs at least and at most
+ROWS_A_RUN, FEWEST = 400_000, 8  # rows that a network sees in all, and epochs at least
+MOST = {"constant": 160, "cosine": 80}  # at most: patience ends the one, and the other's rate falls over all of them
 FULL_ROWS, FINALIST_ROWS = 50_000, 3_000  # rows up to which all presets are tried; finalists a fold at so many rows
 
 
@@ -43,10 +44,10 @@ class Preset:
 
         >>> told = PRESETS[0].settings(4000, 0, "auto", "validation_loss")
         >>> told.epochs, told.batch_size
-        (80, 128)
+        (100, 128)
         """
         return Settings(
-            epochs=max(FEWEST, min(MOST, round(ROWS_A_RUN / rows))),
+            epochs=max(FEWEST, min(MOST[self.schedule], round(ROWS_A_RUN / rows))),
             batch_size=min(rows, batch_size(rows)),
             optimizer={"name": "adamw", "learning_rate": self.learning_rate, "weight_decay": self.weight_decay},  # type: ignore[arg-type]  # which Settings takes
             schedule=self.schedule,  # type: ignore[arg-type]  # likewise

@@ -1,9 +1,10 @@
 // Optimizer steps on the whole of x, and the numbers of a problem by the names of explain's JSON.
 
+import { ProblemError } from "./checks";
 import { Mat } from "./matrix";
 import { Parameters, NAMES } from "./network";
 import { clip, optimizer, start, type Optimizer, type State } from "./optimizers";
-import { backward, forward, type Gradients, type Trace } from "./passes";
+import { backward, firstNonFinite, forward, type Gradients, type Trace } from "./passes";
 import type { Problem } from "./problem";
 
 export interface Passes {
@@ -47,6 +48,53 @@ export function step(problem: Problem, params: Parameters, grad: Gradients, stat
     old: state,
     state: next,
   };
+}
+
+export interface Advanced {
+  theta: Float64Array;
+  state: State;
+  t: number;
+  losses: number[];
+  /** The parameters after each step. */
+  trail: Float64Array[];
+  /** The first quantity that is not finite, before which it stopped; "" if all are. */
+  bad: string;
+}
+
+const finite = (values: Float64Array): boolean => values.every(Number.isFinite);
+
+/** So many optimizer steps from step t on; `known` are the passes of the first, where they are done. */
+export function advanced(problem: Problem, t: number, state: State, count: number, known: Passes | null = null): Advanced {
+  const made: Advanced = { theta: problem.params.theta, state, t, losses: [], trail: [], bad: "" };
+  let { params } = problem;
+  try {
+    for (let k = 0; k < count; k++) {
+      const both = k === 0 && known ? known : passes(problem, params, made.t);
+      made.bad = firstNonFinite(both.trace, both.grad) ?? "";
+      if (made.bad) break;
+      const next = step(problem, params, both.grad, made.state, made.t + 1);
+      const slot = next.after.slots.find((one) => !finite(next.after.theta.subarray(one.start, one.start + one.rows * one.columns)));
+      if (slot) {
+        made.bad = `update_${slot.name}[${slot.l}]`;
+        break;
+      }
+      made.losses.push(both.grad.loss);
+      made.trail.push(next.after.theta);
+      params = next.after;
+      Object.assign(made, { theta: params.theta, state: next.state, t: made.t + 1 });
+    }
+  } catch (error) {
+    if (!(error instanceof ProblemError)) throw error;
+    made.bad = error.message;
+  }
+  return made;
+}
+
+/** What the network gives for inputs, as in prediction: nothing is dropped, batch norm by the examples' moments. */
+export function predictions(problem: Problem, X: Mat): Mat {
+  const { net, params } = problem;
+  const moments = net.coupled ? forward(net, params, problem.X, null) : null;
+  return forward(net, params, X, null, moments ? { moments } : {}).a[net.L]!;
 }
 
 type Arrays = Record<string, number[] | number[][]>;

@@ -5,7 +5,9 @@ import { Component, type ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { Mat } from "../core/matrix";
 import { say } from "../mathml";
-import { message, now, place, playing, predictions, rival, run, setData, theme, type Run } from "../state";
+import { message, now, place, playing, rival, run, setData, theme, type Run } from "../state";
+import { predictions } from "../core/training";
+import { hasWorker, isLarge, predictionsBeside } from "../worker";
 import { classes, diverging } from "./colors";
 import { readCsv } from "../csv";
 import { sub } from "./NetworkView";
@@ -66,7 +68,7 @@ function Map({ of, p, q, adding, still = false }: { of: Run; p: number; q: numbe
   const xs = frozen.current?.x ?? extent(column(p), 2);
   const outputs = line ? Array.from(now.value.scene?.trace.a[net.L]?.d ?? []).filter(Number.isFinite) : [];
   const ys = frozen.current?.y ?? (line ? extent([...y.d, ...outputs.map((v) => Math.max(-50, Math.min(50, v)))], 1) : extent(column(q), 2));
-  const fine = playing.value === "train" ? 40 : 100;
+  const training = playing.value === "train";
   const looks = theme.value;
   const toX = (v: number) => PAD + ((v - xs[0]) / (xs[1] - xs[0])) * (W - 2 * PAD);
   const toY = (v: number) => H - PAD - ((v - ys[0]) / (ys[1] - ys[0])) * (H - 2 * PAD);
@@ -74,8 +76,22 @@ function Map({ of, p, q, adding, still = false }: { of: Run; p: number; q: numbe
   const fromY = (py: number) => ys[0] + ((H - py) / H) * (ys[1] - ys[0]);
 
   useEffect(() => {
-    if (!line && canvas.current) paint(canvas.current, of, p, q, xs, ys, fine);
-  }, [of.problem, p, q, fine, looks, xs[0], xs[1], ys[0], ys[1]]);
+    if (line || !canvas.current) return undefined;
+    const grid = { p, q, xs, ys };
+    const rough = pixels(of, grid, COARSE);
+    paint(canvas.current, of, predictions(of.problem, rough), COARSE);
+    if (training) return undefined;
+    let stale = false; // once the numbers are there, the map is refined
+    const timer = setTimeout(() => {
+      const inputs = pixels(of, grid, FINE);
+      const made = isLarge(of.problem) && hasWorker() ? predictionsBeside(of.problem, inputs) : Promise.resolve(predictions(of.problem, inputs));
+      void made.then((a) => a && !stale && canvas.current && paint(canvas.current, of, a, FINE));
+    }, 150);
+    return () => {
+      stale = true;
+      clearTimeout(timer);
+    };
+  }, [of.problem, p, q, training, looks, xs[0], xs[1], ys[0], ys[1]]);
 
   const chosen = Math.min(place.value.i, X.m - 1);
   const where = (event: PointerEvent): [number, number] => {
@@ -138,7 +154,7 @@ function Map({ of, p, q, adding, still = false }: { of: Run; p: number; q: numbe
   const spoken = `${line ? "The fit" : "The map of the output"}${rival.value ? ` of network ${still ? "B" : "A"}` : ""}; the examples are in the table below. Arrow keys move the open example, Delete removes it.`;
   return (
     <div class="map" tabIndex={still ? -1 : 0} role="group" aria-label={spoken} onKeyDown={keys}>
-      {!line && <canvas ref={canvas} width={fine} height={fine} aria-hidden="true" />}
+      {!line && <canvas ref={canvas} width={COARSE} height={COARSE} aria-hidden="true" />}
       <svg viewBox={`0 0 ${W} ${H}`} onPointerDown={down} onPointerMove={drag} onPointerUp={up} onPointerCancel={up} aria-hidden="true">
         {line && <Fit of={of} xs={xs} toX={toX} toY={toY} />}
         <Points draw={() => Array.from({ length: X.m }, (_, i) => <Point of={of} i={i} x={toX(X.at(i, p))} y={toY(line ? y.at(i, 0) : X.at(i, q))} chosen={chosen === i} />)} same={[X, y, chosen, p, q, ...xs, ...ys]} />
@@ -194,7 +210,7 @@ function Point({ of, i, x, y, chosen }: { of: Run; i: number; x: number; y: numb
 function Fit({ of, xs, toX, toY }: { of: Run; xs: [number, number]; toX: (v: number) => number; toY: (v: number) => number }) {
   const count = 120;
   const X = new Mat(count, 1, Float64Array.from({ length: count }, (_, k) => xs[0] + (k / (count - 1)) * (xs[1] - xs[0])));
-  const a = predictions(of, X, null);
+  const a = predictions(of.problem, X);
   return (
     <>
       {Array.from({ length: a.n }, (_, k) => (
@@ -204,9 +220,18 @@ function Fit({ of, xs, toX, toY }: { of: Run; xs: [number, number]; toX: (v: num
   );
 }
 
-/** The output over the two axes, pixel by pixel. */
-function paint(canvas: HTMLCanvasElement, of: Run, p: number, q: number, xs: [number, number], ys: [number, number], n: number): void {
-  const { X, y, net } = of.problem;
+const [COARSE, FINE] = [40, 100]; // pixels of a map's side
+
+interface Grid {
+  p: number;
+  q: number;
+  xs: [number, number];
+  ys: [number, number];
+}
+
+/** The inputs of n × n pixels over the two axes, the others at their medians. */
+function pixels(of: Run, { p, q, xs, ys }: Grid, n: number): Mat {
+  const { X, net } = of.problem;
   const middle = Array.from({ length: net.inputs }, (_, k) => median(Array.from({ length: X.m }, (_, i) => X.at(i, k))));
   const grid = new Mat(n * n, net.inputs);
   for (let r = 0; r < n; r++)
@@ -216,7 +241,13 @@ function paint(canvas: HTMLCanvasElement, of: Run, p: number, q: number, xs: [nu
       grid.d[at + p] = xs[0] + ((c + 0.5) / n) * (xs[1] - xs[0]);
       grid.d[at + q] = ys[1] - ((r + 0.5) / n) * (ys[1] - ys[0]);
     }
-  const a = predictions(of, grid, null);
+  return grid;
+}
+
+/** What the network gives, pixel by pixel. */
+function paint(canvas: HTMLCanvasElement, of: Run, a: Mat, n: number): void {
+  const { y } = of.problem;
+  canvas.width = canvas.height = n;
   const context = canvas.getContext("2d")!;
   const image = context.createImageData(n, n);
   const many = a.n > 1 ? classes(canvas) : null;
@@ -224,7 +255,7 @@ function paint(canvas: HTMLCanvasElement, of: Run, p: number, q: number, xs: [nu
   const [low, high] = [Math.min(...y.d), Math.max(...y.d)];
   const [center, half] = low < high ? [(low + high) / 2, (high - low) / 2] : [0, Math.max(1, Math.abs(low))];
   for (let k = 0; k < n * n; k++) {
-    const [r, g, b] = many ? many(a.row(k)) : one((a.d[k]! - center) / half);
+    const [r, g, b] = many ? many(a.d.subarray(k * a.n, (k + 1) * a.n)) : one((a.d[k]! - center) / half);
     image.data.set([r, g, b, 255], 4 * k);
   }
   context.putImageData(image, 0, 0);

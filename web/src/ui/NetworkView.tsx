@@ -52,7 +52,7 @@ function Drawing() {
   const x = (l: number) => 34 + l * WIDTH;
   const y = (l: number, j: number) => top + (tallest * GAP) / 2 + (j - (net.n[l]! - 1) / 2) * GAP;
   const largest = params.W.slice(1).reduce((m, W) => W.d.reduce((t, w) => Math.max(t, Math.abs(w)), m), 1e-12);
-  const lit = litBy(step?.kind ?? "", step?.l ?? 0, step?.values === undefined ? "" : step.entries);
+  const lit = litBy(step?.kind ?? "", step?.l ?? 0);
   return (
     <div class="scroll" tabIndex={0} role="group" aria-label="The network, drawn">
       <svg class={lit.edges ? "drawing aimed" : "drawing"} viewBox={`0 0 ${104 + net.L * WIDTH} ${height}`} style={{ maxWidth: `${(104 + net.L * WIDTH) * 1.3}px`, minWidth: `${Math.min(40 + net.L * 92, 700)}px` }} role="img" aria-label={spokenNetwork(net.n, scene, i)}>
@@ -92,8 +92,7 @@ const SUBS = "₀₁₂₃₄₅₆₇₈₉";
 export const sub = (n: number): string => [...String(n)].map((digit) => SUBS[Number(digit)]).join("");
 
 /** What of the drawing a step is about: its layer, the edges that end there, and the other end. */
-function litBy(kind: string, l: number, entries: string): { layer: number; edges: number; other: number } {
-  void entries;
+function litBy(kind: string, l: number): { layer: number; edges: number; other: number } {
   if (kind === "grad_a") return { layer: l - 1, edges: l, other: l };
   if (/^(z|grad_W|update_W)$/.test(kind)) return { layer: l, edges: l, other: l - 1 };
   if (kind === "ell" || kind === "loss" || kind === "update_loss") return { layer: run.value.problem.net.L, edges: 0, other: -1 };
@@ -148,7 +147,7 @@ function Between({ layer, x, y, lit }: { layer: Layer; x: number; y: number; lit
     <>
       {tags.map((tag, k) => (
         <g class={lit ? "tag lit" : "tag"}>
-          <rect x={x - 42} y={y - 4 - 0 + k * 17} width="84" height="15" rx="4" />
+          <rect x={x - 42} y={y - 4 + k * 17} width="84" height="15" rx="4" />
           <text x={x} y={y + 7 + k * 17}>{tag}</text>
         </g>
       ))}

@@ -22,7 +22,7 @@ export function StepView() {
   const at = spot.value;
   const entry = step.entry(at);
   const asked = predicting.value && !revealed.value && playing.value === "no" && step.kind !== "update_loss";
-  const source = (tables.sources as Record<string, string>)[step.equation];
+  const source = Object.entries(tables.sources).find(([, equations]) => equations.split(" ").includes(step.equation))?.[0];
   return (
     <section class={`panel step ${step.way}`} aria-label="This step">
       <h2><span class="way">{WAYS[step.way]}</span> {step.equation && <span class="equation" title={source}>{step.equation}</span>} {step.title}</h2>
