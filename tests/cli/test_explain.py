@@ -122,9 +122,10 @@ def test_fractions(capsys, tmp_path):
 def test_overflow_ends_at_the_first_step_that_is_not_finite(capsys, tmp_path):
     path = tmp_path / "over.json"
     path.write_text(json.dumps(OVERFLOWS))
-    code, out, _ = run_command(capsys, "explain", path, "--format", "json")
+    code, out, err = run_command(capsys, "explain", path, "--format", "json")
     found = json.loads(out)
     assert code == 0
+    assert err == "a[1] is not finite: what hangs on it is not worked out\n"
     assert found["stopped"] == "a[1]"
     assert found["a"]["1"] == [[None]]
     assert [step["id"] for step in found["steps"]][-1].startswith("a[1]")

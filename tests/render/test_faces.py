@@ -78,7 +78,7 @@ RESULTS = list(results())
 DISPLAYED = [one for one in RESULTS if not isinstance(one, Dense)]
 NO_RESULTS = {  # public classes that nobody is given as an answer, or that are a part of one
     "Dense", "GradientFlowDisplay", "Entry", "Ledger", "Derivation", "Section", "Step", "LossCurveDisplay", "Epoch",
-    "Run", "Settings", "Stream",
+    "ManyWorkers", "Run", "Settings", "Shards", "Stream",
 }  # fmt: skip
 ids = [f"{type(one).__name__}" for one in RESULTS]
 

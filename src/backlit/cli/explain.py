@@ -6,6 +6,8 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from backlit.cli.streams import say
+
 
 class Shown(StrEnum):
     """The formats of a derivation."""
@@ -79,4 +81,6 @@ def command(
             print(f"{len(written)} steps are in {svg_steps}: {written[0].name} to {written[-1].name}")
             return 0
     made.write(format.value, output)
+    if made.derivation.stopped:
+        say(f"{made.derivation.stopped} is not finite: what hangs on it is not worked out", error=True)
     return 0

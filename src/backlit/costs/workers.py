@@ -55,6 +55,12 @@ class ManyWorkers:
         Their sum; how many times faster than this machine alone that is; and that by the number of workers.
     pays_from, efficient_from : int or None
         Rows a step from which it is faster than one machine, and has an efficiency of 0.8; None if never.
+
+    Examples
+    --------
+    >>> four = ManyWorkers(4, 1e10, 4096, 8_000_000, one_machine_seconds=0.4, compute_seconds=0.1, transfer_seconds=0.1)
+    >>> round(four.seconds_per_step, 3), round(four.speedup, 3), round(four.efficiency, 3)
+    (0.2, 2.0, 0.5)
     """
 
     workers: int
