@@ -98,7 +98,8 @@ class Step:
     @property
     def symbol(self) -> Expr | None:
         """What the step makes, δ₂: what its last line begins with, of no example; None where that is no symbol."""
-        chain = self.lines[-1].chain if self.lines else None
+        lines = self.lines or self.entries
+        chain = lines[-1].chain if lines else None
         first = chain.parts[0] if isinstance(chain, Chain) else None
         if isinstance(first, Sym):
             return replace(first, example="", batch=False)
