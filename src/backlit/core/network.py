@@ -206,10 +206,10 @@ class Network(Displayed):
             )
 
     def __hash__(self) -> int:
-        return self.hashed
+        return self._hash
 
     @cached_property  # a deep one's takes long, and it is the key to what is kept by network
-    def hashed(self) -> int:
+    def _hash(self) -> int:
         """The hash of the description."""
         return hash(tuple(getattr(self, field.name) for field in fields(self)))
 
