@@ -70,7 +70,8 @@ def drawing(made: Any) -> list[nodes.Node]:
     from backlit.derivation.document import Diagram
 
     block = next(b for section in made.sections for b in section.blocks if isinstance(b, Diagram))
-    unlinked = replace(block, nodes=tuple(replace(node, link="") for node in block.nodes))  # its steps are elsewhere
+    parts = {kind: tuple(replace(one, link="") for one in getattr(block, kind)) for kind in ("nodes", "edges")}
+    unlinked = replace(block, **parts)  # its steps are elsewhere
     caption = f"<figcaption>{block.caption}</figcaption>"
     return [nodes.raw("", f"<figure>{svg(drawn(unlinked), 'network')}{caption}</figure>", format="html")]
 

@@ -12,6 +12,8 @@ from backlit.cli.streams import say, write_data
 from backlit.errors import ProblemError
 from backlit.terminal import one_line
 
+TYPICAL = 12  # columns of the typical row that are printed
+
 
 def command(
     model: Annotated[Path, Argument(help="A model file that `backlit train` wrote.")],
@@ -148,7 +150,10 @@ def show_reasons(reasons: Any) -> None:
     if reasons:
         from backlit.tabular.reasons import as_word
 
-        row = ", ".join(f"{name}={as_word(value)}" for name, value in reasons.typical.items())
+        shown = list(reasons.typical.items())[:TYPICAL]
+        row = ", ".join(f"{name}={as_word(value)}" for name, value in shown)
+        left = len(reasons.typical) - len(shown)
+        row += f", and {left} more (--format json has them)" if left else ""
         print(f"reasons: what each column adds to the {reasons.unit}, beside a typical row: {row}", file=sys.stderr)
 
 

@@ -84,7 +84,7 @@ class Reasons:
 
         k = min(k, len(self.columns))
         order = np.argsort(-np.abs(self.effects), axis=1, kind="stable")[:, :k]
-        printed = [[f"{self.effects[i, j]:+.4g}" for j in order[i]] for i in range(len(order))]
+        printed = [[signed(self.effects[i, j]) for j in order[i]] for i in range(len(order))]
         values = [self.frame[name].to_list() for name in self.columns]
         words = [
             [f"{self.columns[j]}={as_word(values[j][i])}: {effect}" for j, effect in zip(order[i], row, strict=True)]
@@ -108,6 +108,17 @@ class Reasons:
 def as_plain(value: Any) -> Any:
     """A cell as JSON has it."""
     return value if isinstance(value, bool | int | float | str | None) else str(value)
+
+
+def signed(effect: float) -> str:
+    """An effect with its sign and four digits, and with a power of ten only where zeros would hide it.
+
+    >>> signed(-11781.4), signed(0.25), signed(2.5e-9)
+    ('-11780', '+0.25', '+2.5e-09')
+    """
+    if 1e-4 <= abs(effect) < 1e12:
+        return np.format_float_positional(float(f"{effect:.4g}"), trim="-", sign=True)
+    return f"{effect:+.4g}"
 
 
 def explain_rows(model: Model | Ensemble, frame: "pl.DataFrame") -> Reasons:
