@@ -165,13 +165,14 @@ def colored(line: str) -> str:
 
 
 def table_lines(table: Table, width: int) -> list[str]:
-    """Columns aligned; where they are wider than `width`, the words of the widest are broken."""
+    """Columns aligned; where they are wider than `width`, the widest are broken between words."""
     rows = [[words(cell) for cell in row] for row in (table.header, *table.rows)]
     widths = [max(width_of(row[k]) for row in rows) for k in range(len(rows[0]))]
     over = sum(widths) + 2 * len(widths) - width
-    if over > 0:
-        widest = widths.index(max(widths))
-        widths[widest] = max(12, widths[widest] - over)
+    for k in sorted(range(len(widths)), key=lambda k: -widths[k]):
+        longest = max(width_of(word) for row in rows for word in ("", *row[k].split()))
+        cut = min(max(over, 0), max(widths[k] - longest, 0))
+        widths[k], over = widths[k] - cut, over - cut
     made = [line for row in rows for line in row_lines(row, widths)]
     rule = "  " + "  ".join("─" * w for w in widths)
     return [styled(table.caption, "faint"), made[0], rule, *made[1:]]
