@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -34,9 +35,7 @@ from backlit.errors import BacklitError
 from backlit.jobs import Job, run_jobs
 
 PATIENT = {"backlit.connect": 300, "backlit.limit": 300}  # where the limits are not what is measured
-ALL = ["same", "kills", "client", "others", "faults", "overhead", "link"]
-LONG = ["peers", "rows"]
-IN_TIME = ["others", "faults", "link"]  # what hangs on the seconds that Backlit waits; the rest waits for all
+Table = Callable[[Path, bool], bool]  # given a folder and whether to be short; prints, and says whether all was reached
 
 
 def make_folder(folder: Path, files: int, rows: int) -> Path:
@@ -407,17 +406,26 @@ def rows(place: Path, short: bool) -> bool:
     return digest(place / "one") == digest(place / "three") and one.metrics == three.metrics
 
 
-if __name__ == "__main__":
+def measure(tables: list[Table], of_themselves: int, in_time: list[Table]) -> int:
+    """Print the tables that the command line names, the first `of_themselves` unless told; the exit code.
+
+    in_time : those that hang on the seconds that Backlit waits; the rest waits for all.
+    """
+    named = {table.__name__: table for table in tables}
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", nargs="*", default=[], help=f"of {', '.join(ALL + LONG)}")
+    parser.add_argument("what", nargs="*", default=[*named][:of_themselves], help=f"of {', '.join(named)}")
     parser.add_argument("--short", action="store_true")
     options = parser.parse_args()
     missed = []
-    for name in options.what or ALL:
-        print(f"\n{name}: {globals()[name].__doc__}", flush=True)
-        patience = {} if name in IN_TIME else {"backlit.connect": 300, "backlit.limit": 300}
+    for name in options.what:
+        print(f"\n{name}: {named[name].__doc__}", flush=True)
+        patience = {} if named[name] in in_time else PATIENT
         with tempfile.TemporaryDirectory() as scratch, dask.config.set(patience):
-            if not globals()[name](Path(scratch), options.short):
+            if not named[name](Path(scratch), options.short):
                 missed.append(name)
     print(f"\nmissed: {', '.join(missed)}" if missed else "\nall reached")
-    sys.exit(bool(missed))
+    return bool(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(measure([same, kills, client, others, faults, overhead, link, peers, rows], 7, [others, faults, link]))

@@ -8,7 +8,6 @@
 Two cores can't show speed-up.  What is shown: same bits whoever dies, and what a step pays for travelling.
 """
 
-import argparse
 import contextlib
 import hashlib
 import json
@@ -17,7 +16,6 @@ import random
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -25,7 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
-from scripts.reach import digest, make_folder, row
+from scripts.reach import digest, make_folder, measure, row
 from tests.jobs.clusters import Cluster
 
 from backlit.core import Dense, Network
@@ -34,8 +32,6 @@ from backlit.distributed import engine_on
 from backlit.engine import Data
 from backlit.training import Settings, Shards, fit
 
-ALL = ["same", "kills", "client", "overhead", "rates", "link"]
-LONG = ["rows"]
 ROOT = Path(__file__).parents[1]
 S = 8
 
@@ -312,15 +308,4 @@ def resident(pid: int) -> int:
 
 if __name__ == "__main__":
     os.environ.setdefault("PYTHONPATH", str(ROOT))
-    parser = argparse.ArgumentParser()
-    parser.add_argument("what", nargs="*", default=[], help=f"of {', '.join(ALL + LONG)}")
-    parser.add_argument("--short", action="store_true")
-    options = parser.parse_args()
-    missed = []
-    for name in options.what or ALL:
-        print(f"\n{name}: {globals()[name].__doc__}", flush=True)
-        with tempfile.TemporaryDirectory() as scratch:
-            if not globals()[name](Path(scratch), options.short):
-                missed.append(name)
-    print(f"\nmissed: {', '.join(missed)}" if missed else "\nall reached")
-    sys.exit(bool(missed))
+    sys.exit(measure([same, kills, client, overhead, rates, link, rows], 6, [overhead, rates, link]))
