@@ -84,7 +84,7 @@ FORMS: dict[str, dict[str, Form]] = {  # of each kind: ways to write it that lea
 }
 OPEN = {"British", "American"}  # forms that have to be those of training: the order of day and month
 SIGNS = {"English", "German", "French", "Swiss", "dollars", "brackets", "euros"}  # and so the signs in numbers
-WORDS = ["red", "green", "bl,ue", 'say "so"', "gr;ey", "Ünder", "two\nlines", "a|b", "café"]
+WORDS = ["red", "green", "bl,ue", 'say "so"', "gr;ey", "Ünder", "two\nlines", "a|b", "café", "-", "unknown", "n.a."]
 GARBAGE = {
     "whole": ["twelve", "1O5", "12 apples", "1-2", "5;6"],
     "decimal": ["n0ne", "1..5", "1.2.3.4", "0x1F", "12:30"],
