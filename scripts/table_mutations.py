@@ -265,11 +265,13 @@ class Model:
 
 
 def learn(path: Path) -> Model:
-    """As `train` does, up to the features."""
+    """As `train` does, up to the features and what it remarks on the columns."""
     raw = read_cells(path)
     format, frame = raw.typed({}, [])
     numbered = frame.with_columns(pl.Series("row", range(frame.height)))  # so that a column is left in any case
-    return Model(raw, format, frame, TableEncoder.fit(numbered, format=format))
+    encoder = TableEncoder.fit(numbered, format=format)
+    encoder.remarks()
+    return Model(raw, format, frame, encoder)
 
 
 def features(model: Model, table: pl.DataFrame) -> np.ndarray:
