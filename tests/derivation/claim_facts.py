@@ -361,7 +361,11 @@ def costs(told, problem):
         if not (name == "b" and l in still)
     )
     same = before == after
+    along, terms = slope_along(told, problem)
+    unclear = abs(along) <= 1e-12 * terms
     return {
+        "step_too_long": None if unclear else after > before and along < 0,
+        "wrong_direction": None if unclear else after > before and along > 0,
         "cost_fell": after < before,
         "cost_rose": after > before,
         "cost_fell_sometimes": False,
@@ -369,6 +373,17 @@ def costs(told, problem):
         "gradient_is_zero": same and not slope,
         "movable_gradient_is_zero": same and slope and not moving,
     }
+
+
+def slope_along(told, problem):
+    """The slope of C along the step, and the size of the terms that it is the sum of."""
+    terms = [
+        np.asarray(g, float) * (np.asarray(told["update"][name][l], float) - getattr(problem.params, name)[int(l)])
+        for name in ("W", "b", "gamma", "beta")
+        for l, g in told.get(f"grad_{name}", {}).items()
+        if l in told["update"].get(name, {})
+    ]
+    return sum(map(np.sum, terms)), sum(np.abs(term).sum() for term in terms)
 
 
 PHRASES = {
@@ -394,7 +409,7 @@ PHRASES = {
     "gradient_is_zero": "stayed the same: the gradient is 0",
     "movable_gradient_is_zero": "the gradient of all that may move is 0",
     "step_too_long": "the step was too long",
-    "wrong_direction": "no shorter step in its direction",
+    "wrong_direction": "the slope of the cost along it is not below 0",
     "taken_at_z": "it is taken at z, not at a",
     "taken_at_u": "it is taken at u, which the norm made",
     "all_taken_at_z": "activation is taken at zₗ, not at",

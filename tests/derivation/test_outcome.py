@@ -83,6 +83,13 @@ def test_a_step_that_is_too_long(rate):
     assert said(parabola(optimizer=optimizer))[0] == expected
 
 
+def test_a_step_that_is_too_long_by_far_is_none_in_a_wrong_direction():
+    optimizer = {"name": "sgd", "learning_rate": 1e20}
+    assert 1e20 / 2**66 < 2 < 1e20 / 2**65  # as above, |1 − η/c| < 1
+    expected = "The cost rose: the step was too long; one 2⁶⁶ times shorter would have lowered it."
+    assert said(parabola(optimizer=optimizer))[0] == expected
+
+
 def test_a_step_uphill():
     """Momentum carries w past 1: it moves on with the old velocity, where the slope already points back."""
     optimizer = {"name": "sgd", "learning_rate": 0.5, "momentum": 0.95}
@@ -93,5 +100,6 @@ def test_a_step_uphill():
         w -= 0.5 * v
     assert [after > before for before, after, _ in costs] == [False, False, True, True]
     assert costs[2][2] > costs[2][0]  # not even a short step in that direction helps
-    expected = "The cost rose at step 3 and at 1 more of 4: no shorter step in its direction would have lowered it."
+    leads = "its direction is wrong, for the slope of the cost along it is not below 0."
+    expected = f"The cost rose at step 3 and at 1 more of 4: {leads}"
     assert said(parabola(optimizer=optimizer), 4)[0] == expected

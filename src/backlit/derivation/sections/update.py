@@ -11,12 +11,13 @@ from backlit.derivation.document import Block, Formula, Line, Paragraph, Section
 from backlit.derivation.evaluate import nodes
 from backlit.derivation.expressions import Add, Chain, Expr, Fn, Frac, MatMul, Mul, Neg, Num, Pow, Root, Sym, constant
 from backlit.derivation.functions import ONE, TWO, fn, known_value, minus
+from backlit.derivation.sections.drawing import RAISED
 from backlit.derivation.update import Rule, Symbols, Updated, by_entry, optimizer_of, rules, vector_symbol
 
 TITLES = {"W": "weights", "b": "biases", "gamma": "scales", "beta": "shifts"}
 FEW = 6  # entries of a tensor that are worked
 LISTED = 24  # steps whose costs are listed
-HALVINGS = 30  # of a step that raised the cost, in search of one that lowers it
+HALVINGS = 200  # of a step that raised the cost, in search of one that lowers it
 
 
 def section(s: Context, updates: list[Updated]) -> Section:
@@ -321,12 +322,21 @@ def outcome(s: Context, updates: list[Updated]) -> Iterator[Text]:
 
 
 def why_it_rose(s: Context, u: Updated) -> Iterator[Text]:
-    """Halve the step until the cost falls, if it ever does."""
+    """Where the step's direction leads, by the slope of C along it; if down, halve the step until the cost falls."""
     before, step = as_float(u.before.theta), as_float(u.after.theta) - as_float(u.before.theta)
-    times = next((2**k for k in range(1, HALVINGS + 1) if lowers(s, u, before + step / 2**k)), 0)
-    said = f"the step was too long; one {times:,} times shorter would have lowered it."
-    yield s.claim("step_too_long", times, said)
-    yield s.claim("wrong_direction", not times, "no shorter step in its direction would have lowered it.")
+    slope = float(as_float(u.gradient.theta) @ step)
+    shorter = (k for k in range(1, HALVINGS + 1) if lowers(s, u, before + step / 2**k))
+    k = next(shorter, 0) if slope < 0 else 0
+    times = f"{2**k:,}" if k <= 20 else f"2{str(k).translate(RAISED)}"
+    one = (
+        f"; one {times} times shorter would have lowered it."
+        if k
+        else ", and a shorter one lowers it by rounding alone."
+    )
+    yield s.claim("step_too_long", slope < 0, f"the step was too long{one}")
+    yield s.claim(
+        "wrong_direction", slope >= 0, "its direction is wrong, for the slope of the cost along it is not below 0."
+    )
 
 
 def lowers(s: Context, u: Updated, theta: Any) -> bool:
