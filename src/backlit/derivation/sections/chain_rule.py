@@ -29,6 +29,7 @@ from backlit.derivation.expressions import (
     Transpose,
 )
 from backlit.derivation.functions import ONE, applied, constant, fn, known, meaning_of, minus, slope_of
+from backlit.optim.clipping import norm
 
 SMALL = 4  # units of a layer up to which a product prints as many matrices as it prints terms of a sum
 FACTORS = 4  # matrices that it prints of larger layers
@@ -154,8 +155,8 @@ def through_activations(s: Context) -> list[Block]:
             *(block for kind in ("batch", "layer") for block in norm_jacobian(s, kind)),
         ]
     inner = [layer for layer in s.net.layers[:-1] if layer.activation.elementwise]
-    for norm, name in ((False, "z"), (True, "u")):
-        if any(bool(layer.norm) == norm for layer in inner or alone):
+    for has_norm, name in ((False, "z"), (True, "u")):
+        if any(bool(layer.norm) == has_norm for layer in inner or alone):
             blocks += in_matrices(s, name, everywhere)
     blocks.append(
         Paragraph(("It begins at the output and ends at layer 1: one pass, whatever the number of weights.",))
@@ -374,7 +375,7 @@ def shown(s: Context, value: float) -> str:
 
 def length(rows: np.ndarray) -> float:
     """√ of the mean squared length of rows."""
-    return float(np.sqrt((as_float(rows) ** 2).sum(axis=1).mean()))
+    return norm(as_float(rows)) / len(rows) ** 0.5
 
 
 FADES = 1e-3  # what ten layers may leave of δ before remedies are named

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import numpy as np
-
-from backlit.derivation.context import Context
+from backlit.derivation.context import Context, as_float
 from backlit.derivation.document import Paragraph, Section, Table, Text
 from backlit.derivation.expressions import Partial, Sym
 from backlit.derivation.sections.drawing import said
 from backlit.derivation.update import Updated, optimizer_of
+from backlit.optim.clipping import norm
 
 FEW = 4  # numbers of a layer that are written out; of more, the least and the largest
 
@@ -58,4 +57,4 @@ def layers(s: Context) -> Table:
 
 def length(s: Context, gradient: Any) -> str:
     """The root of the sum of squares."""
-    return s.words(float(np.linalg.norm(np.asarray(gradient, np.float64))))
+    return s.words(norm(as_float(gradient)))
