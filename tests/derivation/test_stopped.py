@@ -55,3 +55,12 @@ def test_a_later_step_may_be_the_one():
 
 def test_a_finite_problem_is_whole():
     assert explain(example="worked").derivation.stopped is None
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "adagrad"])
+def test_a_gradient_whose_square_leaves_float64_is_shown_up_to_there(optimizer):
+    layers = [{"units": 1, "activation": "identity", "W": [[1.0]], "b": [0.0]}]
+    problem = {"inputs": 1, "layers": layers, "loss": "half_squared_error", "x": [[1e90]], "y": [[0.0]]}
+    text = str(explain({**problem, "optimizer": {"name": optimizer}}))
+    assert "(1×10¹⁸⁰)²" in text
+    assert "= ∞" in text

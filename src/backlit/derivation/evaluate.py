@@ -117,7 +117,7 @@ def evaluate(expr: Expr, *, rational: bool = False, number: Callable[[Num], Any]
             return value(expr.top) / value(expr.bottom)
         case Pow():
             exponent = value(expr.exponent)
-            return value(expr.base) ** (int(exponent) if rational else exponent)
+            return power(value(expr.base), int(exponent) if rational else exponent)
         case Root():
             return square_root(value(expr.of)) if rational else np.sqrt(value(expr.of))
         case Transpose():
@@ -140,6 +140,18 @@ def as_fraction(num: Num) -> Fraction:
     if not num.exact:
         raise NotNumeric
     return Fraction(num.text) if num.fraction is None else num.fraction
+
+
+def power(base: Any, exponent: Any) -> Any:
+    """base to the exponent; infinite where a float's leaves the range, as everywhere in NumPy.
+
+    >>> power(3.0, 2), power(1e200, 2), power(-1e200, 3)
+    (9.0, inf, -inf)
+    """
+    try:
+        return base**exponent
+    except OverflowError:
+        return np.inf if base > 0 or exponent % 2 == 0 else -np.inf
 
 
 def square_root(value: Any) -> Any:

@@ -104,7 +104,8 @@ def run(problem: Problem, steps: int, theta: Parameters | None = None) -> list[U
     for t in range(1, steps + 1):
         grad = gradients(problem, params, t - 1)
         clipped = np.where(may_move, clip(problem, grad.theta), 0)
-        step, after_state = moved(optimizer, clipped, state, t, params.theta)
+        with np.errstate(over="ignore"):  # a state that leaves float64 is shown, and is the last
+            step, after_state = moved(optimizer, clipped, state, t, params.theta)
         after = Parameters(problem.net, shortened(params.theta + np.where(may_move, step, 0)))
         later = gradients(problem, after, t - 1).loss
         vectors = Parameters(problem.net, grad.theta), Parameters(problem.net, clipped)
