@@ -101,10 +101,15 @@ def array(told, name, l):
     return np.array(told[name][str(l)], float)
 
 
+def root_mean_square(rows):
+    """Of the rows' lengths, where no square leaves float64: 1e-200 has none."""
+    return np.hypot.reduce(rows.ravel()) / np.sqrt(len(rows))
+
+
 def lengths(told):
     """What becomes of δ on its way down."""
     L = len(told["delta"])
-    length = [np.sqrt((array(told, "delta", l) ** 2).sum(axis=1).mean()) for l in range(1, L + 1)]
+    length = [root_mean_square(array(told, "delta", l)) for l in range(1, L + 1)]
     zero = any(one == 0 for one in length)
     ratio = 1.0 if zero else (length[0] / length[-1]) ** (1 / max(L - 1, 1))
     near = 0.1 < abs(ratio - 1) / 1e-9 < 10
@@ -308,7 +313,7 @@ def paths(told, layers):
             continue
         straight = layer.get("skip_scale", 1.0) * array(told, "grad_a", top)
         through = array(told, "grad_a", k) - straight
-        longer, shorter = (np.sqrt((part**2).sum(axis=1).mean()) for part in (straight, through))
+        longer, shorter = map(root_mean_square, (straight, through))
         near = abs(longer - shorter) < 1e-9 * (longer + shorter)
         found[f"straight_way_is_longer[{k}]"] = None if near else longer > shorter
         found[f"way_through_is_longer[{k}]"] = None if near else shorter > longer
