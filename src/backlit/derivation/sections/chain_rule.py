@@ -8,6 +8,7 @@ from backlit.core.activations import Activation
 from backlit.core.activations.softmax import groups_of, is_softmax
 from backlit.derivation.context import Context, as_float, worked
 from backlit.derivation.document import Block, BulletList, Formula, Paragraph, Plot, Section, Table, Text
+from backlit.derivation.evaluate import power
 from backlit.derivation.expressions import (
     Add,
     At,
@@ -391,13 +392,14 @@ def outcome(s: Context, delta: dict[int, float]) -> Iterator[Text]:
     gaps = len(delta) - 1
     factor = (delta[1] / delta[gaps + 1]) ** (1 / gaps) if gaps and not zero else 1.0
     mean = f" (geometric mean of {gaps})" if gaps > 1 else ""
+    ten = power(factor, 10)
+    made = f"{ten:.3g} of it" if ten < np.inf else "more of it than float64 holds"
     for name, holds, word in (("shrinks", factor < 1 - STEADY, "shrinks"), ("grows", factor > 1 + STEADY, "grows")):
         said = (
             f"From the output down to layer 1 δ {word}, by a factor of {factor:.3g} a layer{mean}. Ten layers at this "
-            f"rate would make {factor**10:.3g} of it."
+            f"rate would make {made}."
         )
         yield s.claim(f"delta_{name}", gaps and not zero and holds, said)
-    ten = factor**10
     cures = "an initialization that keeps lengths (Xavier's, He's), a norm, skips"
     said = f"Against that: {cures}, and an activation whose slope is not small, such as ReLU."
     yield s.claim("fades_in_ten_layers", gaps and not zero and ten < FADES, said)
