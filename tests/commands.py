@@ -36,3 +36,23 @@ def on_a_terminal(command: list[str], stream: Literal["stdout", "stderr"], **env
         out, err = process.communicate(timeout=HANGS)
     assert process.returncode == 0, err
     return b"".join(parts).decode(), err if stream == "stdout" else out
+
+
+# a command, given as arguments of a script, that dies with its fifth checkpoint
+KILLED = """
+import os, signal, sys
+from backlit.cli import main
+from backlit.training import trainer
+
+save, written = trainer.save_checkpoint, 0
+
+def dies(*arguments):
+    global written
+    save(*arguments)
+    written += 1
+    if written == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+trainer.save_checkpoint = dies
+main(sys.argv[1:])
+"""

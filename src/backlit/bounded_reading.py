@@ -103,7 +103,7 @@ def from_yaml(text: str) -> Any:
 
     fast = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-    class Loader(fast):  # type: ignore[misc, valid-type]
+    class Loader(fast):  # type: ignore[misc, valid-type]  # one of two classes, chosen above
         """Scalars as YAML 1.1 reads them, but for numbers to the base of 60."""
 
         yaml_implicit_resolvers = {  # noqa: RUF012  the loader's own way to be told
@@ -167,7 +167,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _repeated(keys: list[Any]) -> Any:
     """The first that was there before; None if all differ."""
     seen: set[Any] = set()
-    return next((key for key in keys if key in seen or seen.add(key)), None)  # type: ignore[func-returns-value]
+    return next((key for key in keys if key in seen or seen.add(key)), None)  # type: ignore[func-returns-value]  # None, on purpose
 
 
 def _without_base_60(tag: str, pattern: re.Pattern[str]) -> re.Pattern[str]:

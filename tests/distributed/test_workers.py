@@ -11,6 +11,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from tests.commands import KILLED
 from tests.jobs.clusters import Cluster
 
 from backlit.core import Dense, Network
@@ -248,25 +249,6 @@ def table(folder):
         frame.write_parquet(folder / f"{k}.parquet", row_group_size=1000)
     told = ("--target", "price", "--hidden", "8", "--epochs", "2", "--buffer-mb", "0.1", "--shards", "3")
     return ["train", str(folder), *told]
-
-
-KILLED = """
-import os, signal, sys
-from backlit.cli import main
-from backlit.training import trainer
-
-save, written = trainer.save_checkpoint, 0
-
-def dies(*arguments):
-    global written
-    save(*arguments)
-    written += 1
-    if written == 5:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-trainer.save_checkpoint = dies
-main(sys.argv[1:])
-"""
 
 
 def test_a_command_killed_on_a_cluster_goes_on_anywhere(capsys, tmp_path, two):

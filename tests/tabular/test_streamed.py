@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import polars as pl
 import pytest
+from tests.commands import KILLED
 from tests.helpers import raises_naming
 from tests.tabular.test_train_predict import mixed
 from tests.training.runs import killed_at
@@ -65,25 +66,6 @@ def test_a_resumed_run_ends_with_the_same_bits(monkeypatch, tmp_path, folder):
     whole = train(folder, "price", checkpoint=tmp_path / "whole", **told)
     np.testing.assert_array_equal(resumed.model.params.theta, whole.model.params.theta)
     assert resumed.history.column("loss") == whole.history.column("loss")
-
-
-KILLED = """
-import os, signal, sys
-from backlit.cli import main
-from backlit.training import trainer
-
-save, written = trainer.save_checkpoint, 0
-
-def dies(*arguments):
-    global written
-    save(*arguments)
-    written += 1
-    if written == 5:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-trainer.save_checkpoint = dies
-main(sys.argv[1:])
-"""
 
 
 def test_a_command_killed_in_an_epoch_goes_on_to_the_same_bits(capsys, tmp_path, folder):

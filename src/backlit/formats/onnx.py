@@ -124,7 +124,7 @@ def write(content: Any, path: str | Path) -> None:
 def require_onnx() -> None:
     """Raise BacklitError, in one line, if the package is not installed."""
     try:
-        import onnx  # noqa: F401
+        import onnx  # noqa: F401  whether it is there
     except ImportError:
         raise BacklitError('writing ONNX needs the package onnx: pip install "backlit[onnx]"') from None
 
