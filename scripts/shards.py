@@ -214,7 +214,7 @@ def rates(place: Path, short: bool) -> bool:
     with cable() as ends:
         if ends is None:
             return True
-        for rate, text, burst in ((1e8, "100mbit", "16kb"), (1e9, "1gbit", "32kb"), (1e10, "10gbit", "256kb")):
+        for rate, text, burst in ((1e8, "100mbit", "2kb"), (1e9, "1gbit", "8kb"), (1e10, "10gbit", "128kb")):
             for k, name in enumerate("ab"):
                 where = ["tc", "qdisc", "replace", "dev", f"v{name}", "root", "tbf", "rate", text]
                 subprocess.run([*ends[k], *where, "burst", burst, "latency", "400ms"], check=True)
