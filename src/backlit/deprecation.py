@@ -19,6 +19,8 @@ MOVED = {  # modules that people import, and what they are called now
 MOVED_IN_PICKLES = {  # a module: those that were merged into it, which pickles name and nobody imports
     "autodiff.composites": "autodiff.shapes",
     "core.activations": "core.activations._loaded core.activations._pieces",
+    "core.activations.gated": "core.activations.gelu",
+    "core.activations.smooth": "core.activations.tanh",
     "core.activations.softmax": "core.groups",
     "core.losses": "core.losses._loaded",
     "core.losses._record": "core.losses._pieces core.losses._short_forms",

@@ -6,17 +6,18 @@ Source: Ioffe & Szegedy 2015; Ba, Kiros & Hinton 2016.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from backlit.core.parameters import Statistics as Statistics  # which pickles look for here
+
 if TYPE_CHECKING:
-    from backlit.core.network import Dense, Network  # which knows all that stands here
+    from backlit.core.network import Dense  # which knows all that stands here
 
 
 Array = np.ndarray
 AXIS = {"batch": 0, "layer": 1}
-MOMENTUM = 0.1
 
 
 @dataclass(frozen=True)
@@ -31,38 +32,6 @@ class Normalized:
     mean: Array
     variance: Array
     axis: int | None
-
-
-class Statistics:
-    """Running mean[l] and variance[l] (n_l,) of each batch-norm layer's z, for prediction; None elsewhere."""
-
-    def __init__(self, net: Network, dtype: Any = np.float64):
-        self.mean: list[Any] = [None] * (net.L + 1)
-        self.variance: list[Any] = [None] * (net.L + 1)
-        for l, layer in net.numbered():
-            if layer.norm == "batch":
-                self.mean[l], self.variance[l] = np.zeros(layer.units, dtype), np.ones(layer.units, dtype)
-
-    def copy(self) -> Statistics:
-        """The same numbers in arrays of their own."""
-        copied = Statistics.__new__(Statistics)
-        copied.mean = [None if mean is None else mean.copy() for mean in self.mean]
-        copied.variance = [None if variance is None else variance.copy() for variance in self.variance]
-        return copied
-
-    def of(self, l: int) -> tuple[Array, Array] | None:
-        """Layer l's mean and variance, None if it has no batch norm."""
-        return None if self.mean[l] is None else (self.mean[l], self.variance[l])
-
-    def update(self, l: int, norm: Normalized) -> None:
-        """Move layer l's running moments a tenth of the way to a batch's (variance unbiased, m/(m−1))."""
-        self.follow(l, norm.mean[0], norm.variance[0], len(norm.x_hat))
-
-    def follow(self, l: int, mean: Array, variance: Array, m: int) -> None:
-        """The same, of the batch's moments (n,) over m examples."""
-        unbiased = variance * (m / max(m - 1, 1))
-        self.mean[l] += MOMENTUM * (mean - self.mean[l])  # [BN5]
-        self.variance[l] += MOMENTUM * (unbiased - self.variance[l])  # [BN6]
 
 
 def moments(z: Array, axis: int | None) -> tuple[Array, Array]:

@@ -12,8 +12,7 @@ import numpy as np
 
 from backlit.core.dropout import DropoutKey
 from backlit.core.network import Network
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters
+from backlit.core.parameters import Parameters, Statistics
 from backlit.engine.partial import Partial
 from backlit.optim import Optimizer
 

@@ -6,8 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from backlit.core.dropout import DropoutKey
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters, trainable
+from backlit.core.parameters import Parameters, Statistics, trainable
 from backlit.core.passes import Gradients, Trace, backward, example_losses, forward
 from backlit.engine.base import Array, Data, EpochResult, State, TrainConfig, exact_sum
 from backlit.engine.partial import Partial
@@ -67,7 +66,7 @@ class ReferenceEngine:
             g = clip_by_value(clip_by_norm(g, recipe.clip_norm), recipe.clip_value)
         g = np.where(self.frozen, 0, g)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # found, and named, right below
-            change, slots = recipe.optimizer.update(g, state.slots, state.step + 1, lr=lr, theta=state.params.theta)
+            change, slots = recipe.optimizer.rule(g, state.slots, state.step + 1, float(lr), state.params.theta)
             theta = np.where(self.frozen, state.params.theta, state.params.theta + change)
         return theta, *slots
 

@@ -17,8 +17,7 @@ from backlit._version import __version__
 from backlit.bounded_reading import from_json, read_arrays
 from backlit.core.custom import own_of
 from backlit.core.network import Network
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters, layout
+from backlit.core.parameters import Parameters, Statistics, layout
 from backlit.display import Displayed
 from backlit.errors import BacklitError, ModelError
 from backlit.files import atomic_write

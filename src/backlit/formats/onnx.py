@@ -50,7 +50,7 @@ def export_onnx(model: Model, path: str | Path, heads: Heads = ()) -> None:
     --------
     >>> import onnx, os, tempfile
     >>> from backlit.core.network import Network
-    >>> from backlit.core.norms import Statistics
+    >>> from backlit.core.parameters import Statistics
     >>> net = Network(2, [Dense(3, "relu"), Dense(1)])
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     export_onnx(Model(net.init(), Statistics(net)), f"{folder}/net.onnx")

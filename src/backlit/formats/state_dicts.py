@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 from backlit.core.network import EPS, Network
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters
+from backlit.core.parameters import Parameters, Statistics
 from backlit.errors import ModelError
 from backlit.formats.chains import Criterion, Linear, Norm, Part, Phi, assemble
 from backlit.formats.models import Model

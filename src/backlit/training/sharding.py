@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from backlit.core.dropout import DropoutKey
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters
+from backlit.core.parameters import Parameters, Statistics
 from backlit.engine import Data, Engine, EpochResult, State, TrainConfig
 from backlit.engine.base import exact_sum
 from backlit.engine.partial import Partial, tree_sum

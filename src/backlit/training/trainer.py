@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from backlit.core.network import Network
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters
+from backlit.core.parameters import Parameters, Statistics
 from backlit.display import Displayed
 from backlit.engine import Data, DenseBatches, Engine, EpochResult, State, get_engine
 from backlit.errors import Divergence, ProblemError

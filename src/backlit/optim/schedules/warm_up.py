@@ -7,8 +7,7 @@ import numpy as np
 
 from backlit.errors import ProblemError
 from backlit.optim.described import split
-from backlit.optim.schedules.base import Schedule, Unit, get_schedule, register_schedule
-from backlit.optim.schedules.decay import Constant
+from backlit.optim.schedules.base import Constant, Schedule, Unit, get_schedule, register_schedule
 from backlit.optim.schedules.plateau import Plateau
 from backlit.registry import Check, whole
 
