@@ -19,12 +19,12 @@ from backlit.core.activations import Activation, get_activation
 from backlit.core.activations.softmax import groups_of
 from backlit.core.initializers import initialize
 from backlit.core.losses import LOSSES, Loss, ShortForm, get_loss
+from backlit.core.norms import NORMS
 from backlit.core.parameters import Parameters
 from backlit.display import Displayed
 from backlit.errors import ProblemError, ShapeError, near
 from backlit.registry import finite_number, positive_integer, whole_number
 
-NORMS = ("batch", "layer")
 EPS = 1e-5
 REDUCTIONS = ("mean", "sum")
 
@@ -102,6 +102,11 @@ class Dense:
             raise ProblemError("dropout must be less than 1, or nothing is left of the layer")
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+    @property
+    def keeps_moments(self) -> bool:
+        """Whether its norm takes running moments for prediction, and so couples the examples of a batch in training."""
+        return self.norm is not None and NORMS[self.norm].running
 
     def __repr__(self) -> str:
         described = self.to_dict()
@@ -239,7 +244,7 @@ class Network(Displayed):
     @cached_property
     def couples_examples(self) -> bool:
         """Whether one example's output depends on the others of its batch (batch norm)."""
-        return any(layer.norm == "batch" for layer in self.layers)
+        return any(layer.keeps_moments for layer in self.layers)
 
     @cached_property
     def skip_sources(self) -> frozenset[int]:

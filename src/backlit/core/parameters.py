@@ -235,7 +235,7 @@ class Statistics:
         self.mean: list[Any] = [None] * (net.L + 1)
         self.variance: list[Any] = [None] * (net.L + 1)
         for l, layer in net.numbered():
-            if layer.norm == "batch":
+            if layer.keeps_moments:
                 self.mean[l], self.variance[l] = np.zeros(layer.units, dtype), np.ones(layer.units, dtype)
 
     def copy(self) -> Statistics:

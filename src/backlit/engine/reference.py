@@ -55,7 +55,7 @@ class ReferenceEngine:
         refuse_non_finite(trace, grad, updated, state.step + 1)
         self.accept(state, updated)
         for l, layer in net.numbered():
-            if layer.norm == "batch":
+            if layer.keeps_moments:
                 state.statistics.update(l, trace.norm[l])
         return grad
 
@@ -83,9 +83,7 @@ class ReferenceEngine:
         grad = backward(net, params, trace, own.Y, own.sample_weight)
         refuse_non_finite(trace, grad, (), key.step + 1)
         share = params.theta.dtype.type(own.weight() / weight if net.reduction == "mean" else 1)
-        norms = [
-            norm if layer.norm == "batch" else None for layer, norm in zip(net.layers, trace.norm[1:], strict=True)
-        ]
+        norms = [norm if layer.keeps_moments else None for layer, norm in zip(net.layers, trace.norm[1:], strict=True)]
         mean, variance = ([None, *(n and getattr(n, name)[0] for n in norms)] for name in ("mean", "variance"))
         return Partial(share * grad.theta, float(share * params.theta.dtype.type(grad.loss)), len(own), mean, variance)
 
@@ -102,7 +100,7 @@ class ReferenceEngine:
         refuse_update(C, (grad.theta, *updated), state.step + 1)
         self.accept(state, updated)
         for l, layer in net.numbered():
-            if layer.norm == "batch":
+            if layer.keeps_moments:
                 state.statistics.follow(l, whole.mean[l], whole.variance[l], whole.rows)
         return float(C), np.array([norm(each) for each in grad.W[1:]])
 

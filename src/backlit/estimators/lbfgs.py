@@ -84,6 +84,6 @@ def take_moments(statistics: Statistics, params: Parameters, data: Data) -> None
     X = data.rows(np.arange(len(data))).X
     trace = forward(params.net, params, X)
     for l, layer in params.net.numbered():
-        if layer.norm == "batch":
+        if layer.keeps_moments:
             statistics.mean[l][:] = trace.norm[l].mean[0]
             statistics.variance[l][:] = trace.norm[l].variance[0] * (len(X) / max(len(X) - 1, 1))

@@ -287,7 +287,7 @@ def fill(path: str | Path, net: Network, arrays: dict[str, np.ndarray]) -> tuple
     """Put arrays into parameters and statistics; each must be there, with its shape, all of one float dtype."""
     shapes = {f"{slot.name}.{slot.l}": slot.shape for slot in layout(net)}
     for l, layer in net.numbered():
-        if layer.norm == "batch":
+        if layer.keeps_moments:
             shapes |= {f"mean.{l}": (layer.units,), f"variance.{l}": (layer.units,)}
     if set(shapes) != set(arrays):
         odd = sorted(set(shapes) ^ set(arrays))[0]

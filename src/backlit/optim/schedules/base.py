@@ -11,8 +11,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 
 from backlit.errors import DomainError, ProblemError
-from backlit.optim.described import Described, Descriptions
-from backlit.registry import Check, number, one_of, optional, whole
+from backlit.registry import Check, Described, Descriptions, number, one_of, optional, whole
 
 Unit = Literal["epoch", "step"]
 SHARE = number(0, 1)
