@@ -4,6 +4,8 @@ A file must be a regular one and no larger than its kind needs to be.  JSON, TOM
 deeper than `DEEPEST`, hold more than `MOST_TABLES` tables (in YAML, values, aliases followed), give a key twice,
 or hold half a character or a number beyond floats.  What is refused is an OSError (the file) or a ValueError (its
 content), either of which says why; the caller says which file it was.
+
+Whether an array would fit in this machine's memory is asked here too, before it is made.
 """
 
 import errno
@@ -14,10 +16,13 @@ import stat
 from collections.abc import Iterator
 from typing import Any
 
+from backlit.errors import TableError
+
 DEEPEST = 64  # tables inside tables
 MOST_TABLES = 1_000_000  # lists and tables, which take the more memory the shorter they are written
 MOST_BYTES = {".json": 2**27, ".toml": 2**22, ".yaml": 2**21, ".yml": 2**21}  # two of the parsers are slow
 LARGEST = 1.7976931348623157e308
+SHARE = 0.8  # of the machine's memory that one array may take
 MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -200,3 +205,20 @@ def _check_nodes(node: Any) -> None:
         if not level:
             return
     raise ValueError(f"tables inside tables, too deep (more than {DEEPEST})")
+
+
+def machine_memory() -> float:
+    """Bytes of memory in this machine; infinite if the system does not say."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, OSError, ValueError):  # Windows has no sysconf
+        return float("inf")
+
+
+def check_memory(size: int, what: str, remedy: str) -> None:
+    """Raise TableError if `size` bytes are more than an array may take."""
+    limit = SHARE * machine_memory()
+    if size > limit:
+        raise TableError(
+            f"{what} take {size / 2**30:,.1f} GiB, and this machine has room for {limit / 2**30:,.1f}: {remedy}"
+        )

@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from backlit.bounded_reading import MOST_BYTES, from_json, from_toml, from_yaml, read_bytes
+from backlit.bounded_reading import MOST_BYTES, from_json, from_toml, from_yaml, machine_memory, read_bytes
 from backlit.core.initializers import initialize
 from backlit.core.network import Dense, Network
 from backlit.core.parameters import NAMES, Parameters, layout
@@ -21,7 +21,6 @@ from backlit.core.problem import Problem
 from backlit.core.targets import as_inputs, as_targets, shares
 from backlit.errors import BacklitError, ProblemError, near
 from backlit.optim import get_optimizer
-from backlit.tables.memory_check import machine_memory
 
 Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 Rows = list[list[Number]]

@@ -10,8 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from backlit.errors import DomainError, ProblemError, ShapeError, near
-from backlit.optim.described import Described, Descriptions
-from backlit.registry import Check, number
+from backlit.registry import Check, Described, Descriptions, number
 
 Array = np.ndarray
 Slots = tuple[Array, ...]
