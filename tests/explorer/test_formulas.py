@@ -32,11 +32,29 @@ def said_by_explain(problem: dict[str, Any]) -> dict[str, tuple[str, str, str, s
             if isinstance(step, Step)}  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def networks() -> list[dict[str, Any]]:
+    return [drawn.problem_file(seed) for seed in range(SOME)]
+
+
+@pytest.fixture(scope="module")
+def steps_of_networks(networks) -> list[list[dict[str, Any]]]:
+    return drawn.described(networks)
+
+
 @drawn.needs_node
-@pytest.mark.parametrize("name", [*EXAMPLES, "drawn"])
-def test_each_step_is_explains(name: str):
-    problems = [drawn.problem_file(seed) for seed in range(SOME)] if name == "drawn" else [read_example(name)]
-    for problem, steps in zip(problems, drawn.described(problems), strict=True):
+def test_each_step_of_the_examples_is_explains():
+    examples = [read_example(name) for name in EXAMPLES]
+    demand_explains(examples, drawn.described(examples))
+
+
+@drawn.needs_node
+def test_each_step_of_drawn_networks_is_explains(networks, steps_of_networks):
+    demand_explains(networks, steps_of_networks)
+
+
+def demand_explains(problems: list[dict[str, Any]], said: list[list[dict[str, Any]]]) -> None:
+    for problem, steps in zip(problems, said, strict=True):
         wanted = said_by_explain(problem)
         found = {step["id"]: step for step in steps if step["way"] != "update"}
         assert list(found) == list(wanted)
@@ -48,9 +66,8 @@ def test_each_step_is_explains(name: str):
 
 
 @drawn.needs_node
-def test_every_entry_is_the_value_that_it_shows():
-    problems = [drawn.problem_file(seed) for seed in range(SOME)]
-    for steps in drawn.described(problems):
+def test_every_entry_is_the_value_that_it_shows(steps_of_networks):
+    for steps in steps_of_networks:
         for step in steps:
             assert len(step["entries"]) == len(step["values"])
             for entry, value in zip(step["entries"], step["values"], strict=True):
@@ -60,10 +77,10 @@ def test_every_entry_is_the_value_that_it_shows():
 
 
 @drawn.needs_node
-def test_worked_lines_compute_to_their_result():
+def test_worked_lines_compute_to_their_result(steps_of_networks):
     """Numbers, signs and brackets of lines that have no function in them, read back and computed."""
     counted = 0
-    for steps in drawn.described([drawn.problem_file(seed) for seed in range(SOME)]):
+    for steps in steps_of_networks:
         for step in steps:
             for entry in step["entries"]:
                 made = computed(entry["line"])
@@ -104,10 +121,10 @@ def python(node: ElementTree.Element) -> str:
 
 
 @drawn.needs_node
-def test_mistakes_have_names_of_the_catalogue():
+def test_mistakes_have_names_of_the_catalogue(steps_of_networks):
     names = {
         mistake[0]
-        for steps in drawn.described([drawn.problem_file(seed) for seed in range(SOME)])
+        for steps in steps_of_networks
         for step in steps
         for entry in step["entries"]
         for mistake in entry["mistakes"]
