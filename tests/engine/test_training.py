@@ -42,7 +42,7 @@ def moved_by_rounding(problem, recipe, dtype, rates, expected):
     """How far the roundings of ten steps may take the textbook's theta: Monte Carlo arithmetic, as in `error_bounds`.
 
     Far, where a norm divides by next to 0; and where a bias lies before batch norm: its gradient is 0 but for its
-    rounding, which Adam divides by little more than its eps.  A shake moves such a bias or doesn't, so one is not enough.
+    rounding, which Adam divides by little more than its eps.  Not each shake moves such a bias.
     """
     rng, moved = np.random.default_rng(0), []
     with np.errstate(all="ignore"), warnings.catch_warnings():
