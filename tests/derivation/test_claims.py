@@ -10,7 +10,7 @@ from tests.derivation.claim_facts import PHRASES, array, drawn_problem, facts, f
 from tests.scripts import load_script
 
 from backlit.core import Dense, Network
-from backlit.core.norms import Statistics
+from backlit.core.parameters import Statistics
 from backlit.core.problem import Problem
 from backlit.derivation import checks, context
 from backlit.derivation.document import Check

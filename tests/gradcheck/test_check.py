@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from numpy.testing import assert_allclose
 from tests.scripts import load_script
 from tests.strategies import problems
@@ -20,6 +20,7 @@ RIGHT = 1e-7
 gradcheck_matrix = load_script("gradcheck_matrix")
 
 
+@settings(max_examples=25)
 @given(problems(running=False))
 def test_right_gradients_pass(drawn):
     found = check_gradient(problem_of(drawn))
@@ -251,8 +252,8 @@ def test_a_method_whose_accuracy_is_off_is_named(monkeypatch):
 
 def test_no_right_gradient_is_said_to_disagree_and_no_planted_error_is_missed():
     """The short form of scripts/gradcheck_matrix.py."""
-    tally = gradcheck_matrix.portion(every=2, seed=1, count=40)
-    assert tally.networks >= 30
+    tally = gradcheck_matrix.portion(every=1, seed=1, count=18)
+    assert tally.networks >= 15
     assert tally.planted.total() >= 15
     assert not tally.alarms
     assert not tally.missed
