@@ -8,8 +8,8 @@ cancel c₄; and so on, with p = 2 (a one-sided difference has every power of h,
 Long steps keep rounding small, and the extrapolation keeps their truncation small.  The entry of the table whose
 neighbors are nearest is taken; its error is their distance and what rounding of f does to a difference, noise / h.
 Entries that the shortest step contradicts are passed over: long steps may agree with each other on a wrong slope.
-Quotients of which no two draw together are of steps longer than what f does at 0, as batch norm of equal rows turns
-within √ε: shorter steps are tried, and if those don't either, nothing is known.
+Quotients that grow, and never draw near each other, are of steps longer than what f does at 0, as batch norm of
+equal rows turns within √ε: shorter steps are tried, and if those don't draw near either, nothing is known.
 Sources: Richardson 1911; Ridders 1982.
 """
 
@@ -86,7 +86,7 @@ def extrapolated(
     eps = float(np.finfo(kind).eps)
     above: list[Real] = []
     entries: list[tuple[float, float]] = []  # (what the error may be, value)
-    gap, drew_near = float("inf"), False
+    gap, drew_near, first = float("inf"), power == 1, 0.0  # beside a kink one-sided ones never do, and are right enough
     for j in range(LEVELS):
         step = kind(h) / kind(RATIO) ** j
         quotient, size = difference(step)
@@ -99,8 +99,8 @@ def extrapolated(
             return min(entries)[::-1]
         before, gap = gap, abs(float(quotient - above[0])) if j else float("inf")
         drew_near |= j > 1 and not gap > nearer_than(before, rounding, power)
-        above = row
-    if not drew_near and power == 2:  # one-sided ones beside a kink never do, and are known to the kink's distance
+        above, first = row, first or float(quotient)
+    if not drew_near and abs(above[0]) > RATIO**power * abs(first):
         return by_short_steps(difference, h, noise)
     near = rounding + gap
     believed = [(doubt, value) for doubt, value in entries if abs(value - float(above[0])) <= doubt + near]
@@ -122,6 +122,8 @@ def by_short_steps(difference: Callable[[Real], tuple[Real, float]], h: Real, no
         quotient, size = difference(step)
         rounding = max(float(np.finfo(kind).eps) * size, noise) / abs(float(step))
         quotients.append(quotient)
+        if quotient * quotients[0] <= 0:  # f has no digits left at this step
+            break
         gaps = np.abs(np.diff(np.array(quotients[-4:], float)))
         if len(gaps) == 3 and all(gaps[i + 1] <= nearer_than(gaps[i], rounding, 2) for i in (0, 1)):
             beyond = (quotient - quotients[-2]) / (RATIO**2 - 1)
