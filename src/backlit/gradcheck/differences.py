@@ -272,11 +272,26 @@ def slopes_between(
 ) -> tuple[Named, Named]:
     """(least, largest) of each of the slopes over the choices of a side at each point.
 
-    The problem's own choice counts too.  Where there are more than `most`, all points are moved down, then all up.
+    The problem's own choice counts too.  Where there are more choices than `most`, all points are moved down, all up,
+    and, if they are no more than `most` themselves, each is moved up alone: what these bring adds up, as of units side
+    by side.
     """
-    n = len(points)
-    corners = product((-1, 1), repeat=n) if 2 ** min(n, 60) <= most else ((-1,) * n, (1,) * n)
-    found = [slopes(problem), *(slopes(beside_kinks(problem, points, sides)) for sides in corners)]
-    low = {name: np.min([one[name] for one in found], axis=0) for name in found[0]}
-    high = {name: np.max([one[name] for one in found], axis=0) for name in found[0]}
+    n, own = len(points), slopes(problem)
+    every = 2 ** min(n, 60) <= most
+    down, *others = (
+        slopes(beside_kinks(problem, points, sides))
+        for sides in (product((-1, 1), repeat=n) if every else ((-1,) * n, (1,) * n))
+    )
+    alone = () if every or n > most else (slopes(beside_kinks(problem, points, one_up(n, i))) for i in range(n))
+    moves = [{name: one[name] - down[name] for name in own} for one in alone]
+    low, high = {}, {}
+    for name in own:
+        found = [own[name], down[name], *(one[name] for one in others)]
+        added = [down[name] + sum(limit(move[name], 0) for move in moves) for limit in (np.minimum, np.maximum)]
+        low[name], high[name] = np.min([*found, added[0]], axis=0), np.max([*found, added[1]], axis=0)
     return low, high
+
+
+def one_up(n: int, i: int) -> tuple[int, ...]:
+    """The sides of n points of which all but number i lie below."""
+    return tuple(1 if k == i else -1 for k in range(n))
