@@ -13,7 +13,9 @@ import json
 import os
 import re
 import stat
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from backlit.errors import TableError
@@ -83,10 +85,8 @@ def from_json(text: str) -> Any:
     """
     if text.count("[") + text.count("{") > MOST_TABLES:
         raise ValueError(f"more than {MOST_TABLES:,} lists and tables")
-    try:
+    with limits_said():
         return whole(json.loads(text, object_pairs_hook=_unique))
-    except RecursionError:
-        raise ValueError(f"tables inside tables, too deep (more than {DEEPEST})") from None
 
 
 def from_toml(text: str) -> Any:
@@ -96,10 +96,8 @@ def from_toml(text: str) -> Any:
     part = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
     if re.search(rf"(?<![\w-]){part}(?:\.[ \t]*+{part}){{{DEEPEST}}}", text):
         raise ValueError(f"a key of more than {DEEPEST} parts")
-    try:
+    with limits_said():
         return whole(tomllib.loads(text))
-    except RecursionError:
-        raise ValueError(f"tables inside tables, too deep (more than {DEEPEST})") from None
 
 
 def from_yaml(text: str) -> Any:
@@ -124,13 +122,28 @@ def from_yaml(text: str) -> Any:
             return super().construct_mapping(node, deep)
 
     try:
-        _check_events(yaml.parse(text, Loader=Loader))
-        loader = Loader(text)
-        node = loader.get_single_node()
-        _check_nodes(node)
-        return None if node is None else whole(loader.construct_document(node))
-    except (yaml.YAMLError, RecursionError, OverflowError) as error:
+        with limits_said():
+            _check_events(yaml.parse(text, Loader=Loader))
+            loader = Loader(text)
+            node = loader.get_single_node()
+            _check_nodes(node)
+            return None if node is None else whole(loader.construct_document(node))
+    except (yaml.YAMLError, OverflowError) as error:
         raise ValueError(str(error)) from None
+
+
+@contextmanager
+def limits_said() -> Iterator[None]:
+    """Say in words of a file's author what a parser says of Python's own limits, of depth and of digits."""
+    try:
+        yield
+    except RecursionError:
+        raise ValueError(f"tables inside tables, too deep (more than {DEEPEST})") from None
+    except ValueError as error:
+        if "set_int_max_str_digits" not in str(error):
+            raise
+        most = sys.get_int_max_str_digits()
+        raise ValueError(f"a number of more than {most:,} digits, beyond what a float holds") from None
 
 
 def whole(value: Any) -> Any:

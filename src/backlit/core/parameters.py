@@ -155,14 +155,8 @@ class Parameters(Displayed):
 
     def fill(self, arrays: Mapping[str, Sequence[Any]]) -> None:
         """Copy given arrays in, as `from_arrays` does; an array that is None or left out stays as it is."""
-        slots = {(slot.name, slot.l): slot for slot in layout(self.net)}
-        given = {(name, l): array for name, by_layer in arrays.items() for l, array in enumerate(by_layer)}
-        for (name, l), array in given.items():
-            if array is None:
-                continue
-            if (name, l) not in slots:
-                raise ShapeError(f"this network has no {name}[{l}]: it has {', '.join(map(str, slots.values()))}")
-            self[slots[name, l]] = checked(array, slots[name, l])
+        for slot, array in fitting(self.net, arrays).items():
+            self[slot] = array
 
     def __getitem__(self, slot: Slot) -> np.ndarray:
         return getattr(self, slot.name)[slot.l]
@@ -190,6 +184,20 @@ class Parameters(Displayed):
         slots = [f"{slot} {slot.shape}" for slot in layout(self.net)]
         shown = slots if len(slots) <= FEW else [*slots[:2], f"… {len(slots) - 4} more …", *slots[-2:]]
         return f"Parameters({', '.join(shown)}, {self.theta.dtype})"
+
+
+def fitting(net: Network, arrays: Mapping[str, Sequence[Any]]) -> dict[Slot, np.ndarray]:
+    """The given arrays by the place that they fit, those that are None left out; raises ShapeError or DomainError."""
+    slots = {(slot.name, slot.l): slot for slot in layout(net)}
+    given = {(name, l): array for name, by_layer in arrays.items() for l, array in enumerate(by_layer)}
+    found: dict[Slot, np.ndarray] = {}
+    for (name, l), array in given.items():
+        if array is None:
+            continue
+        if (name, l) not in slots:
+            raise ShapeError(f"this network has no {name}[{l}]: it has {', '.join(map(str, slots.values()))}")
+        found[slots[name, l]] = checked(array, slots[name, l])
+    return found
 
 
 def checked(value: Any, slot: Slot) -> np.ndarray:

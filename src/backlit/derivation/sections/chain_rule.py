@@ -157,9 +157,9 @@ def through_activations(s: Context) -> list[Block]:
             *(block for kind in NORMS.values() for block in norm_jacobian(s, kind)),
         ]
     inner = [layer for layer in s.net.layers[:-1] if layer.activation.elementwise]
-    for has_norm, name in ((False, "z"), (True, "u")):
-        if any(bool(layer.norm) == has_norm for layer in inner or alone):
-            blocks += in_matrices(s, name, everywhere)
+    kinds = sorted({bool(layer.norm) for layer in inner or alone})
+    for has_norm in kinds:
+        blocks += in_matrices(s, has_norm, alone=len(kinds) == 1)
     blocks.append(
         Paragraph(("It begins at the output and ends at layer 1: one pass, whatever the number of weights.",))
     )
@@ -186,7 +186,8 @@ def norm_jacobian(s: Context, kind: Norm) -> list[Block]:
     jacobian = Add(own, Neg(Frac(ONE, count)), Neg(Frac(Mul(x_hat, entry("x_hat", "l", "j")), count)))
     whole = BigSum("i", Mul(Partial(s.loss_symbol, x_hat), Partial(x_hat, z)))
     said = (
-        f"Among the {kind.among}, here numbered i and j, each x̂ depends on each z: directly, through μ, and through σ²."
+        f"Among the {kind.among}, here numbered i and j, each x̂ depends on its own z directly, and on every z by μ "
+        f"and σ²."
     )
     return [
         Paragraph((said,)),
@@ -218,15 +219,14 @@ def norm_words(s: Context) -> Iterator[Text]:
         yield s.claim(f"{kind}_norm_of_one", frozenset() in found, said)
 
 
-def in_matrices(s: Context, name: str, everywhere: bool) -> list[Block]:
-    """δ_l, or ∂ℓ/∂u_l, from δ of the layer above."""
-    at_u = name == "u"
-    made = Partial(s.loss_symbol, Sym("u", "l")) if at_u else Sym("delta", "l")
-    where = "" if everywhere else "where layer l has a norm, " if at_u else "where it has none, "
+def in_matrices(s: Context, has_norm: bool, alone: bool) -> list[Block]:
+    """δ_l, or under a norm ∂ℓ/∂u_l, from δ of the layer above; alone where all hidden layers are of this kind."""
+    made = Partial(s.loss_symbol, Sym("u", "l")) if has_norm else Sym("delta", "l")
+    where = "" if alone else "where layer l has a norm, " if has_norm else "where layer l has no norm, "
     above = MatMul(Transpose(Sym("W", "l+1")), Sym("delta", "l+1"))
     return [
         Paragraph((f"In matrices, {where}for one example, the recurrence is",)),
-        Formula(equal(made, Hadamard(above, fn("phi_l'", Sym(name, "l"))))),
+        Formula(equal(made, Hadamard(above, fn("phi_l'", Sym("u" if has_norm else "z", "l"))))),
     ]
 
 

@@ -26,7 +26,7 @@ def readable(s: Context, l: int) -> Iterator[tuple[Any, ...]]:
     layer, last = s.layer(l), l == s.net.L
     yield "a", l - 1, Sym("a", str(l - 1)), "BP4", "the weights' gradient is δ times it"
     if last and s.net.has_short_form:
-        yield "a", l, Sym("a", str(l)), "BP1S", "δ at the output is it minus y"
+        yield "a", l, Sym("a", str(l)), "BP1S", "δ at the output is a − y"
     else:
         if last:
             yield "a", l, Sym("a", str(l)), "BP1", "the slope of the loss depends on it"
