@@ -8,5 +8,5 @@ from backlit.verification.agreement import Agreement
 
 @pytest.fixture
 def trusted(monkeypatch):
-    """`check` takes for granted that the oracles agree, which test_agreement.py asks of such networks: it costs the most."""
+    """`check` takes for granted that the oracles agree, for most of its time; test_agreement.py asks them."""
     monkeypatch.setattr(problem_check, "agreed_on", lambda problem: Agreement({"tape": 0.0}, {}, True, "", {}))
