@@ -185,7 +185,10 @@ def norm_jacobian(s: Context, kind: Norm) -> list[Block]:
     own = Iverson(Sym("i"), "=", Sym("j"))
     jacobian = Add(own, Neg(Frac(ONE, count)), Neg(Frac(Mul(x_hat, entry("x_hat", "l", "j")), count)))
     whole = BigSum("i", Mul(Partial(s.loss_symbol, x_hat), Partial(x_hat, z)))
-    said = f"Among the {kind.among}, here numbered i and j, each x̂ depends on its own z directly, and on every z by μ and σ²."
+    said = (
+        f"Among the {kind.among}, here numbered i and j, each x̂ depends on its own z directly, and on every z by μ "
+        f"and σ²."
+    )
     return [
         Paragraph((said,)),
         Formula(equal(Partial(x_hat, z), Frac(jacobian, root))),
