@@ -102,6 +102,9 @@ fuzz: $(VENV)/tested ## Give 1,000,000 mutated files to every parser, 20,000 to 
 grade-class: $(VENV)/installed ## Grade a class of 300, 50 of them hostile, and hold every grade against the right one.
 	$(BIN)/python scripts/grade_class.py
 
+command-kills: $(VENV)/installed ## Kill 500 commands in the act or fill their disk, and look at what is left.
+	$(BIN)/python scripts/command_kills.py
+
 syscalls: $(VENV)/installed ## Kill a checkpoint at each of its system calls (needs strace).
 	$(BIN)/python scripts/checkpoint_syscalls.py
 

@@ -183,8 +183,19 @@ def test_what_a_kill_left_is_removed_and_nothing_else(tmp_path):
     others = {".part[0].0123456789ab.csv", ".part[0].parquet", ".other.0123456789ab.parquet", "plain", ".plain.txt"}
     for other in others:
         (tmp_path / other).touch()
-    remove_unfinished(tmp_path, names)
-    assert {path.name for path in tmp_path.iterdir()} == others
+    with atomic_write(tmp_path / names[0]) as still_written:
+        remove_unfinished(tmp_path, names)
+        assert {path.name for path in tmp_path.iterdir()} == {*others, still_written.name}
+    assert {path.name for path in tmp_path.iterdir()} == {*others, names[0]}
+
+
+def test_the_next_run_of_a_command_removes_what_a_killed_one_left(tmp_path):
+    code = "import os, sys; from backlit.files import atomic_write\nwith atomic_write(sys.argv[1]): os._exit(9)"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "report.html")], check=False)
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "other.html")], check=False)
+    assert len(list(tmp_path.iterdir())) == 2
+    check_outputs(tmp_path / "report.html")
+    assert [path.name[:7] for path in tmp_path.iterdir()] == [".other."]
 
 
 def test_no_file_is_left_open(tmp_path):

@@ -1,5 +1,6 @@
 """Files and data as they lie: written whole or not at all, and told apart by a checksum."""
 
+import errno
 import os
 import re
 import secrets
@@ -11,6 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from backlit.errors import BacklitError
+
+try:
+    import fcntl
+except ImportError:  # Windows locks no files
+    fcntl = None  # type: ignore[assignment]
 
 UNFINISHED = re.compile(r"(\..*\.)[0-9a-f]{12}(|\.[^.]*)")  # the name of a temporary file, around its mark
 
@@ -43,13 +49,12 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         if final.exists() and not final.is_file():
             yield final
             return
-        # os.open, because it lets the umask set the permissions, as for any file that a program writes
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        yield temporary
-        _flush(temporary)
-        if final.exists():
-            temporary.chmod(final.stat().st_mode)
-        os.replace(temporary, final)
+        with _made(temporary):
+            yield temporary
+            _flush(temporary)
+            if final.exists():
+                temporary.chmod(final.stat().st_mode)
+            os.replace(temporary, final)
         _flush_folder(final.parent)
     except OSError as error:
         if error.filename is not None and Path(error.filename) not in (temporary, final):
@@ -63,7 +68,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 def remove_unfinished(folder: str | os.PathLike[str], names: Iterable[str]) -> None:
     """Remove what `atomic_write` of these files left in a folder where it was ended at once (SIGKILL, no power).
 
-    Call it when the files are whole: who still writes one, writes it in vain.
+    A file that is still being written is locked, and stays; so do all where the system has no locks.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -77,8 +82,37 @@ def remove_unfinished(folder: str | os.PathLike[str], names: Iterable[str]) -> N
     for path in Path(folder).iterdir():
         found = UNFINISHED.fullmatch(path.name)
         if found and found[1] + found[2] in beginnings:
-            with suppress(OSError):
+            with suppress(OSError), _locked(os.open(path, os.O_RDONLY)):
                 path.unlink()
+
+
+@contextmanager
+def _made(temporary: Path) -> Iterator[None]:
+    """Make an empty file, and lock it while it is written, where the system can."""
+    # os.open, because it lets the umask set the permissions, as for any file that a program writes
+    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    if fcntl is None:  # Windows, which renames no open file either
+        os.close(descriptor)
+        yield
+        return
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _locked(descriptor: int) -> Iterator[None]:
+    """Hold the lock of an open file, and close it; OSError where another process holds it, or there are no locks."""
+    try:
+        if fcntl is None:
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _temporary(final: Path, mark: str) -> Path:
@@ -102,6 +136,8 @@ def check_folder(path: str | os.PathLike[str] | None) -> None:
 def check_outputs(*outputs: str | os.PathLike[str] | None, inputs: Iterable[object] = ()) -> None:
     """`check_folder` of each output, and BacklitError if one would take the place of an input or of another output.
 
+    What earlier runs left unfinished in the outputs' places is removed.
+
     inputs : what is read; what is no path, such as a table in memory, is passed over.
 
     >>> check_outputs("model.safetensors", "report.html", inputs=["table.csv", None])
@@ -121,6 +157,8 @@ def check_outputs(*outputs: str | os.PathLike[str] | None, inputs: Iterable[obje
         if final in written and not (os.path.exists(final) and not os.path.isfile(final)):  # a device holds both
             raise BacklitError(f"{output}: is named for two outputs: give each a name of its own")
         written.add(final)
+    for final in written:
+        remove_unfinished(os.path.dirname(final), [os.path.basename(final)])
 
 
 def check_suffix(path: str | os.PathLike[str] | None, *known: str, what: str) -> None:

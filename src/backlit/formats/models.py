@@ -20,7 +20,7 @@ from backlit.core.network import Network
 from backlit.core.parameters import Parameters, Statistics, layout
 from backlit.display import Displayed
 from backlit.errors import BacklitError, ModelError
-from backlit.files import atomic_write
+from backlit.files import atomic_write, check_outputs
 from backlit.formats.problems import NetworkFile, build_network, parse
 from backlit.tables import TableEncoder, TargetCodec
 
@@ -132,6 +132,7 @@ def write_file(path: str | Path, arrays: dict[str, np.ndarray], described: dict[
     """Write arrays and their description, whole or not at all."""
     from safetensors.numpy import save
 
+    check_outputs(path)
     content = save(arrays, metadata={"backlit": json.dumps(described, allow_nan=False)})
     with atomic_write(path) as temporary:
         temporary.write_bytes(content)

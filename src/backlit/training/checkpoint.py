@@ -19,7 +19,7 @@ import numpy as np
 from backlit.bounded_reading import from_json, read_arrays
 from backlit.engine import Data, State
 from backlit.errors import BacklitError, ModelError, ProblemError
-from backlit.files import atomic_write, checksum
+from backlit.files import atomic_write, checksum, remove_unfinished
 from backlit.optim import PlateauState
 from backlit.training.history import Epoch
 from backlit.training.run import EarlyStopping, Position, Run, learned
@@ -85,6 +85,7 @@ def claimed(folder: Path) -> Iterator[None]:
     Raises ProblemError if another run has it: the two would write over each other's work.
     """
     make_folder(folder)  # now, so that no epoch is learned in vain
+    remove_unfinished(folder, [FILE])
     try:
         import fcntl
     except ImportError:  # Windows locks no folders
