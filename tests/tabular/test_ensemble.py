@@ -128,7 +128,7 @@ def test_a_member_is_a_model_of_its_own(both, tmp_path, caplog):
     assert f"member {int(np.argmax(weights))}, the heaviest" in caplog.text
     assert_array_equal(load_model(path, member=2).params.theta, ensemble.members[2].model.params.theta)
     assert diagnose(model=path, member=1, remedies=False, seeds=1).verdict
-    assert explain(model=ensemble, member=1, table=TABLE, row=3, steps=0, entry="grad_b[3][0]").to_dict()
+    assert explain(model=ensemble, member=1, table=TABLE, row=3, steps=0, entry="grad_b[1][0]").to_dict()
     for wrong in (-1, len(weights)):
         with raises_naming(ModelError, f"member {wrong}", f"0 to {len(weights) - 1}"):
             load_model(path, member=wrong)
