@@ -43,7 +43,7 @@ def test_a_moved_package_brings_its_modules(moved):
     with pytest.warns(DeprecationWarning, match="import it from there") as caught:
         old = import_module("backlit.rules.schedules.cosine")
     assert len(caught) == 1
-    assert old is sys.modules["backlit.optim.schedules.cosine"]
+    assert old is sys.modules["backlit.optim.schedules.decay"]
     assert import_module("backlit.rules.schedules") is backlit.optim.schedules
 
 

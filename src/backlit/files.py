@@ -1,6 +1,7 @@
 """Files and data as they lie: written whole or not at all, and told apart by a checksum."""
 
 import os
+import re
 import secrets
 import zlib
 from collections.abc import Iterable, Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from backlit.errors import BacklitError
+
+UNFINISHED = re.compile(r"(\..*\.)[0-9a-f]{12}(|\.[^.]*)")  # the name of a temporary file, around its mark
 
 
 @contextmanager
@@ -33,7 +36,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     'whole'
     """
     final = Path(os.path.realpath(path))
-    temporary = final.with_name(f".{final.stem[:60]}.{secrets.token_hex(6)}{final.suffix}")
+    temporary = _temporary(final, secrets.token_hex(6))
     try:
         if final.is_dir():
             raise BacklitError(f"{path}: is a folder: give the name of a file to write in it")
@@ -55,6 +58,32 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: str | os.PathLike[str], names: Iterable[str]) -> None:
+    """Remove what `atomic_write` of these files left in a folder where it was ended at once (SIGKILL, no power).
+
+    Call it when the files are whole: who still writes one, writes it in vain.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     left = Path(folder, ".report.0123456789ab.txt")
+    ...     left.touch()
+    ...     remove_unfinished(folder, ["report.txt"])
+    ...     left.exists()
+    False
+    """
+    beginnings = {_temporary(Path(name), "").name for name in names}
+    for path in Path(folder).iterdir():
+        found = UNFINISHED.fullmatch(path.name)
+        if found and found[1] + found[2] in beginnings:
+            with suppress(OSError):
+                path.unlink()
+
+
+def _temporary(final: Path, mark: str) -> Path:
+    """The hidden file that takes the place of `final` when it is whole."""
+    return final.with_name(f".{final.stem[:60]}.{mark}{final.suffix}")
 
 
 def check_folder(path: str | os.PathLike[str] | None) -> None:

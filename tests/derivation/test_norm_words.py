@@ -140,7 +140,7 @@ def test_the_jacobian_of_a_norm_is_derived_and_right(norm, count):
 
 
 def test_without_a_norm_there_is_no_such_jacobian():
-    assert "through μ, and through σ²" not in " ".join(
+    assert "on every z by μ and σ²" not in " ".join(
         part
         for section in derive(read_problem(network())).sections
         for block in section.blocks

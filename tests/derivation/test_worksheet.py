@@ -122,14 +122,17 @@ def test_what_explain_prints_passes_in_every_place_of_the_sheet(example):
     assert check(read_example(example), filled).verdict == "pass"
 
 
-def small_problems():
-    """Drawn networks that fit on a sheet."""
+@pytest.fixture(scope="module")
+def sheets():
+    """Drawn networks that fit on a sheet: seed, problem, sheet."""
+    found = []
     for seed in range(60):
         problem = drawn_problem(seed)
         try:
-            yield seed, problem, worksheet(problem)
+            found.append((seed, problem, worksheet(problem)))
         except ProblemError:
             continue
+    return found
 
 
 def settings_of(problem):
@@ -143,10 +146,10 @@ def settings_of(problem):
     return values
 
 
-def test_no_number_on_a_sheet_is_an_answer():
+def test_no_number_on_a_sheet_is_an_answer(sheets):
     """Each number is a given one, a setting, or a share in the cost; so nothing need be known of how they are made."""
     seen = 0
-    for seed, problem, sheet in small_problems():
+    for seed, problem, sheet in sheets:
         known = settings_of(problem)
         given = [getattr(problem.params, slot.name)[slot.l] for slot in layout(problem.net)]
         given += [problem.X, problem.y] + ([] if problem.sample_weight is None else [problem.sample_weight])
@@ -163,8 +166,8 @@ def test_no_number_on_a_sheet_is_an_answer():
     assert seen > 1000
 
 
-def test_every_result_is_a_blank():
-    for _, _, sheet in small_problems():
+def test_every_result_is_a_blank(sheets):
+    for _, _, sheet in sheets:
         for step in sheet.steps():
             for line in (*step.lines, *step.entries):
                 assert BLANK in nodes(line.chain.parts[-1]), step.id

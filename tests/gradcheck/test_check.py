@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from numpy.testing import assert_allclose
 from tests.scripts import load_script
 from tests.strategies import problems
@@ -20,6 +20,7 @@ RIGHT = 1e-7
 gradcheck_matrix = load_script("gradcheck_matrix")
 
 
+@settings(max_examples=25)
 @given(problems(running=False))
 def test_right_gradients_pass(drawn):
     found = check_gradient(problem_of(drawn))
@@ -212,7 +213,7 @@ def test_a_function_of_ones_own_that_spoils_a_complex_step_is_asked_by_differenc
 
 def test_a_kink_that_is_not_seen_makes_differences_say_nothing_or_disagree(monkeypatch):
     net = Network(1, [Dense(1, "relu"), Dense(1)])
-    params = Parameters.from_arrays(net, {"W": [None, [[1.0]], [[0.7]]], "b": [None, [-1 + 1e-6], [0.2]]})
+    params = Parameters.from_arrays(net, {"W": [None, [[1.0]], [[0.7]]], "b": [None, [-1 + 1e-9], [0.2]]})
     problem = Problem(net, params, np.array([[1.0]]), np.array([[2.0]]))
     assert verdicts(problem)["central difference"] == "agree"
     monkeypatch.setattr(check.Cost, "measure", lambda cost, at: (float(cost(at)), np.zeros(0, bool)))
@@ -251,8 +252,8 @@ def test_a_method_whose_accuracy_is_off_is_named(monkeypatch):
 
 def test_no_right_gradient_is_said_to_disagree_and_no_planted_error_is_missed():
     """The short form of scripts/gradcheck_matrix.py."""
-    tally = gradcheck_matrix.portion(every=2, seed=1, count=40)
-    assert tally.networks >= 30
+    tally = gradcheck_matrix.portion(every=1, seed=1, count=18)
+    assert tally.networks >= 15
     assert tally.planted.total() >= 15
     assert not tally.alarms
     assert not tally.missed

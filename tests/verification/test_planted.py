@@ -42,6 +42,7 @@ def shown(seed, mistake, *, keys=PARAMETERS, condition=lambda p: True):
 def test_a_planted_mistake_is_named(mistake):
     result, at = shown(sum(map(ord, mistake)), mistake)
     assert set(MISTAKES[mistake].rows) & set(names(result)), (result, result.notes)
+    assert not set(MISTAKES[mistake].rows) & set(result.not_detectable)
     assert at == 0 or at in result.diagnoses[0].layers[0]
 
 

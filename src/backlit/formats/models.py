@@ -17,8 +17,7 @@ from backlit._version import __version__
 from backlit.bounded_reading import from_json, read_arrays
 from backlit.core.custom import own_of
 from backlit.core.network import Network
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters, layout
+from backlit.core.parameters import Parameters, Statistics, layout
 from backlit.display import Displayed
 from backlit.errors import BacklitError, ModelError
 from backlit.files import atomic_write
@@ -288,7 +287,7 @@ def fill(path: str | Path, net: Network, arrays: dict[str, np.ndarray]) -> tuple
     """Put arrays into parameters and statistics; each must be there, with its shape, all of one float dtype."""
     shapes = {f"{slot.name}.{slot.l}": slot.shape for slot in layout(net)}
     for l, layer in net.numbered():
-        if layer.norm == "batch":
+        if layer.keeps_moments:
             shapes |= {f"mean.{l}": (layer.units,), f"variance.{l}": (layer.units,)}
     if set(shapes) != set(arrays):
         odd = sorted(set(shapes) ^ set(arrays))[0]

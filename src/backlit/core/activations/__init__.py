@@ -1,10 +1,11 @@
-"""Activations, one a file: each function beside its derivative, formula, range and all else that is known of it.
+"""Activations, one record each: the function beside its derivative, formula, range and all else that is known of it.
 
 Every function takes u of any shape and any of float32, float64 and complex128 (so that a complex step can pass
 through it), never overflows where its value is finite, and lets NaN through.  φ' is a function of u, never of φ(u); at
 a kink it is the slope from the left for the ReLU family and 0 for hard tanh.
 
-A file that is put into this folder is an activation more; `register_activation` adds one from anywhere else.
+The table loads every file of this folder, so one that is put here adds its activation; `register_activation` adds one
+from anywhere else.
 
 >>> import numpy as np
 >>> relu = get_activation("relu")
@@ -23,13 +24,10 @@ from backlit.core.activations._record import (
     register_activation,
     step,
 )
-from backlit.core.activations.elu import elu
-from backlit.core.activations.gelu import normal_cdf, normal_pdf
-from backlit.core.activations.leaky_relu import leaky_relu
-from backlit.core.activations.sigmoid import sigmoid, sigmoid_slope
+from backlit.core.activations.gated import normal_cdf, normal_pdf
+from backlit.core.activations.piecewise import elu, leaky_relu
+from backlit.core.activations.smooth import sigmoid, sigmoid_slope, softplus, tanh_slope
 from backlit.core.activations.softmax import log_softmax, softmax, softmax_diagonal, softmax_pull_back
-from backlit.core.activations.softplus import softplus
-from backlit.core.activations.tanh import tanh_slope
 
 ACTIVATIONS.load(__package__, first=(
     *("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu"),

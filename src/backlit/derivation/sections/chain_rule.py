@@ -6,6 +6,7 @@ import numpy as np
 
 from backlit.core.activations import Activation
 from backlit.core.activations.softmax import groups_of, is_softmax
+from backlit.core.norms import NORMS, Norm
 from backlit.derivation.context import Context, as_float, worked
 from backlit.derivation.document import Block, BulletList, Formula, Paragraph, Plot, Section, Table, Text
 from backlit.derivation.evaluate import power
@@ -153,12 +154,12 @@ def through_activations(s: Context) -> list[Block]:
             ),
             Formula(equal(Partial(loss, u), Mul(Partial(loss, a), fn("phi_l'", u))), "BP2"),
             *(Paragraph(text) for text in norm_words(s) if text),
-            *(block for kind in ("batch", "layer") for block in norm_jacobian(s, kind)),
+            *(block for kind in NORMS.values() for block in norm_jacobian(s, kind)),
         ]
     inner = [layer for layer in s.net.layers[:-1] if layer.activation.elementwise]
-    for has_norm, name in ((False, "z"), (True, "u")):
-        if any(bool(layer.norm) == has_norm for layer in inner or alone):
-            blocks += in_matrices(s, name, everywhere)
+    kinds = sorted({bool(layer.norm) for layer in inner or alone})
+    for has_norm in kinds:
+        blocks += in_matrices(s, has_norm, alone=len(kinds) == 1)
     blocks.append(
         Paragraph(("It begins at the output and ends at layer 1: one pass, whatever the number of weights.",))
     )
@@ -173,22 +174,21 @@ def through_activations(s: Context) -> list[Block]:
     return blocks
 
 
-KINDS = {"batch": "BN8", "layer": "LN6"}
-
-
-def norm_jacobian(s: Context, kind: str) -> list[Block]:
+def norm_jacobian(s: Context, kind: Norm) -> list[Block]:
     """∂x̂/∂z under a norm that takes its moments from z, and δ as the sum over it."""
-    if not any(layer.norm == kind for layer in s.net.layers) or (kind == "batch" and s.problem.statistics is not None):
+    here = any(layer.norm == kind.name for layer in s.net.layers)
+    if not here or (kind.running and s.problem.statistics is not None):
         return []
-    count = Sym("m") if kind == "batch" else Sym("n", "l")
+    count = Sym("m") if kind.axis == 0 else Sym("n", "l")
     z, x_hat = entry("z", "l", "j"), entry("x_hat", "l", "i")
     root = Root(Add(Sym("sigma2", "l"), Sym("eps")))
     own = Iverson(Sym("i"), "=", Sym("j"))
     jacobian = Add(own, Neg(Frac(ONE, count)), Neg(Frac(Mul(x_hat, entry("x_hat", "l", "j")), count)))
     whole = BigSum("i", Mul(Partial(s.loss_symbol, x_hat), Partial(x_hat, z)))
-    among = "examples of a unit" if kind == "batch" else "units of an example"
-    said = f"Among the {among}, here numbered i and j, each x̂ depends on each z: directly, through μ, and through σ²."
-    number = "BN8" if kind == "batch" else "LN6"
+    said = (
+        f"Among the {kind.among}, here numbered i and j, each x̂ depends on its own z directly, and on every z by μ "
+        f"and σ²."
+    )
     return [
         Paragraph((said,)),
         Formula(equal(Partial(x_hat, z), Frac(jacobian, root))),
@@ -198,36 +198,35 @@ def norm_jacobian(s: Context, kind: str) -> list[Block]:
                 "all over √(σ² + ε).",
             )
         ),
-        Formula(equal(entry("delta", "l", "j"), whole), number),
+        Formula(equal(entry("delta", "l", "j"), whole), kind.equations["delta"]),
     ]
 
 
 def norm_words(s: Context) -> Iterator[Text]:
     """What each u depends on, found by moving one z."""
-    for kind, number in KINDS.items():
+    for kind, record in NORMS.items():
         found = {s.reach(l, activated=False) for l, layer in s.net.numbered() if layer.norm == kind}
-        so = f"; δ, the slope at z, is made of the slope at u accordingly ({number}, below)."
+        so = f"; δ, the slope at z, is made of the slope at u accordingly ({record.equations['delta']}, below)."
         under = f"Each u depends under {kind} norm on "
         mixed = frozenset({"own", {"batch": "batch", "layer": "units"}[kind]})
         others = {"batch": "its unit's z in every example", "layer": "every z of its example"}[kind]
         yield s.claim(f"{kind}_norm_mixes", mixed in found, f"{under}{others}{so}")
         own = f"{under}its own z, by running moments{so}"
-        if kind == "batch":
-            yield s.claim("batch_norm_of_own", frozenset({"own"}) in found, own)
+        if record.running:
+            yield s.claim(f"{kind}_norm_of_own", frozenset({"own"}) in found, own)
         one = {"batch": "one example", "layer": "one unit"}[kind]
         said = f"Of {one} {kind} norm leaves nothing: z is its own mean, so x̂ is 0 and δ is 0, whatever z is."
         yield s.claim(f"{kind}_norm_of_one", frozenset() in found, said)
 
 
-def in_matrices(s: Context, name: str, everywhere: bool) -> list[Block]:
-    """δ_l, or ∂ℓ/∂u_l, from δ of the layer above."""
-    at_u = name == "u"
-    made = Partial(s.loss_symbol, Sym("u", "l")) if at_u else Sym("delta", "l")
-    where = "" if everywhere else "where layer l has a norm, " if at_u else "where it has none, "
+def in_matrices(s: Context, has_norm: bool, alone: bool) -> list[Block]:
+    """δ_l, or under a norm ∂ℓ/∂u_l, from δ of the layer above; alone where all hidden layers are of this kind."""
+    made = Partial(s.loss_symbol, Sym("u", "l")) if has_norm else Sym("delta", "l")
+    where = "" if alone else "where layer l has a norm, " if has_norm else "where layer l has no norm, "
     above = MatMul(Transpose(Sym("W", "l+1")), Sym("delta", "l+1"))
     return [
         Paragraph((f"In matrices, {where}for one example, the recurrence is",)),
-        Formula(equal(made, Hadamard(above, fn("phi_l'", Sym(name, "l"))))),
+        Formula(equal(made, Hadamard(above, fn("phi_l'", Sym("u" if has_norm else "z", "l"))))),
     ]
 
 

@@ -4,14 +4,13 @@
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from backlit.errors import DomainError, ProblemError, ShapeError, near
-from backlit.optim.described import Described, Descriptions
-from backlit.registry import Check, number
+from backlit.registry import Check, Described, Descriptions, number
 
 Array = np.ndarray
 Slots = tuple[Array, ...]
@@ -62,6 +61,7 @@ class Optimizer(Described):
         "alpha": "rho",
     }
     symbols: ClassVar[dict[str, str]] = {"learning_rate": "eta"}
+    growth: ClassVar[float] = 0.5  # the power of the batch's growth by which the rate grows
     learning_rate: float
 
     @classmethod
@@ -82,6 +82,18 @@ class Optimizer(Described):
         if both := {"beta1", "beta_1", "beta2", "beta_2"} & given.keys():
             raise ProblemError(f"optimizer {cls.name}: betas and {min(both)} say the same: leave one out")
         return given | {"beta1": betas[0], "beta2": betas[1]}
+
+    def for_batches(self, batch_size: int, usual: int) -> Self:
+        """The same with a rate for batches of `batch_size` rows, where its own is one for batches of `usual` rows.
+
+        The rate grows as the batch in gradient descent, and as its square root where g is divided by its length.
+        Sources: Goyal et al. 2017, section 2.1; Malladi et al. 2022.
+
+        >>> from backlit.optim import get_optimizer
+        >>> [get_optimizer(name).for_batches(4096, usual=256).learning_rate for name in ("sgd", "adam")]
+        [0.16, 0.004]
+        """
+        return replace(self, learning_rate=self.learning_rate * (batch_size / usual) ** self.growth)
 
     @property
     def slots(self) -> tuple[str, ...]:
