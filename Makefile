@@ -96,12 +96,14 @@ gradcheck-matrix: $(VENV)/tested ## Count wrong words of explain's checks on 10,
 kills: $(VENV)/installed ## Kill 200 runs while they write checkpoints, and look at what is left.
 	$(BIN)/python scripts/checkpoint_kills.py
 
-fuzz: $(VENV)/tested ## Give 1,000,000 mutated files to every parser, 20,000 of them to whole commands (FILES, COMMANDS).
-	$(BIN)/python scripts/fuzz.py --files $(or $(FILES),1000000) --commands $(or $(COMMANDS),20000)
-	$(BIN)/python scripts/fuzz_models.py
+fuzz: $(VENV)/tested ## Give 1,000,000 mutated files to every parser, 20,000 to whole commands too (FILES, COMMANDS, FIRST).
+	$(BIN)/python scripts/fuzz.py --files $(or $(FILES),1000000) --commands $(or $(COMMANDS),20000) --first $(or $(FIRST),0)
 
 grade-class: $(VENV)/installed ## Grade a class of 300, 50 of them hostile, and hold every grade against the right one.
 	$(BIN)/python scripts/grade_class.py
+
+command-kills: $(VENV)/installed ## Kill 500 commands in the act or fill their disk, and look at what is left.
+	$(BIN)/python scripts/command_kills.py
 
 syscalls: $(VENV)/installed ## Kill a checkpoint at each of its system calls (needs strace).
 	$(BIN)/python scripts/checkpoint_syscalls.py

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -33,14 +33,15 @@ from tests.jobs.clusters import Cluster
 from backlit import predict, train
 from backlit.errors import BacklitError
 from backlit.jobs import Job, run_jobs
+from backlit.jobs.cluster_client import PATIENCE
 
-PATIENT = {"backlit.connect": 300, "backlit.limit": 300}  # where the limits are not what is measured
+PATIENT = {f"backlit.{name}": 300 for name in PATIENCE}  # where the limits are not what is measured
 Table = Callable[[Path, bool], bool]  # given a folder and whether to be short; prints, and says whether all was reached
 
 
 def make_folder(folder: Path, files: int, rows: int) -> Path:
     """A table of made-up sales."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     for k in range(files):
         rng = np.random.default_rng(k)
         X = rng.standard_normal((rows, 8))
@@ -52,15 +53,40 @@ def make_folder(folder: Path, files: int, rows: int) -> Path:
     return folder
 
 
-def digest(*paths: Path) -> str:
-    """SHA-256 of files, in order of their names."""
-    files = [file for path in paths for file in ([path] if path.is_file() else sorted(path.glob("*.parquet")))]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+def digest(path: Path) -> str:
+    """SHA-256 of a file, or of all that lies in a folder, names too."""
+    if path.is_file():
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    whole = hashlib.sha256()
+    for file in sorted(path.iterdir()):
+        whole.update(file.name.encode() + file.read_bytes())
+    return whole.hexdigest()
 
 
 def row(*cells: object) -> None:
     """A line of a table."""
     print("  ".join(f"{cell!s:<{width}}" for cell, width in zip(cells, (34, 22, 22, 60), strict=False)), flush=True)
+
+
+@contextlib.contextmanager
+def killing(there: Cluster, wanted: int, between: tuple[float, float]) -> Iterator[list[int]]:
+    """Kill so many workers at random moments, and start others; yields the list that those killed so far are in."""
+    killed, over, chance = [], threading.Event(), random.Random(1)
+
+    def kill() -> None:
+        while len(killed) < wanted and not over.wait(chance.uniform(*between)):
+            if len(alive := there.alive()) > 1:  # the last one would end all, as it should
+                there.kill(number := chance.choice(alive))
+                there.add()
+                killed.append(number)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        yield killed
+    finally:
+        over.set()
+        killer.join()
 
 
 def same(place: Path, short: bool) -> bool:
@@ -87,7 +113,7 @@ def same(place: Path, short: bool) -> bool:
 
 def kills(place: Path, short: bool) -> bool:
     """Workers are killed at random moments while networks are trained and files predicted."""
-    wanted, killed, right, rounds, chance = 6 if short else 100, 0, 0, 0, random.Random(1)
+    wanted, right, rounds = 6 if short else 100, 0, 0
     folder = make_folder(place / "table", 12, 30_000)
     model = place / "model.safetensors"
     train(folder, "y", hidden=(64,), epochs=1, out=model)
@@ -95,28 +121,14 @@ def kills(place: Path, short: bool) -> bool:
     jobs = [Job(work.fitted, (seed, 60)) for seed in range(12)]
     expected = list(run_jobs(jobs)), digest(place / "expected")
     start = time.monotonic()
-    with Cluster(place, workers=4) as there:
-        over = threading.Event()
-
-        def harm() -> None:
-            nonlocal killed
-            while killed < wanted and not over.wait(chance.uniform(0.5, 3)):
-                if len(alive := there.alive()) > 1:  # the last one would end all, as it should
-                    there.kill(chance.choice(alive))
-                    there.add()
-                    killed += 1
-
-        harmer = threading.Thread(target=harm)
-        harmer.start()
-        while killed < wanted:
+    with Cluster(place, workers=4) as there, killing(there, wanted, (0.5, 3)) as killed:
+        while len(killed) < wanted:
             rounds += 1
             nets = list(run_jobs(jobs, how=there.address))
             predict(model, folder, out=f"{place}/{rounds}/", cluster=there.address)
             right += (nets, digest(place / str(rounds))) == expected
-        over.set()
-        harmer.join()
     row("workers killed", "rounds", "of them right", "seconds")
-    row(killed, rounds, right, f"{time.monotonic() - start:.0f}")
+    row(len(killed), rounds, right, f"{time.monotonic() - start:.0f}")
     return right == rounds
 
 
@@ -163,8 +175,6 @@ def client(place: Path, short: bool) -> bool:
         done.stdout.strip().rpartition(": ")[2],
         "same" if digest(place / "out") == digest(place / "expected") else "OTHER",
     )
-    left = [file.name for file in (place / "out").iterdir() if file.name.startswith(".")]
-    row("files left that are cut short", len(left))
     return digest(place / "out") == digest(place / "expected")
 
 
@@ -276,6 +286,7 @@ def link(place: Path, short: bool) -> bool:
 PULLED = """
 import subprocess, sys, threading, time
 from backlit.jobs import Job, run_jobs
+from backlit.jobs.cluster_client import PATIENCE
 from tests.jobs import work
 
 def link(state):
@@ -327,6 +338,7 @@ PEERS = {
     "backlit": """
 import sys
 from backlit.jobs import Job, run_jobs
+from backlit.jobs.cluster_client import PATIENCE
 from tests.jobs import work
 jobs = [Job(work.fitted, (seed, 60)) for seed in range(16)]
 expected = list(run_jobs(jobs))

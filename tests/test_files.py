@@ -3,6 +3,8 @@
 import os
 import resource
 import stat
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 from tests.helpers import raises_naming
 
 from backlit.errors import BacklitError
-from backlit.files import atomic_write, check_outputs, check_suffix
+from backlit.files import atomic_write, check_outputs, check_suffix, remove_unfinished
 
 
 def with_nothing_written(path):
@@ -169,6 +171,31 @@ def test_a_file_that_is_there_needs_the_suffix_and_a_pipe_needs_none(tmp_path):
             check_suffix(tmp_path / name, ".safetensors", what="a model")
     os.mkfifo(tmp_path / "pipe")
     check_suffix(tmp_path / "pipe", ".safetensors", what="a model")
+
+
+def test_what_a_kill_left_is_removed_and_nothing_else(tmp_path):
+    """A process that is ended inside `atomic_write` leaves its temporary file."""
+    names = ["part[0].parquet", "x" * 80 + ".csv", "plain"]
+    for name in names:
+        code = "import os, sys; from backlit.files import atomic_write\nwith atomic_write(sys.argv[1]): os._exit(9)"
+        assert subprocess.run([sys.executable, "-c", code, str(tmp_path / name)], check=False).returncode == 9
+    assert len(list(tmp_path.iterdir())) == 3
+    others = {".part[0].0123456789ab.csv", ".part[0].parquet", ".other.0123456789ab.parquet", "plain", ".plain.txt"}
+    for other in others:
+        (tmp_path / other).touch()
+    with atomic_write(tmp_path / names[0]) as still_written:
+        remove_unfinished(tmp_path, names)
+        assert {path.name for path in tmp_path.iterdir()} == {*others, still_written.name}
+    assert {path.name for path in tmp_path.iterdir()} == {*others, names[0]}
+
+
+def test_the_next_run_of_a_command_removes_what_a_killed_one_left(tmp_path):
+    code = "import os, sys; from backlit.files import atomic_write\nwith atomic_write(sys.argv[1]): os._exit(9)"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "report.html")], check=False)
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "other.html")], check=False)
+    assert len(list(tmp_path.iterdir())) == 2
+    check_outputs(tmp_path / "report.html")
+    assert [path.name[:7] for path in tmp_path.iterdir()] == [".other."]
 
 
 def test_no_file_is_left_open(tmp_path):

@@ -16,7 +16,7 @@ import backlit.errors
 
 SOURCE = Path(backlit.errors.__file__).parent
 FLOORS = [  # from the ground up; packages on one floor do not know each other
-    ("_version", "deprecation", "display", "equations", "errors", "processors", "signatures", "terminal"),
+    ("_version", "deprecation", "display", "drawing", "equations", "errors", "processors", "signatures", "terminal"),
     ("bounded_reading", "files", "registry"),
     ("autodiff", "optim", "tables"),
     ("core",),

@@ -19,7 +19,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from backlit import explain
 from backlit.derivation.expressions import Chain
-from backlit.render.diagram_formats import svg
+from backlit.drawing import svg
 from backlit.render.diagrams import drawn
 from backlit.render.latex import aligned, latex
 

@@ -4,6 +4,8 @@ A file must be a regular one and no larger than its kind needs to be.  JSON, TOM
 deeper than `DEEPEST`, hold more than `MOST_TABLES` tables (in YAML, values, aliases followed), give a key twice,
 or hold half a character or a number beyond floats.  What is refused is an OSError (the file) or a ValueError (its
 content), either of which says why; the caller says which file it was.
+
+Whether an array would fit in this machine's memory is asked here too, before it is made.
 """
 
 import errno
@@ -11,13 +13,18 @@ import json
 import os
 import re
 import stat
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+from backlit.errors import TableError
 
 DEEPEST = 64  # tables inside tables
 MOST_TABLES = 1_000_000  # lists and tables, which take the more memory the shorter they are written
 MOST_BYTES = {".json": 2**27, ".toml": 2**22, ".yaml": 2**21, ".yml": 2**21}  # two of the parsers are slow
 LARGEST = 1.7976931348623157e308
+SHARE = 0.8  # of the machine's memory that one array may take
 MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -78,10 +85,8 @@ def from_json(text: str) -> Any:
     """
     if text.count("[") + text.count("{") > MOST_TABLES:
         raise ValueError(f"more than {MOST_TABLES:,} lists and tables")
-    try:
+    with limits_said():
         return whole(json.loads(text, object_pairs_hook=_unique))
-    except RecursionError:
-        raise ValueError(f"tables inside tables, too deep (more than {DEEPEST})") from None
 
 
 def from_toml(text: str) -> Any:
@@ -91,10 +96,8 @@ def from_toml(text: str) -> Any:
     part = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
     if re.search(rf"(?<![\w-]){part}(?:\.[ \t]*+{part}){{{DEEPEST}}}", text):
         raise ValueError(f"a key of more than {DEEPEST} parts")
-    try:
+    with limits_said():
         return whole(tomllib.loads(text))
-    except RecursionError:
-        raise ValueError(f"tables inside tables, too deep (more than {DEEPEST})") from None
 
 
 def from_yaml(text: str) -> Any:
@@ -119,13 +122,28 @@ def from_yaml(text: str) -> Any:
             return super().construct_mapping(node, deep)
 
     try:
-        _check_events(yaml.parse(text, Loader=Loader))
-        loader = Loader(text)
-        node = loader.get_single_node()
-        _check_nodes(node)
-        return None if node is None else whole(loader.construct_document(node))
-    except (yaml.YAMLError, RecursionError, OverflowError) as error:
+        with limits_said():
+            _check_events(yaml.parse(text, Loader=Loader))
+            loader = Loader(text)
+            node = loader.get_single_node()
+            _check_nodes(node)
+            return None if node is None else whole(loader.construct_document(node))
+    except (yaml.YAMLError, OverflowError) as error:
         raise ValueError(str(error)) from None
+
+
+@contextmanager
+def limits_said() -> Iterator[None]:
+    """Say in words of a file's author what a parser says of Python's own limits, of depth and of digits."""
+    try:
+        yield
+    except RecursionError:
+        raise ValueError(f"tables inside tables, too deep (more than {DEEPEST})") from None
+    except ValueError as error:
+        if "set_int_max_str_digits" not in str(error):
+            raise
+        most = sys.get_int_max_str_digits()
+        raise ValueError(f"a number of more than {most:,} digits, beyond what a float holds") from None
 
 
 def whole(value: Any) -> Any:
@@ -200,3 +218,20 @@ def _check_nodes(node: Any) -> None:
         if not level:
             return
     raise ValueError(f"tables inside tables, too deep (more than {DEEPEST})")
+
+
+def machine_memory() -> float:
+    """Bytes of memory in this machine; infinite if the system does not say."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, OSError, ValueError):  # Windows has no sysconf
+        return float("inf")
+
+
+def check_memory(size: int, what: str, remedy: str) -> None:
+    """Raise TableError if `size` bytes are more than an array may take."""
+    limit = SHARE * machine_memory()
+    if size > limit:
+        raise TableError(
+            f"{what} take {size / 2**30:,.1f} GiB, and this machine has room for {limit / 2**30:,.1f}: {remedy}"
+        )

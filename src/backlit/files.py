@@ -1,6 +1,8 @@
 """Files and data as they lie: written whole or not at all, and told apart by a checksum."""
 
+import errno
 import os
+import re
 import secrets
 import zlib
 from collections.abc import Iterable, Iterator
@@ -10,6 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from backlit.errors import BacklitError
+
+try:
+    import fcntl
+except ImportError:  # Windows locks no files
+    fcntl = None  # type: ignore[assignment]
+
+UNFINISHED = re.compile(r"(\..*\.)[0-9a-f]{12}(|\.[^.]*)")  # the name of a temporary file, around its mark
 
 
 @contextmanager
@@ -33,20 +42,19 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     'whole'
     """
     final = Path(os.path.realpath(path))
-    temporary = final.with_name(f".{final.stem[:60]}.{secrets.token_hex(6)}{final.suffix}")
+    temporary = _temporary(final, secrets.token_hex(6))
     try:
         if final.is_dir():
             raise BacklitError(f"{path}: is a folder: give the name of a file to write in it")
         if final.exists() and not final.is_file():
             yield final
             return
-        # os.open, because it lets the umask set the permissions, as for any file that a program writes
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        yield temporary
-        _flush(temporary)
-        if final.exists():
-            temporary.chmod(final.stat().st_mode)
-        os.replace(temporary, final)
+        with _made(temporary):
+            yield temporary
+            _flush(temporary)
+            if final.exists():
+                temporary.chmod(final.stat().st_mode)
+            os.replace(temporary, final)
         _flush_folder(final.parent)
     except OSError as error:
         if error.filename is not None and Path(error.filename) not in (temporary, final):
@@ -55,6 +63,61 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: str | os.PathLike[str], names: Iterable[str]) -> None:
+    """Remove what `atomic_write` of these files left in a folder where it was ended at once (SIGKILL, no power).
+
+    A file that is still being written is locked, and stays; so do all where the system has no locks.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     left = Path(folder, ".report.0123456789ab.txt")
+    ...     left.touch()
+    ...     remove_unfinished(folder, ["report.txt"])
+    ...     left.exists()
+    False
+    """
+    beginnings = {_temporary(Path(name), "").name for name in names}
+    for path in Path(folder).iterdir():
+        found = UNFINISHED.fullmatch(path.name)
+        if found and found[1] + found[2] in beginnings:
+            with suppress(OSError), _locked(os.open(path, os.O_RDONLY)):
+                path.unlink()
+
+
+@contextmanager
+def _made(temporary: Path) -> Iterator[None]:
+    """Make an empty file, and lock it while it is written, where the system can."""
+    # os.open, because it lets the umask set the permissions, as for any file that a program writes
+    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    if fcntl is None:  # Windows, which renames no open file either
+        os.close(descriptor)
+        yield
+        return
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _locked(descriptor: int) -> Iterator[None]:
+    """Hold the lock of an open file, and close it; OSError where another process holds it, or there are no locks."""
+    try:
+        if fcntl is None:
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _temporary(final: Path, mark: str) -> Path:
+    """The hidden file that takes the place of `final` when it is whole."""
+    return final.with_name(f".{final.stem[:60]}.{mark}{final.suffix}")
 
 
 def check_folder(path: str | os.PathLike[str] | None) -> None:
@@ -72,6 +135,8 @@ def check_folder(path: str | os.PathLike[str] | None) -> None:
 
 def check_outputs(*outputs: str | os.PathLike[str] | None, inputs: Iterable[object] = ()) -> None:
     """`check_folder` of each output, and BacklitError if one would take the place of an input or of another output.
+
+    What earlier runs left unfinished in the outputs' places is removed.
 
     inputs : what is read; what is no path, such as a table in memory, is passed over.
 
@@ -92,6 +157,8 @@ def check_outputs(*outputs: str | os.PathLike[str] | None, inputs: Iterable[obje
         if final in written and not (os.path.exists(final) and not os.path.isfile(final)):  # a device holds both
             raise BacklitError(f"{output}: is named for two outputs: give each a name of its own")
         written.add(final)
+    for final in written:
+        remove_unfinished(os.path.dirname(final), [os.path.basename(final)])
 
 
 def check_suffix(path: str | os.PathLike[str] | None, *known: str, what: str) -> None:

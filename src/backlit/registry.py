@@ -1,8 +1,10 @@
-"""Tables of records by name, and the checks of what a record is told.
+"""Tables of records and of descriptions by name, and the checks of what one is told.
 
-Each record registers itself, and its package loads every file that it holds.  A check takes a value and what to call
-it, and gives the value back as a plain Python number, so that it can be written into a file and a float32 array stays
-float32.
+Each record registers itself, and its package loads every file that it holds.  A description, of an optimizer or a
+schedule, is a frozen dataclass that is checked when it is made, from a name or a mapping.
+
+A check takes a value and what to call it, and gives the value back as a plain Python number, so that it can be written
+into a file and a float32 array stays float32.
 
 >>> number(0, 1, high_open=True)(0.9, "optimizer adam: beta1")
 0.9
@@ -13,6 +15,7 @@ backlit.errors.ProblemError: optimizer adam: beta1 must be a finite number in [0
 
 import math
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, fields
 from functools import lru_cache, wraps
 from importlib import import_module
 from inspect import signature
@@ -21,7 +24,7 @@ from operator import index
 from pkgutil import iter_modules
 from reprlib import repr as short  # a number of a thousand digits does not fill the screen
 from types import FunctionType
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
@@ -164,6 +167,86 @@ def read_spec(
             raise ProblemError(f"{kind} {name} has no parameter {parameter!r}: {allowed}")
         parameters[parameter] = finite_number(value, f"{kind} {name}: {parameter}")
     return name, parameters
+
+
+# --- descriptions -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """A name, and fields each of which has a check.
+
+    kind : what messages call it.  words : other words that the field has for a parameter; one that a class has no use
+    for is refused like any other.  also : other names of the class, each with the options that it stands for.
+    """
+
+    kind: ClassVar[str]
+    name: ClassVar[str]
+    checks: ClassVar[dict[str, Check]]
+    words: ClassVar[dict[str, str]] = {}
+    also: ClassVar[dict[str, dict[str, Any]]] = {}
+
+    def __post_init__(self):
+        for field in fields(self):
+            what = f"{self.kind} {self.name}: {field.name}"
+            object.__setattr__(self, field.name, self.checks[field.name](getattr(self, field.name), what))
+
+    @classmethod
+    def options(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """What a mapping gives beside its name, before its words are looked up; a class may understand more."""
+        return given
+
+    @classmethod
+    def remedy(cls, key: object, allowed: Collection[str]) -> str:
+        """What to write in place of a key that is not known."""
+        return near(key, allowed)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain names and numbers, as files hold them and `make` reads them."""
+        return {"name": self.name} | {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+class Descriptions(Registry[type[Any]]):
+    """Classes of descriptions by name."""
+
+    def make(self, spec: object) -> Any:
+        """The description that a name or a mapping stands for.  Raises ProblemError, as `find` does."""
+        name, options = split(spec, self.kind)
+        others = {other: cls for cls in self.values() for other in vars(cls).get("also", ())}
+        if not isinstance(name, str) or (name not in self and name not in others):
+            raise ProblemError(f"unknown {self.kind} {name!r}: {near(name, [*self, *others])}")
+        del options["name"]
+        cls = others.get(name) or self[name]
+        for key, value in cls.also.get(name, {}).items():
+            if options.setdefault(key, value) is not value:
+                raise ProblemError(f'{self.kind} {name}: {key} is {options[key]!r}: leave it out, or name "{cls.name}"')
+        return build(cls, cls.options(options))
+
+
+def split(spec: object, what: str) -> tuple[object, dict[str, Any]]:
+    """The name in a spec, and the spec as a mapping of its own."""
+    if isinstance(spec, str):
+        return spec, {"name": spec}
+    if isinstance(spec, Mapping) and "name" in spec:
+        return spec["name"], dict(spec)
+    raise ProblemError(f'{what} must be a name or {{"name": ...}}, not {spec!r}')
+
+
+def build(cls: type[Described], options: Mapping[str, Any]) -> Any:
+    """Make `cls` from options, each under its own name or one of the field's other words for it."""
+    what, allowed = f"{cls.kind} {cls.name}", [field.name for field in fields(cls)]
+    chosen: dict[str, Any] = {}
+    for key, value in options.items():
+        name = key if key in allowed else cls.words.get(key, key)
+        if name not in allowed:
+            raise ProblemError(f"{what} has no parameter {key!r}: {cls.remedy(key, allowed)}")
+        if name in chosen:
+            raise ProblemError(f"{what}: {name} is given twice, once as {key}: leave one out")
+        chosen[name] = value
+    return cls(**chosen)
+
+
+# --- checks -----------------------------------------------------------------------------------------------------------
 
 
 def whole_number(value: Any, what: str) -> int:

@@ -20,35 +20,88 @@ def test_mutated_files_are_refused_in_one_line_or_whole(tmp_path):
 
 
 PLANTED = """
-import os, sys
-import fuzz
+import os, socket, sys
+import fuzz, fuzz_mutations
 
 def reads(path):
-    byte = path.read_bytes()[:1]
-    if byte == b"h":
+    data = path.read_bytes()
+    if data == b"hang":
         sum(iter(int, 1))  # without end, in C, where no handler of Python's runs
-    if byte == b"c":
+    if data == b"crash":
         os.abort()
+    if data == b"elsewhere":
+        open("elsewhere", "w").close()
+    if data == b"plain":
+        {}["key"]
 
-fuzz.MOST_SECONDS = 0.4
-fuzz.sources = lambda folder: [(".json", b"{}", reads, [])]
-fuzz.mutated = lambda draw, content: {7: b"hang", 8: b"crash"}.get(next(numbers), b"{}")
-numbers = iter(range(12))
-real = fuzz.work
-fuzz.work = lambda number, tally, *rest: ([next(numbers) for _ in range(tally["begun"])], real(number, tally, *rest))
-sys.argv[1:] = ["--files", "12", "--commands", "0", "--workers", "1"]
+number = -1
+
+def mutated(draw, source):
+    global number
+    number += 1
+    return {7: b"hang", 8: b"crash", 9: b"elsewhere", 10: b"plain"}.get(number, b"{}")
+
+work = fuzz.work
+
+def behind(shares, tally, *rest):
+    global number
+    number = int(tally["begun"]) - 1
+    work(shares, tally, *rest)
+
+fuzz.MOST_SECONDS, fuzz.mutated, fuzz.work = 0.4, mutated, behind
+fuzz.sources = lambda folder: [fuzz_mutations.Source(".json", b"{}", reads, [["cost", "{}"]])]
 fuzz.main()
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not fork")
-def test_a_file_that_hangs_and_one_that_crashes_are_found_and_passed(tmp_path):
+def test_what_hangs_crashes_or_reaches_elsewhere_is_found_and_passed(tmp_path):
     scripts = Path(__file__).parents[2] / "scripts"
+    short = ["--files", "12", "--commands", "0", "--workers", "1"]
     done = subprocess.run(
-        [sys.executable, "-c", PLANTED], capture_output=True, text=True, check=False, cwd=tmp_path, timeout=300,
+        [sys.executable, "-c", PLANTED, *short], capture_output=True, text=True, check=False, cwd=tmp_path, timeout=300,
         env=os.environ | {"PYTHONPATH": str(scripts)},
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
-    assert done.stdout.splitlines() == ["fuzzed/0-7.json: ended by SIGXCPU", "fuzzed/0-8.json: ended by SIGABRT"]
-    assert (tmp_path / "fuzzed/0-7.json").read_bytes() == b"hang"
-    assert "2 files break a rule; workers ended with [0]" in done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[:2] == ["fuzzed/7.json: ended by SIGXCPU", "fuzzed/8.json: ended by SIGABRT"]
+    assert lines[2].startswith("fuzzed/9.json: ")
+    assert "open ('elsewhere'" in lines[2]
+    assert lines[3] == "fuzzed/10.json: KeyError: 'key'"
+    assert lines[4].startswith("12 mutated files: 0 refused in one line, 9 still whole")
+    assert (tmp_path / "fuzzed/7.json").read_bytes() == b"hang"
+    assert "4 files break a rule; workers ended with [0]" in done.stderr
+
+
+COMMANDS = """
+import sys
+from pathlib import Path
+import fuzz
+
+def command(name: str = ""):
+    if name == "writes":
+        open("elsewhere", "w").close()
+    if name == "fails":
+        raise SystemExit(3)
+
+fuzz._loaded.app.command("planted")(command)
+run = fuzz.command_runner(Path.cwd() / "own")
+for words in (["--version"], ["nonsense"], ["planted"], *(["planted", "--name", name] for name in ("writes", "fails"))):
+    print(fuzz.as_a_command(run, words)[0][:50])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not fork")
+def test_a_command_that_ends_oddly_or_writes_elsewhere_is_found(tmp_path):
+    scripts = Path(__file__).parents[2] / "scripts"
+    (tmp_path / "own").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", COMMANDS], capture_output=True, text=True, check=False, cwd=tmp_path, timeout=300,
+        env=os.environ | {"PYTHONPATH": str(scripts)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    *right, writes, fails = done.stdout.splitlines()
+    assert right == ["", "", ""]
+    assert writes.startswith("planted --name writes: exit code 0, ")
+    assert "Traceback: t" in writes
+    assert fails.startswith("planted --name fails: exit code 3")

@@ -267,6 +267,17 @@ def test_every_honest_submission_gets_its_grade(class_folder, tmp_path, capsys):
     assert result["sandbox"] in html
 
 
+def test_the_summary_of_a_class_counts_exceptions_by_type_and_says_the_rest_in_full(tmp_path):
+    (tmp_path / "a.py").write_text("def backprop(W, b, X, y):\n    raise ValueError('mine')\n")
+    (tmp_path / "b.py").write_text("def backprop(W, b, X, y):\n    raise ValueError('other')\n")
+    (tmp_path / "c.py").write_text("def backprop(W, b, X, y):\n    return 1\n")
+    found = summary(grade(sorted(tmp_path.glob("*.py")), RUBRIC, sandbox="none"))
+    assert found[0] == (2, "could not be graded: ValueError")
+    assert found[1][1].startswith(
+        "could not be graded: step must return a mapping with loss, grad_W and grad_b, or (loss"
+    )
+
+
 def test_an_interrupted_run_goes_on_with_the_same_networks(class_folder, tmp_path, capsys):
     out = tmp_path / "G.csv"
     arguments = ["grade", *sorted(class_folder.glob("[abc]*.py")), "--rubric", tmp_path / "rubric.toml", "--out", out]

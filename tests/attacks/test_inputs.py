@@ -73,6 +73,10 @@ CONTENTS = {
     "huge number": (".json", json.dumps({**PROBLEM, "l2": -(10**400)})),
     "list without end": (".json", "[" * 100_000),
     "number that overflows": (".json", json.dumps({**PROBLEM, "x": [[10**308 * 9]]})),
+    "number of 5,000 digits": (".json", json.dumps(PROBLEM).replace("0.0", "9" * 5000)),
+    "number of 5,000 digits in TOML": (".toml", f"inputs = {'9' * 5000}"),
+    "number of 5,000 digits in YAML": (".yaml", f"inputs: {'9' * 5000}"),
+    "wide layer, small W": (".json", json.dumps({**PROBLEM, "layers": [{"units": 10**8, "W": [[1.0]]}]})),
     "two layers of a key": (".yaml", "inputs: 1\ninputs: 2\nlayers: []"),
 }
 
@@ -83,7 +87,16 @@ def test_a_hostile_problem_is_one_line(capsys, tmp_path, name, command):
     suffix, text = CONTENTS[name]
     path = tmp_path / f"problem{suffix}"
     path.write_text(text)
-    assert str(path) in refused(capsys, command, path)
+    said = refused(capsys, command, path)
+    assert str(path) in said
+    assert "set_int_max_str_digits" not in said
+
+
+def test_a_number_of_5000_digits_in_json_lines_is_one_line(capsys, tmp_path):
+    (tmp_path / "t.jsonl").write_text('{"y": 1}\n{"y": ' + "9" * 5000 + "}\n")
+    assert "line 2 holds a number of more than 4,300 digits" in refused(
+        capsys, "train", tmp_path / "t.jsonl", "--target", "y"
+    )
 
 
 @pytest.mark.parametrize(

@@ -37,9 +37,11 @@ def cards(svg):
     """(kind, label, value, gradient, x, y) of each node as it was drawn."""
     found = []
     for g in ElementTree.fromstring(svg).iter(f"{SVG}g"):
-        label, value, gradient = (text for text in g.iter(f"{SVG}text"))
+        (shape,) = (mark for mark in g if mark.tag in (f"{SVG}rect", f"{SVG}circle"))
+        kind = "input" if shape.get("stroke-dasharray") else "output" if shape.get("style") else "made"
+        label, value, gradient = g.iter(f"{SVG}text")
         place = (float(label.get("x")), float(label.get("y")))
-        found.append((g.get("class"), label.text, value.text, gradient.text, *place))
+        found.append((kind, label.text, value.text, gradient.text, *place))
         assert float(value.get("y")) < float(label.get("y")) < float(gradient.get("y"))
     return found
 
@@ -103,14 +105,14 @@ def test_nothing_stands_on_anything_and_all_is_inside(graph):
 
 @pytest.mark.parametrize("graph", [cs231n(), network()], ids=["circuit", "network"])
 def test_edges_run_from_left_to_right_one_for_each_use(graph):
-    edges = re.findall(r'class="edge" d="M([\d.]+) .*?L([\d.]+) [\d.]+"/>', graph.draw())
+    edges = re.findall(r'<path d="M([\d.]+) [^"]*?([\d.]+) [\d.]+" class="s-line"', graph.draw())
     assert len(edges) == sum(len(node.parents) for node in graph.nodes)
     assert all(float(start) < float(end) for start, end in edges)
 
 
 def test_a_use_of_the_same_node_twice_is_two_edges():
     a = Var(3.0, "a")
-    edges = re.findall(r'class="edge" d="([^"]+)"', to_svg(a * a))
+    edges = re.findall(r'd="([^"]+)" class="s-line"', to_svg(a * a))
     assert len(edges) == len(set(edges)) == 2  # one does not hide the other
 
 

@@ -9,7 +9,7 @@ from tests.helpers import assert_names
 
 from backlit.cli import main
 from backlit.core import Dense, Network, backward, forward
-from backlit.core.norms import Statistics
+from backlit.core.parameters import Statistics
 from backlit.estimators import MLPRegressor
 from backlit.formats.models import Model, save_model
 from backlit.formats.problems import read_problem

@@ -119,13 +119,26 @@ def test_fractions(capsys, tmp_path):
     assert "1/4·3 + 1/2 = 5/4" in out
 
 
+@pytest.mark.parametrize("norm", ["batch", "layer"])
+def test_a_norm_of_equal_numbers_without_eps_is_no_number_and_no_warning(capsys, tmp_path, norm):
+    layers = [{"units": 1, "activation": "tanh", "norm": norm, "eps": 0}, {"units": 1}]
+    path = tmp_path / "it.json"
+    path.write_text(json.dumps({"inputs": 1, "layers": layers, "x": [[1.0]], "y": [[1.0]]}))
+    code, out, err = run_command(capsys, "explain", path, "--format", "json")
+    assert (code, json.loads(out)["loss"], err.count("\n")) == (2, None, 1)
+    assert_names(err, str(path), "x_hat[1] is not finite")
+    code, out, err = run_command(capsys, "check", path, "--suggest-inputs")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert_names(err, str(path), "u[1] is not finite")
+
+
 def test_overflow_ends_at_the_first_step_that_is_not_finite(capsys, tmp_path):
     path = tmp_path / "over.json"
     path.write_text(json.dumps(OVERFLOWS))
     code, out, err = run_command(capsys, "explain", path, "--format", "json")
     found = json.loads(out)
-    assert code == 0
-    assert err == "a[1] is not finite: what hangs on it is not worked out\n"
+    assert code == 2
+    assert err == f"backlit: {path}: a[1] is not finite, and what hangs on it is not worked out: use smaller numbers\n"
     assert found["stopped"] == "a[1]"
     assert found["a"]["1"] == [[None]]
     assert [step["id"] for step in found["steps"]][-1].startswith("a[1]")

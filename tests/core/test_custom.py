@@ -11,7 +11,7 @@ from backlit import Dense, MLPRegressor, Network, Problem, check, explain, save_
 from backlit.core.activations import Activation, get_activation
 from backlit.core.custom import activation_of, loss_of
 from backlit.core.losses import get_loss
-from backlit.core.norms import Statistics
+from backlit.core.parameters import Statistics
 from backlit.engine import warn_once
 from backlit.errors import BacklitError, ShapeError
 from backlit.formats.models import Model

@@ -8,7 +8,8 @@ from tests.core.rounding import ROUNDINGS, magnitudes
 from tests.strategies import numbers, problems
 
 from backlit.core import Dense, Network, Statistics, forward
-from backlit.core.norms import normalize, pull_back, scale_and_shift
+from backlit.core.norms import NORMS, normalize, pull_back, scale_and_shift
+from backlit.equations import EQUATIONS
 
 AXIS = {"batch": 0, "layer": 1}
 both = pytest.mark.parametrize("norm", AXIS)
@@ -21,6 +22,16 @@ def test_mean_0_and_variance_1_along_its_own_axis(norm, rng):
     assert_allclose(x.mean(AXIS[norm]), 0, atol=1e-14)
     assert_allclose(x.var(AXIS[norm]), 1, rtol=1e-13)
     assert np.abs(x.mean(1 - AXIS[norm])).max() > 0.1
+
+
+@both
+def test_a_record_counts_its_moments_and_numbers_its_equations(norm, rng):
+    record, z = NORMS[norm], rng.standard_normal((7, 5))
+    assert normalize(Dense(5, norm=norm), z).mean.size == record.groups(7, 5) == z.size // z.shape[record.axis]
+    numbers = record.equations.values()
+    assert len(set(numbers)) == len(numbers) == 8
+    assert set(numbers) <= {number for number in EQUATIONS if number.startswith(f"{norm[0].upper()}N")}
+    assert Dense(5, norm=norm).keeps_moments == (Statistics(Network(2, [Dense(5, norm=norm)])).of(1) is not None)
 
 
 @both

@@ -90,6 +90,7 @@ def facts(told: dict, problem: Problem, steps: int) -> dict[str, bool | None]:
     found |= dependence(told, problem, layers) | nudge(told, problem, layers) | paths(told, layers)
     found["fan_out"] = any(np.shape(rows)[1] > 1 for l, rows in told["a"].items() if l != "0") or skips(layers)
     found["tape_agrees"] = found.get("general_rule_agrees", True) or None  # else the loss's slope has lost its digits
+    found |= softmax_difference(told, printed, layers, problem.net.has_short_form)
     for l, layer in enumerate(layers, start=1):
         found |= of_layer(told, printed, problem, layer, l)
     if steps == 1:
@@ -148,6 +149,20 @@ def output(told, printed, layers, short):
         "output_rounded": None if unclear else not agree and rounded,
         "digits_lost": None if unclear else not agree and not rounded,
     }
+
+
+def softmax_difference(told, printed, layers, short):
+    """Whether an entry of softmax's p (g − Σ p g) is below what float64 rounds of the two numbers in it."""
+    if short or layers[-1]["activation"] != "softmax":
+        return {}
+    L = len(layers)
+    u, g = array(told, "u", L), array(told, "grad_a", L)
+    right = np.array(printed[f"grad_u[{L}]" if layers[-1].get("norm") else f"delta[{L}]"], float)
+    p = np.exp(u - u.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    rounds = 2.0**-52 * p * (np.abs(g) + np.einsum("ij,ij->i", p, np.abs(g))[:, None])
+    below, near = np.abs(right) < rounds, np.abs(np.abs(right) - rounds) <= 1e-9 * rounds
+    return {"difference_is_rounding": None if (near & (rounds > 0)).any() else bool(below.any())}
 
 
 def sigmoid_slope(u):
@@ -401,6 +416,7 @@ PHRASES = {
     "general_rule_agrees": "it gives the same δ",
     "output_rounded": "an output is rounded to 0 or 1",
     "digits_lost": "the digits of this slope are lost in rounding",
+    "difference_is_rounding": "smaller than the rounding of the two numbers",
     "at_kink": "lies on a kink",
     "variance_is_1": "so the variance is 1 within 0.1 %",
     "variance_below_1": "σ² is not large beside ε",
@@ -420,7 +436,7 @@ PHRASES = {
     "all_taken_at_z": "activation is taken at zₗ, not at",
     "all_taken_at_u": "activation is taken at uₗ, not at",
     "taken_at_both": "at uₗ after a norm and at zₗ without one",
-    "own_sum_alone": "depends on its own sum alone",
+    "own_sum_alone": "depends on no sum of its layer but its own",
     "batch_norm_mixes": "under batch norm on its unit's z in every example",
     "layer_norm_mixes": "under layer norm on every z of its example",
     "batch_norm_of_own": "under batch norm on its own z, by running moments",

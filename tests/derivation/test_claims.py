@@ -10,7 +10,7 @@ from tests.derivation.claim_facts import PHRASES, array, drawn_problem, facts, f
 from tests.scripts import load_script
 
 from backlit.core import Dense, Network
-from backlit.core.norms import Statistics
+from backlit.core.parameters import Statistics
 from backlit.core.problem import Problem
 from backlit.derivation import checks, context
 from backlit.derivation.document import Check
@@ -76,6 +76,15 @@ def saturated():
     return Problem(net, params, np.ones((1, 1)), np.zeros((1, 1)), optimizer=get_optimizer("sgd"))
 
 
+def sure():
+    """A softmax whose first probability is 1 to all digits: g − Σ p g is 0 there, and is not."""
+    net = Network(1, [Dense(2, "tanh"), Dense(2, "softmax")], loss="squared_error")
+    params = net.init(seed=0)
+    params.W[2][:] = 0.0
+    params.b[2][:] = [25.0, -25.0]
+    return Problem(net, params, np.ones((1, 1)), np.array([[0.2, 0.8]]), optimizer=get_optimizer("sgd"))
+
+
 def too_long():
     """½w² from w = 1 with a step of three times its slope."""
     problem = uphill()
@@ -99,7 +108,8 @@ def running_moments():
 
 MADE = [
     (orthogonal(), 1), (lost_digits(), 1), (uphill(), 3), (unmoved(True), 1), (unmoved(False), 1), (rounded_away(), 1),
-    (braked(), 3), (saturated(), 1), (too_long(), 1), (running_moments(), 1),
+    (braked(), 3), (saturated(), 1), (too_long(), 1), (sure(), 1),
+    (running_moments(), 1),
 ]  # fmt: skip
 
 

@@ -102,10 +102,10 @@ def words(spec):
 @pytest.mark.parametrize("norm", ["batch", "layer"])
 def test_a_normed_unit_depends_on_more_than_its_own_sum(norm):
     said, formulas = words(network(norm, norm))
-    assert "its own sum alone" not in said
+    assert "no sum of its layer but its own" not in said
     assert not any("φ′([zₗ]ⱼ)" in formula for formula in formulas)
     assert any("φ′([uₗ]ⱼ)" in formula for formula in formulas)
-    assert "its own sum alone" in words(network())[0]
+    assert "no sum of its layer but its own" in words(network())[0]
     mixed, formulas = words(network(norm))
     assert "Where a layer has no norm" in mixed
     assert any("φ′(uₗ)" in formula for formula in formulas)
@@ -140,7 +140,7 @@ def test_the_jacobian_of_a_norm_is_derived_and_right(norm, count):
 
 
 def test_without_a_norm_there_is_no_such_jacobian():
-    assert "through μ, and through σ²" not in " ".join(
+    assert "on every z by μ and σ²" not in " ".join(
         part
         for section in derive(read_problem(network())).sections
         for block in section.blocks

@@ -282,3 +282,10 @@ def test_an_impossible_batch_is_one_line(batch, says):
 
     with raises_naming(ProblemError, *says):
         of_file(problem, batch=batch)
+
+
+@pytest.mark.parametrize(("s2", "eps"), [(1e-300, 1e300), (5e-324, 1.0), (1e300, 1e-320)])
+def test_a_variance_far_from_eps_is_integrated_too(s2, eps):
+    v, w = batch_norm.variances(3, s2, eps)
+    assert_allclose(w.sum(), 1, rtol=1e-3)
+    assert np.isfinite(v).all()

@@ -98,3 +98,9 @@ def test_pair_expectations_are_those_of_adaptive_quadrature(phi, q, c):
     q = min(q, max(SHORT.get(phi.name, LENGTHS)))
     for ours, f, size in ((overlap, phi.function, second_moment), (slope_overlap, phi.derivative, slope_moment)):
         assert_allclose(ours(phi, q, c * q), pair_by_quad(phi, q, c, f), rtol=1e-8, atol=1e-9 * size(phi, q))
+
+
+@pytest.mark.parametrize("q", [math.nan, math.inf])
+def test_an_overlap_of_lengths_that_are_no_numbers_is_infinite(q):
+    assert overlap(ACTIVATIONS["tanh"], q, 1.0) == math.inf
+    assert slope_overlap(ACTIVATIONS["exp"], q, math.nan) == math.inf

@@ -96,6 +96,33 @@ def test_the_same_bits_on_any_number_of_workers_and_threads(tmp_path, expected, 
         assert bits(train(cluster.address, each_step=Before({1: partial(until, n=workers)}))) == expected
 
 
+def test_a_dead_worker_is_noticed_before_the_next_look_at_the_cluster(tmp_path, expected, monkeypatch):
+    """The connection to it breaks, and the step goes on elsewhere; looks are put off from the second step on."""
+    limits = dask.config.set({"distributed.comm.timeouts.connect": 1e6})  # Dask's own tries would not end
+    with Cluster(tmp_path, workers=2) as cluster, limits:
+        looks, seen = [], []
+
+        def put_off(crew):
+            for module in ("jobs.cluster", "distributed.crew", "distributed.membership"):
+                monkeypatch.setattr(f"backlit.{module}.LOOK", 1e6)
+            monkeypatch.setattr("backlit.distributed.crew.DEADLINE", 1e6)
+            crew.usual = 1e6
+            look, before = crew.update, len(looks)
+            crew.update = lambda told: (look(told), looks.append(1))
+            end = time.monotonic() + 120
+            while len(looks) == before:  # the last one that was due
+                assert time.monotonic() < end
+                time.sleep(0.01)
+
+        def kill(crew):
+            cluster.kill(0)
+            seen.append(len(looks))
+
+        acts = Before({1: both, 2: put_off, 3: kill, 6: lambda crew: seen.append(len(looks))})
+        assert bits(train(cluster.address, each_step=acts)) == expected
+        assert seen[0] == seen[1]
+
+
 @pytest.mark.parametrize(
     "settings", [SETTINGS, Settings(epochs=2, batch_size=60, engine="reference")], ids=lambda s: s.engine
 )
@@ -273,14 +300,14 @@ def test_processes_of_this_machine(expected):
     ("alone", "travel", "said"), [(0.01, 0.004, ""), (0.01, 0.006, "2 workers take about 11.0 ms")]
 )
 def test_a_run_that_would_be_slower_says_so(alone, travel, said):
-    from backlit.distributed.crew import slower
+    from backlit.distributed.start import slower
 
     assert slower(2, alone, travel).startswith(said)
     assert bool(slower(2, alone, travel)) == bool(said)
 
 
 def test_it_is_said_before_the_first_step(monkeypatch, two, caplog):
-    monkeypatch.setattr("backlit.distributed.crew.fastest", lambda run: 1e-9)
+    monkeypatch.setattr("backlit.distributed.start.fastest", lambda run: 1e-9)
     said = []
     with caplog.at_level(logging.WARNING, "backlit"):
         train(two.address, each_step=Before({1: lambda crew: said.append(len(caplog.records))}))

@@ -9,7 +9,7 @@ import pytest
 
 from backlit import MLPClassifier
 from backlit.core import Dense, Network
-from backlit.core.norms import Statistics
+from backlit.core.parameters import Statistics
 from backlit.engine import TrainConfig, kept_engine, selection
 from backlit.engine.selection import MOST
 from backlit.optim import Adam

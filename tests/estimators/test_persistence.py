@@ -14,7 +14,7 @@ from tests.model_files import edited
 
 from backlit import load_model, train
 from backlit.core import Dense, Network
-from backlit.core.norms import Statistics
+from backlit.core.parameters import Statistics
 from backlit.errors import ModelError
 from backlit.estimators import MLPClassifier, MLPRegressor
 from backlit.estimators.record import decode, encode

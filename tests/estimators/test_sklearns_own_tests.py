@@ -11,7 +11,7 @@ from sklearn.neural_network.tests import test_mlp as theirs
 from tests.helpers import raises_naming
 
 from backlit.estimators import MLPClassifier, MLPRegressor
-from backlit.estimators.parameters import schedule_of
+from backlit.estimators.train import schedule_of
 
 
 class WithPrivates:

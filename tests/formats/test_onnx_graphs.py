@@ -8,7 +8,7 @@ from tests.strategies import problems
 
 from backlit import cost, problem_from
 from backlit.core import Dense, Network
-from backlit.core.norms import Statistics
+from backlit.core.parameters import Statistics
 from backlit.errors import ModelError
 from backlit.formats.models import Model
 from backlit.tabular.scoring import outputs_of

@@ -89,7 +89,7 @@ def test_a_model_that_knows_no_table(trained, table):
 
 def test_batch_norm_takes_its_running_moments_and_nothing_is_dropped():
     from backlit.core import Dense, Network
-    from backlit.core.norms import Statistics
+    from backlit.core.parameters import Statistics
 
     net = Network(1, [Dense(3, "tanh", norm="batch", dropout=0.5), Dense(1)])
     params, statistics = net.init(seed=0, dtype=np.float32), Statistics(net, np.float32)

@@ -213,7 +213,7 @@ def test_a_function_of_ones_own_that_spoils_a_complex_step_is_asked_by_differenc
 
 def test_a_kink_that_is_not_seen_makes_differences_say_nothing_or_disagree(monkeypatch):
     net = Network(1, [Dense(1, "relu"), Dense(1)])
-    params = Parameters.from_arrays(net, {"W": [None, [[1.0]], [[0.7]]], "b": [None, [-1 + 1e-6], [0.2]]})
+    params = Parameters.from_arrays(net, {"W": [None, [[1.0]], [[0.7]]], "b": [None, [-1 + 1e-9], [0.2]]})
     problem = Problem(net, params, np.array([[1.0]]), np.array([[2.0]]))
     assert verdicts(problem)["central difference"] == "agree"
     monkeypatch.setattr(check.Cost, "measure", lambda cost, at: (float(cost(at)), np.zeros(0, bool)))

@@ -34,6 +34,17 @@ def test_long_steps_that_agree_on_a_wrong_slope_are_not_believed():
     assert abs(value - 2) <= error < 0.1
 
 
+@pytest.mark.parametrize("width", [1e-3, 1e-5, 1e-6])
+def test_a_slope_that_is_steep_in_a_narrow_place_alone_is_found(width):
+    """As under batch norm of equal rows, with the width √ε: the quotients of longer steps are about 1/h."""
+    value, error = richardson(lambda t: t / np.sqrt(t**2 + width**2) + t, 1 / 32)
+    assert abs(value - (1 / width + 1)) <= error < 1e-2 / width
+
+
+def test_a_place_too_narrow_for_any_step_is_not_certain():
+    assert richardson(lambda t: t / np.sqrt(t**2 + 1e-24), 1 / 32)[1] == np.inf
+
+
 def test_enough_is_enough():
     calls = []
     value, error = richardson(lambda t: calls.append(t) or np.exp(t), 0.125, enough=1e-3)

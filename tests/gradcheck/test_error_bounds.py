@@ -62,6 +62,25 @@ def test_the_bounds_hold_against_forty_digits():
         assert (bounds <= 1e-13).all()  # 500 roundings of p and y, or fewer
 
 
+@pytest.mark.parametrize("gap", [5.0, 40.0, 60.0])
+def test_what_a_sure_softmax_cancels_is_bounded_in_the_layers_below(gap):
+    """δ is q and −q; where p is 1, rounding leaves 0 of one of them, and the layer below gets a wrong slope."""
+    net = Network(1, [Dense(1, "tanh"), Dense(2, "softmax")], loss="squared_error")
+    params = Parameters.from_arrays(net, {"W": [None, [[0.5]], [[0.3], [0.9]]], "b": [None, [0.1], [gap, 0.0]]})
+    problem = Problem(net, params, np.array([[1.0]]), np.array([[0.2, 0.8]]))
+    with mpmath.workdps(60):
+
+        def cost(b):
+            a = mpmath.tanh(mpmath.mpf(0.5) + b)
+            p = 1 / (1 + mpmath.exp(mpmath.mpf(0.9) * a - mpmath.mpf(0.3) * a - gap))
+            return (p - mpmath.mpf(0.2)) ** 2 + (1 - p - mpmath.mpf(0.8)) ** 2
+
+        right = float(mpmath.diff(cost, mpmath.mpf(0.1)))
+    off, bound = abs(problem.passes()[1].b[1][0] - right), error_bounds(problem).bounds["grad_b[1]"][0]
+    assert off <= bound < 1e-13
+    assert (off > abs(right) / 4) == (gap > 36.8)  # where 1 − p is below eps
+
+
 def test_a_unit_at_its_kink_is_no_rounding():
     net = Network(1, [Dense(1, "relu"), Dense(1)])
     params = Parameters.from_arrays(net, {"W": [None, [[1.0]], [[0.7]]], "b": [None, [-1.0], [0.2]]})

@@ -11,8 +11,8 @@ from backlit.core.problem import Problem
 from backlit.derivation import derive
 from backlit.derivation.document import Diagram, Plot
 from backlit.derivation.examples import EXAMPLES
-from backlit.render.diagram import Shape, Stroke, Word
-from backlit.render.diagram_formats import picture_typst, svg, tikz
+from backlit.drawing import Shape, Stroke, Word, svg
+from backlit.render.diagram_formats import picture_typst, tikz
 from backlit.render.diagram_text import drawn_text
 from backlit.render.diagrams import drawn
 from backlit.render.explanation import explain

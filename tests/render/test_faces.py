@@ -30,7 +30,7 @@ from backlit import (
     search,
     train,
 )
-from backlit.core.norms import Statistics
+from backlit.core.parameters import Statistics
 from backlit.engine import Data
 from backlit.formats.models import Model
 from backlit.tabular.streamed_prediction import StreamedPredictions

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from tests.helpers import raises_naming
 
-import backlit.tables.memory_check as memory
+from backlit import bounded_reading
 from backlit.errors import DomainError, TableError
 from backlit.tables import TableEncoder
 
@@ -159,7 +159,7 @@ def test_no_slots():
 
 def test_more_than_memory_holds(monkeypatch):
     encoder = TableEncoder.fit(pl.DataFrame({"x": [1, 2]}))
-    monkeypatch.setattr(memory, "machine_memory", lambda: 1000.0)
+    monkeypatch.setattr(bounded_reading, "machine_memory", lambda: 1000.0)
     assert encoder.transform(pl.DataFrame({"x": range(100)})).nbytes == 800
     with raises_naming(TableError, "101", "rows", "1", "features", "GiB", "machine", "room", "give", "fewer"):
         encoder.transform(pl.DataFrame({"x": range(101)}))

@@ -9,8 +9,9 @@ import polars as pl
 import pytest
 from tests.helpers import raises_naming
 
+from backlit import bounded_reading
 from backlit.errors import TableError
-from backlit.tables import memory_check, read_table
+from backlit.tables import read_table
 
 
 def parquet(table: pl.DataFrame) -> bytes:
@@ -174,7 +175,7 @@ def test_parquet_damaged_anywhere_is_read_or_refused(table_file, step):
     ],
 )
 def test_a_file_that_memory_cannot_hold_is_not_tried(monkeypatch, tmp_path, name, says):
-    monkeypatch.setattr(memory_check, "machine_memory", lambda: 1000.0)
+    monkeypatch.setattr(bounded_reading, "machine_memory", lambda: 1000.0)
     (tmp_path / name).write_bytes(b"x" * 500)
     with raises_naming(TableError, "machine", "room") as caught:
         read_table(tmp_path / name)

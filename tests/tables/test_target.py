@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from tests.helpers import raises_naming
 
-import backlit.tables.memory_check as memory
+from backlit import bounded_reading
 from backlit.errors import ProblemError, TableError
 from backlit.tables import read_target
 
@@ -155,7 +155,7 @@ def test_an_unknown_task_is_named():
 
 
 def test_more_classes_than_memory_holds(monkeypatch):
-    monkeypatch.setattr(memory, "machine_memory", lambda: 1000.0)
+    monkeypatch.setattr(bounded_reading, "machine_memory", lambda: 1000.0)
     assert len(target(["a", "b"] * 25).classes) == 2
     with raises_naming(TableError, "target", "'y'", "scores", "3", "classes", "60", "rows", "GiB", "join", "rare"):
         target(["a", "b", "c"] * 20)

@@ -12,7 +12,7 @@ from tests.tabular.test_ensemble import TABLE, wavy
 
 from backlit import predict, train
 from backlit.errors import ProblemError
-from backlit.tables.labels import TargetCodec
+from backlit.tables.target import TargetCodec
 from backlit.tables.writing import spreadsheet_safe
 from backlit.tabular.decision import Costs
 

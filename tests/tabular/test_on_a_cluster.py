@@ -133,6 +133,7 @@ def test_what_is_there_is_kept_if_it_is_of_this_model_and_these_rows(folder, mod
     before = sums(out)
     (out / "1.parquet").unlink()
     (out / "2.parquet").write_bytes(b"PAR1 cut short")
+    (out / ".2.0123456789ab.parquet").write_bytes(b"PAR1 as a worker leaves it that is killed")
     again = predict(model, rows, out=out)
     assert (again.kept, again.metrics, sums(out)) == (2, first.metrics, before)
     pl.read_parquet(rows / "3.parquet")[:-1].write_parquet(rows / "3.parquet")

@@ -152,6 +152,21 @@ def test_options_reach_the_network_and_the_settings():
     assert len(result.history) == 3
 
 
+def test_a_rate_for_small_batches_grows_with_them_and_is_warmed_up():
+    told = {"hidden": (3,), "epochs": 1, "batch_size": 64, "compare": False}
+    for name, grown in (("sgd", 4.0), ("adam", 2.0)):
+        optimizer = {"name": name, "learning_rate": 0.001}
+        settings = train(dataset="iris", optimizer=optimizer, rate_batch_size=16, **told).settings
+        assert settings.optimizer.learning_rate == pytest.approx(0.001 * grown, rel=1e-12)
+        assert settings.schedule.name == "warm_up"
+    given = train(dataset="iris", rate_batch_size=16, schedule="cosine", **told).settings
+    assert given.schedule.name == "cosine"
+    assert train(dataset="iris", **told).settings.schedule.name == "constant"
+    for wrong in (0, 1.5, "256"):
+        with raises_naming(BacklitError, "rate_batch_size", repr(wrong)):
+            train(dataset="iris", rate_batch_size=wrong, **told)
+
+
 def test_a_result_says_what_was_done():
     result = train(dataset="iris", epochs=2, batch_size=10**6)
     assert result.settings.batch_size == result.n_train == 120

@@ -1,5 +1,6 @@
 """Checkpoints: a run that is broken anywhere and resumed ends with the bits of one that was not."""
 
+import json
 import subprocess
 import sys
 from functools import partial
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 from tests.helpers import raises_naming
 from tests.training.runs import killed_at
 
@@ -15,7 +17,7 @@ from backlit.engine import Data
 from backlit.errors import BacklitError, ModelError, ProblemError
 from backlit.optim import get_optimizer, get_schedule
 from backlit.training import Settings, checkpoint, fit
-from backlit.training.checkpoint import FILE
+from backlit.training.checkpoint import FILE, read
 
 OPTIMIZERS = [
     "sgd",
@@ -135,6 +137,26 @@ def test_a_damaged_checkpoint_is_refused(tmp_path):
     content = (tmp_path / FILE).read_bytes()
     (tmp_path / FILE).write_bytes(content[:-7])
     with raises_naming(ModelError, "damaged", "checkpoint"):
+        train(settings(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda d: d.pop("run"), "run is missing or wrong"),
+        (lambda d: d.update(step="x"), "step is missing or wrong"),
+        (lambda d: d.update(plateau=[]), "plateau is missing or wrong"),
+        (lambda d: d["watch"].pop("best"), "watch.best is missing or wrong"),
+        (lambda d: d["history"][0].pop("loss"), "history.0.loss is missing or wrong"),
+        (lambda d: d["position"].update(batches=-1), "an epoch has"),
+    ],
+)
+def test_a_checkpoint_whose_description_is_wrong_is_refused(tmp_path, change, says):
+    train(settings(), tmp_path)
+    stored, described = read(tmp_path / FILE)
+    change(described)
+    (tmp_path / FILE).write_bytes(save(stored, metadata={"backlit_checkpoint": json.dumps(described)}))
+    with raises_naming(ModelError, "damaged", says):
         train(settings(), tmp_path)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from itertools import accumulate, pairwise
 from typing import Any
 from zlib import crc32
@@ -15,25 +14,28 @@ import numpy as np
 from backlit.autodiff.graph import Gradients, Var, backward, topological_order
 from backlit.autodiff.layout import Place, layered
 from backlit.autodiff.rules import AutodiffError
+from backlit.drawing import Group, Mark, Picture, Shape, Stroke, Word, svg
 
 ROW, GAP, MARGIN = 84, 44, 16  # px: between rows, between columns, around
 TOP = MARGIN + 62  # px: down to the first row, under the line that explains the colors
 CHARACTER, PILL = 8.0, 30  # px: a character's width (generous: fonts differ), a node's height
 MOST_NODES = 300
+KEY = (
+    Word((MARGIN, MARGIN + 12), "value above", "forward", 14, "start"),
+    Word((MARGIN + 100, MARGIN + 12), "gradient of the output below", "backward", 14, "start"),
+)
 
 # The colors are mixed with the page's own text color, so that they can be read on light and on dark ground.
 STYLE = """
 .backlit-graph{max-width:100%;height:auto;font:14px ui-sans-serif,system-ui,sans-serif}
-.backlit-graph text{fill:currentColor;text-anchor:middle}
-.backlit-graph .shape{fill:none;stroke:currentColor;stroke-width:1.2}
-.backlit-graph .input .shape{stroke-dasharray:4 2}
-.backlit-graph .output .shape{stroke-width:2.4}
-.backlit-graph .edge{fill:none;stroke:currentColor;stroke-opacity:.55}
-.backlit-graph .arrow{fill:currentColor;fill-opacity:.55}
-.backlit-graph .value,.backlit-graph .gradient{font-size:13px;font-variant-numeric:tabular-nums}
-.backlit-graph .value{fill:var(--backlit-value,color-mix(in srgb,currentColor 45%,#00a37a))}
-.backlit-graph .gradient{fill:var(--backlit-gradient,color-mix(in srgb,currentColor 35%,#f0342b))}
-.backlit-graph .key{text-anchor:start}
+.backlit-graph text{text-anchor:middle;font-variant-numeric:tabular-nums}
+.backlit-graph path,.backlit-graph .f-paper{fill:none}
+.backlit-graph .s-ink,.backlit-graph .s-line{stroke:currentColor}
+.backlit-graph .f-ink,.backlit-graph .f-soft{fill:currentColor}
+.backlit-graph .s-line{stroke-opacity:.55}
+.backlit-graph .f-soft{fill-opacity:.55}
+.backlit-graph .f-forward{fill:var(--backlit-value,color-mix(in srgb,currentColor 45%,#00a37a))}
+.backlit-graph .f-backward{fill:var(--backlit-gradient,color-mix(in srgb,currentColor 35%,#f0342b))}
 """
 
 
@@ -61,16 +63,18 @@ def to_svg(node: Var, *, seed: Any = None, title: str | None = None) -> str:
     index = {v.birth: i for i, v in enumerate(nodes)}
     places, paths = layered(len(nodes), [(index[x.birth], i) for i, v in enumerate(nodes) for x in v.parents])
     grid = Grid.of(places, cards)
-    body = []
+    marks: list[Mark] = []
     for i, v in enumerate(nodes):
         for k, x in enumerate(v.parents):
             a = index[x.birth]
             port = 7 * (k - (len(v.parents) - 1) / 2)  # in x × x, x enters twice
-            body.append(_edge(grid, paths[a, i], cards[a].width, cards[i].width, port))
-    body += [_node(*grid.at(place), card) for place, card in zip(places, cards, strict=True)]
+            marks.append(_edge(grid, paths[a, i], cards[a].width, cards[i].width, port))
+    marks += [_node(*grid.at(place), card) for place, card in zip(places, cards, strict=True)]
     rows = max(row for path in ([*places], *paths.values()) for _, row in path)
-    size = max(grid.middle[-1] + grid.half[-1] + MARGIN, 260), TOP + ROW * rows + PILL / 2 + 24 + MARGIN
-    return _document(size, body, title or "Computational graph", _description(cards, gradients is None))
+    width, height = max(grid.middle[-1] + grid.half[-1] + MARGIN, 320), TOP + ROW * rows + PILL / 2 + 24 + MARGIN
+    said = _description(cards, gradients is None)
+    picture = Picture(title or "Computational graph", said, width, height, (*KEY, *marks))
+    return svg(picture, f"backlit-{crc32(repr(picture).encode(errors='replace')):08x}", STYLE)  # ids of its own
 
 
 @dataclass(frozen=True)
@@ -150,30 +154,24 @@ class Grid:
         return self.middle[place[0]], TOP + ROW * place[1]
 
 
-def _edge(grid: Grid, path: Sequence[Place], start: float, end: float, port: float) -> str:
+def _edge(grid: Grid, path: Sequence[Place], start: float, end: float, port: float) -> Stroke:
     """A line that curves between columns only, where no text stands, and runs level through a column."""
     x, y = grid.at(path[0])
-    d = f"M{x + start / 2:.1f} {y:.1f}"
+    points = [(x + start / 2, y)]
     for here, there in pairwise(path):
         (x0, y0), (x1, y1) = grid.at(here), grid.at(there)
         y1 += port if there == path[-1] else 0
         out, into, bend = x0 + grid.half[here[0]], x1 - grid.half[there[0]], GAP / 2
-        d += f"L{out:.1f} {y0:.1f}C{out + bend:.1f} {y0:.1f} {into - bend:.1f} {y1:.1f} {into:.1f} {y1:.1f}"
+        points += [points[-1], (out, y0), (out, y0), (out + bend, y0), (into - bend, y1), (into, y1)]
     tip = grid.at(path[-1])[0] - end / 2 + 0.02 * port * port  # the outline is round
-    return (
-        f'<path class="edge" d="{d}L{tip - 5:.1f} {y1:.1f}"/><path class="arrow" d="M{tip:.1f} {y1:.1f}l-7 -3.5v7z"/>'
-    )
+    return Stroke((*points, (into, y1), (tip, y1), (tip, y1)), "line", tip=True, curved=True)
 
 
-def _node(x: float, y: float, card: Card) -> str:
-    w, above, below = card.width, y - PILL / 2 - 6, y + PILL / 2 + 16
-    return (
-        f'<g class="{card.kind}"><title>{_text(card.tooltip)}</title>'
-        f'<rect class="shape" x="{x - w / 2:.1f}" y="{y - PILL / 2:.1f}" width="{w:.1f}" height="{PILL}" rx="15"/>'
-        f'<text x="{x:.1f}" y="{y + 5:.1f}">{_text(card.label)}</text>'
-        f'<text class="value" x="{x:.1f}" y="{above:.1f}">{_text(card.value)}</text>'
-        f'<text class="gradient" x="{x:.1f}" y="{below:.1f}">{_text(card.gradient)}</text></g>'
-    )
+def _node(x: float, y: float, card: Card) -> Group:
+    shape = Shape((x, y), (card.width, PILL), True, dashed=card.kind == "input", bold=card.kind == "output")
+    value = Word((x, y - PILL / 2 - 6), card.value, "forward", 13)
+    gradient = Word((x, y + PILL / 2 + 16), card.gradient, "backward", 13)
+    return Group((shape, Word((x, y + 5), card.label, size=14), value, gradient), "", card.tooltip)
 
 
 def _description(cards: Sequence[Card], without: bool) -> str:
@@ -189,22 +187,3 @@ def _description(cards: Sequence[Card], without: bool) -> str:
         f"{len(cards)} nodes. Inputs: {'; '.join(inputs)}. Operations in order: {', '.join(steps)}. "
         f"Output: {cards[-1].value}.{end}"
     )
-
-
-def _document(size: tuple[float, float], body: Sequence[str], title: str, description: str) -> str:
-    content = "\n".join(body)
-    mark = f"backlit-{crc32((_text(title) + content).encode()):08x}"  # ids differ between the pictures of one page
-    width, height = (f"{length:.0f}" for length in size)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="backlit-graph" role="img" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}" aria-labelledby="{mark}-title {mark}-desc">\n'
-        f'<title id="{mark}-title">{_text(title)}</title>\n<desc id="{mark}-desc">{_text(description)}</desc>\n'
-        f"<style>{STYLE}</style>\n"
-        f'<text class="key" x="{MARGIN}" y="{MARGIN + 12}"><tspan class="value">value</tspan> above, '
-        f'<tspan class="gradient">gradient of the output</tspan> below</text>\n{content}\n</svg>\n'
-    )
-
-
-def _text(text: str) -> str:
-    """Escape markup; drop the control characters that XML does not allow."""
-    return escape(re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "", text))

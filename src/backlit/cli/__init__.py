@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 `check` found something wrong or `train` failed on its dat
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -15,12 +16,14 @@ from backlit.errors import BacklitError
 from backlit.terminal import one_line
 
 INTERRUPTED, LEFT = 130, 141  # as a shell says of a command that Ctrl-C, or a reader that left, ended
+FLOATS = "(overflow|underflow|invalid value|divide by zero) encountered"  # NumPy's, which names lines; results say it
 TRACEBACK = "BACKLIT_TRACEBACK"  # in the environment: show how an unexpected error came about
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; every error is one line on standard error."""
-    with guarded():
+    with guarded(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", FLOATS, RuntimeWarning)
         try:
             code = run(arguments)
             sys.stdout.flush()  # here, where what goes wrong has its line; at the interpreter's end it would have none

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from backlit.cli.streams import say
+from backlit.errors import DomainError
 
 
 class Shown(StrEnum):
@@ -81,6 +81,7 @@ def command(
             print(f"{len(written)} steps are in {svg_steps}: {written[0].name} to {written[-1].name}")
             return 0
     made.write(format.value, output)
-    if made.derivation.stopped:
-        say(f"{made.derivation.stopped} is not finite: what hangs on it is not worked out", error=True)
+    if made.derivation.stopped:  # what is shown ends there, which a program must learn without reading it
+        where = f"{problem or model or example}: {made.derivation.stopped}"
+        raise DomainError(f"{where} is not finite, and what hangs on it is not worked out: use smaller numbers")
     return 0

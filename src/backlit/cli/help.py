@@ -55,7 +55,7 @@ PANELS = {
         "Ensemble": ("quality", "time_limit", "metric"),
         "One network, in place of an ensemble": (
             *("hidden", "encoding", "activation", "norm", "dropout", "optimizer", "learning_rate", "schedule", "l2"),
-            *("clip_norm", "epochs", "batch_size", "patience"),
+            *("clip_norm", "epochs", "batch_size", "rate_batch_size", "patience"),
         ),
         "How it runs": ("seed", "engine", "compare"),
         "Results": ("out", "report", "format"),

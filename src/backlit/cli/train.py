@@ -89,6 +89,10 @@ def command(
     clip_norm: Annotated[float | None, Option(help="Longest gradient.", show_default=False)] = None,
     epochs: Annotated[int | None, Option(help="Passes over the training rows, at most.", show_default="200")] = None,
     batch_size: Annotated[int | None, Option(help="Rows a step.", show_default="32")] = None,
+    rate_batch_size: Annotated[
+        int | None,
+        Option(help="Rows a step that the rate is for: it grows with --batch-size.", show_default=False),
+    ] = None,
     patience: Annotated[
         int | None, Option(help="Epochs without a lower validation loss before it stops.", show_default="20")
     ] = None,
@@ -147,6 +151,7 @@ def command(
             clip_norm=clip_norm,
             epochs=epochs,
             batch_size=batch_size,
+            rate_batch_size=rate_batch_size,
             patience=patience,
             test_size=test_size,
             seed=seed,

@@ -5,8 +5,7 @@ from backlit.core.dropout import DropoutKey
 from backlit.core.initializers import initialize
 from backlit.core.losses import LOSSES, SHORT_FORMS, Loss, get_loss, register_loss
 from backlit.core.network import Dense, Network
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters
+from backlit.core.parameters import Parameters, Statistics
 from backlit.core.passes import Gradients, Trace, backward, forward, total_loss
 
 __all__ = [

@@ -16,14 +16,15 @@ from typing import Any, Literal
 import numpy as np
 
 from backlit.core.activations import Activation, get_activation
+from backlit.core.activations.softmax import groups_of
 from backlit.core.initializers import initialize
-from backlit.core.losses import Loss, ShortForm, get_loss, short_form
+from backlit.core.losses import LOSSES, Loss, ShortForm, get_loss
+from backlit.core.norms import NORMS
 from backlit.core.parameters import Parameters
 from backlit.display import Displayed
 from backlit.errors import ProblemError, ShapeError, near
 from backlit.registry import finite_number, positive_integer, whole_number
 
-NORMS = ("batch", "layer")
 EPS = 1e-5
 REDUCTIONS = ("mean", "sum")
 
@@ -101,6 +102,11 @@ class Dense:
             raise ProblemError("dropout must be less than 1, or nothing is left of the layer")
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+    @property
+    def keeps_moments(self) -> bool:
+        """Whether its norm takes running moments for prediction, and so couples the examples of a batch in training."""
+        return self.norm is not None and NORMS[self.norm].running
 
     def __repr__(self) -> str:
         described = self.to_dict()
@@ -238,7 +244,7 @@ class Network(Displayed):
     @cached_property
     def couples_examples(self) -> bool:
         """Whether one example's output depends on the others of its batch (batch norm)."""
-        return any(layer.norm == "batch" for layer in self.layers)
+        return any(layer.keeps_moments for layer in self.layers)
 
     @cached_property
     def skip_sources(self) -> frozenset[int]:
@@ -247,9 +253,19 @@ class Network(Displayed):
 
     @cached_property
     def short_form(self) -> ShortForm | None:
-        """The output's short form, by which ∂ℓ/∂u is p − y; None if dropout or a skip stands between φ and the loss."""
+        """The output's short form, by which ∂ℓ/∂u is p − y; None if dropout or a skip stands between φ and the loss.
+
+        >>> net = Network(2, [Dense(5, "softmax[2,3]")], loss="cross_entropy")
+        >>> net.short_form.value(np.zeros((1, 5)), np.array([[0.0, 1.0, 1.0, 0.0, 0.0]])).round(4)  # ln 2 + ln 3
+        array([1.7918])
+        """
         last = self.layers[-1]
-        return None if last.dropout or last.skip_from is not None else short_form(last.activation, self.loss)
+        if last.dropout or last.skip_from is not None or self.loss.name not in LOSSES:  # one made of another has none
+            return None
+        forms, name = self.loss.short_forms or {}, last.activation.name
+        if name not in forms and "softmax" in forms and (groups := groups_of(last.activation)) is not None:
+            return forms["softmax"].by_groups(groups)
+        return forms.get(name)
 
     @property
     def has_short_form(self) -> bool:

@@ -1,22 +1,81 @@
 """Batch and layer normalization: the same formulas, over the examples (axis 0) or over the units (axis 1).
 
-Source: Ioffe & Szegedy 2015; Ba, Kiros & Hinton 2016.
+Each is a record of what is known of it; a new one has other facts, not other formulas.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from backlit.core.parameters import Statistics as Statistics  # which pickles look for here
+
 if TYPE_CHECKING:
-    from backlit.core.network import Dense, Network  # which knows all that stands here
+    from backlit.core.network import Dense  # which knows all that stands here
 
 
 Array = np.ndarray
-AXIS = {"batch": 0, "layer": 1}
-MOMENTUM = 0.1
+
+
+@dataclass(frozen=True)
+class Norm:
+    """What is known of a norm: x̂ = (z − μ)/√(σ² + ε), u = γ x̂ + β, with μ and σ² moments of z (m, n) along an axis.
+
+    axis : 0, a unit's moments are over the examples; 1, an example's are over its units.
+    equations : the numbers of its equations, by what they compute: mean, variance, x_hat, u, and on the way back
+    grad_x_hat, delta, gamma, beta.
+    over, among : what the moments are over, and what shares them, in words.
+    onnx : the operator.  source : who it is by.
+    """
+
+    name: str
+    axis: int
+    equations: Mapping[str, str]
+    over: str
+    among: str
+    onnx: str
+    source: str
+
+    @property
+    def running(self) -> bool:
+        """Whether prediction takes running moments, as one row has none; in training it couples the examples."""
+        return self.axis == 0
+
+    def groups(self, m: int, n: int) -> int:
+        """How many means and variances z (m, n) has."""
+        return n if self.axis == 0 else m
+
+
+NORMS = {
+    "batch": Norm(
+        "batch",
+        0,
+        {"mean": "BN1", "variance": "BN2", "x_hat": "BN3", "u": "BN4"}
+        | {"grad_x_hat": "BN7", "delta": "BN8", "gamma": "BN9", "beta": "BN10"},
+        over="over the batch",
+        among="examples of a unit",
+        onnx="BatchNormalization",
+        source="Ioffe & Szegedy 2015",
+    ),
+    "layer": Norm(
+        "layer",
+        1,
+        {"mean": "LN1", "variance": "LN2", "x_hat": "LN3", "u": "LN4"}
+        | {"grad_x_hat": "LN5", "delta": "LN6", "gamma": "LN7", "beta": "LN8"},
+        over="over the units of each example",
+        among="units of an example",
+        onnx="LayerNormalization",
+        source="Ba, Kiros & Hinton 2016",
+    ),
+}
+
+
+def norm_of(layer: Dense) -> Norm:
+    """The norm of a layer that has one."""
+    return NORMS[str(layer.norm)]
 
 
 @dataclass(frozen=True)
@@ -33,38 +92,6 @@ class Normalized:
     axis: int | None
 
 
-class Statistics:
-    """Running mean[l] and variance[l] (n_l,) of each batch-norm layer's z, for prediction; None elsewhere."""
-
-    def __init__(self, net: Network, dtype: Any = np.float64):
-        self.mean: list[Any] = [None] * (net.L + 1)
-        self.variance: list[Any] = [None] * (net.L + 1)
-        for l, layer in net.numbered():
-            if layer.norm == "batch":
-                self.mean[l], self.variance[l] = np.zeros(layer.units, dtype), np.ones(layer.units, dtype)
-
-    def copy(self) -> Statistics:
-        """The same numbers in arrays of their own."""
-        copied = Statistics.__new__(Statistics)
-        copied.mean = [None if mean is None else mean.copy() for mean in self.mean]
-        copied.variance = [None if variance is None else variance.copy() for variance in self.variance]
-        return copied
-
-    def of(self, l: int) -> tuple[Array, Array] | None:
-        """Layer l's mean and variance, None if it has no batch norm."""
-        return None if self.mean[l] is None else (self.mean[l], self.variance[l])
-
-    def update(self, l: int, norm: Normalized) -> None:
-        """Move layer l's running moments a tenth of the way to a batch's (variance unbiased, m/(m−1))."""
-        self.follow(l, norm.mean[0], norm.variance[0], len(norm.x_hat))
-
-    def follow(self, l: int, mean: Array, variance: Array, m: int) -> None:
-        """The same, of the batch's moments (n,) over m examples."""
-        unbiased = variance * (m / max(m - 1, 1))
-        self.mean[l] += MOMENTUM * (mean - self.mean[l])  # [BN5]
-        self.variance[l] += MOMENTUM * (unbiased - self.variance[l])  # [BN6]
-
-
 def moments(z: Array, axis: int | None) -> tuple[Array, Array]:
     """Mean and (biased) variance of z along `axis`, that axis kept as 1."""
     mean = z.mean(axis=axis, keepdims=True)  # [BN1] [LN1]
@@ -74,7 +101,7 @@ def moments(z: Array, axis: int | None) -> tuple[Array, Array]:
 
 def normalize(layer: Dense, z: Array, given: tuple[Array, Array] | None = None) -> Normalized:
     """Make z (m, n) have mean 0 and variance 1 along the norm's axis, or by `given` mean and variance (n,)."""
-    axis = AXIS[str(layer.norm)] if given is None else None
+    axis = norm_of(layer).axis if given is None else None
     mean, variance = moments(z, axis) if given is None else (given[0][None, :], given[1][None, :])
     inverse_std = 1 / np.sqrt(variance + layer.eps)
     x_hat = (z - mean) * inverse_std  # [BN3] [LN3]

@@ -1,4 +1,4 @@
-"""Parameters: one flat vector theta with a name for every part of it.
+"""Parameters: one flat vector theta with a name for every part of it; and batch norm's running moments beside them.
 
 `params.W[1][:] = 0` writes into `params.theta`; saving, clipping, stepping and comparing see one vector.  Layer by
 layer theta holds W, b and, where the layer has a norm, gamma and beta, each in C order.
@@ -17,10 +17,12 @@ import numpy as np
 from backlit.display import Displayed
 from backlit.errors import DomainError, ShapeError
 
-if TYPE_CHECKING:
-    from backlit.core.network import Network  # which knows all that stands here
+if TYPE_CHECKING:  # which know all that stands here
+    from backlit.core.network import Network
+    from backlit.core.norms import Normalized
 
 NAMES = ("W", "b", "gamma", "beta")
+MOMENTUM = 0.1  # of the running moments
 FEW = 6  # arrays that are named when it is printed
 
 
@@ -153,14 +155,8 @@ class Parameters(Displayed):
 
     def fill(self, arrays: Mapping[str, Sequence[Any]]) -> None:
         """Copy given arrays in, as `from_arrays` does; an array that is None or left out stays as it is."""
-        slots = {(slot.name, slot.l): slot for slot in layout(self.net)}
-        given = {(name, l): array for name, by_layer in arrays.items() for l, array in enumerate(by_layer)}
-        for (name, l), array in given.items():
-            if array is None:
-                continue
-            if (name, l) not in slots:
-                raise ShapeError(f"this network has no {name}[{l}]: it has {', '.join(map(str, slots.values()))}")
-            self[slots[name, l]] = checked(array, slots[name, l])
+        for slot, array in fitting(self.net, arrays).items():
+            self[slot] = array
 
     def __getitem__(self, slot: Slot) -> np.ndarray:
         return getattr(self, slot.name)[slot.l]
@@ -188,6 +184,20 @@ class Parameters(Displayed):
         slots = [f"{slot} {slot.shape}" for slot in layout(self.net)]
         shown = slots if len(slots) <= FEW else [*slots[:2], f"… {len(slots) - 4} more …", *slots[-2:]]
         return f"Parameters({', '.join(shown)}, {self.theta.dtype})"
+
+
+def fitting(net: Network, arrays: Mapping[str, Sequence[Any]]) -> dict[Slot, np.ndarray]:
+    """The given arrays by the place that they fit, those that are None left out; raises ShapeError or DomainError."""
+    slots = {(slot.name, slot.l): slot for slot in layout(net)}
+    given = {(name, l): array for name, by_layer in arrays.items() for l, array in enumerate(by_layer)}
+    found: dict[Slot, np.ndarray] = {}
+    for (name, l), array in given.items():
+        if array is None:
+            continue
+        if (name, l) not in slots:
+            raise ShapeError(f"this network has no {name}[{l}]: it has {', '.join(map(str, slots.values()))}")
+        found[slots[name, l]] = checked(array, slots[name, l])
+    return found
 
 
 def checked(value: Any, slot: Slot) -> np.ndarray:
@@ -224,3 +234,35 @@ def n_trainable(net: Network) -> int:
     True
     """
     return net.n_parameters - sum(layer.units for layer in net.layers if not layer.train_bias)
+
+
+class Statistics:
+    """Running mean[l] and variance[l] (n_l,) of each batch-norm layer's z, for prediction; None elsewhere."""
+
+    def __init__(self, net: Network, dtype: Any = np.float64):
+        self.mean: list[Any] = [None] * (net.L + 1)
+        self.variance: list[Any] = [None] * (net.L + 1)
+        for l, layer in net.numbered():
+            if layer.keeps_moments:
+                self.mean[l], self.variance[l] = np.zeros(layer.units, dtype), np.ones(layer.units, dtype)
+
+    def copy(self) -> Statistics:
+        """The same numbers in arrays of their own."""
+        copied = Statistics.__new__(Statistics)
+        copied.mean = [None if mean is None else mean.copy() for mean in self.mean]
+        copied.variance = [None if variance is None else variance.copy() for variance in self.variance]
+        return copied
+
+    def of(self, l: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """Layer l's mean and variance, None if it has no batch norm."""
+        return None if self.mean[l] is None else (self.mean[l], self.variance[l])
+
+    def update(self, l: int, norm: Normalized) -> None:
+        """Move layer l's running moments a tenth of the way to a batch's (variance unbiased, m/(m−1))."""
+        self.follow(l, norm.mean[0], norm.variance[0], len(norm.x_hat))
+
+    def follow(self, l: int, mean: np.ndarray, variance: np.ndarray, m: int) -> None:
+        """The same, of the batch's moments (n,) over m examples."""
+        unbiased = variance * (m / max(m - 1, 1))
+        self.mean[l] += MOMENTUM * (mean - self.mean[l])  # [BN5]
+        self.variance[l] += MOMENTUM * (unbiased - self.variance[l])  # [BN6]

@@ -20,8 +20,7 @@ import numpy as np
 
 from backlit.core import norms
 from backlit.core.dropout import DropoutKey, dropout_mask
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters
+from backlit.core.parameters import Parameters, Statistics
 from backlit.core.targets import as_inputs, as_targets, check_outputs, shares
 from backlit.display import Displayed
 

@@ -7,8 +7,7 @@ import numpy as np
 
 from backlit.core.dropout import DropoutKey
 from backlit.core.network import Network
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters
+from backlit.core.parameters import Parameters, Statistics
 from backlit.core.passes import Gradients, Trace, backward, forward
 from backlit.display import Displayed
 from backlit.errors import ProblemError

@@ -13,6 +13,7 @@ import numpy as np
 
 from backlit.core.activations import Activation
 from backlit.core.network import Dense, Network
+from backlit.core.norms import norm_of
 from backlit.core.parameters import n_trainable
 from backlit.costs.op_counter import operations_of
 from backlit.optim import Optimizer
@@ -138,12 +139,12 @@ def forward_entries(net: Network, m: int, dropout: bool) -> Iterator[Entry]:
 
 def norm_forward(layer: Dense, l: int, m: int) -> Iterator[Entry]:
     """Normalization, over m examples or n units; `groups` means and variances."""
-    tag, size = ("BN" if layer.norm == "batch" else "LN"), m * layer.units
-    groups = layer.units if layer.norm == "batch" else m
-    yield Entry("forward", l, f"{tag}1", size + groups)
-    yield Entry("forward", l, f"{tag}2", 3 * size + groups)
-    yield Entry("forward", l, f"{tag}3", 2 * size + 3 * groups)
-    yield Entry("forward", l, f"{tag}4", 2 * size)
+    norm, size = norm_of(layer), m * layer.units
+    number, groups = norm.equations, norm.groups(m, layer.units)
+    yield Entry("forward", l, number["mean"], size + groups)
+    yield Entry("forward", l, number["variance"], 3 * size + groups)
+    yield Entry("forward", l, number["x_hat"], 2 * size + 3 * groups)
+    yield Entry("forward", l, number["u"], 2 * size)
 
 
 def backward_entries(net: Network, m: int, input_gradient: bool, dropout: bool) -> Iterator[Entry]:
@@ -173,13 +174,12 @@ def backward_entries(net: Network, m: int, input_gradient: bool, dropout: bool) 
 
 def norm_backward(layer: Dense, l: int, m: int) -> Iterator[Entry]:
     """Back through a normalization."""
-    tag, size = ("BN" if layer.norm == "batch" else "LN"), m * layer.units
-    groups = layer.units if layer.norm == "batch" else m
-    first = {"BN": 9, "LN": 7}[tag]
-    yield Entry("backward", l, f"{tag}{first}", 3 * size)
-    yield Entry("backward", l, f"{tag}{first + 1}", 2 * size)
-    yield Entry("backward", l, f"{tag}{first - 2}", size)
-    yield Entry("backward", l, f"{tag}{first - 1}", 7 * size + 2 * groups)
+    norm, size = norm_of(layer), m * layer.units
+    number, groups = norm.equations, norm.groups(m, layer.units)
+    yield Entry("backward", l, number["gamma"], 3 * size)
+    yield Entry("backward", l, number["beta"], 2 * size)
+    yield Entry("backward", l, number["grad_x_hat"], size)
+    yield Entry("backward", l, number["delta"], 7 * size + 2 * groups)
 
 
 @lru_cache(maxsize=1024)

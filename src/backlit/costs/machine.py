@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 
 from backlit.core.network import Dense, Network
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters
+from backlit.core.parameters import Parameters, Statistics
 from backlit.core.targets import as_targets
 from backlit.costs.ledger import Ledger
 from backlit.costs.memory import Memory, extra_forward

@@ -3,7 +3,7 @@
 The client sends theta to each worker, and each sends back one vector of that size, the sum of its shards' parts; then
 the client updates theta.  All of it goes over the client's link, out and in one after the other:
 
-    seconds a step = passes and update on a worker's rows + one request + bytes / rate of the link + bytes / handling
+    seconds a step = passes and update on a worker's rows + one request + bytes / min(rate of the link, handling)
 """
 
 import math
@@ -18,8 +18,8 @@ from backlit.engine import TrainConfig
 from backlit.errors import ProblemError
 from backlit.registry import positive_integer
 
-REQUEST = 0.8e-3  # seconds of an empty request over Dask's connections, measured on loopback
-HANDLING = 1.2e9  # bytes a second that both ends pack and unpack, likewise
+REQUEST = 1.1e-3  # seconds of an empty request to two workers over Dask's connections, measured on loopback
+HANDLING = 5.5e9  # bytes a second that both ends pack and unpack, likewise, while others travel
 UNITS = {"": 1, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 WORTH = 0.8  # efficiency from which a number of workers is well used
 TOLD = (
@@ -132,7 +132,7 @@ def bytes_of_step(theta: int, workers: int) -> int:
 
 def transfer_seconds(moved: int, rate: float) -> float:
     """Seconds that so many bytes take at so many bits a second, with one request's wait."""
-    return REQUEST + moved * (8 / rate + 1 / HANDLING)
+    return REQUEST + moved * max(8 / rate, 1 / HANDLING)
 
 
 def read_rate(value: Any) -> float:

@@ -150,7 +150,7 @@ class Context:
         """What a choice is called."""
         if self.m == 1:
             return ""
-        return f"example {cols[0] + 1}" if len(cols) == 1 else f"all {self.m} examples, one a column"
+        return f"example {cols[0] + 1}" if len(cols) == 1 else "all examples, one a column"
 
     # --- symbols ----------------------------------------------------------------------------------------------------
 

@@ -30,8 +30,8 @@ from backlit.core.exact import Exact, exact_array, numbers, root, written
 from backlit.core.formulas import COMPARED, Arithmetic, Formula, Unsupported
 from backlit.core.losses import Loss
 from backlit.core.network import Dense, Network
-from backlit.core.norms import Normalized, Statistics
-from backlit.core.parameters import Parameters
+from backlit.core.norms import Normalized
+from backlit.core.parameters import Parameters, Statistics
 from backlit.core.passes import ByLayer, Gradients, Trace
 from backlit.core.problem import Problem
 

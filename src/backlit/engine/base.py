@@ -4,7 +4,7 @@ The trainer knows these few methods only, so one engine takes another's place wi
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -12,8 +12,7 @@ import numpy as np
 
 from backlit.core.dropout import DropoutKey
 from backlit.core.network import Network
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters
+from backlit.core.parameters import Parameters, Statistics
 from backlit.engine.partial import Partial
 from backlit.optim import Optimizer
 
@@ -49,9 +48,25 @@ class Data:
         """Some rows, sparse where X is."""
         return Data(self.X[rows], self.Y[rows], None if self.sample_weight is None else self.sample_weight[rows])
 
+    def blocks(
+        self, seed: int, epoch: int, batch_size: int, batches_done: int, shuffle: bool
+    ) -> Generator[tuple["Data", Array]]:
+        """What is left of an epoch, in one block: all examples, and the rows (k,) of them to learn in order.
+
+        >>> data = Data(np.zeros((5, 1)), np.zeros((5, 1)))
+        >>> [rows.tolist() for _, rows in data.blocks(0, epoch=1, batch_size=2, batches_done=1, shuffle=False)]
+        [[2, 3, 4]]
+        """
+        yield self, permutation(len(self), (seed, epoch), shuffle)[batches_done * batch_size :]
+
     def weight(self) -> float:
         """The sum of the weights, of the examples where they have none."""
         return float(len(self) if self.sample_weight is None else self.sample_weight.sum(dtype=np.float64))
+
+
+def permutation(n: int, seed: tuple[int, ...], shuffle: bool) -> Array:
+    """The numbers 0 to n - 1 (n,), in an order that is a function of the seed."""
+    return np.random.default_rng(seed).permutation(n) if shuffle else np.arange(n)
 
 
 @dataclass(frozen=True)

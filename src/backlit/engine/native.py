@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from backlit.core.dropout import DropoutKey
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters
+from backlit.core.parameters import Parameters, Statistics
 from backlit.engine.base import Array, Data, EpochResult, State, TrainConfig, exact_sum
 from backlit.engine.native_support import (
     allowed_threads,

@@ -6,8 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from backlit.core.dropout import DropoutKey
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters, trainable
+from backlit.core.parameters import Parameters, Statistics, trainable
 from backlit.core.passes import Gradients, Trace, backward, example_losses, forward
 from backlit.engine.base import Array, Data, EpochResult, State, TrainConfig, exact_sum
 from backlit.engine.partial import Partial
@@ -56,7 +55,7 @@ class ReferenceEngine:
         refuse_non_finite(trace, grad, updated, state.step + 1)
         self.accept(state, updated)
         for l, layer in net.numbered():
-            if layer.norm == "batch":
+            if layer.keeps_moments:
                 state.statistics.update(l, trace.norm[l])
         return grad
 
@@ -67,7 +66,7 @@ class ReferenceEngine:
             g = clip_by_value(clip_by_norm(g, recipe.clip_norm), recipe.clip_value)
         g = np.where(self.frozen, 0, g)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # found, and named, right below
-            change, slots = recipe.optimizer.update(g, state.slots, state.step + 1, lr=lr, theta=state.params.theta)
+            change, slots = recipe.optimizer.rule(g, state.slots, state.step + 1, float(lr), state.params.theta)
             theta = np.where(self.frozen, state.params.theta, state.params.theta + change)
         return theta, *slots
 
@@ -84,9 +83,7 @@ class ReferenceEngine:
         grad = backward(net, params, trace, own.Y, own.sample_weight)
         refuse_non_finite(trace, grad, (), key.step + 1)
         share = params.theta.dtype.type(own.weight() / weight if net.reduction == "mean" else 1)
-        norms = [
-            norm if layer.norm == "batch" else None for layer, norm in zip(net.layers, trace.norm[1:], strict=True)
-        ]
+        norms = [norm if layer.keeps_moments else None for layer, norm in zip(net.layers, trace.norm[1:], strict=True)]
         mean, variance = ([None, *(n and getattr(n, name)[0] for n in norms)] for name in ("mean", "variance"))
         return Partial(share * grad.theta, float(share * params.theta.dtype.type(grad.loss)), len(own), mean, variance)
 
@@ -103,7 +100,7 @@ class ReferenceEngine:
         refuse_update(C, (grad.theta, *updated), state.step + 1)
         self.accept(state, updated)
         for l, layer in net.numbered():
-            if layer.norm == "batch":
+            if layer.keeps_moments:
                 state.statistics.follow(l, whole.mean[l], whole.variance[l], whole.rows)
         return float(C), np.array([norm(each) for each in grad.W[1:]])
 

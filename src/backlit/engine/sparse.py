@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from backlit.core.dropout import DropoutKey
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters
+from backlit.core.parameters import Parameters, Statistics
 from backlit.engine.base import Array, Data, Engine, EpochResult, EpochSums, State
 from backlit.engine.partial import Partial
 

@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -20,25 +19,25 @@ from backlit.engine import Data, DenseBatches, Engine, State, TrainConfig, kept_
 from backlit.errors import ProblemError
 from backlit.estimators.early_stopping import Stopping, hold_out
 from backlit.estimators.inspection import Inspection
+from backlit.estimators.lbfgs import check_lbfgs, fit_lbfgs
 from backlit.estimators.network import FittedAttributes, build_network, draw_parameters
 from backlit.estimators.out_of_core import ChunkedFit
-from backlit.estimators.parameters import CONSTRAINTS, monitor_of, optimizer_of
+from backlit.estimators.parameters import CONSTRAINTS
 from backlit.estimators.serialization import Persistence
 from backlit.estimators.train import (
     batch_size_of,
-    check_lbfgs,
     check_network,
     check_optimizer,
     check_resumable,
     current,
-    fit_lbfgs,
+    monitor_of,
+    optimizer_of,
     record,
     run_training,
     settings_of,
-    take_moments,
     warn_of_end,
 )
-from backlit.estimators.validation import Reading, check_scorer, plain_rows, refuse_no_numbers, unchanged_on_error, warn
+from backlit.estimators.validation import Reading, check_scorer, plain_rows, refuse_no_numbers, unchanged_on_error
 from backlit.optim import Optimizer
 from backlit.training import History
 
@@ -150,7 +149,8 @@ class BaseMLP(FittedAttributes, Reading, Inspection, Persistence, ChunkedFit, Ba
         self._check_shapes(data)
         if self.solver == "lbfgs":
             check_lbfgs(self, validation_data, checkpoint)
-            return self._fit_lbfgs(data)
+            fit_lbfgs(self, data)
+            return self
         data, held_out = self._validation(data, validation_data)
         settings = settings_of(self, len(data), self.max_iter)
         outcome = run_training(self, self._smooth(data), held_out, settings, checkpoint, checkpoint_every)
@@ -252,26 +252,6 @@ class BaseMLP(FittedAttributes, Reading, Inspection, Persistence, ChunkedFit, Ba
         """A batch's mean weight; `network_.l2` is alpha over it, though each batch has its own."""
         share = 1.0 if self.solver == "lbfgs" else batch_size_of(self, n) / n
         return share * weight
-
-    def _fit_lbfgs(self, data: Data) -> Self:
-        self.network_ = replace(self.network_, l2=self.alpha / data.weight())
-        found = fit_lbfgs(
-            self._engine(len(data), data.is_sparse),
-            self._params,
-            self._smooth(data),
-            max_iter=self.max_iter,
-            max_fun=self.max_fun,
-            tol=self.tol,
-            verbose=bool(self.verbose),
-        )
-        self.loss_, self.n_iter_ = float(found.fun), int(found.nit)
-        if not np.isfinite(self._params.theta).all():
-            raise ValueError("Solver produced non-finite parameter weights: scale the inputs")
-        take_moments(self._statistics, self._params, data)
-        if found.status:
-            message = f"lbfgs failed to converge after {self.n_iter_} iterations: {found.message}"
-            warn(message, ConvergenceWarning)
-        return self
 
     # --- predict ---
 

@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import get_scorer
 
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters
+from backlit.core.parameters import Parameters, Statistics
 from backlit.engine import Data, Engine, State
 from backlit.training import Epoch, Settings
 from backlit.training.run import EarlyStopping

@@ -16,7 +16,7 @@ from backlit.core.per_example import gradient_norms
 from backlit.core.problem import Problem
 from backlit.display import written
 from backlit.engine import Data
-from backlit.estimators.parameters import optimizer_of
+from backlit.estimators.train import optimizer_of
 from backlit.optim import Sgd
 
 if TYPE_CHECKING:

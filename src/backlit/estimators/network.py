@@ -15,8 +15,7 @@ from backlit.core.activations import Activation, get_activation
 from backlit.core.activations.softmax import softmax_by_groups
 from backlit.core.losses import LOSSES, Loss, get_loss
 from backlit.core.network import Dense, Network
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters
+from backlit.core.parameters import Parameters, Statistics
 from backlit.engine import Data
 from backlit.errors import ModelError, ProblemError
 from backlit.registry import read_spec

@@ -12,8 +12,7 @@ from sklearn.utils.validation import _check_sample_weight
 from backlit.engine import Data
 from backlit.errors import ProblemError
 from backlit.estimators.early_stopping import SAMPLE, HeldOut
-from backlit.estimators.parameters import monitor_of
-from backlit.estimators.train import check_resumable, run_training, settings_of, warn_of_end
+from backlit.estimators.train import check_resumable, monitor_of, run_training, settings_of, warn_of_end
 from backlit.estimators.validation import check_scorer, unchanged_on_error
 from backlit.files import checksum
 

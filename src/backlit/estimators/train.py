@@ -1,32 +1,22 @@
-"""The fit: what the trainer is told, full-batch L-BFGS, scikit-learn's fitted attributes and lines of what came out.
+"""A fit by steps: what the trainer is told, and scikit-learn's fitted attributes and lines of what came out.
 
 A fit that goes on, by `warm_start` or `partial_fit`, must find the network's own parameters as it left them; others,
 such as rates, patience, `alpha` or `max_iter`, may change between calls, as in scikit-learn.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters, trainable
-from backlit.core.passes import forward
-from backlit.engine import Data, Engine, State, kept_engine
+from backlit.engine import Data, State, kept_engine
 from backlit.errors import Divergence, ProblemError
 from backlit.estimators.early_stopping import score_of
 from backlit.estimators.network import build_network
-from backlit.estimators.parameters import (
-    adapts,
-    callbacks_of,
-    monitor_of,
-    optimizer_of,
-    patience_of,
-    restores_best,
-    schedule_of,
-)
 from backlit.estimators.validation import warn
-from backlit.optim import Optimizer
+from backlit.optim import Adam, Optimizer, Schedule, Sgd, get_optimizer, get_schedule
+from backlit.optim.schedules import Adaptive, Constant, InverseScaling
 from backlit.training import Outcome, Settings
 from backlit.training import fit as train
 
@@ -111,59 +101,80 @@ def tell_end(estimator: Any, stopped: str) -> None:
         print(f"{name} {tried}. Stopping.")
 
 
-def fit_lbfgs(
-    engine: Engine, params: Parameters, data: Data, *, max_iter: int, max_fun: int, tol: float, verbose: bool
-) -> Any:
-    """Minimize C over `data`, writing into `params`; returns SciPy's result (fun, nit, status, message)."""
-    from scipy.optimize import minimize
-
-    moving = trainable(params.net)
-    theta = params.theta.astype(np.float64)
-
-    def cost_and_gradient(free: np.ndarray) -> tuple[float, np.ndarray]:
-        theta[moving] = free
-        trial = Parameters(params.net, theta.astype(params.theta.dtype))
-        cost, gradient = engine.loss_and_gradient(trial, data)
-        return cost, gradient[moving].astype(np.float64)
-
-    def show(intermediate_result: Any) -> None:  # SciPy looks the name up
-        print(f"loss {intermediate_result.fun:.8f}")
-
-    found = minimize(
-        cost_and_gradient,
-        theta[moving],
-        method="L-BFGS-B",
-        jac=True,
-        callback=show if verbose else None,
-        options={"maxfun": max_fun, "maxiter": max_iter, "gtol": tol},
-    )
-    theta[moving] = found.x
-    params.theta[:] = theta
-    return found
+RATES = ("learning_rate", "learning_rate_init", "lr")
 
 
-def check_lbfgs(estimator: Any, validation_data: Any, checkpoint: Any) -> None:
-    """Raise ProblemError for what asks for steps or epochs, which lbfgs has none of."""
-    if estimator.dropout:
-        raise ProblemError(
-            "dropout draws a mask for each step, which lbfgs cannot follow: set dropout=0 or solver=adam"
+def optimizer_of(estimator: Any) -> Optimizer:
+    """The optimizer that `optimizer`, or else `solver` and its parameters, describe."""
+    given = estimator.optimizer
+    if isinstance(given, Optimizer):
+        return given
+    if given is not None:
+        spec = dict(given) if isinstance(given, Mapping) else {"name": given}
+        rate = {} if any(name in spec for name in RATES) else {"learning_rate": estimator.learning_rate_init}
+        return get_optimizer(spec | rate)
+    if estimator.solver == "sgd":
+        return Sgd(
+            learning_rate=estimator.learning_rate_init,
+            momentum=estimator.momentum,
+            nesterov=estimator.nesterovs_momentum,
         )
-    named = {name: getattr(estimator, name) for name in ("optimizer", "schedule", "callbacks", "clip_norm")}
-    for name, value in {**named, "validation_data": validation_data, "checkpoint": checkpoint}.items():
-        if value:
-            raise ProblemError(f"{name} is for solvers that take steps, and lbfgs is none: leave it out, or use adam")
+    return Adam(
+        learning_rate=estimator.learning_rate_init,
+        beta1=estimator.beta_1,
+        beta2=estimator.beta_2,
+        eps=estimator.epsilon,
+    )
 
 
-def take_moments(statistics: Statistics, params: Parameters, data: Data) -> None:
-    """Set batch norm's running moments to those of the one batch that lbfgs has seen (BN5 and BN6 at 1)."""
-    if not params.net.couples_examples:
-        return
-    X = data.rows(np.arange(len(data))).X
-    trace = forward(params.net, params, X)
-    for l, layer in params.net.numbered():
-        if layer.norm == "batch":
-            statistics.mean[l][:] = trace.norm[l].mean[0]
-            statistics.variance[l][:] = trace.norm[l].variance[0] * (len(X) / max(len(X) - 1, 1))
+def schedule_of(estimator: Any, n: int) -> Schedule:
+    """The schedule that `schedule`, or else `learning_rate`, describes for n examples.
+
+    `learning_rate` is, as in scikit-learn, for "sgd" only; `schedule` for whatever optimizer.
+    """
+    if estimator.schedule is not None:
+        return get_schedule(estimator.schedule)
+    if estimator.solver != "sgd" or estimator.learning_rate == "constant":
+        return Constant()
+    if estimator.learning_rate == "invscaling":
+        return InverseScaling(power=estimator.power_t, scale=n)
+    return Adaptive(rate=0.2, patience=patience_of(estimator) or 2**31, tol=estimator.tol)
+
+
+def adapts(estimator: Any) -> bool:
+    """Whether the rate falls as scikit-learn's "adaptive", which takes the place of patience."""
+    return estimator.schedule is None and estimator.learning_rate == "adaptive" and estimator.solver == "sgd"
+
+
+def patience_of(estimator: Any) -> int | None:
+    """Epochs without improvement after which training stops, None for any number."""
+    return None if np.isinf(estimator.n_iter_no_change) else int(estimator.n_iter_no_change)
+
+
+def monitor_of(estimator: Any) -> Any:
+    """The number that patience watches."""
+    if estimator.monitor != "auto":
+        return estimator.monitor
+    return "validation_score" if estimator.early_stopping else "loss"
+
+
+def restores_best(estimator: Any) -> bool:
+    """Whether training ends with the best epoch's parameters."""
+    return bool(estimator.early_stopping if estimator.restore_best is None else estimator.restore_best)
+
+
+def callbacks_of(estimator: Any) -> list[Any]:
+    """What is called after each epoch.  Raises ProblemError for what cannot be called."""
+    given = list(estimator.callbacks or [])
+    for callback in given:
+        if not callable(callback):
+            raise ProblemError(f"callbacks must be functions of the run, but holds {callback!r}")
+    return [*given, rate_is_spent] if adapts(estimator) else given
+
+
+def rate_is_spent(run: Any) -> bool:
+    """A callback that ends "adaptive" as scikit-learn does: no progress at a learning rate of 1e-6 or less."""
+    return run.settings.optimizer.learning_rate * run.plateau.factor <= 0.2 * 1e-6
 
 
 def batch_size_of(estimator: Any, n: int) -> int:

@@ -21,8 +21,7 @@ import numpy as np
 
 from backlit.core.activations import get_activation
 from backlit.core.network import Dense, Network
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters
+from backlit.core.parameters import Parameters, Statistics
 from backlit.errors import ModelError, ShapeError
 from backlit.formats.models import Model
 

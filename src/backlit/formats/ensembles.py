@@ -14,8 +14,7 @@ import numpy as np
 
 from backlit._version import __version__
 from backlit.core.network import Network
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters
+from backlit.core.parameters import Parameters, Statistics
 from backlit.display import Displayed
 from backlit.errors import ModelError
 from backlit.formats.models import (

@@ -17,11 +17,10 @@ from backlit._version import __version__
 from backlit.bounded_reading import from_json, read_arrays
 from backlit.core.custom import own_of
 from backlit.core.network import Network
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters, layout
+from backlit.core.parameters import Parameters, Statistics, layout
 from backlit.display import Displayed
 from backlit.errors import BacklitError, ModelError
-from backlit.files import atomic_write
+from backlit.files import atomic_write, check_outputs
 from backlit.formats.problems import NetworkFile, build_network, parse
 from backlit.tables import TableEncoder, TargetCodec
 
@@ -133,6 +132,7 @@ def write_file(path: str | Path, arrays: dict[str, np.ndarray], described: dict[
     """Write arrays and their description, whole or not at all."""
     from safetensors.numpy import save
 
+    check_outputs(path)
     content = save(arrays, metadata={"backlit": json.dumps(described, allow_nan=False)})
     with atomic_write(path) as temporary:
         temporary.write_bytes(content)
@@ -288,7 +288,7 @@ def fill(path: str | Path, net: Network, arrays: dict[str, np.ndarray]) -> tuple
     """Put arrays into parameters and statistics; each must be there, with its shape, all of one float dtype."""
     shapes = {f"{slot.name}.{slot.l}": slot.shape for slot in layout(net)}
     for l, layer in net.numbered():
-        if layer.norm == "batch":
+        if layer.keeps_moments:
             shapes |= {f"mean.{l}": (layer.units,), f"variance.{l}": (layer.units,)}
     if set(shapes) != set(arrays):
         odd = sorted(set(shapes) ^ set(arrays))[0]

@@ -15,11 +15,12 @@ import numpy as np
 
 from backlit._version import __version__
 from backlit.core.network import Dense
+from backlit.core.norms import norm_of
 from backlit.errors import BacklitError
 from backlit.files import atomic_write
 from backlit.formats.models import Model
 from backlit.formats.onnx_activations import Graph, activate
-from backlit.tables.labels import Label
+from backlit.tables.target import Label
 
 __all__ = ["export_onnx"]
 
@@ -50,7 +51,7 @@ def export_onnx(model: Model, path: str | Path, heads: Heads = ()) -> None:
     --------
     >>> import onnx, os, tempfile
     >>> from backlit.core.network import Network
-    >>> from backlit.core.norms import Statistics
+    >>> from backlit.core.parameters import Statistics
     >>> net = Network(2, [Dense(3, "relu"), Dense(1)])
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     export_onnx(Model(net.init(), Statistics(net)), f"{folder}/net.onnx")
@@ -142,11 +143,12 @@ def normalize(graph: Graph, model: Model, l: int, layer: Dense, z: str) -> str:
         return z
     gamma = graph.constant(model.params.gamma[l], f"gamma{l}")
     beta = graph.constant(model.params.beta[l], f"beta{l}")
-    if layer.norm == "layer":
-        return graph.add("LayerNormalization", [z, gamma, beta], f"u{l}", axis=1, epsilon=layer.eps)
+    norm = norm_of(layer)
+    if not norm.running:
+        return graph.add(norm.onnx, [z, gamma, beta], f"u{l}", axis=norm.axis, epsilon=layer.eps)
     mean = graph.constant(model.statistics.mean[l], f"mean{l}")
     variance = graph.constant(model.statistics.variance[l], f"variance{l}")
-    return graph.add("BatchNormalization", [z, gamma, beta, mean, variance], f"u{l}", epsilon=layer.eps)
+    return graph.add(norm.onnx, [z, gamma, beta, mean, variance], f"u{l}", epsilon=layer.eps)
 
 
 def skip(graph: Graph, layer: Dense, h: str, a: list[str], l: int) -> str:

@@ -50,7 +50,7 @@ def from_onnx(path: str | Path, *, loss: Any = None) -> Model:
     --------
     >>> import tempfile
     >>> from backlit.core import Dense, Network
-    >>> from backlit.core.norms import Statistics
+    >>> from backlit.core.parameters import Statistics
     >>> from backlit.formats.onnx import export_onnx
     >>> net = Network(2, [Dense(3, "silu"), Dense(1)])
     >>> with tempfile.TemporaryDirectory() as folder:

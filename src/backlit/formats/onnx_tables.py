@@ -21,8 +21,7 @@ from backlit.formats.onnx import choose, file_of, network_output, require_onnx, 
 from backlit.formats.onnx_activations import Graph
 from backlit.tables import TableEncoder
 from backlit.tables.columns import Calendar, Category, Column, Flag, Piecewise, Presence, Scaled, Weighted
-from backlit.tables.columns.calendar import DAY, YEAR_WAVES
-from backlit.tables.columns.piecewise import CLIP
+from backlit.tables.columns.piecewise import CLIP, DAY, YEAR_WAVES
 from backlit.tables.columns.scaled import UNITS
 from backlit.tables.messages import shown
 

@@ -13,15 +13,14 @@ from typing import Annotated, Any, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from backlit.bounded_reading import MOST_BYTES, from_json, from_toml, from_yaml, read_bytes
+from backlit.bounded_reading import MOST_BYTES, from_json, from_toml, from_yaml, machine_memory, read_bytes
 from backlit.core.initializers import initialize
 from backlit.core.network import Dense, Network
-from backlit.core.parameters import NAMES, Parameters, layout
+from backlit.core.parameters import NAMES, Slot, fitting, layout
 from backlit.core.problem import Problem
 from backlit.core.targets import as_inputs, as_targets, shares
 from backlit.errors import BacklitError, ProblemError, near
 from backlit.optim import get_optimizer
-from backlit.tables.memory_check import machine_memory
 
 Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 Rows = list[list[Number]]
@@ -188,8 +187,7 @@ def build(name: str, file: ProblemFile) -> Problem:
     seed = init.pop("seed", file.seed)
     X = None if file.x is None else located(f"{name}: x", lambda: as_inputs(net, file.x, np.float64))
     scheme = {"scheme": "xavier_uniform", **init}
-    drawn = located(f"{name}: init", lambda: initialize(net, scheme, seed=0 if seed is None else seed, X=X))
-    located(name, lambda: overwrite(drawn, file.layers))
+    given = located(name, lambda: given_arrays(net, file.layers))  # a file that is wrong costs no drawing
     y = weight = None
     if file.y is not None:
         if X is None:
@@ -202,6 +200,9 @@ def build(name: str, file: ProblemFile) -> Problem:
         located(f"{name}: sample_weight", lambda: shares(net, len(X), file.sample_weight, np.float64))
         weight = np.asarray(file.sample_weight)
     optimizer, clip_norm, clip_value = located(f"{name}: optimizer", lambda: read_optimizer(file))
+    drawn = located(f"{name}: init", lambda: initialize(net, scheme, seed=0 if seed is None else seed, X=X))
+    for slot, array in given.items():
+        drawn[slot] = array
     return Problem(net, drawn, X, y, weight, optimizer, clip_norm, clip_value, seed, name)
 
 
@@ -230,13 +231,13 @@ def ragged(y: Any) -> np.ndarray:
         ) from None
 
 
-def overwrite(params: Parameters, layers: list[LayerFile]) -> None:
-    """Put the numbers that the file gives in the place of the drawn ones."""
+def given_arrays(net: Network, layers: list[LayerFile]) -> dict[Slot, np.ndarray]:
+    """The parameters that the file gives, by their place."""
     given = {name: [None, *(getattr(layer, name) for layer in layers)] for name in NAMES}
     for l, layer in enumerate(layers, start=1):
         if layer.norm is None and (layer.gamma or layer.beta):
             raise ProblemError(f'layers[{l - 1}]: gamma and beta belong to a norm: add "norm": "batch" or "layer"')
-    params.fill(given)
+    return fitting(net, given)
 
 
 def read_optimizer(file: ProblemFile) -> tuple[Any, float | None, float | None]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backlit.core.norms import Statistics
+from backlit.core.parameters import Statistics
 from backlit.core.problem import Problem, Row
 from backlit.errors import ModelError, TableError, near
 from backlit.formats.ensembles import Ensemble, load_ensemble, one_network

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from backlit.core.network import Dense, Network
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters
+from backlit.core.parameters import Parameters, Statistics
 from backlit.errors import ModelError
 from backlit.formats.models import Model
 from backlit.tables import TargetCodec

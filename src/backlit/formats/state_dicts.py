@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 from backlit.core.network import EPS, Network
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters
+from backlit.core.parameters import Parameters, Statistics
 from backlit.errors import ModelError
 from backlit.formats.chains import Criterion, Linear, Norm, Part, Phi, assemble
 from backlit.formats.models import Model
@@ -66,7 +65,7 @@ def to_state_dict(params: Parameters, statistics: Statistics | None = None) -> d
         state |= {f"{linear}.weight": params.W[l].copy(), f"{linear}.bias": params.b[l].copy()}
         if norm is not None:
             state |= {f"{norm}.weight": params.gamma[l].copy(), f"{norm}.bias": params.beta[l].copy()}
-        if layer.norm == "batch" and statistics is not None:
+        if layer.keeps_moments and statistics is not None:
             state |= {
                 f"{norm}.running_mean": statistics.mean[l].copy(),
                 f"{norm}.running_var": statistics.variance[l].copy(),
@@ -114,7 +113,7 @@ def from_state_dict(net: Network, state: Mapping[str, Any]) -> tuple[Parameters,
         wanted.append((f"Linear of layer {l}", {"weight": params.W[l], "bias": params.b[l]}))
         if layer.norm:
             views = {"weight": params.gamma[l], "bias": params.beta[l]}
-            if layer.norm == "batch":
+            if layer.keeps_moments:
                 views |= {"running_mean": statistics.mean[l], "running_var": statistics.variance[l]}
             wanted.append((f"{layer.norm} norm of layer {l}", views))
     if len(modules) != len(wanted):

@@ -8,6 +8,8 @@ cancel c₄; and so on, with p = 2 (a one-sided difference has every power of h,
 Long steps keep rounding small, and the extrapolation keeps their truncation small.  The entry of the table whose
 neighbors are nearest is taken; its error is their distance and what rounding of f does to a difference, noise / h.
 Entries that the shortest step contradicts are passed over: long steps may agree with each other on a wrong slope.
+Quotients of which no two draw together are of steps longer than what f does at 0, as batch norm of equal rows turns
+within √ε: shorter steps are tried, and if those don't either, nothing is known.
 Sources: Richardson 1911; Ridders 1982.
 """
 
@@ -26,6 +28,7 @@ from backlit.core.targets import as_targets
 
 RATIO = 4
 LEVELS = 6
+MOST_LEVELS = 12  # where the quotients of LEVELS steps do not draw together
 SAFETY = 4  # times the distance to the neighbors of an entry, which is an estimate and no bound
 SHORTEST = 1e-7  # a kink that is nearer than this is one where we stand
 
@@ -83,6 +86,7 @@ def extrapolated(
     eps = float(np.finfo(kind).eps)
     above: list[Real] = []
     entries: list[tuple[float, float]] = []  # (what the error may be, value)
+    gap, drew_near = float("inf"), False
     for j in range(LEVELS):
         step = kind(h) / kind(RATIO) ** j
         quotient, size = difference(step)
@@ -93,11 +97,36 @@ def extrapolated(
             entries += [(doubt + rounding, float(row[k]))] if np.isfinite(doubt) else []
         if entries and min(entries)[0] <= enough:
             return min(entries)[::-1]
-        near = rounding + abs(float(quotient - above[0])) if j else float("inf")
+        before, gap = gap, abs(float(quotient - above[0])) if j else float("inf")
+        drew_near |= j > 1 and not gap > nearer_than(before, rounding, power)
         above = row
+    if not drew_near and power == 2:  # one-sided ones beside a kink never do, and are known to the kink's distance
+        return by_short_steps(difference, h, noise)
+    near = rounding + gap
     believed = [(doubt, value) for doubt, value in entries if abs(value - float(above[0])) <= doubt + near]
     error, value = min(believed, default=(float("inf"), 0.0))
     return value, error
+
+
+def nearer_than(gap: float, rounding: float, power: int) -> float:
+    """How near two quotients are where h is small, `gap` being the distance before: theory says gap / 4ᵖ."""
+    return max(2 * gap / RATIO**power, SAFETY * rounding)
+
+
+def by_short_steps(difference: Callable[[Real], tuple[Real, float]], h: Real, noise: float) -> tuple[float, float]:
+    """Central differences of steps that shrink on until three quotients draw near each other, as theory says."""
+    kind = np.asarray(h).dtype.type
+    quotients = list[Real]()
+    for j in range(LEVELS - 1, MOST_LEVELS):
+        step = kind(h) / kind(RATIO) ** j
+        quotient, size = difference(step)
+        rounding = max(float(np.finfo(kind).eps) * size, noise) / abs(float(step))
+        quotients.append(quotient)
+        gaps = np.abs(np.diff(np.array(quotients[-4:], float)))
+        if len(gaps) == 3 and all(gaps[i + 1] <= nearer_than(gaps[i], rounding, 2) for i in (0, 1)):
+            beyond = (quotient - quotients[-2]) / (RATIO**2 - 1)
+            return float(quotient + beyond), abs(float(beyond)) + rounding
+    return float(quotient), float("inf")
 
 
 def slope_along(

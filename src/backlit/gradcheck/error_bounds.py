@@ -119,12 +119,20 @@ def shaken(problem: Problem, rng: np.random.Generator) -> Problem:
 
 
 def shaky(phi: Activation, rng: np.random.Generator) -> Activation:
-    """φ with another rounding of each of its values."""
+    """φ with another rounding of each of its values, and of the terms that its way back subtracts."""
+    back = phi.pull_back
     return replace(
         phi,
         function=lambda u: np.clip(shake(phi.function(u), rng), *phi.range),
         derivative=lambda u: shake(phi.derivative(u), rng),
+        pull_back=back and (lambda u, g: back(u, g) + phi.function(u) * rounding_of_terms(g, rng)),
     )
+
+
+def rounding_of_terms(g: Array, rng: np.random.Generator) -> Array:
+    """What rounding does to g_k − Σ p_j g_j, of which nothing else is left where softmax is sure: there p_k is 1."""
+    largest = ABS(g).max(axis=-1, keepdims=True)  # no less than Σ p_j |g_j|
+    return EPS * rng.choice((-1.0, 1.0), g.shape) * (ABS(g) + largest)
 
 
 def shake(values: Array, rng: np.random.Generator) -> Array:

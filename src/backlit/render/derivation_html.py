@@ -21,7 +21,7 @@ from backlit.derivation.document import (
     Text,
 )
 from backlit.derivation.expressions import Chain, Expr, Mat, Num
-from backlit.render.diagram_formats import svg
+from backlit.drawing import svg
 from backlit.render.diagrams import drawn
 from backlit.render.mathml import mathml, pieces
 from backlit.render.matrix_links import with_entries

@@ -20,8 +20,8 @@ from backlit.derivation.document import (
     Text,
 )
 from backlit.derivation.expressions import Chain, Expr, Num
+from backlit.drawing import HUES
 from backlit.errors import BacklitError
-from backlit.render.diagram import HUES
 from backlit.render.diagram_formats import TYPST_PREAMBLE as MARKS
 from backlit.render.diagram_formats import picture_typst
 from backlit.render.diagrams import drawn

@@ -1,70 +1,8 @@
-"""A diagram as SVG, as TikZ and in Typst: it takes its colors from where it stands, and fetches nothing."""
+"""A drawing as TikZ and in Typst; `backlit.drawing` says what its marks are and writes SVG."""
 
 from collections.abc import Callable
-from html import escape
 
-from backlit.render.diagram import HUES, Group, Mark, Picture, Point, Shape, Stroke, Word
-
-
-def svg(picture: Picture, id: str) -> str:
-    """An <svg> element; `id` keeps its own ids apart from those of other drawings on the page."""
-    w, h = f"{picture.width:.0f}", f"{picture.height:.0f}"
-    role = "group" if any(isinstance(m, Group) and m.link for m in picture.marks) else "img"
-    head = (
-        f'<svg viewBox="0 0 {w} {h}" style="max-width:{w}px" class="drawing" role="{role}" '
-        f'aria-labelledby="{id}-t {id}-d">'
-        f'<title id="{id}-t">{escape(picture.title)}</title><desc id="{id}-d">{escape(picture.description)}</desc>'
-        f'<defs><marker id="{id}-tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
-        'orient="auto" markerUnits="userSpaceOnUse"><path d="M0 0L8 4L0 8z" class="f-soft"/></marker></defs>'
-    )
-    return head + "".join(mark_svg(mark, id) for mark in picture.marks) + "</svg>"
-
-
-def mark_svg(mark: Mark, id: str) -> str:
-    """One mark."""
-    match mark:
-        case Group():
-            inner = "".join(mark_svg(m, id) for m in mark.marks)
-            said = "" if any(isinstance(m, Word) for m in mark.marks) else f' aria-label="{escape(mark.link)}"'
-            return f'<a href="#{escape(mark.link)}"{said}>{inner}</a>' if mark.link else inner
-        case Stroke():
-            return stroke_svg(mark, id)
-        case Shape():
-            return shape_svg(mark)
-        case Word():
-            return word_svg(mark)
-
-
-def px(*numbers: float) -> str:
-    """Coordinates to a tenth of a px, as short as they go."""
-    return " ".join(f"{n:.1f}".removesuffix(".0") for n in numbers)
-
-
-def stroke_svg(mark: Stroke, id: str) -> str:
-    """A path."""
-    first, *rest = (px(*point) for point in mark.points)
-    way = f"C{' '.join(rest)}" if mark.curved else "L" + "L".join(rest)
-    dash = ' stroke-dasharray="5 4"' if mark.dashed else ""
-    tip = f' marker-end="url(#{id}-tip)"' if mark.tip else ""
-    return f'<path d="M{first}{way}" class="s-{mark.hue}" stroke-width="{px(mark.width)}"{dash}{tip}/>'
-
-
-def shape_svg(mark: Shape) -> str:
-    """A circle or a box."""
-    (x, y), (w, h) = mark.at, mark.size
-    look = f'class="s-{mark.hue} f-{mark.fill}"' + (' stroke-dasharray="2 2"' if mark.dashed else "")
-    if mark.round:
-        return f'<circle cx="{px(x)}" cy="{px(y)}" r="{px(w / 2)}" {look}/>'
-    return f'<rect x="{px(x - w / 2)}" y="{px(y - h / 2)}" width="{px(w)}" height="{px(h)}" rx="6" {look}/>'
-
-
-def word_svg(mark: Word) -> str:
-    """A line of text."""
-    anchor = "" if mark.anchor == "middle" else f' style="text-anchor:{mark.anchor}"'
-    size = "" if mark.size == 11 else f' font-size="{px(mark.size)}"'
-    look = f"f-{mark.hue} halo" if mark.halo else f"f-{mark.hue}"
-    return f'<text x="{px(mark.at[0])}" y="{px(mark.at[1])}" class="{look}"{anchor}{size}>{escape(mark.text)}</text>'
-
+from backlit.drawing import HUES, Picture, Point, Shape, Stroke, Word
 
 TIKZ_TEXT = (468.0, 640.0)  # pt of an A4 page with margins of 2.2 cm that a drawing may take
 ANCHORS = {"middle": "base", "start": "base west", "end": "base east"}
@@ -102,19 +40,20 @@ def stroke_tikz(mark: Stroke, pt: float) -> str:
     look = f"{mark.hue},line width={mark.width * pt:.2f}bp" + (",dashed" if mark.dashed else "")
     look += ",->" if mark.tip else ""
     if mark.curved:
-        a, b, c, d = map(tikz_at, mark.points)
-        return rf"\draw[{look}] {a} .. controls {b} and {c} .. {d};"
+        first, *rest = map(tikz_at, mark.points)
+        ways = (f" .. controls {b} and {c} .. {d}" for b, c, d in zip(*[iter(rest)] * 3, strict=True))
+        return rf"\draw[{look}] {first}{''.join(ways)};"
     return rf"\draw[{look}] " + " -- ".join(map(tikz_at, mark.points)) + ";"
 
 
 def shape_tikz(mark: Shape, pt: float) -> str:
-    """A circle or a box."""
+    """A circle, a pill or a box."""
     (x, y), (w, h) = mark.at, mark.size
     look = f"draw={mark.hue},fill={mark.fill},line width={1.2 * pt:.2f}bp" + (",densely dotted" if mark.dashed else "")
-    if mark.round:
+    if mark.round and w == h:
         return rf"\path[{look}] {tikz_at(mark.at)} circle[radius={w / 2 * pt:.2f}bp];"
-    a, b = (x - w / 2, y - h / 2), (x + w / 2, y + h / 2)
-    return rf"\path[{look},rounded corners={5 * pt:.1f}bp] {tikz_at(a)} rectangle {tikz_at(b)};"
+    corner, a, b = h / 2 if mark.round else 5, (x - w / 2, y - h / 2), (x + w / 2, y + h / 2)
+    return rf"\path[{look},rounded corners={corner * pt:.1f}bp] {tikz_at(a)} rectangle {tikz_at(b)};"
 
 
 TYPST_TEXT = (470.0, 650.0)  # pt of an A4 page with margins of 2.2 cm that a drawing may take
@@ -168,7 +107,10 @@ def stroke_typst(mark: Stroke, pt: float) -> str:
     dash = '"dashed"' if mark.dashed else '"solid"'
     look = f'stroke: stroke-of("{HUES[mark.hue]}", {length(mark.width * pt)}, {dash})'
     first, *rest = (typst_at(point, pt) for point in mark.points)
-    moves = [f"curve.cubic({', '.join(rest)})"] if mark.curved else [f"curve.line({point})" for point in rest]
+    if mark.curved:
+        moves = [f"curve.cubic({', '.join(three)})" for three in zip(*[iter(rest)] * 3, strict=True)]
+    else:
+        moves = [f"curve.line({point})" for point in rest]
     return f"#place(curve({look}, curve.move({first}), {', '.join(moves)}))"
 
 
@@ -179,10 +121,11 @@ def tip_typst(mark: Stroke, pt: float) -> str:
 
 
 def shape_typst(mark: Shape, pt: float) -> str:
-    """A circle or a box."""
+    """A circle, a pill or a box."""
     (x, y), (w, h) = mark.at, mark.size
     dash = '"densely-dotted"' if mark.dashed else '"solid"'
     look = f'fill: rgb("{HUES[mark.fill]}"), stroke: stroke-of("{HUES[mark.hue]}", {length(1.2 * pt)}, {dash})'
     size = f"width: {length(w * pt)}, height: {length(h * pt)}"
-    made = f"ellipse({size}, {look})" if mark.round else f"rect({size}, radius: {length(5 * pt)}, {look})"
+    corner = length((h / 2 if mark.round else 5) * pt)
+    made = f"ellipse({size}, {look})" if mark.round and w == h else f"rect({size}, radius: {corner}, {look})"
     return f"#place(dx: {length((x - w / 2) * pt)}, dy: {length((y - h / 2) * pt)}, {made})"

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from backlit.derivation.document import Diagram, Edge, Node, Plot
-from backlit.render.diagram import Group, Mark, Picture, Point, Shape, Stroke, Word
+from backlit.drawing import Group, Mark, Picture, Point, Shape, Stroke, Word
 
 COLUMN, CLOSE, ROW, RADIUS, MARGIN = 160, 108, 96, 32, 48  # the network; closer where the lines carry no weights
 ARC = 40  # room for a skip

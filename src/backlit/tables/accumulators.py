@@ -18,9 +18,19 @@ from backlit.errors import TableError
 from backlit.tables.column_types import AMONG, category, constant, empty, kind_of, scaled
 from backlit.tables.columns import Column, Flag, as_numbers, frequencies, leave_out, settle
 from backlit.tables.exact_moments import ExactMoments
-from backlit.tables.labels import Label, TargetCodec, Task
 from backlit.tables.messages import count, shown
-from backlit.tables.target import check_column, check_type, codec_of, decide, doubts, numbers_of, too_many
+from backlit.tables.target import (
+    Label,
+    TargetCodec,
+    Task,
+    check_column,
+    check_type,
+    codec_of,
+    decide,
+    doubts,
+    numbers_of,
+    too_many,
+)
 
 if TYPE_CHECKING:
     import polars as pl

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backlit.bounded_reading import check_memory
 from backlit.errors import DomainError, TableError
 from backlit.tables.column_formats import NAMES, ColumnFormat
 from backlit.tables.column_types import fit_column
 from backlit.tables.columns import Category, Column, Dropped, settle
-from backlit.tables.memory_check import check_memory
 from backlit.tables.messages import listed, near, shown
 from backlit.tables.reading import Source, read_cells, read_table
 from backlit.tables.schema import encoder_from_dict, encoder_to_dict

@@ -7,7 +7,7 @@ import json
 import re
 from typing import TYPE_CHECKING, NoReturn
 
-from backlit.bounded_reading import DEEPEST, from_json
+from backlit.bounded_reading import DEEPEST, from_json, limits_said
 from backlit.errors import TableError
 from backlit.tables.messages import shown
 
@@ -57,14 +57,15 @@ def _explain(body: bytes, path: object, error: BaseException) -> NoReturn:
         if not line.strip():
             continue
         try:
-            row = json.loads(line, parse_constant=_refuse_constant)
+            with limits_said():
+                row = json.loads(line, parse_constant=_refuse_constant)
         except json.JSONDecodeError as fault:
             at = f"{path}: line {number}, column {fault.colno}"
             if number == 1 and line.lstrip().startswith("["):
                 raise TableError(f"{at}: begins a JSON array, not JSON lines: write one object a line") from None
             raise TableError(f"{at}: is not JSON ({fault.msg}): mend it, or write one object a line") from None
-        except _NotJson as fault:
-            raise TableError(f"{path}: line {number} holds {fault}, which JSON does not have: write null") from None
+        except ValueError as fault:
+            raise TableError(f"{path}: line {number} holds {fault}: write null or another number") from None
         if not isinstance(row, dict):
             kind = TYPES.get(type(row), "null")
             raise TableError(f"{path}: line {number} holds {kind}, not an object: write one object a line")
@@ -84,12 +85,9 @@ def _same_kinds(row: dict[str, object], kinds: dict[str, tuple[str, int]], numbe
                 )
 
 
-class _NotJson(Exception):
-    """NaN, Infinity: Python writes them, JSON does not have them."""
-
-
 def _refuse_constant(name: str) -> NoReturn:
-    raise _NotJson(name)
+    """NaN, Infinity: Python writes them."""
+    raise ValueError(f"{name}, which JSON does not have")
 
 
 def check_lines(body: bytes, path: object) -> None:

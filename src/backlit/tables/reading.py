@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backlit.bounded_reading import read_bytes
+from backlit.bounded_reading import SHARE, check_memory, machine_memory, read_bytes
 from backlit.errors import TableError
 from backlit.tables.column_formats import ColumnFormat
 from backlit.tables.delimited import read_delimited
 from backlit.tables.json_lines import read_json_lines
-from backlit.tables.memory_check import SHARE, check_memory, machine_memory
 from backlit.tables.messages import count, near, shown
 from backlit.tables.table_formats import TableFormat
 from backlit.tables.text_encoding import SUFFIXES as PACKED

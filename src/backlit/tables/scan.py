@@ -15,10 +15,10 @@ from backlit.tables.accumulators import Gathered, GatheredTarget, class_indices,
 from backlit.tables.columns import leave_out, settle
 from backlit.tables.encoder import MAX_CATEGORIES, TableEncoder, names_kept
 from backlit.tables.exact_moments import ExactMoments
-from backlit.tables.labels import TargetCodec, Task
 from backlit.tables.messages import count, shown
 from backlit.tables.parquet import Chunk, ParquetTable, Piece
 from backlit.tables.splitting import drawn
+from backlit.tables.target import TargetCodec, Task
 
 if TYPE_CHECKING:
     import polars as pl

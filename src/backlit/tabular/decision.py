@@ -14,8 +14,8 @@ import numpy as np
 
 from backlit.errors import ProblemError, near
 from backlit.tables import TargetCodec
-from backlit.tables.labels import Label
 from backlit.tables.messages import figure, shown
+from backlit.tables.target import Label
 
 Array = np.ndarray
 

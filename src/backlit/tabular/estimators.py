@@ -15,8 +15,8 @@ from backlit.errors import TableError
 from backlit.formats.ensembles import save_ensemble
 from backlit.signatures import documented
 from backlit.tables import TableEncoder, TargetCodec
-from backlit.tables.labels import Task
 from backlit.tables.table_formats import TableFormat
+from backlit.tables.target import Task
 from backlit.tabular.cv_plus import predict_interval
 from backlit.tabular.ensemble import train_ensemble
 from backlit.tabular.folds import group_folds, plain_folds

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backlit.core.network import Dense
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters
+from backlit.core.parameters import Parameters, Statistics
 from backlit.core.targets import as_targets
 from backlit.engine import Data
 from backlit.formats.models import Model

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters
+from backlit.core.parameters import Parameters, Statistics
 from backlit.formats.ensembles import Ensemble
 from backlit.formats.models import Model
 from backlit.tables import TargetCodec

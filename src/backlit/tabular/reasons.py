@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backlit.core.network import Network
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters
+from backlit.core.parameters import Parameters, Statistics
 from backlit.core.passes import backward, forward
 from backlit.derivation.reasons import of_class, score_network
 from backlit.errors import ModelError, ProblemError

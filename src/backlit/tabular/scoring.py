@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters
+from backlit.core.parameters import Parameters, Statistics
 from backlit.engine import TrainConfig, get_engine
 from backlit.errors import ModelError, TableError
 from backlit.formats.ensembles import Ensemble

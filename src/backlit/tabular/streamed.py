@@ -18,9 +18,9 @@ from backlit.engine import Data
 from backlit.errors import ProblemError, TableError
 from backlit.formats.models import Model
 from backlit.jobs import Job, run_jobs
-from backlit.tables.labels import Task
 from backlit.tables.parquet import Chunk, ParquetTable, Piece, size_of
 from backlit.tables.scan import CELL, TEST, TRAINING, VALIDATION, Parts, Run, Survey, rows_at_once, survey, targets
+from backlit.tables.target import Task
 from backlit.tabular.building import build_network, unscale
 from backlit.tabular.result import TrainResult, made_by, notes_on_shards
 from backlit.tabular.scoring import SAMPLE, Scores, has_value, outputs_of

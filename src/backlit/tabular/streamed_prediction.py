@@ -15,7 +15,7 @@ import numpy as np
 
 from backlit.display import Displayed
 from backlit.errors import BacklitError, TableError
-from backlit.files import atomic_write
+from backlit.files import atomic_write, remove_unfinished
 from backlit.formats.ensembles import Ensemble, load_ensemble, save_ensemble
 from backlit.formats.models import Model
 from backlit.tables import check_suffix
@@ -201,6 +201,7 @@ def predict_folder(whole: Pass, folder: Path) -> StreamedPredictions:
         kept += was_there
         done += sum(piece.rows for piece in pieces)
         whole.show(done / len(whole.table))
+    remove_unfinished(folder, (output.name for *_, output in jobs))  # of workers that died in the act
     return whole.result(str(folder), kept)
 
 

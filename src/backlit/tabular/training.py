@@ -39,11 +39,12 @@ ONE: dict[str, Any] = {  # one network's options where they are not given
     "dropout": 0.0,
     "init": "xavier_uniform",
     "optimizer": "adam",
-    "schedule": "constant",
+    "schedule": None,
     "l2": 0.005,
     "clip_norm": None,
     "epochs": 200,
     "batch_size": 32,
+    "rate_batch_size": None,
     "patience": 20,
     "checkpoint_every": None,
     "shards": 1,
@@ -79,6 +80,7 @@ def train(
     clip_norm: float | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
+    rate_batch_size: int | None = None,
     patience: int | None = None,
     engine: str = "auto",
     out: str | Path | None = None,
@@ -158,6 +160,9 @@ def train(
         Passes over the training rows, at most; 200 if not given.
     batch_size : int, optional
         Rows in a step, 32 if not given.
+    rate_batch_size : int, optional
+        Rows in the steps that the learning rate is for.  With a larger `batch_size` the rate grows with it (linearly in
+        sgd, by the square root in the others) and is warmed up over 100 steps, unless a schedule is given.
     patience : int, optional
         One network stops after so many epochs, 20 if not given, in which the loss on a tenth of the training rows did
         not fall, and ends with the best epoch's weights.
@@ -232,6 +237,7 @@ def train(
         "clip_norm": clip_norm,
         "epochs": epochs,
         "batch_size": batch_size,
+        "rate_batch_size": rate_batch_size,
         "patience": patience,
         "checkpoint_every": checkpoint_every,
         "shards": None if shards is None else positive_integer(shards, "shards"),
@@ -318,11 +324,15 @@ def train(
 
 def settings_of(told: dict[str, Any], seed: int, engine: str) -> Settings:
     """How one network is trained."""
+    optimizer, schedule = get_optimizer(told["optimizer"]), told["schedule"]
+    if told["rate_batch_size"] is not None:
+        usual = positive_integer(told["rate_batch_size"], "rate_batch_size")
+        optimizer = optimizer.for_batches(positive_integer(told["batch_size"], "batch_size"), usual)
     return Settings(
         epochs=told["epochs"],
         batch_size=told["batch_size"],
-        optimizer=get_optimizer(told["optimizer"]),
-        schedule=get_schedule(told["schedule"]),
+        optimizer=optimizer,
+        schedule=get_schedule(schedule or ("constant" if told["rate_batch_size"] is None else "warm_up")),
         clip_norm=told["clip_norm"],
         monitor="validation_loss",
         patience=told["patience"],

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 from backlit.bounded_reading import from_json, read_arrays
 from backlit.engine import Data, State
 from backlit.errors import BacklitError, ModelError, ProblemError
-from backlit.files import atomic_write, checksum
+from backlit.files import atomic_write, checksum, remove_unfinished
 from backlit.optim import PlateauState
 from backlit.training.history import Epoch
 from backlit.training.run import EarlyStopping, Position, Run, learned
@@ -30,28 +30,41 @@ VERSION = 1
 FILE = "checkpoint.safetensors"
 
 
+@dataclass
+class Watched:
+    """What early stopping remembers."""
+
+    best: float
+    best_epoch: int | None
+    waited: int
+    kept: int
+
+
+@dataclass
+class Described:
+    """What a checkpoint says beside its arrays."""
+
+    version: int
+    run: dict[str, Any]
+    step: int
+    position: Position
+    plateau: PlateauState
+    watch: Watched
+    history: list[Epoch]
+    stopped: str
+
+
 def save_checkpoint(folder: Path, run: Run) -> None:
     """Write the run's state into the folder, in place of the last.  Raises BacklitError if it cannot be written."""
     from safetensors.numpy import save
 
     make_folder(folder)
-    watch = run.watch
-    described = {
-        "version": VERSION,
-        "run": fingerprint(run),
-        "step": run.state.step,
-        "position": asdict(run.position),
-        "plateau": asdict(run.plateau),
-        "watch": {
-            "best": watch.best,
-            "best_epoch": watch.best_epoch,
-            "waited": watch.n_bad_epochs,
-            "kept": len(watch.best_params),
-        },
-        "history": [asdict(epoch) for epoch in run.history],
-        "stopped": run.history.stopped,
-    }
-    content = save(arrays(run.state, watch), metadata={"backlit_checkpoint": json.dumps(described)})
+    watch, history = run.watch, run.history
+    watched = Watched(watch.best, watch.best_epoch, watch.n_bad_epochs, len(watch.best_params))
+    described = Described(
+        VERSION, fingerprint(run), run.state.step, run.position, run.plateau, watched, [*history], history.stopped
+    )
+    content = save(arrays(run.state, watch), metadata={"backlit_checkpoint": json.dumps(asdict(described))})
     with atomic_write(folder / FILE) as temporary:
         temporary.write_bytes(content)
 
@@ -72,6 +85,7 @@ def claimed(folder: Path) -> Iterator[None]:
     Raises ProblemError if another run has it: the two would write over each other's work.
     """
     make_folder(folder)  # now, so that no epoch is learned in vain
+    remove_unfinished(folder, [FILE])
     try:
         import fcntl
     except ImportError:  # Windows locks no folders
@@ -103,31 +117,38 @@ def load_checkpoint(folder: Path, run: Run) -> None:
 
     Raises ModelError for a file that is damaged or from the future, ProblemError if it belongs to another run.
     """
-    stored, described = read(folder / FILE)
-    watch = run.watch
+    stored, content = read(folder / FILE)
+    described, watch = whole(folder / FILE, content), run.watch
     for key, value in fingerprint(run).items():
-        before = described["run"].get(key)
+        before = described.run.get(key)
         if before != value:
             where, was, now = first_difference(key, before, value)
             raise ProblemError(
                 f"{folder / FILE} belongs to another run: its {where} was {short(was)}, now it is {short(now)}: "
                 f"give the same again, or another folder"
             )
-    watch.best_params = [array.copy() for array in learned(run.state)] if described["watch"].pop("kept") else []
+    if not 0 <= described.position.batches <= run.n_batches:
+        raise ModelError(f"{folder / FILE}: damaged (an epoch has {run.n_batches} batches): remove it to start anew")
+    watch.best_params = [array.copy() for array in learned(run.state)] if described.watch.kept else []
     for name, array in arrays(run.state, watch).items():
         if name not in stored or stored[name].shape != array.shape or stored[name].dtype != array.dtype:
             raise ModelError(f"{folder / FILE}: array {name} is missing or of another shape: the file is damaged")
         array[...] = stored[name]
-    run.state.step = described["step"]
-    run.position = Position(**described["position"])
-    run.plateau = PlateauState(**described["plateau"])
-    watch.best, watch.best_epoch, watch.n_bad_epochs = (
-        described["watch"][key] for key in ("best", "best_epoch", "waited")
-    )
-    run.history.stopped = described["stopped"]
-    run.history.epochs[:] = [
-        Epoch(**{**epoch, "gradient_norms": tuple(epoch["gradient_norms"])}) for epoch in described["history"]
-    ]
+    run.state.step, run.position, run.plateau = described.step, described.position, described.plateau
+    watch.best, watch.best_epoch = described.watch.best, described.watch.best_epoch
+    watch.n_bad_epochs = described.watch.waited
+    run.history.stopped, run.history.epochs[:] = described.stopped, described.history
+
+
+def whole(path: Path, described: dict[str, Any]) -> Described:
+    """A checkpoint's description, of which nothing is missing or of another type; else ModelError."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(Described).validate_python(described)
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        raise ModelError(f"{path}: damaged (its {where} is missing or wrong): remove it to start anew") from None
 
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

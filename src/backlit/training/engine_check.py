@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from backlit.core.network import Network
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters, layout
+from backlit.core.parameters import Parameters, Statistics, layout
 from backlit.core.passes import example_losses, forward
 from backlit.core.problem import Problem
 from backlit.engine import Data, Engine, get_engine

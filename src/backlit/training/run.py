@@ -10,8 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from backlit.core.network import Network
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters
+from backlit.core.parameters import Parameters, Statistics
 from backlit.engine import Data, Engine, EpochSums, State, TrainConfig
 from backlit.errors import ProblemError, near
 from backlit.optim import Optimizer, PlateauState, Schedule, get_optimizer, get_schedule

@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from backlit.core.dropout import DropoutKey
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters
+from backlit.core.parameters import Parameters, Statistics
 from backlit.engine import Data, Engine, EpochResult, State, TrainConfig
-from backlit.engine.base import exact_sum
+from backlit.engine.base import exact_sum, permutation
 from backlit.engine.partial import Partial, tree_sum
 from backlit.errors import ProblemError
 from backlit.processors import OneBlasThread, loaded_blas
 from backlit.registry import positive_integer
-from backlit.training.streaming import Stream, blocks, permutation
+from backlit.training.streaming import Stream, blocks
 
 if TYPE_CHECKING:
     from backlit.training.run import Settings  # which knows what stands here

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from backlit.engine import Data
+from backlit.engine.base import permutation
 
 Array = np.ndarray
 T = TypeVar("T")
@@ -57,16 +58,11 @@ class Stream(Protocol):
 def blocks(
     data: Data | Stream, seed: int, epoch: int, batch_size: int, batches_done: int, shuffle: bool
 ) -> Generator[tuple[Data, Array]]:
-    """What is left of an epoch: examples, and the rows (k,) of them to learn in order, whole batches but for the last.
-
-    >>> data = Data(np.zeros((5, 1)), np.zeros((5, 1)))
-    >>> [order.tolist() for _, order in blocks(data, seed=0, epoch=1, batch_size=2, batches_done=1, shuffle=False)]
-    [[2, 3, 4]]
-    """
-    first_row = batches_done * batch_size
+    """What is left of an epoch: examples, and the rows (k,) of them to learn in order, whole batches but the last."""
     if isinstance(data, Data):
-        yield data, permutation(len(data), (seed, epoch), shuffle)[first_row:]
+        yield from data.blocks(seed, epoch, batch_size, batches_done, shuffle)
         return
+    first_row = batches_done * batch_size
     sizes = data.sizes(seed, epoch, shuffle)
     starts = list(accumulate(sizes, initial=0))
     first = next((k for k in range(len(sizes)) if starts[k + 1] > first_row), len(sizes))
@@ -82,11 +78,6 @@ def blocks(
         if whole:
             yield buffer, order[:whole]
         rest = take(buffer, order[whole:])
-
-
-def permutation(n: int, seed: tuple[int, ...], shuffle: bool) -> Array:
-    """The numbers 0 to n - 1 (n,), in an order that is a function of the seed."""
-    return np.random.default_rng(seed).permutation(n) if shuffle else np.arange(n)
 
 
 def take(data: Data, rows: Array) -> Data:

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from backlit.core.network import Network
-from backlit.core.norms import Statistics
-from backlit.core.parameters import Parameters
+from backlit.core.parameters import Parameters, Statistics
 from backlit.display import Displayed
 from backlit.engine import Data, DenseBatches, Engine, EpochResult, State, get_engine
 from backlit.errors import Divergence, ProblemError
@@ -32,9 +31,9 @@ def run_epoch(
 ) -> tuple[Epoch | None, bool]:
     """Go through the data once, or through what a resumed epoch has left; (its record, whether it was interrupted).
 
-    The epoch runs block by block (`streaming.blocks`; data in memory are one block), with checkpoints in parts of
-    `checkpoint_every` batches; one is written after each part but the last (the trainer writes that one, when early
-    stopping has seen the epoch).  show : is told the share of the epoch that is done.
+    The epoch runs block by block (`blocks_left`), with checkpoints in parts of `checkpoint_every` batches; one is
+    written after each part but the last (the trainer writes that one, when early stopping has seen the epoch).
+    show : is told the share of the epoch that is done.
     """
     started = time.perf_counter()
     rates = learning_rates(run, schedule, number - 1)
@@ -50,11 +49,12 @@ def run_epoch(
 
 
 def blocks_left(run: Run, number: int) -> Generator[tuple[Any, np.ndarray]]:
-    """What is left of an epoch: examples, and in what order to learn them; see `streaming.blocks`."""
+    """What is left of an epoch: examples, and in what order to learn them; data in memory are one block."""
     if isinstance(run.data, Shards):
         return run.data.blocks(number, run.position.batches)
     settings = run.settings
-    return blocks(run.data, settings.seed, number, run.batch_size, run.position.batches, settings.shuffle)
+    told = settings.seed, number, run.batch_size, run.position.batches, settings.shuffle
+    return run.data.blocks(*told) if isinstance(run.data, Data) else blocks(run.data, *told)
 
 
 def run_block(
@@ -203,6 +203,8 @@ def fit(
     ------
     ProblemError
         If the monitored number will not be measured, or the checkpoint is another run's.
+    ShapeError
+        If the state is not one of the settings' optimizer.
 
     Notes
     -----
@@ -225,6 +227,8 @@ def fit(
             raise ProblemError("checkpoint_every says how often a checkpoint is written: give its folder as checkpoint")
     if not isinstance(engine, ShardedEngine):
         engine = engine_for(net, data, settings, validation, engine)
+    if state is not None:
+        settings.optimizer.check_state(state.slots, state.params.theta)
     run = Run(
         net,
         settings,

@@ -63,8 +63,8 @@ class Precision:
 
 
 def places(value: Array) -> list[tuple[int, int] | None]:
-    """(significant digits, decimals) of the shortest decimal that gives each number; None for a whole number."""
-    shown = [Decimal(repr(float(v))).as_tuple() if v != np.round(v) else None for v in value.ravel()]
+    """(significant digits, decimals) of the shortest decimal of each number; None for a whole one, NaN and ∞."""
+    shown = [Decimal(repr(float(v))).as_tuple() if np.isfinite(v) and v != np.round(v) else None for v in value.ravel()]
     return [None if t is None else (len(t.digits), -int(t.exponent)) for t in shown]
 
 

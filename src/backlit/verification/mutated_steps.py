@@ -257,7 +257,7 @@ def with_forward(setting: ReplayContext, knobs: Mutations) -> ReplayContext:
 
 def unbiased(layer: Dense, z: Array) -> Normalized:
     """z with mean 0 and unbiased variance 1 along the norm's axis."""
-    axis = norms.AXIS[str(layer.norm)]
+    axis = norms.norm_of(layer).axis
     mean, variance = z.mean(axis=axis, keepdims=True), z.var(axis=axis, keepdims=True, ddof=1)
     inverse_std = 1 / np.sqrt(variance + layer.eps)
     return Normalized((z - mean) * inverse_std, inverse_std, mean, variance, axis)

@@ -23,7 +23,7 @@ from backlit.verification.comparison import Tolerances
 from backlit.verification.function_check import FunctionCheck, check_function
 from backlit.verification.hypotheses import Predictor, hypotheses, invisible
 from backlit.verification.invariants import Fact, facts_of_code
-from backlit.verification.problem_check import check
+from backlit.verification.problem_check import check, refuse_non_finite
 from backlit.verification.quantities import PARAMETER_GRADIENTS, Array, Values, key_of, right_values
 from backlit.verification.result import CheckResult
 from backlit.verification.views import RETURNED, Step, View, settle
@@ -79,7 +79,7 @@ def suggest_inputs(problem: Problem, *, seed: int = 0) -> Suggestion:
     Raises
     ------
     BacklitError
-        If the network is one that no mistakes can be tried on.
+        If the network is one that no mistakes can be tried on, or its numbers are not finite.
 
     Examples
     --------
@@ -90,6 +90,9 @@ def suggest_inputs(problem: Problem, *, seed: int = 0) -> Suggestion:
     True
     """
     better = with_telling_numbers(problem, np.random.default_rng(seed))
+    for each in (problem, better):
+        if each.X is not None and each.y is not None:
+            refuse_non_finite(each)
     hidden = hidden_in(better)
     before = hidden_in(problem) if problem.X is not None and problem.y is not None else {}
     possible = {h.bug.name for h in hypotheses(better) if h.bug.kind == "bug"}

@@ -1,10 +1,11 @@
-"""Activations, one a file: each function beside its derivative, formula, range and all else that is known of it.
+"""Activations, one record each: the function beside its derivative, formula, range and all else that is known of it.
 
 Every function takes u of any shape and any of float32, float64 and complex128 (so that a complex step can pass
 through it), never overflows where its value is finite, and lets NaN through.  φ' is a function of u, never of φ(u); at
 a kink it is the slope from the left for the ReLU family and 0 for hard tanh.
 
-A file that is put into this folder is an activation more; `register_activation` adds one from anywhere else.
+The table loads every file of this folder, so one that is put here adds its activation; `register_activation` adds one
+from anywhere else.
 
 >>> import numpy as np
 >>> relu = get_activation("relu")
@@ -12,6 +13,9 @@ A file that is put into this folder is an activation more; `register_activation`
 (array([0., 2.]), array([0., 1.]))
 """
 
+import sys
+
+from backlit.core.activations import piecewise, smooth
 from backlit.core.activations._record import (
     ACTIVATIONS,
     Activation,
@@ -23,18 +27,18 @@ from backlit.core.activations._record import (
     register_activation,
     step,
 )
-from backlit.core.activations.elu import elu
-from backlit.core.activations.gelu import normal_cdf, normal_pdf
-from backlit.core.activations.leaky_relu import leaky_relu
-from backlit.core.activations.sigmoid import sigmoid, sigmoid_slope
+from backlit.core.activations.gated import normal_cdf, normal_pdf
+from backlit.core.activations.piecewise import elu, leaky_relu
+from backlit.core.activations.smooth import sigmoid, sigmoid_slope, softplus, tanh_slope
 from backlit.core.activations.softmax import log_softmax, softmax, softmax_diagonal, softmax_pull_back
-from backlit.core.activations.softplus import softplus
-from backlit.core.activations.tanh import tanh_slope
 
 ACTIVATIONS.load(__package__, first=(
     *("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu"),
     *("softplus", "mish", "hard_tanh", "softsign", "exp", "softmax"),
 ))  # fmt: skip
+# Pickles look for these functions in modules of their names, which would take the functions' place if they were loaded.
+sys.modules.update({f"{__package__}.{name}": smooth for name in ("sigmoid", "softplus")})
+sys.modules.update({f"{__package__}.{name}": piecewise for name in ("elu", "leaky_relu")})
 
 __all__ = [
     "ACTIVATIONS",

@@ -1,9 +1,10 @@
-"""Losses, one a file: each function beside its gradient, its formula, what it drops and what it takes.
+"""Losses, one record each: the function beside its gradient, its formula, what it drops and what it takes.
 
 A loss gives one number ℓ_i an example; how examples are averaged is the network's `reduction`.  Terms that depend on y
 alone are dropped where a docstring says so.  log a means log max(a, tiny), so ℓ stays finite where a rounds to 0.
 
-A file that is put into this folder is a loss more; `register_loss` adds one from anywhere else.
+The table loads every file of this folder, so one that is put here adds its loss; `register_loss` adds one from
+anywhere else.
 
 >>> import numpy as np
 >>> loss = get_loss("half_squared_error")
@@ -11,9 +12,8 @@ A file that is put into this folder is a loss more; `register_loss` adds one fro
 (array([2.]), array([[2.]]))
 """
 
-from backlit.core.losses._record import LOSSES, Loss, ShortForm, get_loss, register_loss, short_form
-from backlit.core.losses.huber import huber
-from backlit.core.losses.quantile import quantile
+from backlit.core.losses._record import LOSSES, Loss, ShortForm, get_loss, register_loss
+from backlit.core.losses.errors import huber, quantile
 
 LOSSES.load(__package__, first=(
     *("half_squared_error", "squared_error", "mean_squared_error", "absolute_error", "huber", "quantile"),
@@ -30,5 +30,4 @@ __all__ = [
     "huber",
     "quantile",
     "register_loss",
-    "short_form",
 ]

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from backlit.core.activations import Activation
-from backlit.core.activations.softmax import groups_of
+from backlit.core.activations.softmax import Groups
 from backlit.core.targets import literal
 from backlit.registry import Registry
 
@@ -22,6 +21,15 @@ class ShortForm:
 
     value: Callable[[Array, Array], Array]
     proof: str
+
+    def by_groups(self, groups: Groups) -> "ShortForm":
+        """Softmax's short form for softmax by groups: the sum over the groups."""
+
+        def value(u: Array, y: Array) -> Array:
+            each = [self.value(own, target) for own, target in zip(groups.split(u), groups.split(y), strict=True)]
+            return np.sum(each, axis=0)
+
+        return ShortForm(value, self.proof)
 
 
 @dataclass(frozen=True)
@@ -84,26 +92,6 @@ def get_loss(spec: str | Mapping[str, Any] | Loss | Callable[[Array, Array], Arr
     if isinstance(spec, Loss):
         return spec
     return LOSSES.find(spec)
-
-
-def short_form(phi: Activation, loss: Loss) -> ShortForm | None:
-    """The pair's short form, None where it has none; softmax by groups has softmax's, summed over its groups.
-
-    >>> from backlit.core.activations import get_activation
-    >>> pair = short_form(get_activation("softmax[2,3]"), get_loss("cross_entropy"))
-    >>> pair.value(np.zeros((1, 5)), np.array([[0.0, 1.0, 1.0, 0.0, 0.0]])).round(4)  # ln 2 + ln 3
-    array([1.7918])
-    """
-    forms = (loss.short_forms or {}) if loss.name in LOSSES else {}  # one that is made of another has none
-    if phi.name in forms or "softmax" not in forms or (groups := groups_of(phi)) is None:
-        return forms.get(phi.name)
-    one = forms["softmax"]
-
-    def total(u: Array, y: Array) -> Array:
-        each = [one.value(own, target) for own, target in zip(groups.split(u), groups.split(y), strict=True)]
-        return np.sum(each, axis=0)
-
-    return ShortForm(total, one.proof)
 
 
 def tiny(a: Array) -> Any:

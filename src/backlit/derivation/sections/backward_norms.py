@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from backlit.core.norms import norm_of
 from backlit.derivation.context import Cols, Context, at, entry_id, hidden, line
 from backlit.derivation.document import Line, Step
 from backlit.derivation.expressions import Add, Expr, Frac, Hadamard, Mean, Mul, Neg, Partial, Root, Sym, constant
@@ -11,13 +12,12 @@ from backlit.derivation.sections.helpers import entries, lines, share_symbol, sh
 
 def through_norm(s: Context, l: int) -> list[Step]:
     """[BN7] to [BN10], or [LN5] to [LN8]."""
-    batch = s.layer(l).norm == "batch"
-    numbers = ("BN7", "BN8", "BN9", "BN10") if batch else ("LN5", "LN6", "LN7", "LN8")
+    number = norm_of(s.layer(l)).equations
     return [
-        norm_parameter(s, l, "gamma", numbers[2]),
-        norm_parameter(s, l, "beta", numbers[3]),
-        through_scale(s, l, numbers[0]),
-        through_moments(s, l, numbers[1], batch),
+        norm_parameter(s, l, "gamma", number["gamma"]),
+        norm_parameter(s, l, "beta", number["beta"]),
+        through_scale(s, l, number["grad_x_hat"]),
+        through_moments(s, l, number["delta"]),
     ]
 
 
@@ -47,9 +47,9 @@ def through_scale(s: Context, l: int, equation: str) -> Step:
     )
 
 
-def through_moments(s: Context, l: int, equation: str, batch: bool) -> Step:
+def through_moments(s: Context, l: int, equation: str) -> Step:
     """δ = (g − mean g − x̂ mean(x̂ g)) / √(σ² + ε)."""
-    id, norm = f"delta[{l}]", s.trace.norm[l]
+    id, norm, batch = f"delta[{l}]", s.trace.norm[l], norm_of(s.layer(l)).axis == 0
     g = s.params.gamma[l] * s.grad.u[l]
     mean, along = g.mean(norm.axis, keepdims=True), (norm.x_hat * g).mean(norm.axis, keepdims=True)
     eps = s.setting(s.layer(l).eps)

@@ -367,6 +367,19 @@ def through_softmax(s: Context, l: int) -> Step:
         lines(s, build),
         entries(s, id, s.grad.u[l].shape, entry),
         ((delta_symbol(s, l), f"{s.net.n[l]}×1"),),
+        tuple(text for text in (cancelled(s, l, upstream),) if softmax and text),
         value=s.grad.u[l],
         checks=s.checked(id),
+    )
+
+
+def cancelled(s: Context, l: int, upstream: np.ndarray) -> Text:
+    """Whether p_k g_k and p_k pᵀg are so alike that rounding is all that is left of some difference."""
+    p, g, delta = (as_float(value) for value in (s.trace.h[l], upstream, s.grad.u[l]))
+    terms = p * (abs(g) + (p * abs(g)).sum(axis=1, keepdims=True))
+    return s.claim(
+        "difference_is_rounding",
+        (abs(delta) < np.finfo(float).eps * terms).any(),
+        "An entry here is smaller than the rounding of the two numbers that it is the difference of, as where a "
+        "probability is nearly 1: it means nothing.",
     )

@@ -5,32 +5,29 @@ from typing import Any
 
 import numpy as np
 
+from backlit.core.norms import norm_of
 from backlit.derivation.context import Cols, Context, as_float, at, entry_id, hidden, line
 from backlit.derivation.document import Line, Step, Text
 from backlit.derivation.expressions import Add, At, BigSum, Expr, Frac, Hadamard, Mul, Pow, Root, Sym, constant
 from backlit.derivation.functions import ONE, TWO, minus
 from backlit.derivation.sections.helpers import entries, lines
 
-AXIS_WORDS = {"batch": "over the batch", "layer": "over the units of each example"}
-
 
 def normalization(s: Context, l: int) -> list[Step]:
     """[BN1] to [BN4], or [LN1] to [LN4]."""
-    layer, norm = s.layer(l), s.trace.norm[l]
-    kind = str(layer.norm)
-    number = {"batch": "BN", "layer": "LN"}[kind]
-    over = AXIS_WORDS[kind]
+    norm, made = norm_of(s.layer(l)), s.trace.norm[l]
+    number, over = norm.equations, norm.over
     return [
-        moment(s, l, "mu", f"{number}1", norm.mean, f"The mean of z, {over}."),
-        moment(s, l, "sigma2", f"{number}2", norm.variance, f"The variance of z, {over} (divided by the count)."),
-        normalized(s, l, f"{number}3", over),
-        scaled(s, l, f"{number}4"),
+        moment(s, l, "mu", number["mean"], made.mean, f"The mean of z, {over}."),
+        moment(s, l, "sigma2", number["variance"], made.variance, f"The variance of z, {over} (divided by the count)."),
+        normalized(s, l, number["x_hat"], over),
+        scaled(s, l, number["u"]),
     ]
 
 
 def group(s: Context, l: int, g: int) -> list[tuple[int, int]]:
     """The (example, unit) pairs that share the g-th moment."""
-    if s.layer(l).norm == "batch":
+    if norm_of(s.layer(l)).axis == 0:
         return [(i, g) for i in range(s.m)]
     return [(g, j) for j in range(s.net.n[l])]
 
@@ -40,7 +37,7 @@ def moment(s: Context, l: int, name: str, equation: str, value: Any, sentence: s
     id, symbol, flat = f"{name}[{l}]", Sym(name, str(l)), value.ravel()
     if s.trace.norm[l].axis is None:
         sentence = "A running moment, as training left it: it does not depend on this row."
-    index = "i" if s.layer(l).norm == "batch" else "j"
+    index = "i" if norm_of(s.layer(l)).axis == 0 else "j"
     z: Expr = Sym("z", str(l), "i") if index == "i" else At(Sym("z", str(l)), ("j",))
     body = z if name == "mu" else Pow(minus(z, Sym("mu", str(l))), TWO)
     count = Sym("m" if index == "i" else "n", "" if index == "i" else str(l))
@@ -79,7 +76,7 @@ def normalized(s: Context, l: int, equation: str, over: str) -> Step:
     root = Root(Add(Sym("sigma2", str(l)), Sym("eps")))
 
     def entry(s: Context, i: int, j: int) -> Line:
-        g = j if s.layer(l).norm == "batch" else i
+        g = j if norm_of(s.layer(l)).axis == 0 else i
         top = minus(s.num(s.trace.z[l][i, j], f"z[{l}]"), s.num(norm.mean.ravel()[g], f"mu[{l}]"))
         bottom = Root(Add(s.num(norm.variance.ravel()[g], f"sigma2[{l}]"), s.setting(s.layer(l).eps)))
         return line(

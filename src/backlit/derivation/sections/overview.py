@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from backlit.core.activations.softmax import is_softmax
+from backlit.core.norms import norm_of
 from backlit.derivation.context import Context, as_float
 from backlit.derivation.document import BulletList, Paragraph, Section, Table, Text
 from backlit.derivation.expressions import Add, MatMul, Partial, Sym, Transpose
@@ -25,7 +26,7 @@ def readable(s: Context, l: int) -> Iterator[tuple[Any, ...]]:
     layer, last = s.layer(l), l == s.net.L
     yield "a", l - 1, Sym("a", str(l - 1)), "BP4", "the weights' gradient is δ times it"
     if last and s.net.has_short_form:
-        yield "a", l, Sym("a", str(l)), "BP1S", "δ at the output is it minus y"
+        yield "a", l, Sym("a", str(l)), "BP1S", "δ at the output is a − y"
     else:
         if last:
             yield "a", l, Sym("a", str(l)), "BP1", "the slope of the loss depends on it"
@@ -35,12 +36,9 @@ def readable(s: Context, l: int) -> Iterator[tuple[Any, ...]]:
         else:
             yield "u", l, under, "BP2S", "the Jacobian of ", applied(layer.activation, under), " is taken at it"
     if layer.norm:
-        yield "x_hat", l, Sym("x_hat", str(l)), BACK[str(layer.norm)], "the way back through the norm"
+        yield "x_hat", l, Sym("x_hat", str(l)), norm_of(layer).equations["delta"], "the way back through the norm"
     if s.trace.mask[l] is not None:
         yield "mask", l, Sym("mask", str(l)), "DO2", "the same units are dropped"
-
-
-BACK = {"batch": "BN8", "layer": "LN6"}  # the equation that goes back through each norm
 
 
 def kept_bytes(s: Context) -> int:
@@ -130,7 +128,7 @@ def theorems(s: Context) -> Iterator[Text]:
         yield (slope, " sums to 0 over the outputs, for softmax's outputs sum to 1 whatever the scores are.")
     for l, layer in s.net.numbered():
         if layer.norm and s.trace.norm[l].axis is not None:
-            group = "batch" if layer.norm == "batch" else "units"
+            group = "batch" if norm_of(layer).axis == 0 else "units"
             yield (
                 Sym("delta", str(l)),
                 f" sums to 0 over the {group}, for the norm takes off what all have in common.",

@@ -136,7 +136,7 @@ def words(s: Context, tape: Tape) -> Iterator[Text]:
     yield (
         "Up, each line is computed from those above it. Down, the last line's slope is 1, and each line hands its own "
         "to what it is made of, times how fast it grows with that: a sum hands it on as it is, a product times the "
-        "other factor, φ times φ′, the loss times its slope. No line needs to know what lies above it.",
+        "other factor, φ times φ′, the loss times its slope. A line needs its own slope for that, and no other line's.",
     )
     shared = [line for line in tape if len(line.users) > 1]
     several = "a number that several lines use adds what they hand back (a fan-out)"

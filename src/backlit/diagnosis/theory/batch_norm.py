@@ -103,7 +103,7 @@ def variances(m: int, s2: float, eps: float) -> tuple[Array, Array]:
     """Nodes v and weights of m v/s² ~ χ²_{m−1}, as far out as 1 or 1/(v + ε)² times the density counts."""
     if s2 <= 0 or not math.isfinite(s2):
         return np.array([s2 if s2 > 0 else 0.0]), np.ones(1)
-    half, floor = (m - 1) / 2, m * eps / s2
+    half, floor = (m - 1) / 2, min(m * eps / s2, 1e300)  # whose logarithm is finite
 
     def log_density(y: Array) -> Array:
         """Of y = ln χ²."""

@@ -116,6 +116,8 @@ def pair_moment(phi: Activation, q: float, o: float, *, slope: bool) -> float:
 
     u₁ = √q z₁, u₂ = √q (c z₁ + s z₂), s = √(1 − c²): the inner line is cut at the kinks as z₁ moves them.
     """
+    if not math.isfinite(q) or math.isnan(o):
+        return math.inf
     f = phi.derivative if slope else phi.function
     c = 0.0 if q == 0 else min(max(o / q, -1.0), 1.0)
     if c == 1 or q == 0:

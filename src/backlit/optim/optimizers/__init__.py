@@ -1,13 +1,12 @@
-"""Optimizers: update rules as pure functions on the flat vector of parameters, one a file.
+"""Optimizers: update rules as pure functions on the flat vector of parameters.
 
-A file that is put into this folder is an optimizer more; `register_optimizer` adds one from anywhere else.
+The table loads every file of this folder, so one that is put here adds its optimizer; `register_optimizer` adds one
+from anywhere else.
 """
 
-from backlit.optim.optimizers.adagrad import Adagrad
-from backlit.optim.optimizers.adam import Adam
-from backlit.optim.optimizers.adamw import AdamW
+from backlit.optim.optimizers.adam import Adam, AdamW
 from backlit.optim.optimizers.base import OPTIMIZERS, Optimizer, get_optimizer, register_optimizer
-from backlit.optim.optimizers.rmsprop import RmsProp
+from backlit.optim.optimizers.rmsprop import Adagrad, RmsProp
 from backlit.optim.optimizers.sgd import Sgd
 
 OPTIMIZERS.load(__package__, first=("sgd", "adagrad", "rmsprop", "adam", "adamw"))

@@ -4,14 +4,13 @@
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from backlit.errors import DomainError, ProblemError, ShapeError, near
-from backlit.optim.described import Described, Descriptions
-from backlit.registry import Check, number
+from backlit.registry import Check, Described, Descriptions, number
 
 Array = np.ndarray
 Slots = tuple[Array, ...]
@@ -62,6 +61,7 @@ class Optimizer(Described):
         "alpha": "rho",
     }
     symbols: ClassVar[dict[str, str]] = {"learning_rate": "eta"}
+    growth: ClassVar[float] = 0.5  # the power of the batch's growth by which the rate grows
     learning_rate: float
 
     @classmethod
@@ -82,6 +82,18 @@ class Optimizer(Described):
         if both := {"beta1", "beta_1", "beta2", "beta_2"} & given.keys():
             raise ProblemError(f"optimizer {cls.name}: betas and {min(both)} say the same: leave one out")
         return given | {"beta1": betas[0], "beta2": betas[1]}
+
+    def for_batches(self, batch_size: int, usual: int) -> Self:
+        """The same with a rate for batches of `batch_size` rows, where its own is one for batches of `usual` rows.
+
+        The rate grows as the batch in gradient descent, and as its square root where g is divided by its length.
+        Sources: Goyal et al. 2017, section 2.1; Malladi et al. 2022.
+
+        >>> from backlit.optim import get_optimizer
+        >>> [get_optimizer(name).for_batches(4096, usual=256).learning_rate for name in ("sgd", "adam")]
+        [0.16, 0.004]
+        """
+        return replace(self, learning_rate=self.learning_rate * (batch_size / usual) ** self.growth)
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -104,6 +116,14 @@ class Optimizer(Described):
     def init(self, theta: Array) -> Slots:
         """The state before the first step: for each slot zeros in theta's shape and dtype."""
         return tuple(np.zeros_like(theta) for _ in self.slots)
+
+    def check_state(self, state: Slots, theta: Array) -> None:
+        """Raise ShapeError for a state that is not this optimizer's, or of another theta."""
+        if [s.shape for s in state] != [theta.shape] * len(self.slots):
+            raise ShapeError(
+                f"optimizer {self.name}: its state is {len(self.slots)} vectors of theta's shape {theta.shape}, not "
+                f"{[s.shape for s in state]}: make the state with init(theta)"
+            )
 
     def update(self, g: Array, state: Slots, t: int, *, lr: float, theta: Array) -> tuple[Array, Slots]:
         """Work out a step from the gradient; the caller adds it to theta.  Nothing is written to.
@@ -133,11 +153,9 @@ class Optimizer(Described):
         DomainError
             If t is less than 1.
         """
-        if g.shape != theta.shape or [s.shape for s in state] != [theta.shape] * len(self.slots):
-            raise ShapeError(
-                f"optimizer {self.name}: g, theta and {len(self.slots)} state vectors must have one shape, but g has "
-                f"{g.shape}, theta {theta.shape}, the state {[s.shape for s in state]}: make the state with init(theta)"
-            )
+        self.check_state(state, theta)
+        if g.shape != theta.shape:
+            raise ShapeError(f"optimizer {self.name}: g has shape {g.shape}, but theta {theta.shape}: give it as long")
         if t < 1:
             raise DomainError(f"optimizer {self.name}: t counts steps from 1, not {t}")
         # Python numbers: a NumPy scalar would turn float32 vectors into float64

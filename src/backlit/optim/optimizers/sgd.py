@@ -52,6 +52,7 @@ class Sgd(Optimizer):
 
     name: ClassVar[str] = "sgd"
     checks: ClassVar[dict[str, Check]] = {**Optimizer.checks, "momentum": number(0, 1), "nesterov": flag}
+    growth: ClassVar[float] = 1.0
     symbols: ClassVar[dict[str, str]] = {**Optimizer.symbols, "momentum": "rho1"}
     learning_rate: float = 0.01
     momentum: float = 0.0

@@ -3,9 +3,8 @@
 A file that is put into this folder brings schedules more; `register_schedule` adds one from anywhere else.
 """
 
-from backlit.optim.schedules.base import SCHEDULES, Schedule, Unit, get_schedule, register_schedule
-from backlit.optim.schedules.cosine import Cosine, OneCycle
-from backlit.optim.schedules.decay import Constant, Exponential, InverseScaling, Step
+from backlit.optim.schedules.base import SCHEDULES, Constant, Schedule, Unit, get_schedule, register_schedule
+from backlit.optim.schedules.decay import Cosine, Exponential, InverseScaling, OneCycle, Step
 from backlit.optim.schedules.plateau import Adaptive, Plateau, PlateauState, ReduceOnPlateau
 from backlit.optim.schedules.warm_up import WarmUp
 

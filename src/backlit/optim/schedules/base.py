@@ -1,4 +1,4 @@
-"""What a schedule is: a pure function of the time t that multiplies the learning rate.
+"""What a schedule is: a pure function of the time t that multiplies the learning rate; and the one that does nothing.
 
 learning rate = the optimizer's `learning_rate` · factor(t).  t counts from 0 what `per` says, "epoch" or "step", over
 the whole run: a step-wise schedule doesn't start anew with each epoch.
@@ -11,8 +11,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 
 from backlit.errors import DomainError, ProblemError
-from backlit.optim.described import Described, Descriptions
-from backlit.registry import Check, number, one_of, optional, whole
+from backlit.registry import Check, Described, Descriptions, number, one_of, optional, whole
 
 Unit = Literal["epoch", "step"]
 SHARE = number(0, 1)
@@ -156,3 +155,26 @@ def get_schedule(spec: str | Mapping[str, Any] | Schedule) -> Schedule:
     array([0.1, 1. , 0.5])
     """
     return spec if isinstance(spec, Schedule) else SCHEDULES.make(spec)
+
+
+@register_schedule
+@dataclass(frozen=True, kw_only=True)
+class Constant(Schedule):
+    """The learning rate as it is: factor 1.
+
+    Parameters
+    ----------
+    per : {"epoch", "step"}, default 'epoch'
+        What t counts.
+
+    Examples
+    --------
+    >>> Constant().factor([0, 10, 20])
+    array([1., 1., 1.])
+    """
+
+    name: ClassVar[str] = "constant"
+
+    def curve(self, t: Any) -> Any:
+        """1."""
+        return np.ones_like(t)

@@ -1,35 +1,13 @@
-"""Schedules that need no end: constant, by steps, exponential, and as a power of time."""
+"""Schedules that fall by a formula: by steps, exponentially, as a power of time, and along a cosine to an end."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from backlit.optim.schedules.base import SHARE, Schedule, register_schedule
+from backlit.optim.schedules.base import SHARE, TOTAL, Schedule, Unit, length, register_schedule
+from backlit.optim.schedules.base import Constant as Constant  # which pickles look for here
 from backlit.registry import Check, number, whole
-
-
-@register_schedule
-@dataclass(frozen=True, kw_only=True)
-class Constant(Schedule):
-    """The learning rate as it is: factor 1.
-
-    Parameters
-    ----------
-    per : {"epoch", "step"}, default 'epoch'
-        What t counts.
-
-    Examples
-    --------
-    >>> Constant().factor([0, 10, 20])
-    array([1., 1., 1.])
-    """
-
-    name: ClassVar[str] = "constant"
-
-    def curve(self, t: Any) -> Any:
-        """1."""
-        return np.ones_like(t)
 
 
 @register_schedule
@@ -143,3 +121,128 @@ class InverseScaling(Schedule):
     def curve(self, t: Any) -> Any:
         """See the class."""
         return (1 + self.scale * t) ** -self.power  # [SCH-INV]
+
+
+@register_schedule
+@dataclass(frozen=True, kw_only=True)
+class Cosine(Schedule):
+    r"""Half a cosine from 1 down to `floor` over `total`, and `floor` from there on.
+
+    .. math:: f + (1 - f)\,\tfrac12 (1 + \cos \pi x), \qquad x = \min(t/T, 1)
+
+    with f = floor and T = total.
+
+    Parameters
+    ----------
+    per : {"epoch", "step"}, default 'epoch'
+        What t counts.
+    floor : float, default 0.0
+        Last factor, in [0, 1].
+    total : int, optional
+        Length in the unit of `per`, at least 1; a trainer fills it in if it is not given.
+
+    Raises
+    ------
+    ProblemError
+        If a value is outside these.
+
+    Notes
+    -----
+    This is PyTorch's `CosineAnnealingLR` with T_max = total and eta_min = floor · learning_rate, except that PyTorch's
+    rises again after T.
+
+    References
+    ----------
+    Loshchilov & Hutter 2017, equation 5, without restarts.
+
+    Examples
+    --------
+    >>> Cosine(total=10).factor([0, 5, 10, 11]).round(3)
+    array([1. , 0.5, 0. , 0. ])
+    """
+
+    name: ClassVar[str] = "cosine"
+    checks: ClassVar[dict[str, Check]] = {**Schedule.checks, "floor": SHARE, "total": TOTAL}
+    floor: float = 0.0
+    total: int | None = None
+
+    def curve(self, t: Any) -> Any:
+        """See the class."""
+        x = np.minimum(t / length(self), 1)
+        return self.floor + (1 - self.floor) * (1 + np.cos(np.pi * x)) / 2  # [SCH-COS]
+
+
+@register_schedule
+@dataclass(frozen=True, kw_only=True)
+class OneCycle(Schedule):
+    r"""Up from `start` to 1 over the first share `rise` of `total`, then down to `end`, both by half a cosine.
+
+    .. math:: s + (1 - s)\,\tfrac12 (1 - \cos \pi x) \quad\text{then}\quad e + (1 - e)\,\tfrac12 (1 + \cos \pi x)
+
+    with x from 0 to 1 in each part; the peak is at t = rise · total − 1, the end at t = total − 1.  After the end the
+    factor stays there.
+
+    Parameters
+    ----------
+    per : {"epoch", "step"}, default 'step'
+        What t counts.
+    start : float, default 0.04
+        First factor, in [0, 1].
+    end : float, default 4e-06
+        Last factor, in [0, 1].
+    rise : float, default 0.3
+        Share of `total` in which the factor rises, in [0, 1].
+    total : int, optional
+        Length in the unit of `per`, at least 1; a trainer fills it in if it is not given.
+
+    Raises
+    ------
+    ProblemError
+        If a value is outside these.
+
+    Notes
+    -----
+    This is PyTorch's `OneCycleLR` with max_lr = learning_rate, total_steps = total, pct_start = rise, div_factor =
+    1/start, final_div_factor = start/end and cycle_momentum = False.
+
+    References
+    ----------
+    Smith & Topin 2018.
+
+    Examples
+    --------
+    >>> OneCycle(total=11, rise=6 / 11).factor([0, 5, 10]).round(6)
+    array([4.e-02, 1.e+00, 4.e-06])
+    """
+
+    name: ClassVar[str] = "one_cycle"
+    checks: ClassVar[dict[str, Check]] = {
+        **Schedule.checks,
+        "start": SHARE,
+        "end": SHARE,
+        "rise": SHARE,
+        "total": TOTAL,
+    }
+    per: Unit = "step"
+    start: float = 0.04
+    end: float = 4e-6
+    rise: float = 0.3
+    total: int | None = None
+
+    def curve(self, t: Any) -> Any:
+        """The rising half where t is not past the peak, the falling half behind it."""
+        last = length(self) - 1
+        peak = min(self.rise * length(self) - 1, last)  # before 0 where the rise is shorter than one t
+        up, down = share(t, 0, peak), share(t, peak, last)
+        rising = self.start + (1 - self.start) * (1 - np.cos(np.pi * up)) / 2  # [SCH-ONE1]
+        falling = self.end + (1 - self.end) * (1 + np.cos(np.pi * down)) / 2  # [SCH-ONE2]
+        return np.where(t <= peak, rising, falling)
+
+
+def share(t: Any, first: float, last: float) -> Any:
+    """How far t is on the way from first to last, in [0, 1]; all the way where there is no way to go.
+
+    >>> share(np.array([0.0, 3.0, 9.0]), 2, 4)
+    array([0. , 0.5, 1. ])
+    """
+    return np.clip((t - first) / (last - first), 0, 1) if last > first else np.ones_like(t)

@@ -6,11 +6,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from backlit.errors import ProblemError
-from backlit.optim.described import split
-from backlit.optim.schedules.base import Schedule, Unit, get_schedule, register_schedule
-from backlit.optim.schedules.decay import Constant
+from backlit.optim.schedules.base import Constant, Schedule, Unit, get_schedule, register_schedule
 from backlit.optim.schedules.plateau import Plateau
-from backlit.registry import Check, whole
+from backlit.registry import Check, split, whole
 
 
 def function_of_time(value: object, what: str) -> Schedule | None:

@@ -264,7 +264,7 @@ def folded(net: Network, params: Parameters, statistics: Any) -> tuple[Network, 
     layers, arrays = [], {name: [None] for name in ("W", "b", "gamma", "beta")}
     for l, layer in net.numbered():
         W, b, norm = params.W[l], params.b[l], layer.norm
-        if norm == "batch":
+        if layer.keeps_moments:
             mean, variance = statistics.of(l)
             scale = params.gamma[l] / np.sqrt(variance + layer.eps)
             W, b, norm = scale[:, None] * W, scale * (b - mean) + params.beta[l], None

@@ -1,9 +1,8 @@
 """The kinds of column: how the values of each become numbers, as data that a model file can hold."""
 
 from backlit.tables.columns.base import Column, frequencies, leave_out, settle
-from backlit.tables.columns.calendar import Calendar
 from backlit.tables.columns.kinds import Category, Dropped, Flag, Presence, Weighted
-from backlit.tables.columns.piecewise import Piecewise
+from backlit.tables.columns.piecewise import Calendar, Piecewise
 from backlit.tables.columns.scaled import Scaled, as_numbers, standard
 
 KINDS = (Scaled, Flag, Category, Presence, Dropped, Piecewise, Calendar, Weighted)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from backlit.errors import BacklitError, ProblemError
@@ -261,7 +262,9 @@ def what_happened(grade: Grade) -> str:
     if grade.verdict == "pass":
         return RIGHT
     if grade.error is not None:
-        return "could not be graded: " + grade.error.partition(":")[0].partition(" (")[0][:60]
+        kind = grade.error.partition(":")[0]  # an exception of theirs counts by its type, what the grader says as it is
+        raised = kind.isidentifier() and kind[0].isupper()
+        return "could not be graded: " + (kind if raised else shorten(grade.error, 90, placeholder=" …"))
     if grade.bug is not None:
         return f"{grade.bug} ({grade.equation})"
     return f"{grade.verdict}: first wrong {(grade.first_wrong or 'nothing').partition('[')[0]}"
