@@ -157,16 +157,20 @@ def run_calls(calls: int, *, seed: int = 0, batch: int = 2000, timeout: float = 
             try:
                 done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
             except subprocess.TimeoutExpired:
-                failures.append(f"call {log.read_text().strip()} of seed {seed} did not end")
+                failures.append(f"call {at(log)} of seed {seed} did not end")
                 continue
             if done.returncode:
-                at = log.read_text().strip() if log.exists() else "none"
                 failures.append(
-                    f"call {at} of seed {seed} ended its process ({done.returncode}): {done.stderr[-1500:]}"
+                    f"call {at(log)} of seed {seed} ended its process ({done.returncode}): {done.stderr[-1500:]}"
                 )
                 continue
             tally.update(json.loads(done.stdout))
     return tally, failures
+
+
+def at(log: Path) -> str:
+    """The call that a process was at."""
+    return log.read_text().strip() if log.exists() else "none"
 
 
 def main() -> int:

@@ -39,6 +39,12 @@ def test_the_table_is_what_is_measured(measured):
         assert functions == pytest.approx(said[name][1], rel=0.1), f"{name}: make architecture"
 
 
+def test_who_follows_a_training_step_opens_eight_files_at_most(measured):
+    (files, _, depth), *_ = rows(measured).values()
+    assert files <= 8
+    assert depth <= 6
+
+
 def test_what_is_to_be_changed_for_an_extension_is_what_the_guide_and_the_sources_say(measured):
     row = re.compile(r"^\| (an? \w+) \| (\d+) \| (\d+|–) \|$", flags=re.M)
     assert row.findall(TEXT) == row.findall(measured), "make architecture"

@@ -83,3 +83,19 @@ def test_every_old_name_has_a_module(old):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         assert import_module(old) is import_module(OLD_NAMES.new_name(old))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["elu elu", "gelu normal_cdf", "leaky_relu leaky_relu", "sigmoid sigmoid", "softplus softplus", "tanh tanh_slope"],
+)
+def test_a_pickle_finds_a_function_where_it_stood_in_a_file_of_its_own(name):
+    """In a fresh process: a module that is loaded by an old name must not take the place of the function."""
+    module, function = name.split()
+    there = f"cbacklit.core.activations.{module}\n{function}\n.".encode()
+    code = f"""import pickle
+read = pickle.loads({there!r})
+from backlit.core.activations import {function}
+print(read is {function})
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "True\n"

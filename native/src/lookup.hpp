@@ -54,17 +54,10 @@ inline OptimizerPlan optimizer_plan(const std::string& name, Parameters given) {
     if (!given.empty()) refuse("optimizer " + name + " has no hyperparameter '" + given.begin()->first + "' in the native engine");
     OptimizerPlan plan;
     plan.momentum = values["momentum"], plan.eps = values["eps"], plan.weight_decay = values["weight_decay"];
-    plan.beta1 = values["beta1"], plan.beta2 = name == "rmsprop" ? values["rho"] : values["beta2"];
-    if (name == "sgd") {
-        plan.rule = plan.momentum ? SGD_MOMENTUM : SGD, plan.option = plan.momentum && values["nesterov"];
-        plan.slots = plan.momentum ? 1 : 0;
-    } else if (name == "adagrad") {
-        plan.rule = ADAGRAD, plan.slots = 1;
-    } else if (name == "rmsprop") {
-        plan.rule = RMSPROP, plan.option = plan.momentum != 0, plan.slots = plan.option ? 2 : 1;
-    } else {
-        plan.rule = ADAM, plan.option = values["amsgrad"] != 0, plan.slots = plan.option ? 3 : 2;
-    }
+    plan.beta1 = values["beta1"], plan.beta2 = values.count("rho") ? values["rho"] : values["beta2"];
+    plan.rule = found->rule, plan.option = *found->option && values[found->option] != 0;
+    plan.slots = found->slots + plan.option;
+    if (plan.rule == SGD && plan.momentum) plan.rule = SGD_MOMENTUM, plan.slots = 1, plan.option = values["nesterov"] != 0;
     return plan;
 }
 

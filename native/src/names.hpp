@@ -87,19 +87,26 @@ constexpr Name product_names[] = {BACKLIT_PRODUCTS(NAME)};
 enum Function { BACKLIT_FUNCTIONS(FUNCTION_ID) n_functions };
 constexpr const char* function_names[] = {BACKLIT_FUNCTIONS(FUNCTION_NAME)};
 
-// The optimizers of backlit.optim.optimizers and their hyperparameters, without the learning rate, which each step
-// brings; and the rules that are their kernels.
+// The rules that are the optimizers' kernels, those that divide by a root of squares last.
+enum UpdateRule { SGD, SGD_MOMENTUM, ADAGRAD, RMSPROP, ADAM, n_update_rules };
+constexpr bool divides(UpdateRule rule) { return rule > SGD_MOMENTUM; }
+
+// The optimizers of backlit.optim.optimizers: hyperparameters, without the learning rate, which each step brings; rule;
+// vectors of its own, each as long as theta; and the hyperparameter that, if it is not 0, brings the rule's option and one
+// vector more.  SGD with momentum is a rule of its own.
 struct OptimizerName {
     const char *name, *hyperparameters[5];
+    UpdateRule rule;
+    int slots;
+    const char* option;
 };
 constexpr OptimizerName optimizer_names[] = {
-    {"sgd", {"momentum", "nesterov"}},
-    {"adagrad", {"eps"}},
-    {"rmsprop", {"rho", "eps", "momentum"}},
-    {"adam", {"beta1", "beta2", "eps", "amsgrad"}},
-    {"adamw", {"beta1", "beta2", "eps", "amsgrad", "weight_decay"}},
+    {"sgd", {"momentum", "nesterov"}, SGD, 0, ""},
+    {"adagrad", {"eps"}, ADAGRAD, 1, ""},
+    {"rmsprop", {"rho", "eps", "momentum"}, RMSPROP, 1, "momentum"},
+    {"adam", {"beta1", "beta2", "eps", "amsgrad"}, ADAM, 2, "amsgrad"},
+    {"adamw", {"beta1", "beta2", "eps", "amsgrad", "weight_decay"}, ADAM, 2, "amsgrad"},
 };
-enum UpdateRule { SGD, SGD_MOMENTUM, ADAGRAD, RMSPROP, ADAM, n_update_rules };
 
 #undef ID
 #undef NAME

@@ -326,7 +326,7 @@ template <class T> class Trainer {
         T top = largest_g;
         for (auto& part : parts)
             if (!(part.largest_state <= top)) top = part.largest_state;
-        return top <= safe && std::abs(rate) * job.unbias1 <= 1e3 && (optimizer.rule < ADAGRAD || job.eps >= (T)1e-12);
+        return top <= safe && std::abs(rate) * job.unbias1 <= 1e3 && (!divides(optimizer.rule) || job.eps >= (T)1e-12);
     }
 
     UpdateJob<T> job_for(double rate, std::uint64_t t, long double squares) const {

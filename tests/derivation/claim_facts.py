@@ -436,7 +436,7 @@ PHRASES = {
     "all_taken_at_z": "activation is taken at zₗ, not at",
     "all_taken_at_u": "activation is taken at uₗ, not at",
     "taken_at_both": "at uₗ after a norm and at zₗ without one",
-    "own_sum_alone": "depends on its own sum alone",
+    "own_sum_alone": "depends on no sum of its layer but its own",
     "batch_norm_mixes": "under batch norm on its unit's z in every example",
     "layer_norm_mixes": "under layer norm on every z of its example",
     "batch_norm_of_own": "under batch norm on its own z, by running moments",

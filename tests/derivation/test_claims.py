@@ -19,7 +19,7 @@ from backlit.formats.problems import read_problem
 from backlit.optim import get_optimizer
 from backlit.render.explanation import explain
 
-SEEDS = range(70)
+SEEDS = range(40)  # the long form is scripts/explain_claims.py
 ELSEWHERE = {"checks_agree", "checks_differ", "kept_a", "kept_x_hat", "kept_mask"}  # withheld below, by planting
 
 
@@ -202,7 +202,7 @@ def theorem_words(problem):
     return [item for item in words_of(explain(problem).derivation).split(".") if "sum" in item]
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(2))
 def test_theorems_hold_of_any_numbers(seed):
     """Σ δ = 0 at a softmax and behind a norm; ⟨W, ∂C/∂W⟩ is the same in each layer of a homogeneous network."""
     rng = np.random.default_rng(seed)

@@ -102,10 +102,10 @@ def words(spec):
 @pytest.mark.parametrize("norm", ["batch", "layer"])
 def test_a_normed_unit_depends_on_more_than_its_own_sum(norm):
     said, formulas = words(network(norm, norm))
-    assert "its own sum alone" not in said
+    assert "no sum of its layer but its own" not in said
     assert not any("φ′([zₗ]ⱼ)" in formula for formula in formulas)
     assert any("φ′([uₗ]ⱼ)" in formula for formula in formulas)
-    assert "its own sum alone" in words(network())[0]
+    assert "no sum of its layer but its own" in words(network())[0]
     mixed, formulas = words(network(norm))
     assert "Where a layer has no norm" in mixed
     assert any("φ′(uₗ)" in formula for formula in formulas)

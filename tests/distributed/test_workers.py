@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 import pytest
 from tests.commands import KILLED
+from tests.helpers import HANGS
 from tests.jobs.clusters import Cluster
 
 from backlit.core import Dense, Network
@@ -67,7 +68,7 @@ def two(tmp_path_factory):
         yield cluster
 
 
-def until(crew, n, limit=120):
+def until(crew, n, limit=HANGS):
     """Wait until so many workers take part."""
     end = time.monotonic() + limit
     while len(crew.members) < n:
@@ -225,7 +226,7 @@ def test_a_worker_with_other_bits_is_left_out_with_a_line(tmp_path, caplog):
         with pytest.raises(ProblemError, match=r"computes other bits than this process .*use machines of one kind"):
             train(cluster.address, **told)
         cluster.add()
-        end = time.monotonic() + 120
+        end = time.monotonic() + HANGS
         while len(cluster.alive()) < 2:
             assert time.monotonic() < end
             time.sleep(0.1)
@@ -256,7 +257,7 @@ def test_nothing_is_left_on_the_workers(two):
 
     train(two.address)
     with Client(two.address, set_as_default=False) as client:
-        end = time.monotonic() + 60
+        end = time.monotonic() + HANGS
         while any(client.run(members_there).values()):
             assert time.monotonic() < end, "a long task goes on although nobody waits"
             time.sleep(0.1)

@@ -22,13 +22,13 @@ NET = Network(3, [Dense(5, "tanh", norm="batch"), Dense(5, "tanh", skip_from=1),
 
 def test_wrong_calls():
     """A short form of scripts/native_calls.py: in processes of their own, which must come to their end."""
-    tally, failures = calls.run_calls(3000, batch=1500)
+    tally, failures = calls.run_calls(1600, batch=800)
     assert failures == []
-    assert tally["ValueError"] > 500
-    assert tally["TypeError"] > 500
-    assert tally["IndexError"] > 5
-    assert tally["accepted, the same values"] > 20  # laid out in another way, and the same numbers came out
-    assert tally["refused within stop"] > 5
+    assert tally["ValueError"] > 250
+    assert tally["TypeError"] > 250
+    assert tally["IndexError"] > 2
+    assert tally["accepted, the same values"] > 10  # laid out in another way, and the same numbers came out
+    assert tally["refused within stop"] > 2
 
 
 def test_a_call_that_dies_is_found(monkeypatch, tmp_path):
@@ -41,8 +41,12 @@ def test_a_call_that_dies_is_found(monkeypatch, tmp_path):
     ):
         script.write_text(f"import os, sys, time\nopen(sys.argv[5], 'w').write('7')\n{line}\n")
         monkeypatch.setattr(calls, "__file__", str(script))
-        _, failures = calls.run_calls(10, timeout=timeout)
-        assert len(failures) == 1
+        while True:
+            _, failures = calls.run_calls(10, timeout=timeout)
+            assert len(failures) == 1
+            if "call none" not in failures[0] or timeout > HANGS:  # on a busy machine it may not have begun by then
+                break
+            timeout *= 4
         assert told in failures[0]
 
 

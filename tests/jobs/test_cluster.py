@@ -56,10 +56,13 @@ def test_results_are_in_the_order_of_the_jobs(two):
     assert list(run_jobs([], how=two)) == []
 
 
-@pytest.mark.parametrize(("workers", "threads"), [(1, 1), (1, 2), (2, 1), (3, 2)])
-def test_the_bits_are_those_of_this_thread(tmp_path, workers, threads):
+@pytest.mark.parametrize(("workers", "threads"), [(1, 2), (2, 1), (3, 2)])
+def test_the_bits_are_those_of_this_thread(two, tmp_path, workers, threads):
     jobs = [Job(work.trained, (engine, seed)) for engine in ("native", "reference") for seed in range(2)]
     jobs += [Job(work.product, (seed,)) for seed in range(2)]
+    if (workers, threads) == (2, 1):
+        assert list(run_jobs(jobs, how=two)) == list(run_jobs(jobs))
+        return
     with Cluster(tmp_path, workers, threads) as there:
         assert list(run_jobs(jobs, how=there.address)) == list(run_jobs(jobs))
 

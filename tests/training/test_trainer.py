@@ -8,10 +8,20 @@ from numpy.testing import assert_allclose, assert_array_equal
 from tests.helpers import raises_naming
 from tests.training.runs import classifier, curve, digits, learned, regressor, run_curve
 
-from backlit.engine import ReferenceEngine
-from backlit.errors import Divergence, ProblemError
+from backlit.engine import ReferenceEngine, State
+from backlit.errors import Divergence, ProblemError, ShapeError
 from backlit.optim import Adam, Sgd, get_schedule
 from backlit.training import Settings, fit
+
+
+@pytest.mark.parametrize("engine", ["auto", "reference"])
+@pytest.mark.parametrize(("before", "now"), [(Sgd(), Adam()), (Adam(), Sgd()), (Adam(), Adam(amsgrad=True))])
+def test_a_state_of_another_optimizer_is_refused(engine, before, now):
+    data, net = curve(), regressor()
+    state = State.start(net, net.init(), before)
+    with raises_naming(ShapeError, now.name, "state", "init(theta)"):
+        fit(net, net.init(), data, Settings(epochs=1, optimizer=now, engine=engine), state=state)
+    assert state.step == 0
 
 
 def test_loss_falls_on_real_digits_and_what_is_learned_holds_on_others():

@@ -14,7 +14,7 @@ from backlit.core import Dense, Network
 from backlit.core.problem import Problem
 from backlit.diagnosis import diagnose
 from backlit.diagnosis.inputs import Subject
-from backlit.diagnosis.remedy_race import PLANS, ROUNDS, plan_of, probe_remedies
+from backlit.diagnosis.remedy_race import PLANS, plan_of, probe_remedies
 from backlit.diagnosis.short_training import constant_loss, data_of, made_up_targets, train_one, try_training
 
 ranking = load_script("diagnose_ranking")
@@ -71,9 +71,9 @@ def test_a_probe_is_reproducible_and_what_it_has_seen_longest_comes_first():
     plan = plan_of(sick.subject.net)
     assert plan == PLANS[0]
     seen = [probe for probe in probes if probe is not None]
-    assert probes == seen + [None] * (len(probes) - plan.first)  # those without come last, by ratio
-    assert [probe.steps for probe in seen] == [units * plan.unit for units in (8, 8, 8, 4, 4, 4, *[2] * 6)]
-    for units in ROUNDS:
+    assert probes == seen + [None] * (len(probes) - plan.rounds[0][1])  # those without come last, by ratio
+    assert [probe.steps for probe in seen] == [units * plan.unit for units in (15, 15, 15, 4, 4, 4, *[2] * 6)]
+    for units, _ in plan.rounds:
         left = [probe.left for probe in seen if probe.steps == units * plan.unit]
         assert left == sorted(left)
     assert first.ranked_by == "probe loss"
@@ -87,7 +87,7 @@ def test_a_probe_of_few_rows_takes_as_many_steps(rows):
     net = Network(3, [Dense(8, "sigmoid")] * 8 + [Dense(1)])
     weight = np.arange(rows) % 2 if rows > 1 else None
     problem = Problem(net, net.init(seed=0), X, X[:, :1], sample_weight=weight)
-    assert probe_remedies(diagnose(problem)).probe.steps in range(64, 80)
+    assert probe_remedies(diagnose(problem)).probe.steps in range(120, 136)
 
 
 def test_a_network_too_large_for_a_probe_is_ranked_by_ratio(monkeypatch):

@@ -129,6 +129,7 @@ def mapped(claims, change):
     }
 
 
+@pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("decimals", [4, 6, 8, 12])
 def test_decimals_are_no_mistake(rng, decimals):
     for _ in range(10):
@@ -137,6 +138,7 @@ def test_decimals_are_no_mistake(rng, decimals):
         assert result.verdict in ("pass", "unresolved"), (result, result.first_wrong)
 
 
+@pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("digits", [3, 5, 8])
 def test_significant_digits_are_no_mistake(rng, digits):
     shorten = np.vectorize(lambda v: float(f"{v:.{digits}g}"))
@@ -180,6 +182,7 @@ def test_a_wrong_number_of_few_digits_gets_no_name(problem):
     assert not result.diagnoses
 
 
+@pytest.mark.usefixtures("trusted")
 def test_float32_arithmetic_is_no_mistake(rng):
     for _ in range(20):
         problem = draw_problem(rng)

@@ -11,6 +11,7 @@ from backlit.verification.network_check import hidden_in
 from backlit.verification.problem_check import check
 
 matrix = load_script("check_matrix")
+pytestmark = pytest.mark.usefixtures("trusted")
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from backlit.core.problem import Problem
 from backlit.verification.problem_check import check
 from backlit.verification.quantities import right_values
 
+pytestmark = pytest.mark.usefixtures("trusted")
 NETWORKS = 15
 KEYS = ("z", "a", "delta", "grad_a", "grad_W", "grad_b")
 

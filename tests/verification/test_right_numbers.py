@@ -27,7 +27,7 @@ def nested(values):
     return claims
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(problems())
 def test_right_numbers_pass(drawn):
     problem = problem_of(drawn)

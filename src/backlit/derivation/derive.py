@@ -13,12 +13,13 @@ from backlit.derivation.exact import exact_passes
 from backlit.derivation.numbers import Numbers
 from backlit.derivation.sections import (
     backward_pass,
-    chain_rule,
     forward_pass,
     glance,
     graph,
+    jacobian,
     losses,
     overview,
+    recurrence,
     setup,
     tape,
     why,
@@ -115,9 +116,9 @@ def document(s: Context, updates: list[update.Updated]) -> Iterator[Section | No
     yield setup.sought(s)
     yield overview.algorithm_section(s)
     yield forward_pass.section(s)
-    yield chain_rule.recurrence_section(s)
+    yield recurrence.section(s)
     yield overview.dimensions_section(s)
-    yield chain_rule.slopes_section(s)
+    yield jacobian.slopes_section(s)
     yield losses.short_form_section(s)
     yield backward_pass.section(s)
     yield tape.nudge_section(s)
@@ -126,6 +127,6 @@ def document(s: Context, updates: list[update.Updated]) -> Iterator[Section | No
     yield graph.section(s)
     yield tape.tape_section(s)
     yield overview.cache_section(s)
-    yield chain_rule.jacobian_section(s)
+    yield jacobian.section(s)
     yield overview.costs_section(s)
     yield overview.checklist_section(s)

@@ -8,7 +8,7 @@ import numpy as np
 from backlit.core.passes import Gradients
 from backlit.derivation.context import Context
 from backlit.derivation.document import Block, Derivation, Paragraph, Section, Step
-from backlit.derivation.sections import backward_pass, chain_rule, forward_pass, overview, setup
+from backlit.derivation.sections import backward_pass, forward_pass, overview, recurrence, setup
 from backlit.derivation.sections import update as update_section
 from backlit.derivation.update import Updated, quantities
 
@@ -85,7 +85,7 @@ def ended(
     theory = [
         setup.setup(s, drawn=False),
         setup.sought(s),
-        chain_rule.recurrence_section(s),
+        recurrence.section(s),
         overview.dimensions_section(s),
     ]
     found = quantities(s.trace, grad, updates)

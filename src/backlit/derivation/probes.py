@@ -1,7 +1,7 @@
 """What depends on what, found by trying: one number is changed and what moves is looked at, reads are watched.
 
-Sentences such as "each unit depends on its own sum alone" and "this is kept for the way back" are claims like those
-about sizes: they are said if the passes of `core` bear them out.
+Sentences such as "a unit depends on no sum but its own" and "this is kept for the way back" are claims like those about
+sizes: they are said if the passes of `core` bear them out.
 """
 
 from dataclasses import replace

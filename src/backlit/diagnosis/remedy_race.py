@@ -1,14 +1,14 @@
 """Rank the remedies by a few real optimizer steps, which show what learns and not merely lets the gradient through.
 
 The gradient ratio picks a dozen remedies.  They take 16 steps on the same few rows, the better half goes on to 32, the
-better half of those to 64 (successive halving; Jamieson & Talwalkar 2016), from two draws each.  In a large network
-there are fewer steps, from one draw, so that a probe takes about as long as the rest of a diagnosis; a network that is
-too large even for that is not probed.
+better half of those to 120, which is a short training (successive halving; Jamieson & Talwalkar 2016), from two draws
+each.  In a large network there are fewer steps, from one draw, so that a probe takes about as long as the rest of a
+diagnosis; a network that is too large even for that is not probed.
 
 >>> from backlit.diagnosis import diagnose
 >>> probed = probe_remedies(diagnose(depth=12, width=16, activation="sigmoid", seeds=1))
 >>> probed.remedies[0].probe.steps, probed.remedies[0].probe.left < probed.probe.left
-(64, True)
+(120, True)
 """
 
 import math
@@ -28,18 +28,26 @@ from backlit.training.history import History
 from backlit.training.run import Settings
 from backlit.training.trainer import fit
 
-ROUNDS = (2, 4, 8)  # units of steps that are done at the end of each round; half of the remedies go on
 WORK = 5e10  # multiply-adds and the like that a probe may take: about a second
 ADAM = 25  # what an optimizer's memory traffic costs a weight and step, in multiply-adds
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How many remedies are tried, those whose gradient ratio is nearest to 1; draws of each; steps in a unit."""
+    """The draws of each remedy; the steps in a unit; the rounds: units done at the end of each, and how many run it.
 
-    first: int
+    Those whose gradient ratio is nearest to 1 begin.
+    """
+
     seeds: int
     unit: int
+    rounds: tuple[tuple[int, int], ...]
+
+    @property
+    def length(self) -> int:
+        """Units of steps that all remedies and the network as it is take in all."""
+        done = (0, *(units for units, _ in self.rounds))
+        return done[-1] + sum(n * (units - before) for (units, n), before in zip(self.rounds, done, strict=False))
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,13 @@ class Course:
     constant_loss: float
 
 
-PLANS = (Plan(12, 2, 8), Plan(8, 1, 8), Plan(8, 1, 4), Plan(6, 1, 2))
+EIGHT = ((2, 8), (4, 4), (8, 2))
+PLANS = (
+    Plan(2, 8, ((2, 12), (4, 6), (15, 3))),
+    Plan(1, 8, EIGHT),
+    Plan(1, 4, EIGHT),
+    Plan(1, 2, ((2, 6), (4, 3), (8, 2))),
+)
 
 
 @dataclass
@@ -82,11 +96,12 @@ class Runner:
         self.units = units
 
     def left(self) -> float:
-        """The mean loss of the last unit over the constant prediction's; infinite if a draw has diverged."""
+        """The mean loss of the last fifth, or unit, over the constant prediction's; infinite if a draw has diverged."""
         course = self.course
         if any(len(history) < self.units * course.epochs for history in self.histories):
             return math.inf
-        loss = float(np.mean([history.column("loss")[-course.epochs :] for history in self.histories]))
+        last = max(self.units // 5, 1) * course.epochs
+        loss = float(np.mean([history.column("loss")[-last:] for history in self.histories]))
         return loss / course.constant_loss if math.isfinite(loss) else math.inf
 
     def probe(self) -> Probe:
@@ -102,12 +117,13 @@ def probe_remedies(diagnosis: Diagnosis) -> Diagnosis:
         return diagnosis
     course = course_of(subject, plan)
     own = runner(subject, None, course, plan)
-    own.run(ROUNDS[0])
+    own.run(plan.rounds[0][0])
     if math.isinf(own.left()):
         remedies = sorted(remedies, key=lambda remedy: not shortens(remedy, own))
-    ranked = race([runner(subject, remedy, course, plan) for remedy in remedies[: plan.first]], own)
+    first = plan.rounds[0][1]
+    ranked = race([runner(subject, remedy, course, plan) for remedy in remedies[:first]], own, plan)
     probed = [replace(one.remedy, probe=one.probe()) for one in ranked if one.remedy is not None]
-    return diagnosis.with_trainings([*probed, *remedies[plan.first :]], probe=own.probe())
+    return diagnosis.with_trainings([*probed, *remedies[first:]], probe=own.probe())
 
 
 def shortens(remedy: Remedy, own: Runner) -> bool:
@@ -119,28 +135,18 @@ def shortens(remedy: Remedy, own: Runner) -> bool:
 def plan_of(net: Network) -> Plan | None:
     """The most thorough plan that is within WORK."""
     step = net.n_parameters * (3 * BATCH + ADAM)
-    within = (plan for plan in PLANS if step * plan.seeds * plan.unit * race_length(plan.first) <= WORK)
+    within = (plan for plan in PLANS if step * plan.seeds * plan.unit * plan.length <= WORK)
     return next(within, None)
 
 
-def race_length(n: int) -> int:
-    """Units of steps that n remedies and the network as it is take in all."""
-    total, done = ROUNDS[-1], 0
-    for units in ROUNDS:
-        total, done, n = total + n * (units - done), units, -(-n // 2)
-    return total
-
-
-def race(field: Sequence[Runner], own: Runner) -> list[Runner]:
+def race(field: Sequence[Runner], own: Runner, plan: Plan) -> list[Runner]:
     """All runners, best first: who came further, then who has less loss."""
     field, out = list(field), list[Runner]()
-    for units in ROUNDS:
+    for units, n in plan.rounds:
+        field, out = field[:n], field[n:] + out
         for one in (*field, own):
             one.run(units)
         field.sort(key=lambda one: one.left())
-        if units != ROUNDS[-1]:
-            half = -(-len(field) // 2)
-            field, out = field[:half], field[half:] + out
     return field + out
 
 

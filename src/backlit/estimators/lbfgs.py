@@ -8,7 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from backlit.core.parameters import Parameters, Statistics, trainable
 from backlit.core.passes import forward
-from backlit.engine import Data, Engine
+from backlit.engine import Data
 from backlit.errors import ProblemError
 from backlit.estimators.validation import warn
 
@@ -28,15 +28,7 @@ def check_lbfgs(estimator: Any, validation_data: Any, checkpoint: Any) -> None:
 def fit_lbfgs(estimator: Any, data: Data) -> None:
     """Train an estimator whose network and first parameters are there, and leave what the fit found in it."""
     estimator.network_ = replace(estimator.network_, l2=estimator.alpha / data.weight())
-    found = minimize(
-        estimator._engine(len(data), data.is_sparse),
-        estimator._params,
-        estimator._smooth(data),
-        max_iter=estimator.max_iter,
-        max_fun=estimator.max_fun,
-        tol=estimator.tol,
-        verbose=bool(estimator.verbose),
-    )
+    found = minimize(estimator, data)
     estimator.loss_, estimator.n_iter_ = float(found.fun), int(found.nit)
     if not np.isfinite(estimator._params.theta).all():
         raise ValueError("Solver produced non-finite parameter weights: scale the inputs")
@@ -46,19 +38,17 @@ def fit_lbfgs(estimator: Any, data: Data) -> None:
         warn(message, ConvergenceWarning)
 
 
-def minimize(
-    engine: Engine, params: Parameters, data: Data, *, max_iter: int, max_fun: int, tol: float, verbose: bool
-) -> Any:
-    """Minimize C over `data`, writing into `params`; returns SciPy's result (fun, nit, status, message)."""
+def minimize(estimator: Any, data: Data) -> Any:
+    """Minimize C, writing into the estimator's parameters; returns SciPy's result (fun, nit, status, message)."""
     from scipy import optimize
 
-    moving = trainable(params.net)
-    theta = params.theta.astype(np.float64)
+    engine, params, learned = estimator._engine(len(data), data.is_sparse), estimator._params, estimator._smooth(data)
+    moving, theta = trainable(params.net), params.theta.astype(np.float64)
 
     def cost_and_gradient(free: np.ndarray) -> tuple[float, np.ndarray]:
         theta[moving] = free
         trial = Parameters(params.net, theta.astype(params.theta.dtype))
-        cost, gradient = engine.loss_and_gradient(trial, data)
+        cost, gradient = engine.loss_and_gradient(trial, learned)
         return cost, gradient[moving].astype(np.float64)
 
     def show(intermediate_result: Any) -> None:  # SciPy looks the name up
@@ -69,8 +59,8 @@ def minimize(
         theta[moving],
         method="L-BFGS-B",
         jac=True,
-        callback=show if verbose else None,
-        options={"maxfun": max_fun, "maxiter": max_iter, "gtol": tol},
+        callback=show if estimator.verbose else None,
+        options={"maxfun": estimator.max_fun, "maxiter": estimator.max_iter, "gtol": estimator.tol},
     )
     theta[moving] = found.x
     params.theta[:] = theta

@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from backlit.core.activations import Activation
 from backlit.core.losses import Loss
+from backlit.core.norms import NORMS
 from backlit.optim import Optimizer, Schedule
 from backlit.signatures import entries
 
@@ -181,7 +182,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "epsilon": [POSITIVE],
     "n_iter_no_change": [COUNT, Options(Real, {np.inf})],
     "max_fun": [COUNT],
-    "norm": [StrOptions({"batch", "layer"}), None],
+    "norm": [StrOptions(set(NORMS)), None],
     "dropout": [SHARE],
     "skip": [StrOptions({"residual"}), POSITIVE, None],
     "init": [str, dict],

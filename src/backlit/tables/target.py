@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Task = Literal["classification", "regression"]
 Label = bool | int | float | str
 FORMAT, VERSION = "backlit target", 1
+MOST_INTEGER_CLASSES = 20
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,6 @@ def _type_of(classes: tuple[Label, ...]) -> Any:
     kind = type(classes[0])
     whole = pl.UInt64 if kind is int and max(map(int, classes)) >= 2**63 else pl.Int64
     return {bool: pl.Boolean, int: whole, float: pl.Float64, str: pl.String}[kind]
-
-
-MOST_INTEGER_CLASSES = 20
 
 
 @dataclass(frozen=True)

@@ -203,6 +203,8 @@ def fit(
     ------
     ProblemError
         If the monitored number will not be measured, or the checkpoint is another run's.
+    ShapeError
+        If the state is not one of the settings' optimizer.
 
     Notes
     -----
@@ -225,6 +227,8 @@ def fit(
             raise ProblemError("checkpoint_every says how often a checkpoint is written: give its folder as checkpoint")
     if not isinstance(engine, ShardedEngine):
         engine = engine_for(net, data, settings, validation, engine)
+    if state is not None:
+        settings.optimizer.check_state(state.slots, state.params.theta)
     run = Run(
         net,
         settings,

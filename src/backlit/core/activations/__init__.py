@@ -13,6 +13,9 @@ from anywhere else.
 (array([0., 2.]), array([0., 1.]))
 """
 
+import sys
+
+from backlit.core.activations import piecewise, smooth
 from backlit.core.activations._record import (
     ACTIVATIONS,
     Activation,
@@ -33,6 +36,9 @@ ACTIVATIONS.load(__package__, first=(
     *("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu"),
     *("softplus", "mish", "hard_tanh", "softsign", "exp", "softmax"),
 ))  # fmt: skip
+# Pickles look for these functions in modules of their names, which would take the functions' place if they were loaded.
+sys.modules.update({f"{__package__}.{name}": smooth for name in ("sigmoid", "softplus")})
+sys.modules.update({f"{__package__}.{name}": piecewise for name in ("elu", "leaky_relu")})
 
 __all__ = [
     "ACTIVATIONS",

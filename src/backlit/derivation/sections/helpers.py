@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from backlit.derivation.context import Cols, Context, at, entry_indices, line
+from backlit.derivation.context import Cols, Context, as_float, at, entry_indices, line
 from backlit.derivation.document import Line
 from backlit.derivation.expressions import (
     Add,
     At,
     BigSum,
+    Chain,
     Expr,
     Fn,
     Frac,
@@ -25,6 +26,7 @@ from backlit.derivation.expressions import (
     constant,
 )
 from backlit.derivation.functions import ONE, TWO
+from backlit.optim.clipping import norm
 
 
 def lines(s: Context, build: Callable[[Cols], tuple[list[Expr], list[Expr]]]) -> tuple[Line, ...]:
@@ -168,3 +170,23 @@ def cost_of(s: Context) -> Expr:
 def index_row(of: Expr, column: int) -> Expr:
     """An entry whose row index is the j that is summed over."""
     return At(of, ("j", str(column + 1)))
+
+
+def entry(name: str, layer: str, *index: str) -> At:
+    """[z_l]_j."""
+    return At(Sym(name, layer), index)
+
+
+def equal(*parts: Expr) -> Chain:
+    """a = b = c."""
+    return Chain(parts, ("=",) * (len(parts) - 1))
+
+
+def shown(s: Context, value: float) -> str:
+    """A number in words."""
+    return s.num(value).text.replace("-", "−")
+
+
+def length(rows: np.ndarray) -> float:
+    """√ of the mean squared length of rows."""
+    return norm(as_float(rows)) / len(rows) ** 0.5

@@ -117,6 +117,14 @@ class Optimizer(Described):
         """The state before the first step: for each slot zeros in theta's shape and dtype."""
         return tuple(np.zeros_like(theta) for _ in self.slots)
 
+    def check_state(self, state: Slots, theta: Array) -> None:
+        """Raise ShapeError for a state that is not this optimizer's, or of another theta."""
+        if [s.shape for s in state] != [theta.shape] * len(self.slots):
+            raise ShapeError(
+                f"optimizer {self.name}: its state is {len(self.slots)} vectors of theta's shape {theta.shape}, not "
+                f"{[s.shape for s in state]}: make the state with init(theta)"
+            )
+
     def update(self, g: Array, state: Slots, t: int, *, lr: float, theta: Array) -> tuple[Array, Slots]:
         """Work out a step from the gradient; the caller adds it to theta.  Nothing is written to.
 
@@ -145,11 +153,9 @@ class Optimizer(Described):
         DomainError
             If t is less than 1.
         """
-        if g.shape != theta.shape or [s.shape for s in state] != [theta.shape] * len(self.slots):
-            raise ShapeError(
-                f"optimizer {self.name}: g, theta and {len(self.slots)} state vectors must have one shape, but g has "
-                f"{g.shape}, theta {theta.shape}, the state {[s.shape for s in state]}: make the state with init(theta)"
-            )
+        self.check_state(state, theta)
+        if g.shape != theta.shape:
+            raise ShapeError(f"optimizer {self.name}: g has shape {g.shape}, but theta {theta.shape}: give it as long")
         if t < 1:
             raise DomainError(f"optimizer {self.name}: t counts steps from 1, not {t}")
         # Python numbers: a NumPy scalar would turn float32 vectors into float64
