@@ -21,6 +21,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,9 +142,9 @@ def run(case: Case, folder: Path, *, at_event: int = 0, after: float = 0.0, most
             if not most:
                 count.write_text(str(len(events)))
         except BaseException:
-            traceback.print_exc()
+            with suppress(OSError):
+                os.write(2, traceback.format_exc().encode())
         finally:
-            sys.stderr.flush()
             os._exit(status)
     if after:
         time.sleep(after)

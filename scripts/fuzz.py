@@ -327,9 +327,8 @@ def command(arguments: list[str], folder: Path) -> None:
         sys.addaudithook(hook)
         code = backlit(arguments)
     except BaseException:
-        traceback.print_exc()
+        os.write(2, traceback.format_exc().encode())
     finally:
-        sys.stderr.flush()
         os._exit(code)
 
 

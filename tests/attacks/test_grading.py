@@ -385,6 +385,23 @@ def test_a_sandbox_that_does_not_work_is_refused(tmp_path, monkeypatch, capsys):
     assert (code, err.count("\n")) == (2, 1)
 
 
+def test_another_file_is_not_lost_to_a_table_of_grades_and_no_submission_is_an_error(tmp_path, capsys):
+    (tmp_path / "rubric.toml").write_text("[[networks]]\nshapes = [2, 1]\n")
+    (tmp_path / "empty").mkdir()
+    students = tmp_path / "students.csv"
+    students.write_text("name;mark\nAda;1\n")
+    (tmp_path / "s.py").write_text("")
+    code, out, err = run_command(
+        capsys, "grade", tmp_path / "s.py", "--rubric", tmp_path / "rubric.toml", "-o", students
+    )
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "is no table that grade wrote" in err
+    assert students.read_text() == "name;mark\nAda;1\n"
+    code, out, err = run_command(capsys, "grade", tmp_path / "empty", "--rubric", tmp_path / "rubric.toml")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "holds no submission" in err
+
+
 def test_a_table_of_grades_reads_back_what_was_written(tmp_path):
     rubric = replace(RUBRIC, source=b"x")
     (tmp_path / "=s.py").write_text("raise ValueError('+1, \"x\"')")

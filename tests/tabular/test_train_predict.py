@@ -10,7 +10,7 @@ from tests.helpers import raises_naming
 
 from backlit import load_model, predict, train
 from backlit.core import Dense, Network, forward
-from backlit.errors import BacklitError, Divergence
+from backlit.errors import BacklitError, Divergence, ProblemError
 from backlit.tables import read_target
 from backlit.tables.writing import write_table
 from backlit.tabular.building import target_scale, unscale
@@ -302,3 +302,21 @@ def test_shards_of_a_table_in_memory():
     assert theta[0] == theta[1] != theta[2] == theta[3]
     with pytest.raises(BacklitError, match="batches of 32 rows cannot have one of each of 40 shards"):
         train(**told, shards=40)
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ({"drop": ["y"]}, "--drop"),
+        ({"columns": {"y": "ignore"}}, "--column"),
+        ({"weight": "y"}, "--weight"),
+        ({"group": "y"}, "--group"),
+        ({"time": "y"}, "--time"),
+        ({"drop": ["y"], "stream": True}, "--drop"),
+    ],
+)
+def test_a_target_has_no_second_role(tmp_path, told, says):
+    path = tmp_path / "t.parquet"
+    pl.DataFrame({"a": [1.0, 2.0], "y": [1.0, 2.0]}).write_parquet(path)
+    with raises_naming(ProblemError, "'y' is the target", says):
+        train(path, "y", **told)

@@ -9,6 +9,7 @@ from typer import Argument, Option
 
 from backlit.cli.formats import Format, print_json
 from backlit.cli.streams import say, write_data
+from backlit.errors import ProblemError
 
 if TYPE_CHECKING:
     from backlit.verification.grading.grade import Grade
@@ -43,12 +44,14 @@ def command(
     from backlit.verification.grading.grade import digest, grade, summary
     from backlit.verification.grading.rubric import read_rubric
     from backlit.verification.grading.sandbox import chosen
-    from backlit.verification.grading.table import append, begin, grades_csv, known_grades
+    from backlit.verification.grading.table import append, begin, check_table, grades_csv, known_grades
 
     check_outputs(out, html, inputs=(*submissions, rubric))
     check_suffix(out, ".csv", what="a table of grades")
     check_suffix(html, ".html", ".htm", what="a page")
     files = files_of(submissions)
+    if out is not None:
+        check_table(out)
     before = known_grades(out) if out is not None else []
     asked = read_rubric(rubric, before[0].seed if seed is None and before else seed)
     sandbox = chosen(sandbox, required=require_sandbox)
@@ -101,6 +104,8 @@ def files_of(submissions: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for one in submissions:
         found += sorted(one.glob("*.py")) if one.is_dir() and one.suffix != ".py" else [one]
+    if not found:
+        raise ProblemError(f"{submissions[0]}: holds no submission: give Python files (.py), or a folder of them")
     return list(dict.fromkeys(found))
 
 

@@ -247,6 +247,7 @@ def train(
     one_network = streamed or any(value is not None for value in asked.values())
     recipe = {"quality": quality, "time_limit": time_limit, "metric": metric}
     refuse_mixed(recipe, asked, one_network)
+    refuse_second_role(target, drop, columns or {}, {"group": group, "time": time, "weight": weight})
     if streamed:
         refuse_streamed({"encoding": encoding, "group": group, "time": time, "weight": weight, "test": test})
         result = train_streamed(
@@ -266,7 +267,8 @@ def train(
             progress=progress,
             cluster=cluster,
         )
-        return write_files(replace(result, command=command, data_sha256=data_sha256(table)), out, report)  # type: ignore[arg-type]
+        result = replace(result, command=command, data_sha256=data_sha256(table))  # type: ignore[arg-type]  # as above
+        return write_files(result, out, report)
     raw, column = find_table(table, target, dataset)
     drop = [*drop, *(name for name, type in (columns or {}).items() if type == "ignore")]
     format, frame = raw.typed(dict(columns or {}), drop)
@@ -340,6 +342,17 @@ def settings_of(told: dict[str, Any], seed: int, engine: str) -> Settings:
         seed=seed,
         engine=engine,
     )
+
+
+def refuse_second_role(
+    target: str | None, drop: Sequence[str], columns: Mapping[str, str], roles: Mapping[str, str | None]
+) -> None:
+    """Raise ProblemError where the target is to be left out, or is named for something else too."""
+    named = {"--drop": [*drop], "--column": [name for name, kind in columns.items() if kind == "ignore"]}
+    named |= {option(role): [name] for role, name in roles.items() if name is not None}
+    second = next((role for role, names in named.items() if target in names), None)
+    if second is not None:
+        raise ProblemError(f"{target!r} is the target, and {second} names it too: give another column")
 
 
 def refuse_mixed(recipe: dict[str, Any], asked: dict[str, Any], one_network: bool) -> None:

@@ -8,7 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from backlit.bounded_reading import read_bytes
+from backlit.bounded_reading import open_regular, read_bytes
+from backlit.errors import ProblemError
 from backlit.files import atomic_write
 from backlit.terminal import printable
 from backlit.verification.grading.grade import COLUMNS, POINTS, Grade
@@ -16,6 +17,7 @@ from backlit.verification.grading.rubric import Rubric
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run a text that starts so
 TEXTS = ("file", "verdict", "first_wrong", "equation", "bug", "explanation", "error", "assumed", "sandbox", "digest")
+HEAD = b"file,verdict,points,"  # how each table of grades begins
 NONE_IF_EMPTY = ("first_wrong", "equation", "bug", "error")
 
 
@@ -40,6 +42,15 @@ def cell(value: Any) -> Any:
         return value
     value = printable(value)
     return f"'{value}" if value.startswith(FORMULA) else value
+
+
+def check_table(path: Path) -> None:
+    """Raise ProblemError for a file that is no table of grades, and would be lost."""
+    head = b""
+    with suppress(OSError), open(path, "rb", opener=lambda name, _: open_regular(name)) as file:
+        head = file.read(len(HEAD))
+    if head and head != HEAD:
+        raise ProblemError(f"{path}: is there, and is no table that grade wrote: give another name, or remove it")
 
 
 def known_grades(path: Path, rubric: Rubric | None = None) -> list[Grade]:
