@@ -9,7 +9,7 @@ sys.path[:0] = [str(DOCS / "_ext"), str(DOCS.parent / "examples")]
 
 import generated_pages  # noqa: E402  (from docs/_ext)
 
-import backlit  # noqa: E402
+import backlit  # noqa: E402  (after docs/_ext)
 
 generated_pages.write(DOCS / "generated" / "reference")
 

@@ -288,7 +288,7 @@ def losses_table() -> dict[str, Any]:
         a, y, n = Sym("⟦a⟧"), Sym("⟦y⟧"), Sym("⟦n⟧")
 
         def of_slots(a: Expr, y: Expr, loss: Any = loss, n: Expr = n) -> str:
-            made = markup(slotted(loss_slope_of(loss, a, y, n), {}, None))  # type: ignore[arg-type]
+            made = markup(slotted(loss_slope_of(loss, a, y, n), {}, None))  # type: ignore[arg-type]  # a symbol for n
             return made.replace("⟦alpha⟧", "⟦parameter⟧")
 
         table[name] = {

@@ -205,6 +205,8 @@ PEERS = {
 OURS = {
     "backlit_one": Model(partial(backlit, hidden=(128, 64)), ("backlit",)),
     "backlit": Model(backlit, ("backlit",)),
+    "backlit_fast": Model(partial(backlit, quality="fast"), ("backlit",)),
+    "backlit_best": Model(partial(backlit, quality="best"), ("backlit",)),
 }
 MODELS = PEERS | OURS
 TREES = ("hgb", "lightgbm", "xgboost", "catboost")

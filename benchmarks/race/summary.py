@@ -24,11 +24,18 @@ LABELS = {
     "backlit_one": "Backlit, one network",
     "backlit": "Backlit",
 }
+QUALITIES = {"backlit_fast": "`fast`", "backlit": "`good`", "backlit_best": "`best`"}
 
 
 def results() -> pd.DataFrame:
     """All results that there are, failed fits too, one row each."""
     return pd.DataFrame([r for name in MODELS for r in kept(name)])
+
+
+def met(rows: pd.DataFrame, own: str = "backlit") -> pd.DataFrame:
+    """The results on splits that a model ran, so that all models' means are over the same rows."""
+    ran = rows.loc[(rows["model"] == own) & rows["loss"].notna(), ["table", "seed"]]
+    return rows.merge(ran.drop_duplicates(), on=["table", "seed"])
 
 
 def losses(rows: pd.DataFrame, value: str = "loss") -> pd.DataFrame:
@@ -110,6 +117,28 @@ def wins(rows: pd.DataFrame, own: str = "backlit") -> list[str]:
     return lines
 
 
+def qualities(rows: pd.DataFrame) -> str:
+    """Markdown: what each quality is worth beside `good` and CatBoost, on the splits that it ran."""
+    lines = [
+        "| quality | splits | log of its loss over `good`'s, mean | mean normalized score, and LightGBM's, "
+        "scikit-learn MLP's | processor seconds: sum, most | and CatBoost's |",
+        "|---" + "|---:" * 5 + "|",
+    ]
+    for own, label in QUALITIES.items():
+        seen = met(rows, own)
+        if seen.empty:
+            continue
+        one = seen.pivot_table(index=["table", "seed"], columns="model", values="loss", sort=False)
+        cpu = seen.pivot_table(index=["table", "seed"], columns="model", values="cpu_seconds", sort=False)
+        scores = normalized(one).mean()
+        lines.append(
+            f"| {label} | {len(one)} | {np.log(one[own] / one['backlit']).mean():+.3f} "
+            f"| {scores[own]:.3f}, {scores['lightgbm']:.3f}, {scores['sklearn_mlp']:.3f} "
+            f"| {cpu[own].sum():.0f}, {cpu[own].max():.1f} | {cpu['catboost'].sum():.0f}, {cpu['catboost'].max():.1f} |"
+        )
+    return "\n".join(lines)
+
+
 def plot(rows: pd.DataFrame, path: Path) -> None:
     """Normalized scores: a row a model, a point a table, the mean as a bar."""
     import matplotlib as mpl
@@ -137,7 +166,8 @@ def main() -> None:
     everything = results()
     parts = []
     for title, tables in SETS.items():
-        rows = everything[everything["table"].isin(tables)]
+        ran = everything[everything["table"].isin(tables)]
+        rows = met(ran[~ran["model"].isin(QUALITIES) | (ran["model"] == "backlit")])
         if rows.empty:
             continue
         plot(rows, HERE / f"{title}.svg")
@@ -145,6 +175,7 @@ def main() -> None:
         lost = [f"- {LABELS[r.model]} on {r.table}, seed {r.seed}: {r.failed}" for r in failed.itertuples()]
         parts.append(f"## {title.replace('_', ' ').capitalize()} tables\n\n![]({title}.svg)\n")
         parts += [ranking(rows), "", *wins(rows), "", table(rows), "", *lost]
+        parts += ["", qualities(ran), ""] if ran["model"].isin(QUALITIES.keys() - {"backlit"}).any() else []
     (HERE / "summary.md").write_text("# Where it stands\n\n" + "\n".join(parts).rstrip() + "\n")
     print(f"{len(everything)} results in {RESULTS.name}: summary.md")
 

@@ -422,7 +422,7 @@ PHRASES = {
     "variance_below_1": "σ² is not large beside ε",
     "shares_differ": "The examples count unequally",
     "bias_does_nothing": "a bias in front of it does nothing",
-    "steps_along_rounding": "so their steps mean nothing",
+    "steps_along_rounding": "so such steps mean nothing",
     "cost_fell": "The cost fell",
     "cost_rose": "The cost rose",
     "cost_fell_sometimes": "at the others it stayed the same",

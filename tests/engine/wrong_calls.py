@@ -166,7 +166,8 @@ def change(rng: np.random.Generator, call: Call) -> tuple[Call, bool]:
                 if isinstance(new.engine[key], Struct):
                     new.engine[key] = change_struct(rng, new.engine[key]) if rng.random() < 0.97 else changed(rng, 1)
             elif key == "gemm":
-                others = [gemm_capsule("sgemm"), gemm_capsule("dgemm"), datetime.datetime_CAPI, None, 5, "gemm"]  # type: ignore[attr-defined]
+                foreign = datetime.datetime_CAPI  # type: ignore[attr-defined]  # a capsule that no stub lists
+                others = [gemm_capsule("sgemm"), gemm_capsule("dgemm"), foreign, None, 5, "gemm"]
                 new.engine[key] = others[int(rng.integers(len(others)))]
             else:
                 new.engine[key] = changed(rng, new.engine[key])

@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 keras = pytest.importorskip("keras")
 
 import backlit  # noqa: E402  # after the skip where Keras is missing
-from backlit.errors import ModelError  # noqa: E402
+from backlit.errors import ModelError  # noqa: E402  # likewise
 
 layers = keras.layers
 pytestmark = [pytest.mark.interop, pytest.mark.filterwarnings("ignore")]

@@ -16,7 +16,7 @@ from backlit.tabular.scoring import outputs_of
 onnx = pytest.importorskip("onnx")
 
 from backlit.formats.onnx import export_onnx  # noqa: E402  # they need onnx
-from backlit.formats.onnx_graphs import from_onnx  # noqa: E402
+from backlit.formats.onnx_graphs import from_onnx  # noqa: E402  # likewise
 
 OWN = ["identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "mish",
        "hard_tanh", "softsign", "exp"]  # fmt: skip

@@ -81,6 +81,15 @@ def test_what_a_sure_softmax_cancels_is_bounded_in_the_layers_below(gap):
     assert (off > abs(right) / 4) == (gap > 36.8)  # where 1 − p is below eps
 
 
+def test_the_cost_of_a_sure_softmax_is_known_to_a_rounding_of_one_and_no_better():
+    """ln Σ e^z is a multiple of eps where one e^z is 1 and the others are small, whatever moves."""
+    net = Network(1, [Dense(2, "softmax")], loss="cross_entropy")
+    params = Parameters.from_arrays(net, {"W": [None, [[20.0], [0.0]]], "b": [None, [0.0, 0.0]]})
+    problem = Problem(net, params, np.ones((1, 1)), np.array([[1.0, 0.0]]))
+    right = float(mpmath.log1p(mpmath.exp(-20)))
+    assert EPS / 8 < abs(problem.passes()[1].loss - right) <= error_bounds(problem).cost < 100 * EPS
+
+
 def test_a_unit_at_its_kink_is_no_rounding():
     net = Network(1, [Dense(1, "relu"), Dense(1)])
     params = Parameters.from_arrays(net, {"W": [None, [[1.0]], [[0.7]]], "b": [None, [-1.0], [0.2]]})

@@ -138,8 +138,18 @@ def test_an_output_on_its_target_takes_either_slope(loss, between):
     assert not points_at_kinks(moved, moved.passes()[0], 0.0)
 
 
+def test_units_at_kinks_choose_for_themselves_where_there_are_too_many_choices_to_try():
+    """Σ v_k relu(t) of eight signed v_k, at t = 0: its slope is any sum of some of them."""
+    v = np.array([1.0, -2.0, 3.0, -4.0, 5.0, -6.0, 7.0, -8.0])
+    net = Network(1, [Dense(8, "relu"), Dense(1)])
+    params = Parameters.from_arrays(net, {"W": [None, np.ones((8, 1)), v[None]], "b": [None, np.zeros(8), [0.0]]})
+    problem = Problem(net, params, np.array([[0.0]]), np.array([[-1.0]]))
+    for total, verdict in ((16.0, "agree"), (-20.0, "agree"), (3.0, "agree"), (16.1, "disagree"), (-20.1, "disagree")):
+        assert GradientChecker(problem).inputs(np.array([[total]]))[0].verdict == verdict
+
+
 def test_many_points_are_moved_together():
-    """2⁷⁵ choices are not tried: all down, all up, and the textbook's own."""
+    """Nor are 75 points moved one by one: all down, all up, and the textbook's own."""
     net = Network(2, [Dense(15, "relu"), Dense(1)])
     problem = Problem(net, net.init(seed=0), np.zeros((5, 2)), np.ones((5, 1)))
     points = points_at_kinks(problem, problem.passes()[0], 0.0)

@@ -335,7 +335,7 @@ def still_at_work(folder):
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
-def test_a_client_that_leaves_ends_its_jobs(two, tmp_path, started, sign):  # noqa: F811
+def test_a_client_that_leaves_ends_its_jobs(two, tmp_path, started, sign):  # noqa: F811  # the fixture that is imported
     process = started(SCRIPT, two, str(tmp_path))
     assert until(lambda: len(list(tmp_path.glob("*.steps"))) == 2)
     assert until(lambda: still_at_work(tmp_path))

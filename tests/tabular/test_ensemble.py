@@ -61,6 +61,40 @@ def test_members_are_of_the_finalists_on_each_fold_and_weights_sum_to_one(both):
     assert both[0].notes == ()
 
 
+def test_presets_drop_out_from_trial_to_trial(monkeypatch):
+    real, tried = recipe.train_fold, {}
+
+    def counted(lesson, bins, fold, presets, must):
+        tried.setdefault(fold, set()).update(preset.name for preset in presets)
+        return real(lesson, bins, fold, presets, must)
+
+    monkeypatch.setattr(recipe, "train_fold", counted)
+    read = read_target(TABLE, "y")
+    quality = Quality(presets=5, folds=4, trial_folds=3, finalists=1)
+    encoder = TableEncoder.fit(TABLE, drop=["y", "kind"])
+    learned = recipe.train_ensemble(TABLE, read.y, read.codec, encoder, plain_folds(read.y, 4, 0), quality)
+    assert [len(tried[fold]) for fold in range(4)] == [5, 3, 2, 1]
+    assert tried[3] < tried[2] < tried[1] < tried[0]
+    assert {member.recipe for member in learned.ensemble.members} == tried[3]
+    assert len(learned.ensemble.members) == 4  # of the finalist on every fold, those of the trials among them
+    assert len(learned.checks) == len({(p.hidden, p.activation, p.norm) for p in PRESETS[:5]})
+
+
+@pytest.mark.parametrize(
+    ("quality", "rows", "presets", "folds", "trials", "finalists"),
+    [
+        ("fast", 300, 4, 4, 1, 2),
+        ("good", 300, 7, 8, 2, 5),
+        ("good", 8_000, 4, 5, 2, 2),
+        ("good", 100_000, 4, 3, 1, 1),
+        ("best", 8_000, 7, 6, 3, 4),
+    ],
+)
+def test_the_more_rows_the_less_work(quality, rows, presets, folds, trials, finalists):
+    found = quality_of(quality).for_rows(rows)
+    assert (found.presets, found.folds, found.trial_folds, found.finalists) == (presets, folds, trials, finalists)
+
+
 def test_each_row_is_scored_by_members_that_never_learned_from_it(both):
     learned, read = both
     ensemble, folds = learned.ensemble, plain_folds(read.y, SMALL.folds, 0)
@@ -128,7 +162,7 @@ def test_a_member_is_a_model_of_its_own(both, tmp_path, caplog):
     assert f"member {int(np.argmax(weights))}, the heaviest" in caplog.text
     assert_array_equal(load_model(path, member=2).params.theta, ensemble.members[2].model.params.theta)
     assert diagnose(model=path, member=1, remedies=False, seeds=1).verdict
-    assert explain(model=ensemble, member=1, table=TABLE, row=3, steps=0, entry="grad_b[3][0]").to_dict()
+    assert explain(model=ensemble, member=1, table=TABLE, row=3, steps=0, entry="grad_b[1][0]").to_dict()
     for wrong in (-1, len(weights)):
         with raises_naming(ModelError, f"member {wrong}", f"0 to {len(weights) - 1}"):
             load_model(path, member=wrong)
@@ -198,15 +232,16 @@ def test_one_network_is_trained_where_one_is_asked_for():
 
 
 def test_intervals_cover_what_they_say():
-    result = train(TABLE, "y", drop=["kind"], quality="fast", compare=False)
-    test = wavy(3000, seed=5)
-    found = predict(result.model, test, interval=0.9).table
+    test, shares = wavy(3000, seed=5), []
     y = test["y"].to_numpy()
-    inside = (found["y low"].to_numpy() <= y) & (y <= found["y high"].to_numpy())
-    assert 0.86 < inside.mean() < 0.95
-    wide = predict(result.model, test, interval=0.99).table
-    assert (wide["y low"] <= found["y low"]).all()
-    assert (wide["y high"] >= found["y high"]).all()
+    for seed in range(3):  # of one table's 320 rows the share alone has a standard error of 0.017
+        result = train(wavy(seed=seed), "y", drop=["kind"], quality="fast", compare=False)
+        found = predict(result.model, test, interval=0.9).table
+        shares.append(((found["y low"].to_numpy() <= y) & (y <= found["y high"].to_numpy())).mean())
+        wide = predict(result.model, test, interval=0.99).table
+        assert (wide["y low"] <= found["y low"]).all()
+        assert (wide["y high"] >= found["y high"]).all()
+    assert 0.88 < np.mean(shares) < 0.95
 
 
 @pytest.mark.parametrize(("interval", "error", "words"), [(1.5, BacklitError, ["1.5", "0.9"])])

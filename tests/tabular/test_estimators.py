@@ -25,9 +25,10 @@ FAILING = {f"check_sample_weight_equivalence_on_{kind}_data": REPEATED for kind 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """A recipe of one preset on two folds: the conventions are the same."""
+    """A recipe of one preset on two folds, and short runs: the conventions are the same."""
     small = presets.Quality(presets=1, folds=2, trial_folds=1, finalists=1)
     monkeypatch.setitem(presets.QUALITIES, "fast", small)
+    monkeypatch.setattr(presets, "MOST", {"constant": 50, "cosine": 25})
 
 
 @parametrize_with_checks(

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import polars as pl
 import pytest
+from numpy.testing import assert_allclose
 from tests.commands import KILLED
 from tests.helpers import raises_naming
 from tests.tabular.test_train_predict import mixed
@@ -49,6 +50,15 @@ def test_a_folder_is_learned_as_well_as_the_table_in_memory(table, folder, targe
     assert any("streamed: 12,000 rows of 3 files, shuffled in" in note for note in streamed.notes)
     assert streamed.gradient_check.max_relative_error < 1e-7
     assert set(streamed.to_dict()) == set(memory.to_dict())
+    assert any("not compared with other models" in note for note in streamed.notes)
+    why = predict(streamed.model, table[:5], reasons=2).reasons
+    assert_allclose(why.base + why.effects.sum(axis=1), why.value, atol=1e-6)
+    typical, known = streamed.model.training["typical_row"], memory.model.training["typical_row"]
+    assert typical.keys() == known.keys()
+    numbers = [name for name, value in known.items() if isinstance(value, float)]
+    assert numbers
+    for name in numbers:  # of the rows that it stops by, a tenth
+        assert abs(typical[name] - known[name]) < 0.1 * table[name].std()
 
 
 def test_one_file_and_a_folder_are_the_same_table(tmp_path, table, folder):

@@ -8,8 +8,8 @@ cancel c₄; and so on, with p = 2 (a one-sided difference has every power of h,
 Long steps keep rounding small, and the extrapolation keeps their truncation small.  The entry of the table whose
 neighbors are nearest is taken; its error is their distance and what rounding of f does to a difference, noise / h.
 Entries that the shortest step contradicts are passed over: long steps may agree with each other on a wrong slope.
-Quotients of which no two draw together are of steps longer than what f does at 0, as batch norm of equal rows turns
-within √ε: shorter steps are tried, and if those don't either, nothing is known.
+Quotients that grow, and never draw near each other, are of steps longer than what f does at 0, as batch norm of
+equal rows turns within √ε: shorter steps are tried, and if those don't draw near either, nothing is known.
 Sources: Richardson 1911; Ridders 1982.
 """
 
@@ -86,7 +86,7 @@ def extrapolated(
     eps = float(np.finfo(kind).eps)
     above: list[Real] = []
     entries: list[tuple[float, float]] = []  # (what the error may be, value)
-    gap, drew_near = float("inf"), False
+    gap, drew_near, first = float("inf"), power == 1, 0.0  # beside a kink one-sided ones never do, and are right enough
     for j in range(LEVELS):
         step = kind(h) / kind(RATIO) ** j
         quotient, size = difference(step)
@@ -99,8 +99,8 @@ def extrapolated(
             return min(entries)[::-1]
         before, gap = gap, abs(float(quotient - above[0])) if j else float("inf")
         drew_near |= j > 1 and not gap > nearer_than(before, rounding, power)
-        above = row
-    if not drew_near and power == 2:  # one-sided ones beside a kink never do, and are known to the kink's distance
+        above, first = row, first or float(quotient)
+    if not drew_near and abs(above[0]) > RATIO**power * abs(first):
         return by_short_steps(difference, h, noise)
     near = rounding + gap
     believed = [(doubt, value) for doubt, value in entries if abs(value - float(above[0])) <= doubt + near]
@@ -122,6 +122,8 @@ def by_short_steps(difference: Callable[[Real], tuple[Real, float]], h: Real, no
         quotient, size = difference(step)
         rounding = max(float(np.finfo(kind).eps) * size, noise) / abs(float(step))
         quotients.append(quotient)
+        if quotient * quotients[0] <= 0:  # f has no digits left at this step
+            break
         gaps = np.abs(np.diff(np.array(quotients[-4:], float)))
         if len(gaps) == 3 and all(gaps[i + 1] <= nearer_than(gaps[i], rounding, 2) for i in (0, 1)):
             beyond = (quotient - quotients[-2]) / (RATIO**2 - 1)
@@ -270,11 +272,26 @@ def slopes_between(
 ) -> tuple[Named, Named]:
     """(least, largest) of each of the slopes over the choices of a side at each point.
 
-    The problem's own choice counts too.  Where there are more than `most`, all points are moved down, then all up.
+    The problem's own choice counts too.  Where there are more choices than `most`, all points are moved down, all up,
+    and, if they are no more than `most` themselves, each is moved up alone: what these bring adds up, as of units side
+    by side.
     """
-    n = len(points)
-    corners = product((-1, 1), repeat=n) if 2 ** min(n, 60) <= most else ((-1,) * n, (1,) * n)
-    found = [slopes(problem), *(slopes(beside_kinks(problem, points, sides)) for sides in corners)]
-    low = {name: np.min([one[name] for one in found], axis=0) for name in found[0]}
-    high = {name: np.max([one[name] for one in found], axis=0) for name in found[0]}
+    n, own = len(points), slopes(problem)
+    every = 2 ** min(n, 60) <= most
+    down, *others = (
+        slopes(beside_kinks(problem, points, sides))
+        for sides in (product((-1, 1), repeat=n) if every else ((-1,) * n, (1,) * n))
+    )
+    alone = () if every or n > most else (slopes(beside_kinks(problem, points, one_up(n, i))) for i in range(n))
+    moves = [{name: one[name] - down[name] for name in own} for one in alone]
+    low, high = {}, {}
+    for name in own:
+        found = [own[name], down[name], *(one[name] for one in others)]
+        added = [down[name] + sum(limit(move[name], 0) for move in moves) for limit in (np.minimum, np.maximum)]
+        low[name], high[name] = np.min([*found, added[0]], axis=0), np.max([*found, added[1]], axis=0)
     return low, high
+
+
+def one_up(n: int, i: int) -> tuple[int, ...]:
+    """The sides of n points of which all but number i lie below."""
+    return tuple(1 if k == i else -1 for k in range(n))

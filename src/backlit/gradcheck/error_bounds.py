@@ -65,7 +65,15 @@ def error_bounds(problem: Problem) -> ErrorBounds:
         moved_cost = max(moved_cost, abs(cost_there - cost))
         moved = {name: np.maximum(moved[name], ABS(there[name] - value)) for name, value in right.items()}
     bounds = {name: LOCAL * EPS * terms[name] + SAFETY * moved[name] for name in right}
-    return ErrorBounds(terms, bounds, LOCAL * EPS * abs(cost) + SAFETY * moved_cost)
+    return ErrorBounds(terms, bounds, LOCAL * EPS * (abs(cost) + of_logarithms(problem)) + SAFETY * moved_cost)
+
+
+def of_logarithms(problem: Problem) -> float:
+    """Σ of the shares of ℓ = −ln p: where p is nearly 1, ℓ is known to a rounding of 1, which no move of p may show."""
+    net = problem.net
+    if not net.has_short_form or net.layers[-1].activation.elementwise:
+        return 0.0
+    return float(example_weights(net, problem.passes()[0], problem.sample_weight)[1].sum())
 
 
 def off_kinks(problem: Problem) -> Problem:

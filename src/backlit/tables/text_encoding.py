@@ -158,7 +158,7 @@ def blocks_of(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 UNPACKERS: dict[bytes, Callable[[bytes, object], Iterator[bytes]]] = {  # by what the file begins with
-    b"\x1f\x8b": lambda data, path: blocks_of(gzip.GzipFile(fileobj=io.BytesIO(data))),  # type: ignore[arg-type]
+    b"\x1f\x8b": lambda data, path: blocks_of(gzip.GzipFile(fileobj=io.BytesIO(data))),  # type: ignore[arg-type]  # typed as BinaryIO
     b"BZh": lambda data, path: blocks_of(bz2.BZ2File(io.BytesIO(data))),
     b"\xfd7zXZ": lambda data, path: blocks_of(lzma.LZMAFile(io.BytesIO(data))),  # noqa: SIM115  `blocks_of` closes it
     b"\x28\xb5\x2f\xfd": zstd_blocks,

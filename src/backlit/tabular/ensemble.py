@@ -4,7 +4,7 @@ of rows that they never learned from."""
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,10 +19,11 @@ from backlit.tables.richer import Bins
 from backlit.tabular.blend import blended, fit_temperature, greedy_weights
 from backlit.tabular.folds import Folds
 from backlit.tabular.member_files import MemberFiles
-from backlit.tabular.members import HERE, Lesson, Limit, Trained, train_fold
+from backlit.tabular.members import HERE, Lesson, Limit, Trained, check_presets, train_fold
 from backlit.tabular.outputs import final_outputs
-from backlit.tabular.presets import PRESETS, Preset, Quality
+from backlit.tabular.presets import BINS_BY_TARGET, PRESETS, Preset, Quality
 from backlit.training.checkpoint import claimed
+from backlit.training.engine_check import EngineCheck
 from backlit.training.progress import show_passes, stop_on_interrupt
 
 if TYPE_CHECKING:
@@ -38,13 +39,15 @@ class Learned:
 
     ensemble : without notes on its training.  rows, outputs : training rows (m,), and what the ensemble says of them by
     members that never learned from them: probabilities (m, K) or numbers (m,).  trained : the members' trainings,
-    in their order.  stopped : "finished", "time limit" or "interrupted".  notes : what was left out.
+    in their order.  checks : of the engine's gradient, one for each kind of layers.  stopped : "finished", "time limit"
+    or "interrupted".  notes : what was left out.
     """
 
     ensemble: Ensemble
     rows: Array
     outputs: Array
     trained: tuple[Trained, ...]
+    checks: tuple[EngineCheck, ...]
     stopped: str
     seconds: float
     notes: tuple[str, ...]
@@ -103,17 +106,20 @@ def train_ensemble(
         train = partial(
             train_members, lesson, MemberFiles.of(checkpoint, lesson), how=how, workers=workers, progress=progress
         )
-        trial = range(min(quality.trial_folds, folds.K))
-        trained = train(presets, trial, f"trying {len(presets)} presets", must=True)
-        if not trained:
-            raise Divergence("every network diverged: look for huge values in the table, or give --hidden", step=0)
-        finalists = best_presets(lesson, presets, trained, quality.finalists)
-        trained = [member for member in trained if member.preset in finalists]
-        trained += train(finalists, range(len(trial), folds.K), f"training {len(finalists)} presets on all folds")
+        checks = tuple(check_presets(lesson, presets))
+        trials = min(quality.trial_folds, folds.K)
+        trained: list[Trained] = []
+        for fold in range(trials):
+            trained += train(presets, [fold], f"trying {len(presets)} presets", must=fold == 0)
+            if not trained:
+                raise Divergence("every network diverged: look for huge values in the table, or give --hidden", step=0)
+            presets = best_presets(lesson, presets, trained, quality.finalists, left=trials - 1 - fold)
+            trained = [member for member in trained if member.preset in presets]
+        trained += train(presets, range(trials, folds.K), f"training {len(presets)} presets on all folds")
         reason = lesson.limit.reason
-    wanted = len(finalists) * folds.K
+    wanted = len(presets) * folds.K
     notes = [] if len(trained) == wanted else [missing_note(wanted, len(trained), reason)]
-    return learned(lesson, finalists, trained, reason, time.monotonic() - started, notes)
+    return learned(lesson, presets, trained, checks, reason, time.monotonic() - started, notes)
 
 
 def presets_for(y: Array, target: TargetCodec, quality: Quality) -> list[Preset]:
@@ -122,8 +128,8 @@ def presets_for(y: Array, target: TargetCodec, quality: Quality) -> list[Preset]
     if target.task == "regression" and y.min() > 0:
         apart = y - y.mean()
         if (apart**3).mean() > SKEWED * (apart**2).mean() ** 1.5:
-            fields = vars(PRESETS[0]) | {"name": f"{PRESETS[0].name}, log of the target", "log_target": True}
-            presets.append(Preset(**fields))
+            name = f"{BINS_BY_TARGET.name}, log of the target"
+            presets.append(replace(BINS_BY_TARGET, name=name, log_target=True))
     return presets
 
 
@@ -196,11 +202,16 @@ def blend_loss(lesson: Lesson, rows: Array) -> Callable[[Array], float]:
     return lambda outputs: lesson.measure(outputs, y, weight)
 
 
-def best_presets(lesson: Lesson, presets: list[Preset], trained: list[Trained], most: int) -> list[Preset]:
-    """Those that a blend of the trial folds would take, the heaviest first, at most so many."""
+def best_presets(lesson: Lesson, presets: list[Preset], trained: list[Trained], most: int, left: int) -> list[Preset]:
+    """Those that a blend of the folds so far would take, the heaviest first, at most so many.
+
+    left : trials still to come, before each of which one more may stay, and one without weight too, by its own loss.
+    """
     weights = weigh(lesson, presets, trained, start=0)
-    order = np.argsort(-weights, kind="stable")[:most]
-    return [presets[p] for p in order if weights[p] > 0]
+    scores = [[member.score for member in trained if member.preset == preset] for preset in presets]
+    losses = [float(np.mean(score)) if score else np.inf for score in scores]
+    order = sorted(range(len(presets)), key=lambda p: (-weights[p], losses[p]))[: most + left]
+    return [presets[p] for p in order if weights[p] > 0 or (left and scores[p])]
 
 
 def weigh(lesson: Lesson, presets: Sequence[Preset], trained: Sequence[Trained], start: int) -> Array:
@@ -220,7 +231,13 @@ def weigh(lesson: Lesson, presets: Sequence[Preset], trained: Sequence[Trained],
 
 
 def learned(
-    lesson: Lesson, presets: list[Preset], trained: list[Trained], reason: str, seconds: float, notes: list[str]
+    lesson: Lesson,
+    presets: list[Preset],
+    trained: list[Trained],
+    checks: tuple[EngineCheck, ...],
+    reason: str,
+    seconds: float,
+    notes: list[str],
 ) -> Learned:
     """Weigh the finalists, fit the temperature, and put the ensemble together."""
     weights = weigh(lesson, presets, trained, start=1)
@@ -241,7 +258,7 @@ def learned(
     )
     ensemble = Ensemble(members, lesson.target, temperature, residual, fold)
     final = final_outputs(ensemble, z)
-    return Learned(ensemble, rows, final, tuple(kept), reason, seconds, tuple(notes), lesson.seed)
+    return Learned(ensemble, rows, final, tuple(kept), checks, reason, seconds, tuple(notes), lesson.seed)
 
 
 def missing_note(wanted: int, found: int, reason: str) -> str:

@@ -14,7 +14,6 @@ from backlit.tabular.members import Lesson, Trained, judged, settings_of
 from backlit.tabular.presets import Preset
 from backlit.training import History
 from backlit.training.checkpoint import FILE, first_difference, make_folder, short
-from backlit.training.engine_check import EngineCheck
 from backlit.training.history import Epoch
 
 ROWS = 50_000  # that are encoded at once
@@ -57,7 +56,6 @@ class MemberFiles:
             "run": self.run,
             "preset": asdict(member.preset),
             "history": member.history.to_dict(),
-            "checked": None if member.checked is None else asdict(member.checked),
             "engine": member.engine,
         }
         model = member.model
@@ -78,7 +76,6 @@ class MemberFiles:
         try:
             before = {**notes["run"], "preset": notes["preset"]}
             history = history_of(notes["history"])
-            checked = None if notes["checked"] is None else EngineCheck(**notes["checked"])
         except (KeyError, TypeError):
             raise ModelError(f"{path}: not a network that --checkpoint kept: remove it") from None
         if now != before:
@@ -93,7 +90,7 @@ class MemberFiles:
         outputs, score = judged(lesson, model.params, model.statistics, X, left_out)
         settings = settings_of(lesson, preset, fold, len(rows))
         model = Model(model.params, model.statistics, model.encoder, lesson.target)
-        return Trained(preset, fold, model, left_out, outputs, score, history, settings, checked, notes["engine"])
+        return Trained(preset, fold, model, left_out, outputs, score, history, settings, notes["engine"])
 
 
 def history_of(told: dict[str, Any]) -> History:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backlit.core.network import Dense
+from backlit.core.network import Dense, Network
 from backlit.core.parameters import Parameters, Statistics
 from backlit.core.targets import as_targets
 from backlit.engine import Data
@@ -21,7 +21,7 @@ from backlit.tabular.metrics import Measure, measure_of
 from backlit.tabular.outputs import raw_outputs
 from backlit.tabular.presets import Preset
 from backlit.training import History, Run, Settings, fit
-from backlit.training.engine_check import EngineCheck, check_engine
+from backlit.training.engine_check import ROWS, EngineCheck, check_engine
 from backlit.training.progress import Stop
 
 if TYPE_CHECKING:
@@ -132,7 +132,6 @@ class Trained:
     score: float
     history: History
     settings: Settings
-    checked: EngineCheck | None  # of fold 0's alone
     engine: str
 
 
@@ -167,25 +166,12 @@ def train_member(
     """Train one network on (X, rows) and stop by those left out; None where it diverged."""
     (X, rows), (X_out, rows_out) = learned, left_out
     settings = settings_of(lesson, preset, fold, len(rows))
-    net = build_network(
-        encoder, lesson.target, preset.hidden, preset.activation, norm=preset.norm, dropout=preset.dropout, l2=0.0
-    )
-    params = net.init("he_normal", seed=settings.seed, dtype=np.float32)
-    params.W[1][:, encoder.silent_features] = 0
-    y, shift, scale = lesson.y, 0.0, 1.0
-    if lesson.target.task == "regression":
-        params.W[-1][:] *= 0.1  # the target has mean 0 and variance 1: begin near its mean
-        y = np.log(y) if preset.log_target else y
-        shift, scale = target_scale(y[rows], None if lesson.weight is None else lesson.weight[rows])
-        y = (y - shift) / scale
-    data, validation = (
-        Data(X, as_targets(net, y[part], len(part), np.float32), weights_of(lesson, part))
-        for X, part in ((X, rows), (X_out, rows_out))
-    )
-    checked = check_engine(net, params, data, settings) if fold == 0 else None  # a preset's networks are alike
+    params = first_parameters(lesson, preset, encoder, settings.seed)
+    y, shift, scale = learned_targets(lesson, preset, rows)
+    data, validation = (data_of(lesson, params.net, X, y, part) for X, part in ((X, rows), (X_out, rows_out)))
     finish = partial(finished, preset=preset, target=lesson.target, shift=shift, scale=scale)
     outcome = fit(
-        net,
+        params.net,
         params,
         data,
         settings,
@@ -208,9 +194,52 @@ def train_member(
         score=score,
         history=outcome.history,
         settings=settings,
-        checked=checked,
         engine=outcome.engine.name,
     )
+
+
+def first_parameters(lesson: Lesson, preset: Preset, encoder: TableEncoder, seed: int) -> Parameters:
+    """The preset's network for an encoding, before it learns."""
+    net = build_network(
+        encoder, lesson.target, preset.hidden, preset.activation, norm=preset.norm, dropout=preset.dropout, l2=0.0
+    )
+    params = net.init("he_normal", seed=seed, dtype=np.float32)
+    params.W[1][:, encoder.silent_features] = 0
+    if lesson.target.task == "regression":
+        params.W[-1][:] *= 0.1  # the target has mean 0 and variance 1: begin near its mean
+    return params
+
+
+def learned_targets(lesson: Lesson, preset: Preset, rows: Array) -> tuple[Array, float, float]:
+    """(y, shift, scale): what the network learns of all rows, of mean 0 and variance 1 over these rows if a number."""
+    if lesson.target.task == "classification":
+        return lesson.y, 0.0, 1.0
+    y = np.log(lesson.y) if preset.log_target else lesson.y
+    shift, scale = target_scale(y[rows], None if lesson.weight is None else lesson.weight[rows])
+    return (y - shift) / scale, shift, scale
+
+
+def data_of(lesson: Lesson, net: Network, X: Array, y: Array, rows: Array) -> Data:
+    """Features X (m, n_0) of these rows with their targets and weights; y is of all rows."""
+    return Data(X, as_targets(net, y[rows], len(rows), np.float32), weights_of(lesson, rows))
+
+
+def check_presets(lesson: Lesson, presets: Iterable[Preset]) -> list[EngineCheck]:
+    """Check the engine's gradient, before anything is trained, for each kind of layers that the presets have.
+
+    Raises WrongGradient where it isn't the gradient of the cost.
+    """
+    kinds = {(preset.hidden, preset.activation, preset.norm): preset for preset in reversed(list(presets))}
+    rows = np.arange(len(lesson.y))
+    first = rows[:ROWS]
+    X = lesson.encoder.transform(lesson.table[first], np.float32)
+    checks = []
+    for preset in kinds.values():
+        settings = settings_of(lesson, preset, 0, len(rows))
+        params = first_parameters(lesson, preset, lesson.encoder, settings.seed)
+        data = data_of(lesson, params.net, X, learned_targets(lesson, preset, rows)[0], first)
+        checks.append(check_engine(params.net, params, data, settings))
+    return checks
 
 
 def settings_of(lesson: Lesson, preset: Preset, fold: int, rows: int) -> Settings:

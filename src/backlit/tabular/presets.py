@@ -4,7 +4,7 @@ They were chosen together, on many tables: each is best somewhere, and their ave
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from backlit.errors import ProblemError, near
@@ -16,7 +16,11 @@ BY_TARGET = Bins(24, by_target=True)
 ENCODINGS = {"no_bins": PLAIN, "quantiles": QUANTILES, "fine": FINE, "by_target": BY_TARGET, "eight_by_target": EIGHT}
 ROWS_A_RUN, FEWEST = 400_000, 8  # rows that a network sees in all, and epochs at least
 MOST = {"constant": 160, "cosine": 80}  # at most: patience ends the one, and the other's rate falls over all of them
-FULL_ROWS, FINALIST_ROWS = 50_000, 3_000  # rows up to which all presets are tried; finalists a fold at so many rows
+FULL_ROWS, MANY_ROWS = (
+    3_000,
+    50_000,
+)  # beyond the one fewer presets and folds, beyond the other fewer trials and finalists
+FEWEST_PRESETS, FEWEST_FOLDS = 4, 3
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class Preset:
     def settings(self, rows: int, seed: int, engine: str, monitor: Any) -> Settings:
         """How it is trained on so many rows: the fewer they are, the smaller the batches and the more the epochs.
 
-        >>> told = PRESETS[0].settings(4000, 0, "auto", "validation_loss")
+        >>> told = BINS_BY_TARGET.settings(4000, 0, "auto", "validation_loss")
         >>> told.epochs, told.batch_size
         (100, 128)
         """
@@ -70,14 +74,15 @@ def batch_size(rows: int) -> int:
     return int(2 ** max(4, min(7, round(math.log2(rows / 24))), min(10, round(math.log2(rows / 256)))))
 
 
-PRESETS = (
-    Preset("bins by target", BY_TARGET, dropout=0.3),
-    Preset("quantile bins", QUANTILES, learning_rate=0.002, schedule="cosine"),
+BINS_BY_TARGET = Preset("bins by target", BY_TARGET, dropout=0.3)
+PRESETS = (  # those first that add most to the ones before them, so that less work still has what differs most
+    Preset("no bins", PLAIN, learning_rate=0.003, schedule="cosine"),
+    Preset("batch norm", QUANTILES, norm="batch"),
     Preset("small", BY_TARGET, hidden=(16,), dropout=0.0, learning_rate=0.003),
     Preset("additive", BY_TARGET, hidden=(), dropout=0.0, learning_rate=0.01, schedule="cosine"),
+    BINS_BY_TARGET,
+    Preset("quantile bins", QUANTILES, learning_rate=0.002, schedule="cosine"),
     Preset("eight bins by target", EIGHT, learning_rate=0.002, schedule="cosine"),
-    Preset("batch norm", QUANTILES, norm="batch"),
-    Preset("no bins", PLAIN, learning_rate=0.003, schedule="cosine"),
     Preset("one wide layer", BY_TARGET, hidden=(512,), dropout=0.3, learning_rate=0.002),
     Preset("fine bins", FINE, weight_decay=0.3),
     Preset("deep", BY_TARGET, hidden=(256, 256, 256)),
@@ -87,35 +92,39 @@ PRESETS = (
 
 @dataclass(frozen=True)
 class Quality:
-    """How much work is done: presets that are tried, on how many of the folds first, and how many go on to all."""
+    """How much work is done: presets that are tried, on how many of the folds first, and how many go on to all.
+
+    finalist_rows : finalists times training rows, at most, but for two finalists.
+    """
 
     presets: int
     folds: int
     trial_folds: int
     finalists: int
+    finalist_rows: int = 12_000
 
     def for_rows(self, rows: int) -> "Quality":
         """The same for so many training rows: the more they are, the less another network adds, and the more it costs.
 
         >>> QUALITIES["good"].for_rows(4_000).finalists, QUALITIES["good"].for_rows(8_000).finalists
-        (5, 3)
+        (3, 2)
         >>> QUALITIES["good"].for_rows(1_000_000)
-        Quality(presets=2, folds=3, trial_folds=1, finalists=1)
+        Quality(presets=4, folds=3, trial_folds=1, finalists=1, finalist_rows=12000)
         """
-        share = min(1.0, FULL_ROWS / rows)
-        folds = max(3, round(self.folds * share))
-        return Quality(
-            presets=max(2, round(self.presets * share)),
-            folds=folds,
+        root, share = math.sqrt(FULL_ROWS / rows), min(1.0, MANY_ROWS / rows)
+        return replace(
+            self,
+            presets=min(self.presets, max(FEWEST_PRESETS, round(self.presets * root))),
+            folds=min(self.folds, max(FEWEST_FOLDS, round(self.folds * root))),
             trial_folds=max(1, round(self.trial_folds * share)),
-            finalists=max(1, folds // 4, min(self.finalists, round(FINALIST_ROWS * folds / rows))),
+            finalists=min(self.finalists, max(1, round(2 * share), round(self.finalist_rows / rows))),
         )
 
 
 QUALITIES = {
-    "fast": Quality(presets=4, folds=4, trial_folds=1, finalists=3),
-    "good": Quality(presets=9, folds=8, trial_folds=2, finalists=5),
-    "best": Quality(presets=11, folds=10, trial_folds=3, finalists=7),
+    "fast": Quality(presets=4, folds=4, trial_folds=1, finalists=2),
+    "good": Quality(presets=7, folds=8, trial_folds=2, finalists=5),
+    "best": Quality(presets=11, folds=10, trial_folds=3, finalists=7, finalist_rows=30_000),
 }
 
 

@@ -62,7 +62,6 @@ def summarize(rows: TableRows, learned: Learned) -> TrainResult:
         "train": score(target.task, target.y[kept][learned.rows], learned.outputs, rows.weight_of(kept[learned.rows])),
         "test": score(target.task, y_test, test_outputs, weight),
     }
-    checks = [member.checked for member in learned.trained if member.checked is not None]
     settings = replace(heaviest.settings, seed=learned.seed)
     training = made_by(rows.source, settings, heaviest.history, metrics) | {"epochs": learned.epochs}
     return TrainResult(
@@ -71,7 +70,7 @@ def summarize(rows: TableRows, learned: Learned) -> TrainResult:
         model=replace(learned.ensemble, training=training),
         metrics=metrics,
         history=heaviest.history,
-        gradient_check=max(checks, key=lambda check: check.max_relative_error),
+        gradient_check=max(learned.checks, key=lambda check: check.max_relative_error),
         engine=heaviest.engine,
         seconds=learned.seconds,
         n_train=len(kept),

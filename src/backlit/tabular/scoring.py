@@ -72,14 +72,26 @@ def roc_auc(y: Array, p: Array, weight: Array | None = None) -> float | None:
     K = p.shape[1]
     if len(np.unique(y)) < K:
         return None
-    p = shares(p)
+    p, w = shares(p), np.ones(len(y)) if weight is None else weight
     if K == 2:
         return float(metrics.roc_auc_score(y, p[:, 1], sample_weight=weight))
-    if weight is None:
-        return float(metrics.roc_auc_score(y, p, multi_class="ovo", labels=np.arange(K)))
-    pairs = [(j, k, np.flatnonzero((y == j) | (y == k))) for j in range(K) for k in range(K) if j != k]
-    areas = [metrics.roc_auc_score(y[rows] == k, p[rows, k], sample_weight=weight[rows]) for _, k, rows in pairs]
+    areas = [np.delete(areas_beside(y, p[:, k], k, w), k) for k in range(K)]
     return float(np.mean(areas))
+
+
+def areas_beside(y: Array, score: Array, k: int, weight: Array) -> Array:
+    """(K,) how likely a row of class k has a higher score (n,) than one of each class; a tie counts half.
+
+    >>> y, score = np.array([0, 0, 1, 2]), np.array([0.9, 0.4, 0.4, 0.1])
+    >>> areas_beside(y, score, 0, np.ones(4))
+    array([0.5 , 0.75, 1.  ])
+    """
+    own = np.flatnonzero(y == k)
+    own = own[np.argsort(score[own], kind="stable")]
+    passed = np.concatenate([[0.0], np.cumsum(weight[own])])  # by a score that is above so many of the class
+    below, up_to = (passed[np.searchsorted(score[own], score, side)] for side in ("left", "right"))
+    higher = passed[-1] - (below + up_to) / 2
+    return np.bincount(y, weight * higher) / (passed[-1] * np.bincount(y, weight))
 
 
 def shares(p: Array) -> Array:

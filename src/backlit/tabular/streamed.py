@@ -22,6 +22,7 @@ from backlit.tables.parquet import Chunk, ParquetTable, Piece, size_of
 from backlit.tables.scan import CELL, TEST, TRAINING, VALIDATION, Parts, Run, Survey, rows_at_once, survey, targets
 from backlit.tables.target import Task
 from backlit.tabular.building import build_network, unscale
+from backlit.tabular.reasons import describe_typical
 from backlit.tabular.result import TrainResult, made_by, notes_on_shards
 from backlit.tabular.scoring import SAMPLE, Scores, has_value, outputs_of
 from backlit.training import Outcome, Settings, Shards, fit
@@ -289,6 +290,7 @@ def summarize(
     source, format = str(found.table.path), found.table.format
     read = format.notes([found.codec.name]) if format else ()
     training = made_by(source, settings, outcome.history, metrics)
+    training["typical_row"] = describe_typical(found.validation, found.encoder)
     y_test, test_outputs = scores["test"].sampled()
     return TrainResult(
         task=found.codec.task,
@@ -322,7 +324,10 @@ def notes_on(found: Survey, stream: TableStream, scores: dict[str, Scores]) -> l
         f"shuffled in {buffers} buffers of up to {stream.buffer_rows:,} rows" if buffers > 1 else "shuffled whole"
     )
     files = f"{len(found.table.files)} file{'' if len(found.table.files) == 1 else 's'}"
-    notes = [f"streamed: {len(found.table):,} rows of {files}, {shuffled} in each epoch"]
+    notes = [
+        f"streamed: {len(found.table):,} rows of {files}, {shuffled} in each epoch",
+        "not compared with other models, which learn in memory: train on one file of some of the rows for that",
+    ]
     large = [name for name, each in scores.items() if each.n > SAMPLE]
     if large and found.codec.task == "classification":
         notes.append(f"ROC AUC of {' and '.join(large)} rows from a random sample of about {SAMPLE:,}")

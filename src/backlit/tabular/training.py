@@ -267,7 +267,8 @@ def train(
             progress=progress,
             cluster=cluster,
         )
-        return write_files(replace(result, command=command, data_sha256=data_sha256(table)), out, report)  # type: ignore[arg-type]
+        result = replace(result, command=command, data_sha256=data_sha256(table))  # type: ignore[arg-type]  # as above
+        return write_files(result, out, report)
     raw, column = find_table(table, target, dataset)
     drop = [*drop, *(name for name, type in (columns or {}).items() if type == "ignore")]
     format, frame = raw.typed(dict(columns or {}), drop)

@@ -207,7 +207,7 @@ def short_form(s: Context) -> Step:
     return Step(
         id,
         "BP1S",
-        "Error at the output",
+        error_title(s, L, "Error at the output"),
         minus(Sym("a", str(L)), Sym("y"))
         if not weighted
         else Hadamard(Sym("omega"), minus(Sym("a", str(L)), Sym("y"))),
@@ -221,6 +221,11 @@ def short_form(s: Context) -> Step:
         checks=s.checked(id),
         hidden=hidden(s.grad.u[L].shape, id),
     )
+
+
+def error_title(s: Context, l: int, title: str) -> str:
+    """The title of a step that gives δ_l; where a norm follows on the way down, it gives the slope at u alone."""
+    return f"Slope at the scaled sums of layer {l}" if s.layer(l).norm else title
 
 
 def through_dropout(s: Context, l: int) -> Step:
@@ -322,7 +327,7 @@ def through_activation(s: Context, l: int) -> Step:
     return Step(
         id,
         "BP2",
-        f"Error of layer {l}",
+        error_title(s, l, f"Error of layer {l}"),
         Hadamard(s.slope(name, l), applied(phi, Sym(under, str(l)), slope=True)),
         "Going back through the activation multiplies, unit by unit, by its slope.",
         "backward",
@@ -360,7 +365,7 @@ def through_softmax(s: Context, l: int) -> Step:
     return Step(
         id,
         "BP2S" if softmax else "",
-        "Error at the output" if l == s.net.L else f"Error of layer {l}",
+        error_title(s, l, "Error at the output" if l == s.net.L else f"Error of layer {l}"),
         Hadamard(p, minus(g, MatMul(Transpose(p), g))) if softmax else delta_symbol(s, l),
         said,
         "backward",

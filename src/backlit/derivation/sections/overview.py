@@ -56,7 +56,7 @@ def algorithm_section(s: Context) -> Section:
     after = [*([", then the dropout mask (DO1)"] if drop else []), *([", then the skip (SK1)"] if skip else [])]
     under = Sym("u" if norm else "z", l)
     delta = Sym("delta", l)
-    way_down = [", through the norm" if norm else "", ", through the mask (DO2)" if drop else ""]
+    through_mask, through_norm = " through the mask (DO2)," if drop else "", ", through the norm" if norm else ""
     top = "a − y (BP1S)" if s.net.has_short_form else "the slope of the loss (BP1), taken through the activation (BP2)"
     below, W = Sym("a", "l-1"), Sym("W", l)
     slopes = [Partial(Sym("C"), Sym("b", l)), Partial(Sym("C"), W), Partial(s.loss_symbol, below)]
@@ -69,9 +69,7 @@ def algorithm_section(s: Context) -> Section:
         *([" plus the skip's (SK2)"] if skip else []),
         ", then ",
         Sym("delta", "l-1"),
-        " by φ′ (BP2)",
-        *way_down,
-        ".",
+        f"{through_mask} by φ′ (BP2){through_norm}.",
     )
     items: tuple[Text, ...] = (
         up,

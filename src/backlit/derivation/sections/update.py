@@ -355,10 +355,11 @@ def rounding_words(s: Context, u: Updated, slot: Slot) -> Text:
         return ()
     g, terms = as_float(u.gradient[slot]), size_of_terms(s, slot)
     noise = (g != 0) & (np.abs(g) <= ROUNDING * terms) if terms is not None else np.zeros(g.shape, bool)
+    largest = 0.0 if terms is None else terms.max()
     said = (
-        f"{int(noise.sum()):,} of these {noise.size:,} gradients are what rounding leaves of terms that cancel: at "
-        f"most {np.abs(g[noise]).max(initial=0.0):.1e} beside terms of {0.0 if terms is None else terms.max():.1e}. "
-        "The optimizer divides by their own size, so their steps mean nothing."
+        f"{int(noise.sum()):,} of these {noise.size:,} gradients {'is' if noise.sum() == 1 else 'are'} what rounding "
+        f"leaves of terms that cancel: at most {np.abs(g[noise]).max(initial=0.0):.1e} beside terms of {largest:.1e}. "
+        "The optimizer divides by a gradient's own size, so such steps mean nothing."
     )
     return s.claim(f"steps_along_rounding[{slot}]", noise.any(), said)
 
