@@ -1,4 +1,4 @@
-"""scripts/command_kills.py finds an output that is written in place, a 0 for a cut one, and what a kill leaves behind."""
+"""scripts/command_kills.py finds an output written in place, a 0 for a cut one, and what a kill leaves behind."""
 
 import os
 import subprocess
