@@ -191,9 +191,10 @@ def fault_of(case: Case, folder: Path, before: dict[str, bytes | None], ended: E
     return ""
 
 
-def hidden(folder: Path) -> list[str]:
-    """Files that are left half-written."""
-    return [str(path.relative_to(folder)) for path in folder.rglob(".*") if path.is_file()]
+def unfinished(case: Case, folder: Path) -> list[str]:
+    """What is left of a case's outputs half-written; another's is its own next run's to remove."""
+    places = [folder / output for output in case.outputs]
+    return [str(left) for place in places for left in place.parent.glob(f".{place.stem}.*{place.suffix}")]
 
 
 # --- many times -------------------------------------------------------------------------------------------------------
@@ -223,7 +224,7 @@ def tried(name: str, number: int, draw: random.Random, folder: Path, whole: Ende
         return what, f"{told}, and then exit code {again.code}: {again.errors[-500:]}"
     if fault := fault_of(case, folder, before, again):
         return what, f"{told}, and then {fault}"
-    return what, f"{told}: {left} are left" if (left := hidden(folder)) else ""
+    return what, f"{told}: {left} are left" if (left := unfinished(case, folder)) else ""
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -435,3 +436,57 @@ def test_a_grader_in_a_thread_is_fine(tmp_path):
     for thread in threads:
         thread.join()
     assert [one.verdict for one in found] == ["error"] * 4
+
+
+SAYS_WHEN_IT_BEGINS = """
+import os, sys
+from pathlib import Path
+from backlit.verification.grading import sandbox
+
+read = sandbox.read_parts
+
+def read_parts(pipe, parts):
+    parts.put(os.read(pipe.fileno(), len(sandbox.READY)))
+    print("begun", flush=True)
+    read(pipe, parts)
+
+sandbox.read_parts = read_parts
+given = {"W": [], "b": [], "X": [[1.0]], "y": [[1.0]]}
+sandbox.run_submission(Path(sys.argv[1]), "backprop", [given], seconds=10_000, sandbox=sys.argv[2])
+"""
+
+
+def descendants(process: int) -> set[int]:
+    """What a process has started, and what that has."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it ended meanwhile
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    found, before = {process}, set()
+    while found != before:
+        before, found = found, found | {one for one, parent in parents.items() if parent in found}
+    return found - {process}
+
+
+def runs(process: int) -> bool:
+    """Whether a process is there and has not ended; one that nobody waits for stays in the list."""
+    with suppress(OSError):
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux ends a process with its parent")
+@pytest.mark.parametrize("sandbox", ALL)
+def test_a_submission_ends_with_a_grader_that_is_killed(tmp_path, sandbox):
+    (tmp_path / "s.py").write_text("import time\ndef backprop(W, b, X, y):\n    time.sleep(10_000)\n")
+    command = [sys.executable, "-c", SAYS_WHEN_IT_BEGINS, str(tmp_path / "s.py"), sandbox]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}  # where a killed grader's folder may stay
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as grader:
+        assert grader.stdout.readline() == b"begun\n"
+        started = descendants(grader.pid)
+        assert started
+        grader.kill()
+    end = time.monotonic() + 300
+    while any(map(runs, started)):
+        assert time.monotonic() < end, "a submission outlives its grader"
+        time.sleep(0.05)
