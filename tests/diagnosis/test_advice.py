@@ -58,6 +58,9 @@ def test_a_healthy_network_is_trained_as_it_is_unless_something_learns_much_fast
     assert "0.5 of a constant prediction's loss is left" in even.advice
     faster = ranked(sick, Probe(64, 0.5), Probe(64, 0.2), "healthy")
     assert f"; or with {sick.best.remedy}: after 64 steps it leaves 0.2" in faster.advice
+    lost = ranked(sick, Probe(64, 42.0), Probe(64, 0.7), "healthy")
+    assert lost.advice.startswith(f"Do this: {sick.best.remedy}; after 64 steps it leaves 0.7 of a constant")
+    assert ranked(sick, Probe(64, 42.0), Probe(64, 41.0), "healthy").advice.startswith("Train it as it is: ")
     assert diagnose(depth=1, width=3, remedies=False).advice == (
         "Train it as it is: its only layer has its gradient from the loss itself."
     )

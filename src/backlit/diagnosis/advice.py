@@ -11,7 +11,7 @@ def advice(diagnosis: Any) -> str:
     """One sentence about a `Diagnosis`."""
     best, gain = diagnosis.best, gained(diagnosis)
     how = f"{diagnosis.command} --fix fixed.json" if diagnosis.command else "diagnosis.fixed_problem()"
-    if diagnosis.regime == "healthy":
+    if diagnosis.regime == "healthy" and not (gain is not None and learns_nothing(diagnosis)):
         healthy = f"Train it as it is: {as_it_is(diagnosis)}"
         return (
             f"{healthy}."
@@ -33,6 +33,12 @@ def as_it_is(diagnosis: Any) -> str:
     said = f"‖δ‖² at layer 1 is {diagnosis.measured.median(1):.3g} times that at layer {L}"
     said = said if L > 1 else "its only layer has its gradient from the loss itself"
     return said if own is None else f"{said}, and {span(own)} {own.left:.3g} of a constant prediction's loss is left"
+
+
+def learns_nothing(diagnosis: Any) -> bool:
+    """Whether the network as it is leaves more loss than a constant prediction, sound as its gradients may be."""
+    own = diagnosis.trial or diagnosis.probe
+    return own is not None and own.left > 1
 
 
 def faster(diagnosis: Any) -> bool:
