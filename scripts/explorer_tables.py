@@ -152,9 +152,9 @@ def key(s: Context, step: Step) -> str:
         "SK1": f"skip {'r' if dropped else 'h'} {scaled(layer.skip_scale)}",
         "DO1": f"dropout {'r' if skips else 'a'}",
         "BP1": "slope of loss",
-        "BP1S": f"short {'weighted' if s.output_weights is not None else 'plain'}",
+        "BP1S": f"short {under}{' weighted' if s.output_weights is not None else ''}",
         "BP2": f"delta {'h' if dropped else 'a'} {under} {kind} {coupled}",
-        "BP2S": f"softmax {'h' if dropped else 'a'} {coupled}",
+        "BP2S": f"softmax {'h' if dropped else 'a'} {under} {coupled}",
     }
     if step.equation in by_equation:
         return by_equation[step.equation]

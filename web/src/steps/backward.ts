@@ -63,7 +63,7 @@ export function shortForm(s: Scene): Step {
   const layer = net.layer(net.L);
   const p = s.trace.a[net.L]!;
   const values = s.grad.u[net.L]!;
-  return made(s, `short ${s.weights.factor ? "weighted" : "plain"}`, {
+  return made(s, `short ${under(layer)}${s.weights.factor ? " weighted" : ""}`, {
     id: `${deltaName(layer)}[${net.L}]`, kind: "delta", l: net.L, way: "backward", entries: "example", values,
     shapes: [shape("δ", `${net.L}`, column(layer.units))],
     entry: (at) => {
@@ -120,7 +120,7 @@ export function throughSoftmax(s: Scene, l: number): Step {
   const layer = s.problem.net.layer(l);
   const [p, g, values] = [s.trace.h[l]!, s.grad.h[l]!, s.grad.u[l]!];
   const whole = layer.activation.name === "softmax";
-  const key = whole ? `softmax ${s.trace.mask[l] ? "h" : "a"} ${letter(s)}` : `groups ${under(layer)} ${letter(s)}`;
+  const key = whole ? `softmax ${s.trace.mask[l] ? "h" : "a"} ${under(layer)} ${letter(s)}` : `groups ${under(layer)} ${letter(s)}`;
   return made(s, key, {
     id: `${deltaName(layer)}[${l}]`, kind: "delta", l, way: "backward", entries: "example", values,
     entry: (at) => {

@@ -225,7 +225,7 @@ def short_form(s: Context) -> Step:
 
 def error_title(s: Context, l: int, title: str) -> str:
     """The title of a step that gives δ_l; where a norm follows on the way down, it gives the slope at u alone."""
-    return f"Slope at the scaled sums of layer {l}" if s.layer(l).norm else title
+    return f"Back through the activation of layer {l}" if s.layer(l).norm else title
 
 
 def through_dropout(s: Context, l: int) -> Step:
