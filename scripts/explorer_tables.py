@@ -438,6 +438,9 @@ SHORT = {
     "V": "</mfrac>",
     "{": '<mo form="prefix" stretchy="false">',
     "}": '<mo form="postfix" stretchy="false">',
+    "X": "<msup>",
+    "U": "</msup>",
+    "R": '<mspace width="0.17em"></mspace>',
 }
 
 
