@@ -16,10 +16,8 @@ BY_TARGET = Bins(24, by_target=True)
 ENCODINGS = {"no_bins": PLAIN, "quantiles": QUANTILES, "fine": FINE, "by_target": BY_TARGET, "eight_by_target": EIGHT}
 ROWS_A_RUN, FEWEST = 400_000, 8  # rows that a network sees in all, and epochs at least
 MOST = {"constant": 160, "cosine": 80}  # at most: patience ends the one, and the other's rate falls over all of them
-FULL_ROWS, MANY_ROWS = (
-    3_000,
-    50_000,
-)  # beyond the one fewer presets and folds, beyond the other fewer trials and finalists
+FULL_ROWS = 3_000  # beyond which there are fewer presets and folds
+MANY_ROWS = 50_000  # beyond which there are fewer trials and finalists
 FEWEST_PRESETS, FEWEST_FOLDS = 4, 3
 
 
