@@ -141,20 +141,24 @@ def aligned(chain: tree.Chain) -> str:
     return made
 
 
-PREAMBLE = """#set page(paper: "a4", margin: (x: 1.7cm, top: 1.2cm, bottom: 1.4cm), numbering: "1")
-#set text(size: 8.7pt)
+PREAMBLE = """#set page(paper: "a4", margin: (x: 1.7cm, top: 1cm, bottom: 1.2cm), numbering: "1")
+#set text(size: 8.4pt)
 #set par(justify: false, spacing: 0.65em)
-#set block(spacing: 0.65em)
-#set table(inset: (x: 5pt, y: 1.9pt))
+#set block(spacing: 0.6em)
+#set table(inset: (x: 5pt, y: 1.6pt))
+#show table: set par(leading: 0.25em) // a formula may reach into the leading, which a row of a table lacks
 #show heading.where(level: 2): set block(above: 1.3em, below: 0.7em)
 """
-FITTING = """// a formula as it is, or scaled down to the width of the text
+FITTING = """// formulas side by side; what is tall would reach into a wider leading, and so into the next line
+#let entries(body) = block({ set par(leading: 0.25em); body })
+// a formula as it is, or scaled down to the width of the text
 #let fit(body) = layout(size => {
   let width = measure(body).width
   if width > size.width { scale(size.width / width * 100%, reflow: true, body) } else { body }
 })
 // a chain of formulas in one row where there is room, else a row for each relation
 #let chain(row, rows) = layout(size => {
+  set par(leading: 0.2em)
   if measure(row).width + 1em.to-absolute() > size.width { fit(rows) } else { pad(left: 1em, row) }
 })
 """
@@ -195,7 +199,7 @@ def section_lines(section: Section) -> list[str]:
     made = [f"== {escaped(section.title)}", ""]
     for given, blocks in groupby(section.blocks, lambda block: isinstance(block, Formula) and bool(block.id)):
         if given:
-            made += [side_by_side(block.chain for block in blocks if isinstance(block, Formula)), ""]
+            made += [entries(side_by_side(block.chain for block in blocks if isinstance(block, Formula))), ""]
         else:
             made += [line for block in blocks for line in (*block_lines(block), "")]
     return made
@@ -209,6 +213,11 @@ def display(expr: Expr, tag: str = "") -> str:
     return f"#fit[$ {typst(expr)}{number} $]"
 
 
+def above(line: str) -> str:
+    """A line that stands on the page of what follows."""
+    return f"#block(sticky: true)[{line}]"
+
+
 def in_a_row(expr: Expr, number: str = "") -> str:
     """A formula on one line, as large as a displayed one."""
     return f"$display({typst(expr)}{number})$"
@@ -216,7 +225,12 @@ def in_a_row(expr: Expr, number: str = "") -> str:
 
 def side_by_side(chains: Iterable[Expr]) -> str:
     """Short formulas, as many in a row as there is room for."""
-    return " #h(1.6em) ".join(f"#box(inset: (y: 2pt))[{in_a_row(expr)}]" for expr in chains)
+    return " #h(1.6em) ".join(f"#box[{in_a_row(expr)}]" for expr in chains)
+
+
+def entries(formulas: str, label: str = "") -> str:
+    """Rows of formulas, after their label."""
+    return f"#entries[{escaped(label) + ': #h(0.6em) ' if label else ''}{formulas}]"
 
 
 def block_lines(block: Block) -> list[str]:
@@ -232,7 +246,7 @@ def block_lines(block: Block) -> list[str]:
             header = ", ".join(f"[*{words(c)}*]" for c in block.header)
             rows = [", ".join(f"[{words(c)}]" for c in row) + "," for row in block.rows]
             head = f"table(columns: {len(block.header)}, stroke: 0.4pt + luma(160), table.header({header}),"
-            return [f"_{escaped(block.caption)}_", "", f"#fit({head}", *rows, "))"]
+            return [above(f"_{escaped(block.caption)}_"), f"#fit({head}", *rows, "))"]
         case BulletList():
             return [f"{'+' if block.numbered else '-'} {words(item)}" for item in block.items]
         case Plot() | Diagram():
@@ -255,11 +269,11 @@ def step_lines(step: Step) -> list[str]:
         said.insert(1, "Shapes: " + ", ".join(f"${typst(of)}$ is {size}" for of, size in step.shapes) + ".")
     remarks = " ".join(said)
     beside = len(step.title) + len(remarks) < BESIDE
-    made = [f"{head} #h(0.6em) {remarks}"] if beside else [head, "", remarks]
+    made = [above(f"{head} #h(0.6em) {remarks}")] if beside else [above(head), remarks]
     for line in step.lines:
         made += ["", *worked(line)]
     for label, lines in groupby(() if folded(step) else step.entries, lambda line: line.label):
-        made += ["", (f"{escaped(label)}: #h(0.6em) " if label else "") + side_by_side(line.chain for line in lines)]
+        made += ["", entries(side_by_side(line.chain for line in lines), label)]
     if step.hidden:
         made += ["", escaped(step.hidden)]
     if step.checks:
