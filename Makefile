@@ -162,6 +162,7 @@ explorer-check: $(VENV)/tested ## Measure the explorer's page in Chromium: sizes
 RACED ?= build/raced
 $(RACED)/ready: pyproject.toml $(MODULES) $(wildcard native/src/*)
 	$(PYTHON) -m venv $(RACED)
+	$(RACED)/bin/python -m pip install --quiet --upgrade pip
 	$(RACED)/bin/python -m pip install --quiet --group race .
 	touch $@
 

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from tests.derivation.claim_facts import drawn_problem
 
 from backlit.core import Dense, Network
 from backlit.core.problem import Problem
 from backlit.derivation import checks
 from backlit.derivation.examples import EXAMPLES, read_example
 from backlit.formats.problems import read_problem
+from backlit.gradcheck.check import Comparison
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
@@ -32,6 +34,21 @@ def test_a_gradient_that_cancels_is_told_from_one_that_is_wrong():
     assert all(check.ok for check in checks.check(problem, trace, grad)["grad_b[1]"])
     grad.b[1][0] = 1e-12
     assert not checks.check(problem, trace, grad)["grad_b[1]"][0].ok
+
+
+def test_a_check_that_rounding_alone_lets_agree_is_not_shown(monkeypatch):
+    """A softmax so sure of itself that δ is what rounding leaves: "agrees, relative error 12" tells nobody anything."""
+    problem = drawn_problem(20008)
+    trace, grad = problem.passes()
+    assert 0 < np.abs(grad.delta[4]).max() < 1e-60
+    shown = checks.check(problem, trace, grad)
+    assert all(check.ok and check.error < 1e-3 for found in shown.values() for check in found)
+    monkeypatch.setattr(Comparison, "tells", True)
+    silenced = checks.check(problem, trace, grad)
+    assert max(check.error for found in silenced.values() for check in found) > 1
+    monkeypatch.undo()
+    grad.delta[4][0, 0] = 1e-3
+    assert [check.ok for check in checks.check(problem, trace, grad)["delta[4]"]] == [False]
 
 
 def test_a_wrong_delta_is_found_where_there_is_more_than_one_example():

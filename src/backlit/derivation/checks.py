@@ -70,7 +70,6 @@ def of_delta(problem: Problem, grad: Gradients, l: int, j: int, row: int) -> Che
 
 
 def shown(comparisons: Iterable[Comparison]) -> Checks:
-    """As the document shows them."""
-    return tuple(
-        Check(one.method, one.error, one.verdict == "agree") for one in comparisons if one.verdict != "unresolved"
-    )
+    """As the document shows them: those that tell.  One that agrees by what rounding may do alone tells nothing."""
+    telling = [one for one in comparisons if one.verdict == "disagree" or (one.verdict == "agree" and one.tells)]
+    return tuple(Check(one.method, one.error, one.verdict == "agree") for one in telling)

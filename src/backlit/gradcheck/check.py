@@ -57,6 +57,11 @@ class Comparison:
     error: float
     bound: float
 
+    @property
+    def tells(self) -> bool:
+        """Whether the error is small beside the slopes; else an agreement is that of numbers that rounding has made."""
+        return self.error <= DROWNED
+
 
 def compare(
     method: str, claimed: Array, slopes: Slopes, rounding: Array, terms: Array, *, accuracy: float, size: float = 0
