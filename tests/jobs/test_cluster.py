@@ -151,7 +151,10 @@ def test_what_jobs_share_is_sent_to_each_worker_once(two, monkeypatch):
     assert sorted(sent) == sorted(2 * [[address] for address in {a for (a,) in sent}])
 
 
-def test_what_is_shared_dies_with_a_worker_and_is_sent_again(tmp_path):
+@pytest.mark.parametrize("look", [cluster.LOOK, 3])
+def test_what_is_shared_dies_with_a_worker_and_is_sent_again(tmp_path, monkeypatch, look):
+    """Also where the scheduler knows of the death long before we look."""
+    monkeypatch.setattr(cluster, "LOOK", look)
     table = np.ones(1000)
     jobs = [Job(work.marked_total, (str(tmp_path), table, k)) for k in range(6)]
     with Cluster(tmp_path, workers=2) as there:

@@ -228,6 +228,7 @@ class Dask:
             if isinstance(error, ImportError) and str(error.name).startswith("backlit"):
                 raise ProblemError(f"{name}: the worker at {address} has no backlit {__version__}: install it there")
             if error is not None:
+                worker.takes_jobs, worker.holds = False, None  # until the next look finds it, and it is sent all anew
                 raise Lost(" ".join(f"{type(error).__name__}: {error}".split())[:200])
             return reply.result()
         finally:
