@@ -1,5 +1,6 @@
 """What a trained model is worth, and what there is to know of the table that it was trained on."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from backlit.tables import TableEncoder, Target
 from backlit.tables.messages import shown
 from backlit.tabular.baselines import baselines, verdict
 from backlit.tabular.curves import Calibration, ClassScore, calibration, class_scores
-from backlit.tabular.importance import Predict, importances, worst_rows
+from backlit.tabular.importance import Dealt, importances, worst_rows
 from backlit.tabular.intervals import Interval, intervals
 from backlit.tabular.overview import ColumnOverview, overview
 from backlit.tabular.remarks import remarks
@@ -70,8 +71,8 @@ def assess(
     target: Target,
     kept: Array,
     held_out: Array,
-    predict: Predict,
-    quick: Predict,
+    predict: Callable[["pl.DataFrame"], Array],
+    quick: Callable[["pl.DataFrame"], Dealt],
     *,
     weight: Array | None = None,
     boosting: bool = True,
@@ -81,7 +82,7 @@ def assess(
 
     features : columns that are learned from, of the rows that have a target.  kept, held_out : (n,) rows of it that
     trained and that test.  predict : from such columns to probabilities (m, K) or numbers (m,).  quick : much the same
-    sooner, which is asked about each column.  weight : (n,) by which rows count.
+    sooner, which is asked about each column; see `outputs.predict_dealt`.  weight : (n,) by which rows count.
     boosting : whether gradient boosting is trained to compare with.
     """
     encoder = TableEncoder.fit(features[kept])

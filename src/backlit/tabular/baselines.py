@@ -99,12 +99,11 @@ def as_columns(encoder: TableEncoder, X: Array) -> tuple[Array, Array]:
 
     A word is the number of its slot, and a number that was missing is NaN.
     """
-    made, words, start = [], [], 0
+    made, words, places = [], [], encoder.places
     for column in encoder.columns:
-        part = X[:, start : start + len(column.features)]
-        start += len(column.features)
         if not column.features:
             continue
+        part = X[:, places[column.name]]
         words.append(isinstance(column, Category))
         missing = part[:, 1] == 1 if not words[-1] and part.shape[1] > 1 else False
         made.append(part.argmax(axis=1) if words[-1] else np.where(missing, np.nan, part[:, 0]))

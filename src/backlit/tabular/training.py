@@ -17,7 +17,7 @@ from backlit.tables.reading import RawTable, read_cells
 from backlit.tables.remote import remote
 from backlit.tabular.assessment import assess
 from backlit.tabular.datasets import load_dataset
-from backlit.tabular.outputs import few_members, predict_rows
+from backlit.tabular.outputs import few_members, predict_dealt, predict_rows
 from backlit.tabular.provenance import command_of, data_sha256
 from backlit.tabular.reasons import describe_typical
 from backlit.tabular.recipe import train_recipe
@@ -307,7 +307,7 @@ def train(
         kept,
         held_out,
         partial(predict_rows, result.model),
-        partial(predict_rows, few_members(result.model)),
+        partial(predict_dealt, few_members(result.model)),
         weight=rows.assessed_weight,
         boosting=compare,
         seed=seed,
