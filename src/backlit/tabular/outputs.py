@@ -68,7 +68,8 @@ def few_members(model: Model | Ensemble, most: int = 4) -> Model | Ensemble:
 def weighted_outputs(ensemble: Ensemble, encode: Encode, folds: Array | None = None) -> Array:
     """Σ w a over the members, (m, K): log probabilities, or numbers.
 
-    encode : gives the rows' features.  folds : those whose members are asked, with weights that sum to 1 again; all if not given.
+    encode : gives the rows' features.
+    folds : those whose members are asked, with weights that sum to 1 again; all if not given.
     """
     asked = [member for member in ensemble.members if folds is None or member.fold in folds]
     total, z = sum(member.weight for member in asked), np.zeros(())
