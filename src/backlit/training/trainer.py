@@ -84,7 +84,7 @@ def learning_rates(run: Run, schedule: Schedule, epochs_done: int) -> np.ndarray
     """The rate of each step of the coming epoch, (n_batches,)."""
     t = epochs_done if schedule.per == "epoch" else epochs_done * run.n_batches + np.arange(run.n_batches)
     rates = run.settings.optimizer.learning_rate * schedule.factor(t) * run.plateau.factor
-    return np.broadcast_to(np.asarray(rates, dtype=np.float64), (run.n_batches,))
+    return np.full(run.n_batches, rates, np.float64)
 
 
 def measure(run: Run, result: EpochResult, number: int, rate: float, started: float) -> Epoch:
