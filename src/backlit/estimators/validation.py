@@ -91,7 +91,7 @@ def plain_rows(X: Any, estimator: Any, first: bool = False) -> bool:
     """Whether X is finite rows in an array that an estimator takes as it is, so that nothing need be checked.
 
     first : whether they say how many features there are; else the estimator is fitted to as many, which have no names.
-    scikit-learn's own check of one row takes longer than its prediction, and that of a small table as long as 10 epochs.
+    scikit-learn's own check of one row takes longer than its prediction.
     """
     return (
         type(X) is np.ndarray
