@@ -92,7 +92,7 @@ def measure(run: Run, result: EpochResult, number: int, rate: float, started: fl
     params, statistics = run.state.params, run.state.statistics
     loss = None if run.validation is None else run.engine.loss(params, statistics, run.validation)
     score = None if run.score is None else float(run.score(run.engine, params, statistics))
-    norms = tuple(float(norm) for norm in result.gradient_norms)
+    norms = tuple(result.gradient_norms.tolist())
     return Epoch(number, result.loss, rate, norms, time.perf_counter() - started, loss, score)
 
 
