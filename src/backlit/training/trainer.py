@@ -22,7 +22,8 @@ from backlit.training.checkpoint import FILE, claimed, load_checkpoint, save_che
 from backlit.training.history import Epoch, History
 from backlit.training.progress import Show, Stop, show_progress, stop_on_interrupt
 from backlit.training.run import Callback, EarlyStopping, Position, Run, Score, Settings
-from backlit.training.sharding import ShardedEngine, Shards, recipe_of_shards
+from backlit.training.sharded_engine import ShardedEngine, recipe_of_shards
+from backlit.training.sharding import Shards
 from backlit.training.streaming import Stream, blocks
 
 
