@@ -37,7 +37,8 @@ def test_the_laptops_cluster(tmp_path):
     table, again = [text for kind, text in BLOCKS if kind == "python"]
     [commands] = [text for kind, text in BLOCKS if kind == "sh" and "dask scheduler" in text]
     run([sys.executable, "-c", table], tmp_path)
-    out = run(["bash", "-mc", f"set -e\n{commands}"], tmp_path)
+    ended = "trap 'kill $(jobs -p) 2>/dev/null' EXIT"  # where a command fails too
+    out = run(["bash", "-mc", f"{ended}\nset -e\n{commands}"], tmp_path)
     assert "30,000 predictions: predictions/" in out
     (tmp_path / "again.py").write_text(again)
     assert run([sys.executable, "again.py"], tmp_path) == "30000 True\n"
