@@ -10,7 +10,7 @@ from tests.commands import run_command
 from tests.helpers import assert_names, raises_naming
 from tests.needs import needs_native
 
-from backlit import cost
+from backlit import cost, processors
 from backlit.cli import main
 from backlit.core import Dense, Network
 from backlit.costs.machine import Timing
@@ -20,6 +20,13 @@ from backlit.errors import BacklitError
 from backlit.optim import get_optimizer
 
 SIZES = [784, 512, 512, 10]
+
+
+@pytest.fixture
+def two_processors(monkeypatch):
+    """As each thread has a workspace, the least memory that is possible hangs on their number."""
+    monkeypatch.setattr(processors, "processors_of_process", lambda: 2)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
 
 
 def test_the_command_gives_the_contracts_json(capsys):
@@ -151,7 +158,7 @@ def test_a_network_is_taken_as_it_is():
     assert result.memory.parameters == 8 * net.n_parameters
 
 
-def test_a_limit_shows_its_plan(capsys):
+def test_a_limit_shows_its_plan(capsys, two_processors):
     sizes = ",".join(["64"] * 60)
     arguments = ["cost", "--sizes", sizes, "--batch", "500", "--memory-limit", "7MB"]
     assert main([*arguments, "--format", "json"]) == 0
@@ -229,7 +236,7 @@ def test_what_was_measured_is_beside_what_was_predicted():
     assert "5 GFLOP/s in products, 3 GB/s in memory" in shown
 
 
-def test_under_a_limit_a_layer_s_activations_are_those_of_its_turn():
+def test_under_a_limit_a_layer_s_activations_are_those_of_its_turn(two_processors):
     counted, small = (cost(sizes=[64] * 40, batch=500, memory_limit=limit) for limit in (None, "4MB"))
     assert small.memory.pooled
     assert not counted.memory.pooled
