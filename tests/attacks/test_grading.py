@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -235,6 +236,23 @@ FILLS = """
 def test_scratch_space_is_bounded_wherever_it_is(tmp_path, sandbox):
     written = does(tmp_path, FILLS, sandbox)
     assert written == 0 if sandbox == "landlock" else 0 < written <= sandboxes.SCRATCH_BYTES
+
+
+@pytest.mark.skipif(not sandboxes.bwrap_works(), reason="bwrap does not work here")
+def test_packages_that_lie_in_tmp_are_there_to_read(monkeypatch):
+    with tempfile.TemporaryDirectory(dir="/tmp") as top:
+        packages = Path(top, "site-packages")
+        packages.mkdir()
+        (packages / "one.py").write_text("told = 'read'")
+        (packages / "backlit.py").write_text("told = 'right answers'")
+        folders = [*sandboxes.package_folders(), str(packages)]
+        monkeypatch.setattr(sandboxes, "package_folders", lambda: folders)
+        code = f"sys.path.insert(0, {str(packages)!r})\n import one\n return [one.told, open(one.__file__, 'a')]"
+        assert "Read-only" in does(Path(top), code, "bwrap")
+        code = f"sys.path.insert(0, {str(packages)!r})\n import one, backlit\n return [one.told, dir(backlit)]"
+        one, names = does(Path(top), code, "bwrap")
+        assert one == "read"
+        assert "told" not in names
 
 
 def test_nested_folders_are_removed(tmp_path, monkeypatch):

@@ -284,6 +284,7 @@ def package_folders() -> list[str]:
 def bwrap() -> list[str]:
     """The call of bubblewrap up to the program that it runs."""
     made = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--dev", "/dev"]
+    made += ["--size", str(SCRATCH_BYTES), "--tmpfs", "/tmp"]  # first, as Python itself may lie in there
     for path in SYSTEM:
         made += ["--symlink", os.readlink(path), path] if os.path.islink(path) else ["--ro-bind-try", path, path]
     configuration = str(Path(sys.prefix, "pyvenv.cfg"))
@@ -295,6 +296,5 @@ def bwrap() -> list[str]:
             if PACKAGE in one.name.lower():  # right answers
                 hidden = ["--tmpfs", str(one), "--remount-ro", str(one)]
                 made += hidden if one.is_dir() else ["--ro-bind", "/dev/null", str(one)]
-    made += ["--size", str(SCRATCH_BYTES), "--tmpfs", "/tmp", "--chdir", "/tmp"]
     made += ["--remount-ro", "/dev", "--remount-ro", "/"]  # both are in memory too, and have no bound of their own
-    return [*made, "--"]
+    return [*made, "--chdir", "/tmp", "--"]
