@@ -22,6 +22,7 @@ from tests.helpers import raises_naming
 
 from backlit import files
 from backlit.errors import ProblemError
+from backlit.verification.grading import child
 from backlit.verification.grading import clock as clocks
 from backlit.verification.grading import sandbox as sandboxes
 from backlit.verification.grading.grade import digest, grade, summary
@@ -128,7 +129,7 @@ class Now:
 
 @pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="this system doesn't say who waits")
 def test_who_waits_for_a_processor_is_seen():
-    """Two that spin on one processor wait for each other; one that sleeps waits for nobody."""
+    """Two that spin on one processor wait for each other; one that is stopped waits for nobody."""
     core = min(os.sched_getaffinity(0))
     spin = [sys.executable, "-c", f"import os; os.sched_setaffinity(0, {{{core}}})\nwhile True: pass"]
     with subprocess.Popen(spin) as one, subprocess.Popen(["sh", "-c", '"$@"; :', "sh", *spin]) as other:
@@ -137,11 +138,28 @@ def test_who_waits_for_a_processor_is_seen():
             while clocks.innermost(other.pid) == other.pid or clocks.waited_for_processor(one.pid) < 0.2:
                 assert time.monotonic() < end, "nobody waits"
                 time.sleep(0.05)
-            assert clocks.waited_for_processor(other.pid) < clocks.waited_for_processor(one.pid)
+            one.send_signal(signal.SIGSTOP)
+            while Path(f"/proc/{one.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+                assert time.monotonic() < end, "it does not stop"
+                time.sleep(0.05)
+            before = clocks.waited_for_processor(one.pid)
+            time.sleep(0.2)
+            assert clocks.waited_for_processor(one.pid) == before
         finally:
             os.kill(clocks.innermost(other.pid), signal.SIGKILL)
             one.kill()
-    assert clocks.waited_for_processor(one.pid) == 0
+    assert clocks.waited_for_processor(-1) == 0
+
+
+def test_the_processor_time_of_its_start_is_not_the_submissions(monkeypatch):
+    """On a slow machine Python and NumPy alone take seconds of it."""
+    import resource
+
+    bounds = {}
+    monkeypatch.setattr(resource, "setrlimit", lambda which, bound: bounds.update({which: bound}))
+    monkeypatch.setattr("time.process_time", lambda: 7.5)
+    child.limit(seconds=1, memory_mb=512)
+    assert bounds[resource.RLIMIT_CPU] == (9, 10)
 
 
 def inputs():
@@ -209,8 +227,8 @@ def test_the_files_of_the_grader_and_of_others_are_not_there(tmp_path, sandbox):
 
 @pytest.mark.parametrize("sandbox", CLOSED)
 def test_a_unix_socket_of_this_machine_does_not_answer(tmp_path, sandbox):
-    with socket.socket(socket.AF_UNIX) as server:
-        path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX) as server, tempfile.TemporaryDirectory(dir="/tmp") as place:
+        path = f"{place}/socket"  # of at most 107 bytes
         server.bind(path)
         server.listen()
         code = f"s = socket.socket(socket.AF_UNIX)\n s.connect({path!r}); return 'connected'"

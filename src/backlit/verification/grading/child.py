@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+import time
 import traceback
 import types
 from pathlib import Path
@@ -27,7 +28,7 @@ def limit(seconds, memory_mb):
         import resource
     except ImportError:  # Windows
         return
-    processor = int(seconds) + 1
+    processor = int(time.process_time() + seconds) + 1  # its start, which may be slow, is not the submission's
     bounds = {
         "RLIMIT_CPU": (processor, processor + 1),  # first SIGXCPU, which says why
         "RLIMIT_AS": (int(memory_mb * 2**20),) * 2,
