@@ -8,7 +8,7 @@ from tests.tabular.test_ensemble import TABLE, learn
 from backlit import train
 from backlit.errors import ModelError, ProblemError
 from backlit.tabular import ensemble, member_files, presets
-from backlit.tabular.outputs import predict_rows
+from backlit.tabular.blend import predict_rows
 
 
 class Dies(Exception):
