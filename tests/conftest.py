@@ -48,3 +48,27 @@ def hangs():
 def rng():
     """A generator with a fixed seed, for tests that want numbers and no drawing."""
     return np.random.default_rng(20240)
+
+
+@pytest.fixture(scope="module")
+def checked_once():
+    """`train` checks an engine's gradient once for each network, and not before each run, for most of a short one.
+
+    For tests that train and ask something else; what is checked before a run, tests/training asks.
+    """
+    from backlit.tabular import members, single, streamed
+
+    check, known = single.check_engine, []
+
+    def once(net, params, data, settings):
+        asked = (net, settings.engine, params.theta.dtype)
+        found = [made for of, made in known if of == asked]
+        if not found:
+            found.append(check(net, params, data, settings))
+            known.append((asked, found[0]))
+        return found[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (members, single, streamed):
+            patch.setattr(module, "check_engine", once)
+        yield
