@@ -10,7 +10,7 @@ from tests.commands import run_command
 from tests.helpers import assert_names, raises_naming
 from tests.needs import needs_native
 
-from backlit import cost, processors
+from backlit import cost
 from backlit.cli import main
 from backlit.core import Dense, Network
 from backlit.costs.machine import Timing
@@ -20,13 +20,6 @@ from backlit.errors import BacklitError
 from backlit.optim import get_optimizer
 
 SIZES = [784, 512, 512, 10]
-
-
-@pytest.fixture
-def two_processors(monkeypatch):
-    """As each thread has a workspace, the least memory that is possible hangs on their number."""
-    monkeypatch.setattr(processors, "processors_of_process", lambda: 2)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
 
 
 def test_the_command_gives_the_contracts_json(capsys):
