@@ -170,6 +170,15 @@ race: $(RACED)/ready ## Race Backlit and its peers over real tables (benchmarks/
 	$(RACED)/bin/python -m benchmarks.race.run $(if $(MODELS_RACED),--models $(MODELS_RACED)) --tables $(or $(TABLES_RACED),development)
 	$(RACED)/bin/python -m benchmarks.race.summary
 
+$(RACED)_autogluon/ready: pyproject.toml
+	$(PYTHON) -m venv $(RACED)_autogluon
+	$(RACED)_autogluon/bin/python -m pip install --quiet --upgrade pip
+	$(RACED)_autogluon/bin/python -m pip install --quiet --group race-autogluon
+	touch $@
+
+race-autogluon: $(RACED)_autogluon/ready ## Race AutoGluon, which needs an environment and a quiet machine of its own.
+	$(RACED)_autogluon/bin/python -m benchmarks.race.run --models autogluon --tables $(or $(TABLES_RACED),development)
+
 reach: $(VENV)/tested ## Kill, stop and cut off Dask workers and clients, and look at what becomes of their jobs.
 	$(BIN)/python scripts/reach.py $(REACH)
 

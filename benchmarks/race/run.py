@@ -15,7 +15,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from benchmarks.race.models import MODELS, versions
+from benchmarks.race.models import MODELS, installed, versions
 from benchmarks.race.tables import SETS, SOURCES, load
 
 RESULTS = Path(__file__).parent / "results"
@@ -80,7 +80,7 @@ def wanted(models: list[str], tables: list[str], seeds: int) -> list[Key]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--models", default=",".join(MODELS))
+    parser.add_argument("--models", default=",".join(installed()), help="names; all that are installed, if not given")
     parser.add_argument("--tables", default="development", help="names, or a set: " + ", ".join(SETS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
@@ -105,6 +105,8 @@ def main() -> None:
                 continue
             table, _, seed = key
             about = {"table": table, "model": model, "seed": seed, "threads": chosen.threads}
+            if MODELS[model].time_limit is not None:
+                about["time_limit"] = MODELS[model].time_limit
             result = about | attempt(key, chosen.threads, chosen.limit)
             result |= {"versions": versions(model), "machine": machine(), "made": time.strftime("%Y-%m-%d")}
             with path.open("a") as file:

@@ -21,6 +21,7 @@ LABELS = {
     "catboost": "CatBoost",
     "realmlp": "RealMLP-TD",
     "tabm": "TabM",
+    "autogluon": "AutoGluon, best quality",
     "backlit_one": "Backlit, one network",
     "backlit": "Backlit",
 }

@@ -313,6 +313,7 @@ def test_the_widget_gives_back_the_problem_as_it_stands(browser):
     """As anywidget runs it in a notebook: the module's default export, a model, an element."""
     context = browser.new_context(offline=True)
     page = context.new_page()
+    page.set_default_timeout(check.PATIENCE)
     page.evaluate("(opened) => { window.opened = opened }", explore(example="worked").opened)
     page.evaluate(WIDGET, check.asset("explorer.js"))
     page.get_by_role("button", name="+1 epoch").click()
@@ -375,10 +376,11 @@ def test_a_large_network_trains_beside_the_page_and_gives_the_same_numbers(brows
         until(page, "Number(document.querySelector('[aria-label=Training] .count').innerText.slice(6)) >= 5")
         page.get_by_role("button", name="Pause", exact=True).click()
         assert len(page.workers) == 1
-        page.wait_for_timeout(300)
-        taken = int(page.locator("[aria-label=Training] .count").first.inner_text().split()[1])
-        got = page.evaluate("window.backlit.problem()")
+        said, got = page.evaluate(  # at once, as the worker may still send a step
+            "[document.querySelector('[aria-label=Training] .count').innerText, window.backlit.problem()]"
+        )
         assert opened.faults == []
+    taken = int(said.split()[1])
     wanted = explain(problem, steps=taken).derivation.quantities["update"]["W"]
     for l, layer in enumerate(got["layers"], start=1):
         np.testing.assert_allclose(layer["W"], wanted[str(l)], rtol=1e-9, atol=1e-12)

@@ -9,7 +9,7 @@ from backlit import predict, train
 from backlit.cli import main
 from backlit.errors import BacklitError, TableError
 from backlit.tables.parquet import ParquetTable
-from backlit.tables.remote import remote
+from backlit.tables.sources import remote
 
 boto3 = pytest.importorskip("boto3")
 QUICK = {"drop": ["price"], "hidden": (8,), "epochs": 1}

@@ -7,7 +7,7 @@ from sklearn import metrics as reference
 
 from backlit.errors import ProblemError
 from backlit.tabular.blend import blended, fit_temperature, greedy_weights, log_loss, log_probabilities, softmax
-from backlit.tabular.cv_plus import quantiles_of
+from backlit.tabular.intervals import quantiles_of
 from backlit.tabular.metrics import MEASURES, measure_of
 
 DRAW = np.random.default_rng(0)

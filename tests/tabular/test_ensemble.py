@@ -17,8 +17,8 @@ from backlit.formats.ensembles import Ensemble, load_ensemble, save_ensemble
 from backlit.formats.models import load_model
 from backlit.tables import TableEncoder, read_target
 from backlit.tabular import ensemble as recipe
+from backlit.tabular.blend import predict_rows, weighted_outputs
 from backlit.tabular.folds import Folds, plain_folds
-from backlit.tabular.outputs import predict_rows, weighted_outputs
 from backlit.tabular.presets import PRESETS, Preset, Quality, quality_of
 from backlit.tabular.scoring import score
 

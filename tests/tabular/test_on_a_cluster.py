@@ -33,9 +33,9 @@ QUICK = {"hidden": (8,), "epochs": 1}
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tables") / "sales"
     folder.mkdir()
-    table = mixed(12_000)
+    table = mixed(6_000)
     for k in range(4):
-        table[k * 3500 : (k + 1) * 3500].write_parquet(folder / f"{k}.parquet")
+        table[k * 1750 : (k + 1) * 1750].write_parquet(folder / f"{k}.parquet")
     return folder
 
 
@@ -106,7 +106,7 @@ def test_predictions_are_the_same_to_the_byte_whoever_works(folder, model, two, 
     done = [predict(model, folder, out=tmp_path / f"{k}.{suffix}", cluster=who) for k, who in enumerate((0, 2, two))]
     assert sums(tmp_path / f"0.{suffix}") == sums(tmp_path / f"1.{suffix}") == sums(tmp_path / f"2.{suffix}")
     assert done[0].metrics == done[1].metrics == done[2].metrics
-    assert done[0].n == 12_000
+    assert done[0].n == 6_000
     assert done[0].metrics["accuracy"] > 0.4
 
 
@@ -230,8 +230,8 @@ def test_the_command_says_what_it_did(folder, model, two, tmp_path, capsys):
     assert main([*where, "--cluster", two]) == 0
     assert main([*where, "--workers", "2", "--format", "json"]) == 0
     out = capsys.readouterr().out.splitlines()
-    assert out[0] == f"12,000 predictions: {tmp_path}/p/"
-    assert json.loads(out[1])["n"] == 12_000
+    assert out[0] == f"6,000 predictions: {tmp_path}/p/"
+    assert json.loads(out[1])["n"] == 6_000
     assert main(where) == 0
     assert "(4 files were there)" in capsys.readouterr().out
 

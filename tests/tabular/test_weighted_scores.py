@@ -10,8 +10,7 @@ from tests.tabular.test_ensemble import TABLE, wavy
 from backlit import predict, train
 from backlit.errors import TableError
 from backlit.tabular.baselines import constant
-from backlit.tabular.curves import calibration, class_scores
-from backlit.tabular.importance import importances
+from backlit.tabular.evaluation import calibration, class_scores, importances
 from backlit.tabular.intervals import intervals
 from backlit.tabular.scoring import score
 

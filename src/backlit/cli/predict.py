@@ -57,7 +57,7 @@ def command(
     """Predict every row of a table by a trained model."""
     from backlit.files import check_outputs
     from backlit.tables import check_suffix, write_table
-    from backlit.tables.remote import remote
+    from backlit.tables.sources import remote
     from backlit.tables.writing import spreadsheet_safe as safe_table
     from backlit.tabular import predict
     from backlit.tabular.streamed_prediction import is_folder

@@ -4,6 +4,7 @@ Numbers carry the marks of the way that made them, which take no width.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 from backlit.derivation import expressions as tree
 from backlit.derivation.expressions import Expr
@@ -28,11 +29,15 @@ class Box:
 
 def width_of(text: str) -> int:
     """Columns of a terminal; combining marks and marks of a style take none."""
+    return len(text) if text.isascii() else sum(map(columns, text))
+
+
+@cache
+def columns(character: str) -> bool:
+    """How many columns a character takes: 1 or none."""
     import unicodedata
 
-    if text.isascii():
-        return len(text)
-    return sum(not unicodedata.combining(c) and ord(c) not in MARKS for c in text)
+    return not unicodedata.combining(character) and ord(character) not in MARKS
 
 
 def padded(text: str, width: int) -> str:

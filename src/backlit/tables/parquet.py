@@ -16,7 +16,7 @@ from backlit.bounded_reading import open_regular
 from backlit.errors import TableError
 from backlit.tables.messages import count, near, shown
 from backlit.tables.reading import MAGIC, ROW_LABELS, converted
-from backlit.tables.remote import RemoteFile, remote, remote_files, remote_footer
+from backlit.tables.sources import RemoteFile, remote, remote_files, remote_footer
 from backlit.tables.table_formats import TableFormat
 
 if TYPE_CHECKING:

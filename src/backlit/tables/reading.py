@@ -15,10 +15,10 @@ from backlit.tables.column_formats import ColumnFormat
 from backlit.tables.delimited import read_delimited
 from backlit.tables.json_lines import read_json_lines
 from backlit.tables.messages import count, near, shown
+from backlit.tables.sources import read_workbook, sheet_of
 from backlit.tables.table_formats import TableFormat
 from backlit.tables.text_encoding import SUFFIXES as PACKED
 from backlit.tables.text_encoding import UTF_8, text_bytes, unpacked
-from backlit.tables.workbooks import read_workbook, sheet_of
 
 if TYPE_CHECKING:
     import polars as pl

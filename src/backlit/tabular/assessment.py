@@ -6,12 +6,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backlit.tables import TableEncoder, Target
-from backlit.tables.messages import shown
+from backlit.tables.columns import frequencies, settle
+from backlit.tables.messages import figure, shown
 from backlit.tabular.baselines import baselines, verdict
-from backlit.tabular.curves import Calibration, ClassScore, calibration, class_scores
-from backlit.tabular.importance import Predict, importances, worst_rows
-from backlit.tabular.intervals import Interval, intervals
-from backlit.tabular.overview import ColumnOverview, overview
+from backlit.tabular.evaluation import (
+    Calibration,
+    ClassScore,
+    Predict,
+    calibration,
+    class_scores,
+    importances,
+    worst_rows,
+)
+from backlit.tabular.intervals import Interval, intervals, told_apart
 from backlit.tabular.remarks import remarks
 from backlit.tabular.scoring import score
 
@@ -19,6 +26,22 @@ if TYPE_CHECKING:
     import polars as pl
 
 Array = np.ndarray
+BARS = 16
+
+
+@dataclass(frozen=True)
+class ColumnOverview:
+    """One column.
+
+    missing : share of the rows.  different : how many values.  summary : quartiles, or the most frequent words.
+    bars : how many rows each of up to 16 equal intervals holds, or each of the 16 most frequent words.
+    """
+
+    name: str
+    missing: float
+    different: int
+    summary: str
+    bars: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -28,7 +51,7 @@ class Assessment:
     Parameters
     ----------
     verdict : str
-        One sentence: the score beside those of the baselines.
+        One sentence: the score beside those of the baselines, and which the test rows are too few to tell it from.
     baselines : dict
         Metrics of "constant", "linear" and "gradient_boosting" on the test rows.
     intervals : dict
@@ -90,19 +113,16 @@ def assess(
     y, y_test = target.y[kept], target.y[held_out]
     outputs = predict(features[held_out])
     w, w_test = (None, None) if weight is None else (weight[kept], weight[held_out])
-    others = baselines(
-        *(target.task, encoder, X[kept], y, X[held_out], y_test),
-        weight=w,
-        weight_test=w_test,
-        boosting=boosting,
-        seed=seed,
-    )
+    theirs = baselines(target.task, encoder, X[kept], y, X[held_out], weight=w, boosting=boosting, seed=seed)
+    own, *others = (score(target.task, y_test, made, w_test) for made in (outputs, *theirs.values()))
+    beside = dict(zip(theirs, others, strict=True))
+    alike = [name for name, made in theirs.items() if not told_apart(target.task, y_test, outputs, made, w_test)]
     usual = shown(target.classes[int(np.bincount(y).argmax())]) if classes else ""
     growth = importances(test, y_test, quick, classes=classes, weight=w_test, seed=seed)
     told = test.select(list(growth)[:6] or test.columns[:6])
     return Assessment(
-        verdict=verdict(target.task, score(target.task, y_test, outputs, w_test), others, usual),
-        baselines=others,
+        verdict=verdict(target.task, own, beside, usual, alike),
+        baselines=beside,
         intervals=intervals(target.task, y_test, outputs, w_test),
         remarks=tuple(remarks(used, target, kept, held_out)),
         importances=growth,
@@ -111,3 +131,48 @@ def assess(
         classes=class_scores(target.classes, y_test, outputs, w_test) if classes else [],
         calibration=calibration(y_test, outputs, w_test) if classes else None,
     )
+
+
+def overview(table: "pl.DataFrame") -> list[ColumnOverview]:
+    """Every column, in the table's order.
+
+    >>> import polars as pl
+    >>> [line] = overview(pl.DataFrame({"color": ["red", "red", None, "blue"]}))
+    >>> line.missing, line.different, line.summary, line.bars
+    (0.25, 2, "'red' 67%, 'blue' 33%", (2, 1))
+    """
+    return [describe(settle(table[name])) for name in table.columns]
+
+
+def describe(column: "pl.Series") -> ColumnOverview:
+    """One settled column."""
+    import polars as pl
+
+    given = column.drop_nulls()
+    missing = column.null_count() / max(len(column), 1)
+    words = given.dtype in (pl.String, pl.Boolean) or not len(given)
+    summary, bars = of_words(given) if words else of_numbers(given)
+    return ColumnOverview(column.name, missing, given.n_unique(), summary, bars)
+
+
+def of_words(given: "pl.Series") -> tuple[str, tuple[int, ...]]:
+    """The three most frequent values with their shares, and the counts of the first 16."""
+    counts = sorted(frequencies(given).items(), key=lambda pair: (-pair[1], str(pair[0])))
+    shares = [f"{shown(value, most=20)} {n / len(given):.0%}" for value, n in counts[:3]]
+    rest = f", {len(counts) - 3:,} more" if len(counts) > 3 else ""
+    return ", ".join(shares) + rest, tuple(n for _, n in counts[:BARS])
+
+
+def of_numbers(given: "pl.Series") -> tuple[str, tuple[int, ...]]:
+    """Least, quartiles and largest of numbers or moments, and the counts of 16 equal intervals."""
+    told = [given.sort()[round(q * (len(given) - 1))] for q in (0, 0.25, 0.5, 0.75, 1)]
+    words = [figure(v) if given.dtype.is_numeric() else str(v) for v in told]
+    values = given.to_physical().to_numpy()
+    if values.dtype.kind in "iu":  # large ones may differ in their last digits: from the least on, modulo 2⁶⁴
+        values = values.astype(np.uint64) - values.min().astype(np.uint64)
+    counts, _ = np.histogram(values.astype(np.float64), bins=BARS)
+    if given.dtype.is_numeric():
+        return f"{words[0]} to {words[4]}, half within {words[1]} and {words[3]}, median {words[2]}", tuple(
+            map(int, counts)
+        )
+    return f"{words[0]} to {words[4]}, median {words[2]}", tuple(map(int, counts))

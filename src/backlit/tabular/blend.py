@@ -1,11 +1,22 @@
-"""How predictions of several presets become one: by what each says of rows that it never learned from.
+"""From rows of a table to what a model says of them, and how the outputs of an ensemble's members become one.
 
 Outputs are log probabilities (n, K) or numbers (n, 1); rows that a preset says nothing of are NaN.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from backlit.core.parameters import Parameters, Statistics
+from backlit.formats.ensembles import Ensemble
+from backlit.formats.models import Model
+from backlit.tables import TargetCodec
+from backlit.tabular.scoring import activations_of, outputs_of
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Array = np.ndarray
 Loss = Callable[[Array], float]  # of blended outputs (n, K), lower is better
@@ -71,3 +82,51 @@ def log_loss(z: Array, y: Array, weight: Array | None = None) -> float:
     """Mean of −ln p_y, p = softmax(z), with −ln p at most 16.1 a row."""
     likely = softmax(z)[np.arange(len(y)), y]
     return float(np.average(-np.log(np.maximum(likely, 1e-7)), weights=weight))
+
+
+def predict_rows(model: Model | Ensemble, table: "pl.DataFrame") -> Array:
+    """Probabilities (m, K) or numbers (m,) for the rows of a table; a row's do not depend on the others.
+
+    Raises TableError where a column is missing or of another type than in training.
+    """
+    if isinstance(model, Ensemble):
+        return final_outputs(model, weighted_outputs(model, table))
+    assert model.encoder is not None
+    return outputs_of(model, model.encoder.transform(table, np.float32))
+
+
+def few_members(model: Model | Ensemble, most: int = 4) -> Model | Ensemble:
+    """The heaviest members alone, which say much the same sooner; a single network as it is."""
+    if not isinstance(model, Ensemble):
+        return model
+    heaviest = sorted(model.members, key=lambda member: -member.weight)[:most]
+    return replace(model, members=tuple(heaviest))
+
+
+def weighted_outputs(ensemble: Ensemble, table: "pl.DataFrame", folds: Array | None = None) -> Array:
+    """Σ w a over the members, (m, K): log probabilities, or numbers.
+
+    folds : those whose members are asked, with weights that sum to 1 again; all if not given.
+    """
+    asked = [member for member in ensemble.members if folds is None or member.fold in folds]
+    total, z = sum(member.weight for member in asked), np.zeros(())
+    for encoder in ensemble.encoders():
+        mine = [member for member in asked if member.model.encoder == encoder and member.weight]
+        X = encoder.transform(table, np.float32) if mine else None
+        for member in mine:
+            assert X is not None
+            z = z + member.weight / total * raw_outputs(
+                ensemble.target, member.model.params, member.model.statistics, X
+            )
+    return z
+
+
+def final_outputs(ensemble: Ensemble, z: Array) -> Array:
+    """Probabilities (m, K), or numbers (m,), of weighted outputs (m, K)."""
+    return softmax(z / ensemble.temperature) if ensemble.target.task == "classification" else z[:, 0]
+
+
+def raw_outputs(target: TargetCodec, params: Parameters, statistics: Statistics, X: Array) -> Array:
+    """A network's log probabilities (m, K) or numbers (m, 1) for features X (m, n_0)."""
+    a = activations_of(params, statistics, X)
+    return a.astype(np.float64) if target.task == "regression" else log_probabilities(a)

@@ -16,11 +16,10 @@ from backlit.formats.ensembles import Ensemble, Member
 from backlit.jobs import Executor, Job, run_jobs
 from backlit.tables import TableEncoder, TargetCodec
 from backlit.tables.richer import Bins
-from backlit.tabular.blend import blended, fit_temperature, greedy_weights
+from backlit.tabular.blend import blended, final_outputs, fit_temperature, greedy_weights
 from backlit.tabular.folds import Folds
 from backlit.tabular.member_files import MemberFiles
 from backlit.tabular.members import HERE, Lesson, Limit, Trained, check_presets, train_fold
-from backlit.tabular.outputs import final_outputs
 from backlit.tabular.presets import BINS_BY_TARGET, PRESETS, Preset, Quality
 from backlit.training.checkpoint import claimed
 from backlit.training.engine_check import EngineCheck

@@ -1,8 +1,19 @@
-"""Folds: each row is left out by the members of one fold, and learned by all others."""
+"""Which rows train and which score, and which each member leaves out: at random, by group, or by time."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from backlit.errors import DomainError, TableError
+from backlit.tables import Target, split
+from backlit.tables.column_types import kind_of
+from backlit.tables.columns import as_numbers, settle
+from backlit.tables.messages import near, shown
+from backlit.tabular.building import rows_to_split
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Array = np.ndarray
 
@@ -81,3 +92,107 @@ def time_folds(moments: Array, K: int) -> Folds:
     of = np.where(rank < half, -1, (rank - half) * K // max(n - half, 1))
     kept = np.unique(of[of >= 0])
     return Folds(np.where(of < 0, -1, np.searchsorted(kept, of)), max(len(kept), 1), past=True)
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What the columns that are no features say of the rows with a target, (n,) each, or None.
+
+    groups : index of the group.  moments : numbers that grow with time.  weight : ≥ 0, with mean 1.
+    """
+
+    groups: Array | None = None
+    moments: Array | None = None
+    weight: Array | None = None
+
+    @classmethod
+    def read(cls, table: "pl.DataFrame", group: str | None, time: str | None, weight: str | None) -> "Roles":
+        """Read them of rows that have a target.  Raises TableError that names the column at fault."""
+        if group is not None and time is not None:
+            raise TableError("rows are held out by group or by time, not by both: give one of --group and --time")
+        return cls(
+            None if group is None else read_groups(table, group),
+            None if time is None else read_moments(table, time),
+            None if weight is None else read_weight(table, weight),
+        )
+
+    def hold_out(self, target: Target, test_size: float, seed: int) -> tuple[Array, Array]:
+        """Rows that train and rows that score, ascending."""
+        if not 0 < test_size < 1:
+            raise DomainError(f"test_size is {test_size}: give a share between 0 and 1, such as 0.25")
+        if self.groups is not None:
+            held = hold_out_groups(self.groups, test_size, seed)
+        elif self.moments is not None:
+            held = hold_out_last(self.moments, test_size)
+        else:
+            return split(rows_to_split(target), test_size=test_size, seed=seed)
+        return np.flatnonzero(~held), np.flatnonzero(held)
+
+    def folds(self, y: Array, kept: Array, K: int, seed: int) -> Folds:
+        """Folds of the training rows `kept`, whose targets are y."""
+        if self.groups is not None:
+            return group_folds(np.unique(self.groups[kept], return_inverse=True)[1], K, seed)
+        return plain_folds(y, K, seed) if self.moments is None else time_folds(self.moments[kept], K)
+
+    def weight_of(self, rows: Array) -> Array | None:
+        """The weights of some rows."""
+        return None if self.weight is None else self.weight[rows]
+
+
+def column_of(table: "pl.DataFrame", name: str, what: str) -> "pl.Series":
+    """A column in which every row has a value."""
+    if name not in table.columns:
+        raise TableError(f"{what} column {shown(name)} is not in the table: {near(name, table.columns)}")
+    column = settle(table[name])
+    if column.null_count():
+        row = int(column.is_null().arg_max() or 0) + 1
+        raise TableError(f"{what} column {shown(name)} has no value in row {row} of those with a target: fill it in")
+    return column
+
+
+def read_groups(table: "pl.DataFrame", name: str) -> Array:
+    """The index of each row's group."""
+    column = column_of(table, name, "group")
+    groups = column.rank("dense").to_numpy().astype(np.int64) - 1
+    if groups.max() < 2:
+        raise TableError(
+            f"group column {shown(name)} has {groups.max() + 1} groups: 3 or more are needed, as one scores"
+        )
+    return groups
+
+
+def read_moments(table: "pl.DataFrame", name: str) -> Array:
+    """Numbers that grow with time."""
+    column = column_of(table, name, "time")
+    kind = kind_of(column.dtype)
+    if kind not in ("number", "date", "datetime"):
+        raise TableError(f"time column {shown(name)} holds {kind} values: give dates, instants or numbers")
+    return as_numbers(column, kind)
+
+
+def read_weight(table: "pl.DataFrame", name: str) -> Array:
+    """Weights, scaled to a mean of 1."""
+    column = column_of(table, name, "weight")
+    if not column.dtype.is_numeric():
+        raise TableError(f"weight column {shown(name)} holds {kind_of(column.dtype)} values: give numbers, 0 or more")
+    weight = as_numbers(column, "number")
+    if weight.min() < 0 or not weight.sum():
+        raise TableError(f"weight column {shown(name)}: give numbers, 0 or more and not all 0, not {weight.min():g}")
+    return weight / weight.mean()
+
+
+def hold_out_groups(groups: Array, test_size: float, seed: int) -> Array:
+    """Whether each row is in one of the groups that score: in random order, until they hold `test_size` of the rows."""
+    sizes = np.bincount(groups)
+    order = np.random.default_rng(seed).permutation(len(sizes))
+    enough = int(np.searchsorted(np.cumsum(sizes[order]), test_size * len(groups))) + 1
+    return np.isin(groups, order[: min(enough, len(sizes) - 2)])
+
+
+def hold_out_last(moments: Array, test_size: float) -> Array:
+    """Whether each row is among the last `test_size`; rows of one moment stay together."""
+    last = np.sort(moments)[max(len(moments) - 1 - round(test_size * len(moments)), 0)]
+    held = moments > last
+    if not held.any():
+        raise TableError(f"no row is later than the rest at {last:g}: hold more rows out (--test-size), or drop --time")
+    return held

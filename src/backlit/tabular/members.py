@@ -15,10 +15,10 @@ from backlit.engine import Data
 from backlit.formats.models import Model
 from backlit.tables import TableEncoder, TargetCodec
 from backlit.tables.richer import Bins, enriched
+from backlit.tabular.blend import raw_outputs
 from backlit.tabular.building import build_network, target_scale, unscale
 from backlit.tabular.folds import Folds
 from backlit.tabular.metrics import Measure, measure_of
-from backlit.tabular.outputs import raw_outputs
 from backlit.tabular.presets import Preset
 from backlit.training import History, Run, Settings, fit
 from backlit.training.engine_check import ROWS, EngineCheck, check_engine

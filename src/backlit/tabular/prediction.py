@@ -11,10 +11,10 @@ from backlit.errors import ProblemError, TableError
 from backlit.formats.ensembles import Ensemble, load_ensemble
 from backlit.formats.models import Model
 from backlit.tables import TargetCodec
-from backlit.tabular.cv_plus import predict_interval
+from backlit.tabular.blend import predict_rows
 from backlit.tabular.decision import Costs
-from backlit.tabular.hold_out import read_weight
-from backlit.tabular.outputs import predict_rows
+from backlit.tabular.folds import read_weight
+from backlit.tabular.intervals import predict_interval
 from backlit.tabular.reasons import Reasons, check_count, explain_rows
 from backlit.tabular.scoring import (
     Scores,

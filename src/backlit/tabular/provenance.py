@@ -7,8 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backlit.tables.remote import remote
-from backlit.tables.workbooks import sheet_of
+from backlit.tables.sources import remote, sheet_of
 
 if TYPE_CHECKING:
     import polars as pl

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from backlit.errors import ProblemError
+from backlit.tabular.blend import predict_rows
 from backlit.tabular.ensemble import Learned, train_ensemble
 from backlit.tabular.metrics import measure_of
-from backlit.tabular.outputs import predict_rows
 from backlit.tabular.presets import quality_of
 from backlit.tabular.result import TrainResult, made_by
 from backlit.tabular.scoring import score

@@ -12,7 +12,7 @@ from backlit.errors import TableError
 from backlit.tables import TableEncoder, Target, read_target
 from backlit.tables.messages import shown
 from backlit.tables.table_formats import TableFormat
-from backlit.tabular.hold_out import Roles, read_weight
+from backlit.tabular.folds import Roles, read_weight
 from backlit.tabular.prediction import truth_of
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from backlit.optim import get_optimizer, get_schedule
 from backlit.registry import positive_integer
 from backlit.render.report import render_report
 from backlit.tables.reading import RawTable, read_cells
-from backlit.tables.remote import remote
+from backlit.tables.sources import remote
 from backlit.tabular.assessment import assess
+from backlit.tabular.blend import few_members, predict_rows
 from backlit.tabular.datasets import load_dataset
-from backlit.tabular.outputs import few_members, predict_rows
 from backlit.tabular.provenance import command_of, data_sha256
 from backlit.tabular.reasons import describe_typical
 from backlit.tabular.recipe import train_recipe

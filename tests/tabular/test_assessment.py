@@ -5,7 +5,7 @@ from datetime import date
 import polars as pl
 import pytest
 
-from backlit.tabular.overview import BARS, overview
+from backlit.tabular.assessment import BARS, overview
 
 ENDS = (1, *[0] * (BARS - 2), 1)
 

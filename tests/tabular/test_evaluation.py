@@ -1,0 +1,106 @@
+"""Curves of a classifier are scikit-learn's; importances and worst rows are those of the data that were made so."""
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn import metrics
+
+from backlit.tables import TargetCodec
+from backlit.tabular.evaluation import POINTS, calibration, class_scores, importances, worst_rows
+
+draw = np.random.default_rng(0)
+TABLE = pl.DataFrame({"idle": draw.normal(size=300), "a": draw.normal(size=300), "b": draw.normal(size=300)})
+
+
+def drawn(n, K, seed=0, digits=2):
+    """Probabilities with ties, and classes that follow them."""
+    draw = np.random.default_rng(seed)
+    p = draw.dirichlet(np.ones(K), n).round(digits) + 1e-3
+    p /= p.sum(axis=1, keepdims=True)
+    return np.array([draw.choice(K, p=row) for row in p]), p
+
+
+@pytest.mark.parametrize("K", [2, 4])
+def test_each_class_is_scored_as_scikit_learn_does(K):
+    y, p = drawn(150, K)
+    found = class_scores(tuple("abcd"[:K]), y, p)
+    recall = metrics.recall_score(y, p.argmax(axis=1), average=None)
+    precision = metrics.precision_score(y, p.argmax(axis=1), average=None)
+    for k, one in enumerate(found):
+        assert one.rows == (y == k).sum()
+        assert one.recall == pytest.approx(recall[k])
+        assert one.precision == pytest.approx(precision[k])
+        assert one.auc == pytest.approx(metrics.roc_auc_score(y == k, p[:, k]))
+        assert one.average_precision == pytest.approx(metrics.average_precision_score(y == k, p[:, k]))
+        fpr, tpr, _ = metrics.roc_curve(y == k, p[:, k], drop_intermediate=False)
+        np.testing.assert_allclose(one.roc, np.column_stack([fpr, tpr]))
+
+
+def test_long_curves_are_thinned_and_keep_their_ends():
+    y, p = drawn(5000, 2, digits=9)
+    one = class_scores(("a", "b"), y, p)[1]
+    assert len(one.roc) <= POINTS
+    assert one.roc[[0, -1]].tolist() == [[0, 0], [1, 1]]
+    assert np.trapezoid(one.roc[:, 1], one.roc[:, 0]) == pytest.approx(one.auc, abs=0.005)
+
+
+def test_a_class_without_rows_has_no_area():
+    one = class_scores(("a", "b", "c"), np.array([0, 1]), np.array([[0.5, 0.3, 0.2]] * 2))[2]
+    assert (one.rows, one.recall, one.precision, one.auc, one.average_precision) == (0, None, None, None, None)
+
+
+def test_calibration_error_tells_boasting_from_truth():
+    y, p = drawn(4000, 3)
+    honest = calibration(y, p)
+    sharp = p**3 / (p**3).sum(axis=1, keepdims=True)
+    boasting = calibration(y, sharp)
+    assert honest.error < 0.03
+    assert boasting.error > 0.15
+    assert honest.rows.sum() == boasting.rows.sum() == 4000
+    assert (boasting.right < boasting.confidence)[-2:].all()
+
+
+def predict(rows):
+    return 3 * rows["a"].to_numpy() + rows["b"].to_numpy()
+
+
+def test_the_loss_grows_by_what_a_column_carries():
+    y = predict(TABLE) + draw.normal(size=300)
+    found = importances(TABLE, y, predict, classes=False)
+    assert list(found) == ["a", "b", "idle"]
+    assert found["idle"] == 0
+    assert found["a"] == pytest.approx((1 + 2 * 9) ** 0.5 - 1, rel=0.15)  # an error of variance 2 · 3² more
+    assert found["b"] == pytest.approx((1 + 2) ** 0.5 - 1, rel=0.3)
+    assert importances(TABLE, y, predict, classes=False) == found
+
+
+def test_classes_are_measured_by_log_loss():
+    def probabilities(rows):
+        p = 1 / (1 + np.exp(-4 * rows["a"].to_numpy()))
+        return np.column_stack([1 - p, p])
+
+    y = (TABLE["a"].to_numpy() > 0).astype(int)
+    found = importances(TABLE, y, probabilities, classes=True)
+    assert next(iter(found)) == "a"
+    assert found["a"] > 0.5
+    assert found["b"] == found["idle"] == 0
+
+
+def test_very_many_columns_have_none():
+    wide = pl.DataFrame({f"x{k}": [0.0, 1.0] for k in range(201)})
+    assert importances(wide, np.zeros(2), lambda rows: np.zeros(len(rows)), classes=False) == {}
+
+
+def test_the_worst_rows_are_named_by_their_place_in_the_table():
+    codec = TargetCodec("who", "classification", ("a", "b"))
+    p = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.99, 0.01]])
+    worst = worst_rows(pl.DataFrame({"x": [1, 2, 3, 4]}), np.array([3, 5, 8, 9]), np.array([1, 1, 1, 0]), p, codec)
+    assert worst == [
+        {"row": 4, "true": "b", "predicted": "a", "probability": 0.1, "values": {"x": 1}},
+        {"row": 6, "true": "b", "predicted": "a", "probability": 0.4, "values": {"x": 2}},
+    ]  # the two others were answered rightly
+    numbers = worst_rows(
+        pl.DataFrame({"x": [1, 2]}), np.array([0, 1]), np.array([1.0, 5.0]), np.array([1.5, 9.0]),
+        TargetCodec("y", "regression"), most=1,
+    )  # fmt: skip
+    assert numbers == [{"row": 2, "true": 5.0, "predicted": 9.0, "values": {"x": 2}}]
