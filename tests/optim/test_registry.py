@@ -314,9 +314,8 @@ def test_the_docstring_says_every_parameter_once_with_its_own_default(cls):
         assert said.endswith("optional" if field.default is None else f", default {field.default!r}")
     assert cls.__doc__.count("Raises\n------\nProblemError\n    ") == 1
     sections = re.findall(r"^(\w+)\n-+$", cls.__doc__, re.MULTILINE)
-    assert sections == [
-        name for name in ("Parameters", "Raises", "Notes", "References", "Examples") if name in sections
-    ]
+    order = ("Parameters", "Raises", "Notes", "References", "Examples")
+    assert sections == [name for name in order if name in sections]
 
 
 def test_a_class_of_ones_own_says_what_it_inherits_and_keeps_what_it_says_itself():
