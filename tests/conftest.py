@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 ROOT = str(Path(__file__).resolve().parent.parent)
 if ROOT not in sys.path:  # so that `from tests.strategies import problems` works for `pytest` and `python -m pytest`
@@ -22,10 +22,11 @@ if ROOT not in sys.path:  # so that `from tests.strategies import problems` work
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what it runs in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# deadline=None: a shared machine may be slow at any moment, and no test here is about time
-settings.register_profile("dev", deadline=None, max_examples=60)
-settings.register_profile("ci", deadline=None, max_examples=60, derandomize=True, print_blob=True)
-settings.register_profile("long", deadline=None, max_examples=2000)
+# a shared machine may be slow at any moment, and no test here is about time
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("dev", PATIENT, max_examples=60)
+settings.register_profile("ci", PATIENT, max_examples=60, derandomize=True, print_blob=True)
+settings.register_profile("long", PATIENT, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
 

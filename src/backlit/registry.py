@@ -90,8 +90,10 @@ class Registry(dict[str, R], Generic[R]):
 
     def has(self, record: Any) -> bool:
         """Whether a record is what its name and parameters stand for here, so that they are enough to know it by."""
-        takes = self.takes.get(record.name)
-        return takes == tuple(record.parameters) and self.find(record.spec) is record
+        try:
+            return self.takes.get(record.name, ()) == tuple(record.parameters) and self.find(record.spec) is record
+        except ProblemError:  # no such name
+            return False
 
     def is_built_in(self, record: Any) -> bool:
         """Whether a record computes what Backlit brought under its name, with its parameters, however it was made.

@@ -13,7 +13,6 @@ from typing import Any, Literal
 import numpy as np
 
 from backlit.autodiff import AutodiffError
-from backlit.core.custom import own_of
 from backlit.core.parameters import Parameters, layout
 from backlit.core.passes import example_losses, example_weights
 from backlit.core.problem import Problem
@@ -167,7 +166,7 @@ class GradientChecker:
     @cached_property
     def takes_complex(self) -> bool:
         """Whether a complex step passes through a user's own functions: abs drops it, so differences are asked too."""
-        if own_of(self.problem.net) is None:
+        if self.problem.net.custom_part is None:
             return True
         cost, n = Cost(self.problem), self.problem.net.n_parameters
         V = signed(slice(0, n), n, 3, np.random.default_rng(0))

@@ -32,6 +32,7 @@ class Activation:
     onnx : the operator and its attributes; else the graph is made of the formula.
     homogeneous : whether φ(c u) = c φ(u) for c > 0.  rectifier : whether it is a kind of ReLU, with slope 0 or little
     below 0.  exponential : whether it grows as e^u does.
+    groups : of several softmaxes side by side, their sizes and what splits the units into them.
     source : who it is by.
 
     Two activations are equal if their names and parameters are.
@@ -56,12 +57,18 @@ class Activation:
     homogeneous: bool = field(default=False, compare=False, kw_only=True)
     rectifier: bool = field(default=False, compare=False, kw_only=True)
     exponential: bool = field(default=False, compare=False, kw_only=True)
+    groups: Any = field(default=None, compare=False, kw_only=True)
     source: str = field(default="", compare=False, kw_only=True)
 
     @property
     def elementwise(self) -> bool:
         """Whether unit j of h depends on unit j of u alone."""
         return self.pull_back is None
+
+    @property
+    def is_softmax(self) -> bool:
+        """Whether it is softmax, whole or by groups."""
+        return self.name == "softmax" or self.groups is not None
 
     @property
     def spec(self) -> str | dict[str, Any]:

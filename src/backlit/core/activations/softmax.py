@@ -109,18 +109,8 @@ def softmax_by_groups(sizes: tuple[int, ...]) -> Activation:
         derivative_latex=r"[G(k) = G(j)]\; p_k\,([k = j] - p_j)",
         range=(0, 1),
         pull_back=groups.pull_back,
+        groups=groups,
     )
-
-
-def groups_of(phi: Activation) -> Groups | None:
-    """The groups of a softmax by groups, None for another activation."""
-    owner = getattr(phi.function, "__self__", None)
-    return owner if isinstance(owner, Groups) else None
-
-
-def is_softmax(phi: Activation) -> bool:
-    """Whether it is softmax, whole or by groups."""
-    return phi.name == "softmax" or groups_of(phi) is not None
 
 
 def softmax_units(phi: Activation, j: int, n: int) -> range:
@@ -129,12 +119,12 @@ def softmax_units(phi: Activation, j: int, n: int) -> range:
     >>> softmax_units(softmax_by_groups((3, 2)), 4, 5)
     range(3, 5)
     """
-    groups = groups_of(phi)
-    if groups is None:
+    if phi.groups is None:
         return range(n)
-    ends = np.cumsum(groups.sizes)
+    sizes = phi.groups.sizes
+    ends = np.cumsum(sizes)
     k = int(np.searchsorted(ends, j, side="right"))
-    return range(int(ends[k]) - groups.sizes[k], int(ends[k]))
+    return range(int(ends[k]) - sizes[k], int(ends[k]))
 
 
 def read_groups(name: Any) -> Activation | None:
