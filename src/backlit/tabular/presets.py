@@ -12,8 +12,15 @@ from backlit.tables.richer import Bins
 from backlit.training import Settings
 
 PLAIN, EIGHT, QUANTILES, FINE = Bins(), Bins(8, by_target=True), Bins(24), Bins(48)
-BY_TARGET = Bins(24, by_target=True)
-ENCODINGS = {"no_bins": PLAIN, "quantiles": QUANTILES, "fine": FINE, "by_target": BY_TARGET, "eight_by_target": EIGHT}
+BY_TARGET, STEPS = Bins(24, by_target=True), Bins(24, by_target=True, steps=True)
+ENCODINGS = {
+    "no_bins": PLAIN,
+    "quantiles": QUANTILES,
+    "fine": FINE,
+    "by_target": BY_TARGET,
+    "eight_by_target": EIGHT,
+    "steps": STEPS,
+}
 ROWS_A_RUN, FEWEST = 400_000, 8  # rows that a network sees in all, and epochs at least
 MOST = {"constant": 160, "cosine": 80}  # at most: patience ends the one, and the other's rate falls over all of them
 FULL_ROWS = 3_000  # beyond which there are fewer presets and folds
