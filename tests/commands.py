@@ -3,6 +3,8 @@
 import os
 import pty
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import pytest
@@ -36,6 +38,17 @@ def on_a_terminal(command: list[str], stream: Literal["stdout", "stderr"], **env
         out, err = process.communicate(timeout=HANGS)
     assert process.returncode == 0, err
     return b"".join(parts).decode(), err if stream == "stdout" else out
+
+
+@contextmanager
+def left_pipe() -> Iterator[int]:
+    """A pipe's end to write to, whose reader has left: before the command begins, and not while it may be done."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        yield writer
+    finally:
+        os.close(writer)
 
 
 # a command, given as arguments of a script, that dies with its fifth checkpoint

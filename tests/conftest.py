@@ -5,7 +5,7 @@ import os
 # before NumPy is read, here and in what tests start: BLAS's second thread waits by spinning, for a third of all time
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # before Dask is read: on a busy machine the processes of a cluster start slowly, and stand still now and then
-os.environ.update(DASK_BACKLIT__CONNECT="300", DASK_BACKLIT__LIMIT="300")
+os.environ.update({f"DASK_BACKLIT__{name}": "300" for name in ("CONNECT", "SILENT", "LIMIT")})
 
 import signal
 import sys

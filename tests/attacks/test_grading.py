@@ -7,6 +7,7 @@ import queue
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -19,6 +20,7 @@ from tests.commands import run_command
 from tests.helpers import raises_naming
 
 from backlit.errors import ProblemError
+from backlit.verification.grading import child
 from backlit.verification.grading import sandbox as sandboxes
 from backlit.verification.grading.grade import digest, grade, summary
 from backlit.verification.grading.rubric import read_rubric, rubric_of
@@ -105,6 +107,17 @@ def test_the_clock_begins_with_the_submission(monkeypatch, parts, times, heard, 
     assert waited == waits
 
 
+def test_the_processor_time_of_its_start_is_not_the_submissions(monkeypatch):
+    """On a slow machine Python and NumPy alone take seconds of it."""
+    import resource
+
+    bounds = {}
+    monkeypatch.setattr(resource, "setrlimit", lambda which, bound: bounds.update({which: bound}))
+    monkeypatch.setattr("time.process_time", lambda: 7.5)
+    child.limit(seconds=1, memory_mb=512)
+    assert bounds[resource.RLIMIT_CPU] == (9, 9)
+
+
 def inputs():
     return {"W": [], "b": [], "X": [], "y": []}
 
@@ -170,8 +183,8 @@ def test_the_files_of_the_grader_and_of_others_are_not_there(tmp_path, sandbox):
 
 @pytest.mark.parametrize("sandbox", CLOSED)
 def test_a_unix_socket_of_this_machine_does_not_answer(tmp_path, sandbox):
-    with socket.socket(socket.AF_UNIX) as server:
-        path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX) as server, tempfile.TemporaryDirectory(dir="/tmp") as place:
+        path = f"{place}/socket"  # of at most 107 bytes
         server.bind(path)
         server.listen()
         code = f"s = socket.socket(socket.AF_UNIX)\n s.connect({path!r}); return 'connected'"

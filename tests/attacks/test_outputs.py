@@ -9,7 +9,7 @@ import sys
 
 import polars as pl
 import pytest
-from tests.commands import on_a_terminal, run_command
+from tests.commands import left_pipe, on_a_terminal, run_command
 
 BACKLIT = [sys.executable, "-m", "backlit"]
 NASTY = "\x1b[2J\x1b]0;owned\x07\u202e\x9b31m:bomb:[bold]\\[x]"
@@ -197,14 +197,8 @@ def test_any_encoding_is_written_in_whole(name, encoding, folder):
 
 def test_a_reader_that_leaves_ends_a_command_unbuffered_too(folder):
     for unbuffered in ("", "1"):
-        process = subprocess.Popen(
-            [*BACKLIT, *WRITERS["html"]], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder,
-            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
-        )  # fmt: skip
-        process.stdout.close()
-        assert process.stderr.read() == b""
-        process.stderr.close()
-        assert process.wait() == 141
+        with left_pipe() as pipe:
+            assert run_into(pipe, WRITERS["html"], folder, PYTHONUNBUFFERED=unbuffered) == (141, "")
 
 
 # --- the unexpected -------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from pathlib import Path
 from unittest.mock import ANY
 
 import pytest
+from tests.commands import left_pipe
 
 import backlit
 from backlit.cli import main
@@ -51,10 +52,9 @@ def test_what_ends_a_command_is_one_line(capsys, monkeypatch, error, code, said)
 def test_a_reader_that_has_left_is_no_verdict(arguments, unbuffered):
     """Neither `check`'s 0 nor its 1, whether Python finds it when it prints or at the end."""
     command, environment = [sys.executable, "-m", "backlit", *arguments], os.environ | {"PYTHONUNBUFFERED": unbuffered}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as run:
-        run.stdout.close()
-        assert run.stderr.read() == b""
-    assert run.returncode == 141
+    with left_pipe() as pipe:
+        done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_a_shell_is_told_how_a_word_goes_on():

@@ -10,9 +10,8 @@ from tests.strategies import problems
 
 from backlit.core.problem import Problem
 from backlit.derivation import derive
-from backlit.derivation.evaluate import nodes
 from backlit.derivation.exact import exact_passes
-from backlit.derivation.expressions import Num
+from backlit.derivation.expressions import Num, nodes
 from backlit.render.explanation import FORMATS, explain
 
 RATIONAL = {

@@ -7,7 +7,7 @@ from tests.derivation.reading.meaning import value
 
 from backlit.derivation import derive
 from backlit.derivation.document import Formula, Paragraph
-from backlit.derivation.evaluate import has_dots
+from backlit.derivation.expressions import has_dots
 from backlit.formats.problems import read_problem
 from backlit.render.text_layout import chain as text_lines
 

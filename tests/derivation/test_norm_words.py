@@ -6,8 +6,7 @@ import pytest
 from backlit.core.problem import Problem
 from backlit.derivation import derive
 from backlit.derivation.document import Formula, Paragraph, Step
-from backlit.derivation.evaluate import nodes
-from backlit.derivation.expressions import Partial, Sym
+from backlit.derivation.expressions import Partial, Sym, nodes
 from backlit.formats.problems import read_problem
 from backlit.render.explanation import explain
 from backlit.render.unicode_math import inline

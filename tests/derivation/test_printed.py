@@ -16,9 +16,9 @@ from tests.render.test_derivation_formats import from_inline, from_mathml
 from tests.scripts import load_script
 
 from backlit.derivation import derive
-from backlit.derivation.evaluate import nodes as tree_nodes
 from backlit.derivation.examples import EXAMPLES
 from backlit.derivation.expressions import Add, Chain, Frac, Hadamard, Mat, MatMul, Mul, Neg, Num, Pow
+from backlit.derivation.expressions import nodes as tree_nodes
 from backlit.derivation.functions import fn
 from backlit.derivation.numbers import Numbers
 from backlit.render.derivation_typst import aligned as typst_aligned

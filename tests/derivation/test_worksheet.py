@@ -9,9 +9,8 @@ from tests.derivation.claim_facts import drawn_problem
 
 from backlit import check, explain
 from backlit.core.parameters import layout
-from backlit.derivation.evaluate import nodes
 from backlit.derivation.examples import EXAMPLES, read_example
-from backlit.derivation.expressions import Num
+from backlit.derivation.expressions import Num, nodes
 from backlit.derivation.worksheet import BLANK, worksheet
 from backlit.errors import ProblemError
 from backlit.formats.problems import read_problem

@@ -375,10 +375,11 @@ def test_a_large_network_trains_beside_the_page_and_gives_the_same_numbers(brows
         until(page, "Number(document.querySelector('[aria-label=Training] .count').innerText.slice(6)) >= 5")
         page.get_by_role("button", name="Pause", exact=True).click()
         assert len(page.workers) == 1
-        page.wait_for_timeout(300)
-        taken = int(page.locator("[aria-label=Training] .count").first.inner_text().split()[1])
-        got = page.evaluate("window.backlit.problem()")
+        said, got = page.evaluate(  # at once, as the worker may still send a step
+            "[document.querySelector('[aria-label=Training] .count').innerText, window.backlit.problem()]"
+        )
         assert opened.faults == []
+    taken = int(said.split()[1])
     wanted = explain(problem, steps=taken).derivation.quantities["update"]["W"]
     for l, layer in enumerate(got["layers"], start=1):
         np.testing.assert_allclose(layer["W"], wanted[str(l)], rtol=1e-9, atol=1e-12)

@@ -50,13 +50,30 @@ class Cluster:
 
     def add(self, *options, threads=None, **how):
         """Start one more worker, without a nanny that would restart it."""
-        given = ("--no-nanny", "--nthreads", str(threads or self.threads), "--local-directory", str(self.folder))
+        given = (
+            "--no-nanny",
+            "--nthreads",
+            str(threads or self.threads),
+            "--local-directory",
+            str(self.folder),
+            "--memory-limit",
+            "0",
+        )  # a share of it by processors is too little for Python where they are many
         self.workers.append(self.start("dask_worker", *given, *options, **how))
         return self.workers[-1]
 
     def alive(self):
         """The numbers of the workers that have found the scheduler."""
         return [k for k, worker in enumerate(self.workers) if "Registered to" in worker.log.read_text()]
+
+    def complete(self):
+        """This cluster, as soon as all workers have found the scheduler."""
+        end = time.monotonic() + 300
+        while len(self.alive()) < len(self.workers):
+            if time.monotonic() > end:
+                raise TimeoutError("workers do not find the scheduler")
+            time.sleep(0.05)
+        return self
 
     def kill(self, number):
         """End a worker at once."""

@@ -1,5 +1,6 @@
 """Jobs on a Dask cluster: the results of any other executor, whatever dies; and no wait without an end."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from tests.jobs.test_jobs import started, until  # noqa: F401  # a fixture
 
 from backlit.errors import BacklitError, Divergence, ProblemError
 from backlit.jobs import Dask, Job, cluster, run_jobs
+from backlit.jobs.cluster_client import close
 from backlit.processors import available_processors
 
 dask = pytest.importorskip("dask")
@@ -27,7 +29,7 @@ pytest.importorskip("distributed")
 def two(tmp_path_factory):
     """A cluster of two workers that nobody harms."""
     with Cluster(tmp_path_factory.mktemp("cluster"), workers=2) as found:
-        yield found.address
+        yield found.complete().address
 
 
 @pytest.fixture
@@ -165,6 +167,33 @@ def test_what_is_shared_dies_with_a_worker_and_is_sent_again(tmp_path, monkeypat
         killer.join()
 
 
+@pytest.mark.parametrize("fault", [OSError, asyncio.CancelledError])
+def test_a_worker_that_gives_no_answer_gets_no_job_before_the_next_look(fault):
+    """Else one that died may lose a job as often as a job may be lost, before anybody looks."""
+    worker = cluster.Worker(asyncio.Event(), busy=1, holds=("what is shared", None))
+
+    async def send():
+        executor = SimpleNamespace(changed=asyncio.Condition(), free_worker=free_worker, reply=reply)
+        await Dask.send(executor, cluster.Attempt(), None, "fold 1", [])
+
+    async def free_worker(avoid):
+        return "tcp://there", worker
+
+    async def reply(*given):
+        raise fault
+
+    with pytest.raises(cluster.Lost, match=r"OSError|tcp://there is gone"):
+        asyncio.run(send())
+    assert (worker.takes_jobs, worker.holds, worker.busy) == (False, None, 0)
+
+
+def test_workers_may_go_while_they_are_counted():
+    executor = object.__new__(Dask)
+    leaving = type("Leaving", (), {"slots": property(lambda worker: len(executor.crew.popitem()))})
+    executor.crew = {"here": leaving(), "there": leaving()}
+    assert executor.workers == 4
+
+
 # --- what dies, and what stands still ---------------------------------------------------------------------------------
 
 
@@ -248,12 +277,12 @@ def test_a_cluster_beyond_help_is_one_line(tmp_path, clock, what, names):
 
 def test_a_silent_scheduler_is_not_taken_for_one_without_workers(two, clock):
     """While it is silent nothing is known of its workers, whose last sign of life is older than its last word."""
-    with Dask(two) as executor:
-        executor.watching.cancel()
-        executor.last_life, clock.now = 0.0, 302.0
-        assert "does not answer" in executor.fault_of(heard=1.0)
-        assert "no worker" in executor.fault_of(heard=301.0)
-        assert executor.fault_of(heard=300.0) == ""
+    executor = Dask(two)  # which nobody enters, so that it does not look at the cluster
+    executor.last_life, clock.now = 0.0, 302.0
+    assert "does not answer" in executor.fault_of(heard=1.0)
+    assert "no worker" in executor.fault_of(heard=301.0)
+    assert executor.fault_of(heard=300.0) == ""
+    close(executor.client)
 
 
 def test_a_client_that_gives_up_is_one_line(tmp_path):

@@ -151,8 +151,9 @@ def test_a_process_that_dies_by_chance_has_its_job_run_again(tmp_path):
 
 
 def test_a_process_that_dies_while_it_answers_is_no_wait_without_end(tmp_path):
-    jobs = [Job(work.dies_while_it_answers, (str(tmp_path), 4 * 10**8))]
-    assert list(run_jobs(jobs, how="processes", workers=1)) == [bytes(1)]
+    jobs = [Job(work.dies_while_it_answers, (str(tmp_path),))]
+    assert list(run_jobs(jobs, how="processes", workers=1)) == ["alive"]
+    assert (tmp_path / "death").exists()
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -4,7 +4,9 @@ import hashlib
 import os
 import signal
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -124,14 +126,18 @@ def descends(depth: int = 0) -> int:
     return descends(depth + 1)
 
 
-def dies_while_it_answers(folder: str, size: int) -> bytes:
-    """Give so much that this process is ended while it sends it, the first time."""
-    before = len(list(Path(folder).glob("death*")))
-    if not before:
-        Path(folder, f"death{before}").touch()
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_REAL, 0.05)  # the system's own, which waits for no thread
-    return bytes(size if not before else 1)
+def dies_while_it_answers(folder: str) -> str:
+    """End this process when half of its answer is sent, the first time."""
+
+    def half(connection: Connection, answer: Any) -> None:
+        os.write(connection.fileno(), bytes(answer)[: len(answer) // 2])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    died = Path(folder, "death")
+    if not died.exists():
+        died.touch()
+        Connection._send = half  # type: ignore[attr-defined]  # what writes to the pipe
+    return "alive"
 
 
 def fitted(seed: int, epochs: int) -> str:

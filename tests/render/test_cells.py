@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from backlit.derivation.document import Step
-from backlit.derivation.evaluate import nodes
 from backlit.derivation.examples import EXAMPLES
-from backlit.derivation.expressions import Dots, Num
+from backlit.derivation.expressions import Dots, Num, nodes
 from backlit.render.explanation import explain
 from backlit.render.matrix_links import places, with_entries
 

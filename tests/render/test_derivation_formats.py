@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from collections import Counter
 
 import pytest
@@ -9,13 +10,12 @@ from tests.derivation.reading.text import SUPERSCRIPTS
 from tests.helpers import HANGS
 from tests.needs import needs_latex
 
-from backlit.derivation.evaluate import nodes
 from backlit.derivation.examples import EXAMPLES
-from backlit.derivation.expressions import Num
+from backlit.derivation.expressions import Frac, Num, Root, nodes
 from backlit.render.derivation_typst import typst
 from backlit.render.explanation import explain
 from backlit.render.latex import latex
-from backlit.render.mathml import pieces
+from backlit.render.mathml import mathml, pieces
 from backlit.render.unicode_math import inline
 
 DIGITS = r"\d+(?:\.\d+)?"
@@ -114,3 +114,12 @@ def test_notebook_forms(made):
     assert made._repr_html_().startswith("<iframe srcdoc=")
     assert "\\begin{aligned}" in made._repr_latex_()
     assert made._repr_markdown_() == made.to_markdown()
+
+
+@pytest.mark.parametrize("write", [inline, latex, mathml, typst])
+def test_a_formula_may_be_deeper_than_python_nests_calls(write):
+    deep = shallow = Num(0.5, "0.5", True)
+    for _ in range(2 * sys.getrecursionlimit()):
+        deep = Root(Frac(deep, Num(2.0, "2", True)))
+    once = write(Root(Frac(shallow, Num(2.0, "2", True))))
+    assert write(deep).count("2") >= 2 * sys.getrecursionlimit() * once.count("2")

@@ -18,9 +18,8 @@ UNFIT = {  # a column that cannot be learned from: its values, what the line say
     "infinite": ([1.0, INF, 2.0, -INF], ("column", "'x'", "infinite", "2", "rows", "row", "training", "write")),
     "only infinite": ([INF, INF, INF], ("column", "'x'", "infinite", "3", "rows", "row 1", "training", "write")),
     "infinite or none": ([INF, None, INF], ("column", "'x'", "infinite", "2", "rows", "row 1", "training")),
-    "identifier": (["p1", "p2", "p3"], ("column", "'x'", "text", "differs", "3", "rows", "'p1'", "nothing")),
-    "identifier, gaps": (["p1", "p2", None], ("column", "'x'", "text", "differs", "2", "rows", "'p1'")),
-    "unclear dates": (["01/02/2024", "03/02/2024"], ("column", "'x'", "text", "differs", "2", "rows")),
+    "unclear dates": (["01/02/2024", "03/02/2024"], ("column", "'x'", "text", "differs", "2", "rows", "'01/02/2024'")),
+    "unclear dates, gaps": (["1.2.2024", None, "3.2.2024"], ("column", "'x'", "differs", "2", "year-month-day")),
     "lists": ([[1], [2, 3]], ("column", "'x'", "list", "feature", "one number", "word", "date", "truth")),
     "structs": ([{"a": 1}, {"a": 2}], ("column", "'x'", "struct", "feature", "one number", "word", "date")),
     "bytes": ([b"a", b"b"], ("column", "'x'", "binary", "feature", "one number", "word", "date", "truth")),
@@ -38,6 +37,16 @@ def test_a_column_that_cannot_be_learned_from(values, says):
     with raises_naming(TableError, *says, "--drop x"):
         TableEncoder.fit(table)
     TableEncoder.fit(table, drop=["x"])  # the remedy works
+
+
+@pytest.mark.parametrize("values", [["p1", "p2", "p3"], ["p1", "p2", None], ["a.b-c/d", "e"]])
+def test_an_identifier_is_left_out_and_said(values):
+    table = pl.DataFrame({"x": values, "n": range(len(values))})
+    left_out, kept = TableEncoder.fit(table).columns
+    assert left_out.treatment == "left out"
+    assert repr(min(filter(None, values))) in left_out.note
+    assert "identifier" in left_out.note
+    assert kept.treatment.startswith("standardized")
 
 
 TRAINING = {

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_rel
 from sklearn.metrics import roc_auc_score
 
-from backlit.tabular.intervals import intervals, wilson
+from backlit.tabular.intervals import intervals, told_apart, wilson
 from backlit.tabular.scoring import classification_metrics, regression_metrics
 
 TRIALS = 400
@@ -60,3 +61,38 @@ def test_what_has_no_interval_has_none():
     y, p = np.array([0, 1, 2, 0]), np.full((4, 3), 1 / 3)
     assert set(intervals("classification", y, p)) == {"accuracy", "balanced_accuracy", "log_loss"}
     assert intervals("regression", np.arange(3.0), np.arange(3.0))["rmse"] == (0.0, 0.0)
+
+
+def test_two_models_are_told_apart_as_often_as_they_differ():
+    """As SciPy's paired test says; two equally good ones in about 5 % of all tables, unequal ones in most."""
+    draw, told = np.random.default_rng(3), {1.0: 0, 2.0: 0}
+    for _ in range(TRIALS):
+        y, outputs = measured(draw, 40)
+        for scale in told:
+            others = y + scale * draw.normal(size=40) * (0.5 + 0.1 * y)
+            found = told_apart("regression", y, outputs, others)
+            assert found == (ttest_rel((outputs - y) ** 2, (others - y) ** 2).pvalue < 0.05)
+            told[scale] += found
+    assert 0.02 * TRIALS < told[1.0] < 0.07 * TRIALS, told
+    assert told[2.0] > 0.7 * TRIALS, told
+
+
+def test_two_classifiers_are_told_apart_by_their_log_loss():
+    draw, told = np.random.default_rng(4), set()
+    for _ in range(40):
+        y, p = classified(draw, 60)
+        flat = p**0.2 / (p**0.2).sum(axis=1, keepdims=True)
+        losses = [-np.log(shares[np.arange(60), y]) for shares in (p, flat)]
+        found = told_apart("classification", y, p, flat)
+        assert found == (ttest_rel(*losses).pvalue < 0.05) == told_apart("classification", y, p, flat, np.ones(60))
+        told.add(found)
+    assert told == {True, False}
+
+
+def test_rows_of_weight_0_tell_nothing():
+    y, weight = np.arange(6.0), np.array([1.0, 1, 0, 0, 0, 1])
+    other = np.array([0.1, 1.1, 9, 9, 9, 5.2])
+    assert told_apart("regression", y, y, other, weight) == told_apart(
+        "regression", y[[0, 1, 5]], y[[0, 1, 5]], other[[0, 1, 5]]
+    )
+    assert not told_apart("regression", y[:1], y[:1], y[:1] + 1)

@@ -97,7 +97,9 @@ def command(
         int | None, Option(help="Epochs without a lower validation loss before it stops.", show_default="20")
     ] = None,
     engine: Annotated[str, Option(help="auto, native or reference.")] = "auto",
-    out: Annotated[Path | None, Option(help="Write the model here (.safetensors).", show_default=False)] = None,
+    out: Annotated[
+        Path | None, Option("--out", "-o", help="Write the model here (.safetensors).", show_default=False)
+    ] = None,
     report: Annotated[Path | None, Option(help="Write a report here (.html).", show_default=False)] = None,
     checkpoint: Annotated[
         Path | None, Option(help="Keep what is done in this folder, and go on from what it holds.", show_default=False)

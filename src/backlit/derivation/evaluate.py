@@ -15,6 +15,7 @@ that result, none where it works without; where a few more do not help, the line
 ([0.66667 · 3, 2.1], ['≈'])
 """
 
+import operator
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import partial, reduce
@@ -28,7 +29,6 @@ from backlit.core.formulas import COMPARED, FUNCTIONS, Unsupported
 from backlit.derivation.exact import FRACTIONS
 from backlit.derivation.expressions import (
     Add,
-    Dots,
     Expr,
     Fn,
     Frac,
@@ -36,14 +36,16 @@ from backlit.derivation.expressions import (
     Iverson,
     Mat,
     MatMul,
-    Mean,
     Mul,
-    Nary,
     Neg,
     Num,
     Pow,
     Root,
     Transpose,
+    fold,
+    has_dots,
+    mapped,
+    nodes,
 )
 from backlit.derivation.numbers import ROUNDING, finer
 
@@ -60,7 +62,7 @@ class NotNumeric(Unsupported):
     """The formula holds a symbol, or something left out."""
 
 
-def function(name: str, args: list[Any]) -> Any:
+def function(name: str, args: Sequence[Any]) -> Any:
     """A named function of numbers or of columns."""
     if name in PLAIN:
         return PLAIN[name](*args)
@@ -79,7 +81,7 @@ def activation(name: str, parameters: Sequence[Any]) -> Activation:
     return get_activation({"name": name, **named})
 
 
-def rational_function(name: str, args: list[Any]) -> Any:
+def rational_function(name: str, args: Sequence[Any]) -> Any:
     """A named function of fractions.  Raises Unsupported for one whose values are none."""
     if name in RATIONAL:
         return RATIONAL[name](*args)
@@ -99,33 +101,36 @@ def evaluate(expr: Expr, *, rational: bool = False, number: Callable[[Num], Any]
     Raises NotNumeric where the formula holds a symbol, something left out, or, if rational, a number that is not;
     Unsupported where it holds a function that is not.
     """
-    value = partial(evaluate, rational=rational, number=number)
+    return fold(expr, partial(computed, rational=rational, number=number or (as_fraction if rational else as_float)))
+
+
+def computed(expr: Expr, below: Sequence[Any], *, rational: bool, number: Callable[[Num], Any]) -> Any:
+    """The value of a node whose operands have these."""
     match expr:
         case Num():
-            return (number or (as_fraction if rational else as_float))(expr)
+            return number(expr)
         case Mat():
-            return np.array([[value(cell) for cell in row] for row in expr.rows], object if rational else float)
+            return np.array(below, object if rational else float).reshape(len(expr.rows), -1)
         case Add():
-            return reduce(lambda a, b: a + b, map(value, expr.items))
+            return reduce(operator.add, below)
         case Mul() | Hadamard():
-            return reduce(lambda a, b: a * b, map(value, expr.items))
+            return reduce(operator.mul, below)
         case MatMul():
-            return reduce(product, map(value, expr.items))
+            return reduce(product, below)
         case Neg():
-            return -value(expr.of)
+            return -below[0]
         case Frac():
-            return value(expr.top) / value(expr.bottom)
+            return below[0] / below[1]
         case Pow():
-            exponent = value(expr.exponent)
-            return power(value(expr.base), int(exponent) if rational else exponent)
+            return power(below[0], int(below[1]) if rational else below[1])
         case Root():
-            return square_root(value(expr.of)) if rational else np.sqrt(value(expr.of))
+            return square_root(below[0]) if rational else np.sqrt(below[0])
         case Transpose():
-            return np.asarray(value(expr.of)).T
+            return np.asarray(below[0]).T
         case Fn():
-            return (rational_function if rational else function)(expr.name, [value(arg) for arg in expr.args])
+            return (rational_function if rational else function)(expr.name, below)
         case Iverson():
-            holds = COMPARED[expr.relation](value(expr.left), value(expr.right))
+            holds = COMPARED[expr.relation](*below)
             return Fraction(int(holds)) if rational else float(holds)
     raise NotNumeric
 
@@ -165,37 +170,6 @@ def square_root(value: Any) -> Any:
 def product(a: Any, b: Any) -> Any:
     """A matrix product, or a scaling where one of the two is a number."""
     return a * b if np.ndim(a) == 0 or np.ndim(b) == 0 else a @ b
-
-
-def has_dots(expr: Expr) -> bool:
-    """Whether something was left out of the formula."""
-    if isinstance(expr, Dots):
-        return True
-    return any(has_dots(child) for child in children(expr))
-
-
-def children(expr: Expr) -> tuple[Expr, ...]:
-    """The operands of a node."""
-    if isinstance(expr, Num):  # most nodes by far
-        return ()
-    if isinstance(expr, Nary):
-        return expr.items
-    if isinstance(expr, Mat):
-        return tuple(cell for row in expr.rows for cell in row)
-    if isinstance(expr, Mean):
-        return (expr.of,)
-    found: list[Expr] = []
-    for name in getattr(expr, "__dataclass_fields__", {}):
-        value = getattr(expr, name)
-        for item in value if isinstance(value, tuple) else (value,):
-            if isinstance(item, Expr):
-                found.append(item)
-    return tuple(found)
-
-
-def nodes(expr: Expr) -> list[Expr]:
-    """The node and all below it, in the order of printing."""
-    return [expr] + [node for child in children(expr) for node in nodes(child)]
 
 
 def relation(left: Expr, right: Expr) -> str:
@@ -273,24 +247,4 @@ def settled(numbers: Sequence[Expr]) -> tuple[list[Expr], list[str]]:
 
 def with_digits(expr: Expr, more: int) -> Expr:
     """The formula with `more` digits in every number that is rounded."""
-    return mapped(expr, lambda num: finer(num, more)) if more else expr
-
-
-def mapped(expr: Expr, change: Callable[[Num], Expr]) -> Expr:
-    """The formula with every number changed."""
-    if isinstance(expr, Num):
-        return change(expr)
-    make: Any = type(expr)
-    if isinstance(expr, Nary):
-        made: Expr = make(*(mapped(item, change) for item in expr.items))
-    else:
-        fields: tuple[str, ...] = tuple(getattr(expr, "__dataclass_fields__", ()))
-        made = make(**{name: mapped_item(getattr(expr, name), change) for name in fields})
-    return made
-
-
-def mapped_item(item: object, change: Callable[[Num], Expr]) -> object:
-    """An operand, a row of a matrix, or an index."""
-    if isinstance(item, tuple):
-        return tuple(mapped_item(inner, change) for inner in item)
-    return mapped(item, change) if isinstance(item, Expr) else item
+    return mapped(expr, partial(finer, more=more)) if more else expr

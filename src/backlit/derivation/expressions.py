@@ -12,11 +12,14 @@ Add(0.1 · 1, -0.2 · 2)
 Add(Sym(name='x', layer='', example='', batch=False) · 2, Neg(of=1))
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 from backlit.core.formulas import Operand
+
+T = TypeVar("T")
 
 
 class Expr(Operand):
@@ -247,3 +250,74 @@ def lifted(value: Any) -> Expr:
 def grown(node: Expr, kind: type[Nary]) -> tuple[Expr, ...]:
     """The operands of a node that is already a sum or product of its kind, else the node."""
     return node.items if isinstance(node, kind) else (node,)
+
+
+# --- walking a formula -----------------------------------------------------------------------------------------------
+
+
+def children(expr: Expr) -> tuple[Expr, ...]:
+    """The operands of a node, in the order of printing."""
+    if isinstance(expr, Num):  # most nodes by far
+        return ()
+    if isinstance(expr, Nary):
+        return expr.items
+    if isinstance(expr, Mat):
+        return tuple(cell for row in expr.rows for cell in row)
+    listed = (value if isinstance(value, tuple) else (value,) for value in vars(expr).values())
+    return tuple(item for items in listed for item in items if isinstance(item, Expr))
+
+
+def fold(expr: Expr, make: Callable[[Any, Sequence[T]], T], operands: Callable[[Any], Iterable[Expr]] = children) -> T:
+    """What `make` gives for the formula, from each node and what it gave for the node's operands, leaves first.
+
+    A loop, so that a formula may be as deep as it likes.
+
+    >>> fold(Mul(constant(2), Add(constant(3), constant(4))), lambda node, below: 1 + sum(below))
+    5
+    """
+    todo, order = [expr], []
+    while todo:
+        node = todo.pop()
+        below = tuple(operands(node))
+        order.append((node, len(below)))
+        todo += below
+    made: list[T] = []
+    for node, n in reversed(order):
+        first = len(made) - n
+        made[first:] = [make(node, made[first:])]
+    return made[0]
+
+
+def nodes(expr: Expr) -> list[Expr]:
+    """The node and all below it, each before its operands."""
+    todo, found = [expr], []
+    while todo:
+        found.append(todo.pop())
+        todo += reversed(children(found[-1]))
+    return found
+
+
+def has_dots(expr: Expr) -> bool:
+    """Whether something was left out of the formula."""
+    return any(isinstance(node, Dots) for node in nodes(expr))
+
+
+def mapped(expr: Expr, change: Callable[[Num], Expr]) -> Expr:
+    """The formula with every number changed."""
+    return fold(expr, lambda node, below: change(node) if isinstance(node, Num) else with_operands(node, below))
+
+
+def with_operands(expr: Expr, operands: Sequence[Expr]) -> Expr:
+    """The node with other operands."""
+    if isinstance(expr, Nary):
+        return type(expr)(*operands)
+    left = iter(operands)
+
+    def renewed(value: Any) -> Any:
+        """An operand, a row of them, or something else."""
+        if isinstance(value, tuple):
+            return tuple(map(renewed, value))
+        return next(left) if isinstance(value, Expr) else value
+
+    made: Expr = replace(expr, **{name: renewed(value) for name, value in vars(expr).items()})  # type: ignore[type-var]
+    return made

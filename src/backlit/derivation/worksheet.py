@@ -15,8 +15,7 @@ from backlit.derivation import update
 from backlit.derivation.context import SHOWN, Context
 from backlit.derivation.derive import check_options, finite
 from backlit.derivation.document import BulletList, Derivation, Diagram, Line, Paragraph, Section, Step, Table
-from backlit.derivation.evaluate import mapped, nodes
-from backlit.derivation.expressions import Chain, Expr, Num, Sym
+from backlit.derivation.expressions import Chain, Expr, Num, Sym, mapped, nodes
 from backlit.derivation.numbers import Numbers
 from backlit.derivation.sections import backward_pass, forward_pass, setup
 from backlit.derivation.sections import update as update_section

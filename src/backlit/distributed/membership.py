@@ -104,13 +104,24 @@ class Membership(Dask):
             future, end = self.tasks[address], time.monotonic() + HELLO
             while not future.done() and time.monotonic() < end:
                 if await self.says(address, "hello"):
-                    await self.accept(address, worker, await self.says(address, "digest"))
+                    await self.accept(address, worker, await self.digest_of(address))
                     return
                 await asyncio.sleep(0.05)
             if future.done():
                 await self.refuse(address, await self.why(future, address))
         except Exception as error:  # it is tried again at the next look
             self.trouble = f" (the last said: {type(error).__name__}: {error})"
+
+    async def digest_of(self, address: str) -> dict[str, Any]:
+        """The digest of a worker's gradient, which may take as long as a step, if it says hello meanwhile."""
+        reply = asyncio.create_task(self.says(address, "digest", limit=1e9))
+        try:
+            while not (await asyncio.wait({reply}, timeout=HELLO))[0]:
+                await self.says(address, "hello")
+                self.heard = time.monotonic()
+            return reply.result()
+        finally:
+            reply.cancel()
 
     def begin(self, address: str, worker: Worker) -> Any:
         """Submit the long task to this worker and no other; Dask's future."""

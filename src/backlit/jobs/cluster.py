@@ -106,7 +106,7 @@ class Dask:
     @property
     def workers(self) -> int:
         """How many jobs run at a time, which changes as workers come and go."""
-        return max(1, sum(worker.slots for worker in self.crew.values()))
+        return max(1, sum(worker.slots for worker in tuple(self.crew.values())))  # the loop may change it meanwhile
 
     def submit(self, task: Callable[[], Any], name: str) -> "Reply":
         """Have a worker run the task.  Raises ProblemError if it cannot be pickled."""
@@ -222,15 +222,14 @@ class Dask:
         gone = asyncio.create_task(worker.gone.wait())
         try:
             await asyncio.wait((reply, gone), return_when=asyncio.FIRST_COMPLETED)
-            if not reply.done() or reply.cancelled():
-                raise Lost(f"{address} is gone")
-            error = reply.exception()
+            answered = reply.done() and not reply.cancelled()
+            error = reply.exception() if answered else ConnectionError(f"{address} is gone")
+            if error is None:
+                return reply.result()
             if isinstance(error, ImportError) and str(error.name).startswith("backlit"):
                 raise ProblemError(f"{name}: the worker at {address} has no backlit {__version__}: install it there")
-            if error is not None:
-                worker.takes_jobs, worker.holds = False, None  # until the next look finds it, and it is sent all anew
-                raise Lost(" ".join(f"{type(error).__name__}: {error}".split())[:200])
-            return reply.result()
+            worker.takes_jobs, worker.holds = False, None  # until the next look finds it, and it is sent all anew
+            raise Lost(" ".join(f"{type(error).__name__}: {error}".split())[:200])
         finally:
             gone.cancel()
             reply.cancel()

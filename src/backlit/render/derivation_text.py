@@ -14,7 +14,6 @@ from backlit.derivation.document import (
     Line,
     Paragraph,
     Plot,
-    Section,
     Step,
     Table,
     Text,
@@ -52,14 +51,10 @@ class Writer:
         yield from self.wrapped(derivation.subtitle)
         yield ""
         for section in derivation.sections:
-            yield from self.section(section)
-
-    def section(self, section: Section) -> Iterator[str]:
-        """A section with its title."""
-        yield from ("", styled(section.title, "strong"), "─" * width_of(section.title), "")
-        for block in section.blocks:
-            yield from self.block(block)
-            yield ""
+            yield from ("", styled(section.title, "strong"), "─" * width_of(section.title), "")
+            for block in section.blocks:
+                yield from self.block(block)
+                yield ""
 
     def block(self, block: Block) -> list[str]:
         """One block."""

@@ -1,6 +1,6 @@
 """A derivation as a Typst document with its formulas, and as the PDF that Typst makes of it (extra `pdf`)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from backlit.derivation import expressions as tree
@@ -25,7 +25,7 @@ from backlit.errors import BacklitError
 from backlit.render.diagram_formats import TYPST_PREAMBLE as MARKS
 from backlit.render.diagram_formats import picture_typst
 from backlit.render.diagrams import drawn
-from backlit.render.notation import ATOM, Writer, function, symbol
+from backlit.render.notation import Writer, function, symbol
 from backlit.render.styles import SIGNS
 
 OPERATORS = {
@@ -60,13 +60,13 @@ class TypstWriter(Writer[str]):
         above = f"^(({sym.example}))" if sym.example else ""
         return symbol(sym).typst + below + above
 
-    def at(self, at: tree.At) -> str:
+    def at(self, index: tuple[str, ...], of: str) -> str:
         """[W_1]_(2,1)."""
-        return f"[{self.write(at.of)}]_({','.join(at.index)})"
+        return f"[{of}]_({','.join(index)})"
 
-    def partial(self, partial: tree.Partial) -> str:
+    def partial(self, of: str, by: str) -> str:
         """frac(partial ell, partial a)."""
-        return f"frac(partial {self.write(partial.of)}, partial {self.write(partial.by)})"
+        return f"frac(partial {of}, partial {by})"
 
     def mark(self, sign: str, *, prefix: bool = False) -> str:
         """A sign."""
@@ -76,9 +76,9 @@ class TypstWriter(Writer[str]):
         """Between the factors of a matrix product."""
         return "thin"
 
-    def matrix(self, mat: tree.Mat) -> str:
+    def matrix(self, rows: list[Sequence[str]]) -> str:
         """mat(…)."""
-        return f'mat(delim: "[", {"; ".join(", ".join(self.write(cell) for cell in row) for row in mat.rows)})'
+        return f'mat(delim: "[", {"; ".join(map(", ".join, rows))})'
 
     def fence(self, left: str, inner: list[str], right: str) -> str:
         """Between two signs that grow."""
@@ -87,49 +87,43 @@ class TypstWriter(Writer[str]):
             return f"{'abs' if left == '|' else 'norm'}({body})"
         return f"lr({left} {body} {right})" if left == "(" else f"[{body}]"
 
-    def fraction(self, top: Expr, bottom: Expr) -> str:
+    def fraction(self, of: tree.Frac, top: str, bottom: str) -> str:
         """frac(a, b)."""
-        return f"frac({self.write(top)}, {self.write(bottom)})"
+        return f"frac({top}, {bottom})"
 
-    def power(self, base: Expr, exponent: Expr) -> str:
+    def power(self, base: str, exponent: str) -> str:
         """x^(2)."""
-        return f"{self.operand(base, ATOM)}^({self.write(exponent)})"
+        return f"{base}^({exponent})"
 
-    def exponential(self, exponent: Expr) -> str:
+    def exponential(self, exponent: str) -> str:
         """e^(u)."""
-        return f"e^({self.write(exponent)})"
+        return f"e^({exponent})"
 
-    def root(self, of: Expr) -> str:
+    def root(self, of: str) -> str:
         """sqrt(x)."""
-        return f"sqrt({self.write(of)})"
+        return f"sqrt({of})"
 
-    def transpose(self, of: Expr) -> str:
+    def transpose(self, of: Expr, part: str) -> str:
         """W^top."""
-        if isinstance(of, tree.Sym) and of.example:
-            return f"attach({self.write(of)}, tr: top)"
-        return f"{self.operand(of, ATOM)}^top"
+        return f"attach({part}, tr: top)" if isinstance(of, tree.Sym) and of.example else f"{part}^top"
 
     def function(self, name: str) -> str:
         """sigma'."""
         look, prime = function(name)
         return look.typst + ("'" if prime else "")
 
-    def big(self, sign: str, index: str, upper: str, body: Expr) -> str:
+    def big(self, sign: str, index: str, upper: str, body: str) -> str:
         """sum_(k) …."""
         above = f"^({upper})" if upper else ""
-        return f"{OPERATORS[sign]}_({index}){above} {self.operand(body, 1)}"
+        return f"{OPERATORS[sign]}_({index}){above} {body}"
 
-    def mean(self, of: Expr) -> str:
+    def mean(self, of: str) -> str:
         """overline(g)."""
-        return f"overline({self.write(of)})"
+        return f"overline({of})"
 
 
 TYPST = TypstWriter()
-
-
-def typst(expr: Expr) -> str:
-    """The formula in Typst, without dollars."""
-    return TYPST.write(expr)
+typst = TYPST.write  # the formula without dollars
 
 
 def aligned(chain: tree.Chain) -> str:

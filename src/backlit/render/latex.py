@@ -1,8 +1,10 @@
 """Formulas in LaTeX; amsmath is all that they need."""
 
+from collections.abc import Sequence
+
 from backlit.derivation import expressions as tree
 from backlit.derivation.expressions import Expr, Num
-from backlit.render.notation import ATOM, POWER, Writer, function, symbol
+from backlit.render.notation import Writer, function, symbol
 
 SIGNS = {
     "−": "-",
@@ -43,13 +45,13 @@ class LatexWriter(Writer[str]):
         above = f"^{{({sym.example})}}" if sym.example else ""
         return base + below + above
 
-    def at(self, at: tree.At) -> str:
+    def at(self, index: tuple[str, ...], of: str) -> str:
         """[W_1]_{2,1}."""
-        return f"[{self.write(at.of)}]_{{{','.join(at.index)}}}"
+        return f"[{of}]_{{{','.join(index)}}}"
 
-    def partial(self, partial: tree.Partial) -> str:
+    def partial(self, of: str, by: str) -> str:
         r"""\frac{\partial \ell}{\partial a}."""
-        return rf"\frac{{\partial {self.write(partial.of)}}}{{\partial {self.write(partial.by)}}}"
+        return rf"\frac{{\partial {of}}}{{\partial {by}}}"
 
     def mark(self, sign: str, *, prefix: bool = False) -> str:
         """A sign; in front of a number it takes no room."""
@@ -60,10 +62,9 @@ class LatexWriter(Writer[str]):
         """Between the factors of a matrix product."""
         return r"\, "
 
-    def matrix(self, mat: tree.Mat) -> str:
+    def matrix(self, rows: list[Sequence[str]]) -> str:
         """A bmatrix."""
-        rows = r" \\ ".join(" & ".join(self.write(cell) for cell in row) for row in mat.rows)
-        return rf"\begin{{bmatrix}} {rows} \end{{bmatrix}}"
+        return r"\begin{bmatrix} " + r" \\ ".join(map(" & ".join, rows)) + r" \end{bmatrix}"
 
     def fence(self, left: str, inner: list[str], right: str) -> str:
         """Between two signs that grow."""
@@ -75,47 +76,43 @@ class LatexWriter(Writer[str]):
             return rf"\left{left} {body} \right{right}"
         return f"{left}{body}{right}"
 
-    def fraction(self, top: Expr, bottom: Expr) -> str:
+    def fraction(self, of: tree.Frac, top: str, bottom: str) -> str:
         r"""\frac{a}{b}."""
-        return rf"\frac{{{self.write(top)}}}{{{self.write(bottom)}}}"
+        return rf"\frac{{{top}}}{{{bottom}}}"
 
-    def power(self, base: Expr, exponent: Expr) -> str:
+    def power(self, base: str, exponent: str) -> str:
         """x^{2}."""
-        return f"{{{self.operand(base, ATOM)}}}^{{{self.write(exponent)}}}"
+        return f"{{{base}}}^{{{exponent}}}"
 
-    def exponential(self, exponent: Expr) -> str:
+    def exponential(self, exponent: str) -> str:
         """e^{u}."""
-        return f"e^{{{self.write(exponent)}}}"
+        return f"e^{{{exponent}}}"
 
-    def root(self, of: Expr) -> str:
+    def root(self, of: str) -> str:
         r"""\sqrt{x}."""
-        return rf"\sqrt{{{self.write(of)}}}"
+        return rf"\sqrt{{{of}}}"
 
-    def transpose(self, of: Expr) -> str:
+    def transpose(self, of: Expr, part: str) -> str:
         r"""W^{\mathsf T}."""
-        return rf"{{{self.operand(of, POWER + 1)}}}^{{\mathsf T}}"
+        return rf"{{{part}}}^{{\mathsf T}}"
 
     def function(self, name: str) -> str:
         r"""\sigma'."""
         look, prime = function(name)
         return look.latex + ("'" if prime else "")
 
-    def big(self, sign: str, index: str, upper: str, body: Expr) -> str:
+    def big(self, sign: str, index: str, upper: str, body: str) -> str:
         r"""\sum_{k} …."""
         above = f"^{{{upper}}}" if upper else ""
-        return rf"{SIGNS[sign]}_{{{index}}}{above} {self.operand(body, 1)}"
+        return f"{SIGNS[sign]}_{{{index}}}{above} {body}"
 
-    def mean(self, of: Expr) -> str:
+    def mean(self, of: str) -> str:
         r"""\overline{g}."""
-        return rf"\overline{{{self.write(of)}}}"
+        return rf"\overline{{{of}}}"
 
 
 LATEX = LatexWriter()
-
-
-def latex(expr: Expr) -> str:
-    """The formula in LaTeX, without dollars."""
-    return LATEX.write(expr)
+latex = LATEX.write  # the formula without dollars
 
 
 def aligned(chain: tree.Chain) -> str:

@@ -5,162 +5,178 @@ is a row of pieces.  Within a fraction or a power, where no link may stand, numb
 steps that made them follow the line.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
 from backlit.derivation import expressions as tree
 from backlit.derivation.expressions import Expr, Num
-from backlit.render.notation import ATOM, Writer, function, symbol
+from backlit.render.notation import Writer, function, symbol
 from backlit.render.unicode_math import number_text
 
 CUT = "\0"  # around a piece that is HTML, not MathML
+Sources = tuple[str, ...]
 
 
-class MathmlWriter(Writer[str]):
-    """Token by token; `depth` counts the elements around, in which only MathML may stand."""
+@dataclass(frozen=True)
+class Piece:
+    """A piece of a formula, as it looks in a line and within an element, in which only MathML may stand.
 
-    def __init__(self, links: bool = True):
-        self.depth = 0 if links else 1
-        self.plain: dict[str, None] = {}  # the sources of numbers that could not be links, in order
-        self.links = links
+    line : MathML, and HTML between cuts.  sources : of its numbers.  unlinked : of those that `line` does not link.
+    """
 
-    def row(self, parts: list[str]) -> str:
+    line: str
+    math: str
+    sources: Sources = ()
+    unlinked: Sources = ()
+
+
+def token(made: str) -> Piece:
+    """MathML that holds no number of a step."""
+    return Piece(made, made)
+
+
+def element(start: str, *inner: Piece, end: str) -> Piece:
+    """An element, each piece within it one child."""
+    made = start + "".join(f"<mrow>{piece.math}</mrow>" for piece in inner) + end
+    sources = tuple(source for piece in inner for source in piece.sources)
+    return Piece(made, made, sources, sources)
+
+
+def around(line: str, math: str, inner: Sequence[Piece]) -> Piece:
+    """Both looks of what is made of some pieces."""
+    sources = tuple(source for piece in inner for source in piece.sources)
+    return Piece(line, math, sources, tuple(source for piece in inner for source in piece.unlinked))
+
+
+class MathmlWriter(Writer[Piece]):
+    """Token by token."""
+
+    def row(self, parts: list[Piece]) -> Piece:
         """One after the other."""
-        return "".join(parts)
+        return around("".join(part.line for part in parts), "".join(part.math for part in parts), parts)
 
-    def inner(self, expr: Expr) -> str:
-        """An operand of an element, as one child of it."""
-        self.depth += 1
-        made = self.write(expr)
-        self.depth -= 1
-        return f"<mrow>{made}</mrow>"
-
-    def digits(self, num: Num) -> str:
-        """−1.5×10⁻⁷."""
-        mantissa, _, exponent = num.text.partition("e")
-        sign, mantissa = ('<mo form="prefix">−</mo>', mantissa[1:]) if num.negative else ("", mantissa)
-        if num.over:
-            return sign + "<mfrac>" + "".join(f"<mn>{part}</mn>" for part in num.over) + "</mfrac>"
-        made = f"{sign}<mn>{mantissa}</mn>"
-        if exponent:
-            minus = exponent.startswith("-")
-            power = (
-                '<mrow><mo form="prefix">−</mo>' if minus else "<mrow>"
-            ) + f"<mn>{exponent.lstrip('-')}</mn></mrow>"
-            made += f"<mo>×</mo><msup><mn>10</mn>{power}</msup>"
-        return made
-
-    def number(self, num: Num) -> str:
+    def number(self, num: Num) -> Piece:
         """A number, linked to its step where it has one and a link may stand here."""
-        if num.source is None or not self.links:
-            return self.digits(num)
-        if self.depth:
-            self.plain[num.source] = None
-            return self.digits(num)
-        href = escape(num.source)
-        spoken = escape(f"{number_text(num.text)}, {origin(num.source)}")
-        return f'{CUT}<a href="#{href}" aria-label="{spoken}"><math>{self.digits(num)}</math></a>{CUT}'
+        made = digits(num)
+        if num.source is None:
+            return token(made)
+        href, spoken = escape(num.source), escape(f"{number_text(num.text)}, {origin(num.source)}")
+        return Piece(f'{CUT}<a href="#{href}" aria-label="{spoken}"><math>{made}</math></a>{CUT}', made, (num.source,))
 
-    def sym(self, sym: tree.Sym) -> str:
+    def sym(self, sym: tree.Sym) -> Piece:
         """z₁⁽²⁾."""
         base = identifier(symbol(sym).text)
         below = f"<mtext>{escape(sym.layer)}</mtext>" if not sym.layer.isdigit() else f"<mn>{sym.layer}</mn>"
         below = f"<mi>{sym.layer}</mi>" if sym.layer.isalpha() else below
         above = f'<mrow><mo form="prefix">(</mo><mi>{escape(sym.example)}</mi><mo form="postfix">)</mo></mrow>'
         if sym.layer and sym.example:
-            return f"<msubsup>{base}{below}{above}</msubsup>"
+            return token(f"<msubsup>{base}{below}{above}</msubsup>")
         if sym.layer:
-            return f"<msub>{base}{below}</msub>"
-        return f"<msup>{base}{above}</msup>" if sym.example else base
+            return token(f"<msub>{base}{below}</msub>")
+        return token(f"<msup>{base}{above}</msup>" if sym.example else base)
 
-    def at(self, at: tree.At) -> str:
+    def at(self, index: tuple[str, ...], of: Piece) -> Piece:
         """[W₁]₂,₁."""
-        index = '<mo separator="true">,</mo>'.join(f"<mi>{i}</mi>" for i in at.index)
-        return f"<msub><mrow>{fenced('[', self.inner(at.of), ']')}</mrow><mrow>{index}</mrow></msub>"
+        below = '<mo separator="true">,</mo>'.join(f"<mi>{i}</mi>" for i in index)
+        left, right = fenced("[", CUT, "]").split(CUT)
+        return element(f"<msub><mrow>{left}", of, end=f"{right}</mrow><mrow>{below}</mrow></msub>")
 
-    def partial(self, partial: tree.Partial) -> str:
+    def partial(self, of: Piece, by: Piece) -> Piece:
         """∂ℓ/∂a."""
-        d = '<mo form="prefix">∂</mo>'
-        return f"<mfrac><mrow>{d}{self.inner(partial.of)}</mrow><mrow>{d}{self.inner(partial.by)}</mrow></mfrac>"
+        d = token('<mo form="prefix">∂</mo>')
+        grouped = [element("", piece, end="") for piece in (of, by)]
+        return element("<mfrac>", *(self.row([d, piece]) for piece in grouped), end="</mfrac>")
 
-    def mark(self, sign: str, *, prefix: bool = False) -> str:
+    def mark(self, sign: str, *, prefix: bool = False) -> Piece:
         """An operator; its form is written, because a piece may begin with it."""
         if sign == "⋯":
-            return "<mo>⋯</mo>"
+            return token("<mo>⋯</mo>")
         if sign == ",":
-            return '<mo separator="true">,</mo>'
-        return f'<mo form="{"prefix" if prefix else "infix"}">{escape(sign)}</mo>'
+            return token('<mo separator="true">,</mo>')
+        return token(f'<mo form="{"prefix" if prefix else "infix"}">{escape(sign)}</mo>')
 
-    def thin(self) -> str:
+    def thin(self) -> Piece:
         """Between the factors of a matrix product."""
-        return '<mspace width="0.17em"></mspace>'
+        return token('<mspace width="0.17em"></mspace>')
 
-    def matrix(self, mat: tree.Mat) -> str:
+    def matrix(self, rows: list[Sequence[Piece]]) -> Piece:
         """A table of linked numbers; within another element, MathML's own."""
-        if self.depth:
-            rows = "".join("<mtr>" + "".join(f"<mtd>{self.write(c)}</mtd>" for c in row) + "</mtr>" for row in mat.rows)
-            return fenced("[", f"<mtable>{rows}</mtable>", "]", stretchy="true")
-        rows = "".join("<tr>" + "".join(f"<td>{self.cell(c)}" for c in row) for row in mat.rows)
-        return f'{CUT}<table class="m"><tbody>{rows}</tbody></table>{CUT}'
+        inside = "".join("<mtr>" + "".join(f"<mtd>{c.math}</mtd>" for c in row) + "</mtr>" for row in rows)
+        linked = "".join("<tr>" + "".join(f"<td>{cell(c)}" for c in row) for row in rows)
+        return around(
+            f'{CUT}<table class="m"><tbody>{linked}</tbody></table>{CUT}',
+            fenced("[", f"<mtable>{inside}</mtable>", "]", stretchy="true"),
+            [c for row in rows for c in row],
+        )
 
-    def cell(self, cell: Expr) -> str:
-        """One entry: a link or a number, one `<math>`."""
-        made = self.write(cell)
-        return made.replace(CUT, "") if CUT in made else f"<math>{made}</math>"
-
-    def fence(self, left: str, inner: list[str], right: str) -> str:
+    def fence(self, left: str, inner: list[Piece], right: str) -> Piece:
         """Between two signs; around a matrix they are drawn as tall as it is."""
-        body = "".join(inner)
-        if CUT + "<table" in body:
-            return f'{CUT}<span class="fence">{assembled(body)}</span>{CUT}'
-        return fenced(left, body, right)
+        body = self.row(inner)
+        line = fenced(left, body.line, right)
+        if CUT + "<table" in body.line:
+            line = f'{CUT}<span class="fence">{assembled(body.line)}</span>{CUT}'
+        return around(line, fenced(left, body.math, right), inner)
 
-    def fraction(self, top: Expr, bottom: Expr) -> str:
+    def fraction(self, of: tree.Frac, top: Piece, bottom: Piece) -> Piece:
         """A fraction."""
-        return f"<mfrac>{self.inner(top)}{self.inner(bottom)}</mfrac>"
+        return element("<mfrac>", top, bottom, end="</mfrac>")
 
-    def power(self, base: Expr, exponent: Expr) -> str:
+    def power(self, base: Piece, exponent: Piece) -> Piece:
         """A power."""
-        self.depth += 1
-        made = self.operand(base, ATOM)
-        self.depth -= 1
-        return f"<msup><mrow>{made}</mrow>{self.inner(exponent)}</msup>"
+        return element("<msup>", base, exponent, end="</msup>")
 
-    def exponential(self, exponent: Expr) -> str:
+    def exponential(self, exponent: Piece) -> Piece:
         """e to a power."""
-        return f"<msup><mi>e</mi>{self.inner(exponent)}</msup>"
+        return element("<msup><mi>e</mi>", exponent, end="</msup>")
 
-    def root(self, of: Expr) -> str:
+    def root(self, of: Piece) -> Piece:
         """A square root."""
-        return f"<msqrt>{self.inner(of)}</msqrt>"
+        return element("<msqrt>", of, end="</msqrt>")
 
-    def transpose(self, of: Expr) -> str:
+    def transpose(self, of: Expr, part: Piece) -> Piece:
         """Wᵀ."""
-        self.depth += 1
-        made = self.operand(of, ATOM)
-        self.depth -= 1
-        return f"<msup><mrow>{made}</mrow><mo>⊤</mo></msup>"
+        return element("<msup>", part, end="<mo>⊤</mo></msup>")
 
-    def function(self, name: str) -> str:
+    def function(self, name: str) -> Piece:
         """σ, σ′."""
         look, prime = function(name)
         made = identifier(look.text)
-        # as a superscript the prime, which is raised by itself, would be a speck
-        return (
-            f'<mrow>{made}<mo form="postfix" lspace="0" rspace="0">′</mo></mrow>' if prime else made
-        ) + '<mo form="infix" lspace="0" rspace="0">&#x2061;</mo>'
+        if prime:  # as a superscript the prime, which is raised by itself, would be a speck
+            made = f'<mrow>{made}<mo form="postfix" lspace="0" rspace="0">′</mo></mrow>'
+        return token(made + '<mo form="infix" lspace="0" rspace="0">&#x2061;</mo>')
 
-    def big(self, sign: str, index: str, upper: str, body: Expr) -> str:
+    def big(self, sign: str, index: str, upper: str, body: Piece) -> Piece:
         """A sum or a product over an index."""
-        made = self.operand(body, 1)
-        operator = f'<mo form="prefix" movablelimits="false">{sign}</mo>'
-        if upper:
-            return f"<munderover>{operator}<mrow>{lower(index)}</mrow><mi>{upper}</mi></munderover>{made}"
-        return f"<munder>{operator}<mrow>{lower(index)}</mrow></munder>{made}"
+        operator = f'<mo form="prefix" movablelimits="false">{sign}</mo><mrow>{lower(index)}</mrow>'
+        above = f"<munderover>{operator}<mi>{upper}</mi></munderover>" if upper else f"<munder>{operator}</munder>"
+        return self.row([token(above), body])
 
-    def mean(self, of: Expr) -> str:
+    def mean(self, of: Piece) -> Piece:
         """A bar over it."""
         # a border, for a ¯ stretches in few fonts
-        return f'<mrow style="border-top:.06em solid;padding-top:.12em">{self.inner(of)}</mrow>'
+        return element('<mrow style="border-top:.06em solid;padding-top:.12em">', of, end="</mrow>")
+
+
+WRITER = MathmlWriter()
+
+
+def digits(num: Num) -> str:
+    """−1.5×10⁻⁷."""
+    mantissa, _, exponent = num.text.partition("e")
+    sign, mantissa = ('<mo form="prefix">−</mo>', mantissa[1:]) if num.negative else ("", mantissa)
+    if num.over:
+        return sign + "<mfrac>" + "".join(f"<mn>{part}</mn>" for part in num.over) + "</mfrac>"
+    made = f"{sign}<mn>{mantissa}</mn>"
+    if exponent:
+        minus = '<mo form="prefix">−</mo>' if exponent.startswith("-") else ""
+        made += f"<mo>×</mo><msup><mn>10</mn><mrow>{minus}<mn>{exponent.lstrip('-')}</mn></mrow></msup>"
+    return made
+
+
+def cell(piece: Piece) -> str:
+    """One entry of a table: a link or a number, one `<math>`."""
+    return piece.line.replace(CUT, "") if CUT in piece.line else f"<math>{piece.line}</math>"
 
 
 def lower(index: str) -> str:
@@ -199,7 +215,7 @@ def origin(source: str) -> str:
 
 def mathml(expr: Expr) -> str:
     """The formula as one `<math>` without links."""
-    return f"<math>{MathmlWriter(links=False).write(expr)}</math>"
+    return f"<math>{WRITER.write(expr).math}</math>"
 
 
 def pieces(expr: Expr) -> str:
@@ -208,17 +224,15 @@ def pieces(expr: Expr) -> str:
     Of a chain the left side stands by itself, and each sign with what follows it, so that lines break before a sign and
     signs stand one below the other.
     """
-    writer = MathmlWriter()
-    if isinstance(expr, tree.Chain):
-        first, *rest = expr.parts
-        head = assembled(writer.write(first))
-        parts = (writer.mark(sign) + writer.write(part) for sign, part in zip(expr.relations, rest, strict=True))
-        made = f'<span class="lhs">{head}</span>' + "".join(
-            f'<span class="piece">{assembled(part)}</span>' for part in parts
-        )
-    else:
-        made = f'<span class="piece">{assembled(writer.write(expr))}</span>'
-    led = ", ".join(f'<a href="#{escape(source)}">{escape(source)}</a>' for source in writer.plain)
+    first, *rest = expr.parts if isinstance(expr, tree.Chain) else (expr,)
+    signs = map(WRITER.mark, expr.relations) if isinstance(expr, tree.Chain) else ()
+    head = WRITER.write(first)
+    parts = [WRITER.row([sign, WRITER.write(part)]) for sign, part in zip(signs, rest, strict=True)]
+    kinds = ["lhs" if isinstance(expr, tree.Chain) else "piece", *("piece" for _ in parts)]
+    spans = zip(kinds, (head, *parts), strict=True)
+    made = "".join(f'<span class="{kind}">{assembled(part.line)}</span>' for kind, part in spans)
+    unlinked = dict.fromkeys(source for part in (head, *parts) for source in part.unlinked)
+    led = ", ".join(f'<a href="#{escape(source)}">{escape(source)}</a>' for source in unlinked)
     return made + (f'<span class="from">with {led}</span>' if led else "")
 
 

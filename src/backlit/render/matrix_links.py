@@ -7,8 +7,7 @@ import re
 from dataclasses import replace
 
 from backlit.derivation.document import Line, Step
-from backlit.derivation.evaluate import nodes
-from backlit.derivation.expressions import Chain, Dots, Expr, Mat, Num
+from backlit.derivation.expressions import Chain, Dots, Expr, Mat, Num, nodes
 
 TRANSPOSED = ("grad_W", "update_W")  # not these
 ONE = re.compile(r"example (\d+)")

@@ -1,12 +1,12 @@
 """What every format shares: how symbols look, and where parentheses and signs go.  A format fills in the marks.
 
-`Writer` walks the tree and asks its subclass for a fraction, a subscript, a matrix; T is what the format is made of
-(text, or boxes of text for a terminal).
+`Writer` asks its subclass for a fraction, a subscript, a matrix; T is what the format is made of.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Generic, TypeVar
 
 from backlit.core.activations import ACTIVATIONS
@@ -32,31 +32,8 @@ def symbol_of(text: str, latex: str = "", typst: str = "") -> Symbol:
 
 
 GLYPHS = {
-    "W": symbol_of("W"),
-    "b": symbol_of("b"),
-    "a": symbol_of("a"),
-    "z": symbol_of("z"),
-    "u": symbol_of("u"),
-    "h": symbol_of("h"),
-    "r": symbol_of("r"),
-    "p": symbol_of("p"),
-    "q": symbol_of("q"),
-    "x": symbol_of("x"),
-    "y": symbol_of("y"),
-    "m": symbol_of("m"),
-    "n": symbol_of("n"),
-    "c": symbol_of("c"),
-    "s": symbol_of("s"),
-    "g": symbol_of("g"),
-    "i": symbol_of("i"),
+    **{letter: symbol_of(letter) for letter in "WbazuhrpqxymncsgijklLJCSvdt"},
     "j-index": symbol_of("j"),
-    "j": symbol_of("j"),
-    "k": symbol_of("k"),
-    "l": symbol_of("l"),
-    "L": symbol_of("L"),
-    "J": symbol_of("J"),
-    "C": symbol_of("C"),
-    "S": symbol_of("S"),
     "ell": symbol_of("ℓ", r"\ell", "ell"),
     "delta": symbol_of("δ", r"\delta", "delta"),
     "gamma": symbol_of("γ", r"\gamma", "gamma"),
@@ -65,9 +42,6 @@ GLYPHS = {
     "sigma2": symbol_of("σ²", r"\sigma^2", "sigma^2"),
     "x_hat": symbol_of("x̂", r"\hat x", "hat(x)"),
     "eps": symbol_of("ε", r"\varepsilon", "epsilon"),
-    "v": symbol_of("v"),
-    "d": symbol_of("d"),
-    "t": symbol_of("t"),
     "v_max": symbol_of("vᵐᵃˣ", r"v^{\max}", 'v^"max"'),
     "rho1": symbol_of("ρ₁", r"\rho_1", "rho_1"),
     "rho2": symbol_of("ρ₂", r"\rho_2", "rho_2"),
@@ -131,122 +105,107 @@ def word(name: str, command: str) -> Symbol:
 
 def has_matrix(expr: Expr) -> bool:
     """Whether a matrix of numbers stands anywhere in it."""
-    from backlit.derivation.evaluate import nodes
-
-    return any(isinstance(node, tree.Mat) for node in nodes(expr))
+    return any(isinstance(node, tree.Mat) for node in tree.nodes(expr))
 
 
 class Writer(ABC, Generic[T]):
-    """Walks a formula; subclasses say what each mark is."""
+    """Writes a formula from its leaves up; subclasses say what each mark is, given what it stands on or between."""
 
     def write(self, expr: Expr) -> T:
         """The formula in this format."""
+        return tree.fold(expr, self.node, printed)
+
+    def node(self, expr: Expr, parts: Sequence[T]) -> T:
+        """A node whose operands are written."""
         match expr:
             case tree.Num():
                 return self.number(expr)
             case tree.Sym():
                 return self.sym(expr)
             case tree.At():
-                return self.at(expr)
+                return self.at(expr.index, *parts)
             case tree.Partial():
-                return self.partial(expr)
+                return self.partial(*parts)
             case tree.Dots():
                 return self.mark("⋯")
             case tree.Mat():
-                return self.matrix(expr)
+                n = len(expr.rows[0])
+                return self.matrix([parts[k : k + n] for k in range(0, len(parts), n)])
             case tree.Add():
-                return self.add(expr.items)
+                return self.add(expr.items, parts)
             case tree.Mul():
-                return self.joined(expr.items, "·")
+                return self.joined(expr.items, parts, "·")
             case tree.MatMul():
-                return self.joined(expr.items, "")
+                return self.joined(expr.items, parts, "")
             case tree.Hadamard():
-                return self.joined(expr.items, "⊙")
+                return self.joined(expr.items, parts, "⊙")
             case tree.Neg():
-                return self.row([self.mark("−", prefix=True), self.operand(expr.of, PRODUCT)])
+                return self.row([self.mark("−", prefix=True), self.operand(expr.of, parts[0], PRODUCT)])
             case tree.Frac():
-                return self.fraction(expr.top, expr.bottom)
+                return self.fraction(expr, *parts)
             case tree.Pow():
-                return self.power(expr.base, expr.exponent)
+                return self.power(self.operand(expr.base, parts[0], ATOM), parts[1])
             case tree.Root():
-                return self.root(expr.of)
+                return self.root(*parts)
             case tree.Transpose():
-                return self.transpose(expr.of)
+                return self.transpose(expr.of, self.operand(expr.of, parts[0], ATOM))
             case tree.Fn():
-                return self.fn(expr)
+                return self.fn(expr, parts)
             case tree.BigSum():
-                return self.big("∑", expr.index, expr.upper, expr.body)
+                return self.big("∑", expr.index, expr.upper, self.operand(expr.body, parts[0], PRODUCT))
             case tree.BigProd():
-                return self.big("∏", expr.index, expr.upper, expr.body)
+                return self.big("∏", expr.index, expr.upper, self.operand(expr.body, parts[0], PRODUCT))
             case tree.Mean():
-                return self.mean(expr.of)
+                return self.mean(*parts)
             case tree.Iverson():
-                return self.bracket([self.write(expr.left), self.mark(expr.relation), self.write(expr.right)])
+                return self.fence("[", [parts[0], self.mark(expr.relation), parts[1]], "]")
             case tree.Chain():
-                return self.chain(expr)
+                signs = [self.mark(sign) for sign in expr.relations]
+                return self.row([parts[0], *chain.from_iterable(zip(signs, parts[1:], strict=True))])
         raise TypeError(f"no way to write {type(expr).__name__}")
 
     # --- signs and parentheses ------------------------------------------------------------------------------------
 
-    def add(self, terms: Sequence[Expr]) -> T:
+    def add(self, terms: Sequence[Expr], parts: Sequence[T]) -> T:
         """a + b − c."""
-        made: list[T] = []
-        for n, term in enumerate(terms):
+        made: list[T] = [parts[0]]
+        for term, part in zip(terms[1:], parts[1:], strict=True):
             minus, shown = split_sign(term)
-            if n == 0:
-                made += [self.write(term)]
-                continue
-            made += [self.mark("−" if minus else "+"), self.operand(shown, PRODUCT if minus else SUM)]
+            made += [self.mark("−" if minus else "+"), self.operand(shown, part, PRODUCT if minus else SUM)]
         return self.row(made)
 
-    def joined(self, factors: Sequence[Expr], sign: str) -> T:
+    def joined(self, factors: Sequence[Expr], parts: Sequence[T], sign: str) -> T:
         """Factors with a sign between them; sums and negative numbers in parentheses."""
         made: list[T] = []
-        for n, factor in enumerate(factors):
+        for n, (factor, part) in enumerate(zip(factors, parts, strict=True)):
             between = sign
             if not sign and isinstance(factor, Num) and n and isinstance(factors[n - 1], Num):
                 between = "·"
             if n:
                 made.append(self.mark(between) if between else self.thin())
-            made.append(self.operand(factor, PRODUCT, product=True))
+            made.append(self.operand(factor, part, PRODUCT, product=True))
         return self.row(made)
 
-    def operand(self, expr: Expr, floor: int, *, product: bool = False) -> T:
-        """The formula, in parentheses where it binds less tightly than `floor` asks."""
+    def operand(self, expr: Expr, part: T, floor: int, *, product: bool = False) -> T:
+        """A written formula, in parentheses where it binds less tightly than `floor` asks."""
         loose = level(expr) < floor or (product and isinstance(expr, tree.Hadamard | tree.Neg))
-        if isinstance(expr, Num) and expr.negative and floor >= PRODUCT:
-            loose = True
-        if isinstance(expr, Num) and ("e" in expr.text or expr.over) and floor >= POWER:
-            loose = True
-        return self.parenthesized(self.write(expr)) if loose else self.write(expr)
+        if isinstance(expr, Num):
+            loose |= expr.negative and floor >= PRODUCT
+            loose |= ("e" in expr.text or expr.over is not None) and floor >= POWER
+        return self.fence("(", [part], ")") if loose else part
 
-    def parenthesized(self, inner: T) -> T:
-        """(inner)."""
-        return self.fence("(", [inner], ")")
-
-    def bracket(self, inner: list[T]) -> T:
-        """[inner], Iverson's."""
-        return self.fence("[", inner, "]")
-
-    def fn(self, expr: tree.Fn) -> T:
+    def fn(self, expr: tree.Fn, parts: Sequence[T]) -> T:
         """f(x, y), |x|, ‖x‖, e^x."""
         if expr.name == "abs":
-            return self.fence("|", [self.write(expr.args[0])], "|")
+            return self.fence("|", [parts[0]], "|")
         if expr.name == "norm":
-            return self.fence("‖", [self.write(expr.args[0])], "‖")
+            return self.fence("‖", [parts[0]], "‖")
         if expr.name == "exp" and not has_matrix(expr):
-            return self.exponential(expr.args[0])
+            return self.exponential(parts[0])
         inner: list[T] = []
-        for n, arg in enumerate(expr.args):
-            inner += [self.mark(","), self.write(arg)] if n else [self.write(arg)]
+        for n, part in enumerate(parts):
+            inner += [self.mark(","), part] if n else [part]
         return self.row([self.function(expr.name), self.fence("(", inner, ")")])
-
-    def chain(self, expr: tree.Chain) -> T:
-        """a = b ≈ c."""
-        made = [self.write(expr.parts[0])]
-        for sign, part in zip(expr.relations, expr.parts[1:], strict=True):
-            made += [self.mark(sign), self.write(part)]
-        return self.row(made)
 
     # --- what a format says ---------------------------------------------------------------------------------------
 
@@ -263,11 +222,11 @@ class Writer(ABC, Generic[T]):
         """A symbol with its index."""
 
     @abstractmethod
-    def at(self, at: tree.At) -> T:
+    def at(self, index: tuple[str, ...], of: T) -> T:
         """An entry of a symbol."""
 
     @abstractmethod
-    def partial(self, partial: tree.Partial) -> T:
+    def partial(self, of: T, by: T) -> T:
         """A partial derivative."""
 
     @abstractmethod
@@ -279,7 +238,7 @@ class Writer(ABC, Generic[T]):
         """A thin space."""
 
     @abstractmethod
-    def matrix(self, mat: tree.Mat) -> T:
+    def matrix(self, rows: list[Sequence[T]]) -> T:
         """A matrix in brackets."""
 
     @abstractmethod
@@ -287,35 +246,35 @@ class Writer(ABC, Generic[T]):
         """Something between two delimiters."""
 
     @abstractmethod
-    def fraction(self, top: Expr, bottom: Expr) -> T:
-        """One over the other."""
+    def fraction(self, of: tree.Frac, top: T, bottom: T) -> T:
+        """One over the other, neither in parentheses yet."""
 
     @abstractmethod
-    def power(self, base: Expr, exponent: Expr) -> T:
-        """A base with its exponent."""
+    def power(self, base: T, exponent: T) -> T:
+        """A base, in parentheses where it needs them, with its exponent."""
 
     @abstractmethod
-    def exponential(self, exponent: Expr) -> T:
+    def exponential(self, exponent: T) -> T:
         """e to a power."""
 
     @abstractmethod
-    def root(self, of: Expr) -> T:
+    def root(self, of: T) -> T:
         """A square root."""
 
     @abstractmethod
-    def transpose(self, of: Expr) -> T:
-        """Something transposed."""
+    def transpose(self, of: Expr, part: T) -> T:
+        """Something transposed, in parentheses where it needs them."""
 
     @abstractmethod
     def function(self, name: str) -> T:
         """The name of a function."""
 
     @abstractmethod
-    def big(self, sign: str, index: str, upper: str, body: Expr) -> T:
+    def big(self, sign: str, index: str, upper: str, body: T) -> T:
         """A sum or another large sign with its bounds."""
 
     @abstractmethod
-    def mean(self, of: Expr) -> T:
+    def mean(self, of: T) -> T:
         """Something under a bar."""
 
 
@@ -342,3 +301,10 @@ def split_sign(term: Expr) -> tuple[bool, Expr]:
     if isinstance(term, Num) and term.negative:
         return True, Num(-term.value, term.text[1:], term.exact, term.source)
     return False, term
+
+
+def printed(expr: Expr) -> tuple[Expr, ...]:
+    """The operands as they are printed: of a sum the terms without the minus that takes them off."""
+    if isinstance(expr, tree.Add):
+        return (expr.items[0], *(split_sign(term)[1] for term in expr.items[1:]))
+    return tree.children(expr)

@@ -9,7 +9,7 @@ from backlit.derivation import expressions as tree
 from backlit.derivation.expressions import Expr, Num
 from backlit.render.notation import has_matrix
 from backlit.render.styles import MARKS, plain, styled, way_of
-from backlit.render.unicode_math import InlineWriter
+from backlit.render.unicode_math import InlineWriter, number_text
 
 WIDTH = 110
 
@@ -19,10 +19,11 @@ class MarkedWriter(InlineWriter):
 
     def number(self, num: Num) -> str:
         """A number in the style of the way that made it."""
-        return styled(super().number(num), way_of(num.source))
+        return styled(number_text(num.text), way_of(num.source))
 
 
 MARKED = MarkedWriter()
+line_of = MARKED.write  # a formula on one line, its numbers marked
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,6 @@ def beside(boxes: list[Box]) -> Box:
 def text(line: str) -> Box:
     """One line."""
     return Box((line,))
-
-
-def line_of(expr: Expr) -> str:
-    """A formula on one line, its numbers marked."""
-    return MARKED.write(expr)
 
 
 def box(expr: Expr, gap: int = 2) -> Box:

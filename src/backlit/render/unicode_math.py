@@ -1,5 +1,7 @@
 """A formula on one line of Unicode: for JSON, for screen readers and for a terminal."""
 
+from collections.abc import Sequence
+
 from backlit.derivation import expressions as tree
 from backlit.derivation.expressions import Expr, Num
 from backlit.render.notation import ATOM, POWER, PRODUCT, Writer, function, level, symbol
@@ -30,13 +32,13 @@ class InlineWriter(Writer[str]):
         above = f"({sym.example})".translate(SUPERSCRIPT) if sym.example else ""
         return symbol(sym).text + sym.layer.translate(SUBSCRIPT) + above
 
-    def at(self, at: tree.At) -> str:
+    def at(self, index: tuple[str, ...], of: str) -> str:
         """[W₁]₂,₁."""
-        return f"[{self.write(at.of)}]" + ",".join(at.index).translate(SUBSCRIPT)
+        return f"[{of}]" + ",".join(index).translate(SUBSCRIPT)
 
-    def partial(self, partial: tree.Partial) -> str:
+    def partial(self, of: str, by: str) -> str:
         """∂ℓ/∂a₁."""
-        return f"∂{self.write(partial.of)}/∂{self.write(partial.by)}"
+        return f"∂{of}/∂{by}"
 
     def mark(self, sign: str, *, prefix: bool = False) -> str:
         """A sign with the room that it needs."""
@@ -48,56 +50,48 @@ class InlineWriter(Writer[str]):
         """Between the factors of a matrix product."""
         return " "
 
-    def matrix(self, mat: tree.Mat) -> str:
+    def matrix(self, rows: list[Sequence[str]]) -> str:
         """[1, 2; 3, 4]."""
-        return "[" + "; ".join(", ".join(self.write(cell) for cell in row) for row in mat.rows) + "]"
+        return "[" + "; ".join(map(", ".join, rows)) + "]"
 
     def fence(self, left: str, inner: list[str], right: str) -> str:
         """Between two signs."""
         return left + "".join(inner) + right
 
-    def fraction(self, top: Expr, bottom: Expr) -> str:
+    def fraction(self, of: tree.Frac, top: str, bottom: str) -> str:
         """a/b, with parentheses where they are needed."""
-        below = self.operand(bottom, POWER)
-        return f"{self.operand(top, POWER if level(top) < ATOM else PRODUCT)}/{below}"
+        above = self.operand(of.top, top, POWER if level(of.top) < ATOM else PRODUCT)
+        return f"{above}/{self.operand(of.bottom, bottom, POWER)}"
 
-    def power(self, base: Expr, exponent: Expr) -> str:
+    def power(self, base: str, exponent: str) -> str:
         """x²."""
-        text = self.write(exponent)
-        if all(c in "0123456789−" for c in text):
-            return self.operand(base, ATOM) + text.translate(SUPERSCRIPT)
-        return f"{self.operand(base, ATOM)}^({text})"
+        raised = all(c in "0123456789−" for c in exponent)
+        return base + (exponent.translate(SUPERSCRIPT) if raised else f"^({exponent})")
 
-    def exponential(self, exponent: Expr) -> str:
+    def exponential(self, exponent: str) -> str:
         """e^(u)."""
-        return f"e^({self.write(exponent)})"
+        return f"e^({exponent})"
 
-    def root(self, of: Expr) -> str:
+    def root(self, of: str) -> str:
         """√(x)."""
-        return f"√({self.write(of)})"
+        return f"√({of})"
 
-    def transpose(self, of: Expr) -> str:
+    def transpose(self, of: Expr, part: str) -> str:
         """Wᵀ."""
-        return self.operand(of, ATOM) + "ᵀ"
+        return part + "ᵀ"
 
     def function(self, name: str) -> str:
         """σ, σ′."""
         look, prime = function(name)
         return look.text + ("′" if prime else "")
 
-    def big(self, sign: str, index: str, upper: str, body: Expr) -> str:
+    def big(self, sign: str, index: str, upper: str, body: str) -> str:
         """∑ₖ."""
-        above = upper.translate(SUPERSCRIPT)
-        return f"{sign}{index.translate(SUBSCRIPT)}{above} {self.operand(body, PRODUCT)}"
+        return f"{sign}{index.translate(SUBSCRIPT)}{upper.translate(SUPERSCRIPT)} {body}"
 
-    def mean(self, of: Expr) -> str:
+    def mean(self, of: str) -> str:
         """mean(g)."""
-        return f"mean({self.write(of)})"
+        return f"mean({of})"
 
 
-INLINE = InlineWriter()
-
-
-def inline(expr: Expr) -> str:
-    """The formula on one line."""
-    return INLINE.write(expr)
+inline = InlineWriter().write  # the formula on one line

@@ -81,10 +81,12 @@ def scaled(
 
 
 def category(name: str, missing: int, frequency: dict[str, int], max_categories: int, example: Example) -> Column:
-    """A column of words; raises TableError for an identifier and for numbers spoiled by a few words."""
+    """A column of words; raises TableError for unread dates and for numbers spoiled by a few words."""
     import polars as pl
 
-    _refuse_identifier(name, frequency, missing)
+    if identifies(name, frequency, missing):
+        note = f"text that differs in every row, such as {shown(min(frequency))}: an identifier, left out"
+        return Dropped(name=name, kind="category", missing=missing, note=note)
     different = pl.Series(list(frequency), dtype=pl.String)
     numbers = different.cast(pl.Float64, strict=False).is_not_null()
     words = different.filter(~numbers).sort()
@@ -109,15 +111,18 @@ def category(name: str, missing: int, frequency: dict[str, int], max_categories:
     )
 
 
-def _refuse_identifier(name: str, frequency: dict[str, int], missing: int) -> None:
+def identifies(name: str, frequency: dict[str, int], missing: int) -> bool:
+    """Whether no two rows have the same text, of which nothing can be learned; raises TableError if it is a date's."""
     given = sum(frequency.values())
-    if len(frequency) == given and given >= missing:
-        example = shown(min(frequency))
-        dates = " (write dates as year-month-day)" if sum(map(example.count, "/.-")) >= 2 else ""
+    if len(frequency) < given or given < missing:
+        return False
+    example = min(frequency)
+    if example[:1].isdigit() and sum(map(example.count, "/.-")) >= 2:
         raise TableError(
             f"column {shown(name)} is text that differs in each of its {count(given, 'row')}, such as "
-            f"{example}: nothing can be learned from an identifier, so {leave_out(name)}{dates}"
+            f"{shown(example)}: write dates as year-month-day, or {leave_out(name)}"
         )
+    return True
 
 
 def fit_column(column: pl.Series, max_categories: int) -> Column:

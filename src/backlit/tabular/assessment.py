@@ -18,7 +18,7 @@ from backlit.tabular.evaluation import (
     importances,
     worst_rows,
 )
-from backlit.tabular.intervals import Interval, intervals
+from backlit.tabular.intervals import Interval, intervals, told_apart
 from backlit.tabular.remarks import remarks
 from backlit.tabular.scoring import score
 
@@ -51,7 +51,7 @@ class Assessment:
     Parameters
     ----------
     verdict : str
-        One sentence: the score beside those of the baselines.
+        One sentence: the score beside those of the baselines, and which the test rows are too few to tell it from.
     baselines : dict
         Metrics of "constant", "linear" and "gradient_boosting" on the test rows.
     intervals : dict
@@ -113,19 +113,16 @@ def assess(
     y, y_test = target.y[kept], target.y[held_out]
     outputs = predict(features[held_out])
     w, w_test = (None, None) if weight is None else (weight[kept], weight[held_out])
-    others = baselines(
-        *(target.task, encoder, X[kept], y, X[held_out], y_test),
-        weight=w,
-        weight_test=w_test,
-        boosting=boosting,
-        seed=seed,
-    )
+    theirs = baselines(target.task, encoder, X[kept], y, X[held_out], weight=w, boosting=boosting, seed=seed)
+    own, *others = (score(target.task, y_test, made, w_test) for made in (outputs, *theirs.values()))
+    beside = dict(zip(theirs, others, strict=True))
+    alike = [name for name, made in theirs.items() if not told_apart(target.task, y_test, outputs, made, w_test)]
     usual = shown(target.classes[int(np.bincount(y).argmax())]) if classes else ""
     growth = importances(test, y_test, quick, classes=classes, weight=w_test, seed=seed)
     told = test.select(list(growth)[:6] or test.columns[:6])
     return Assessment(
-        verdict=verdict(target.task, score(target.task, y_test, outputs, w_test), others, usual),
-        baselines=others,
+        verdict=verdict(target.task, own, beside, usual, alike),
+        baselines=beside,
         intervals=intervals(target.task, y_test, outputs, w_test),
         remarks=tuple(remarks(used, target, kept, held_out)),
         importances=growth,

@@ -1,4 +1,4 @@
-"""What a score is worth: simple models trained on the same rows and scored on the same test rows.
+"""What a score is worth: simple models trained on the same rows, which predict the same test rows.
 
 >>> from backlit.tables import TableEncoder, read_target, split
 >>> from backlit.tabular.datasets import load_dataset
@@ -7,12 +7,13 @@
 >>> kept, held_out = split(y)
 >>> encoder = TableEncoder.fit(table[kept], drop=["target"])
 >>> X = encoder.transform(table)
->>> found = baselines("classification", encoder, X[kept], y[kept], X[held_out], y[held_out])
->>> sorted(found), found["linear"]["accuracy"] > 0.9
+>>> found = baselines("classification", encoder, X[kept], y[kept], X[held_out])
+>>> sorted(found), bool((found["linear"].argmax(axis=1) == y[held_out]).mean() > 0.9)
 (['constant', 'gradient_boosting', 'linear'], True)
 """
 
 import warnings
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,6 @@ import numpy as np
 from backlit.tables import TableEncoder
 from backlit.tables.columns import Category
 from backlit.tables.messages import figure
-from backlit.tabular.scoring import score
 
 Array = np.ndarray
 Scores = dict[str, Any]
@@ -36,17 +36,15 @@ def baselines(
     X: Array,
     y: Array,
     X_test: Array,
-    y_test: Array,
     *,
     weight: Array | None = None,
-    weight_test: Array | None = None,
     boosting: bool = True,
     seed: int = 0,
-) -> dict[str, Scores]:
-    """Scores on the test rows of "constant", "linear" and, if `boosting`, "gradient_boosting".
+) -> dict[str, Array]:
+    """Probabilities (n, K) or numbers (n,) by "constant", "linear" and, if `boosting`, "gradient_boosting".
 
-    encoder : from the table's columns to X.  X, X_test : (m, n_0) features.  y, y_test : (m,) class indices or numbers.
-    weight, weight_test : (m,) by which rows count.
+    encoder : from the table's columns to X.  X : (m, n_0) features of the training rows, and y : (m,) their class
+    indices or numbers.  X_test : (n, n_0), of the test rows.  weight : (m,) by which training rows count.
 
     The constant prediction is the classes' shares, or the mean; the linear model is logistic or ridge regression, and
     gradient boosting is scikit-learn's HistGradientBoosting, each with its defaults.
@@ -55,10 +53,10 @@ def baselines(
 
     K = int(y.max()) + 1 if task == "classification" else 0
     with threadpool_limits(1):  # the same bits for any number of threads, and no waiting on a busy machine
-        made = {"constant": constant(y, len(y_test), K, weight), "linear": linear(X, y, X_test, K, weight)}
+        made = {"constant": constant(y, len(X_test), K, weight), "linear": linear(X, y, X_test, K, weight)}
         if boosting and K <= MOST_CLASSES:
             made["gradient_boosting"] = gradient_boosting(encoder, X, y, X_test, K, seed, weight)
-    return {name: score(task, y_test, outputs, weight_test) for name, outputs in made.items()}
+    return made
 
 
 def constant(y: Array, n_test: int, K: int, weight: Array | None = None) -> Array:
@@ -111,32 +109,42 @@ def as_columns(encoder: TableEncoder, X: Array) -> tuple[Array, Array]:
     return np.column_stack(made).astype(np.float64), np.array(words)
 
 
-def verdict(task: str, test: Scores, others: dict[str, Scores], answer: str) -> str:
+def verdict(task: str, test: Scores, others: dict[str, Scores], answer: str, alike: Collection[str] = ()) -> str:
     """One sentence on what a model's scores on the test rows are worth beside those of the baselines.
 
-    answer : the most frequent class, in words.
+    answer : the most frequent class, in words.  alike : baselines that the test rows are too few to tell it from.
 
-    >>> verdict("regression", {"rmse": 2.0}, {"constant": {"rmse": 1.5}, "linear": {"rmse": 3.0}}, "")
+    >>> few = {"constant": {"rmse": 1.5}, "linear": {"rmse": 3.0}}
+    >>> verdict("regression", {"rmse": 2.0}, few, "")
     'the model adds nothing: root mean square error 2, and 1.5 by the constant prediction'
-    >>> verdict("regression", {"rmse": 1.0}, {"constant": {"rmse": 1.5}, "linear": {"rmse": 1.25}}, "")
-    'better than the constant prediction and a linear model: root mean square error 1, and theirs 1.5 and 1.25'
+    >>> verdict("regression", {"rmse": 1.0}, few, "")
+    'better than the constant prediction and a linear model: root mean square error 1, and theirs 1.5 and 3'
+    >>> verdict("regression", {"rmse": 1.0}, few, "", ["constant"]).partition("; ")[2]
+    'the held-out rows are too few to tell it from the constant prediction'
     """
+    said, rivals = compared(task, test, others, answer)
+    unsure = [RIVALS[rival] for rival in rivals if rival in alike]
+    return said + (f"; the held-out rows are too few to tell it from {together(unsure)}" if unsure else "")
+
+
+def compared(task: str, test: Scores, others: dict[str, Scores], answer: str) -> tuple[str, list[str]]:
+    """What `verdict` says of the scores alone, and with which baselines it compares by loss."""
     name = LOSS[task]
     own, losses = test[name], {rival: scores[name] for rival, scores in others.items()}
     measured = f"{WORDS[name]} {figure(own)}"
     for rival in ("constant", "linear"):
         if own >= losses[rival]:
-            return f"the model adds nothing: {measured}, and {figure(losses[rival])} by {RIVALS[rival]}"
+            return f"the model adds nothing: {measured}, and {figure(losses[rival])} by {RIVALS[rival]}", [rival]
     if task == "classification" and test["accuracy"] <= others["constant"]["accuracy"]:
         always = others["constant"]["accuracy"]
         right = f"right in {test['accuracy']:.1%} of the held-out rows"
-        return f"the model's answers add nothing: {right}, and always {answer} in {always:.1%}"
+        return f"the model's answers add nothing: {right}, and always {answer} in {always:.1%}", []
     if own > losses.get("gradient_boosting", np.inf):
         best = losses["gradient_boosting"]
-        return f"gradient boosting is better here: {WORDS[name]} {figure(best)}, and {figure(own)} by the model"
-    names = [RIVALS[rival] for rival in losses]
-    figures = [figure(loss) for loss in losses.values()]
-    return f"better than {together(names)}: {measured}, and theirs {together(figures)}"
+        said = f"gradient boosting is better here: {WORDS[name]} {figure(best)}, and {figure(own)} by the model"
+        return said, ["gradient_boosting"]
+    names, theirs = [RIVALS[rival] for rival in losses], [figure(loss) for loss in losses.values()]
+    return f"better than {together(names)}: {measured}, and theirs {together(theirs)}", list(losses)
 
 
 def together(words: list[str]) -> str:

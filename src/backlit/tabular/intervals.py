@@ -3,8 +3,8 @@
 `intervals` gives 95 % confidence intervals of scores.  Each score is, to first order, a mean of numbers one a row (its
 influence), so the spread of these over √n is its standard error.  Where a few large errors make most of a score, and
 rows are few, they hold it less often (90 %).
-Sources: Wilson 1927 for shares; the delta method for the rest; DeLong, DeLong & Clarke-Pearson 1988
-for the area under the ROC curve.
+Sources: Wilson 1927 for shares; Student 1908 for two models on the same rows; DeLong, DeLong & Clarke-Pearson 1988 for
+the area under the ROC curve; the delta method for the rest.
 
 >>> y = np.array([0, 1] * 50)
 >>> p = np.where(y == 1, 0.9, 0.2)
@@ -58,7 +58,7 @@ def of_classes(y: Array, p: Array, w: Array, ranked: bool) -> dict[str, Interval
     recall = [share_of(right[y == k], w[y == k]) for k in np.unique(y)]
     near = [((share * n + 1) / (n + 2), n) for share, n in recall]  # no class is sure of being all found
     variance = sum(share * (1 - share) / n for share, n in near) / len(recall) ** 2
-    loss = -np.log(np.maximum(p[np.arange(len(y)), y], np.finfo(float).eps))
+    loss = losses("classification", y, p)
     made = {
         "accuracy": wilson(*share_of(right, w)),
         "balanced_accuracy": around(float(np.mean([share for share, _ in recall])), float(variance) ** 0.5, 0, 1),
@@ -71,7 +71,7 @@ def of_classes(y: Array, p: Array, w: Array, ranked: bool) -> dict[str, Interval
 
 def of_numbers(y: Array, predicted: Array, w: Array) -> dict[str, Interval]:
     """Of R², root mean square error and mean absolute error."""
-    square, spread = (predicted - y) ** 2, (y - np.average(y, weights=w)) ** 2
+    square, spread = losses("regression", y, predicted), (y - np.average(y, weights=w)) ** 2
     mse, variance = float(np.average(square, weights=w)), float(np.average(spread, weights=w))
     absolute = np.abs(predicted - y)
     low, high = positive(mse, standard_error(square, w))
@@ -84,6 +84,36 @@ def of_numbers(y: Array, predicted: Array, w: Array) -> dict[str, Interval]:
         low, high = positive(share, standard_error(square - share * spread, w) / variance)
         made = {"r2": (1 - high, 1 - low), **made}
     return made
+
+
+def losses(task: str, y: Array, outputs: Array) -> Array:
+    """(n,) the log loss of each row, whose shares outputs (n, K) sum to 1, or its squared error, outputs (n,)."""
+    if task == "regression":
+        return (outputs - y) ** 2
+    return -np.log(np.maximum(outputs[np.arange(len(y)), y], np.finfo(float).eps))
+
+
+def told_apart(task: str, y: Array, outputs: Array, others: Array, weight: Array | None = None) -> bool:
+    """Whether two predictions' losses of the same rows differ by more than chance: Student's paired t test, 5 %.
+
+    y : (n,).  outputs, others : (n, K) or (n,).  weight : (n,) by which rows count.
+
+    >>> y = np.array([1.0, 2.0, 3.0, 4.0])
+    >>> told_apart("regression", y, y + 0.1, y + [1.0, 1.1, 0.9, 1.2])
+    True
+    >>> told_apart("regression", y, y + 0.1, y + [0.0, 0.1, 0.2, 0.1])
+    False
+    """
+    from scipy.special import stdtrit
+
+    y, outputs, others, weight = counted(weight, y, outputs, others)
+    if len(y) < 2:
+        return False
+    w = np.ones(len(y)) if weight is None else weight
+    if task == "classification":
+        outputs, others = shares(outputs), shares(others)
+    apart = losses(task, y, outputs.astype(np.float64)) - losses(task, y, others.astype(np.float64))
+    return bool(abs(np.average(apart, weights=w)) > stdtrit(len(y) - 1, 0.975) * standard_error(apart, w))
 
 
 def standard_error(values: Array, w: Array) -> float:

@@ -8,8 +8,22 @@ import numpy as np
 from backlit.core.parameters import Parameters, Slot, layout
 from backlit.derivation.context import Context, as_float, at, entry_id, entry_indices, hidden, line
 from backlit.derivation.document import Block, Formula, Line, Paragraph, Section, Step, Text
-from backlit.derivation.evaluate import nodes
-from backlit.derivation.expressions import Add, Chain, Expr, Fn, Frac, MatMul, Mul, Neg, Num, Pow, Root, Sym, constant
+from backlit.derivation.expressions import (
+    Add,
+    Chain,
+    Expr,
+    Fn,
+    Frac,
+    MatMul,
+    Mul,
+    Neg,
+    Num,
+    Pow,
+    Root,
+    Sym,
+    constant,
+    nodes,
+)
 from backlit.derivation.functions import ONE, TWO, fn, known_value, minus
 from backlit.derivation.sections.drawing import RAISED
 from backlit.derivation.update import Rule, Symbols, Updated, by_entry, optimizer_of, rules, vector_symbol

@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+import time
 import traceback
 import types
 from pathlib import Path
@@ -28,7 +29,7 @@ def limit(seconds, memory_mb):
     except ImportError:  # Windows
         return
     bounds = {
-        "RLIMIT_CPU": int(seconds) + 1,
+        "RLIMIT_CPU": int(time.process_time() + seconds) + 1,  # its start, which may be slow, is not the submission's
         "RLIMIT_AS": int(memory_mb * 2**20),
         "RLIMIT_FSIZE": ANSWER_BYTES,
         "RLIMIT_NOFILE": 64,
