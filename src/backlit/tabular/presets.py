@@ -85,9 +85,10 @@ PRESETS = (  # those first that add most to the ones before them, so that less w
     Preset("batch norm", QUANTILES, norm="batch"),
     Preset("small", BY_TARGET, hidden=(16,), dropout=0.0, learning_rate=0.003),
     Preset("additive", BY_TARGET, hidden=(), dropout=0.0, learning_rate=0.01, schedule="cosine"),
-    BINS_BY_TARGET,
-    Preset("quantile bins", QUANTILES, learning_rate=0.002, schedule="cosine"),
+    Preset("steps", STEPS, dropout=0.3),
     Preset("eight bins by target", EIGHT, learning_rate=0.002, schedule="cosine"),
+    Preset("quantile bins", QUANTILES, learning_rate=0.002, schedule="cosine"),
+    BINS_BY_TARGET,
     Preset("one wide layer", BY_TARGET, hidden=(512,), dropout=0.3, learning_rate=0.002),
     Preset("fine bins", FINE, weight_decay=0.3),
     Preset("deep", BY_TARGET, hidden=(256, 256, 256)),
@@ -129,7 +130,7 @@ class Quality:
 QUALITIES = {
     "fast": Quality(presets=4, folds=4, trial_folds=1, finalists=2),
     "good": Quality(presets=7, folds=8, trial_folds=2, finalists=5),
-    "best": Quality(presets=11, folds=10, trial_folds=3, finalists=7, finalist_rows=30_000),
+    "best": Quality(presets=12, folds=10, trial_folds=3, finalists=7, finalist_rows=30_000),
 }
 
 
