@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 
 from backlit.core import ACTIVATIONS, LOSSES, get_activation, get_loss
-from backlit.core.activations.softmax import groups_of
 from backlit.core.formulas import Unsupported
 from backlit.core.parameters import layout
 from backlit.core.problem import Problem
@@ -141,7 +140,7 @@ def key(s: Context, step: Step) -> str:
     under, coupled = "u" if layer.norm else "z", "S" if s.coupled else "ell"
     phi = layer.activation
     kind = "identity" if phi.name == "identity" else "phi" if phi.elementwise else "softmax"
-    kind = "exp" if phi.name == "exp" else "groups" if groups_of(phi) else f"{kind}{len(phi.parameters)}"
+    kind = "exp" if phi.name == "exp" else "groups" if phi.groups else f"{kind}{len(phi.parameters)}"
     dropped, skips = s.trace.mask[l or s.net.L] is not None, layer.skip_from is not None
     one = even(s) and s.delta_shares[0] == 1
     same = "one" if one else "mean" if averaged(s) else "uneven"

@@ -7,12 +7,20 @@ from tests.tabular.test_ensemble import TABLE, learn
 
 from backlit import train
 from backlit.errors import ModelError, ProblemError
-from backlit.tabular import ensemble, member_files
+from backlit.tabular import ensemble, member_files, presets
 from backlit.tabular.blend import predict_rows
 
 
 class Dies(Exception):
     """What kills a run here."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick():
+    """Short runs: what is kept of them is the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(presets, "MOST", {"constant": 12, "cosine": 12})
+        yield
 
 
 @pytest.fixture(scope="module", params=["y", "kind"])
@@ -72,6 +80,23 @@ def test_a_run_that_died_goes_on_and_ends_with_the_same_bits(whole, tmp_path, mo
     trained.clear()
     assert_same(learn(target, checkpoint=tmp_path / "run")[0], wanted)
     assert trained == []  # all of it is there
+
+
+def test_a_folder_of_the_version_that_knew_no_steps_goes_on(tmp_path, whole, monkeypatch):
+    target, wanted = whole
+    as_json = member_files.asdict
+
+    def before(preset):
+        told = as_json(preset)
+        del told["bins"]["steps"]
+        return told
+
+    with monkeypatch.context() as patch:
+        patch.setattr(member_files, "asdict", before)
+        learn(target, checkpoint=tmp_path / "run")
+    trained = trained_networks(monkeypatch)
+    assert_same(learn(target, checkpoint=tmp_path / "run")[0], wanted)
+    assert trained == []
 
 
 def test_a_network_that_a_limit_cut_short_is_trained_again(tmp_path, whole):
