@@ -13,6 +13,7 @@
 #include <string>
 
 #include "engine.hpp"
+#include "unit_shares.hpp"
 
 namespace backlit {
 
@@ -34,12 +35,6 @@ struct Epoch {
     std::vector<double> costs;    // each batch's C times its rows
     i64 seen = 0, steps = 0, batch = 0;  // batch: the index of the one that failed
     std::vector<double> norms;    // (L,) sums over the batches of ‖∂C/∂W_l‖
-};
-
-// Units first … last−1 of layer l: whose gradients and updates are one thread's.
-struct Task {
-    int l;
-    i64 first, last;
 };
 
 // What one thread found out in a step; on cache lines of its own.
@@ -68,7 +63,7 @@ template <class T> long double far_squares(const T* g, i64 count) {
 
 template <class T> class Trainer {
   public:
-    Trainer(Network<T>& net, const OptimizerPlan& optimizer) : net(net), optimizer(optimizer), parts(net.plan.threads) {
+    Trainer(Network<T>& net, const OptimizerPlan& optimizer) : net(net), optimizer(optimizer), parts(net.plan.threads), shares(net.plan) {
         first_block.push_back(0);
         i64 most = 0;
         for (auto& q : net.plan.layers) {
@@ -80,7 +75,6 @@ template <class T> class Trainer {
             part.delta.resize(net.L() + 1), part.a.resize(net.L() + 1);
             part.measured.resize(most), part.squares.resize(most);
         }
-        partition_units();
         net.layer_gradient = [this](int l, const Batch<T>& batch, int t, T* grad) { early_gradient(l, batch, t, grad); };
         if (net.plan.block >= 0) grad_buffer.reset(static_cast<T*>(std::malloc(sizeof(T) * net.plan.parameters)));
         if (net.plan.block >= 0 && !grad_buffer) throw std::bad_alloc();
@@ -134,7 +128,7 @@ template <class T> class Trainer {
         net.pool.run([&] {
             net.pool.phase([&](int t) {
                 largest_now(state, t), parts[t].reset();
-                each_block(t, [&](int l, i64 first, i64 last) {
+                shares.each_block(t, [&](int l, i64 first, i64 last) {
                     finish_gradient(t, l, first, last, grad + net.layer(l).W + first * net.layer(l).n_in, grad);
                 });
             });
@@ -164,8 +158,7 @@ template <class T> class Trainer {
     std::vector<BlockSums> sums;     // of all layers' blocks of units
     std::vector<i64> first_block;    // of layer l in them, at l − 1
     double l2 = 0;
-    std::vector<std::vector<Task>> tasks;
-    std::vector<std::vector<Range>> ranges;  // runs of theta, of which each is updated by one thread
+    const UnitShares shares;
     std::vector<i64> batch_rows;     // the rows of the batch: `order` is the caller's, who may write into it meanwhile
     std::unique_ptr<T, Free> grad_buffer;  // where updates are fused: address space, of which biases are touched
 
@@ -180,44 +173,8 @@ template <class T> class Trainer {
 
     static constexpr T safe = (T)1e15;  // below it no square, and no quotient by an eps ≥ 1e-12, leaves float's range
 
-    // Cut the units of all layers into equal work, each cut at a multiple of a block; and theta accordingly.
-    void partition_units() {
-        const int threads = net.plan.threads;
-        double total = 0, done = 0;
-        for (auto& q : net.plan.layers) total += (double)q.n * q.n_in;
-        tasks.resize(threads), ranges.resize(threads);
-        int t = 0;
-        for (int l = 1; l <= net.L(); ++l) {
-            const LayerPlan& q = net.layer(l);
-            const i64 grain = q.product == BY_BLAS ? blas_block : unit_block;
-            for (i64 first = 0; first < q.n;) {
-                const double room = total * (t + 1) / threads - done;
-                i64 units = (i64)(room / q.n_in / grain + 0.5) * grain;
-                if (t == threads - 1 || units > q.n - first) units = q.n - first;
-                if (units > 0) {
-                    tasks[t].push_back({l, first, first + units});
-                    add_ranges(t, q, first, first + units);
-                }
-                first += units, done += (double)units * q.n_in;
-                if (first < q.n && t < threads - 1) ++t;
-            }
-            if (t < threads - 1 && done >= total * (t + 1) / threads * 0.999) ++t;
-        }
-    }
-
-    void add_ranges(int t, const LayerPlan& q, i64 first, i64 last) {
-        auto add = [&](i64 from, i64 to) {
-            auto& mine = ranges[t];
-            if (!mine.empty() && mine.back().last == from) mine.back().last = to;
-            else mine.push_back({from, to});
-        };
-        add(q.W + first * q.n_in, q.W + last * q.n_in);
-        if (q.train_bias) add(q.b + first, q.b + last);
-        if (q.norm) add(q.gamma + first, q.gamma + last), add(q.beta + first, q.beta + last);
-    }
-
     void pack_all(int t) {
-        for (auto& task : tasks[t]) net.pack(task.l, task.first, task.last);
+        for (auto& task : shares.tasks[t]) net.pack(task.l, task.first, task.last);
     }
 
     // The two passes; and the L2 of this batch.
@@ -230,7 +187,7 @@ template <class T> class Trainer {
     void gradients(const Batch<T>& batch, T* grad) {
         net.pool.phase([&](int t) {
             parts[t].reset();
-            each_block(t, [&](int l, i64 first, i64 last) {
+            shares.each_block(t, [&](int l, i64 first, i64 last) {
                 const LayerPlan& q = net.layer(l);
                 part_gradient(batch, t, l, first, last, grad + q.W + first * q.n_in, grad);
             });
@@ -242,19 +199,10 @@ template <class T> class Trainer {
         const LayerPlan& q = net.layer(l);
         int dealt = 0;
         for (int s = 0; s < net.plan.threads; ++s)
-            each_block(s, [&](int of, i64 first, i64 last) {
+            shares.each_block(s, [&](int of, i64 first, i64 last) {
                 if (of == l && dealt++ % net.plan.threads == t)
                     net.gradient(l, batch, t, first, last, grad + q.W + first * q.n_in, grad);
             });
-    }
-
-    // Calls f(l, first, last) for thread t's units, so many at once that their gradient stays in the cache.
-    template <class F> void each_block(int t, F f) const {
-        for (auto& task : tasks[t]) {
-            const i64 block = net.layer(task.l).units_at_once;
-            for (i64 first = task.first; first < task.last; first += block)
-                f(task.l, first, first + block < task.last ? first + block : task.last);
-        }
     }
 
     bool outside() const {
@@ -347,7 +295,7 @@ template <class T> class Trainer {
         StepStats<T>& mine = parts[t];
         job.dry = dry;
         mine.finite = true, mine.found = 0;
-        for (const Range& r : ranges[t]) update_range(state, job, r.first, r.last - r.first, grad + r.first, mine);
+        for (const Range& r : shares.ranges[t]) update_range(state, job, r.first, r.last - r.first, grad + r.first, mine);
         if (!dry) mine.largest_state = mine.found;
     }
 
@@ -365,7 +313,7 @@ template <class T> class Trainer {
         net.pool.phase([&](int t) {
             StepStats<T>& mine = parts[t];
             mine.reset();
-            each_block(t, [&](int l, i64 first, i64 last) {
+            shares.each_block(t, [&](int l, i64 first, i64 last) {
                 const LayerPlan& q = net.layer(l);
                 T* W = net.at(net.plan.block) + net.plan.block_numbers * t;
                 part_gradient(batch, t, l, first, last, W, grad);
@@ -415,7 +363,7 @@ template <class T> class Trainer {
 
     // core.norms.Statistics.update [BN5] [BN6] for thread t's units.
     void follow_moments(State<T>& state, int t, i64 m) {
-        for (auto& task : tasks[t]) {
+        for (auto& task : shares.tasks[t]) {
             const LayerPlan& q = net.layer(task.l);
             if (q.norm != BATCH_NORM) continue;
             const T *mean = net.at(q.moments), *variance = mean + q.n;
@@ -430,7 +378,7 @@ template <class T> class Trainer {
 
     void largest_now(const State<T>& state, int t) {
         T top = 0;
-        for (const Range& r : ranges[t]) {
+        for (const Range& r : shares.ranges[t]) {
             const T* vectors[4] = {state.theta, state.slot[0], state.slot[1], state.slot[2]};
             for (const T* v : vectors) {
                 const T largest = v ? largest_of(v + r.first, r.last - r.first) : (T)0;
