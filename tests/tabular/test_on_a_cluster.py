@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from shlex import quote
 
 import polars as pl
 import pytest
@@ -93,7 +94,8 @@ def test_rows_that_ascend_do_so_over_pieces_too(tmp_path, small_pieces):
     assert not down.encoder.columns[0].note
 
 
-def test_models_and_scores_are_the_same_whoever_works(folder, two, small_pieces, tmp_path):
+def test_models_and_scores_are_the_same_whoever_works(folder, two, small_pieces, tmp_path, monkeypatch):
+    monkeypatch.setattr("time.strftime", lambda *_: "today")  # which a model file notes
     found = []
     for k, cluster in enumerate((0, 2, two)):
         result = train(folder, "grade", drop=["price"], out=tmp_path / f"{k}.safetensors", cluster=cluster, **QUICK)
@@ -199,8 +201,8 @@ def test_a_worker_that_sees_other_files_or_none(folder, tmp_path):
             (place / file.name).write_bytes(file.read_bytes())
     pl.read_parquet(other / "2.parquet").with_columns(price=pl.col("price") + 1).write_parquet(other / "2.parquet")
     for mount, names in (
-        (f"mount -t tmpfs none {rows}", ["0.parquet", "cannot be seen", "share"]),
-        (f"mount --bind {other} {rows}", ["2.parquet", "another file", "same files"]),
+        (f"mount -t tmpfs none {quote(str(rows))}", ["0.parquet", "cannot be seen", "share"]),
+        (f"mount --bind {quote(str(other))} {quote(str(rows))}", ["2.parquet", "another file", "same files"]),
     ):
         place = tmp_path / mount.split()[1].strip("-")
         place.mkdir()

@@ -138,7 +138,7 @@ def train(
         Draws the split, the weights, the order of the rows and the dropout masks.
     hidden : sequence of int, optional
         Units of the hidden layers of one network, (128, 64) if not given.
-    encoding : {"standard", "no_bins", "quantiles", "fine", "by_target", "eight_by_target"}, optional
+    encoding : {"standard", "no_bins", "quantiles", "fine", "by_target", "eight_by_target", "steps"}, optional
         How numbers, dates and words become one network's inputs, "standard" if not given; see docs/tables.md.
     activation : str, optional
         Activation of the hidden layers, "relu" if not given.

@@ -162,11 +162,6 @@ def get_schedule(spec: str | Mapping[str, Any] | Schedule) -> Schedule:
 class Constant(Schedule):
     """The learning rate as it is: factor 1.
 
-    Parameters
-    ----------
-    per : {"epoch", "step"}, default 'epoch'
-        What t counts.
-
     Examples
     --------
     >>> Constant().factor([0, 10, 20])
