@@ -257,14 +257,16 @@ def grown(node: Expr, kind: type[Nary]) -> tuple[Expr, ...]:
 
 def children(expr: Expr) -> tuple[Expr, ...]:
     """The operands of a node, in the order of printing."""
-    if isinstance(expr, Num):  # most nodes by far
+    if isinstance(expr, Num | Sym):  # most nodes by far
         return ()
     if isinstance(expr, Nary):
         return expr.items
     if isinstance(expr, Mat):
         return tuple(cell for row in expr.rows for cell in row)
-    listed = (value if isinstance(value, tuple) else (value,) for value in vars(expr).values())
-    return tuple(item for items in listed for item in items if isinstance(item, Expr))
+    found: list[Expr] = []
+    for value in vars(expr).values():
+        found += [item for item in (value if isinstance(value, tuple) else (value,)) if isinstance(item, Expr)]
+    return tuple(found)
 
 
 def fold(expr: Expr, make: Callable[[Any, Sequence[T]], T], operands: Callable[[Any], Iterable[Expr]] = children) -> T:

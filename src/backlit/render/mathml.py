@@ -6,8 +6,8 @@ steps that made them follow the line.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
+from typing import NamedTuple
 
 from backlit.derivation import expressions as tree
 from backlit.derivation.expressions import Expr, Num
@@ -18,8 +18,7 @@ CUT = "\0"  # around a piece that is HTML, not MathML
 Sources = tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """A piece of a formula, as it looks in a line and within an element, in which only MathML may stand.
 
     line : MathML, and HTML between cuts.  sources : of its numbers.  unlinked : of those that `line` does not link.
