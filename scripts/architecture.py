@@ -75,9 +75,8 @@ def fit() -> Callable[[], Any]:
 def explain() -> Callable[[], Any]:
     """`backlit explain --example worked` as text."""
     from backlit import explain as explained
-    from backlit.derivation.examples import read_example
 
-    return lambda: explained(read_example("worked")).to_text()
+    return lambda: explained(example="worked").to_text()
 
 
 CALLS = {

@@ -27,6 +27,11 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
          "--disable-sync", "--no-first-run"]  # fmt: skip
 TALLEST = 30_000  # px of a screenshot
 PATIENCE = 300_000  # ms for anything that a page does, on a busy machine
+FOLLOWED = """(id) => new Promise((done) => {
+  location.hash = "";
+  addEventListener("hashchange", () => { if (location.hash.length > 1) setTimeout(done); });
+  setTimeout(() => { location.hash = id; });
+})"""  # a link within the page is clicked, and the page's own listener has run
 LARGEST, SLOWEST = 5e6, 5.0  # bytes and seconds of the elided network's page
 
 
@@ -180,8 +185,7 @@ def deep_links(page: Any, address: str) -> list[str]:
         if box is None or not -5 <= box["y"] <= 800:
             found.append(f"#{id} is not scrolled to: {box}")
         page.click("#close-all")
-        page.evaluate("(id) => { location.hash = ''; location.hash = id; }", id)
-        page.wait_for_timeout(50)
+        page.evaluate(FOLLOWED, id)
         if not page.locator(f"[id='{id}']").is_visible():
             found.append(f"#{id} is not opened")
     return found
@@ -226,7 +230,7 @@ def main() -> int:
         options.shots.mkdir(parents=True, exist_ok=True)
     wrong = 0
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS, timeout=PATIENCE)
         for name in (*EXAMPLES, "elided"):
             start = time.perf_counter()
             html = (explain(elided()) if name == "elided" else explain(example=name)).to_html()

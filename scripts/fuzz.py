@@ -53,7 +53,8 @@ WAIT = 300.0  # seconds that a file may keep a worker waiting, on a busy machine
 COUNTED = ("begun", "whole", "refused", "commands", "slowest", "largest")
 FORBIDDEN = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "socket.connect")
 CHANGING = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.chmod", "os.symlink", "os.link", "os.truncate")
-ITS_OWN = tuple({*map(os.path.realpath, (sys.prefix, sys.base_prefix, *sys.path)), "/proc", "/sys", "/dev/null"})
+PLACES = (sys.prefix, sys.base_prefix, *sys.path, *sys.modules["backlit"].__path__)
+ITS_OWN = tuple({*map(os.path.realpath, PLACES), "/proc", "/sys", "/dev/null"})
 TOML = 'title = "x"\nseconds = 5\n[points]\nloss = 1\n[[networks]]\nshapes = [2, 1]\nactivations = ["tanh"]\n'
 YAML = "inputs: 2\nlayers:\n- &h {units: 2, activation: tanh}\n- *h\n- units: 1\nx: [[1, 2.5]]\ny: [[1]]\nl2: 1e-3\n"
 

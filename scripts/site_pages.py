@@ -173,7 +173,7 @@ def faults(site: Path, shots: Path | None = None, kinds: tuple[str, ...] = KINDS
         print("no Chromium here: no page was opened in a browser", file=sys.stderr)
         return
     with sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium(), args=FLAGS)
+        browser = started.chromium.launch(executable_path=chromium(), args=FLAGS, timeout=PATIENCE)
         for name in kinds:
             yield from page_faults(browser, site, name, shots)
         yield from search_faults(browser, site)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 ROOT = str(Path(__file__).resolve().parent.parent)
 if ROOT not in sys.path:  # so that `from tests.strategies import problems` works for `pytest` and `python -m pytest`
@@ -22,10 +22,11 @@ if ROOT not in sys.path:  # so that `from tests.strategies import problems` work
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what it runs in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# deadline=None: a shared machine may be slow at any moment, and no test here is about time
-settings.register_profile("dev", deadline=None, max_examples=60)
-settings.register_profile("ci", deadline=None, max_examples=60, derandomize=True, print_blob=True)
-settings.register_profile("long", deadline=None, max_examples=2000)
+# a shared machine may be slow at any moment, and no test here is about time
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("dev", PATIENT, max_examples=60)
+settings.register_profile("ci", PATIENT, max_examples=60, derandomize=True, print_blob=True)
+settings.register_profile("long", PATIENT, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
 
@@ -47,3 +48,27 @@ def hangs():
 def rng():
     """A generator with a fixed seed, for tests that want numbers and no drawing."""
     return np.random.default_rng(20240)
+
+
+@pytest.fixture(scope="module")
+def checked_once():
+    """`train` checks an engine's gradient once for each network, and not before each run, for most of a short one.
+
+    For tests that train and ask something else; what is checked before a run, tests/training asks.
+    """
+    from backlit.tabular import members, single, streamed
+
+    check, known = single.check_engine, []
+
+    def once(net, params, data, settings):
+        asked = (net, settings.engine, params.theta.dtype)
+        found = [made for of, made in known if of == asked]
+        if not found:
+            found.append(check(net, params, data, settings))
+            known.append((asked, found[0]))
+        return found[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (members, single, streamed):
+            patch.setattr(module, "check_engine", once)
+        yield

@@ -52,7 +52,7 @@ def browser(script):
     if script.chromium() is None:
         pytest.skip("no Chromium here")
     with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=script.chromium(), args=script.FLAGS)
+        browser = started.chromium.launch(executable_path=script.chromium(), args=script.FLAGS, timeout=script.PATIENCE)
         yield browser
         browser.close()
 

@@ -1,8 +1,8 @@
 """A drawing of a few marks, laid out once and written in each format: strokes, shapes and words, in px with y down.
 
 A mark's `hue` is one of `HUES`; a page has a variable for each, paper the color that stands here.  Forward is blue and
-backward vermilion, which color-blind readers tell apart; dashes and arrows say the same without color.  SVG, which is
-written here, takes its colors from where it stands, and fetches nothing.
+backward vermilion, which color-blind readers tell apart; dashes, arrows and `SIGNS` say the same without color.  SVG,
+which is written here, takes its colors from where it stands, and fetches nothing.
 """
 
 import re
@@ -18,6 +18,7 @@ HUES = {
     "line": "8c959f",
     "paper": "ffffff",
 }
+SIGNS = {"forward": "▲", "backward": "▼", "update": "●"}
 Point = tuple[float, float]
 
 

@@ -82,7 +82,7 @@ def remove_unfinished(folder: str | os.PathLike[str], names: Iterable[str]) -> N
     for path in Path(folder).iterdir():
         found = UNFINISHED.fullmatch(path.name)
         if found and found[1] + found[2] in beginnings:
-            with suppress(OSError), _locked(os.open(path, os.O_RDONLY)):
+            with suppress(OSError), locked(os.open(path, os.O_RDONLY)):
                 path.unlink()
 
 
@@ -104,7 +104,7 @@ def _made(temporary: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _locked(descriptor: int) -> Iterator[None]:
+def locked(descriptor: int) -> Iterator[None]:
     """Hold the lock of an open file, and close it; OSError where another process holds it, or there are no locks."""
     try:
         if fcntl is None:

@@ -4,7 +4,9 @@ Names of columns, files and classes, keys and errors of submissions are a strang
 """
 
 import io
+import os
 import re
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -67,3 +69,24 @@ def as_text(*parts: Any) -> str:
             plain.print(part)
 
     return captured(show)
+
+
+def width(most: int) -> int:
+    """Columns of this terminal, at most so many and at least 60."""
+    return max(60, min(most, shutil.get_terminal_size().columns))
+
+
+def piped_width() -> int | None:
+    """Columns of the terminal that is behind a pipe, at least 60: COLUMNS, else what standard error or input are.
+
+    None where there is no terminal.
+    """
+    named = os.environ.get("COLUMNS", "")
+    if named.isdecimal() and int(named) > 0:
+        return max(60, int(named))
+    for stream in (2, 0):
+        try:
+            return max(60, os.get_terminal_size(stream).columns)
+        except (OSError, ValueError):
+            continue
+    return None

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import queue
+import signal
 import socket
 import subprocess
 import sys
@@ -19,8 +20,10 @@ import pytest
 from tests.commands import run_command
 from tests.helpers import raises_naming
 
+from backlit import files
 from backlit.errors import ProblemError
 from backlit.verification.grading import child
+from backlit.verification.grading import clock as clocks
 from backlit.verification.grading import sandbox as sandboxes
 from backlit.verification.grading.grade import digest, grade, summary
 from backlit.verification.grading.rubric import read_rubric, rubric_of
@@ -86,25 +89,66 @@ def test_a_hostile_submission_is_one_row_and_soon(tmp_path, name, sandbox):
     assert "\x1b" not in error
 
 
-@pytest.mark.parametrize(("parts", "times", "heard", "waits"), [
-    ((b"ready\n", b"{}", b""), (0, 0, 50, 50, 50.125, 50.25), (b"{}", 0.25), [60, 0.5, 0.375]),
-    ((b"ready\n",), (0, 0, 50, 51, 51), (None, 1), [60, 0]),
-    ((), (0, 61), (None, None), [0]),
+@pytest.mark.parametrize(("parts", "times", "waited", "heard", "waits"), [
+    ((b"ready\n", b"{}", b""), (0, 50, 50, 50, 50.125, 50.125, 50.25), (), (b"{}", 0.25), [60, 0.5, 0.375]),
+    ((b"ready\n",), (0, 50, 50, 50, 51, 51, 51), (), (None, 1), [60, 0.5]),
+    ((), (0,), (), (None, None), [60]),
+    ((b"ready\n",), (0, 50, 50, 50, 51, 51, 52, 52, 52), (7, 7, 7.75, 8.25, 8.25), (None, 0.75), [60, 0.5, 0.25]),
+    ((b"ready\n",), (0, 50, 50, 50, 55, 55, 55), (0, 0, 9, 9), (None, 0), [60, 0.5]),
+    ((b"ready\n", b"{", b"}"), (0, 50, 50, 50, 50.5, 50.5, 51, 51, 51), (), (None, 1), [60, 0.5, 0]),
 ])  # fmt: skip
-def test_the_clock_begins_with_the_submission(monkeypatch, parts, times, heard, waits):
-    """Not with Python and NumPy, whose start may take long; by a clock that shows these times."""
-    shown, waited = iter(times), []
+def test_the_clock_begins_with_the_submission_and_stops_while_others_have_its_processor(
+    monkeypatch, parts, times, waited, heard, waits
+):
+    """By a clock that shows these times, and a kernel that says that it waited for a processor for so long.
+
+    Whoever waits gets as much more, up to ten times on the wall; whose answer trickles is late.
+    """
+    shown, said, asked = iter(times), iter(waited), []
 
     class Queue(queue.SimpleQueue):
         def get(self, timeout):
-            waited.append(timeout)
-            return super().get(timeout=timeout)
+            asked.append(timeout)
+            return super().get(timeout=min(timeout, 0.01) if self.empty() else timeout)
 
-    monkeypatch.setattr(sandboxes, "time", SimpleNamespace(monotonic=lambda: next(shown)))
-    monkeypatch.setattr(sandboxes, "read_parts", lambda pipe, queue: [queue.put(part) for part in parts])
-    monkeypatch.setattr(sandboxes.queue, "SimpleQueue", Queue)
-    assert sandboxes.listen(SimpleNamespace(stdout=None), seconds=0.5) == heard
-    assert waited == waits
+    monkeypatch.setattr(clocks, "time", SimpleNamespace(monotonic=lambda: next(shown)))
+    monkeypatch.setattr(clocks, "waited_for_processor", lambda process: next(said, 0.0) if waited else 0.0)
+    monkeypatch.setattr(clocks, "read_parts", lambda pipe, queue: [queue.put(part) for part in parts])
+    monkeypatch.setattr(clocks.queue, "SimpleQueue", Queue)
+    monkeypatch.setattr(clocks.threading, "Thread", Now)
+    assert clocks.listen(SimpleNamespace(stdout=None, pid=os.getpid()), seconds=0.5) == heard
+    assert asked == waits
+
+
+class Now:
+    """A thread that has done all of its work as soon as it is started."""
+
+    def __init__(self, target, args, daemon):
+        self.start = lambda: target(*args)
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="this system doesn't say who waits")
+def test_who_waits_for_a_processor_is_seen():
+    """Two that spin on one processor wait for each other; one that is stopped waits for nobody."""
+    core = min(os.sched_getaffinity(0))
+    spin = [sys.executable, "-c", f"import os; os.sched_setaffinity(0, {{{core}}})\nwhile True: pass"]
+    with subprocess.Popen(spin) as one, subprocess.Popen(["sh", "-c", '"$@"; :', "sh", *spin]) as other:
+        try:
+            end = time.monotonic() + 300
+            while clocks.innermost(other.pid) == other.pid or clocks.waited_for_processor(one.pid) < 0.2:
+                assert time.monotonic() < end, "nobody waits"
+                time.sleep(0.05)
+            one.send_signal(signal.SIGSTOP)
+            while Path(f"/proc/{one.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+                assert time.monotonic() < end, "it does not stop"
+                time.sleep(0.05)
+            before = clocks.waited_for_processor(one.pid)
+            time.sleep(0.2)
+            assert clocks.waited_for_processor(one.pid) == before
+        finally:
+            os.kill(clocks.innermost(other.pid), signal.SIGKILL)
+            one.kill()
+    assert clocks.waited_for_processor(-1) == 0
 
 
 def test_the_processor_time_of_its_start_is_not_the_submissions(monkeypatch):
@@ -115,7 +159,7 @@ def test_the_processor_time_of_its_start_is_not_the_submissions(monkeypatch):
     monkeypatch.setattr(resource, "setrlimit", lambda which, bound: bounds.update({which: bound}))
     monkeypatch.setattr("time.process_time", lambda: 7.5)
     child.limit(seconds=1, memory_mb=512)
-    assert bounds[resource.RLIMIT_CPU] == (9, 9)
+    assert bounds[resource.RLIMIT_CPU] == (9, 10)
 
 
 def inputs():
@@ -160,6 +204,15 @@ FORBIDDEN = {
     "trace the grader": "return c('ptrace', 16, os.getppid(), 0, 0)",
     "new namespaces": "return c('unshare', 0x10000000)",
     "shared memory": "return c('shmget', 1, 9, 512)",
+    "rights of a file": "return os.chmod(os.__file__, os.stat(os.__file__).st_mode)",
+    "owner of a file": "return os.chown(os.__file__, -1, -1)",
+    "times of a file": "s = os.stat(os.__file__); return os.utime(os.__file__, ns=(s.st_atime_ns, s.st_mtime_ns))",
+    "attributes of a file": "return os.setxattr(os.__file__, 'user.x', b'')",
+    "length of a file": "return os.truncate(os.__file__, os.path.getsize(os.__file__))",
+    "watch files": "return c('inotify_init1', 0)",
+    "processors of the grader": "return os.sched_setaffinity(os.getppid(), {0})",
+    "the grader's signals by a pipe": "import fcntl; return fcntl.fcntl(os.pipe()[0], fcntl.F_SETOWN, os.getppid())",
+    "the same by ioctl": "import fcntl, struct; return fcntl.ioctl(os.pipe()[0], 0x8901, struct.pack('i', 1))",
 }  # fmt: skip
 
 
@@ -197,11 +250,36 @@ def test_the_tests_see_what_no_sandbox_allows(tmp_path):
     assert "backlit" in does(tmp_path, FORBIDDEN["right answers"], "none")
 
 
+FILLS = """
+ n = 0
+ for place, _, _ in os.walk('/'):
+  try:
+   for k in range(99): n += open(f'{place}/{k}', 'wb').write(bytes(2**20))
+  except OSError: pass
+ return n"""
+
+
 @pytest.mark.parametrize("sandbox", CLOSED)
-def test_scratch_space_is_bounded(tmp_path, sandbox):
-    code = "n = 0\n try:\n  while True: n += open(f'{n}', 'wb').write(bytes(2**23))\n except OSError: return n"
-    written = does(tmp_path, code, sandbox)
+def test_scratch_space_is_bounded_wherever_it_is(tmp_path, sandbox):
+    written = does(tmp_path, FILLS, sandbox)
     assert written == 0 if sandbox == "landlock" else 0 < written <= sandboxes.SCRATCH_BYTES
+
+
+@pytest.mark.skipif(not sandboxes.bwrap_works(), reason="bwrap does not work here")
+def test_packages_that_lie_in_tmp_are_there_to_read(monkeypatch):
+    with tempfile.TemporaryDirectory(dir="/tmp") as top:
+        packages = Path(top, "site-packages")
+        packages.mkdir()
+        (packages / "one.py").write_text("told = 'read'")
+        (packages / "backlit.py").write_text("told = 'right answers'")
+        folders = [*sandboxes.package_folders(), str(packages)]
+        monkeypatch.setattr(sandboxes, "package_folders", lambda: folders)
+        code = f"sys.path.insert(0, {str(packages)!r})\n import one\n return [one.told, open(one.__file__, 'a')]"
+        assert "Read-only" in does(Path(top), code, "bwrap")
+        code = f"sys.path.insert(0, {str(packages)!r})\n import one, backlit\n return [one.told, dir(backlit)]"
+        one, names = does(Path(top), code, "bwrap")
+        assert one == "read"
+        assert "told" not in names
 
 
 def test_nested_folders_are_removed(tmp_path, monkeypatch):
@@ -210,6 +288,73 @@ def test_nested_folders_are_removed(tmp_path, monkeypatch):
     does(tmp_path, "\n for _ in range(3000): os.mkdir('d' * 200); os.chdir('d' * 200)\n os.chmod('.', 0)", "none")
     sandboxes.tempfile.tempdir = None
     assert [path.name for path in tmp_path.iterdir()] == ["hostile.py"]
+
+
+def test_what_killed_graders_left_is_removed_and_what_others_use_is_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(sandboxes.tempfile, "tempdir", str(tmp_path))
+    dead, new, used = (tmp_path / f"{sandboxes.FOLDER}{name}" for name in ("dead", "new", "used"))
+    other = tmp_path / "other"
+    for folder in (dead / "deep", new, used, other):
+        folder.mkdir(parents=True)
+        (folder / "file").touch()
+    (tmp_path / "backlit-grade-link").symlink_to(other)
+    for old in (dead, used, other):
+        os.utime(old, (1, 1))
+    with files.locked(os.open(used, os.O_RDONLY)), sandboxes.empty_folder("none") as mine:
+        assert sorted(tmp_path.iterdir()) == sorted([new, used, tmp_path / "backlit-grade-link", other, Path(mine)])
+        os.utime(mine, (1, 1))
+        sandboxes.remove_dead_folders()  # as another grader does beside this one
+        assert Path(mine).is_dir()
+    assert not Path(mine).exists()
+    assert (other / "file").exists()
+
+
+# Stands in for systemd where none runs: notes how it is called, says that the kernel holds the bounds, and becomes the
+# program.
+SYSTEMD = """#!{python}
+import os, sys
+options, program = sys.argv[1:sys.argv.index("--")], sys.argv[sys.argv.index("--") + 1:]
+print(*options, os.environ.get("XDG_RUNTIME_DIR"), file=open("{log}", "a"))
+if "memory.max" in program[-1]:
+    print(*(option.rpartition("=")[2] for option in options if option.startswith("--property"){less}))
+else:
+    os.execvp(program[0], program)
+"""
+
+
+@pytest.mark.parametrize("sandbox", ALL)
+@pytest.mark.parametrize("holds", [True, False])
+def test_a_submission_gets_a_control_group_where_systemd_makes_one_that_holds(
+    tmp_path, monkeypatch, capsys, sandbox, holds
+):
+    """By a program that stands in for systemd; without the bounds of the kernel nothing is claimed."""
+    log, fake = tmp_path / "log", tmp_path / "bin" / "systemd-run"
+    fake.parent.mkdir()
+    fake.write_text(SYSTEMD.format(python=sys.executable, log=log, less="" if holds else " and 'Tasks' in option"))
+    fake.chmod(0o700)
+    monkeypatch.setenv("PATH", str(fake.parent), prepend=os.pathsep)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1")
+    sandboxes.scope_works.cache_clear()
+    try:
+        (tmp_path / "s.py").write_text("import os\ndef backprop(*given): raise ValueError(sorted(os.environ))\n")
+        (tmp_path / "r.toml").write_text("memory_mb = 512\nseconds = 120\n[[networks]]\nshapes = [2, 1]\n")
+        command = ["grade", tmp_path / "s.py", "--rubric", tmp_path / "r.toml", "--sandbox", sandbox]
+        code, out, err = run_command(capsys, *command, "--html", tmp_path / "g.html", "--format", "json")
+    finally:
+        sandboxes.scope_works.cache_clear()
+    assert code == 0
+    what = "control group" if holds else "process"
+    assert json.loads(out)["limits"] == what
+    assert f"limits for each {what}" in err
+    assert ("submission's control group" in (tmp_path / "g.html").read_text()) == holds
+    (one,) = json.loads(out)["grades"]
+    assert "ValueError" in one["error"]
+    assert "XDG_RUNTIME_DIR" not in one["error"]
+    calls = log.read_text().splitlines()
+    bounds = "--property=MemoryMax={} --property=MemorySwapMax=0 --property=TasksMax=256 /run/user/1"
+    assert bounds.format((1 + 64) * 2**20) in calls[0]
+    assert all(bounds.format((512 + 64) * 2**20) in call for call in calls[1:])
+    assert (len(calls) > 1) == holds
 
 
 # --- a class --------------------------------------------------------------------------------------------------------
@@ -454,16 +599,16 @@ def test_a_grader_in_a_thread_is_fine(tmp_path):
 SAYS_WHEN_IT_BEGINS = """
 import os, sys
 from pathlib import Path
-from backlit.verification.grading import sandbox
+from backlit.verification.grading import clock, sandbox
 
-read = sandbox.read_parts
+read = clock.read_parts
 
 def read_parts(pipe, parts):
-    parts.put(os.read(pipe.fileno(), len(sandbox.READY)))
+    parts.put(os.read(pipe.fileno(), len(clock.READY)))
     print("begun", flush=True)
     read(pipe, parts)
 
-sandbox.read_parts = read_parts
+clock.read_parts = read_parts
 given = {"W": [], "b": [], "X": [[1.0]], "y": [[1.0]]}
 sandbox.run_submission(Path(sys.argv[1]), "backprop", [given], seconds=10_000, sandbox=sys.argv[2])
 """

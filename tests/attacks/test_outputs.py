@@ -11,6 +11,8 @@ import polars as pl
 import pytest
 from tests.commands import left_pipe, on_a_terminal, run_command
 
+from backlit.cli import main
+
 BACKLIT = [sys.executable, "-m", "backlit"]
 NASTY = "\x1b[2J\x1b]0;owned\x07\u202e\x9b31m:bomb:[bold]\\[x]"
 ESCAPED = r"\x1b[2J\x1b]0;owned\x07\u202e\x9b31m:bomb:[bold]\[x]"
@@ -76,8 +78,6 @@ def test_names_of_files_do_not_reach_the_terminal_raw(capsys, arguments, tmp_pat
 
 
 def test_an_explained_file_keeps_its_odd_name_to_itself(capsysbinary, tmp_path):
-    from backlit.cli import main
-
     problem = {"inputs": 1, "layers": [{"units": 1}], "x": [[1.0]], "y": [[0.0]]}
     path = tmp_path / "a\x1b[2J\ue00f\ue001.json"
     path.write_text(json.dumps(problem))
@@ -132,20 +132,51 @@ def run_into(stdout, arguments, folder, *, limit=None, **environment):
     return done.returncode, done.stderr
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a device that is always full")
-@pytest.mark.parametrize(("name", "unbuffered"), [*((name, "1") for name in WRITERS), ("cost", ""), ("html", "")])
-def test_a_full_disk_is_never_exit_code_0(name, unbuffered, folder):
-    with open("/dev/full", "wb") as full:
-        code, err = run_into(full, WRITERS[name], folder, PYTHONUNBUFFERED=unbuffered)
+@pytest.fixture
+def run_here(folder, monkeypatch):
+    """The exit code of a command in this process, which finds the given standard streams."""
+
+    def run(name, **streams):
+        with monkeypatch.context() as patched:
+            patched.chdir(folder)
+            for stream, file in streams.items():
+                patched.setattr(sys, stream, file)
+            return main({**WRITERS, "missing": ["explain", "no.json"]}[name])
+
+    return run
+
+
+# Each command is tried in this process; what only a process of its own has, such as its end, by a few.
+
+needs_full = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a device that is always full")
+
+
+def assert_full(code, err):
     assert code == 2
     assert "standard output: could not be written (no space left on device)" in err.splitlines()[-1]
     assert "Traceback" not in err
     assert "Exception ignored" not in err
 
 
+@needs_full
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_full_disk_is_never_exit_code_0(name, run_here, capsys):
+    with open("/dev/full", "w") as full:
+        code = run_here(name, stdout=full)
+    assert_full(code, capsys.readouterr().err)
+
+
+@needs_full
+@pytest.mark.parametrize(("name", "unbuffered"), [("cost", ""), ("cost", "1"), ("html", ""), ("html", "1")])
+def test_a_full_disk_is_never_the_exit_code_0_of_a_process(name, unbuffered, folder):
+    with open("/dev/full", "wb") as full:
+        assert_full(*run_into(full, WRITERS[name], folder, PYTHONUNBUFFERED=unbuffered))
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit for files")
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize(("name", "limit"), [("html", 0), ("html", 9000), ("cost", 100), ("help", 100)])
+@pytest.mark.parametrize(("name", "limit", "unbuffered"), [
+    ("html", 0, ""), ("html", 9000, ""), ("html", 9000, "1"), ("cost", 100, "1"), ("help", 100, ""),
+])  # fmt: skip
 def test_a_limit_of_files_is_never_exit_code_0(name, limit, unbuffered, folder, tmp_path):
     with open(tmp_path / "out", "wb") as out:
         code, err = run_into(out, WRITERS[name], folder, limit=limit, PYTHONUNBUFFERED=unbuffered)
@@ -158,7 +189,14 @@ def test_a_limit_of_files_is_never_exit_code_0(name, limit, unbuffered, folder, 
 
 
 @pytest.mark.parametrize("name", ["cost", "json", "html", "example", "help", "version", "grade"])
-def test_a_closed_standard_output_is_never_exit_code_0(name, folder):
+def test_a_closed_standard_output_is_never_exit_code_0(name, run_here, capsys):
+    assert run_here(name, stdout=None) == 2
+    assert "standard output" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", ["html", "grade"])
+def test_a_closed_standard_output_is_never_the_exit_code_0_of_a_process(name, folder):
+    """Whose files might get the number of the stream: the one reads and the other starts a process."""
     shell = f"{sys.executable} -m backlit {' '.join(WRITERS[name])} >&-"
     done = subprocess.run(shell, shell=True, stderr=subprocess.PIPE, text=True, check=False, cwd=folder)
     assert done.returncode == 2, done.stderr
@@ -168,31 +206,56 @@ def test_a_closed_standard_output_is_never_exit_code_0(name, folder):
 ERRORS = {"2>&-": ["cost", "train", "grade", "missing"], "2>/dev/full": ["cost", "train", "check", "missing"]}
 
 
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <_io.FileIO name='/dev/null'")  # a process keeps it open
 @pytest.mark.parametrize(("how", "name"), [(how, name) for how, names in ERRORS.items() for name in names])
-def test_a_closed_or_full_standard_error_changes_no_exit_code(name, how, folder):
+def test_a_closed_or_full_standard_error_changes_no_exit_code(name, how, run_here, capsys):
     code = 2 if name == "missing" else 0
-    arguments = {**WRITERS, "missing": ["explain", "no.json"]}[name]
+    if how == "2>&-":
+        assert run_here(name, stderr=None) == code
+    elif os.path.exists("/dev/full"):
+        with open("/dev/full", "w") as full:
+            assert run_here(name, stderr=full) == code
+    out = capsys.readouterr().out
+    assert bool(out) == (code == 0)
+    assert "backlit:" not in out
+
+
+@pytest.mark.parametrize("how", ERRORS)
+@pytest.mark.parametrize("name", ["grade", "missing"])
+def test_a_closed_or_full_standard_error_changes_no_exit_code_of_a_process(name, how, folder):
+    arguments = WRITERS.get(name, ["explain", "no.json"])
     shell = f"{sys.executable} -m backlit {' '.join(arguments)} {how}"
     done = subprocess.run(shell, shell=True, stdout=subprocess.PIPE, text=True, check=False, cwd=folder)
-    assert done.returncode == code
-    assert bool(done.stdout) == (code == 0)
+    assert done.returncode == (2 if name == "missing" else 0)
+    assert bool(done.stdout) == (name == "grade")
     assert "backlit:" not in done.stdout
 
 
-ENCODED = [(name, code) for name in ("cost", "json", "explain", "help", "html") for code in ("ascii:strict", "utf-16")]
-
-
-@pytest.mark.parametrize(("name", "encoding"), [*ENCODED, ("explain", "cp1252"), ("train", "cp1252")])
-def test_any_encoding_is_written_in_whole(name, encoding, folder):
-    done = subprocess.run(
-        [*BACKLIT, *WRITERS[name]], capture_output=True, check=False, cwd=folder,
-        env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    text = done.stdout.decode("utf-8" if name == "html" else encoding.partition(":")[0])
+def assert_whole(name, out, encoding):
+    text = out.decode("utf-8" if name == "html" else encoding)
     assert len(text) > 100
     if name == "json":
         assert json.loads(text)["forward"]["matmul_flops"] == 1600
+
+
+ENCODED = [(name, code) for name in ("cost", "json", "explain", "help", "html") for code in ("ascii", "utf-16")]
+
+
+@pytest.mark.parametrize(("name", "encoding"), [*ENCODED, ("explain", "cp1252"), ("train", "cp1252")])
+def test_any_encoding_is_written_in_whole(name, encoding, run_here, tmp_path):
+    with open(tmp_path / "out", "w", encoding=encoding) as out:
+        assert run_here(name, stdout=out) == 0
+    assert_whole(name, (tmp_path / "out").read_bytes(), encoding)
+
+
+@pytest.mark.parametrize(("name", "encoding"), [("explain", "ascii"), ("json", "utf-16")])
+def test_any_encoding_of_a_process_is_written_in_whole(name, encoding, folder):
+    done = subprocess.run(
+        [*BACKLIT, *WRITERS[name]], capture_output=True, check=False, cwd=folder,
+        env={**os.environ, "PYTHONIOENCODING": f"{encoding}:strict", "PYTHONUTF8": "0"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert_whole(name, done.stdout, encoding)
 
 
 def test_a_reader_that_leaves_ends_a_command_unbuffered_too(folder):

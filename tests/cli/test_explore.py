@@ -122,7 +122,7 @@ def test_an_ensemble_opens_its_heaviest_network_and_says_so(tmp_path, capsys):
     x = rng.standard_normal((120, 2))
     table, file = tmp_path / "table.csv", tmp_path / "m.safetensors"
     pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "target": x[:, 0] * 2 - x[:, 1]}).write_csv(table)
-    backlit.train(table, target="target", quality="fast", compare=False, time_limit=20, out=file)
+    backlit.train(table, target="target", quality="fast", compare=False, out=file)
     whole = load_ensemble(file)
     made = backlit.explore(model=file, table=table)
     if isinstance(whole, Ensemble):

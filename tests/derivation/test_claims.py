@@ -19,7 +19,8 @@ from backlit.formats.problems import read_problem
 from backlit.optim import get_optimizer
 from backlit.render.explanation import explain
 
-SEEDS = range(40)  # the long form is scripts/explain_claims.py
+SEEDS = [26, 5, 8, 23, 33, 6, 20, *range(9, 18)]  # the first few state and withhold each claim; the long form is
+# scripts/explain_claims.py
 ELSEWHERE = {"checks_agree", "checks_differ", "kept_a", "kept_x_hat", "kept_mask"}  # withheld below, by planting
 
 
@@ -198,10 +199,6 @@ def test_a_false_claim_and_words_without_one_are_found():
         )
 
 
-def theorem_words(problem):
-    return [item for item in words_of(explain(problem).derivation).split(".") if "sum" in item]
-
-
 @pytest.mark.parametrize("seed", range(2))
 def test_theorems_hold_of_any_numbers(seed):
     """Σ δ = 0 at a softmax and behind a norm; ⟨W, ∂C/∂W⟩ is the same in each layer of a homogeneous network."""
@@ -211,7 +208,8 @@ def test_theorems_hold_of_any_numbers(seed):
         net = Network(3, layers, loss=loss)
         params = net.init({"scheme": "gaussian", "sigma_w": 1.5, "sigma_b": more.get("sigma_b", 0.3)}, seed=seed)
         problem = Problem(net, params, rng.standard_normal((4, 3)), np.eye(3)[rng.integers(0, 3, 4)])
-        return json.loads(explain(problem).to_json()), " ".join(theorem_words(problem)), params
+        _, printed, text = told(problem)
+        return printed, text, params
 
     for loss in ("cross_entropy", "squared_error"):
         told_here, words, _ = delta([Dense(4, "tanh"), Dense(3, "softmax")], loss)

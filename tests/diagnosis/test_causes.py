@@ -7,7 +7,7 @@ import pytest
 
 from backlit import diagnose
 from backlit.diagnosis.inputs import from_problem
-from backlit.diagnosis.scaling import standardized, unscaled
+from backlit.diagnosis.pitfalls import standardized, unscaled
 from backlit.formats.problems import read_problem
 
 RNG = np.random.default_rng(5)

@@ -22,12 +22,11 @@ from backlit.diagnosis.findings import (
     units,
     verdict_of,
 )
-from backlit.diagnosis.inputs import from_problem
+from backlit.diagnosis.inputs import from_problem, update_ratios
 from backlit.diagnosis.measurement import LayerFlow, MeasuredFlow
 from backlit.diagnosis.pitfalls import Stack, rare, traps_of
 from backlit.diagnosis.theory.expectations import slope_moment
 from backlit.diagnosis.theory.fixed_points import LayerSpec, fixed_point
-from backlit.diagnosis.updates import update_ratios
 from backlit.optim import get_optimizer
 
 

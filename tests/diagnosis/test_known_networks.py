@@ -47,7 +47,7 @@ KNOWN = [  # regime, network, source
     ("exploding", stack(60, 64, "selu", "he_normal"), "χ₁ > 1 by twice SELU's variance: Klambauer et al. 2017"),
     ("vanishing", stack(40, 32, "gelu", "he_normal"), "He's 2 is ReLU's; E 2 gelu(Z)² = 0.85, and χ₁ → ½ as q → 0"),
     ("vanishing", stack(40, 32, "silu", "he_normal"), "likewise, E 2 silu(Z)² = 0.71"),
-    ("vanishing", stack(40, 64, "mish", "he_normal"), "likewise"),
+    ("vanishing", stack(40, 64, "mish", "he_normal", seeds=3), "likewise"),
     ("exploding", stack(50, 128, "relu", "he_normal", norm="batch"), "Yang et al. 2019: π/(π − 1) a layer"),
     ("healthy", stack(50, 128, "identity", "lecun_normal", norm="batch"), "Yang et al. 2019: 1 a layer if φ is linear"),
     ("healthy", stack(50, 128, "relu", "he_normal", norm="layer"), "Ba et al. 2016; E φ'²/E φ² = 1 for ReLU"),
@@ -63,7 +63,7 @@ KNOWN = [  # regime, network, source
 
 @pytest.mark.parametrize(("regime", "network", "source"), KNOWN, ids=range(len(KNOWN)))
 def test_a_network_of_which_it_is_known(regime, network, source):
-    found = diagnose(remedies=False, **{"seeds": 3, **network})
+    found = diagnose(remedies=False, **{"seeds": 1, **network})
     assert found.regime == regime, (source, found.measured.median(1))
 
 
@@ -75,11 +75,11 @@ def test_the_table_is_large_and_knows_each_regime_that_needs_no_data():
 @pytest.mark.parametrize(("network", "growth", "within"), [
     (gaussian(40, 256, "tanh", *CRITICAL_005), 1.0, 0.03), (stack(40, 256, "relu", "he_normal"), 1.0, 0.02),
     (stack(40, 256, "relu", "xavier_normal"), 0.5, 0.02), (stack(40, 256, "selu", "lecun_normal"), 1.071575, 0.02),
-    (stack(40, 256, "relu", "he_normal", norm="batch", batch=512), math.pi / (math.pi - 1), 0.03),
+    (stack(40, 256, "relu", "he_normal", norm="batch", batch=512, seeds=3), math.pi / (math.pi - 1), 0.03),
     (stack(40, 256, "relu", "he_normal", norm="layer"), 1.0, 0.02),
     (stack(40, 256, "identity", "orthogonal"), 1.0, 1e-9),
 ])  # fmt: skip
 def test_growth_a_layer_is_the_published_one(network, growth, within):
     """Away from the top, where the output's slope counts."""
-    flow = diagnose(remedies=False, seeds=3, **network).measured
+    flow = diagnose(remedies=False, **{"seeds": 1, **network}).measured
     assert (flow.median(5) / flow.median(35)) ** (1 / 30) == pytest.approx(growth, rel=within)

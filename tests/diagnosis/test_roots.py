@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from backlit.diagnosis.theory.root_finding import ROUNDS, root
+from backlit.diagnosis.theory.criticality import ROUNDS, root
 
 SHAPES = {
     "power": lambda x, r: x**3 - r**3,

@@ -158,7 +158,7 @@ def test_skips_with_relu_grow_as_the_conserved_product_says():
     ({"activation": "gelu", "init": "he_normal"}, None),
 ])  # fmt: skip
 def test_only_a_homogeneous_stack_without_bias_grows_by_more_than_its_factor(network, factor):
-    found = diagnose(depth=20, width=96, skip=1.0, remedies=False, seeds=2, **network)
+    found = diagnose(depth=20, width=64, skip=1.0, remedies=False, seeds=2, **network)
     told, homogeneous = found.to_dict()["top_to_bottom"], network["activation"] != "gelu"
     if factor is not None:
         assert told["predicted"] == pytest.approx(factor**19, rel=1e-6)

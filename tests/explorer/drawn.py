@@ -15,7 +15,6 @@ from tests import strategies
 from tests.helpers import HANGS
 
 from backlit.core import ACTIVATIONS, LOSSES, Dense, Network, get_activation, get_loss
-from backlit.core.activations.softmax import groups_of
 from backlit.core.problem import Problem
 from backlit.optim import OPTIMIZERS
 
@@ -127,7 +126,7 @@ def problem_file(seed: int) -> dict[str, Any]:
             break
         except UnsatisfiedAssumption:  # a unit at a kink
             continue
-    y = drawn.y if (found := groups_of(net.layers[-1].activation)) is None else grouped(rng, m, found.sizes)
+    y = drawn.y if (found := net.layers[-1].activation.groups) is None else grouped(rng, m, found.sizes)
     whole = Problem(net, drawn.params, drawn.X, y, drawn.sample_weight, seed=int(rng.integers(2**53)))
     clips = {key: float(rng.choice([0.05, 5.0])) for key in ("clip_norm", "clip_value") if rng.random() < 0.3}
     return {**whole.to_dict(), "optimizer": optimizer(rng), **clips}

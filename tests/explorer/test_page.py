@@ -313,6 +313,7 @@ def test_the_widget_gives_back_the_problem_as_it_stands(browser):
     """As anywidget runs it in a notebook: the module's default export, a model, an element."""
     context = browser.new_context(offline=True)
     page = context.new_page()
+    page.set_default_timeout(check.PATIENCE)
     page.evaluate("(opened) => { window.opened = opened }", explore(example="worked").opened)
     page.evaluate(WIDGET, check.asset("explorer.js"))
     page.get_by_role("button", name="+1 epoch").click()

@@ -115,7 +115,7 @@ def odd(rows=200):
 @pytest.mark.parametrize("target", TARGETS)
 def test_an_ensemble_says_the_same(target, tmp_path):
     others = [name for name in TARGETS if name != target]
-    model = train(TABLE, target, drop=others, quality="fast", compare=False, time_limit=15).model
+    model = train(TABLE, target, drop=others, quality="fast", compare=False).model
     path = tmp_path / "all.onnx"
     export_table_onnx(model, path)
     assert_says_the_same(path, model, everything(seed=3))
@@ -175,7 +175,7 @@ def test_the_command_exports_columns_or_features(tmp_path, capsys):
 
     path = tmp_path / "m.safetensors"
     table = TABLE.select("number", "word", "day", "kind")
-    train(table, "kind", quality="fast", compare=False, out=path, time_limit=15)
+    train(table, "kind", quality="fast", compare=False, out=path)
     code, out, _ = run_command(capsys, "export", path, tmp_path / "whole.onnx")
     assert (code, "columns" in out) == (0, True)
     graph = onnx.load(tmp_path / "whole.onnx")

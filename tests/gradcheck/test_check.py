@@ -14,10 +14,20 @@ from backlit.core import Dense, Network, get_activation
 from backlit.core.parameters import Parameters, layout
 from backlit.core.problem import Problem
 from backlit.derivation import checks as derivation_checks
-from backlit.gradcheck import GradientChecker, Slopes, check, check_gradient
+from backlit.gradcheck import GradientChecker, Slopes, check, check_gradient, error_bounds
 
 RIGHT = 1e-7
 gradcheck_matrix = load_script("gradcheck_matrix")
+
+
+def test_rounding_that_is_known_is_not_measured_again():
+    """The check is the same, and goes by what it was given: a wrong gradient is excused by rounding without bounds."""
+    problem = example()
+    known, wrong = error_bounds(problem), 1.001 * problem.passes()[1].theta
+    assert check_gradient(problem, wrong, measured=known) == check_gradient(problem, wrong)
+    assert check_gradient(problem, wrong).wrong
+    vast = dataclasses.replace(known, bounds={name: bound + 1e9 for name, bound in known.bounds.items()})
+    assert not check_gradient(problem, wrong, measured=vast).wrong
 
 
 @settings(max_examples=25)
@@ -234,6 +244,30 @@ def test_a_method_says_only_what_it_knows(claimed, error, verdict):
     rounding = np.full(2, 1e-15)
     said = check.compare("central difference", np.array(claimed), slopes, rounding, 10 * rounding, accuracy=1e-8)
     assert said.verdict == verdict
+
+
+@pytest.mark.parametrize("method", check.ACCURACY)
+@pytest.mark.parametrize(("accuracies", "verdict"), [(0.5, "agree"), (3, "disagree")])
+def test_a_method_sees_an_error_that_is_larger_than_its_accuracy(method, accuracies, verdict):
+    """Each by itself: what the complex step sees must not hide that differences see nothing, nor the reverse."""
+    problem = example()
+    g, where = problem.passes()[1].theta, slice(0, 20)
+    g[3] += accuracies * {"complex step": 1e-13, "central difference": 1e-8}[method] * np.abs(g[where]).max()
+    said = {one.method: one.verdict for one in GradientChecker(problem).parameters(where, g)}
+    assert said[method] == verdict
+
+
+@pytest.mark.parametrize(("bounds", "verdict"), [(0.9, "agree"), (100, "disagree")])
+def test_what_rounding_may_do_is_excused_and_no_more(bounds, verdict):
+    """A bias in front of a batch norm has no slope: a claim within the bounds is as good as another."""
+    net = Network(3, [Dense(4, "tanh", norm="batch"), Dense(2)])
+    rng = np.random.default_rng(0)
+    problem = Problem(net, net.init(seed=1), rng.standard_normal((5, 3)), rng.standard_normal((5, 2)))
+    checker, (slot,) = GradientChecker(problem), [slot for slot in layout(net) if str(slot) == "b[1]"]
+    g, where = problem.passes()[1].theta, slice(slot.start, slot.stop)
+    g[where] = bounds * checker.measured.bounds["grad_b[1]"]
+    said = {one.method: one.verdict for one in checker.parameters(where, g)}
+    assert said["complex step"] == verdict
 
 
 def test_a_method_whose_accuracy_is_off_is_named(monkeypatch):

@@ -200,6 +200,23 @@ def test_a_subclass_without_slots_or_rule_says_so():
         Nothing(learning_rate=1).rule(theta, (), 1, 0.1, theta)
 
 
+def test_a_class_with_an_update_of_its_own_is_refused_for_engines_ask_its_rule():
+    with raises_naming(TypeError, "Stubborn", "update", "rule"):
+
+        class Stubborn(Sgd):
+            def update(self, g, state, t, *, lr, theta):
+                return 0 * g, state
+
+    class Mixin:
+        def update(self, g, state, t, *, lr, theta):
+            return 0 * g, state
+
+    with raises_naming(TypeError, "Mixed", "update", "rule"):
+
+        class Mixed(Mixin, Sgd):
+            pass
+
+
 # --- momentum -------------------------------------------------------------------------------------------------------
 
 

@@ -8,8 +8,8 @@ import pytest
 from backlit.derivation.document import Step
 from backlit.derivation.examples import EXAMPLES
 from backlit.derivation.expressions import Dots, Num, nodes
+from backlit.render.derivation_html import places, with_entries
 from backlit.render.explanation import explain
-from backlit.render.matrix_links import places, with_entries
 
 
 def led(step: Step):

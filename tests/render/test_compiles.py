@@ -17,7 +17,10 @@ from backlit.render.derivation_latex import escaped as latex_words
 from backlit.render.explanation import Explanation, explain
 
 FEW = settings(
-    max_examples=3, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=3,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 
 

@@ -17,7 +17,7 @@ def browser(pages):
     if pages.chromium() is None:
         pytest.skip("no Chromium here")
     with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=pages.chromium(), args=pages.FLAGS)
+        browser = started.chromium.launch(executable_path=pages.chromium(), args=pages.FLAGS, timeout=pages.PATIENCE)
         yield browser
         browser.close()
 

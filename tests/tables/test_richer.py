@@ -86,7 +86,7 @@ def test_steps_jump_where_the_target_changes_and_between_cuts_the_bins_rise():
 @given(st.lists(st.sampled_from([-1e300, 0.0, 1.0, 1.0 + 2**-52, 2.0, 5e-324, 1e300]), min_size=4, max_size=30))
 def test_steps_between_values_however_near_are_finite(values):
     y = (np.array(values) > 0).astype(np.int64)
-    encoder, X = encoded(values + [7.0], Bins(8, by_target=True, steps=True), np.append(y, 1))
+    encoder, X = encoded([*values, 7.0], Bins(8, by_target=True, steps=True), np.append(y, 1))
     edges = getattr(encoder.columns[0], "edges", ())
     assert (np.diff(edges) > 0).all()
     assert np.isfinite(X.astype(np.float32)).all()

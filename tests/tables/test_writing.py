@@ -41,7 +41,9 @@ def tables(draw, least):
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet", ".jsonl", ".ndjson"])
 @given(table=tables(least=2))
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 def test_a_table_comes_back_the_same(tmp_path, suffix, table):
     path = tmp_path / f"t{suffix}"
     write_table(table, path)
@@ -52,7 +54,9 @@ def test_a_table_comes_back_the_same(tmp_path, suffix, table):
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 @given(table=tables(least=2))
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 def test_any_delimiter_is_found(tmp_path, separator, table):
     path = tmp_path / "t.txt"
     table.write_csv(path, separator=separator, quote_style="non_numeric")

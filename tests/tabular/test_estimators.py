@@ -28,7 +28,7 @@ def quick(monkeypatch):
     """A recipe of one preset on two folds, and short runs: the conventions are the same."""
     small = presets.Quality(presets=1, folds=2, trial_folds=1, finalists=1)
     monkeypatch.setitem(presets.QUALITIES, "fast", small)
-    monkeypatch.setattr(presets, "MOST", {"constant": 50, "cosine": 25})
+    monkeypatch.setattr(presets, "MOST", {"constant": 25, "cosine": 12})
 
 
 @parametrize_with_checks(

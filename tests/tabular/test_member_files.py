@@ -7,12 +7,20 @@ from tests.tabular.test_ensemble import TABLE, learn
 
 from backlit import train
 from backlit.errors import ModelError, ProblemError
-from backlit.tabular import ensemble, member_files
+from backlit.tabular import ensemble, member_files, presets
 from backlit.tabular.blend import predict_rows
 
 
 class Dies(Exception):
     """What kills a run here."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick():
+    """Short runs: what is kept of them is the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(presets, "MOST", {"constant": 12, "cosine": 12})
+        yield
 
 
 @pytest.fixture(scope="module", params=["y", "kind"])

@@ -9,7 +9,7 @@ import pytest
 from tests.commands import run_command
 from tests.helpers import raises_naming
 
-from backlit import search, train
+from backlit import search, tabular, train
 from backlit.errors import BacklitError, ProblemError
 from backlit.tabular import search as public
 from backlit.tabular.presets import ENCODINGS
@@ -41,8 +41,16 @@ def test_its_command_trains_that_network(capsys, tmp_path):
     code, out, err = run_command(capsys, *words, "--epochs", 2, "--no-compare", "--format", "json")
     assert code == 0, err
     assert json.loads(out)["epochs"] == 2
-    _, out, _ = run_command(capsys, "search", path, "--target", "y", "--trials", 2, "--workers", 2)
-    assert out.splitlines()[-1] == told["command"]
+
+
+def test_its_command_hands_the_workers_on(capsys, monkeypatch):
+    def spy(*given, **options):
+        raise ProblemError(f"asked for {options['cluster']}")
+
+    monkeypatch.setattr(tabular, "search", spy)
+    for given, asked in ((("--workers", 2), "2"), (("--cluster", "tcp://a:9"), "tcp://a:9"), ((), "0")):
+        code, _, err = run_command(capsys, "search", "t.csv", "--target", "y", *given)
+        assert (code, err) == (2, f"backlit: asked for {asked}\n")
 
 
 def test_a_time_limit_cuts_and_says_so():

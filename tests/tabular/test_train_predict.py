@@ -38,7 +38,7 @@ def mixed(rows=240, seed=0):
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_every_dataset_trains_better_than_guessing(name):
-    result = train(dataset=name, epochs=40)
+    result = train(dataset=name, epochs=40, compare=False)
     test = result.metrics["test"]
     assert test.get("r2", test.get("balanced_accuracy")) > (0.3 if name == "diabetes" else 0.8)
     assert result.gradient_check.max_relative_error < 1e-7
@@ -49,12 +49,14 @@ def test_digits_reach_what_the_readme_says():
     assert train(dataset="digits", hidden=(128, 64)).metrics["test"]["accuracy"] >= 0.97
 
 
-@pytest.mark.parametrize(("target", "drop"), [("price", ["grade"]), ("grade", ["price"]), ("used", ["grade"])])
-@pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])
+@pytest.mark.parametrize(("target", "drop", "suffix"), [
+    ("price", ["grade"], "csv"), ("grade", ["price"], "csv"), ("used", ["grade"], "csv"), ("used", ["grade"], "jsonl"),
+    ("grade", ["price"], "parquet"),
+])  # fmt: skip
 def test_a_mixed_table_goes_through_train_and_predict_and_back(tmp_path, target, drop, suffix):
     table, path = mixed(), tmp_path / f"table.{suffix}"
     {"csv": table.write_csv, "parquet": table.write_parquet, "jsonl": table.write_ndjson}[suffix](path)
-    result = train(path, target, drop=drop, out=tmp_path / "m.safetensors", epochs=60)
+    result = train(path, target, drop=drop, out=tmp_path / "m.safetensors", epochs=60, compare=False)
     predictions = predict(tmp_path / "m.safetensors", path)
     assert predictions.table.height == table.height
     assert predictions.table.columns[0] == target

@@ -145,6 +145,10 @@ def test_a_damaged_checkpoint_is_refused(tmp_path):
     [
         (lambda d: d.pop("run"), "run is missing or wrong"),
         (lambda d: d.update(step="x"), "step is missing or wrong"),
+        (lambda d: d.update(step=-6), "a count is below 0"),
+        (lambda d: d.update(step=2**63), "a count is below 0, or beyond"),
+        (lambda d: d["position"].update(steps=-1), "a count is below 0"),
+        (lambda d: d["watch"].update(waited=-1), "a count is below 0"),
         (lambda d: d.update(plateau=[]), "plateau is missing or wrong"),
         (lambda d: d["watch"].pop("best"), "watch.best is missing or wrong"),
         (lambda d: d["history"][0].pop("loss"), "history.0.loss is missing or wrong"),

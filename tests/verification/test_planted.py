@@ -15,6 +15,7 @@ from backlit.verification.catalogue import CATALOGUE
 from backlit.verification.problem_check import check
 from backlit.verification.quantities import right_values
 
+pytestmark = pytest.mark.usefixtures("trusted")
 PARAMETERS = ("grad_W", "grad_b", "grad_gamma", "grad_beta")
 
 

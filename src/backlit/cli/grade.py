@@ -43,7 +43,7 @@ def command(
     from backlit.training.progress import ERASE, show_passes
     from backlit.verification.grading.grade import digest, grade, summary
     from backlit.verification.grading.rubric import read_rubric
-    from backlit.verification.grading.sandbox import chosen
+    from backlit.verification.grading.sandbox import bounded, chosen
     from backlit.verification.grading.table import append, begin, check_table, grades_csv, known_grades
 
     check_outputs(out, html, inputs=(*submissions, rubric))
@@ -59,7 +59,8 @@ def command(
     known = {(one.file, one.digest): one for one in before if (one.seed, one.sandbox) == (asked.seed, sandbox)}
     kept = [one for file in files if (one := known.get((str(file), digest(file, asked)))) and one.digest]
     grades = {one.file: one for one in kept}
-    say(f"sandbox: {sandbox} ({WORDS[sandbox]}), seed: {asked.seed}", error=True)
+    limits = bounded()
+    say(f"sandbox: {sandbox} ({WORDS[sandbox]}), limits for each {limits}, seed: {asked.seed}", error=True)
     if kept:
         say(f"{len(kept)} of {len(files)} are known from {out}; remove it to grade all anew", error=True)
     if out is not None:
@@ -77,10 +78,11 @@ def command(
     show_summary(ordered)
     if html is not None:
         with atomic_write(html) as file:
-            file.write_text(grades_page(ordered, title=asked.title), encoding="utf-8", errors="backslashreplace")
+            text = grades_page(ordered, title=asked.title, limits=limits)
+            file.write_text(text, encoding="utf-8", errors="backslashreplace")
     if format is Format.json:
         mistakes = [{"submissions": n, "what": what} for n, what in summary(ordered)]
-        grading = {"title": asked.title, "sandbox": sandbox, "seed": asked.seed, "summary": mistakes}
+        grading = {"title": asked.title, "sandbox": sandbox, "limits": limits, "seed": asked.seed, "summary": mistakes}
         print_json(grading | {"grades": [one.row() for one in ordered]})
     elif out is None and not stdout_is_a_terminal():  # a person has read the lines; a pipe gets the table
         write_data(grades_csv(ordered, asked))

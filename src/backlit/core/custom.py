@@ -8,17 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from backlit.core.activations import ACTIVATIONS, Activation
-from backlit.core.activations.softmax import read_groups
 from backlit.core.losses import LOSSES, Loss
 from backlit.errors import ShapeError
-
-if TYPE_CHECKING:
-    from backlit.core.network import Network  # which knows all that stands here
 
 Array = np.ndarray
 INF = float("inf")
@@ -97,14 +93,6 @@ class Slope:
         from backlit.autodiff import value_and_slope
 
         return value_and_slope(self.function)(a, y)[1].astype(a.dtype, copy=False)
-
-
-def own_of(net: Network) -> str | None:
-    """What of a network is a user's own, such as "layer 1's activation swirl"; None if nothing is."""
-    for l, layer in net.numbered():
-        if not ACTIVATIONS.has(layer.activation) and read_groups(layer.activation.name) is not layer.activation:
-            return f"layer {l}'s activation {layer.activation.name}"
-    return None if LOSSES.has(net.loss) else f"the loss {net.loss.name}"
 
 
 def name_of(function: Callable[..., Any], taken: Any) -> str:

@@ -15,8 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from backlit.core.activations import Activation, get_activation
-from backlit.core.activations.softmax import groups_of
+from backlit.core.activations import ACTIVATIONS, Activation, get_activation
 from backlit.core.initializers import initialize
 from backlit.core.losses import LOSSES, Loss, ShortForm, get_loss
 from backlit.core.norms import NORMS
@@ -263,7 +262,7 @@ class Network(Displayed):
         if last.dropout or last.skip_from is not None or self.loss.name not in LOSSES:  # one made of another has none
             return None
         forms, name = self.loss.short_forms or {}, last.activation.name
-        if name not in forms and "softmax" in forms and (groups := groups_of(last.activation)) is not None:
+        if name not in forms and "softmax" in forms and (groups := last.activation.groups) is not None:
             return forms["softmax"].by_groups(groups)
         return forms.get(name)
 
@@ -271,6 +270,14 @@ class Network(Displayed):
     def has_short_form(self) -> bool:
         """Whether ∂ℓ/∂u at the output is p − y."""
         return self.short_form is not None
+
+    @property
+    def custom_part(self) -> str | None:
+        """What of it is a user's own, such as "layer 1's activation swirl"; None if nothing is."""
+        for l, layer in self.numbered():
+            if not ACTIVATIONS.has(layer.activation):
+                return f"layer {l}'s activation {layer.activation.name}"
+        return None if LOSSES.has(self.loss) else f"the loss {self.loss.name}"
 
     def layer(self, l: int) -> Dense:
         """Layer l, counted from 1 to L as in the equations."""

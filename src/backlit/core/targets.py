@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backlit.core.activations.softmax import groups_of
 from backlit.core.exact import Exact, exact_array
 from backlit.errors import DomainError, ShapeError
 
@@ -82,7 +81,7 @@ def check_domain(net: Network, y: Array) -> None:
         i, k = (int(j) for j in np.argwhere(wrong)[0])
         raise DomainError(f"y[{i}][{k}] is {y[i, k]}, but {net.loss.name} takes finite targets in [{low:g}, {high:g}]")
     if net.loss.classes and net.has_short_form:
-        groups = groups_of(net.layers[-1].activation)
+        groups = net.layers[-1].activation.groups
         for part in [y] if groups is None else groups.split(y):
             check_probabilities(part, "" if groups is None else " in each group")
 

@@ -1,25 +1,32 @@
-"""The independent checks that a derivation shows: of every gradient, by a complex step and by differences.
+"""What a derivation says of its numbers, tried: each gradient in other ways, and what depends on what.
 
-Where the parameters are few each entry is checked; else the slope along random signed directions of each tensor, in a
-deep network of a block of them at a time, so that the work does not grow with the square of depth.  What
-a method can't resolve, such as a difference that rounding drowns, is left out, for it says nothing.
+A gradient is checked by a complex step and by differences: where the parameters are few each entry, else the slope
+along random signed directions of each tensor, in a deep network of a block of them at a time, so that the work does
+not grow with the square of depth.  What a method can't resolve, such as a difference that rounding drowns, is left out.
+
+Sentences such as "a unit depends on no sum but its own" and "this is kept for the way back" are said if the passes of
+`core` bear them out: one number is changed and what moves is looked at, reads are watched.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from backlit.core import norms
 from backlit.core.parameters import Slot, layout
-from backlit.core.passes import Gradients, Trace, example_weights
+from backlit.core.passes import Gradients, Trace, backward, example_weights
 from backlit.core.problem import Problem
 from backlit.derivation.document import Check
 from backlit.gradcheck import Comparison, GradientChecker
 from backlit.gradcheck.methods import signed
 
+Array = np.ndarray
 FEW = 1200  # numbers that are checked one by one
 DIRECTIONS = 3
 MOST_LAYERS = 20_000  # that the forward passes of one step of the differences go through, over all directions
-
+BUMPS = (1.0, -1.0, 4.0, -4.0)  # some of them move a unit that is flat on one side
 Checks = tuple[Check, ...]
 
 
@@ -73,3 +80,80 @@ def shown(comparisons: Iterable[Comparison]) -> Checks:
     """As the document shows them: those that tell.  One that agrees by what rounding may do alone tells nothing."""
     telling = [one for one in comparisons if one.verdict == "disagree" or (one.verdict == "agree" and one.tells)]
     return tuple(Check(one.method, one.error, one.verdict == "agree") for one in telling)
+
+
+# --- what depends on what ---------------------------------------------------------------------------------------------
+
+
+def reach(problem: Problem, l: int, m: int, *, activated: bool) -> frozenset[str]:
+    """Which entries of u, or of φ(u) if `activated`, move with one z of m examples: own, units, batch, all.
+
+    "own" is the same unit of the same example, "units" the others of that example, "batch" the same unit of other
+    examples, "all" others of others.  Tried at random z: what moves hangs on the formulas, not on these numbers.
+    """
+    z = np.random.default_rng(0).standard_normal((m, problem.net.n[l]))
+    before = after_sums(problem, l, z, activated)
+    moved = np.zeros(z.shape, bool)
+    for bump in BUMPS:
+        tried = z.copy()
+        tried[0, 0] += bump
+        moved |= after_sums(problem, l, tried, activated) != before
+    places = {"own": moved[0, 0], "units": moved[0, 1:], "batch": moved[1:, 0], "all": moved[1:, 1:]}
+    return frozenset(name for name, part in places.items() if np.any(part))
+
+
+def after_sums(problem: Problem, l: int, z: Array, activated: bool) -> Array:
+    """What a layer makes of z: x̂ where it has a norm, with φ of it if `activated`."""
+    layer = problem.net.layer(l)
+    if layer.norm:
+        z = norms.normalize(layer, z, problem.statistics.of(l) if problem.statistics else None).x_hat
+    return layer.activation.function(z) if activated else z
+
+
+class Watched(np.ndarray):
+    """An array that notes in `log` that its numbers were read."""
+
+    log: set[Any]
+    name: Any
+
+    def __array_finalize__(self, base: Any) -> None:
+        self.log, self.name = getattr(base, "log", set()), getattr(base, "name", None)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        for array in inputs:
+            if isinstance(array, Watched):
+                array.log.add(array.name)
+        return getattr(ufunc, method)(*map(plain, inputs), **options)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+        if not function.__name__.endswith("_like"):  # which reads the shape alone
+            self.log.add(self.name)
+        return function(*map(plain, args), **options)
+
+
+def plain(value: Any) -> Any:
+    """An array that is not watched; arrays in a list or a tuple too."""
+    if isinstance(value, list | tuple):
+        return type(value)(map(plain, value))
+    return value.view(np.ndarray) if isinstance(value, Watched) else value
+
+
+def watched(array: Array, log: set[Any], name: Any) -> Watched:
+    """The array, with its reads noted under a name."""
+    made = array.view(Watched)
+    made.log, made.name = log, name
+    return made
+
+
+def read_on_the_way_back(problem: Problem) -> set[tuple[str, int]]:
+    """The quantities of the forward pass that the backward pass reads, such as ("a", 0) or ("x_hat", 2)."""
+    trace, log = problem.passes()[0], set[Any]()
+    lists = {
+        name: [None if v is None else watched(v, log, (name, l)) for l, v in enumerate(getattr(trace, name))]
+        for name in ("u", "a", "mask")
+    }
+    found = [
+        None if v is None else replace(v, x_hat=watched(v.x_hat, log, ("x_hat", l))) for l, v in enumerate(trace.norm)
+    ]
+    backward(problem.net, problem.params, replace(trace, norm=found, **lists), problem.data()[1], problem.sample_weight)
+    return log

@@ -17,12 +17,12 @@ from backlit.core.parameters import Parameters
 from backlit.core.passes import Gradients, Trace, example_losses, example_weights
 from backlit.core.problem import Problem
 from backlit.core.targets import as_targets, shares
+from backlit.derivation.checks import reach, read_on_the_way_back
 from backlit.derivation.document import Check, Line, Text
 from backlit.derivation.evaluate import settled
 from backlit.derivation.exact import exact_losses, exact_slopes, lifted
 from backlit.derivation.expressions import At, Chain, Dots, Expr, Mat, Num, Partial, Sym, constant
 from backlit.derivation.numbers import Numbers
-from backlit.derivation.probes import reach, read_on_the_way_back
 
 Array = np.ndarray
 Cols = Sequence[int]
@@ -126,7 +126,7 @@ class Context:
         return read_on_the_way_back(self.problem)
 
     def reach(self, l: int, *, activated: bool) -> frozenset[str]:
-        """Which entries of u, or of φ(u), one z of layer l moves: see `probes.reach`."""
+        """Which entries of u, or of φ(u), one z of layer l moves: see `checks.reach`."""
         return reach(self.problem, l, self.m, activated=activated)
 
     def taken_at_z(self, l: int) -> bool:

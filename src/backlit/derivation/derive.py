@@ -1,31 +1,34 @@
-"""From a problem to its derivation: both passes, the checks, the steps, then one section after another."""
+"""From a problem to its derivation: both passes, the checks, the steps, then one section after another.
 
-from collections.abc import Iterator
+Where a number is not finite the derivation ends early: up to the first step that has one, which is named.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from backlit.core.passes import Gradients, Trace
 from backlit.core.problem import Problem
-from backlit.derivation import checks, nonfinite, update
+from backlit.derivation import checks, update
 from backlit.derivation.context import Context
-from backlit.derivation.document import Check, Derivation, Section
+from backlit.derivation.document import Block, Check, Derivation, Paragraph, Section, Step
 from backlit.derivation.exact import exact_passes
 from backlit.derivation.numbers import Numbers
 from backlit.derivation.sections import (
     backward_pass,
+    drawing,
     forward_pass,
     glance,
-    graph,
     jacobian,
     losses,
     overview,
     recurrence,
     setup,
     tape,
-    why,
 )
 from backlit.derivation.sections import update as update_section
-from backlit.derivation.update import quantities
+from backlit.derivation.update import Updated, quantities
 from backlit.errors import ProblemError
 
 MOST_STEPS = 1_000_000  # of the optimizer: about a minute on the smallest networks
@@ -75,11 +78,11 @@ def derive(
     trace, grad = problem.passes()
     num = Numbers(digits)
     if not finite(trace, grad):
-        return nonfinite.in_the_passes(Context(problem, trace, grad, num), title)
+        return stopped_in_the_passes(Context(problem, trace, grad, num), title)
     s = scene(problem, trace, grad, num, checks.check(problem, trace, grad), fractions)
     updates = update.run(problem, steps, s.theta)
     if not updates[-1].finite():
-        return nonfinite.in_an_update(s, updates, title)
+        return stopped_in_an_update(s, updates, title)
     sections = tuple(section for section in document(s, updates) if section is not None)
     found = quantities(trace, grad, updates)
     title = title or f"Backpropagation in {problem.name}"
@@ -108,10 +111,10 @@ def scene(problem: Problem, trace: Trace, grad: Gradients, num: Numbers, found: 
     return Context(problem, exact_trace, exact_grad, num, found, rational=True, theta=params)
 
 
-def document(s: Context, updates: list[update.Updated]) -> Iterator[Section | None]:
+def document(s: Context, updates: list[Updated]) -> Iterator[Section | None]:
     """The sections in reading order; None for one that this network has no use for."""
     yield glance.section(s, updates)
-    yield why.section(s)
+    yield glance.why_section(s)
     yield setup.setup(s)
     yield setup.sought(s)
     yield overview.algorithm_section(s)
@@ -124,9 +127,100 @@ def document(s: Context, updates: list[update.Updated]) -> Iterator[Section | No
     yield tape.nudge_section(s)
     yield update_section.section(s, updates)
     yield update_section.last_section(s, updates)
-    yield graph.section(s)
+    yield drawing.graph_section(s)
     yield tape.tape_section(s)
     yield overview.cache_section(s)
     yield jacobian.section(s)
     yield overview.costs_section(s)
     yield overview.checklist_section(s)
+
+
+# --- as far as the numbers are finite ---------------------------------------------------------------------------------
+
+
+def stopped_in_the_passes(s: Context, title: str) -> Derivation:
+    """Stops in the forward pass, in the loss or in the backward pass."""
+    way_up = up_to_stop("forward", "Forward", forward_steps(s))
+    if stop_of([way_up]):
+        return ended(s, title, [way_up], None, [])
+    down = up_to_stop("backward", "Backward", backward_pass.steps(s))
+    return ended(s, title, [forward_pass.section(s), down], s.grad, [])
+
+
+def stopped_in_an_update(s: Context, updates: list[Updated], title: str) -> Derivation:
+    """Stops at the last of `updates`."""
+    last = updates[-1]
+    whole = [*updates[:-1]]
+    sections = [forward_pass.section(s), backward_pass.section(s)]
+    if whole:
+        first = update_section.section(s, whole)
+        sections.append(replace(first, blocks=first.blocks[:-1]))  # the costs follow, once
+    steps: Iterable[Step] = (*update_section.steps(s, last), update_section.costs(s, updates))
+    sections.append(up_to_stop("update-last", f"Step {last.t} of the optimizer", steps))
+    return ended(s, title, sections, s.grad, updates)
+
+
+def forward_steps(s: Context) -> Iterator[Step]:
+    """The way up, and the loss where the outputs are finite (it isn't worked from others)."""
+    for step in forward_pass.layer_steps(s):
+        yield step
+        if not all_finite(step):
+            return
+    yield from forward_pass.losses(s)
+
+
+def all_finite(step: Step) -> bool:
+    """Whether all numbers of a step are."""
+    return bool(np.isfinite(np.asarray(step.value, float)).all())
+
+
+def up_to_stop(id: str, title: str, steps: Iterable[Step]) -> Section:
+    """The steps up to the first one that is not finite; a paragraph in front says which it is, if there is one."""
+    shown: list[Block] = []
+    for step in steps:
+        shown.append(step)
+        if not all_finite(step):
+            return Section(id, f"{title}, as far as the numbers are finite", (Paragraph((stop_words(step),)), *shown))
+    return Section(id, title, tuple(shown))
+
+
+def stop_words(step: Step) -> str:
+    """What happened, and what helps."""
+    remedy = {
+        "forward": "Smaller weights or inputs keep it finite",
+        "backward": "Smaller weights, or outputs farther from where the loss has no slope, keep it finite",
+        "update": "A smaller learning rate, or clipping, keeps it finite",
+    }[step.way]
+    return (
+        f"{step.id} is the first quantity that is not finite (NaN or ∞): what follows from it has no meaning, so the "
+        f"derivation ends there. {remedy}."
+    )
+
+
+def stop_of(sections: Iterable[Section]) -> str | None:
+    """The id of the first step that is not finite."""
+    steps = (block for part in sections for block in part.blocks if isinstance(block, Step))
+    return next((step.id for step in steps if not all_finite(step)), None)
+
+
+def ended(
+    s: Context, title: str, sections: list[Section], grad: Gradients | None, updates: list[Updated]
+) -> Derivation:
+    """The document: what is asked and how it is found, then the numbers as far as they go."""
+    theory = [
+        setup.setup(s, drawn=False),
+        setup.sought(s),
+        recurrence.section(s),
+        overview.dimensions_section(s),
+    ]
+    found = quantities(s.trace, grad, updates)
+    whole = tuple(part for part in (*theory, *sections) if part is not None)
+    return Derivation(
+        title or f"Backpropagation in {s.problem.name}",
+        setup.introduction(s),
+        whole,
+        found,
+        s.num.digits,
+        stop_of(sections),
+        s.claims,
+    )

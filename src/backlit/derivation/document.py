@@ -194,13 +194,14 @@ class Diagram:
 
 @dataclass(frozen=True)
 class Plot:
-    """Curves over x, and points on them that this network visits."""
+    """Curves over x, and points on them that this network visits; `reach` is from the lowest y to the highest."""
 
     caption: str
     description: str
     x: tuple[float, ...]
     curves: tuple[tuple[str, tuple[float, ...]], ...]
     points: tuple[tuple[float, float], ...]
+    reach: tuple[float, float]
 
 
 Block = Paragraph | Formula | Table | BulletList | Diagram | Plot | Step

@@ -78,7 +78,7 @@ def activation(name: str, parameters: Sequence[Any]) -> Activation:
     if name not in ACTIVATIONS:
         raise NotNumeric
     named = dict(zip(ACTIVATIONS[name].parameters, map(float, parameters), strict=True))
-    return get_activation({"name": name, **named})
+    return get_activation({"name": name, **named} if named else name)
 
 
 def rational_function(name: str, args: Sequence[Any]) -> Any:

@@ -11,8 +11,9 @@ import numpy as np
 from backlit.core.parameters import layout
 from backlit.core.passes import Gradients, Trace
 from backlit.core.problem import Problem
-from backlit.derivation import checks, nonfinite, update
+from backlit.derivation import checks, update
 from backlit.derivation.context import Context, as_float, at
+from backlit.derivation.derive import stop_of
 from backlit.derivation.document import Block, Check, Derivation, Line, Section, Step, Table, Text
 from backlit.derivation.exact import exact_passes
 from backlit.derivation.expressions import Expr, Partial, Sym
@@ -126,7 +127,7 @@ def derive_entry(
         blocks += contributions(s, name.quantity, name.layer, name.index)
     section = Section("entry", f"{step.id}, by itself", tuple(blocks))
     found = quantities(trace, grad, [])
-    return Derivation(title or step.id, setup.introduction(s), (section,), found, digits, nonfinite.stop_of([section]))
+    return Derivation(title or step.id, setup.introduction(s), (section,), found, digits, stop_of([section]))
 
 
 def scene(problem: Problem, trace: Trace, grad: Gradients, num: Numbers, name: Name, fractions: bool) -> Context:

@@ -6,18 +6,16 @@ from typing import Any
 
 from backlit.core.problem import Problem
 from backlit.diagnosis.findings import findings_of, frozen, regime_of
-from backlit.diagnosis.inputs import Subject, from_problem, from_sizes, one_thread, passes_of, typical
+from backlit.diagnosis.inputs import Subject, from_problem, from_sizes, one_thread, passes_of, typical, update_ratios
 from backlit.diagnosis.measurement import average
-from backlit.diagnosis.pitfalls import Stack, traps_of
+from backlit.diagnosis.pitfalls import Stack, scaling_findings, traps_of, unscaled
 from backlit.diagnosis.remedies import try_remedies
 from backlit.diagnosis.result import Diagnosis
-from backlit.diagnosis.scaling import scaling_findings, unscaled
 from backlit.diagnosis.simulation import Ensemble
 from backlit.diagnosis.spectrum import spectrum_of
 from backlit.diagnosis.theory.expectations import quiet
 from backlit.diagnosis.theory.fixed_points import fixed_point
 from backlit.diagnosis.theory.predicted import predict_flow
-from backlit.diagnosis.updates import update_ratios
 from backlit.errors import ProblemError
 from backlit.registry import positive_integer
 

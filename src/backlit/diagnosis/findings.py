@@ -8,7 +8,6 @@ import numpy as np
 
 from backlit.diagnosis.measurement import MeasuredFlow
 from backlit.diagnosis.theory.fixed_points import FixedPoint, LayerSpec
-from backlit.diagnosis.updates import FROZEN
 
 BOUND = 1e3
 """‖δ_1‖²/‖δ_L‖² of a typical example, the median one, outside [1/BOUND, BOUND] is called sick.
@@ -18,6 +17,7 @@ bottom differ by √1000 ≈ 32.  The learning rates that train one layer well s
 best one, so at 32 none is right for both ends.  It is a bound on the ratio alone, for every dtype and optimizer, so
 that verdicts can be compared; what rounding does to a real step is the separate finding "frozen".
 """
+FROZEN = 2.0**-24  # a step this small against its weight is lost when float32 rounds the sum
 DEAD_SHARE, SATURATED_SHARE = 0.2, 0.5
 WORTH_A_WORD = 3.0  # how far a length grows or shrinks over the depth before it is worth a word
 UNDERFLOW = 1e-200  # a gradient that passes this on its way to 0 has faded; another was cut off

@@ -1,9 +1,13 @@
-"""Known traps, each a rule on the kind of layer, with its number computed for this network."""
+"""Known pitfalls: rules on the kind of layer, each with its number for this network; and data that is not scaled."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from backlit.diagnosis.findings import BOUND, Finding
+from backlit.diagnosis.inputs import Subject
 from backlit.diagnosis.theory.batch_norm import Batch
 from backlit.diagnosis.theory.batch_points import follow
 from backlit.diagnosis.theory.expectations import second_moment, slope_moment
@@ -12,6 +16,7 @@ from backlit.diagnosis.theory.fixed_points import FixedPoint, LayerSpec, fixed_p
 NEAR = 0.02  # a variance this near to a trap's is in it
 DEVIATIONS = 3.0  # of a variance that is measured on few weights, by which it may miss its own
 UNEVEN = 3.0  # how far differences of length grow over the depth before it is worth a word
+FAR = 10.0  # times that a column's root mean square may exceed 1, or the outputs' own, before it is called unscaled
 
 
 @dataclass(frozen=True)
@@ -140,3 +145,62 @@ def pytorch_default(stack: Stack, kind: LayerSpec, theory: FixedPoint) -> Findin
 
 
 TRAPS = (he_with_gelu, tanh_gain, selu_init, deep_batch_norm, small_batch, uneven_batch, sigmoid_stack, pytorch_default)
+
+# --- inputs and targets far from the size of 1 for which networks are drawn -------------------------------------------
+
+
+def unscaled(subject: Subject, outputs: np.ndarray) -> list[str]:
+    """Which of "x" and "y" is unscaled; y only where outputs may be any number.
+
+    outputs : (m, n_L) of the network as it is: those of a trained one are as large as its targets.
+    """
+    found = []
+    if subject.X is not None and subject.net.layers[0].norm is None and size(subject.X) > FAR:
+        found.append("x")
+    if subject.y is not None and any_number(subject) and size(subject.y) > FAR * max(size(outputs), 1.0):
+        found.append("y")
+    return found
+
+
+def any_number(subject: Subject) -> bool:
+    """Whether targets are neither classes, counts nor bounded, so that they may be shifted and scaled."""
+    net = subject.net
+    return net.loss.targets == (-math.inf, math.inf) and net.layers[-1].activation.range == (-math.inf, math.inf)
+
+
+def size(rows: np.ndarray) -> float:
+    """The largest root mean square of a column; 0 where it is not finite, for then it tells nothing."""
+    largest = float(np.sqrt(np.mean(np.square(rows, dtype=np.float64), axis=0)).max())
+    return largest if math.isfinite(largest) else 0.0
+
+
+def scaling_findings(subject: Subject, names: Sequence[str], outputs: np.ndarray) -> list[Finding]:
+    """What is unscaled, with its numbers."""
+    found = []
+    for name in names:
+        rows = subject.X if name == "x" else subject.y
+        assert rows is not None
+        beside = "" if name == "x" else f", while the network's outputs have {size(outputs):.3g}"
+        text = f"{name} is not scaled: a column of it has root mean square {size(rows):.4g}{beside}"
+        found.append(Finding(f"unscaled_{name}", text, size(rows)))
+    return found
+
+
+def standardized(subject: Subject, names: Sequence[str]) -> Subject:
+    """The subject with each column of x or y (as named) of mean 0 and deviation 1."""
+    X, y = (
+        unit_columns(rows) if name in names and rows is not None else rows
+        for name, rows in (("x", subject.X), ("y", subject.y))
+    )
+    problem = None if subject.problem is None else replace(subject.problem, X=X, y=y)
+    return replace(subject, X=X, y=y, problem=problem)
+
+
+def unit_columns(rows: np.ndarray) -> np.ndarray:
+    """(x − mean)/deviation, column by column; a constant column becomes 0.
+
+    >>> unit_columns(np.array([[1.0, 5.0], [3.0, 5.0]])).tolist()
+    [[-1.0, 0.0], [1.0, 0.0]]
+    """
+    deviation = rows.std(axis=0)
+    return (rows - rows.mean(axis=0)) / np.where(deviation == 0, 1.0, deviation)

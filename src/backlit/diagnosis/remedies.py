@@ -19,8 +19,8 @@ from backlit.core.parameters import Parameters
 from backlit.diagnosis.findings import Finding, regime_of
 from backlit.diagnosis.inputs import Subject, flow_of, normal_inputs
 from backlit.diagnosis.measurement import average
+from backlit.diagnosis.pitfalls import standardized
 from backlit.diagnosis.remedy_candidates import candidates, other_outputs, recipes
-from backlit.diagnosis.scaling import standardized
 from backlit.diagnosis.theory.fixed_points import FixedPoint, LayerSpec
 from backlit.diagnosis.theory.predicted import measured_scales, predict_flow, scheme_scales
 from backlit.jobs import Job, run_jobs

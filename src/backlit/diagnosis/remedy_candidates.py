@@ -8,11 +8,10 @@ from typing import Any
 from backlit.core.activations import get_activation
 from backlit.core.network import Dense, Network
 from backlit.diagnosis.findings import BOUND
-from backlit.diagnosis.inputs import Subject
+from backlit.diagnosis.inputs import Subject, optimizer_of
 from backlit.diagnosis.theory.criticality import Critical, bias_variance, critical_point
 from backlit.diagnosis.theory.expectations import slope_moment
 from backlit.diagnosis.theory.fixed_points import FixedPoint, LayerSpec
-from backlit.diagnosis.updates import optimizer_of
 
 VARIANTS: tuple[Any, ...] = (
     "relu",

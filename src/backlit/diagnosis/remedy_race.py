@@ -20,8 +20,8 @@ import numpy as np
 from backlit.core.network import Network
 from backlit.diagnosis import Diagnosis
 from backlit.diagnosis.inputs import Subject
+from backlit.diagnosis.pitfalls import standardized
 from backlit.diagnosis.remedies import Probe, Remedy, drawn
-from backlit.diagnosis.scaling import standardized
 from backlit.diagnosis.short_training import BATCH, constant_loss, data_of, settings_of
 from backlit.engine import Data, State
 from backlit.training.history import History

@@ -7,16 +7,15 @@ from typing import Any
 from backlit.core.problem import Problem
 from backlit.diagnosis.advice import advice
 from backlit.diagnosis.findings import VERDICTS, Finding
-from backlit.diagnosis.inputs import Subject
+from backlit.diagnosis.inputs import Subject, optimizer_of
 from backlit.diagnosis.measurement import MeasuredFlow
+from backlit.diagnosis.pitfalls import standardized
 from backlit.diagnosis.remedies import Probe, Remedy, Trial, kept
 from backlit.diagnosis.remedy_candidates import estimator_arguments
-from backlit.diagnosis.scaling import standardized
 from backlit.diagnosis.simulation import Ensemble
 from backlit.diagnosis.spectrum import Spectrum
 from backlit.diagnosis.theory.fixed_points import FixedPoint, LayerSpec
 from backlit.diagnosis.theory.predicted import PredictedFlow
-from backlit.diagnosis.updates import optimizer_of
 from backlit.display import Displayed
 from backlit.errors import ProblemError
 

@@ -15,10 +15,9 @@ from backlit.core.parameters import Parameters
 from backlit.core.problem import Problem
 from backlit.core.targets import as_inputs, as_targets
 from backlit.diagnosis import Diagnosis
-from backlit.diagnosis.inputs import Subject
+from backlit.diagnosis.inputs import Subject, optimizer_of
+from backlit.diagnosis.pitfalls import standardized
 from backlit.diagnosis.remedies import Remedy, Trial, drawn
-from backlit.diagnosis.scaling import standardized
-from backlit.diagnosis.updates import optimizer_of
 from backlit.engine import Data
 from backlit.jobs import Job, run_jobs
 from backlit.training.run import Settings

@@ -13,7 +13,6 @@ from functools import lru_cache
 from typing import Any
 
 from backlit.core.activations import ACTIVATIONS, Activation
-from backlit.core.activations.softmax import groups_of
 from backlit.core.losses import LOSSES, Loss
 from backlit.core.network import Network
 from backlit.core.parameters import layout
@@ -156,7 +155,7 @@ def reasons(module: Any, recipe: TrainConfig) -> Iterator[str]:
     net, optimizer = recipe.net, recipe.optimizer
     for l, layer in net.numbered():
         phi = layer.activation
-        if groups_of(phi) is not None:
+        if phi.groups is not None:
             yield f"layer {l} has a softmax for each of several labels, {phi.name}"
         elif not ACTIVATIONS.is_built_in(phi):
             yield f"layer {l} has an activation of your own, {phi.name}"
@@ -186,7 +185,7 @@ def knows(names: dict[str, tuple[str, ...]], record: Activation | Loss) -> bool:
 def has_short_form(module: Any, net: Network) -> bool:
     """Whether the output's short form, where it has one, is one of C++'s."""
     form, phi = net.short_form, net.layers[-1].activation
-    if form is None or groups_of(phi) is not None:  # groups have been named already
+    if form is None or phi.groups is not None:  # groups have been named already
         return True
     brought = LOSSES.built_in[net.loss.name].short_forms if net.loss.name in LOSSES.built_in else None
     return (phi.name, net.loss.name) in module.short_forms() and form is (brought or {}).get(phi.name)

@@ -15,7 +15,6 @@ import numpy as np
 
 from backlit._version import __version__
 from backlit.bounded_reading import from_json, read_arrays
-from backlit.core.custom import own_of
 from backlit.core.network import Network
 from backlit.core.parameters import Parameters, Statistics, layout
 from backlit.display import Displayed
@@ -112,7 +111,7 @@ def save_model(model: Model, path: str | Path) -> None:
     ...     load_model(f"{folder}/line.safetensors").net == net
     True
     """
-    own = own_of(model.net)
+    own = model.net.custom_part
     if own is not None:
         raise ModelError(f"{path}: {own} is your own function, which a model file cannot hold: keep it in code")
     described = {

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from backlit.core.activations import Activation
-from backlit.core.activations.softmax import groups_of
 from backlit.core.formulas import Arithmetic, Operand, Unsupported
 from backlit.errors import ModelError
 
@@ -80,7 +79,7 @@ NAMES = {
 
 def activate(graph: Graph, phi: Activation, u: str, name: str) -> str:
     """h from u.  Raises ModelError for an activation whose record says neither an operator nor a formula for it."""
-    if (groups := groups_of(phi)) is not None:
+    if (groups := phi.groups) is not None:
         parts = graph.split(u, groups.sizes, f"{name}_group")
         return graph.add("Concat", [graph.between("Softmax", part, axis=1) for part in parts], name, axis=1)
     if phi.onnx is not None and not (graph.dtype == np.float64 and phi.onnx[0] in FLOAT32_ALONE):

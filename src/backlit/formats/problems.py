@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from backlit.bounded_reading import MOST_BYTES, from_json, from_toml, from_yaml, machine_memory, read_bytes
 from backlit.core.initializers import initialize
 from backlit.core.network import Dense, Network
-from backlit.core.parameters import NAMES, Slot, fitting, layout
+from backlit.core.parameters import NAMES, Parameters, Slot, fitting, layout
 from backlit.core.problem import Problem
 from backlit.core.targets import as_inputs, as_targets, shares
 from backlit.errors import BacklitError, ProblemError, near
@@ -26,6 +26,7 @@ Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 Rows = list[list[Number]]
 Spec = str | dict[str, Any]
 File = TypeVar("File", bound="NetworkFile")
+SURELY_FITS = 10**6  # parameters that any machine has room for
 LOADERS = {".json": from_json, ".toml": from_toml, ".yaml": from_yaml, ".yml": from_yaml}
 
 
@@ -200,7 +201,10 @@ def build(name: str, file: ProblemFile) -> Problem:
         located(f"{name}: sample_weight", lambda: shares(net, len(X), file.sample_weight, np.float64))
         weight = np.asarray(file.sample_weight)
     optimizer, clip_norm, clip_value = located(f"{name}: optimizer", lambda: read_optimizer(file))
-    drawn = located(f"{name}: init", lambda: initialize(net, scheme, seed=0 if seed is None else seed, X=X))
+    if len(given) == len(layout(net)) and file.init is None and seed is None:
+        drawn = Parameters.zeros(net)
+    else:
+        drawn = located(f"{name}: init", lambda: initialize(net, scheme, seed=0 if seed is None else seed, X=X))
     for slot, array in given.items():
         drawn[slot] = array
     return Problem(net, drawn, X, y, weight, optimizer, clip_norm, clip_value, seed, name)
@@ -209,7 +213,7 @@ def build(name: str, file: ProblemFile) -> Problem:
 def check_parameters(net: Network) -> None:
     """Raise ProblemError where the parameters, their gradient and an optimizer's vectors have no room in memory."""
     size = layout(net)[-1].stop
-    if size * 8 > machine_memory() / 8:
+    if size > SURELY_FITS and size * 8 > machine_memory() / 8:
         raise ProblemError(f"its layers have {size:,} parameters, too many for this machine's memory: give fewer units")
 
 

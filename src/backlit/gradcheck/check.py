@@ -13,12 +13,11 @@ from typing import Any, Literal
 import numpy as np
 
 from backlit.autodiff import AutodiffError
-from backlit.core.custom import own_of
 from backlit.core.parameters import Parameters, layout
 from backlit.core.passes import example_losses, example_weights
 from backlit.core.problem import Problem
 from backlit.gradcheck.differences import MOST_CORNERS, Named, points_at_kinks, slopes_between
-from backlit.gradcheck.error_bounds import AT_KINK, EPS, error_bounds
+from backlit.gradcheck.error_bounds import AT_KINK, EPS, ErrorBounds, error_bounds
 from backlit.gradcheck.methods import (
     COMPLEX_H,
     MANY,
@@ -86,6 +85,7 @@ class GradientChecker:
     """Both methods, ready for one problem; numbers that are not float64 are lifted to it.
 
     claimed_in : the dtype in which claims were computed, for what rounding may do to them (fractions as to float64).
+    measured : the problem's `error_bounds`, where they are known.
 
     >>> from backlit.core.network import Dense, Network
     >>> net = Network(2, [Dense(3, "tanh"), Dense(1)])
@@ -97,9 +97,9 @@ class GradientChecker:
     ['disagree', 'disagree']
     """
 
-    def __init__(self, problem: Problem, claimed_in: Any = np.float64):
+    def __init__(self, problem: Problem, claimed_in: Any = np.float64, measured: ErrorBounds | None = None):
         self.problem = problem = lifted(problem)
-        self.measured = error_bounds(problem)
+        self.measured = error_bounds(problem) if measured is None else measured
         self.coarser = float(np.finfo(claimed_in).eps) / EPS if np.dtype(claimed_in).kind == "f" else 1.0
         self.points = points_at_kinks(problem, problem.passes()[0], AT_KINK * self.coarser)
 
@@ -166,7 +166,7 @@ class GradientChecker:
     @cached_property
     def takes_complex(self) -> bool:
         """Whether a complex step passes through a user's own functions: abs drops it, so differences are asked too."""
-        if own_of(self.problem.net) is None:
+        if self.problem.net.custom_part is None:
             return True
         cost, n = Cost(self.problem), self.problem.net.n_parameters
         V = signed(slice(0, n), n, 3, np.random.default_rng(0))
@@ -230,13 +230,18 @@ class GradientCheck:
 
 
 def check_gradient(
-    problem: Problem, g: Array | None = None, *, directions: int | None = None, seed: int = 0
+    problem: Problem,
+    g: Array | None = None,
+    *,
+    directions: int | None = None,
+    seed: int = 0,
+    measured: ErrorBounds | None = None,
 ) -> GradientCheck:
     """Check ∂C/∂theta, (n_parameters,) or the textbook's own, along random signed directions of each tensor.
 
     directions : how many, 4 unless told, 1 for a large network.  Since E⟨e, v⟩² = ‖e‖² for an error e, |difference| /
     ‖gradient‖ estimates the relative error of a tensor; one that is too small for differences of C to see is measured
-    against the whole gradient, or against C.
+    against the whole gradient, or against C.  measured : the problem's `error_bounds`, where they are known.
     Source: the fast mode of PyTorch's gradcheck.
 
     >>> from backlit.core.network import Dense, Network
@@ -244,7 +249,7 @@ def check_gradient(
     >>> check_gradient(Problem(net, net.init(seed=1), [[1.0, 2.0]], [[1.0]])).max_relative_error < 1e-8
     True
     """
-    checker, rng = GradientChecker(problem), np.random.default_rng(seed)
+    checker, rng = GradientChecker(problem, measured=measured), np.random.default_rng(seed)
     right = checker.problem.passes()[1]
     g = right.theta if g is None else np.asarray(g, np.float64)
     directions = directions or (4 if len(g) <= MANY else 1)

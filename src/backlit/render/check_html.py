@@ -67,10 +67,13 @@ def sides(one: Compared) -> list[tuple[str, list[list[tuple[str, bool]]]]]:
     ]  # fmt: skip
 
 
-def grades_page(grades: Sequence[Grade], *, title: str) -> str:
-    """All submissions, each with its first wrong equation, the wrong formula beside the right one."""
+def grades_page(grades: Sequence[Grade], *, title: str, limits: str = "process") -> str:
+    """All submissions, each with its first wrong equation, the wrong formula beside the right one.
+
+    limits : what they were held for, each process or the whole control group of a submission.
+    """
     passed = sum(one.verdict == "pass" for one in grades)
-    return page("grades.html.j2", title=title, grades=grades, passed=passed, summary=summary(grades))
+    return page("grades.html.j2", title=title, grades=grades, passed=passed, summary=summary(grades), limits=limits)
 
 
 # --- in a notebook ---------------------------------------------------------------------------------------------------

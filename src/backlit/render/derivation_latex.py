@@ -18,11 +18,11 @@ from backlit.derivation.document import (
     Text,
 )
 from backlit.derivation.expressions import Chain, Expr
+from backlit.drawing import SIGNS
 from backlit.render.diagram_formats import TIKZ_PREAMBLE as COLORS
 from backlit.render.diagram_formats import tikz
 from backlit.render.diagrams import drawn
 from backlit.render.latex import aligned, latex
-from backlit.render.styles import SIGNS
 
 PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
 \usepackage[utf8]{inputenc}

@@ -15,9 +15,9 @@ from backlit.derivation.document import (
     Text,
 )
 from backlit.derivation.expressions import Chain, Expr
+from backlit.drawing import SIGNS
 from backlit.render.diagram_text import drawn_text
 from backlit.render.latex import aligned, latex
-from backlit.render.styles import SIGNS
 
 WIDTH = 100  # columns of a drawing in characters
 

@@ -1,9 +1,11 @@
 """A derivation as text, plain for a file and with marks of style for a terminal."""
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
+from backlit import terminal
 from backlit.derivation.document import (
     Block,
     BulletList,
@@ -19,10 +21,14 @@ from backlit.derivation.document import (
     Text,
 )
 from backlit.derivation.expressions import Chain, Expr
+from backlit.drawing import SIGNS
 from backlit.render.diagram_text import drawn_text
-from backlit.render.styles import SIGNS, plain, styled
-from backlit.render.text_layout import WIDTH, line_of, marked_chain, width_of
-from backlit.render.unicode_math import inline
+from backlit.render.text_layout import WIDTH, marked_chain, width_of
+from backlit.render.unicode_math import CLOSE, OPEN, inline, line_of, plain, styled
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text as RichText
 
 
 def to_text(derivation: Derivation, width: int = WIDTH, *, tight: bool = False) -> str:
@@ -32,9 +38,7 @@ def to_text(derivation: Derivation, width: int = WIDTH, *, tight: bool = False) 
 
 def to_terminal(derivation: Derivation) -> None:
     """The whole document on this terminal, in color, as wide as it is."""
-    from backlit.render.styles import show, width
-
-    show(Writer(width(WIDTH), tight=True).lines(derivation))
+    show(Writer(terminal.width(WIDTH), tight=True).lines(derivation))
 
 
 @dataclass(frozen=True)
@@ -179,3 +183,43 @@ def row_lines(row: list[str], widths: list[int]) -> Iterator[str]:
     for n in range(max(map(len, cells))):
         texts = [cell[n] if n < len(cell) else "" for cell in cells]
         yield "  " + "  ".join(t + " " * (w - width_of(t)) for t, w in zip(texts, widths, strict=True)).rstrip()
+
+
+# --- in color --------------------------------------------------------------------------------------------------------
+
+# blue and orange, which color-blind readers tell apart on light and on dark; ▲ ▼ ● say the same without color
+LOOKS = {
+    "forward": "dodger_blue2",
+    "backward": "dark_orange3",
+    "update": "medium_orchid",
+    "strong": "bold",
+    "faint": "dim",
+    "wrong": "bold reverse",
+}
+
+
+def rich_text(line: str) -> "RichText":
+    """A marked line as Rich's text."""
+    from rich.text import Text
+
+    names = {mark: LOOKS[style] for style, mark in OPEN.items()}
+    made, stack = Text(no_wrap=True, overflow="ignore"), [""]
+    piece = ""
+    for c in line:
+        if c not in names and c != CLOSE:
+            piece += c
+            continue
+        made.append(piece, " ".join(filter(None, stack)))
+        piece = ""
+        if c == CLOSE:
+            del stack[max(len(stack) - 1, 1) :]  # a stranger's text may hold this sign alone
+        else:
+            stack.append(names[c])
+    return made.append(piece)
+
+
+def show(lines: Iterable[str], console: "Console | None" = None) -> None:
+    """Print marked lines; the terminal's own width is taken as it is, so that no line is broken in two."""
+    out = console or terminal.console(highlight=False)
+    for line in lines:
+        out.print(rich_text(line), crop=False, soft_wrap=True)

@@ -20,13 +20,12 @@ from backlit.derivation.document import (
     Text,
 )
 from backlit.derivation.expressions import Chain, Expr, Num
-from backlit.drawing import HUES
+from backlit.drawing import HUES, SIGNS
 from backlit.errors import BacklitError
 from backlit.render.diagram_formats import TYPST_PREAMBLE as MARKS
 from backlit.render.diagram_formats import picture_typst
 from backlit.render.diagrams import drawn
 from backlit.render.notation import Writer, function, symbol
-from backlit.render.styles import SIGNS
 
 OPERATORS = {
     "·": "dot",

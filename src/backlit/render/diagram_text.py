@@ -4,8 +4,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 from backlit.derivation.document import Diagram, Edge, Node, Plot
-from backlit.render.diagrams import reach, short
 from backlit.render.text_layout import width_of
+from backlit.render.unicode_math import short
 
 DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))  # Unicode's bit for each dot, by column and row
 BLANK = 0x2800
@@ -234,7 +234,7 @@ def skip(canvas: Canvas, x: int, low: int, high: int) -> None:
 def plot(block: Plot) -> list[str]:
     """Both curves in dots, the second dashed, and ● where the network is."""
     width, height = PLOT
-    low, high = reach(block)
+    low, high = block.reach
     x0, x1 = block.x[0], block.x[-1]
     canvas = Canvas(width + 8, height + 1)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from backlit.derivation.document import Diagram, Edge, Node, Plot
 from backlit.drawing import Group, Mark, Picture, Point, Shape, Stroke, Word
+from backlit.render.unicode_math import short
 
 COLUMN, CLOSE, ROW, RADIUS, MARGIN = 160, 108, 96, 32, 48  # the network; closer where the lines carry no weights
 ARC = 40  # room for a skip
@@ -165,7 +166,7 @@ def side(line: str) -> str:
 def plot(block: Plot) -> Picture:
     """Two curves over x, the second dashed, with the points that the network visits."""
     width, height, pad = PLOT
-    low, high = reach(block)
+    low, high = block.reach
     x0, x1 = block.x[0], block.x[-1]
 
     def at(x: float, y: float) -> Point:
@@ -182,12 +183,6 @@ def plot(block: Plot) -> Picture:
     return Picture(block.caption, block.description, width, height, tuple(marks))
 
 
-def reach(block: Plot) -> tuple[float, float]:
-    """The lowest and the highest that is drawn; 0 and 1 always are."""
-    ys = [y for _, curve in block.curves for y in curve]
-    return min(0.0, *ys), max(1.0, *ys)
-
-
 def curve_marks(k: int, name: str, points: tuple[Point, ...]) -> list[Mark]:
     """A curve with its line in the key above."""
     hue, x = ("forward", "backward")[k % 2], PLOT[2] + 70 * k
@@ -202,8 +197,3 @@ def ticks(block: Plot, at: Callable[[float, float], Point], low: float, high: fl
     zero = [Word((at(0, 0)[0] + 3, at(0, high)[1] + 3), short(high), "soft", 10, "start")]
     foot = [Word((at(0, 0)[0] + 3, at(0, low)[1] + 3), short(low), "soft", 10, "start")] if low < -0.05 else []
     return [*ends, *zero, *foot]
-
-
-def short(value: float) -> str:
-    """Three digits, with a true minus."""
-    return f"{value:.3g}".replace("-", "−")

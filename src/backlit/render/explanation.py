@@ -22,7 +22,7 @@ from backlit.formats.problems import read_problem
 from backlit.formats.rows import row_problem
 from backlit.formats.sources import problem_from
 from backlit.render.unicode_math import inline
-from backlit.terminal import printable
+from backlit.terminal import piped_width, printable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -166,7 +166,6 @@ class Explanation:
     def piped(self) -> str:
         """Plain text as wide as the terminal behind a pipe."""
         from backlit.render.derivation_text import to_text
-        from backlit.render.styles import piped_width
         from backlit.render.text_layout import WIDTH
 
         width = piped_width()

@@ -4,13 +4,12 @@ A slide has the step's law, its words, the numbers of the first example and of a
 """
 
 from backlit.derivation.document import Derivation, Diagram, Line, Step
-from backlit.drawing import HUES
+from backlit.drawing import HUES, SIGNS
 from backlit.errors import BacklitError
 from backlit.render import derivation_latex, derivation_typst
 from backlit.render.derivation_latex import escaped, shown
 from backlit.render.diagram_formats import TIKZ_PREAMBLE, TYPST_PREAMBLE, picture_typst, tikz
 from backlit.render.diagrams import drawn
-from backlit.render.styles import SIGNS
 
 ENTRIES = 1  # of a step that a slide works
 ROOM = {"beamer": (380.0, 170.0), "typst": (190.0, 150.0)}  # pt for the network's drawing

@@ -1,29 +1,17 @@
 """Formulas in a terminal: matrices are drawn over several lines, all else stands on the line through their middle.
 
-Numbers carry the marks of the way that made them (`ways`), which take no width.
+Numbers carry the marks of the way that made them, which take no width.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 from backlit.derivation import expressions as tree
-from backlit.derivation.expressions import Expr, Num
+from backlit.derivation.expressions import Expr
 from backlit.render.notation import has_matrix
-from backlit.render.styles import MARKS, plain, styled, way_of
-from backlit.render.unicode_math import InlineWriter, number_text
+from backlit.render.unicode_math import MARKED, MARKS, line_of, plain
 
 WIDTH = 110
-
-
-class MarkedWriter(InlineWriter):
-    """Inline formulas whose numbers are marked."""
-
-    def number(self, num: Num) -> str:
-        """A number in the style of the way that made it."""
-        return styled(number_text(num.text), way_of(num.source))
-
-
-MARKED = MarkedWriter()
-line_of = MARKED.write  # a formula on one line, its numbers marked
 
 
 @dataclass(frozen=True)
@@ -41,11 +29,15 @@ class Box:
 
 def width_of(text: str) -> int:
     """Columns of a terminal; combining marks and marks of a style take none."""
+    return len(text) if text.isascii() else sum(map(columns, text))
+
+
+@cache
+def columns(character: str) -> bool:
+    """How many columns a character takes: 1 or none."""
     import unicodedata
 
-    if text.isascii():
-        return len(text)
-    return sum(not unicodedata.combining(c) and ord(c) not in MARKS for c in text)
+    return not unicodedata.combining(character) and ord(character) not in MARKS
 
 
 def padded(text: str, width: int) -> str:

@@ -1,4 +1,7 @@
-"""A formula on one line of Unicode: for JSON, for screen readers and for a terminal."""
+"""A formula on one line of Unicode: for JSON, for screen readers and for a terminal.
+
+For a terminal, text carries marks of its style, which take no width: a number that of the way that made it.
+"""
 
 from collections.abc import Sequence
 
@@ -14,6 +17,11 @@ def number_text(text: str) -> str:
     """-1.5e-7 as −1.5×10⁻⁷."""
     mantissa, _, exponent = text.replace("-", "−").partition("e")
     return mantissa + (f"×10{exponent.translate(SUPERSCRIPT)}" if exponent else "")
+
+
+def short(value: float) -> str:
+    """Three digits, with a true minus."""
+    return f"{value:.3g}".replace("-", "−")
 
 
 class InlineWriter(Writer[str]):
@@ -95,3 +103,46 @@ class InlineWriter(Writer[str]):
 
 
 inline = InlineWriter().write  # the formula on one line
+
+# --- styles ----------------------------------------------------------------------------------------------------------
+
+STYLES = ("forward", "backward", "update", "strong", "faint", "wrong")
+OPEN = {style: chr(0xE000 + k) for k, style in enumerate(STYLES)}
+CLOSE = chr(0xE00F)
+MARKS = dict.fromkeys([*map(ord, OPEN.values()), ord(CLOSE)])
+BACKWARD = ("grad_", "delta", "slope")
+
+
+def way_of(source: str | None) -> str:
+    """The way of the step that made a number; "" where it was given.
+
+    >>> way_of("z[1]"), way_of("grad_W[2][0,1]"), way_of("given-W[1]"), way_of(None)
+    ('forward', 'backward', '', '')
+    """
+    if not source or source.startswith("given"):
+        return ""
+    if source.startswith(("update", "clip")):
+        return "update"
+    return "backward" if source.startswith(BACKWARD) else "forward"
+
+
+def styled(text: str, style: str) -> str:
+    """Text between the marks of a style; as it is where there is none."""
+    return f"{OPEN[style]}{text}{CLOSE}" if style and text else text
+
+
+def plain(text: str) -> str:
+    """Text without marks."""
+    return text.translate(MARKS)
+
+
+class MarkedWriter(InlineWriter):
+    """Inline formulas whose numbers are marked."""
+
+    def number(self, num: Num) -> str:
+        """A number in the style of the way that made it."""
+        return styled(number_text(num.text), way_of(num.source))
+
+
+MARKED = MarkedWriter()
+line_of = MARKED.write  # the formula on one line, its numbers marked

@@ -27,6 +27,7 @@ from backlit.training.sharding import Shards
 from backlit.training.streaming import Stream
 
 VERSION = 1
+LARGEST_COUNT = 2**53
 FILE = "checkpoint.safetensors"
 
 
@@ -141,11 +142,16 @@ def load_checkpoint(folder: Path, run: Run) -> None:
 
 
 def whole(path: Path, described: dict[str, Any]) -> Described:
-    """A checkpoint's description, of which nothing is missing or of another type; else ModelError."""
+    """A checkpoint's description, of which nothing is missing, of another type or a count below 0; else ModelError."""
     from pydantic import TypeAdapter, ValidationError
 
     try:
-        return TypeAdapter(Described).validate_python(described)
+        one = TypeAdapter(Described).validate_python(described)
+        position, watch = one.position, one.watch
+        counts = (one.step, position.steps, position.rows, one.plateau.waited, watch.waited, watch.best_epoch or 0)
+        if not all(0 <= count < LARGEST_COUNT for count in counts):
+            raise ModelError(f"{path}: damaged (a count is below 0, or beyond any run's): remove it to start anew")
+        return one
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         raise ModelError(f"{path}: damaged (its {where} is missing or wrong): remove it to start anew") from None

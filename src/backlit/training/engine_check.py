@@ -18,7 +18,7 @@ from backlit.core.problem import Problem
 from backlit.engine import Data, Engine, get_engine
 from backlit.errors import WrongGradient
 from backlit.gradcheck import GradientCheck, check_gradient, error_bounds, points_at_kinks, slopes_between
-from backlit.gradcheck.error_bounds import EPS
+from backlit.gradcheck.error_bounds import EPS, ErrorBounds
 from backlit.training.run import Settings
 
 Array = np.ndarray
@@ -69,12 +69,13 @@ def checked_engine(engine: Engine, params: Parameters, data: Data) -> EngineChec
     bare = replace(params.net, layers=tuple(replace(layer, dropout=0.0) for layer in params.net.layers))
     problem = Problem(bare, params.astype(np.float64), lifted.X, data.Y, data.sample_weight)
     cost, g = engine.loss_and_gradient(problem.params, lifted)
-    checked = check_gradient(problem, g)
+    measured = error_bounds(problem)
+    checked = check_gradient(problem, g, measured=measured)
     costs = {"C": (cost, problem.passes()[1].loss), "validation C": validation_costs(engine, problem, lifted)}
     errors = {name: abs(got - right) / max(abs(right), 1.0) for name, (got, right) in costs.items()}
     wrong = [name for name in checked.wrong if checked.errors[name] > GRADIENT_OK]
     wrong += [name for name, error in errors.items() if error > COST_OK]
-    own = dict(own_errors(engine, params, data, problem))
+    own = dict(own_errors(engine, params, data, problem, measured))
     wrong += [name for name, (error, allowed) in own.items() if error > allowed]
     if wrong:
         other, where = "native" if engine.name == "reference" else "reference", ", ".join(dict.fromkeys(wrong))
@@ -101,13 +102,13 @@ def validation_costs(engine: Engine, problem: Problem, data: Data) -> tuple[floa
 
 
 def own_errors(
-    engine: Engine, params: Parameters, data: Data, problem: Problem
+    engine: Engine, params: Parameters, data: Data, problem: Problem, measured: ErrorBounds
 ) -> Iterator[tuple[str, tuple[float, float]]]:
     """Of each tensor in the training's dtype: (its error relative to the textbook's in float64, what it may be)."""
     eps = float(np.finfo(params.theta.dtype).eps)
     g = Parameters(problem.net, engine.loss_and_gradient(params, data)[1].astype(np.float64))
     trace, grad = problem.passes()
-    measured, right = error_bounds(problem), grad.flat
+    right = grad.flat
     points = points_at_kinks(problem, trace, AT_KINK * eps)
     if points:
         low, high = slopes_between(problem, points, lambda problem: {"": problem.passes()[1].theta})

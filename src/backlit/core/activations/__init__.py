@@ -27,9 +27,8 @@ from backlit.core.activations._record import (
     register_activation,
     step,
 )
-from backlit.core.activations.gated import normal_cdf, normal_pdf
 from backlit.core.activations.piecewise import elu, leaky_relu
-from backlit.core.activations.smooth import sigmoid, sigmoid_slope, softplus, tanh_slope
+from backlit.core.activations.smooth import normal_cdf, normal_pdf, sigmoid, sigmoid_slope, softplus, tanh_slope
 from backlit.core.activations.softmax import log_softmax, softmax, softmax_diagonal, softmax_pull_back
 
 ACTIVATIONS.load(__package__, first=(

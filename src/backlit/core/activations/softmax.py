@@ -5,14 +5,12 @@ three outputs that sum to 1 and two more that do.
 """
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from backlit.core.activations._record import ACTIVATIONS, Activation, Array, register_activation
-from backlit.errors import ProblemError
+from backlit.core.activations._record import ACTIVATIONS, Activation, Array, UnitGroups, register_activation
 
 
 def softmax(z: Array) -> Array:
@@ -66,17 +64,8 @@ SOFTMAX = register_activation(
 NAME = re.compile(r"softmax\[([1-9]\d*(?:,[1-9]\d*)*)\]")
 
 
-@dataclass(frozen=True)
-class Groups:
+class Groups(UnitGroups):
     """The three functions of an activation, each done group by group on rows (m, Σ sizes)."""
-
-    sizes: tuple[int, ...]
-
-    def split(self, u: Array) -> list[Array]:
-        """The columns of each group.  Raises ProblemError where their number is not the groups' sum."""
-        if u.shape[-1] != sum(self.sizes):
-            raise ProblemError(f"softmax by groups of {self.sizes} takes {sum(self.sizes)} scores, not {u.shape[-1]}")
-        return np.split(u, np.cumsum(self.sizes)[:-1], axis=-1)
 
     def function(self, u: Array) -> Array:
         """Probabilities; each group's sum to 1."""
@@ -112,29 +101,18 @@ def softmax_by_groups(sizes: tuple[int, ...]) -> Activation:
     )
 
 
-def groups_of(phi: Activation) -> Groups | None:
-    """The groups of a softmax by groups, None for another activation."""
-    owner = getattr(phi.function, "__self__", None)
-    return owner if isinstance(owner, Groups) else None
-
-
-def is_softmax(phi: Activation) -> bool:
-    """Whether it is softmax, whole or by groups."""
-    return phi.name == "softmax" or groups_of(phi) is not None
-
-
 def softmax_units(phi: Activation, j: int, n: int) -> range:
     """The units, of n, that share unit j's softmax.
 
     >>> softmax_units(softmax_by_groups((3, 2)), 4, 5)
     range(3, 5)
     """
-    groups = groups_of(phi)
-    if groups is None:
+    if phi.groups is None:
         return range(n)
-    ends = np.cumsum(groups.sizes)
+    sizes = phi.groups.sizes
+    ends = np.cumsum(sizes)
     k = int(np.searchsorted(ends, j, side="right"))
-    return range(int(ends[k]) - groups.sizes[k], int(ends[k]))
+    return range(int(ends[k]) - sizes[k], int(ends[k]))
 
 
 def read_groups(name: Any) -> Activation | None:

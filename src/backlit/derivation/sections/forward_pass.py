@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from backlit.core.activations.softmax import groups_of, is_softmax, softmax_units
+from backlit.core.activations.softmax import softmax_units
 from backlit.derivation.context import Cols, Context, at, counted, entry_id, hidden, line
 from backlit.derivation.document import Line, Section, Step
 from backlit.derivation.expressions import (
@@ -121,7 +121,7 @@ def activation(s: Context, l: int) -> Step:
             s.columns(s.trace.h[l], cols, id),
         ]
 
-    mixing = "all units at once" if groups_of(phi) is None else "each group of units"
+    mixing = "all units at once" if phi.groups is None else "each group of units"
     words = {"identity": "The identity hands the sums on as they are."}
     return Step(
         id,
@@ -147,7 +147,7 @@ def entry_activation(s: Context, l: int, i: int, j: int) -> Line:
     if known(phi):
         numbers = [value_of(phi, u)] if phi.name != "identity" else []
         return line(s.label([i]), symbols, [*numbers, result], entry_id(id, (i, j)))
-    if not is_softmax(phi):
+    if not phi.is_softmax:
         made = [applied(phi, u)] if phi.elementwise else []
         return line(s.label([i]), symbols, [*made, result], entry_id(id, (i, j)))
     scores = [fn("exp", s.num(v, f"{under}[{l}]")) for v in s.trace.u[l][i, softmax_units(phi, j, s.net.n[l])]]

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from backlit.core.activations import Activation
-from backlit.core.activations.softmax import groups_of, is_softmax
 from backlit.derivation.context import Context, as_float, worked
 from backlit.derivation.document import Block, BulletList, Formula, Paragraph, Plot, Section, Table, Text
 from backlit.derivation.evaluate import power
@@ -203,10 +202,10 @@ def part(s: Context, phi: Activation, layers: list[int]) -> list[Block]:
     u = Sym("u")
     where = f"layer {layers[0]}" if len(layers) == 1 else "layers " + ", ".join(map(str, layers))
     name = phi.name.replace("_", " ")
-    if is_softmax(phi):
+    if phi.is_softmax:
         p, j, k = Sym("p"), Sym("j"), Sym("k")
         jacobian = MatMul(at_letter(p, "k"), minus(Iverson(k, "=", j), at_letter(p, "j")))
-        mixed = "the units" if groups_of(phi) is None else "the units of each group"
+        mixed = "the units" if phi.groups is None else "the units of each group"
         return [
             Paragraph((f"{name}, in {where}, mixes {mixed}, so its slope is a matrix, with p = softmax(u):",)),
             Formula(Chain((Partial(at_letter(p, "k"), at_letter(u, "j")), jacobian), ("=",))),
@@ -243,10 +242,12 @@ def plot(s: Context, phi: Activation, layers: list[int]) -> Plot:
     x = np.linspace(-reach, reach, 81)
     inside = visited[np.abs(visited) <= reach]
     slope, slopes = phi.derivative(inside), phi.derivative(visited)
+    curves = {"φ": phi.function(x), "φ′": phi.derivative(x)}
     return Plot(
         f"{phi.name.replace('_', ' ')}, its slope (dashed), and the slope at the sums of this network (dots)",
         f"Slopes visited lie between {s.words(slopes.min())} and {s.words(slopes.max())}.",
         tuple(map(float, x)),
-        (("φ", tuple(map(float, phi.function(x)))), ("φ′", tuple(map(float, phi.derivative(x))))),
+        tuple((name, tuple(map(float, curve))) for name, curve in curves.items()),
         tuple((float(a), float(b)) for a, b in zip(inside, slope, strict=True)),
+        (float(min(0, *map(np.min, curves.values()))), float(max(1, *map(np.max, curves.values())))),
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from backlit.core.activations.softmax import groups_of, softmax_units
+from backlit.core.activations.softmax import softmax_units
 from backlit.derivation.context import Context, as_float, at, entry_id, hidden, line, worked
 from backlit.derivation.document import Block, Formula, Line, Paragraph, Section, Step
 from backlit.derivation.expressions import (
@@ -59,7 +59,7 @@ def example_loss(s: Context) -> Step:
         symbolic = loss_over(loss, [index_k(a_L)], [index_k(y_)], n)
     u_L = s.sym(before_activation(s, L), L)
     scores = from_scores(s, [at(u_L, k) for k in range(n)], [at(y_, k) for k in range(n)])
-    if scores is not None and n > 2 and groups_of(s.layer(L).activation) is None:
+    if scores is not None and n > 2 and s.layer(L).activation.groups is None:
         scores = over_scores(s, index_k(u_L), index_k(y_))
     written = "" if scores is None else " The numbers take it from the scores, for an output may be rounded to 0 or 1."
     return Step(
@@ -94,7 +94,7 @@ def from_scores(s: Context, u: Sequence[Expr], y: Sequence[Expr]) -> Expr | None
         return None
     products: list[Expr] = [made for made in map(Mul, y, u) if not vanishes(made)]
     if loss == "cross_entropy":
-        groups = groups_of(phi)
+        groups = phi.groups
         parts: list[Sequence[Expr]] = (
             [u] if groups is None else [list(part[0]) for part in groups.split(np.array([[*u]], object))]
         )
@@ -179,7 +179,7 @@ def short_form_section(s: Context) -> Section | None:
         return None
     phi, loss = s.net.layers[-1].activation, s.net.loss.name.replace("_", " ")
     proof = elementwise(s) if phi.elementwise else softmax()
-    sums = "" if groups_of(phi) is None else ", sums running over the outputs of j's own softmax"
+    sums = "" if phi.groups is None else ", sums running over the outputs of j's own softmax"
     blocks: tuple[Block, ...] = (
         Paragraph(
             (

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-from backlit.core.activations.softmax import is_softmax
 from backlit.core.norms import norm_of
 from backlit.derivation.context import Context, as_float
 from backlit.derivation.document import BulletList, Paragraph, Section, Table, Text
@@ -121,7 +120,7 @@ def checklist_section(s: Context) -> Section:
 
 def theorems(s: Context) -> Iterator[Text]:
     """What holds of every network of this kind by proof, not by its numbers."""
-    if is_softmax(s.layer(s.net.L).activation):
+    if s.layer(s.net.L).activation.is_softmax:
         slope = delta_symbol(s, s.net.L)
         yield (slope, " sums to 0 over the outputs, for softmax's outputs sum to 1 whatever the scores are.")
     for l, layer in s.net.numbered():

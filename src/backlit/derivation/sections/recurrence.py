@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from backlit.core.activations.softmax import is_softmax
 from backlit.core.norms import NORMS, Norm
 from backlit.derivation.context import Context, as_float
 from backlit.derivation.document import Block, Formula, Paragraph, Section, Text
@@ -219,6 +218,6 @@ def additions(s: Context) -> str:
         found.append("a dropout mask multiplies on both ways")
     if any(layer.skip_from is not None for layer in s.net.layers):
         found.append("a skip adds its own path to ∂ℓ/∂a")
-    if is_softmax(s.net.layers[-1].activation):
+    if s.net.layers[-1].activation.is_softmax:
         found.append("softmax mixes its units, so its Jacobian takes the place of φ'")
     return "In this network, besides: " + "; ".join(found) + "." if found else ""

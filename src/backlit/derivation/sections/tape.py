@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from backlit.core.activations import Activation
-from backlit.core.activations.softmax import is_softmax
 from backlit.core.parameters import Parameters
 from backlit.core.passes import example_losses, total_loss
 from backlit.derivation.context import Context, as_float, at
@@ -82,7 +81,7 @@ def record(s: Context) -> Tape:
                 terms.append(tape.put(name, factors, W[j, k] * line.value, [(line, W[j, k])]))
             total = Add(*(term.symbol for term in terms), at(Sym("b", str(l)), j))
             z = tape.put(symbol(s, "z", l, j), total, s.trace.z[l][i, j], [(t, 1.0) for t in terms], f"delta[{l}]")
-            made.append(z if top and is_softmax(layer.activation) else activated(s, tape, layers, z, l, j))
+            made.append(z if top and layer.activation.is_softmax else activated(s, tape, layers, z, l, j))
         layers.append(made)
     out = layers[-1]
     tape.put(Sym("ell"), fn("loss", *(line.symbol for line in out)), s.losses[i], loss_slopes(s, out), "ell")
@@ -106,7 +105,7 @@ def activated(s: Context, tape: Tape, layers: list[list[Entry]], z: Entry, l: in
 def loss_slopes(s: Context, outputs: list[Entry]) -> list[tuple[Entry, float]]:
     """How fast ℓ grows with each output, or with each score of a softmax."""
     a, y = as_float(s.trace.a[s.net.L][:1]), as_float(s.y[:1])
-    scores = is_softmax(s.layer(s.net.L).activation)
+    scores = s.layer(s.net.L).activation.is_softmax
     slopes = (a - y)[0] if scores else s.net.loss.gradient(a, y)[0]
     return list(zip(outputs, map(float, slopes), strict=True))
 
@@ -149,7 +148,7 @@ def words(s: Context, tape: Tape) -> Iterator[Text]:
 def passes(s: Context) -> Iterator[tuple[str, Any]]:
     """The slopes that core gave, for the lines that the tape has."""
     for l in range(s.net.L + 1):
-        mixed = l == s.net.L and is_softmax(s.layer(l).activation)
+        mixed = l == s.net.L and s.layer(l).activation.is_softmax
         yield from [] if mixed else [(f"grad_a[{l}]", s.grad.a[l])]
         yield from [(f"delta[{l}]", s.grad.delta[l])] if l else []
 

@@ -10,8 +10,8 @@ import math
 from dataclasses import dataclass
 
 from backlit.core.activations import Activation
+from backlit.diagnosis.theory.criticality import root
 from backlit.diagnosis.theory.expectations import overlap, slope_overlap
-from backlit.diagnosis.theory.root_finding import root
 
 MARGINAL = 1e-9
 

@@ -18,8 +18,8 @@ from backlit.core.activations import Activation
 from backlit.diagnosis.theory.batch_norm import Batch
 from backlit.diagnosis.theory.batch_points import Settled, follow, gram_slopes
 from backlit.diagnosis.theory.correlations import Approach, Deep, depth_scale, grown
+from backlit.diagnosis.theory.criticality import root
 from backlit.diagnosis.theory.expectations import growth, mean, second_moment, slope_moment
-from backlit.diagnosis.theory.root_finding import root
 
 SMALLEST, LARGEST = 1e-12, 1e12  # a length outside has collapsed to 0, or grows without end
 SLOW = 0.01  # growth a layer, after a thousand, of a length that grows as a power of depth

@@ -64,6 +64,15 @@ class Optimizer(Described):
     growth: ClassVar[float] = 0.5  # the power of the batch's growth by which the rate grows
     learning_rate: float
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Raise TypeError for a class with an `update` of its own, which engines would not ask."""
+        super().__init_subclass__(**options)
+        if cls.update is not Optimizer.update:
+            raise TypeError(
+                f"optimizer {cls.__name__}: update checks its arguments and then asks rule, as engines do at once: "
+                "override rule(g, state, t, lr, theta) instead"
+            )
+
     @classmethod
     def remedy(cls, key: object, allowed: Collection[str]) -> str:
         """What to write in place of a key that is not known."""

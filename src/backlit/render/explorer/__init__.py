@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backlit.core import ACTIVATIONS, LOSSES, Dense, Network
-from backlit.core.activations.softmax import groups_of
 from backlit.core.parameters import Parameters
 from backlit.core.problem import Problem
 from backlit.derivation.examples import EXAMPLES, read_example
@@ -214,7 +213,7 @@ def checked(problem: Problem) -> Problem:
     net = problem.net
     records = [
         *(("activation", phi.name, set(ACTIVATIONS.built_in)) for phi in (layer.activation for layer in net.layers)
-          if groups_of(phi) is None),
+          if phi.groups is None),
         ("loss", net.loss.name, set(LOSSES.built_in)),
     ]  # fmt: skip
     for kind, name, known in records:

@@ -28,16 +28,17 @@ def limit(seconds, memory_mb):
         import resource
     except ImportError:  # Windows
         return
+    processor = int(time.process_time() + seconds) + 1  # its start, which may be slow, is not the submission's
     bounds = {
-        "RLIMIT_CPU": int(time.process_time() + seconds) + 1,  # its start, which may be slow, is not the submission's
-        "RLIMIT_AS": int(memory_mb * 2**20),
-        "RLIMIT_FSIZE": ANSWER_BYTES,
-        "RLIMIT_NOFILE": 64,
-        "RLIMIT_CORE": 0,
+        "RLIMIT_CPU": (processor, processor + 1),  # first SIGXCPU, which says why
+        "RLIMIT_AS": (int(memory_mb * 2**20),) * 2,
+        "RLIMIT_FSIZE": (ANSWER_BYTES,) * 2,
+        "RLIMIT_NOFILE": (64, 64),
+        "RLIMIT_CORE": (0, 0),
     }
     for name, bound in bounds.items():
         with contextlib.suppress(ValueError, OSError, AttributeError):
-            resource.setrlimit(getattr(resource, name), (bound, bound))
+            resource.setrlimit(getattr(resource, name), bound)
 
 
 def cut_network():

@@ -42,7 +42,7 @@ class Grade:
     error : str or None
         What went wrong before anything could be checked.
     seconds : float
-        Wall time of the run.
+        How long it ran, without the time in which it waited for a processor that others had.
     network_cut : bool
         Whether the submission ran without access to the network.
     assumed : str

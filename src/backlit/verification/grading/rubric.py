@@ -55,7 +55,7 @@ class Rubric:
     points : mapping of str to float
         Points of each quantity; one is given for it if it is right in every layer and on every network.
     seconds : float, default 10.0
-        Wall time that a submission may take.
+        Time that a submission may take, without that in which it waits for a processor that others have.
     memory_mb : float, default 1024
         Memory that it may take, in MB.
     seed : int, default 0

@@ -5,23 +5,23 @@ empty folder of 64 MiB in memory, no other process and no network, and cannot st
 `landlock`: the Linux kernel alone.  It reads Python's own files, writes none, and has no network, signals or processes.
 `none`: limits alone.  They protect from accidents; the submission runs as you, with your files and your network.
 In each it has a clock from the moment its own code begins, bounds on memory, files and processor time, no part of this
-process's environment, no right answer, and answers through a pipe of which at most ANSWER_BYTES are read.
+process's environment, no right answer, and answers through a pipe of which at most ANSWER_BYTES are read.  Where
+systemd gives a user control groups, one of its own bounds the memory and the processes of all that it starts.
 """
 
 import errno
 import json
 import os
-import queue
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import sysconfig
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -29,9 +29,10 @@ from typing import Any
 
 from backlit.bounded_reading import from_json, read_bytes
 from backlit.errors import BacklitError, ProblemError
+from backlit.files import locked
 from backlit.verification.grading import child, confinement
+from backlit.verification.grading.clock import listen
 
-START_SECONDS = 60.0  # for starting Python and NumPy on a busy machine; the submission's own time begins after that
 SOURCE_BYTES, SCRATCH_BYTES = 2**20, 64 * 2**20
 KEPT = ("PATH", "SYSTEMROOT", "LANG", "LC_ALL")  # of the environment; secrets stay behind
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "VECLIB", "NUMEXPR")}
@@ -39,12 +40,19 @@ SANDBOXES = ("auto", "bwrap", "landlock", "none")
 SYSTEM = ("/usr/lib", "/usr/lib64", "/usr/lib32", "/usr/local/lib", "/lib", "/lib64", "/lib32")
 SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime", "/usr/share/zoneinfo")
 PACKAGE = "backlit"
-READY = b"ready\n"
+SCOPE = ("systemd-run", "--user", "--scope", "--quiet", "--collect")
+TASKS = 256  # threads and processes in a control group
+BUS = ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")  # where systemd-run finds systemd; a submission is not told
+SHOW_BOUNDS = "cd /sys/fs/cgroup$(cut -d: -f3- /proc/self/cgroup) && cat memory.max memory.swap.max pids.max"
+FOLDER, NEW_SECONDS = "backlit-grade-", 60.0  # how a folder's name begins; by when a grader has locked its folder
 
 
 @dataclass(frozen=True)
 class Run:
-    """What came back: answers, one a network, or an error in one line; ended : it left no answer at all."""
+    """What came back: answers, one a network, or an error in one line.
+
+    seconds : as `Clock` counts them.  ended : it left no answer at all.
+    """
 
     answers: tuple[Any, ...]
     error: str | None
@@ -90,6 +98,33 @@ def landlock_works() -> bool:
     return confinement.landlock_version() > 0 and os.uname().machine in confinement.MACHINES
 
 
+def bounded() -> str:
+    """What bounds memory and processes here."""
+    return "control group" if scope_works() else "process"
+
+
+@cache
+def scope_works() -> bool:
+    """Whether systemd makes control groups for this user here, and the kernel holds their bounds (cgroup v2)."""
+    if shutil.which(SCOPE[0]) is None:
+        return False
+    with suppress(OSError, subprocess.SubprocessError):
+        shown = subprocess.run([*scope(1), "sh", "-c", SHOW_BOUNDS], capture_output=True, timeout=60)
+        return shown.stdout.split() == [str(bound).encode() for bound in scope_bounds(1).values()]
+    return False
+
+
+def scope_bounds(memory_mb: float) -> dict[str, int]:
+    """The bounds of a control group, by systemd's names."""
+    return {"MemoryMax": int(memory_mb * 2**20) + SCRATCH_BYTES, "MemorySwapMax": 0, "TasksMax": TASKS}
+
+
+def scope(memory_mb: float) -> list[str]:
+    """The call that runs a program in a control group of its own, up to the program."""
+    bounds = [f"--property={name}={bound}" for name, bound in scope_bounds(memory_mb).items()]
+    return [*SCOPE, *bounds, "--", "env", *(f"--unset={name}" for name in BUS)]
+
+
 def run_submission(
     file: Path,
     function: str,
@@ -111,11 +146,13 @@ def run_submission(
         "readable": readable() if sandbox == "landlock" else [],
     }
     python = [sys.executable, "-I", "-B", child.__file__]
+    group = scope_works()
+    kept = (*KEPT, *BUS) if group else KEPT
     with empty_folder(sandbox) as folder:
         process = subprocess.Popen(
-            [*bwrap(), *python] if sandbox == "bwrap" else python,
+            [*(scope(memory_mb) if group else []), *(bwrap() if sandbox == "bwrap" else []), *python],
             cwd=folder,
-            env={key: os.environ[key] for key in KEPT if key in os.environ} | ONE_THREAD,
+            env={key: os.environ[key] for key in kept if key in os.environ} | ONE_THREAD,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -141,20 +178,38 @@ def source_of(file: Path) -> bytes:
 
 @contextmanager
 def empty_folder(sandbox: str) -> Iterator[str]:
-    """A folder to run in; with `none` one that may be written in, removed by a program that no depth stops."""
+    """A folder to run in; with `none` one that may be written in, locked while it is used and removed after."""
     if sandbox != "none":
         yield "/"
         return
-    folder = tempfile.mkdtemp(prefix="backlit-grade-")
-    try:
+    remove_dead_folders()
+    folder = tempfile.mkdtemp(prefix=FOLDER)
+    with ExitStack() as stack:
+        stack.callback(remove_tree, folder)
+        with suppress(OSError):  # a system without such locks
+            stack.enter_context(locked(os.open(folder, os.O_RDONLY)))
         yield folder
-    finally:
-        if os.name == "posix":
-            subprocess.run(["chmod", "-R", "u+rwX", folder], capture_output=True)
-            subprocess.run(["rm", "-rf", folder], capture_output=True)
-        else:
-            with suppress(RecursionError):
-                shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_dead_folders() -> None:
+    """Remove the folders that graders left which were ended at once; that of one which runs is locked, or quite new."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER}*"):
+        with suppress(OSError, AttributeError):  # gone meanwhile; Windows has no getuid
+            found = folder.lstat()
+            old = found.st_uid == os.getuid() and time.time() - found.st_mtime > NEW_SECONDS
+            if old and stat.S_ISDIR(found.st_mode):
+                with locked(os.open(folder, os.O_RDONLY | os.O_NOFOLLOW)):
+                    remove_tree(str(folder))
+
+
+def remove_tree(folder: str) -> None:
+    """Remove a folder by a program that no depth stops."""
+    if os.name == "posix":
+        subprocess.run(["chmod", "-R", "u+rwX", folder], capture_output=True)
+        subprocess.run(["rm", "-rf", folder], capture_output=True)
+    else:
+        with suppress(RecursionError):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def send(process: subprocess.Popen[bytes], job: bytes) -> None:
@@ -164,35 +219,6 @@ def send(process: subprocess.Popen[bytes], job: bytes) -> None:
         process.stdin.write(job)
     with suppress(BrokenPipeError):
         process.stdin.close()
-
-
-def listen(process: subprocess.Popen[bytes], seconds: float) -> tuple[bytes | None, float | None]:
-    """(answer, seconds that it took): no answer if it is late, no seconds if the submission did not even begin."""
-    parts: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    threading.Thread(target=read_parts, args=(process.stdout, parts), daemon=True).start()
-    content, ready = bytearray(), None
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            part = parts.get(timeout=max(deadline - time.monotonic(), 0))
-        except queue.Empty:
-            return None, None if ready is None else time.monotonic() - ready
-        content += part
-        if ready is None and content.startswith(READY):
-            ready = time.monotonic()
-            deadline = ready + seconds
-        if not part:
-            return bytes(content.removeprefix(READY)), None if ready is None else time.monotonic() - ready
-
-
-def read_parts(pipe: Any, parts: "queue.SimpleQueue[bytes]") -> None:
-    """Put what comes out of a pipe into a queue, up to a bound, and then nothing, which is the end."""
-    size = 0
-    with pipe, suppress(OSError):
-        while size <= len(READY) + child.ANSWER_BYTES and (part := os.read(pipe.fileno(), 2**16)):
-            size += len(part)
-            parts.put(part)
-    parts.put(b"")
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
@@ -258,6 +284,7 @@ def package_folders() -> list[str]:
 def bwrap() -> list[str]:
     """The call of bubblewrap up to the program that it runs."""
     made = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--dev", "/dev"]
+    made += ["--size", str(SCRATCH_BYTES), "--tmpfs", "/tmp"]  # first, as Python itself may lie in there
     for path in SYSTEM:
         made += ["--symlink", os.readlink(path), path] if os.path.islink(path) else ["--ro-bind-try", path, path]
     configuration = str(Path(sys.prefix, "pyvenv.cfg"))
@@ -267,6 +294,7 @@ def bwrap() -> list[str]:
     for packages in package_folders():
         for one in Path(packages).iterdir():
             if PACKAGE in one.name.lower():  # right answers
-                made += ["--tmpfs", str(one)] if one.is_dir() else ["--ro-bind", "/dev/null", str(one)]
-    made += ["--size", str(SCRATCH_BYTES), "--tmpfs", "/tmp", "--remount-ro", "/", "--chdir", "/tmp"]
-    return [*made, "--"]
+                hidden = ["--tmpfs", str(one), "--remount-ro", str(one)]
+                made += hidden if one.is_dir() else ["--ro-bind", "/dev/null", str(one)]
+    made += ["--remount-ro", "/dev", "--remount-ro", "/"]  # both are in memory too, and have no bound of their own
+    return [*made, "--chdir", "/tmp", "--"]
