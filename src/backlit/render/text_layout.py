@@ -28,7 +28,11 @@ class Box:
 
 
 def width_of(text: str) -> int:
-    """Columns of a terminal; combining marks and marks of a style take none."""
+    """Columns of a terminal; combining marks and marks of a style take none.
+
+    >>> width_of("x̂"), len("x̂")
+    (1, 2)
+    """
     return len(text) if text.isascii() else sum(map(columns, text))
 
 
