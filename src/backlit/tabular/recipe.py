@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from backlit.errors import ProblemError
 from backlit.tabular.blend import predict_rows
 from backlit.tabular.ensemble import Learned, train_ensemble
+from backlit.tabular.members import check_time_limit
 from backlit.tabular.metrics import measure_of
 from backlit.tabular.presets import quality_of
 from backlit.tabular.result import TrainResult, made_by
@@ -30,8 +30,7 @@ def train_recipe(
     target, kept = rows.target, rows.kept
     wanted = quality_of(quality).for_rows(len(kept))
     measure_of(target.task, metric)  # refuses another task's before anything is trained
-    if time_limit is not None and not time_limit > 0:
-        raise ProblemError(f"time_limit is {time_limit}: give seconds above 0, or none")
+    check_time_limit(time_limit)
     _ = rows.scoring  # likewise what cannot be scored
     learned = train_ensemble(
         rows.frame[kept],
