@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -54,11 +55,11 @@ def make_folder(folder: Path, files: int, rows: int) -> Path:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, or of all that lies in a folder, names too."""
+    """SHA-256 of a file, or of all that lies in a folder, names too, but for what a worker is just ended in writing."""
     if path.is_file():
         return hashlib.sha256(path.read_bytes()).hexdigest()
     whole = hashlib.sha256()
-    for file in sorted(path.iterdir()):
+    for file in sorted(path.glob("[!.]*")):
         whole.update(file.name.encode() + file.read_bytes())
     return whole.hexdigest()
 
@@ -96,7 +97,8 @@ def same(place: Path, short: bool) -> bool:
     for workers, threads in [(0, 1), *((w, t) for w in (1, 2, 3) for t in (1, 2) if not short or w == t)]:
         out = place / f"{workers}-{threads}"
         out.mkdir()
-        with Cluster(out, workers, threads) if workers else contextlib.nullcontext() as there:
+        clock = patch("time.strftime", return_value="today")  # which a model file notes
+        with Cluster(out, workers, threads) if workers else contextlib.nullcontext() as there, clock:
             who = there.address if workers else 0
             train(folder, "y", hidden=(16,), epochs=2, out=out / "model.safetensors", cluster=who)
             predict(out / "model.safetensors", folder, out=f"{out}/predictions/", cluster=who)

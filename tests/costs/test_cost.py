@@ -151,7 +151,7 @@ def test_a_network_is_taken_as_it_is():
     assert result.memory.parameters == 8 * net.n_parameters
 
 
-def test_a_limit_shows_its_plan(capsys):
+def test_a_limit_shows_its_plan(capsys, two_processors):
     sizes = ",".join(["64"] * 60)
     arguments = ["cost", "--sizes", sizes, "--batch", "500", "--memory-limit", "7MB"]
     assert main([*arguments, "--format", "json"]) == 0
@@ -229,7 +229,7 @@ def test_what_was_measured_is_beside_what_was_predicted():
     assert "5 GFLOP/s in products, 3 GB/s in memory" in shown
 
 
-def test_under_a_limit_a_layer_s_activations_are_those_of_its_turn():
+def test_under_a_limit_a_layer_s_activations_are_those_of_its_turn(two_processors):
     counted, small = (cost(sizes=[64] * 40, batch=500, memory_limit=limit) for limit in (None, "4MB"))
     assert small.memory.pooled
     assert not counted.memory.pooled

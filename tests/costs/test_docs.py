@@ -10,6 +10,7 @@ import pytest
 
 from backlit.cli import main
 
+pytestmark = pytest.mark.usefixtures("two_processors")  # for which the page counts
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "cost.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"```console\n\$ backlit (.*?)\n(.*?)```", TEXT, re.DOTALL)
 
