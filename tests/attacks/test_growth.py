@@ -134,6 +134,13 @@ def test_an_error_of_millions_of_characters_is_cut(capsys, tmp_path):
     assert len(err) < 4000
 
 
+def test_a_batch_beyond_counting_is_one_line(capsys):
+    for batch in (2**31 + 1, 10**22):
+        code, out, err = run_command(capsys, "cost", "--sizes", "4,4", "--batch", batch)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert "batch must be at most 2,147,483,648" in err
+
+
 @pytest.mark.parametrize("what", ["problem", "claims"])
 def test_keys(capsys, tmp_path, what):
     """Of which each once was compared with each."""

@@ -164,6 +164,19 @@ def test_a_checkpoint_whose_description_is_wrong_is_refused(tmp_path, change, sa
         train(settings(), tmp_path)
 
 
+@pytest.mark.parametrize(("change", "says"), [
+    (lambda run: run["optimizer"].pop("name"), ("optimizer.name was not given", "adam")),
+    (lambda run: run["network"].update(extra=None), ("network.extra was None", "not given")),
+])  # fmt: skip
+def test_a_checkpoint_that_lacks_a_setting_or_has_one_more_is_of_another_run(tmp_path, change, says):
+    train(settings(), tmp_path)
+    stored, described = read(tmp_path / FILE)
+    change(described["run"])
+    (tmp_path / FILE).write_bytes(save(stored, metadata={"backlit_checkpoint": json.dumps(described)}))
+    with raises_naming(ProblemError, "another run", *says):
+        train(settings(), tmp_path)
+
+
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with raises_naming(BacklitError, "cannot be made a folder"):

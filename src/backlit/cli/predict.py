@@ -81,7 +81,7 @@ def command(
         table,
         interval=interval,
         reasons=reasons,
-        cost=None if cost is None else dict(cost_of(text) for text in cost),
+        cost=None if cost is None else costs_of(cost),
         unlike=unlike,
     )
     made = safe_table(predictions.table) if spreadsheet_safe else predictions.table
@@ -100,6 +100,16 @@ def command(
         if told and (words := told.in_words()):
             print(f"note: {one_line(words)}", file=sys.stderr)
     return 0
+
+
+def costs_of(texts: list[str]) -> dict[str, float]:
+    """What missing each class costs; of a class that is named twice one would be lost."""
+    costs: dict[str, float] = {}
+    for label, cost in map(cost_of, texts):
+        if label in costs:
+            raise ProblemError(f"--cost names the class {label!r} twice: give one cost for each class")
+        costs[label] = cost
+    return costs
 
 
 def cost_of(text: str) -> tuple[str, float]:

@@ -194,7 +194,7 @@ def column_type(text: str) -> tuple[str, str]:
 def sizes(text: str) -> list[int]:
     """The units that "256,128" names; "0" or nothing is a network without hidden layers."""
     try:
-        units = [int(part) for part in text.split(",") if part.strip()]
+        units = [int(part) for part in text.split(",")] if text.strip() else []
     except ValueError:
         raise ProblemError(
             f"--hidden takes whole numbers with commas between them, such as 256,128, not {text!r}"

@@ -22,6 +22,7 @@ from backlit.formats.sources import problem_from
 from backlit.optim import Optimizer, get_optimizer
 from backlit.registry import positive_integer
 
+MOST_EXAMPLES = 2**31  # in a batch, whose losses are counted by computing them
 PHASES = ("forward", "backward", "optimizer")
 
 
@@ -185,6 +186,8 @@ def cost(
     asked = optimizer if optimizer is not None or given is None else given.optimizer
     rule = get_optimizer("adam" if asked is None else asked)
     m = positive_integer(batch if batch is not None else examples(given), "batch")
+    if m > MOST_EXAMPLES:
+        raise ProblemError(f"batch must be at most {MOST_EXAMPLES:,}, not {m:,}: give the rows of one step")
     limit = None if memory_limit is None else read_bytes(memory_limit)
     recipe = TrainConfig(net, rule, m, n_threads=n_threads, memory_limit=limit)
     ledger, spent = count(net, m, rule), memory(recipe, dtype)

@@ -15,6 +15,7 @@ from backlit.tables.column_formats import ColumnFormat
 from backlit.tables.delimited import read_delimited
 from backlit.tables.json_lines import read_json_lines
 from backlit.tables.messages import count, near, shown
+from backlit.tables.parquet_pages import check_pages
 from backlit.tables.sources import read_workbook, sheet_of
 from backlit.tables.table_formats import TableFormat
 from backlit.tables.text_encoding import SUFFIXES as PACKED
@@ -38,8 +39,9 @@ def read_parquet(data: bytes, path: object) -> pl.DataFrame:
     if not data.endswith(MAGIC):
         raise TableError(f"{path}: is a Parquet file cut short (its end is missing): copy or write it anew")
     try:
+        check_pages(data)
         return pl.read_parquet(data).drop(ROW_LABELS, strict=False)
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise TableError(f"{path}: is a damaged Parquet file ({reason}): copy or write it anew") from error
 

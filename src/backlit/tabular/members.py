@@ -12,6 +12,7 @@ from backlit.core.network import Dense, Network
 from backlit.core.parameters import Parameters, Statistics
 from backlit.core.targets import as_targets
 from backlit.engine import Data
+from backlit.errors import ProblemError
 from backlit.formats.models import Model
 from backlit.tables import TableEncoder, TargetCodec
 from backlit.tables.richer import Bins, enriched
@@ -29,6 +30,17 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 HERE = ("threads", "serial")  # where jobs hear of Ctrl-C, and end with their epoch; elsewhere they are ended
+
+
+def check_time_limit(seconds: float | None) -> None:
+    """Raise ProblemError for a limit that is no time.
+
+    >>> check_time_limit(0)
+    Traceback (most recent call last):
+    backlit.errors.ProblemError: time_limit is 0: give seconds above 0, or none
+    """
+    if seconds is not None and not seconds > 0:
+        raise ProblemError(f"time_limit is {seconds}: give seconds above 0, or none")
 
 
 @dataclass

@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from backlit.errors import ProblemError
 from backlit.tabular.blend import predict_rows
 from backlit.tabular.ensemble import Learned, train_ensemble
+from backlit.tabular.members import check_time_limit
 from backlit.tabular.metrics import measure_of
 from backlit.tabular.presets import quality_of
 from backlit.tabular.result import TrainResult, made_by
@@ -18,8 +18,7 @@ def check_recipe(task: str, quality: str, metric: str | None, time_limit: float 
     """Raise ProblemError where `train_recipe` cannot do what is asked."""
     quality_of(quality)
     measure_of(task, metric)
-    if time_limit is not None and not time_limit > 0:
-        raise ProblemError(f"time_limit is {time_limit}: give seconds above 0, or none")
+    check_time_limit(time_limit)
 
 
 def train_recipe(

@@ -14,7 +14,7 @@ from backlit.display import Displayed
 from backlit.errors import BacklitError, Divergence, ProblemError
 from backlit.jobs import Job, Processes, run_jobs
 from backlit.tabular.folds import plain_folds
-from backlit.tabular.members import HERE, Lesson, Limit, train_fold
+from backlit.tabular.members import HERE, Lesson, Limit, check_time_limit, train_fold
 from backlit.tabular.presets import ENCODINGS, Preset
 from backlit.tabular.provenance import command_of
 from backlit.tabular.table_rows import TableRows
@@ -132,6 +132,7 @@ def search(
     optuna = imported()
     if not isinstance(trials, int) or trials < 1:
         raise ProblemError(f"trials is {trials}: give a whole number above 0")
+    check_time_limit(time_limit)
     seed = checked_seed(seed)
     raw, column = find_table(table, target, dataset)
     format, frame = raw.typed({}, drop)

@@ -28,6 +28,7 @@ from backlit.training.streaming import Stream
 
 VERSION = 1
 LARGEST_COUNT = 2**53
+ABSENT = "not given"
 FILE = "checkpoint.safetensors"
 
 
@@ -219,8 +220,8 @@ def first_difference(where: str, before: Any, now: Any) -> tuple[str, Any, Any]:
     ('network.layers[0].units', 3, 4)
     """
     if isinstance(before, dict) and isinstance(now, dict):
-        key = next(key for key in [*before, *now] if before.get(key) != now.get(key))
-        return first_difference(f"{where}.{key}", before.get(key), now.get(key))
+        key = next(key for key in [*before, *now] if before.get(key, ABSENT) != now.get(key, ABSENT))
+        return first_difference(f"{where}.{key}", before.get(key, ABSENT), now.get(key, ABSENT))
     if where.startswith("network") and isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
         k = next(k for k in range(len(now)) if before[k] != now[k])
         return first_difference(f"{where}[{k}]", before[k], now[k])
