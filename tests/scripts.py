@@ -4,6 +4,7 @@ import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
+from unittest.mock import patch
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 
@@ -15,5 +16,6 @@ def load_script(name: str) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # where dataclasses and pickle look for it
-    spec.loader.exec_module(module)
+    with patch.object(sys, "path", [*sys.path, str(SCRIPTS)]):  # a script may import another
+        spec.loader.exec_module(module)
     return module

@@ -22,11 +22,13 @@ class Fit:
     """What a model made of a table.
 
     outputs : (m, K) probabilities or (m,) numbers for the test rows.  seconds, cpu_seconds : of the fit alone.
+    covered : share of the test rows that lie within their 90 % intervals, where there are any.
     """
 
     outputs: np.ndarray
     seconds: float
     cpu_seconds: float
+    covered: float | None = None
 
 
 class Clock:
@@ -188,9 +190,14 @@ def backlit(table: Table, seed: int, threads: int, **options: Any) -> Fit:
         clock = Clock()
         with clock.running():
             result = train(rows, table.target, task=table.task, test_size=0.02, seed=seed, **options)
-        frame = predict(result.model, asked).table
+        interval = None if table.labels or "hidden" in options else 0.9  # one network has none
+        frame = predict(result.model, asked, interval=interval).table
     if not table.labels:
-        return Fit(frame[table.target].to_numpy(), clock.seconds, clock.cpu_seconds)
+        covered = None
+        if interval is not None:
+            low, high = (frame[f"{table.target} {end}"].to_numpy() for end in ("low", "high"))
+            covered = float(((low <= table.y_test) & (table.y_test <= high)).mean())
+        return Fit(frame[table.target].to_numpy(), clock.seconds, clock.cpu_seconds, covered)
     outputs = np.zeros((len(table.y_test), len(labels)))
     for k, label in enumerate(labels):
         if f"probability of {label}" in frame.columns:

@@ -35,6 +35,7 @@ def fit(table: str, model: str, seed: int, threads: int) -> dict[str, Any]:
     done = MODELS[model].fit(rows, seed, threads)
     return {
         **score(rows, done.outputs),
+        **({} if done.covered is None else {"covered": done.covered}),
         "n_train": len(rows.y),
         "seconds": round(done.seconds, 3),
         "cpu_seconds": round(done.cpu_seconds, 3),

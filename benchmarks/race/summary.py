@@ -118,6 +118,19 @@ def wins(rows: pd.DataFrame, own: str = "backlit") -> list[str]:
     return lines
 
 
+def coverage(rows: pd.DataFrame, own: str = "backlit") -> list[str]:
+    """A sentence on the share of test rows within 90 % intervals, where it was kept."""
+    if "covered" not in rows:
+        return []
+    share = rows[rows["model"] == own].groupby("table", sort=False)["covered"].mean().dropna()
+    if share.empty:
+        return []
+    return [
+        f"- its 90 % intervals hold {share.mean():.1%} of the test rows, mean over {len(share)} tables of numbers; "
+        f"{share.min():.1%} on {share.idxmin()}, {share.max():.1%} on {share.idxmax()}"
+    ]
+
+
 def qualities(rows: pd.DataFrame) -> str:
     """Markdown: what each quality is worth beside `good` and CatBoost, on the splits that it ran."""
     lines = [
@@ -175,7 +188,7 @@ def main() -> None:
         failed = rows[rows["failed"].notna()] if "failed" in rows else rows[:0]
         lost = [f"- {LABELS[r.model]} on {r.table}, seed {r.seed}: {r.failed}" for r in failed.itertuples()]
         parts.append(f"## {title.replace('_', ' ').capitalize()} tables\n\n![]({title}.svg)\n")
-        parts += [ranking(rows), "", *wins(rows), "", table(rows), "", *lost]
+        parts += [ranking(rows), "", *wins(rows), *coverage(rows), "", table(rows), "", *lost]
         parts += ["", qualities(ran), ""] if ran["model"].isin(QUALITIES.keys() - {"backlit"}).any() else []
     (HERE / "summary.md").write_text("# Where it stands\n\n" + "\n".join(parts).rstrip() + "\n")
     print(f"{len(everything)} results in {RESULTS.name}: summary.md")

@@ -19,12 +19,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from backlit.errors import TableError
+from backlit.processors import processors_of_process
 
 DEEPEST = 64  # tables inside tables
 MOST_TABLES = 1_000_000  # lists and tables, which take the more memory the shorter they are written
 MOST_BYTES = {".json": 2**27, ".toml": 2**22, ".yaml": 2**21, ".yml": 2**21}  # two of the parsers are slow
 LARGEST = 1.7976931348623157e308
 SHARE = 0.8  # of the machine's memory that one array may take
+POLARS_ADDRESSES, ADDRESSES_A_PROCESSOR = 2 * 2**30, 2**24  # bytes that reading, training and their threads reserve
 MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -234,4 +236,22 @@ def check_memory(size: int, what: str, remedy: str) -> None:
     if size > limit:
         raise TableError(
             f"{what} take {size / 2**30:,.1f} GiB, and this machine has room for {limit / 2**30:,.1f}: {remedy}"
+        )
+
+
+def check_address_space() -> None:
+    """Raise TableError where this process may not address what Polars and what trains on tables reserve (`ulimit -v`).
+
+    With less they abort the process, or wait for ever, so this is asked before the first table.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    needed = POLARS_ADDRESSES + ADDRESSES_A_PROCESSOR * processors_of_process()
+    if "polars" not in sys.modules and limit != resource.RLIM_INFINITY and limit < needed:
+        raise TableError(
+            f"tables need {needed / 2**30:.2f} GiB of address space, and this process is given {limit / 2**30:.2f} "
+            f"(ulimit -v): allow more, and bound memory by a control group instead"
         )

@@ -14,11 +14,12 @@ backlit.errors.ProblemError: optimizer adam: beta1 must be a finite number in [0
 """
 
 import math
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache, wraps
 from importlib import import_module
-from inspect import signature
+from inspect import cleandoc, signature
 from numbers import Real
 from operator import index
 from pkgutil import iter_modules
@@ -211,6 +212,12 @@ class Described:
 class Descriptions(Registry[type[Any]]):
     """Classes of descriptions by name."""
 
+    def register(self, known: Any) -> Any:
+        """Put a class into the table, and what it inherits into its docstring."""
+        super().register(known)
+        known.__doc__ = whole_doc(known)
+        return known
+
     def make(self, spec: object) -> Any:
         """The description that a name or a mapping stands for.  Raises ProblemError, as `find` does."""
         name, options = split(spec, self.kind)
@@ -223,6 +230,38 @@ class Descriptions(Registry[type[Any]]):
             if options.setdefault(key, value) is not value:
                 raise ProblemError(f'{self.kind} {name}: {key} is {options[key]!r}: leave it out, or name "{cls.name}"')
         return build(cls, cls.options(options))
+
+
+ENTRY = re.compile(r"^(\w+) : (.+?)(?:, default .+)?\n((?:    .+\n)+)", re.MULTILINE)  # of a docstring's parameters
+PARAMETERS = re.compile(r"^Parameters\n-+\n(?:.+\n)+\n?", re.MULTILINE)
+SECTION = re.compile(r"^(?=\w+\n-+\n)", re.MULTILINE)
+RAISES = "Raises\n------\nProblemError\n    If a value is outside these.\n"
+
+
+def whole_doc(cls: type[Described]) -> str:
+    r"""The docstring of a class with what its bases say of their parameters, but its own defaults; and its errors.
+
+    >>> from backlit.optim.schedules import Exponential
+    >>> print(*whole_doc(Exponential).splitlines()[2:8], sep="\n")
+    Parameters
+    ----------
+    per : {"epoch", "step"}, default 'epoch'
+        What t counts, from 0 over the whole run.
+    rate : float, default 0.95
+        What each time multiplies by, in [0, 1].
+    """
+    listed: dict[str, tuple[str, str]] = {}
+    for base in reversed(cls.__mro__):
+        listed |= {name: (kind, words) for name, kind, words in ENTRY.findall(cleandoc(base.__doc__ or "") + "\n")}
+    text = cleandoc(cls.__doc__ or "") + "\n"
+    entries = "".join(
+        f"{field.name} : {kind}{'' if 'optional' in kind else f', default {field.default!r}'}\n{words}"
+        for field in fields(cls)
+        for kind, words in [listed.get(field.name, ("object", "    See above.\n"))]
+    )
+    summary, *rest = SECTION.split(PARAMETERS.sub("", text), 1)
+    raises = [] if "Raises\n---" in text else [RAISES]
+    return "\n".join([summary.rstrip(), "", "Parameters", "----------", entries, *raises, *rest])
 
 
 def split(spec: object, what: str) -> tuple[object, dict[str, Any]]:

@@ -204,6 +204,15 @@ FORBIDDEN = {
     "trace the grader": "return c('ptrace', 16, os.getppid(), 0, 0)",
     "new namespaces": "return c('unshare', 0x10000000)",
     "shared memory": "return c('shmget', 1, 9, 512)",
+    "rights of a file": "return os.chmod(os.__file__, os.stat(os.__file__).st_mode)",
+    "owner of a file": "return os.chown(os.__file__, -1, -1)",
+    "times of a file": "s = os.stat(os.__file__); return os.utime(os.__file__, ns=(s.st_atime_ns, s.st_mtime_ns))",
+    "attributes of a file": "return os.setxattr(os.__file__, 'user.x', b'')",
+    "length of a file": "return os.truncate(os.__file__, os.path.getsize(os.__file__))",
+    "watch files": "return c('inotify_init1', 0)",
+    "processors of the grader": "return os.sched_setaffinity(os.getppid(), {0})",
+    "the grader's signals by a pipe": "import fcntl; return fcntl.fcntl(os.pipe()[0], fcntl.F_SETOWN, os.getppid())",
+    "the same by ioctl": "import fcntl, struct; return fcntl.ioctl(os.pipe()[0], 0x8901, struct.pack('i', 1))",
 }  # fmt: skip
 
 

@@ -132,3 +132,20 @@ def test_an_error_of_millions_of_characters_is_cut(capsys, tmp_path):
     code, out, err = run_command(capsys, "cost", tmp_path / "p.json")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert len(err) < 4000
+
+
+@pytest.mark.parametrize("what", ["problem", "claims"])
+def test_keys(capsys, tmp_path, what):
+    """Of which each once was compared with each."""
+    (tmp_path / "p.json").write_text(json.dumps(deep(1)))
+    known = {"problem": deep(1), "claims": {"loss": 1.0}}[what]
+
+    def work(n):
+        (tmp_path / "odd.json").write_text(json.dumps(known | {f"key{k:04}": 1 for k in range(n)}))
+        files = [tmp_path / "odd.json"] if what == "problem" else [tmp_path / "p.json", tmp_path / "odd.json"]
+        return lines_run(lambda: codes.append(run_command(capsys, "check", *files)[0]))
+
+    codes = []
+    work(1)
+    assert bend(work, 500) < 500
+    assert set(codes) == {2}

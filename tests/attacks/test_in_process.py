@@ -1,5 +1,6 @@
 """Callbacks that leave in every way, estimators shared by threads, and two runs on one folder of checkpoints."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -8,9 +9,10 @@ import numpy as np
 import pytest
 from tests.helpers import raises_naming
 
+from backlit.bounded_reading import check_address_space
 from backlit.core import Dense, Network
 from backlit.engine import Data
-from backlit.errors import ProblemError
+from backlit.errors import ProblemError, TableError
 from backlit.estimators import MLPRegressor
 from backlit.optim import get_optimizer
 from backlit.training import Settings, fit
@@ -81,3 +83,33 @@ def test_two_runs_do_not_share_a_folder_of_checkpoints(tmp_path):
     other.stdout.close()
     with claimed(tmp_path):  # a killed run keeps no folder
         pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds what a process may address")
+@pytest.mark.parametrize("command", ["train t.csv --target y", "train --dataset iris", "search t.csv --target y"])
+def test_little_address_space_is_one_line_before_polars_aborts(tmp_path, command):
+    (tmp_path / "t.csv").write_text("x,y\n1,2\n")
+    call = 'ulimit -v 1000000; exec "$0" -m backlit "$@"'
+    done = subprocess.run(
+        ["sh", "-c", call, sys.executable, *command.split()],
+        cwd=tmp_path,
+        env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done
+    assert "address space" in done.stderr
+    assert "ulimit -v" in done.stderr
+
+
+def test_address_space_is_asked_for_before_polars_is_there(monkeypatch):
+    resource = pytest.importorskip("resource")
+    pytest.importorskip("polars")
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (2**30, 2**40))
+    check_address_space()  # this process has Polars already
+    monkeypatch.delitem(sys.modules, "polars")
+    with raises_naming(TableError, "1.00 (ulimit -v)", "allow more"):
+        check_address_space()
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (resource.RLIM_INFINITY, 2**40))
+    check_address_space()

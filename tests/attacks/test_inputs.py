@@ -157,3 +157,15 @@ def test_a_row_without_a_prediction_is_named(capsys, tmp_path, model, stream):
     pl.DataFrame({name: [5.0, 6.0] for name in names}).write_parquet(tmp_path / "t.parquet")
     said = refused(capsys, "predict", model, tmp_path / "t.parquet", *(["--stream"] if stream else []))
     assert "row 1 has no prediction" in said
+
+
+@pytest.mark.parametrize("command", ["explain", "check"])
+def test_a_loss_that_is_no_number_is_never_exit_code_0(capsys, tmp_path, command):
+    """Batch norm of one row divides 0 by 0 where eps is 0; it once was null in JSON."""
+    layers = [{"units": 1, "norm": "batch", "eps": 0.0}]
+    (tmp_path / "p.json").write_text(json.dumps({**PROBLEM, "layers": layers}))
+    (tmp_path / "c.json").write_text(json.dumps({"loss": 1.0}))
+    files = [tmp_path / name for name in ("p.json", "c.json")[: 1 + (command == "check")]]
+    code, _, err = run_command(capsys, command, *files, "--format", "json")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "eps" in err or "finite" in err

@@ -11,6 +11,7 @@ from backlit import MLPClassifier
 from backlit.core import Dense, Network
 from backlit.core.parameters import Statistics
 from backlit.engine import TrainConfig, kept_engine, selection
+from backlit.engine.native import extension
 from backlit.engine.selection import MOST
 from backlit.optim import Adam
 
@@ -53,6 +54,21 @@ def test_another_seed_is_another_seed():
     first = engine(CONFIG, "auto")
     second = engine(replace(CONFIG, seed=7), "auto")
     assert (first.recipe.seed, second.recipe.seed) == (0, 7)
+
+
+@pytest.mark.skipif(extension() is None, reason="the native engine was not built")
+def test_an_equal_network_has_the_plans_of_the_one_before():
+    first = engine(CONFIG, "auto")
+    params, X = NET.init(seed=0), np.ones((2, 2))
+    right = first.predict(params, Statistics(NET), X)
+    equal = Network(2, [Dense(3, "tanh", dropout=0.5), Dense(1)])
+    second = engine(replace(CONFIG, net=equal, seed=7), "auto")
+    assert second.made is first.made
+    assert second.recipe.net is second.net is equal
+    assert (first.recipe.net, first.recipe.seed) == (NET, 0)
+    np.testing.assert_array_equal(second.predict(equal.init(seed=0), Statistics(equal), X), right)
+    other = Network(2, [Dense(3, "relu", dropout=0.5), Dense(1)])
+    assert engine(replace(CONFIG, net=other), "auto").made is not first.made
 
 
 def test_no_more_than_a_few_and_no_large_ones_are_kept():

@@ -14,12 +14,13 @@ from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import LabelBinarizer, StandardScaler
 from tests.estimators.conftest import QUICK
 from tests.helpers import raises_naming
 
 from backlit.errors import BacklitError, Divergence, ProblemError
 from backlit.estimators import MLPClassifier, MLPRegressor
+from backlit.estimators.labels import fitted_to_column
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -366,3 +367,47 @@ def test_a_divergence_is_a_value_error_and_leaves_finite_parameters(scale, diabe
 
 def test_problem_errors_are_value_errors():
     assert issubclass(ProblemError, ValueError)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        np.array([3, 1, 2, 1]),
+        np.array([7, 7, -1], dtype=np.int8),
+        np.array([5, 5], dtype=np.uint64),
+        np.array(["b", "a", "bb"]),
+        np.arange(20).repeat(2),
+    ],
+    ids=["three", "two", "one", "words", "twenty"],
+)
+def test_a_plain_column_of_labels_is_read_as_scikit_learn_reads_it(y):
+    wanted, found = vars(LabelBinarizer().fit(y)), vars(fitted_to_column(y))
+    assert found.keys() == wanted.keys()
+    np.testing.assert_array_equal(found.pop("classes_"), wanted.pop("classes_"))
+    assert found == wanted
+
+
+@pytest.mark.parametrize(
+    "y",
+    [np.array([1.0, 2.0]), np.array([[1], [2]]), [1, 2], np.array(["a", 1], object), np.array([], int), np.arange(99)],
+)
+def test_other_labels_are_left_to_scikit_learn(y):
+    assert fitted_to_column(y) is None
+
+
+def test_a_parameter_that_equals_a_fine_one_is_looked_at_all_the_same():
+    X, y = np.arange(12.0).reshape(6, 2), np.array([0, 1] * 3)
+    MLPClassifier((4,), max_iter=2, random_state=0).fit(X, y)
+    for wrong in ({"max_iter": 2.0}, {"random_state": 0.0}, {"alpha": -1.0}, {"hidden_layer_sizes": (4.0,)}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            MLPClassifier(**{"hidden_layer_sizes": (4,), "max_iter": 2, "random_state": 0, **wrong}).fit(X, y)
+
+
+def test_a_table_without_names_forgets_those_of_the_one_before():
+    pd = pytest.importorskip("pandas")
+    X, y = np.arange(12.0).reshape(6, 2), np.array([0, 1] * 3)
+    model = MLPClassifier((4,), max_iter=2, random_state=0).fit(pd.DataFrame(X, columns=["a", "b"]), y)
+    assert model.feature_names_in_.tolist() == ["a", "b"]
+    model.fit(np.hstack([X, X]), y)
+    assert not hasattr(model, "feature_names_in_")
+    assert model.n_features_in_ == 4

@@ -5,6 +5,7 @@ An item is named as a file, whose suffix says what it holds.
 
 import io
 import json
+import math
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -66,8 +67,9 @@ SEEDED: dict[str, Any] = {
 
 @contextmanager
 def bare_folder() -> Iterator[Path]:
-    """A folder of its own as the working folder, and a terminal of known width."""
-    with TemporaryDirectory() as name, chdir(name), patch.dict(os.environ, TERMINAL):
+    """A folder of its own as the working folder, a terminal of known width, and no lines that only a slow run shows."""
+    quiet = patch("backlit.training.progress.SECONDS_BETWEEN_LINES", math.inf)
+    with TemporaryDirectory() as name, chdir(name), patch.dict(os.environ, TERMINAL), quiet:
         for color in COLORS:
             os.environ.pop(color, None)
         yield Path(name)

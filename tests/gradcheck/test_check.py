@@ -14,10 +14,20 @@ from backlit.core import Dense, Network, get_activation
 from backlit.core.parameters import Parameters, layout
 from backlit.core.problem import Problem
 from backlit.derivation import checks as derivation_checks
-from backlit.gradcheck import GradientChecker, Slopes, check, check_gradient
+from backlit.gradcheck import GradientChecker, Slopes, check, check_gradient, error_bounds
 
 RIGHT = 1e-7
 gradcheck_matrix = load_script("gradcheck_matrix")
+
+
+def test_rounding_that_is_known_is_not_measured_again():
+    """The check is the same, and goes by what it was given: a wrong gradient is excused by rounding without bounds."""
+    problem = example()
+    known, wrong = error_bounds(problem), 1.001 * problem.passes()[1].theta
+    assert check_gradient(problem, wrong, measured=known) == check_gradient(problem, wrong)
+    assert check_gradient(problem, wrong).wrong
+    vast = dataclasses.replace(known, bounds={name: bound + 1e9 for name, bound in known.bounds.items()})
+    assert not check_gradient(problem, wrong, measured=vast).wrong
 
 
 @settings(max_examples=25)

@@ -1,7 +1,8 @@
 """Specs: the names, the field's other words, the way there and back, and one line for each mistake."""
 
 import json
-from dataclasses import fields
+import re
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 import numpy as np
@@ -304,3 +305,41 @@ def test_a_built_in_keeps_its_name(register, table):
     with raises_naming(ProblemError, name, "built in"):
         register(type("Another", (original,), {}))
     assert table[name] is original
+
+
+@pytest.mark.parametrize("cls", [*OPTIMIZERS.values(), *SCHEDULES.values()])
+def test_the_docstring_says_every_parameter_once_with_its_own_default(cls):
+    for field in fields(cls):
+        (said,) = re.findall(rf"^{field.name} : (.+)\n    \S", cls.__doc__, re.MULTILINE)
+        assert said.endswith("optional" if field.default is None else f", default {field.default!r}")
+    assert cls.__doc__.count("Raises\n------\nProblemError\n    ") == 1
+    sections = re.findall(r"^(\w+)\n-+$", cls.__doc__, re.MULTILINE)
+    order = ("Parameters", "Raises", "Notes", "References", "Examples")
+    assert sections == [name for name in order if name in sections]
+
+
+def test_a_class_of_ones_own_says_what_it_inherits_and_keeps_what_it_says_itself():
+    @dataclass(frozen=True, kw_only=True)
+    class Slow(Sgd):
+        """Half a step.
+
+        Parameters
+        ----------
+        momentum : float, default 0.5
+            As always.
+
+        Raises
+        ------
+        ValueError
+            Never.
+        """
+
+        name = "slow"
+        momentum: float = 0.5
+
+    whole = [register_optimizer(Slow).__doc__ for _ in range(2)]  # the second time changes nothing
+    OPTIMIZERS.pop("slow")
+    assert whole[0] == whole[1]
+    assert whole[0].startswith("Half a step.\n\nParameters\n----------\nlearning_rate : float, default 0.01\n    η ≥ 0")
+    assert "momentum : float, default 0.5\n    As always.\nnesterov : bool, default False\n" in whole[0]
+    assert whole[0].count("Raises") == 1

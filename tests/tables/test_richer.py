@@ -69,6 +69,29 @@ def test_bins_by_the_target_lie_where_it_changes_and_noise_has_none():
     assert target_edges(x, np.zeros(500), 8) == ()
 
 
+def test_steps_jump_where_the_target_changes_and_between_cuts_the_bins_rise():
+    draw = np.random.default_rng(1)
+    x = draw.random(500)
+    y = (x > 0.3).astype(np.int64)
+    encoder, X = encoded(x, Bins(8, by_target=True, steps=True), y)
+    below, above = encoder.columns[0].edges[1:-1]
+    assert (below, above) == (x[y == 0].max(), x[y == 1].min())  # no row lies between the two
+    first, step, last = X[:, 1:].T
+    assert_array_equal(step, y)
+    assert ((first[y == 0] <= 1) & (last[y == 0] == 0)).all()
+    assert ((first[y == 1] == 1) & (last[y == 1] >= 0)).all()
+    assert encoder == TableEncoder.from_dict(json.loads(json.dumps(encoder.to_dict())))
+
+
+@given(st.lists(st.sampled_from([-1e300, 0.0, 1.0, 1.0 + 2**-52, 2.0, 5e-324, 1e300]), min_size=4, max_size=30))
+def test_steps_between_values_however_near_are_finite(values):
+    y = (np.array(values) > 0).astype(np.int64)
+    encoder, X = encoded([*values, 7.0], Bins(8, by_target=True, steps=True), np.append(y, 1))
+    edges = getattr(encoder.columns[0], "edges", ())
+    assert (np.diff(edges) > 0).all()
+    assert np.isfinite(X.astype(np.float32)).all()
+
+
 def test_bins_by_the_target_keep_the_digits_of_large_numbers():
     x = 1e9 + np.arange(200.0)
     edges = target_edges(x, (np.arange(200) >= 77).astype(np.int64), 2)

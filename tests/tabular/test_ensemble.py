@@ -100,7 +100,9 @@ def test_each_row_is_scored_by_members_that_never_learned_from_it(both):
     ensemble, folds = learned.ensemble, plain_folds(read.y, SMALL.folds, 0)
     for fold in range(folds.K):
         rows = folds.parts(fold)[1]
-        alone = weighted_outputs(ensemble, TABLE[rows], folds=np.array([fold]))
+        alone = weighted_outputs(
+            ensemble, lambda encoder, rows=rows: encoder.transform(TABLE[rows], np.float32), folds=np.array([fold])
+        )
         whole = predict_rows(replace(ensemble, members=ensemble.members), TABLE[rows])
         at = np.searchsorted(learned.rows, rows)
         ours = learned.outputs[at]

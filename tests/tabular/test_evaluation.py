@@ -3,9 +3,12 @@
 import numpy as np
 import polars as pl
 import pytest
+from numpy.testing import assert_array_equal
 from sklearn import metrics
 
 from backlit.tables import TargetCodec
+from backlit.tabular import train
+from backlit.tabular.blend import few_members, predict_dealt, predict_rows
 from backlit.tabular.evaluation import POINTS, calibration, class_scores, importances, worst_rows
 
 draw = np.random.default_rng(0)
@@ -64,14 +67,26 @@ def predict(rows):
     return 3 * rows["a"].to_numpy() + rows["b"].to_numpy()
 
 
+def dealt(predict):
+    """What `importances` asks, by a function of rows that knows nothing of dealing."""
+
+    def of_rows(rows):
+        def ask(name=None, order=None):
+            return predict(rows if name is None else rows.with_columns(rows[name].gather(order)))
+
+        return ask
+
+    return of_rows
+
+
 def test_the_loss_grows_by_what_a_column_carries():
     y = predict(TABLE) + draw.normal(size=300)
-    found = importances(TABLE, y, predict, classes=False)
+    found = importances(TABLE, y, dealt(predict), classes=False)
     assert list(found) == ["a", "b", "idle"]
     assert found["idle"] == 0
     assert found["a"] == pytest.approx((1 + 2 * 9) ** 0.5 - 1, rel=0.15)  # an error of variance 2 · 3² more
     assert found["b"] == pytest.approx((1 + 2) ** 0.5 - 1, rel=0.3)
-    assert importances(TABLE, y, predict, classes=False) == found
+    assert importances(TABLE, y, dealt(predict), classes=False) == found
 
 
 def test_classes_are_measured_by_log_loss():
@@ -80,7 +95,7 @@ def test_classes_are_measured_by_log_loss():
         return np.column_stack([1 - p, p])
 
     y = (TABLE["a"].to_numpy() > 0).astype(int)
-    found = importances(TABLE, y, probabilities, classes=True)
+    found = importances(TABLE, y, dealt(probabilities), classes=True)
     assert next(iter(found)) == "a"
     assert found["a"] > 0.5
     assert found["b"] == found["idle"] == 0
@@ -88,7 +103,25 @@ def test_classes_are_measured_by_log_loss():
 
 def test_very_many_columns_have_none():
     wide = pl.DataFrame({f"x{k}": [0.0, 1.0] for k in range(201)})
-    assert importances(wide, np.zeros(2), lambda rows: np.zeros(len(rows)), classes=False) == {}
+    assert importances(wide, np.zeros(2), dealt(lambda rows: np.zeros(len(rows))), classes=False) == {}
+
+
+def test_a_column_dealt_is_what_a_table_with_that_column_dealt_would_give():
+    rows = TABLE.with_columns(
+        word=pl.Series(draw.choice(["x", "y", "z"], 300)),
+        day=pl.date(2020, 1, 1) + pl.duration(days=pl.Series(draw.integers(0, 900, 300))),
+        same=pl.lit(1),
+        gap=pl.when(pl.col("a") > 0).then(pl.col("b")),
+    ).with_columns(y=pl.col("a") + (pl.col("word") == "x") + pl.col("day").dt.month() / 6 + pl.col("gap").fill_null(2))
+    model = few_members(train(rows, "y", quality="fast", compare=False).model)
+    assert len(model.encoders()) > 1
+    ask, rows, order = predict_dealt(model, rows[:100]), rows[:100], draw.permutation(100)
+    assert_array_equal(ask(), predict_rows(model, rows))
+    for name in ("idle", "a", "word", "day", "same", "gap"):
+        wanted = predict_rows(model, rows.with_columns(rows[name].gather(order)))
+        assert_array_equal(ask(name, order), wanted, err_msg=name)
+        assert (wanted != ask()).any() == (name != "same")
+    assert_array_equal(ask(), predict_rows(model, rows))  # what was asked before leaves no trace
 
 
 def test_the_worst_rows_are_named_by_their_place_in_the_table():

@@ -82,6 +82,23 @@ def test_a_run_that_died_goes_on_and_ends_with_the_same_bits(whole, tmp_path, mo
     assert trained == []  # all of it is there
 
 
+def test_a_folder_of_the_version_that_knew_no_steps_goes_on(tmp_path, whole, monkeypatch):
+    target, wanted = whole
+    as_json = member_files.asdict
+
+    def before(preset):
+        told = as_json(preset)
+        del told["bins"]["steps"]
+        return told
+
+    with monkeypatch.context() as patch:
+        patch.setattr(member_files, "asdict", before)
+        learn(target, checkpoint=tmp_path / "run")
+    trained = trained_networks(monkeypatch)
+    assert_same(learn(target, checkpoint=tmp_path / "run")[0], wanted)
+    assert trained == []
+
+
 def test_a_network_that_a_limit_cut_short_is_trained_again(tmp_path, whole):
     target, wanted = whole
     cut, _ = learn(target, checkpoint=tmp_path / "run", time_limit=1e-6)

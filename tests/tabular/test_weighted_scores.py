@@ -82,8 +82,15 @@ def test_importances_hear_rows_by_their_weight(rng):
     table = pl.DataFrame({"a": rng.normal(size=200), "b": rng.normal(size=200)})
     first = np.arange(200) < 100
     y = np.where(first, table["a"], table["b"])
-    found = importances(table, y, lambda t: np.where(first[: len(t)], t["a"], t["b"]), classes=False,
-                        weight=first.astype(float))  # fmt: skip
+
+    def predict(rows):
+        def ask(name=None, order=None):
+            t = rows if name is None else rows.with_columns(rows[name].gather(order))
+            return np.where(first[: len(t)], t["a"], t["b"])
+
+        return ask
+
+    found = importances(table, y, predict, classes=False, weight=first.astype(float))
     assert found["a"] > 0.5
     assert found["b"] == 0
 

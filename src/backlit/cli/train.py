@@ -66,7 +66,7 @@ def command(
     encoding: Annotated[
         str | None,
         Option(
-            help="Of one network's inputs: standard, no_bins, quantiles, fine, by_target or eight_by_target.",
+            help="Of one network's inputs: standard, no_bins, quantiles, fine, by_target, eight_by_target or steps.",
             show_default="standard",
         ),
     ] = None,

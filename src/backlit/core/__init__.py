@@ -1,5 +1,6 @@
 """The textbook: NumPy only, one equation a line; slow is fine, unclear is not."""
 
+from backlit.core import custom as custom  # reads activations and losses that are functions of a user's own
 from backlit.core.activations import ACTIVATIONS, Activation, get_activation, register_activation
 from backlit.core.dropout import DropoutKey
 from backlit.core.initializers import initialize

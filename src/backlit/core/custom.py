@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from backlit.core.activations import ACTIVATIONS, Activation
 from backlit.core.losses import LOSSES, Loss
 from backlit.errors import ShapeError
-
-if TYPE_CHECKING:
-    pass  # which knows all that stands here
 
 Array = np.ndarray
 INF = float("inf")

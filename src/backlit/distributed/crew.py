@@ -38,7 +38,7 @@ class Attempt:
 
 
 class Workers(Membership):
-    """Computes the parts of steps on the members of a run; see `training.sharding.Crew`."""
+    """Computes the parts of steps on the members of a run; see `training.sharded_engine.Crew`."""
 
     def __init__(self, cluster: Any, work: Work):
         super().__init__(cluster, work)

@@ -19,7 +19,7 @@ from backlit.engine import Data, Engine
 from backlit.errors import ProblemError
 from backlit.processors import available_processors
 from backlit.training import Settings, Shards
-from backlit.training.sharding import ShardedEngine, recipe_of_shards
+from backlit.training.sharded_engine import ShardedEngine, recipe_of_shards
 
 
 @contextmanager

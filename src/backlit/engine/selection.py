@@ -78,29 +78,37 @@ SHELF = Shelf()
 
 
 def kept_engine(name: str, config: TrainConfig) -> Engine:
-    """The engine of that name for the very network of `config`; it is made where none is kept.
+    """The engine of that name for the network of `config`; it is made where none is kept.
 
-    An engine that was kept for another seed goes on with this one.
+    An engine that was kept for another seed, or in C++ for a network that is equal, goes on with this one.
     """
     for place, (known, engine) in enumerate(SHELF.engines):
-        if known == name and alike(engine.recipe, config):
+        if known == name and alike(engine, config):
             SHELF.engines.append(SHELF.engines.pop(place))
-            return engine if engine.recipe.seed == config.seed else reseeded(engine, config)
+            same = engine.recipe.net is config.net and engine.recipe.seed == config.seed
+            return engine if same else taken_over(engine, config)
     made = get_engine(name, config)
     if config.memory_limit is None and max(config.batch_size, ROWS) * sum(config.net.n) <= NUMBERS:
         SHELF.engines = [*SHELF.engines[1 - MOST :], (name, made)]
     return made
 
 
-def alike(one: TrainConfig, other: TrainConfig) -> bool:
-    """Whether two are of one network, the very same, and differ in no more than the seed."""
-    return one.net is other.net and all(getattr(one, name) == getattr(other, name) for name in OTHERS)
+def alike(engine: Any, config: TrainConfig) -> bool:
+    """Whether an engine's network can stand for that of `config`, and its settings differ in no more than the seed."""
+    from backlit.engine.native import unsupported_reason
+
+    own = engine.recipe
+    if any(getattr(own, name) != getattr(config, name) for name in OTHERS):
+        return False
+    if own.net is config.net:
+        return True
+    return engine.name == "native" and own.net == config.net and unsupported_reason(config) is None
 
 
-def reseeded(engine: Any, config: TrainConfig) -> Engine:
-    """The engine, with its plans and workspaces, for another seed."""
+def taken_over(engine: Any, config: TrainConfig) -> Engine:
+    """The engine, with its plans and workspaces, for another seed and the very network of `config`."""
     again: Any = copy.copy(engine)
-    again.recipe = config
+    again.recipe, again.net = config, config.net
     return again
 
 

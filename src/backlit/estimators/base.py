@@ -3,7 +3,6 @@
 `backlit.estimators.parameters` says what the constructor's parameters mean.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, ClassVar, Self
@@ -42,7 +41,14 @@ from backlit.optim import Optimizer
 from backlit.training import History
 
 Array = np.ndarray
-CONSTANTS = (int, float, str, tuple, type(None))  # what nobody changes in place
+CONSTANTS = (int, float, str, type(None))  # whose text says all that there is to know of them
+FINE: set[tuple[type, str]] = set()  # classes and values of all their parameters that were found fine
+MOST_FINE = 1000
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a parameter is a constant or a tuple of them."""
+    return isinstance(value, CONSTANTS) or (type(value) is tuple and all(isinstance(v, CONSTANTS) for v in value))
 
 
 class BaseMLP(FittedAttributes, Reading, Inspection, Persistence, ChunkedFit, BaseEstimator):
@@ -54,7 +60,6 @@ class BaseMLP(FittedAttributes, Reading, Inspection, Persistence, ChunkedFit, Ba
     _stopping: Stopping | None  # of partial_fit with early stopping
     _fitted_with: dict[str, Any] | None = None  # the parameters that made network_; None in files of older versions
     _learned_by: Optimizer | None = None  # whose memory _state holds
-    _valid: Sequence[Any] = ()  # the parameters' values that were found fine
 
     @classmethod
     @lru_cache(maxsize=32)
@@ -63,13 +68,13 @@ class BaseMLP(FittedAttributes, Reading, Inspection, Persistence, ChunkedFit, Ba
         return super()._get_param_names()
 
     def _validate_params(self) -> None:
-        """Raise where a parameter cannot be used; those that were fine at the last call are not looked at again."""
+        """Raise where a parameter cannot be used; plain values that were found fine are not looked at again."""
         values = [getattr(self, name) for name in self._get_param_names()]
-        known = len(values) == len(self._valid) and all(a is b for a, b in zip(values, self._valid, strict=True))
-        if known and all(isinstance(value, CONSTANTS) for value in values):
-            return
-        super()._validate_params()
-        self._valid = values
+        key = (type(self), repr(values)) if all(map(is_plain, values)) else None
+        if key is None or key not in FINE:
+            super()._validate_params()
+            if key is not None and len(FINE) < MOST_FINE:
+                FINE.add(key)
 
     # --- what a subclass gives ---
 

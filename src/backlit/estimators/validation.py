@@ -87,9 +87,10 @@ def refuse_no_numbers(array: Any, name: str) -> None:
         raise TypeError(f"{name} holds {NO_NUMBERS[kind]}: give numbers, such as days from a date")
 
 
-def plain_rows(X: Any, estimator: Any) -> bool:
-    """Whether X is finite rows in an array that a fitted estimator takes as it is, so that nothing need be checked.
+def plain_rows(X: Any, estimator: Any, first: bool = False) -> bool:
+    """Whether X is finite rows in an array that an estimator takes as it is, so that nothing need be checked.
 
+    first : whether they say how many features there are; else the estimator is fitted to as many, which have no names.
     scikit-learn's own check of one row takes longer than its prediction.
     """
     return (
@@ -97,8 +98,8 @@ def plain_rows(X: Any, estimator: Any) -> bool:
         and X.ndim == 2
         and X.dtype in (np.float64, np.float32)
         and X.flags.c_contiguous
-        and len(X) > 0
-        and X.shape[1] == estimator.n_features_in_
+        and X.size > 0
+        and (first or X.shape[1] == estimator.n_features_in_)
         and not hasattr(estimator, "feature_names_in_")
         and bool(np.isfinite(X).all())
     )
@@ -178,7 +179,8 @@ class Reading:
 
     def _check_arrays(self, X: Any, y: Any, first: bool, dtype: Any = (np.float64, np.float32)) -> tuple[Any, Any]:
         """X and y by scikit-learn's checks; first : whether they say how many features there are."""
-        if not first and plain_rows(X, self) and plain_targets(y, len(X)):
+        if plain_rows(X, self, first) and plain_targets(y, len(X)):
+            self.n_features_in_ = X.shape[1]
             return X, y
         refuse_no_numbers(X, "X")
         if y is not None:  # which scikit-learn names

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -143,15 +143,20 @@ class TableEncoder:
                     f"column {shown(column.name)} is not in the table, and the model was trained with it: "
                     f"{near(column.name, table.columns)}"
                 )
-        edges = list(accumulate((len(column.features) for column in used), initial=0))
-        size = np.dtype(dtype).itemsize * table.height * edges[-1]
-        check_memory(
-            size, f"{table.height:,} rows of {edges[-1]:,} features", "give fewer rows or lower max_categories"
-        )
-        out = np.zeros((table.height, edges[-1]), dtype)
-        for column, (start, stop) in zip(used, pairwise(edges), strict=True):
-            column.encode(settle(table[column.name]), out[:, start:stop])
+        places = self.places
+        width = sum(len(column.features) for column in used)
+        size = np.dtype(dtype).itemsize * table.height * width
+        check_memory(size, f"{table.height:,} rows of {width:,} features", "give fewer rows or lower max_categories")
+        out = np.zeros((table.height, width), dtype)
+        for column in used:
+            column.encode(settle(table[column.name]), out[:, places[column.name]])
         return out
+
+    @property
+    def places(self) -> dict[str, slice]:
+        """Which of the features are each column's."""
+        ends = list(accumulate((len(column.features) for column in self.columns), initial=0))
+        return {column.name: slice(*ends[k : k + 2]) for k, column in enumerate(self.columns)}
 
     @property
     def feature_names_out(self) -> tuple[str, ...]:
@@ -172,9 +177,9 @@ class TableEncoder:
         No gradient reaches the weights from them, so a network that is to ignore what it has not seen starts with
         zeros there: `params.W[1][:, encoder.silent_features] = 0`.
         """
-        ends = accumulate(len(column.features) for column in self.columns)
-        pairs = zip(self.columns, ends, strict=True)
-        return np.array([end - 1 for c, end in pairs if isinstance(c, Category) and not c.pooled], dtype=np.int64)
+        places = self.places
+        unseen = (column for column in self.columns if isinstance(column, Category) and not column.pooled)
+        return np.array([places[column.name].stop - 1 for column in unseen], dtype=np.int64)
 
     @property
     def text_columns(self) -> tuple[str, ...]:

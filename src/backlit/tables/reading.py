@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backlit.bounded_reading import SHARE, check_memory, machine_memory, read_bytes
+from backlit.bounded_reading import SHARE, check_address_space, check_memory, machine_memory, read_bytes
 from backlit.errors import TableError
 from backlit.tables.column_formats import ColumnFormat
 from backlit.tables.delimited import read_delimited
@@ -118,6 +118,7 @@ def read_cells(source: Source | Iterable[Source], names: Collection[str] = ()) -
 
     names : columns that are expected, by which the delimiter of a text file is told.  Raises what `read_table` does.
     """
+    check_address_space()
     import polars as pl
 
     if isinstance(source, str | os.PathLike):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,10 +25,14 @@ MOST_BINS, MOST_CELLS = 2_000, 30_000_000  # over all columns, and times rows: 1
 
 @dataclass(frozen=True)
 class Bins:
-    """How numbers are cut: into at most `most` bins, by quantiles or where the target changes; 0 for none."""
+    """How numbers are cut: into at most `most` bins, by quantiles or where the target changes; 0 for none.
+
+    steps : whether the encoding jumps at each cut, as a tree's prediction does, beside rising between the cuts.
+    """
 
     most: int = 0
     by_target: bool = False
+    steps: bool = False
 
 
 def enriched(encoder: TableEncoder, table: pl.DataFrame, bins: Bins, y: NDArray[np.floating]) -> TableEncoder:
@@ -43,7 +47,7 @@ def enriched(encoder: TableEncoder, table: pl.DataFrame, bins: Bins, y: NDArray[
     """
     numbers = sum(type(column) is Scaled for column in encoder.columns)
     room = min(MOST_BINS, MOST_CELLS // max(table.height, 1)) // max(numbers, 1)
-    fitting = Bins(min(bins.most, room), bins.by_target)
+    fitting = replace(bins, most=min(bins.most, room // 2 if bins.steps else room))
     columns = (richer(column, table, fitting, y) for column in encoder.columns)
     return TableEncoder.of(columns, encoder.rows, encoder.format)
 
@@ -56,6 +60,8 @@ def richer(column: Column, table: pl.DataFrame, bins: Bins, y: NDArray[np.floati
         return column
     values = as_numbers(settle(table[column.name]), column.kind)
     edges = target_edges(values, y, bins.most) if bins.by_target else None
+    if bins.steps and edges:
+        edges = around_cuts(edges, values)
     numbers = fit_piecewise(column, values, bins.most, edges)
     return Calendar(**vars(numbers)) if column.kind in ("date", "datetime") else numbers
 
@@ -90,3 +96,17 @@ def target_edges(values: NDArray[np.float64], y: NDArray[np.floating], bins: int
     cuts = middle + scale * fitted.threshold[fitted.feature >= 0]
     edges = np.unique(np.concatenate([[x.min()], cuts, [x.max()]]))
     return tuple(map(float, edges)) if len(cuts) else ()
+
+
+def around_cuts(edges: tuple[float, ...], values: NDArray[np.float64]) -> tuple[float, ...]:
+    """Two edges in place of each inner one, at the values (m,) next to it: no row lies in the bin between the two.
+
+    For the rows that are learned from that bin is 0 below the cut and 1 above it, and so a step; a linear layer on it
+    can jump there, where one on wider bins can only change its slope.
+
+    >>> around_cuts((0.0, 2.5, 9.0), np.array([0.0, 2.0, 3.0, 9.0]))
+    (0.0, 2.0, 3.0, 9.0)
+    """
+    known = np.unique(values[~np.isnan(values)])
+    above = np.searchsorted(known, edges[1:-1]).clip(1, len(known) - 1)
+    return tuple(map(float, np.unique([edges[0], *known[above - 1], *known[above], edges[-1]])))

@@ -1,5 +1,6 @@
 """What a trained model is worth, and what there is to know of the table that it was trained on."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -8,11 +9,11 @@ import numpy as np
 from backlit.tables import TableEncoder, Target
 from backlit.tables.columns import frequencies, settle
 from backlit.tables.messages import figure, shown
-from backlit.tabular.baselines import baselines, verdict
+from backlit.tabular.baselines import baselines, gradient_boosting, verdict
 from backlit.tabular.evaluation import (
     Calibration,
     ClassScore,
-    Predict,
+    Dealt,
     calibration,
     class_scores,
     importances,
@@ -88,32 +89,65 @@ class Assessment:
     calibration: Calibration | None
 
 
+@dataclass(frozen=True)
+class Rival:
+    """What gradient boosting says of the rows that test, (m, K) or (m,), and the features that it learned from.
+
+    encoder : of the columns that are learned from.  X : (n, n_0) float32, of all rows.  outputs : None where it was not
+    wanted, or there are too many classes.
+    """
+
+    encoder: TableEncoder
+    X: Array
+    outputs: Array | None
+
+    @classmethod
+    def train(
+        cls,
+        features: "pl.DataFrame",
+        target: Target,
+        kept: Array,
+        held_out: Array,
+        *,
+        weight: Array | None = None,
+        wanted: bool = True,
+        seed: int = 0,
+    ) -> "Rival":
+        """Train it on the rows that `assess` will be given; it takes long, and needs no model to be there."""
+        encoder = TableEncoder.fit(features[kept])
+        X, y = encoder.transform(features, np.float32), target.y[kept]
+        if not wanted:
+            return cls(encoder, X, None)
+        K, w = int(y.max()) + 1 if target.classes else 0, None if weight is None else weight[kept]
+        return cls(encoder, X, gradient_boosting(encoder, X[kept], y, X[held_out], K, seed, w))
+
+
 def assess(
     features: "pl.DataFrame",
     target: Target,
     kept: Array,
     held_out: Array,
-    predict: Predict,
-    quick: Predict,
+    predict: Callable[["pl.DataFrame"], Array],
+    quick: Callable[["pl.DataFrame"], Dealt],
+    rival: Rival,
     *,
     weight: Array | None = None,
-    boosting: bool = True,
     seed: int = 0,
 ) -> Assessment:
     """Say what the score of a model on held-out rows is worth.
 
     features : columns that are learned from, of the rows that have a target.  kept, held_out : (n,) rows of it that
     trained and that test.  predict : from such columns to probabilities (m, K) or numbers (m,).  quick : much the same
-    sooner, which is asked about each column.  weight : (n,) by which rows count.
-    boosting : whether gradient boosting is trained to compare with.
+    sooner, which is asked about each column; see `blend.predict_dealt`.  rival : trained on the same rows.
+    weight : (n,) by which rows count.
     """
-    encoder = TableEncoder.fit(features[kept])
-    used = features.select(column.name for column in encoder.columns if column.features)
-    X, test, classes = encoder.transform(used, np.float32), used[held_out], bool(target.classes)
+    used = features.select(column.name for column in rival.encoder.columns if column.features)
+    X, test, classes = rival.X, used[held_out], bool(target.classes)
     y, y_test = target.y[kept], target.y[held_out]
     outputs = predict(features[held_out])
     w, w_test = (None, None) if weight is None else (weight[kept], weight[held_out])
-    theirs = baselines(target.task, encoder, X[kept], y, X[held_out], weight=w, boosting=boosting, seed=seed)
+    theirs = baselines(target.task, rival.encoder, X[kept], y, X[held_out], weight=w, boosting=False)
+    theirs |= {} if rival.outputs is None else {"gradient_boosting": rival.outputs}
     own, *others = (score(target.task, y_test, made, w_test) for made in (outputs, *theirs.values()))
     beside = dict(zip(theirs, others, strict=True))
     alike = [name for name, made in theirs.items() if not told_apart(target.task, y_test, outputs, made, w_test)]

@@ -54,9 +54,8 @@ def baselines(
     K = int(y.max()) + 1 if task == "classification" else 0
     with threadpool_limits(1):  # the same bits for any number of threads, and no waiting on a busy machine
         made = {"constant": constant(y, len(X_test), K, weight), "linear": linear(X, y, X_test, K, weight)}
-        if boosting and K <= MOST_CLASSES:
-            made["gradient_boosting"] = gradient_boosting(encoder, X, y, X_test, K, seed, weight)
-    return made
+    boosted = gradient_boosting(encoder, X, y, X_test, K, seed, weight) if boosting else None
+    return made if boosted is None else {**made, "gradient_boosting": boosted}
 
 
 def constant(y: Array, n_test: int, K: int, weight: Array | None = None) -> Array:
@@ -80,16 +79,20 @@ def linear(X: Array, y: Array, X_test: Array, K: int, weight: Array | None = Non
 
 def gradient_boosting(
     encoder: TableEncoder, X: Array, y: Array, X_test: Array, K: int, seed: int, weight: Array | None = None
-) -> Array:
-    """What HistGradientBoosting predicts from one feature a column."""
+) -> Array | None:
+    """What HistGradientBoosting predicts from one feature a column, in one thread; None for very many classes."""
+    if K > MOST_CLASSES:
+        return None
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+    from threadpoolctl import threadpool_limits
 
     (rows, words), (asked, _) = as_columns(encoder, X), as_columns(encoder, X_test)
     stopping = "auto" if not K or np.bincount(y).min() > 1 else False  # its own split needs two rows of each class
     kind = HistGradientBoostingClassifier if K else HistGradientBoostingRegressor
     model = kind(categorical_features=words, early_stopping=stopping, random_state=seed)
-    model.fit(rows, y, sample_weight=weight)
-    return model.predict_proba(asked) if K else model.predict(asked)
+    with threadpool_limits(1, "openmp"):  # of this thread alone: others may have theirs meanwhile
+        model.fit(rows, y, sample_weight=weight)
+        return model.predict_proba(asked) if K else model.predict(asked)
 
 
 def as_columns(encoder: TableEncoder, X: Array) -> tuple[Array, Array]:
@@ -97,12 +100,11 @@ def as_columns(encoder: TableEncoder, X: Array) -> tuple[Array, Array]:
 
     A word is the number of its slot, and a number that was missing is NaN.
     """
-    made, words, start = [], [], 0
+    made, words, places = [], [], encoder.places
     for column in encoder.columns:
-        part = X[:, start : start + len(column.features)]
-        start += len(column.features)
         if not column.features:
             continue
+        part = X[:, places[column.name]]
         words.append(isinstance(column, Category))
         missing = part[:, 1] == 1 if not words[-1] and part.shape[1] > 1 else False
         made.append(part.argmax(axis=1) if words[-1] else np.where(missing, np.nan, part[:, 0]))

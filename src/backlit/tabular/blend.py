@@ -12,13 +12,14 @@ import numpy as np
 from backlit.core.parameters import Parameters, Statistics
 from backlit.formats.ensembles import Ensemble
 from backlit.formats.models import Model
-from backlit.tables import TargetCodec
+from backlit.tables import TableEncoder, TargetCodec
 from backlit.tabular.scoring import activations_of, outputs_of
 
 if TYPE_CHECKING:
     import polars as pl
 
 Array = np.ndarray
+Encode = Callable[[TableEncoder], Array]  # the features (m, n_0) that an encoder makes of the rows in question
 Loss = Callable[[Array], float]  # of blended outputs (n, K), lower is better
 ROUNDS = 20
 TEMPERATURES = np.exp(np.linspace(-1.2, 1.2, 97))
@@ -89,10 +90,36 @@ def predict_rows(model: Model | Ensemble, table: "pl.DataFrame") -> Array:
 
     Raises TableError where a column is missing or of another type than in training.
     """
+    return predict_encoded(model, lambda encoder: encoder.transform(table, np.float32))
+
+
+def predict_encoded(model: Model | Ensemble, encode: Encode) -> Array:
+    """The same of rows that `encode` gives the features of."""
     if isinstance(model, Ensemble):
-        return final_outputs(model, weighted_outputs(model, table))
+        return final_outputs(model, weighted_outputs(model, encode))
     assert model.encoder is not None
-    return outputs_of(model, model.encoder.transform(table, np.float32))
+    return outputs_of(model, encode(model.encoder))
+
+
+def predict_dealt(model: Model | Ensemble, table: "pl.DataFrame") -> Callable[..., Array]:
+    """A function that predicts the rows of a table, or with (name, order) with a column's values in another order.
+
+    Each row is encoded once: with a column's values its features are dealt.
+    """
+    encoders = model.encoders() if isinstance(model, Ensemble) else [model.encoder]
+    features = {encoder: encoder.transform(table, np.float32) for encoder in encoders if encoder is not None}
+
+    def predict(name: str | None = None, order: Array | None = None) -> Array:
+        def encode(encoder: TableEncoder) -> Array:
+            if name is None:
+                return features[encoder]
+            X, place = features[encoder].copy(), encoder.places[name]
+            X[:, place] = X[order, place]
+            return X
+
+        return predict_encoded(model, encode)
+
+    return predict
 
 
 def few_members(model: Model | Ensemble, most: int = 4) -> Model | Ensemble:
@@ -103,16 +130,17 @@ def few_members(model: Model | Ensemble, most: int = 4) -> Model | Ensemble:
     return replace(model, members=tuple(heaviest))
 
 
-def weighted_outputs(ensemble: Ensemble, table: "pl.DataFrame", folds: Array | None = None) -> Array:
+def weighted_outputs(ensemble: Ensemble, encode: Encode, folds: Array | None = None) -> Array:
     """Σ w a over the members, (m, K): log probabilities, or numbers.
 
+    encode : gives the rows' features.
     folds : those whose members are asked, with weights that sum to 1 again; all if not given.
     """
     asked = [member for member in ensemble.members if folds is None or member.fold in folds]
     total, z = sum(member.weight for member in asked), np.zeros(())
     for encoder in ensemble.encoders():
         mine = [member for member in asked if member.model.encoder == encoder and member.weight]
-        X = encoder.transform(table, np.float32) if mine else None
+        X = encode(encoder) if mine else None
         for member in mine:
             assert X is not None
             z = z + member.weight / total * raw_outputs(

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from backlit.bounded_reading import check_address_space
 from backlit.errors import ProblemError, near
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ def load_dataset(name: str) -> "pl.DataFrame":
     >>> load_dataset("iris").columns
     ['sepal_length_cm', 'sepal_width_cm', 'petal_length_cm', 'petal_width_cm', 'target']
     """
+    check_address_space()
     import polars as pl
     from sklearn import datasets
 

@@ -176,13 +176,17 @@ def train_members(
 
 
 def jobs_of(lesson: Lesson, wanted: Iterable[tuple[int, Preset]], must: bool) -> list[Job]:
-    """One job for each fold and encoding: its presets share the encoded rows."""
+    """One job for each fold and encoding, whose presets share the encoded rows; the longest of a fold first.
+
+    must : whether the first has to give a network, whatever the limit says.
+    """
     groups: dict[tuple[int, Bins], list[Preset]] = {}
     for fold, preset in wanted:
         groups.setdefault((fold, preset.bins), []).append(preset)
+    order = sorted(groups.items(), key=lambda group: (group[0][0], -sum(preset.work for preset in group[1])))
     return [
         Job(train_fold, (lesson, bins, fold, presets, must and not k), name=f"networks of fold {fold}")
-        for k, ((fold, bins), presets) in enumerate(groups.items())
+        for k, ((fold, bins), presets) in enumerate(order)
     ]
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 POINTS, BINS = 200, 10
-Predict = Callable[["pl.DataFrame"], Array]
+Dealt = Callable[..., Array]  # outputs of rows, or with (name, order) those with a column's values in another order
 CELLS = 20_000  # rows × columns that are encoded for each column
 MOST_ROWS, MOST_COLUMNS = 1000, 200
 
@@ -132,7 +132,7 @@ def total(losses: Array, classes: bool, weight: Array | None = None) -> float:
 def importances(
     features: "pl.DataFrame",
     y: Array,
-    predict: Predict,
+    predict: Callable[["pl.DataFrame"], Dealt],
     *,
     classes: bool,
     weight: Array | None = None,
@@ -140,7 +140,8 @@ def importances(
 ) -> dict[str, float]:
     """By how much the loss grows if a column's values are dealt to other rows: log loss, or root mean square error.
 
-    features : (m, n) columns of test rows, of which at most 1,000 are used.  y : (m,).  predict : outputs of rows.
+    features : (m, n) columns of test rows, of which at most 1,000 are used.  y : (m,).
+    predict : from rows to what is asked for each column; see `blend.predict_dealt`.
     weight : (m,) by which rows count.
 
     The largest comes first; of more than 200 columns there are none.  Columns that say the same share what they are
@@ -148,7 +149,9 @@ def importances(
 
     >>> import polars as pl
     >>> table = pl.DataFrame({"x": [0.0, 1.0, 2.0, 3.0], "idle": [1.0, 5.0, 2.0, 2.0]})
-    >>> found = importances(table, np.arange(4.0), lambda t: t["x"].to_numpy(), classes=False)
+    >>> x = table["x"].to_numpy()
+    >>> ask = lambda name=None, order=None: x[order] if name == "x" else x
+    >>> found = importances(table, np.arange(4.0), lambda rows: ask, classes=False)
     >>> found["x"] > 0, found["idle"]
     (True, 0.0)
     """
@@ -160,11 +163,11 @@ def importances(
     rows = min(len(features), MOST_ROWS, max(CELLS // features.width, 100))
     chosen = np.sort(rng.permutation(len(features))[:rows])
     features, y, weight = features[chosen], y[chosen], None if weight is None else weight[chosen]
-    base = total(row_losses(y, predict(features), classes), classes, weight)
+    ask = predict(features)
+    base = total(row_losses(y, ask(), classes), classes, weight)
     growth = {}
     for name in features.columns:
-        dealt = features.with_columns(features[name].gather(rng.permutation(rows)))
-        growth[name] = total(row_losses(y, predict(dealt), classes), classes, weight) - base
+        growth[name] = total(row_losses(y, ask(name, rng.permutation(rows)), classes), classes, weight) - base
     return dict(sorted(growth.items(), key=lambda item: -item[1]))
 
 

@@ -25,6 +25,7 @@ import numpy as np
 from backlit.errors import DomainError, ModelError
 from backlit.formats.ensembles import Ensemble
 from backlit.formats.models import Model
+from backlit.tables import TableEncoder
 from backlit.tabular.blend import weighted_outputs
 from backlit.tabular.scoring import counted, shares
 
@@ -170,7 +171,11 @@ def predict_interval(model: Model | Ensemble, table: "pl.DataFrame", coverage: f
                          "train an ensemble for regression (without --hidden)")  # fmt: skip
     residual, fold = thinned(np.abs(model.residual), model.residual_fold)
     known = np.unique(fold)
-    centers = np.stack([weighted_outputs(model, table, folds=np.array([k]))[:, 0] for k in known])  # (folds, m)
+
+    def encode(encoder: TableEncoder) -> Array:
+        return encoder.transform(table, np.float32)
+
+    centers = np.stack([weighted_outputs(model, encode, np.array([k]))[:, 0] for k in known])  # (folds, m)
     return quantiles_of(centers, np.searchsorted(known, fold), residual, coverage)
 
 

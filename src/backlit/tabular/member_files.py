@@ -74,7 +74,9 @@ class MemberFiles:
         model = load_model(path)
         notes, now = model.training, as_stored({**self.run, "preset": asdict(preset)})
         try:
-            before = {**notes["run"], "preset": notes["preset"]}
+            preset_before = notes["preset"]
+            preset_before["bins"].setdefault("steps", False)  # not told by version 0.1 and before
+            before = {**notes["run"], "preset": preset_before}
             history = history_of(notes["history"])
         except (KeyError, TypeError):
             raise ModelError(f"{path}: not a network that --checkpoint kept: remove it") from None

@@ -212,12 +212,9 @@ def integrate(
     for member, trace, x, x0 in zip(members, traces, X, X0, strict=True):
         grad = member.pull_back(trace, member.weight * grad_s).reshape(len(t), *x.shape)
         by_feature = (x - x0) * np.tensordot(w, grad, axes=1)
-        start = 0
-        for column in member.encoder.columns:
-            stop = start + len(column.features)
-            if column.features:
-                effects[:, columns.index(column.name)] += by_feature[:, start:stop].sum(axis=1)
-            start = stop
+        for name, place in member.encoder.places.items():
+            if place.start < place.stop:
+                effects[:, columns.index(name)] += by_feature[:, place].sum(axis=1)
     return effects
 
 

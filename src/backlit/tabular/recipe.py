@@ -14,6 +14,14 @@ from backlit.tabular.scoring import score
 from backlit.tabular.table_rows import TableRows
 
 
+def check_recipe(task: str, quality: str, metric: str | None, time_limit: float | None) -> None:
+    """Raise ProblemError where `train_recipe` cannot do what is asked."""
+    quality_of(quality)
+    measure_of(task, metric)
+    if time_limit is not None and not time_limit > 0:
+        raise ProblemError(f"time_limit is {time_limit}: give seconds above 0, or none")
+
+
 def train_recipe(
     rows: TableRows,
     quality: str,
@@ -29,10 +37,7 @@ def train_recipe(
     """Train an ensemble of a table and score it on the rows held out.  See `train`."""
     target, kept = rows.target, rows.kept
     wanted = quality_of(quality).for_rows(len(kept))
-    measure_of(target.task, metric)  # refuses another task's before anything is trained
-    if time_limit is not None and not time_limit > 0:
-        raise ProblemError(f"time_limit is {time_limit}: give seconds above 0, or none")
-    _ = rows.scoring  # likewise what cannot be scored
+    _ = rows.scoring  # refuses what cannot be scored, before anything is trained
     learned = train_ensemble(
         rows.frame[kept],
         target.y[kept],

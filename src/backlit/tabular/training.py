@@ -10,17 +10,18 @@ from backlit.core.initializers import checked_seed
 from backlit.errors import ProblemError
 from backlit.files import atomic_write, check_outputs, check_suffix
 from backlit.formats.ensembles import save_ensemble
+from backlit.jobs import Serial, Threads
 from backlit.optim import get_optimizer, get_schedule
 from backlit.registry import positive_integer
 from backlit.render.report import render_report
 from backlit.tables.reading import RawTable, read_cells
 from backlit.tables.sources import remote
-from backlit.tabular.assessment import assess
-from backlit.tabular.blend import few_members, predict_rows
+from backlit.tabular.assessment import Rival, assess
+from backlit.tabular.blend import few_members, predict_dealt, predict_rows
 from backlit.tabular.datasets import load_dataset
 from backlit.tabular.provenance import command_of, data_sha256
 from backlit.tabular.reasons import describe_typical
-from backlit.tabular.recipe import train_recipe
+from backlit.tabular.recipe import check_recipe, train_recipe
 from backlit.tabular.result import TrainResult
 from backlit.tabular.single import train_network
 from backlit.tabular.streamed import train_streamed
@@ -138,7 +139,7 @@ def train(
         Draws the split, the weights, the order of the rows and the dropout masks.
     hidden : sequence of int, optional
         Units of the hidden layers of one network, (128, 64) if not given.
-    encoding : {"standard", "no_bins", "quantiles", "fine", "by_target", "eight_by_target"}, optional
+    encoding : {"standard", "no_bins", "quantiles", "fine", "by_target", "eight_by_target", "steps"}, optional
         How numbers, dates and words become one network's inputs, "standard" if not given; see docs/tables.md.
     activation : str, optional
         Activation of the hidden layers, "relu" if not given.
@@ -286,40 +287,39 @@ def train(
         seed=seed,
         format=format,
     )
-    if one_network:
-        result = train_network(rows, told, settings_of(told, seed, engine), progress=progress, cluster=cluster)
-    else:
-        result = train_recipe(
-            rows,
-            quality or "good",
-            seed=seed,
-            engine=engine,
-            time_limit=time_limit,
-            metric=metric,
-            checkpoint=checkpoint,
-            cluster=cluster,
-            progress=progress,
-        )
-    features, truth, kept, held_out = rows.to_assess()
-    assessed = assess(
-        features,
-        truth,
-        kept,
-        held_out,
-        partial(predict_rows, result.model),
-        partial(predict_rows, few_members(result.model)),
-        weight=rows.assessed_weight,
-        boosting=compare,
-        seed=seed,
-    )
+    if not one_network:
+        check_recipe(rows.target.task, quality or "good", metric, time_limit)
+    assessed = rows.to_assess()
+    weighed: dict[str, Any] = {"weight": rows.assessed_weight, "seed": seed}
+    side_by_side = not one_network and isinstance(cluster, int) and cluster == 0  # with members, which have one thread
+    with Threads(1) if side_by_side else Serial() as beside:
+        rival = beside.submit(partial(Rival.train, *assessed, wanted=compare, **weighed), "gradient boosting")
+        if one_network:
+            result = train_network(rows, told, settings_of(told, seed, engine), progress=progress, cluster=cluster)
+        else:
+            result = train_recipe(
+                rows,
+                quality or "good",
+                seed=seed,
+                engine=engine,
+                time_limit=time_limit,
+                metric=metric,
+                checkpoint=checkpoint,
+                cluster=cluster,
+                progress=progress,
+            )
+        model = result.model
+        whole, few = partial(predict_rows, model), partial(predict_dealt, few_members(model))
+        assessment = assess(*assessed, whole, few, rival.result(), **weighed)
     read = (*raw.notes, *format.notes([column]))
-    notes = (*read, *result.notes, *rows.encoder.remarks(), *assessed.remarks)
+    notes = (*read, *result.notes, *rows.encoder.remarks(), *assessment.remarks)
     digest = data_sha256(table if isinstance(table, str | Path | list | tuple) else frame.drop(*drop))
+    features, _, kept, _ = assessed
     typical = describe_typical(features[kept], rows.encoder)
     notes_of_rows: dict[str, Any] = {"typical_row": typical, "ranges": describe_ranges(features[kept], rows.encoder)}
     notes_of_rows |= {} if weight is None else {"weight": weight}
-    model = replace(result.model, training={**result.model.training, **notes_of_rows})
-    result = replace(result, model=model, assessment=assessed, notes=notes, command=command, data_sha256=digest)
+    model = replace(model, training={**model.training, **notes_of_rows})
+    result = replace(result, model=model, assessment=assessment, notes=notes, command=command, data_sha256=digest)
     return write_files(result, out, report)
 
 

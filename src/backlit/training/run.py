@@ -4,6 +4,7 @@ Early stopping watches one number, remembers the best, runs out of patience.  So
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -250,17 +251,17 @@ class Run:
     plateau: PlateauState = field(default_factory=PlateauState)
     fingerprint: dict[str, Any] = field(default_factory=dict)  # of `checkpoint.fingerprint`, once it is known
 
-    @property
+    @cached_property
     def batch_size(self) -> int:
         """Examples in a step; all of them if there are fewer than the settings say."""
         return min(self.settings.batch_size, len(self.data))
 
-    @property
+    @cached_property
     def n_batches(self) -> int:
         """Steps an epoch."""
         return self.data.n_batches if isinstance(self.data, Shards) else -(-len(self.data) // self.batch_size)
 
-    @property
+    @cached_property
     def stride(self) -> int:
         """Numbers of an epoch's order that a step takes."""
         return 1 if isinstance(self.data, Shards) else self.batch_size

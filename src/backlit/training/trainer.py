@@ -22,7 +22,8 @@ from backlit.training.checkpoint import FILE, claimed, load_checkpoint, save_che
 from backlit.training.history import Epoch, History
 from backlit.training.progress import Show, Stop, show_progress, stop_on_interrupt
 from backlit.training.run import Callback, EarlyStopping, Position, Run, Score, Settings
-from backlit.training.sharding import ShardedEngine, Shards, recipe_of_shards
+from backlit.training.sharded_engine import ShardedEngine, recipe_of_shards
+from backlit.training.sharding import Shards
 from backlit.training.streaming import Stream, blocks
 
 
@@ -84,7 +85,7 @@ def learning_rates(run: Run, schedule: Schedule, epochs_done: int) -> np.ndarray
     """The rate of each step of the coming epoch, (n_batches,)."""
     t = epochs_done if schedule.per == "epoch" else epochs_done * run.n_batches + np.arange(run.n_batches)
     rates = run.settings.optimizer.learning_rate * schedule.factor(t) * run.plateau.factor
-    return np.broadcast_to(np.asarray(rates, dtype=np.float64), (run.n_batches,))
+    return np.full(run.n_batches, rates, np.float64)
 
 
 def measure(run: Run, result: EpochResult, number: int, rate: float, started: float) -> Epoch:
@@ -92,7 +93,7 @@ def measure(run: Run, result: EpochResult, number: int, rate: float, started: fl
     params, statistics = run.state.params, run.state.statistics
     loss = None if run.validation is None else run.engine.loss(params, statistics, run.validation)
     score = None if run.score is None else float(run.score(run.engine, params, statistics))
-    norms = tuple(float(norm) for norm in result.gradient_norms)
+    norms = tuple(result.gradient_norms.tolist())
     return Epoch(number, result.loss, rate, norms, time.perf_counter() - started, loss, score)
 
 

@@ -10,11 +10,25 @@ from typing import Any
 
 import numpy as np
 
+from backlit.errors import ProblemError
 from backlit.registry import Registry
 
 Array = np.ndarray
 Formula = Callable[..., Any]  # see `core.formulas`
 INF = float("inf")
+
+
+@dataclass(frozen=True)
+class UnitGroups:
+    """Units side by side, `sizes` in each group, which an activation mixes whose functions are methods of this."""
+
+    sizes: tuple[int, ...]
+
+    def split(self, u: Array) -> list[Array]:
+        """The columns of each group.  Raises ProblemError where their number is not the groups' sum."""
+        if u.shape[-1] != sum(self.sizes):
+            raise ProblemError(f"softmax by groups of {self.sizes} takes {sum(self.sizes)} scores, not {u.shape[-1]}")
+        return np.split(u, np.cumsum(self.sizes)[:-1], axis=-1)
 
 
 @dataclass(frozen=True)
@@ -32,7 +46,6 @@ class Activation:
     onnx : the operator and its attributes; else the graph is made of the formula.
     homogeneous : whether φ(c u) = c φ(u) for c > 0.  rectifier : whether it is a kind of ReLU, with slope 0 or little
     below 0.  exponential : whether it grows as e^u does.
-    groups : of several softmaxes side by side, their sizes and what splits the units into them.
     source : who it is by.
 
     Two activations are equal if their names and parameters are.
@@ -57,13 +70,18 @@ class Activation:
     homogeneous: bool = field(default=False, compare=False, kw_only=True)
     rectifier: bool = field(default=False, compare=False, kw_only=True)
     exponential: bool = field(default=False, compare=False, kw_only=True)
-    groups: Any = field(default=None, compare=False, kw_only=True)
     source: str = field(default="", compare=False, kw_only=True)
 
     @property
     def elementwise(self) -> bool:
         """Whether unit j of h depends on unit j of u alone."""
         return self.pull_back is None
+
+    @property
+    def groups(self) -> UnitGroups | None:
+        """How it groups the units where it is several softmaxes side by side; None for another activation."""
+        owner = getattr(self.function, "__self__", None)
+        return owner if isinstance(owner, UnitGroups) else None
 
     @property
     def is_softmax(self) -> bool:

@@ -5,14 +5,12 @@ three outputs that sum to 1 and two more that do.
 """
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from backlit.core.activations._record import ACTIVATIONS, Activation, Array, register_activation
-from backlit.errors import ProblemError
+from backlit.core.activations._record import ACTIVATIONS, Activation, Array, UnitGroups, register_activation
 
 
 def softmax(z: Array) -> Array:
@@ -66,17 +64,8 @@ SOFTMAX = register_activation(
 NAME = re.compile(r"softmax\[([1-9]\d*(?:,[1-9]\d*)*)\]")
 
 
-@dataclass(frozen=True)
-class Groups:
+class Groups(UnitGroups):
     """The three functions of an activation, each done group by group on rows (m, Σ sizes)."""
-
-    sizes: tuple[int, ...]
-
-    def split(self, u: Array) -> list[Array]:
-        """The columns of each group.  Raises ProblemError where their number is not the groups' sum."""
-        if u.shape[-1] != sum(self.sizes):
-            raise ProblemError(f"softmax by groups of {self.sizes} takes {sum(self.sizes)} scores, not {u.shape[-1]}")
-        return np.split(u, np.cumsum(self.sizes)[:-1], axis=-1)
 
     def function(self, u: Array) -> Array:
         """Probabilities; each group's sum to 1."""
@@ -109,7 +98,6 @@ def softmax_by_groups(sizes: tuple[int, ...]) -> Activation:
         derivative_latex=r"[G(k) = G(j)]\; p_k\,([k = j] - p_j)",
         range=(0, 1),
         pull_back=groups.pull_back,
-        groups=groups,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from backlit.core.activations.softmax import Groups
+from backlit.core.activations._record import UnitGroups
 from backlit.core.targets import literal
 from backlit.registry import Registry
 
@@ -22,7 +22,7 @@ class ShortForm:
     value: Callable[[Array, Array], Array]
     proof: str
 
-    def by_groups(self, groups: Groups) -> "ShortForm":
+    def by_groups(self, groups: UnitGroups) -> "ShortForm":
         """Softmax's short form for softmax by groups: the sum over the groups."""
 
         def value(u: Array, y: Array) -> Array:

@@ -31,8 +31,6 @@ class Adam(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float, default 0.001
-        η ≥ 0.
     beta1 : float, default 0.9
         β₁ in [0, 1): how much of m a step keeps.
     beta2 : float, default 0.999
@@ -41,11 +39,6 @@ class Adam(Optimizer):
         ε ≥ 1e-37.
     amsgrad : bool, default False
         Make v̂ from the largest v so far, v_max ← max(v_max, v).  The name "amsgrad" stands for that.
-
-    Raises
-    ------
-    ProblemError
-        If a value is outside these.
 
     Notes
     -----
@@ -113,23 +106,8 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    learning_rate : float, default 0.001
-        η ≥ 0.
-    beta1 : float, default 0.9
-        β₁ in [0, 1): how much of m a step keeps.
-    beta2 : float, default 0.999
-        β₂ in [0, 1): how much of v a step keeps.
-    eps : float, default 1e-08
-        ε ≥ 1e-37.
-    amsgrad : bool, default False
-        As in `Adam`.
     weight_decay : float, default 0.01
         λ ≥ 0.
-
-    Raises
-    ------
-    ProblemError
-        If a value is outside these.
 
     Notes
     -----

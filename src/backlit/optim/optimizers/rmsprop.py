@@ -26,15 +26,8 @@ class Adagrad(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float, default 0.01
-        η ≥ 0.
     eps : float, default 1e-10
         ε ≥ 1e-37.
-
-    Raises
-    ------
-    ProblemError
-        If a value is outside these.
 
     Notes
     -----
@@ -82,19 +75,12 @@ class RmsProp(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float, default 0.01
-        η ≥ 0.
     rho : float, default 0.99
         ρ in [0, 1): how much of s a step keeps.  PyTorch calls it alpha.
     eps : float, default 1e-08
         ε ≥ 1e-37.
     momentum : float, default 0.0
         μ in [0, 1].
-
-    Raises
-    ------
-    ProblemError
-        If a value is outside these.
 
     Notes
     -----

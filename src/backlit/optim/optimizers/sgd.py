@@ -15,17 +15,10 @@ class Sgd(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float, default 0.01
-        η ≥ 0.
     momentum : float, default 0.0
         μ in [0, 1].  With it there is one state vector, v.
     nesterov : bool, default False
         Whether the step looks ahead; without momentum this changes nothing.
-
-    Raises
-    ------
-    ProblemError
-        If a value is outside these.
 
     Notes
     -----

@@ -17,17 +17,10 @@ class Step(Schedule):
 
     Parameters
     ----------
-    per : {"epoch", "step"}, default 'epoch'
-        What t counts.
     every : int, default 30
         Length of a stair in the unit of `per`, at least 1.
     rate : float, default 0.1
         What a stair multiplies by, in [0, 1].
-
-    Raises
-    ------
-    ProblemError
-        If a value is outside these.
 
     Examples
     --------
@@ -52,15 +45,8 @@ class Exponential(Schedule):
 
     Parameters
     ----------
-    per : {"epoch", "step"}, default 'epoch'
-        What t counts.
     rate : float, default 0.95
         What each time multiplies by, in [0, 1].
-
-    Raises
-    ------
-    ProblemError
-        If a value is outside these.
 
     Examples
     --------
@@ -84,17 +70,10 @@ class InverseScaling(Schedule):
 
     Parameters
     ----------
-    per : {"epoch", "step"}, default 'epoch'
-        What t counts.
     power : float, default 0.5
         At least 0; Robbins and Monro ask for one in (1/2, 1].
     scale : float, default 1.0
         What t is multiplied by, at least 0.
-
-    Raises
-    ------
-    ProblemError
-        If a value is outside these.
 
     Notes
     -----
@@ -134,17 +113,10 @@ class Cosine(Schedule):
 
     Parameters
     ----------
-    per : {"epoch", "step"}, default 'epoch'
-        What t counts.
     floor : float, default 0.0
         Last factor, in [0, 1].
     total : int, optional
         Length in the unit of `per`, at least 1; a trainer fills it in if it is not given.
-
-    Raises
-    ------
-    ProblemError
-        If a value is outside these.
 
     Notes
     -----
@@ -184,8 +156,6 @@ class OneCycle(Schedule):
 
     Parameters
     ----------
-    per : {"epoch", "step"}, default 'step'
-        What t counts.
     start : float, default 0.04
         First factor, in [0, 1].
     end : float, default 4e-06
@@ -194,11 +164,6 @@ class OneCycle(Schedule):
         Share of `total` in which the factor rises, in [0, 1].
     total : int, optional
         Length in the unit of `per`, at least 1; a trainer fills it in if it is not given.
-
-    Raises
-    ------
-    ProblemError
-        If a value is outside these.
 
     Notes
     -----

@@ -98,21 +98,8 @@ class ReduceOnPlateau(Plateau):
 
     Parameters
     ----------
-    per : {"epoch"}, default 'epoch'
-        What is counted.
-    rate : float, default 0.1
-        What the factor is multiplied by when it falls, in [0, 1).
-    patience : int, default 10
-        Epochs without an improvement that pass before a fall, at least 0.
-    floor : float, default 0.0
-        Smallest factor, in [0, 1].
     threshold : float, default 0.0001
         Share of the best metric, in [0, 1], by which a metric has to improve on it.
-
-    Raises
-    ------
-    ProblemError
-        If a value is outside these.
 
     Notes
     -----
@@ -148,21 +135,12 @@ class Adaptive(Plateau):
 
     Parameters
     ----------
-    per : {"epoch"}, default 'epoch'
-        What is counted.
     rate : float, default 0.2
         What the factor is multiplied by when it falls, in [0, 1).  scikit-learn's is 1/5.
     patience : int, default 10
         Epochs without an improvement that pass before a fall, at least 0: scikit-learn's n_iter_no_change.
-    floor : float, default 0.0
-        Smallest factor, in [0, 1].
     tol : float, default 0.0001
         Smallest improvement, at least 0, in the metric's own unit.
-
-    Raises
-    ------
-    ProblemError
-        If a value is outside these.
 
     Notes
     -----

@@ -27,18 +27,11 @@ class WarmUp(Schedule):
 
     Parameters
     ----------
-    per : {"epoch", "step"}, default 'step'
-        What t counts.
     length : int, default 100
         k, at least 1, in the unit of `per`.
     after : Schedule, optional
         A schedule of the same unit that is a function of time, which those that watch a metric are not; a constant if
         none is given.  If its total is not given, it gets what the rise leaves of the run.
-
-    Raises
-    ------
-    ProblemError
-        If a value is outside these.
 
     References
     ----------

@@ -16,7 +16,7 @@ CREATE_RULESET, ADD_RULE, RESTRICT_SELF, ABI = 444, 445, 446, 1  # Landlock's ca
 READ_FILE, READ_DIR = 1 << 2, 1 << 3
 RIGHTS = {1: 13, 2: 14, 3: 15, 5: 16}  # Landlock's version: kinds of access to files that it knows, a bit each
 ALLOW, REFUSE, KILL = 0x7FFF0000, 0x00050000, 0x80000000
-NOT_THREAD, OTHER = "no new process", "no other process"
+NOT_THREAD, OTHER, OWNER = "no new process", "no other process", "no other process's signals"
 MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column of CALLS; as seccomp names the processor
 
 # name: numbers on x86-64 and 64-bit ARM (None: it has none), and on what condition it is refused (None: always)
@@ -41,8 +41,20 @@ CALLS = {
     "reboot": (169, 142, None), "swapon": (167, 224, None), "swapoff": (168, 225, None), "syslog": (103, 116, None),
     "settimeofday": (164, 170, None), "clock_settime": (227, 112, None), "adjtimex": (159, 171, None),
     "clock_adjtime": (305, 266, None), "sethostname": (170, 161, None), "quotactl": (179, 60, None),
+    "sched_setaffinity": (203, 122, OTHER), "migrate_pages": (256, 238, None), "move_pages": (279, 239, None),
+    "fcntl": (72, 25, OWNER), "ioctl": (16, 29, OWNER),
+    # what Landlock leaves free in files that it closes
+    "chmod": (90, None, None), "fchmod": (91, 52, None), "fchmodat": (268, 53, None), "fchmodat2": (452, 452, None),
+    "chown": (92, None, None), "fchown": (93, 55, None), "lchown": (94, None, None), "fchownat": (260, 54, None),
+    "setxattr": (188, 5, None), "lsetxattr": (189, 6, None), "fsetxattr": (190, 7, None),
+    "removexattr": (197, 14, None), "lremovexattr": (198, 15, None), "fremovexattr": (199, 16, None),
+    "setxattrat": (463, 463, None), "removexattrat": (466, 466, None), "file_setattr": (469, 469, None),
+    "utime": (132, None, None), "utimes": (235, None, None), "futimesat": (261, None, None),
+    "utimensat": (280, 88, None), "truncate": (76, 45, None),
+    "inotify_init": (253, None, None), "inotify_init1": (294, 26, None),
 }  # fmt: skip
 CLONE_THREAD = 0x10000
+OWNERS = (8, 15, 0x8901, 0x8902)  # F_SETOWN, F_SETOWN_EX of fcntl; FIOSETOWN, SIOCSPGRP of ioctl: who gets SIGIO
 
 
 def library():
@@ -108,7 +120,7 @@ def no_calls():
 def steps(column, machine, own):
     """The filter as steps (operation, skipped if true, skipped if not, value) of the kernel's packet filter."""
     load, equal, more, any_bit, leave = 0x20, 0x15, 0x35, 0x45, 0x06
-    number, processor, first = 0, 4, 16  # where a call's data begin; the lower half of its first argument
+    number, processor, first, second = 0, 4, 16, 24  # where a call's data begin; the lower halves of its arguments
     yield from [(load, 0, 0, processor), (equal, 1, 0, machine), (leave, 0, 0, KILL), (load, 0, 0, number)]
     if column == 0:
         yield from [(more, 0, 1, 0x40000000), (leave, 0, 0, KILL)]  # x86-64's second way in
@@ -120,6 +132,10 @@ def steps(column, machine, own):
             yield from [(equal, 0, 1, numbers[column]), answer]
         elif condition == NOT_THREAD:
             test = [(load, 0, 0, first), (any_bit, 1, 0, CLONE_THREAD), answer, (leave, 0, 0, ALLOW)]
+            yield from [(equal, 0, len(test), numbers[column]), *test]
+        elif condition == OWNER:
+            owners = [(equal, len(OWNERS) - k, 0, owner) for k, owner in enumerate(OWNERS)]
+            test = [(load, 0, 0, second), *owners, (leave, 0, 0, ALLOW), answer]
             yield from [(equal, 0, len(test), numbers[column]), *test]
         else:  # its own number, or 0, which means itself (of kill: its own group)
             own_ones = [(equal, 2, 0, own), (equal, 0 if name == "kill" else 1, 0, 0)]
