@@ -1,6 +1,7 @@
 """Jobs on a Dask cluster: the results of any other executor, whatever dies; and no wait without an end."""
 
 import asyncio
+import logging
 import os
 import signal
 import subprocess
@@ -56,6 +57,7 @@ def test_results_are_in_the_order_of_the_jobs(two):
     assert list(found) == [3**k for k in range(11)]
     assert told == [(done, 11) for done in range(1, 12)]
     assert list(run_jobs([], how=two)) == []
+    assert not logging.getLogger("distributed.batched").isEnabledFor(logging.INFO), "its traceback of an end by Ctrl-C"
 
 
 @pytest.mark.parametrize(("workers", "threads"), [(1, 2), (2, 1), (3, 2)])
@@ -374,7 +376,7 @@ def test_a_client_that_leaves_ends_its_jobs(two, tmp_path, started, sign):  # no
     process.send_signal(sign)
     _, error = process.communicate(timeout=HANGS)
     if sign == signal.SIGINT:
-        assert error.strip().splitlines()[-1] == "KeyboardInterrupt"
+        assert "KeyboardInterrupt" in error.splitlines()
     assert until(lambda: not still_at_work(tmp_path))
     assert len(list(tmp_path.glob("*.steps"))) == 2
     assert list(run_jobs([Job(work.power, (2, 3))] * 4, how=two)) == [8] * 4, "the workers are free again"

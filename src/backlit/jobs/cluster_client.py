@@ -54,7 +54,8 @@ def connect(cluster: Any) -> tuple[Any, bool]:
             raise ProblemError(
                 "this process has no Dask client: make one (distributed.Client), or give an address"
             ) from None
-    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what goes wrong is said here, in one line
+    for part in ("client", "batched"):  # what goes wrong is said here, in one line, and Ctrl-C is nothing wrong
+        logging.getLogger(f"distributed.{part}").setLevel(logging.CRITICAL)
     file = isinstance(cluster, str) and cluster.endswith(".json")
     where = {"scheduler_file" if file else "address": cluster}
     try:
