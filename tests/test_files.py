@@ -190,6 +190,23 @@ def test_what_a_kill_left_is_removed_and_nothing_else(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {*others, names[0]}
 
 
+def test_a_file_that_was_removed_before_it_was_locked_is_made_again(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    lock, removed = fcntl.flock, []
+
+    def late(descriptor, how):
+        if not removed and how == fcntl.LOCK_EX:
+            removed.extend(tmp_path.iterdir())
+            remove_unfinished(tmp_path, ["x.csv"])
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with atomic_write(tmp_path / "x.csv") as temporary:
+        temporary.write_text("whole")
+    assert removed == [temporary]
+    assert [path.name for path in tmp_path.iterdir()] == ["x.csv"]
+
+
 def test_the_next_run_of_a_command_removes_what_a_killed_one_left(tmp_path):
     code = "import os, sys; from backlit.files import atomic_write\nwith atomic_write(sys.argv[1]): os._exit(9)"
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "report.html")], check=False)

@@ -89,18 +89,28 @@ def remove_unfinished(folder: str | os.PathLike[str], names: Iterable[str]) -> N
 @contextmanager
 def _made(temporary: Path) -> Iterator[None]:
     """Make an empty file, and lock it while it is written, where the system can."""
-    # os.open, because it lets the umask set the permissions, as for any file that a program writes
-    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    descriptor = _new(temporary)
     if fcntl is None:  # Windows, which renames no open file either
         os.close(descriptor)
         yield
         return
     try:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
         os.close(descriptor)
+
+
+def _new(path: Path) -> int:
+    """The descriptor of a new file, locked where the system can."""
+    while True:
+        # os.open, because it lets the umask set the permissions, as for any file that a program writes
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+        if fcntl is not None:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if path.exists():
+            return descriptor
+        os.close(descriptor)  # before it was locked, another process took it for what a dead one left
 
 
 @contextmanager
