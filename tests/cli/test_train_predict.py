@@ -102,7 +102,7 @@ def test_a_folder_is_predicted_into_a_file_or_lines(capsys, tmp_path):
 
 
 def test_a_training_is_told_in_a_few_lines(capsys, tmp_path, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("COLUMNS", "240")  # the first line may say of which baselines nothing can be told
     table, model = tmp_path / "t.csv", tmp_path / "m[red].safetensors"
     table.write_text("a,[b],y[bold]\n" + "".join(f"{k},{k % 7},{k % 5}.5\n" for k in range(40)))
     code, out, _ = run_command(

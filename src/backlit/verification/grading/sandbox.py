@@ -122,7 +122,7 @@ def scope_bounds(memory_mb: float) -> dict[str, int]:
 def scope(memory_mb: float) -> list[str]:
     """The call that runs a program in a control group of its own, up to the program."""
     bounds = [f"--property={name}={bound}" for name, bound in scope_bounds(memory_mb).items()]
-    return [*SCOPE, *bounds, "--", "env", *(f"--unset={name}" for name in BUS)]
+    return [*SCOPE, *bounds, "--", "env", *(word for name in BUS for word in ("-u", name))]
 
 
 def run_submission(
