@@ -392,6 +392,7 @@ BY_THEMSELVES = {  # who starts threads or processes, and why not as jobs
     "backlit.jobs.cluster_client": "a listener that says nothing is waited for no longer than is told",
     "backlit.costs.machine": "a process whose memory is measured does nothing else",
     "backlit.training.streaming": "one reader ahead of one learner is no set of jobs",
+    "backlit.verification.grading.clock": "waits for what the sandbox started",
     "backlit.verification.grading.sandbox": "other people's code, behind limits",
 }
 
