@@ -304,6 +304,8 @@ def test_shards_of_a_table_in_memory():
     assert theta[0] == theta[1] != theta[2] == theta[3]
     with pytest.raises(BacklitError, match="batches of 32 rows cannot have one of each of 40 shards"):
         train(**told, shards=40)
+    alone = train(**told, cluster=2)
+    assert set(alone.notes) - set(one.notes) == {note for note in alone.notes if "--shards" in note} != set()
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from backlit.training import Outcome, Settings, Shards, fit
 from backlit.training.engine_check import EngineCheck, check_engine
 
 Array = np.ndarray
+ALONE = "one network is trained in this process, as each of its steps is one shard: --shards 8, say, are for workers"
 
 
 def train_network(
@@ -68,7 +69,8 @@ def train_network(
     if read.task == "regression":
         unscale(outcome.params, shift, scale)
     result = summarize(rows, encoder, X, len(validating), outcome, checked, settings)
-    return replace(result, penalties=tuple(penalties))
+    alone = (ALONE,) if told["shards"] == 1 and cluster else ()
+    return replace(result, penalties=tuple(penalties), notes=(*result.notes, *alone))
 
 
 def penalty(params: Parameters) -> float:
