@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -177,10 +178,21 @@ def autogluon(table: Table, seed: int, threads: int) -> Fit:
     return Fit(outputs.to_numpy(float), clock.seconds, clock.cpu_seconds)
 
 
+LOADED_LATE = (  # by `train`, when it needs them; no model's imports are timed
+    "polars",
+    "scipy.special",
+    "sklearn.ensemble",
+    "sklearn.linear_model",
+    "sklearn.metrics",
+)
+
+
 def backlit(table: Table, seed: int, threads: int, **options: Any) -> Fit:
     """`train` and `predict` through files, as the command has them; nearly all rows train, as the race tests."""
     from backlit import predict, train
 
+    for module in LOADED_LATE:
+        import_module(module)
     labels = np.array([f"c{k}" for k in range(len(table.labels))])
     y = labels[table.y] if table.labels else table.y
     with tempfile.TemporaryDirectory() as folder:
