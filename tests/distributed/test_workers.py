@@ -1,6 +1,7 @@
 """A network on a cluster's workers: the bits of one process, whoever dies, joins, stands still or is unlike."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -58,6 +59,13 @@ def train(cluster=0, callbacks=(), shards=SHARDS, settings=SETTINGS, net=NET, ea
 def bits(outcome):
     kept = [*outcome.statistics.mean, *outcome.statistics.variance]
     return b"".join(a.tobytes() for a in (outcome.params.theta, *outcome.state.slots, *kept) if a is not None)
+
+
+@pytest.fixture(autouse=True)
+def no_client_is_left():
+    """One that nobody closed closes itself when it is collected: here, and not inside a lock of Dask's."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Jobs on a Dask cluster: the results of any other executor, whatever dies; and no wait without an end."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -24,6 +25,13 @@ from backlit.processors import available_processors
 
 dask = pytest.importorskip("dask")
 pytest.importorskip("distributed")
+
+
+@pytest.fixture(autouse=True)
+def no_client_is_left():
+    """One that nobody closed closes itself when it is collected: here, and not inside a lock of Dask's."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")
@@ -330,6 +338,34 @@ def test_other_versions_are_one_line(tmp_path, preload, names):
         with raises_naming(ProblemError, "fold 1", "tcp://", *names) as caught:
             list(run_jobs([Job(work.power, (2, 3), "fold 1")], how=there.address))
         assert "\n" not in str(caught.value)
+
+
+def test_a_client_that_nobody_closed_may_be_collected_at_any_time(two, monkeypatch):
+    """It closes itself then, for which it wants a lock that Dask holds while it starts another one's loop."""
+    import dask
+    from distributed import Client
+    from distributed.utils import LoopRunner
+
+    left, closed, start = Client(two, set_as_default=False), [], LoopRunner._start_unlocked
+
+    class Unclosed:
+        def __init__(self):
+            self.itself = self  # so that it goes when it is collected, and not before
+
+        def __del__(self):
+            left.close()
+            closed.append(left.status)
+
+    def collecting(runner):
+        Unclosed()
+        assert len([[] for _ in range(100_000)]) == 100_000  # more than the collector waits for
+        start(runner)
+
+    monkeypatch.setattr(LoopRunner, "_start_unlocked", collecting)
+    with dask.config.set({"backlit.connect": 60}):
+        assert list(run_jobs([Job(work.power, (2, 3))], how=two)) == [8]
+    gc.collect()
+    assert closed[0] == "closed"
 
 
 def test_an_error_without_words_is_given_some(monkeypatch):

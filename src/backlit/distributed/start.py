@@ -17,6 +17,7 @@ from backlit.distributed.member import Work, serialized
 from backlit.distributed.membership import HELLO
 from backlit.engine import Data, Engine
 from backlit.errors import ProblemError
+from backlit.jobs.cluster_client import nothing_collected
 from backlit.processors import available_processors
 from backlit.training import Settings, Shards
 from backlit.training.sharded_engine import ShardedEngine, recipe_of_shards
@@ -55,8 +56,10 @@ def processes(n: int) -> Iterator[str]:
         raise ProblemError("shards on several processes need Dask, which is not installed: pip install 'backlit[dask]'"
                            ) from None  # fmt: skip
     threads = max(1, available_processors() // n)
-    with LocalCluster(n_workers=n, threads_per_worker=threads, dashboard_address="127.0.0.1:0", host="127.0.0.1",
-                      silence_logs=logging.CRITICAL) as cluster:  # fmt: skip
+    with nothing_collected():
+        cluster = LocalCluster(n_workers=n, threads_per_worker=threads, dashboard_address="127.0.0.1:0",
+                               host="127.0.0.1", silence_logs=logging.CRITICAL)  # fmt: skip
+    with cluster:
         yield cluster.scheduler_address
 
 

@@ -1,10 +1,11 @@
 """The client of a Dask cluster: given, found or made."""
 
+import gc
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -83,11 +84,29 @@ def within(seconds: float, make: Callable[[], T]) -> T:
         except Exception as error:
             made.set_exception(error)
 
-    threading.Thread(target=run, name="backlit-connect", daemon=True).start()
-    wait([made], timeout=seconds)
+    with nothing_collected():
+        threading.Thread(target=run, name="backlit-connect", daemon=True).start()
+        wait([made], timeout=seconds)
     if not made.done():
         raise TimeoutError(f"something listens, and says nothing in {seconds:g} s")
     return made.result()
+
+
+@contextmanager
+def nothing_collected() -> Iterator[None]:
+    """Collect what is dead before the block, and nothing in it.
+
+    A client that nobody closed, such as one whose scheduler did not answer, closes itself when it is collected.  Where
+    that happens while Dask starts or ends another one's loop, both want the same lock, and wait for ever.
+    """
+    enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def known(record: logging.LogRecord) -> bool:
@@ -101,5 +120,5 @@ def known(record: logging.LogRecord) -> bool:
 
 def close(client: Any) -> None:
     """Leave the cluster, which may be gone itself."""
-    with suppress(Exception):
+    with suppress(Exception), nothing_collected():
         client.close(timeout=2)
