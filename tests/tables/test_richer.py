@@ -13,7 +13,8 @@ from tests.helpers import raises_naming
 
 from backlit.errors import ModelError, TableError
 from backlit.tables import TableEncoder
-from backlit.tables.richer import MOST_BINS, Bins, enriched, target_edges
+from backlit.tables.encoder import MOST_BINS, enriched
+from backlit.tables.fitting import Bins, target_edges
 
 
 def encoded(values, bins=Bins(), y=None, name="x"):  # noqa: B008  a frozen record

@@ -17,12 +17,10 @@ import numpy as np
 from backlit.errors import ModelError
 from backlit.formats.ensembles import Ensemble
 from backlit.formats.models import Model
-from backlit.formats.onnx import choose, file_of, network_output, require_onnx, value, write
-from backlit.formats.onnx_activations import Graph
+from backlit.formats.onnx import Graph, choose, file_of, network_output, require_onnx, value, write
 from backlit.tables import TableEncoder
 from backlit.tables.columns import Calendar, Category, Column, Flag, Piecewise, Presence, Scaled, Weighted
-from backlit.tables.columns.piecewise import CLIP, DAY, YEAR_WAVES
-from backlit.tables.columns.scaled import UNITS
+from backlit.tables.columns.scaled import CLIP, DAY, UNITS, YEAR_WAVES
 from backlit.tables.messages import shown
 
 Encode = Callable[[Graph, str, Any], list[str]]
