@@ -1,9 +1,9 @@
 """Learn an encoder from chunks: one pass, memory that does not grow with the rows.
 
-The rules are those of a table in memory (`fitting`).  Three things differ, as they would need every value
-at once: a text column may hold at most MOST_WORDS different values; the remark on whole numbers that differ in every
-row is made where they ascend from row to row; and sums are exact, so that mean and scale may differ from those in
-memory in the last digit.
+The rules are those of a table in memory (`fitting`).  Three things differ, as they would need every value at once: a
+text column may hold at most MOST_WORDS different values; the remark on whole numbers that differ in every row is made
+where they ascend from row to row; and sums are exact, so that mean and scale may differ from those in memory in the
+last digit.
 """
 
 from __future__ import annotations

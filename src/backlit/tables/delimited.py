@@ -11,7 +11,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backlit.errors import TableError
 from backlit.tables.column_formats import cleaned
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     import polars as pl
+    from numpy.typing import NDArray
 
 NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)*|[.,]\d+)([eE][+-]?\d+)?")
 WHOLE = re.compile(r"\d+")
