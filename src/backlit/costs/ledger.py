@@ -269,7 +269,18 @@ def plain(value: Any) -> Any:
 
 @contextmanager
 def counting() -> Iterator[Counter]:
-    """Count what counted arrays do inside the block."""
+    """Count what counted arrays do inside the block.
+
+    Each arithmetic call counts one operation for each element of its result; a reduction one for each element that it
+    reads; a matrix product two for each multiply-add.  Copying, reshaping, selecting (`np.where`) and comparing bits
+    count nothing.
+
+    >>> with counting() as counter:
+    ...     u = counted(np.ones((2, 3)))
+    ...     _ = np.exp(-u) @ np.ones((3, 4))
+    >>> counter.total, counter.matmul
+    (60, 48)
+    """
     counter = Counter()
     CountedArray.counters.append(counter)
     try:

@@ -248,6 +248,9 @@ def _share_of_numbers(sample: bytes, records: Records, dialect: Dialect) -> floa
 
 
 # --- where records begin and end --------------------------------------------------------------------------------------
+# Polars fills a short line with missing values without a word, so the fields of each record are counted here.  A quote
+# that opens a field hides the delimiters and the line ends up to the quote that closes it (RFC 4180); a doubled quote
+# closes and opens.
 
 NEWLINE, QUOTE = ord("\n"), ord('"')
 BLANKS = b" \r\v\f"
