@@ -44,6 +44,7 @@ MOVED_IN_PICKLES = {  # a module: those that were merged into it, which pickles 
     "jobs.executors": "jobs.processes",
     "jobs.parcels": "jobs.shared",
     "optim.optimizers.adam": "optim.optimizers.adamw",
+    "optim.optimizers.base": "optim.clipping",
     "optim.optimizers.rmsprop": "optim.optimizers.adagrad",
     "optim.schedules.decay": "optim.schedules.cosine optim.schedules.one_cycle optim.schedules.warm_up",
     "registry": "core.built_in core.registry core.specs optim.checks optim.described optim.registry",
