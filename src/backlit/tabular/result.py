@@ -22,7 +22,7 @@ from backlit.tables.parquet import remote
 from backlit.tabular.assessment import Assessment
 from backlit.training import History, Outcome, Settings
 from backlit.training.engine_check import EngineCheck
-from backlit.training.sharded_engine import ShardedEngine
+from backlit.training.sharding import ShardedEngine
 
 if TYPE_CHECKING:
     import polars as pl
