@@ -26,6 +26,8 @@ MOVED_IN_PICKLES = {  # a module: those that were merged into it, which pickles 
     "core.losses._record": "core.losses._pieces core.losses._short_forms",
     "costs.machine": "costs.peak_memory",
     "costs.memory": "costs.byte_units costs.rematerialization",
+    "diagnosis.diagnose": "diagnosis.result",
+    "diagnosis.theory.predicted": "diagnosis.theory.layer_kinds",
     "drawing": "render.diagram",
     "engine.base": "engine.protocol",
     "engine.native_support": "engine.native_structs engine.threads",

@@ -19,13 +19,13 @@ from backlit.derivation.sections import (
     backward_pass,
     drawing,
     forward_pass,
-    glance,
     jacobian,
     losses,
     overview,
     recurrence,
     setup,
     tape,
+    why,
 )
 from backlit.derivation.sections import update as update_section
 from backlit.derivation.update import Updated, quantities
@@ -113,8 +113,8 @@ def scene(problem: Problem, trace: Trace, grad: Gradients, num: Numbers, found: 
 
 def document(s: Context, updates: list[Updated]) -> Iterator[Section | None]:
     """The sections in reading order; None for one that this network has no use for."""
-    yield glance.section(s, updates)
-    yield glance.why_section(s)
+    yield overview.glance_section(s, updates)
+    yield why.section(s)
     yield setup.setup(s)
     yield setup.sought(s)
     yield overview.algorithm_section(s)

@@ -7,7 +7,6 @@ import numpy as np
 from backlit.core.activations import Activation
 from backlit.derivation.context import Context, as_float, worked
 from backlit.derivation.document import Block, BulletList, Formula, Paragraph, Plot, Section, Table, Text
-from backlit.derivation.evaluate import power
 from backlit.derivation.expressions import (
     At,
     BigProd,
@@ -24,6 +23,7 @@ from backlit.derivation.expressions import (
     Transpose,
 )
 from backlit.derivation.functions import ONE, applied, fn, known, meaning_of, minus, slope_of
+from backlit.derivation.numbers import power
 from backlit.derivation.sections.helpers import equal, length, shown
 
 SMALL = 4  # units of a layer up to which a product prints as many matrices as it prints terms of a sum
