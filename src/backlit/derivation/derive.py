@@ -17,7 +17,6 @@ from backlit.derivation.exact import exact_passes
 from backlit.derivation.numbers import Numbers
 from backlit.derivation.sections import (
     backward_pass,
-    drawing,
     forward_pass,
     jacobian,
     losses,
@@ -114,7 +113,8 @@ def scene(problem: Problem, trace: Trace, grad: Gradients, num: Numbers, found: 
 def document(s: Context, updates: list[Updated]) -> Iterator[Section | None]:
     """The sections in reading order; None for one that this network has no use for."""
     yield overview.glance_section(s, updates)
-    yield why.section(s)
+    if s.problem.row is not None:
+        yield why.section(s)
     yield setup.setup(s)
     yield setup.sought(s)
     yield overview.algorithm_section(s)
@@ -127,7 +127,7 @@ def document(s: Context, updates: list[Updated]) -> Iterator[Section | None]:
     yield tape.nudge_section(s)
     yield update_section.section(s, updates)
     yield update_section.last_section(s, updates)
-    yield drawing.graph_section(s)
+    yield tape.graph_section(s)
     yield tape.tape_section(s)
     yield overview.cache_section(s)
     yield jacobian.section(s)

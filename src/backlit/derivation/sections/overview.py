@@ -10,8 +10,7 @@ from backlit.derivation.context import Context, as_float
 from backlit.derivation.document import BulletList, Paragraph, Section, Table, Text
 from backlit.derivation.expressions import Add, MatMul, Partial, Sym, Transpose
 from backlit.derivation.functions import applied, fn
-from backlit.derivation.sections.drawing import said
-from backlit.derivation.sections.helpers import averaged, delta_symbol, even
+from backlit.derivation.sections.helpers import averaged, delta_symbol, even, said
 from backlit.derivation.update import Updated, optimizer_of
 from backlit.optim.clipping import norm
 

@@ -114,8 +114,8 @@ def passed_on(slope: Array, a: Array) -> Array:
 
 
 def section(s: Context) -> Section | None:
-    """The section; None where the example is no row of a table whose typical row is known."""
-    if s.problem.row is None or s.m != 1 or s.net.L < 2:
+    """The section, of a row of a table whose typical row is known; None for several examples or a single layer."""
+    if s.m != 1 or s.net.L < 2:
         return None
     found = moves(s.problem)
     return Section("why", "Why this row gets this prediction", tuple(blocks(s, found)))
