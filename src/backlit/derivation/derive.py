@@ -18,7 +18,6 @@ from backlit.derivation.numbers import Numbers
 from backlit.derivation.sections import (
     backward_pass,
     forward_pass,
-    jacobian,
     losses,
     overview,
     recurrence,
@@ -121,7 +120,7 @@ def document(s: Context, updates: list[Updated]) -> Iterator[Section | None]:
     yield forward_pass.section(s)
     yield recurrence.section(s)
     yield overview.dimensions_section(s)
-    yield jacobian.slopes_section(s)
+    yield losses.slopes_section(s)
     yield losses.short_form_section(s)
     yield backward_pass.section(s)
     yield tape.nudge_section(s)
@@ -130,7 +129,7 @@ def document(s: Context, updates: list[Updated]) -> Iterator[Section | None]:
     yield tape.graph_section(s)
     yield tape.tape_section(s)
     yield overview.cache_section(s)
-    yield jacobian.section(s)
+    yield recurrence.product_section(s)
     yield overview.costs_section(s)
     yield overview.checklist_section(s)
 
