@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from backlit.diagnosis import Diagnosis
 from backlit.diagnosis import diagnose as diagnose_subject
-from backlit.diagnosis.remedy_race import probe_remedies
-from backlit.diagnosis.short_training import try_training
+from backlit.diagnosis.short_training import probe_remedies, try_training
 from backlit.errors import ProblemError
 from backlit.formats.ensembles import one_network
 from backlit.formats.sources import problem_from, table_problem
@@ -135,7 +134,7 @@ def diagnose(
 
     See Also
     --------
-    backlit.diagnosis.remedy_race : How remedies are tried in a few steps.
+    backlit.diagnosis.short_training : How remedies are tried in a few steps.
 
     Examples
     --------

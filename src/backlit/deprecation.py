@@ -27,6 +27,8 @@ MOVED_IN_PICKLES = {  # a module: those that were merged into it, which pickles 
     "core.passes": "core.per_example",
     "costs.machine": "costs.peak_memory",
     "costs.memory": "costs.byte_units costs.rematerialization",
+    "diagnosis.diagnose": "diagnosis.result",
+    "diagnosis.theory.predicted": "diagnosis.theory.layer_kinds",
     "distributed.crew": "distributed.start",
     "drawing": "render.diagram",
     "engine.base": "engine.partial engine.protocol",

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from backlit.derivation.reasons import moves
+from backlit.derivation.sections.why import moves
 from backlit.formats.sources import row_problem
 from backlit.render.explanation import explain
 from backlit.tabular import train

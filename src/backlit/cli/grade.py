@@ -39,7 +39,7 @@ def command(
     A run that was interrupted goes on where the table ends: only what is new or has changed is graded.
     """
     from backlit.files import atomic_write, check_outputs, check_suffix
-    from backlit.render.check_html import grades_page
+    from backlit.render.check import grades_page
     from backlit.training.progress import ERASE, show_passes
     from backlit.verification.grading.grade import (
         append,

@@ -123,7 +123,7 @@ def command(
     format: Annotated[Format, Option(help="How to show the result.")] = Format.text,
 ) -> int:
     """Train the best model of a table, and score it on rows that it never saw."""
-    from backlit.render.train_text import show_result
+    from backlit.render.report import show_result
     from backlit.tabular import train
 
     try:

@@ -234,7 +234,7 @@ class Inspection:
             As `backlit.diagnose` gives it.
         """
         from backlit.diagnosis import diagnose
-        from backlit.diagnosis.remedy_race import probe_remedies
+        from backlit.diagnosis.short_training import probe_remedies
 
         return probe_remedies(diagnose(problem_of(self, X, y, sample_weight), remedies=remedies))
 

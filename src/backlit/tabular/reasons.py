@@ -20,7 +20,7 @@ import numpy as np
 from backlit.core.network import Network
 from backlit.core.parameters import Parameters, Statistics
 from backlit.core.passes import backward, forward
-from backlit.derivation.reasons import of_class, score_network
+from backlit.derivation.sections.why import of_class, score_network
 from backlit.errors import ModelError
 from backlit.formats.ensembles import Ensemble
 from backlit.formats.models import Model
