@@ -137,7 +137,7 @@ class LinkedWriter(MathmlWriter):
         """Between two signs; around a matrix they are drawn as tall as it is."""
         body = self.row(inner)
         if CUT + "<table" in body:
-            body = f'{CUT}<span class="fence">{assembled(body)}</span>{CUT}'
+            return f'{CUT}<span class="fence">{assembled(body)}</span>{CUT}'
         return fenced(left, body, right)
 
 
