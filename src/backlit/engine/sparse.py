@@ -11,13 +11,13 @@ import numpy as np
 
 from backlit.core.dropout import DropoutKey
 from backlit.core.parameters import Parameters, Statistics
-from backlit.engine.base import Array, Data, Engine, EpochResult, EpochSums, State
+from backlit.engine.base import Array, Data, Engine, EpochResult, EpochSums, OneByOne, State
 from backlit.engine.partial import Partial
 
 BYTES_AT_ONCE = 2**24  # of dense rows, or one batch where that is more
 
 
-class DenseBatches:
+class DenseBatches(OneByOne):
     """Runs another engine on data whose X is a CSR matrix; see `protocol.Engine`."""
 
     def __init__(self, engine: Engine, batch_size: int):

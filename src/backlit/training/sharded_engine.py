@@ -9,7 +9,7 @@ import numpy as np
 from backlit.core.dropout import DropoutKey
 from backlit.core.parameters import Parameters, Statistics
 from backlit.engine import Data, Engine, EpochResult, State, TrainConfig
-from backlit.engine.base import exact_sum
+from backlit.engine.base import OneByOne, exact_sum
 from backlit.engine.partial import Partial, tree_sum
 from backlit.processors import OneBlasThread, loaded_blas
 from backlit.training.sharding import Reader, Shards, Step, square
@@ -75,7 +75,7 @@ class Alone:
         return tree_sum(part, (0, len(shards.each)))
 
 
-class ShardedEngine:
+class ShardedEngine(OneByOne):
     """An engine whose steps are sums over shards; see `protocol.Engine`.
 
     crew : who computes the parts, this process if it is not given.
