@@ -18,7 +18,7 @@ from backlit.signatures import documented, parameters_of, passes_on
 from backlit.verification.problem_check import check as check_problem
 
 if TYPE_CHECKING:
-    from backlit.verification.result import CheckResult
+    from backlit.verification.problem_check import CheckResult
 
 
 def check(

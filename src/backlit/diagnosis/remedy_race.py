@@ -24,8 +24,7 @@ from backlit.diagnosis.pitfalls import standardized
 from backlit.diagnosis.remedies import Probe, Remedy, drawn
 from backlit.diagnosis.short_training import BATCH, constant_loss, data_of, settings_of
 from backlit.engine import Data, State
-from backlit.training.history import History
-from backlit.training.run import Settings
+from backlit.training.run import History, Settings
 from backlit.training.trainer import fit
 
 WORK = 5e10  # multiply-adds and the like that a probe may take: about a second

@@ -14,7 +14,6 @@ import numpy as np
 from backlit.core.dropout import DropoutKey
 from backlit.core.network import Network
 from backlit.core.parameters import Parameters, Statistics
-from backlit.engine.partial import Partial
 from backlit.optim import Optimizer
 
 Array = np.ndarray
@@ -185,6 +184,40 @@ def exact_sum(numbers: Iterable[float]) -> tuple[float, float]:
         return total, math.fsum([*numbers, -total])
     except OverflowError:
         return math.inf, 0.0
+
+
+@dataclass(frozen=True)
+class Partial:
+    """What some rows add to a step; each has its share w_i / Σ w of the whole step's weight, so parts add up to C.
+
+    grad : (parameters,) to ∂C/∂theta, without L2.  loss : to C, without L2.  rows : how many.
+    mean, variance : by layer, batch norm's moments (n_l,) of these rows, variance biased; None elsewhere.
+    shards, square : how many shards it is of, and the mean over them, by weight, of the squared length of each one's
+    own mean gradient; from these comes the gradient noise scale.
+    """
+
+    grad: Array
+    loss: float
+    rows: int
+    mean: list[Any]
+    variance: list[Any]
+    shards: int = 1
+    square: float = 0.0
+
+    def plus(self, other: "Partial") -> "Partial":
+        """Both together.  Source of the moments: Chan, Golub & LeVeque 1979."""
+        rows = self.rows + other.rows
+        mean, variance = list(self.mean), list(self.variance)
+        for l, here in enumerate(self.mean):
+            if here is not None:
+                ours, theirs = self.rows / rows, other.rows / rows
+                apart = other.mean[l].astype(np.float64) - here
+                mean[l] = here + theirs * apart
+                variance[l] = ours * self.variance[l].astype(np.float64) + theirs * other.variance[l] + (
+                    ours * theirs * apart**2
+                )  # fmt: skip
+        shards, square = self.shards + other.shards, self.square + other.square
+        return Partial(self.grad + other.grad, self.loss + other.loss, rows, mean, variance, shards, square)
 
 
 class Engine(Protocol):

@@ -15,7 +15,7 @@ import numpy as np
 
 from backlit.core.dropout import DropoutKey
 from backlit.core.parameters import Parameters, Statistics
-from backlit.engine.base import Array, Data, EpochResult, State, TrainConfig, exact_sum
+from backlit.engine.base import Array, Data, EpochResult, Partial, State, TrainConfig, exact_sum
 from backlit.engine.native_support import (
     allowed_threads,
     extension,
@@ -24,7 +24,6 @@ from backlit.engine.native_support import (
     plan_struct,
     unsupported_reason,
 )
-from backlit.engine.partial import Partial
 from backlit.engine.plan import Plan, Tiles, fuses, make_plan, useful_threads
 from backlit.engine.reference import ReferenceEngine, refuse_update
 from backlit.errors import Divergence, ProblemError

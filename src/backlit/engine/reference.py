@@ -8,8 +8,7 @@ import numpy as np
 from backlit.core.dropout import DropoutKey
 from backlit.core.parameters import Parameters, Statistics, trainable
 from backlit.core.passes import Gradients, Trace, backward, example_losses, forward
-from backlit.engine.base import Array, Data, EpochResult, OneByOne, State, TrainConfig, exact_sum
-from backlit.engine.partial import Partial
+from backlit.engine.base import Array, Data, EpochResult, OneByOne, Partial, State, TrainConfig, exact_sum
 from backlit.errors import Divergence
 from backlit.optim import clip_by_norm, clip_by_value, norm
 

@@ -15,7 +15,7 @@ from backlit.verification.comparison import Compared
 from backlit.verification.function_check import FunctionCheck
 from backlit.verification.grading.grade import Grade, summary
 from backlit.verification.network_check import NetworkCheck
-from backlit.verification.result import CheckResult
+from backlit.verification.problem_check import CheckResult
 
 HEADLINES = {
     "pass": "Pass: all claims are right.",

@@ -12,8 +12,10 @@ from backlit import terminal
 from backlit.equations import EQUATIONS
 from backlit.render.check_html import UNKNOWN
 from backlit.verification.comparison import Compared
-from backlit.verification.network_check import NetworkCheck, Suggestion
-from backlit.verification.result import CheckResult, Diagnosis
+from backlit.verification.hypotheses import Suggestion
+from backlit.verification.identify import Diagnosis
+from backlit.verification.network_check import NetworkCheck
+from backlit.verification.problem_check import CheckResult
 
 STYLES = {"pass": "bold green", "fail": "bold red", "unresolved": "bold yellow", "convention": "bold yellow"}
 WORDS = {

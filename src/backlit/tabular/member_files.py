@@ -14,7 +14,7 @@ from backlit.tabular.members import Lesson, Trained, judged, settings_of
 from backlit.tabular.presets import Preset
 from backlit.training import History
 from backlit.training.checkpoint import FILE, first_difference, make_folder, short
-from backlit.training.history import Epoch
+from backlit.training.run import Epoch
 
 ROWS = 50_000  # that are encoded at once
 FINISHED = ("epochs", "patience")  # why a network may have stopped that would stop there again

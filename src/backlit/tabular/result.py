@@ -15,7 +15,7 @@ from backlit.tables import ColumnSummary
 from backlit.tabular.assessment import Assessment
 from backlit.training import History, Outcome, Settings
 from backlit.training.engine_check import EngineCheck
-from backlit.training.sharded_engine import ShardedEngine
+from backlit.training.sharding import ShardedEngine
 
 Array = np.ndarray
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from backlit.training.history import Epoch
+from backlit.training.run import Epoch
 
 
 @dataclass

@@ -19,11 +19,9 @@ from backlit.optim import Schedule
 from backlit.optim.schedules import Plateau
 from backlit.registry import positive_integer
 from backlit.training.checkpoint import FILE, claimed, load_checkpoint, save_checkpoint
-from backlit.training.history import Epoch, History
 from backlit.training.progress import Show, Stop, show_progress, stop_on_interrupt
-from backlit.training.run import Callback, EarlyStopping, Position, Run, Score, Settings
-from backlit.training.sharded_engine import ShardedEngine, recipe_of_shards
-from backlit.training.sharding import Shards
+from backlit.training.run import Callback, EarlyStopping, Epoch, History, Position, Run, Score, Settings
+from backlit.training.sharding import ShardedEngine, Shards, recipe_of_shards
 from backlit.training.streaming import Stream, blocks
 
 WORK_TOGETHER = 2**26  # multiply-adds, about, that one call of an engine is given: some tens of milliseconds

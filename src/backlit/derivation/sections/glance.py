@@ -14,7 +14,7 @@ from backlit.derivation.expressions import Add, Chain, Mul, Partial, Sym
 from backlit.derivation.reasons import Moves, moves
 from backlit.derivation.sections.drawing import said
 from backlit.derivation.update import Updated, optimizer_of
-from backlit.optim.clipping import norm
+from backlit.optim.optimizers.base import norm
 
 FEW = 4  # numbers of a layer that are written out; of more, the least and the largest
 COLUMNS, UNITS, WAYS, TERMS = 8, 5, 2, 4  # that are listed: columns, units of a layer, ways of each, terms of a sum

@@ -26,7 +26,7 @@ from backlit.derivation.expressions import (
     constant,
 )
 from backlit.derivation.functions import ONE, TWO
-from backlit.optim.clipping import norm
+from backlit.optim.optimizers.base import norm
 
 
 def lines(s: Context, build: Callable[[Cols], tuple[list[Expr], list[Expr]]]) -> tuple[Line, ...]:
