@@ -72,12 +72,12 @@ def test_the_same_bits_as_one_by_one(engine, calls, options):
 def test_a_run_ends_at_the_epoch_at_which_patience_does(engine, calls, patience):
     """An epoch gains the less the later it is, so that the tolerance decides after how many calls the run ends."""
     ends = set()
-    for tol in np.geomspace(1e-4, 1, 12):
+    for tol in np.geomspace(1e-4, 0.1, 12):
         told = {"epochs": 30, "engine": engine, "patience": patience, "tol": tol, "optimizer": Sgd(learning_rate=0.1)}
         together = run_curve(**told)
         assert_same(together, run_curve(callbacks=[look], **told))
         ends.add(len(together.history))
-    assert len(ends) > 5
+    assert len(ends) > 4
     assert max(calls) == patience + 1
 
 

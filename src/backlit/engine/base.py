@@ -58,11 +58,7 @@ class Data:
         >>> [rows.tolist() for _, rows in data.blocks(0, epoch=1, batch_size=2, batches_done=1, shuffle=False)]
         [[2, 3, 4]]
         """
-        yield self, self.order(seed, epoch, shuffle)[batches_done * batch_size :]
-
-    def order(self, seed: int, epoch: int, shuffle: bool) -> Array:
-        """The rows (n,) in the order in which an epoch learns them."""
-        return permutation(len(self), (seed, epoch), shuffle)
+        yield self, permutation(len(self), (seed, epoch), shuffle)[batches_done * batch_size :]
 
     def weight(self) -> float:
         """The sum of the weights, of the examples where they have none."""

@@ -59,12 +59,13 @@ def run_together(run: Run, schedule: Schedule, numbers: range, stop: Stop) -> It
     its epochs take the same steps.
     """
     started = time.perf_counter()
-    settings, failure = run.settings, None
     rates = np.stack([learning_rates(run, schedule, number - 1) for number in numbers])
-    orders = np.stack([run.data.order(settings.seed, number, settings.shuffle) for number in numbers])
+    wholes = [next(blocks_left(run, number)) for number in numbers]
+    data, orders = wholes[0][0], np.stack([order for _, order in wholes])
     results: list[EpochResult] = []
+    failure: Exception | None = None
     try:
-        results.extend(run.engine.run_epochs(run.state, run.data, orders, rates, stop))
+        results.extend(run.engine.run_epochs(run.state, data, orders, rates, stop))
     except Exception as error:  # what went well before it goes into the history
         failure = error
     seconds = (time.perf_counter() - started) / max(len(results), 1)
