@@ -5,7 +5,7 @@ The trainer knows these few methods only, so one engine takes another's place wi
 
 import math
 import threading
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -232,6 +232,16 @@ class Engine(Protocol):
         """
         ...
 
+    def run_epochs(
+        self, state: State, data: Data, orders: Array, learning_rates: Array, stop: Callable[[], bool]
+    ) -> Iterator[EpochResult]:
+        """`run` for one order after the other, (k, n), each at rates of its own, (k, number of batches).
+
+        Gives each epoch's result; one that was interrupted is the last.  Raises as `run` does, once it has given the
+        epochs before.  `state` may be as far as the last epoch from the first result on.
+        """
+        ...
+
     def predict(self, params: Parameters, statistics: Statistics, X: Array) -> Array:
         """Outputs a_L (n, n_L) for X (n, n_0), without dropout, batch norm by the running statistics."""
         ...
@@ -258,6 +268,20 @@ class Engine(Protocol):
         Gives (C, the norms (L,) of ∂C/∂W_l), and writes into `state`, as `run` does.
         """
         ...
+
+
+class OneByOne:
+    """The epochs of an engine that takes one a call."""
+
+    def run_epochs(
+        self: Any, state: State, data: Data, orders: Array, learning_rates: Array, stop: Callable[[], bool]
+    ) -> Iterator[EpochResult]:
+        """Epoch after epoch; see `Engine.run_epochs`."""
+        for order, rates in zip(orders, learning_rates, strict=True):
+            result = self.run(state, data, order, rates, stop)
+            yield result
+            if result.interrupted:
+                return
 
 
 @dataclass

@@ -20,7 +20,7 @@ import numpy as np
 
 from backlit.core.dropout import DropoutKey
 from backlit.core.parameters import Parameters, Statistics
-from backlit.engine.base import Array, Data, Engine, EpochResult, EpochSums, Partial, State, TrainConfig
+from backlit.engine.base import Array, Data, Engine, EpochResult, EpochSums, OneByOne, Partial, State, TrainConfig
 from backlit.engine.reference import ReferenceEngine
 from backlit.errors import ProblemError, near
 
@@ -133,7 +133,7 @@ if hasattr(os, "register_at_fork"):
 # --- sparse rows ------------------------------------------------------------------------------------------------------
 
 
-class DenseBatches:
+class DenseBatches(OneByOne):
     """Runs another engine on data whose X is a CSR matrix, some batches at a time as dense rows; memory stays flat.
 
     The steps are those of a dense X, to the bit: batches keep their rows, their order and their size.

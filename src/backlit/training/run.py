@@ -140,7 +140,7 @@ class Epoch:
     gradient_norms : tuple of float
         ‖∂C/∂W_l‖ for l = 1…L, mean over the batches, before clipping.
     seconds : float
-        Wall time.
+        Wall time; epochs that ran together have equal shares of theirs.
     validation_loss : float, optional
         Cost of the validation data after the epoch, if there are any.
     validation_score : float, optional

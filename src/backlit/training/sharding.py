@@ -17,7 +17,7 @@ import numpy as np
 from backlit.core.dropout import DropoutKey
 from backlit.core.parameters import Parameters, Statistics
 from backlit.engine import Data, Engine, EpochResult, State, TrainConfig
-from backlit.engine.base import Partial, exact_sum, permutation
+from backlit.engine.base import OneByOne, Partial, exact_sum, permutation
 from backlit.errors import ProblemError
 from backlit.processors import one_blas_thread
 from backlit.registry import positive_integer
@@ -341,7 +341,7 @@ class Alone:
         return tree_sum(part, (0, len(shards.each)))
 
 
-class ShardedEngine:
+class ShardedEngine(OneByOne):
     """An engine whose steps are sums over shards; see `engine.base.Engine`.
 
     crew : who computes the parts, this process if it is not given.
