@@ -31,8 +31,8 @@ from backlit.tabular.table_rows import Folds
 from backlit.training import History
 from backlit.training.checkpoint import FILE, claimed, first_difference, make_folder, short
 from backlit.training.engine_check import EngineCheck
-from backlit.training.run import Epoch
 from backlit.training.progress import show_passes, stop_on_interrupt
+from backlit.training.run import Epoch
 
 if TYPE_CHECKING:
     import polars as pl
