@@ -52,7 +52,7 @@ MOVED_IN_PICKLES = {  # a module: those that were merged into it, which pickles 
     "registry": "core.built_in core.registry core.specs optim.checks optim.described optim.registry",
     "tables.accumulators": "tables.exact_moments",
     "tables.columns.kinds": "tables.columns.base tables.columns.weighted",
-    "tables.columns.scaled": "tables.columns.calendar tables.columns.piecewise",
+    "tables.columns.scaled": "tables.columns.piecewise",
     "tables.fitting": "tables.column_types tables.richer",
     "tables.parquet": "tables.remote tables.sources tables.workbooks",
     "tables.target": "tables.labels",

@@ -14,7 +14,6 @@ import numpy as np
 
 from backlit.errors import TableError
 from backlit.tables.columns import (
-    Calendar,
     Category,
     Column,
     Dropped,
@@ -29,6 +28,7 @@ from backlit.tables.columns import (
     settle,
     standard,
 )
+from backlit.tables.columns.calendar import fit_calendar
 from backlit.tables.messages import count, shown
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def fit_richer(column: Column, table: pl.DataFrame, bins: Bins, y: NDArray[np.fl
     if bins.steps and edges:
         edges = around_cuts(edges, values)
     numbers = fit_piecewise(column, values, bins.most, edges)
-    return Calendar(**vars(numbers)) if column.kind in ("date", "datetime") else numbers
+    return fit_calendar(numbers, values) if column.kind in ("date", "datetime") else numbers
 
 
 def target_edges(values: NDArray[np.float64], y: NDArray[np.floating], bins: int) -> tuple[float, ...]:

@@ -1,5 +1,6 @@
 """The kinds of column: how the values of each become numbers, as data that a model file can hold."""
 
+from backlit.tables.columns.calendar import Calendar
 from backlit.tables.columns.kinds import (
     Category,
     Column,
@@ -11,7 +12,7 @@ from backlit.tables.columns.kinds import (
     leave_out,
     settle,
 )
-from backlit.tables.columns.scaled import Calendar, Piecewise, Scaled, as_numbers, standard
+from backlit.tables.columns.scaled import Piecewise, Scaled, as_numbers, standard
 
 KINDS = (Scaled, Flag, Category, Presence, Dropped, Piecewise, Calendar, Weighted)
 FORMS: dict[str, type[Column]] = {form.form: form for form in KINDS}
