@@ -16,7 +16,8 @@ from backlit import load_model, predict, train
 from backlit.errors import ModelError, ProblemError
 from backlit.formats.ensembles import Ensemble, Member
 from backlit.formats.models import save_model
-from backlit.tabular.reasons import describe_typical, explain_rows, members_of, of_class, typical_row
+from backlit.tabular.reasons import explain_rows, members_of, of_class, typical_row
+from backlit.tabular.remarks import describe_typical
 from backlit.tabular.scoring import outputs_of
 
 QUICK = {"epochs": 8, "compare": False}

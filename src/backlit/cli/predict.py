@@ -157,7 +157,7 @@ def streamed(model: Path, table: Path, output: str | None, format: Format, clust
 def show_reasons(reasons: Any) -> None:
     """Say what the reasons' effects are effects on, and beside which row."""
     if reasons:
-        from backlit.tabular.reasons import as_word
+        from backlit.formats.sources import as_word
 
         shown = list(reasons.typical.items())[:TYPICAL]
         row = ", ".join(f"{name}={as_word(value)}" for name, value in shown)

@@ -19,7 +19,6 @@ from backlit.tables import TargetCodec
 from backlit.tables.messages import figure, shown
 from backlit.tables.target import Label
 from backlit.tabular.blend import predict_interval, predict_rows
-from backlit.tabular.reasons import Reasons, explain_rows
 from backlit.tabular.remarks import Unlike, rows_unlike
 from backlit.tabular.scoring import (
     Scores,
@@ -35,6 +34,8 @@ from backlit.tabular.table_rows import read_weight
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from backlit.tabular.reasons import Reasons
 
 Array = np.ndarray
 
@@ -205,6 +206,8 @@ def predict(
     except TableError as error:
         raise TableError(f"{where}{error}") from None
     if reasons is not None:
+        from backlit.tabular.reasons import explain_rows  # which brings in the derivation
+
         if reasons < 1:
             raise ProblemError(f"reasons is {reasons}: give how many columns to name for each row, 1 or more")
         why = explain_rows(model, frame)

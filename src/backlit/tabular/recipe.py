@@ -8,7 +8,6 @@ import numpy as np
 
 from backlit.core.parameters import Parameters
 from backlit.core.targets import as_targets
-from backlit.distributed import engine_on
 from backlit.engine import Data
 from backlit.errors import ProblemError, near
 from backlit.formats.ensembles import Ensemble
@@ -101,6 +100,8 @@ def train_network(
     rows: TableRows, told: dict[str, Any], settings: Settings, *, progress: bool, cluster: Any = 0
 ) -> TrainResult:
     """Train the network that `told` describes, stopped by a tenth of its training rows.  See `train`."""
+    from backlit.distributed import engine_on
+
     read, kept, seed = rows.target, rows.kept, settings.seed
     fitting, validating = (kept[part] for part in validation_split(rows, seed + 1))
     encoder = encoder_of(rows, told["encoding"], fitting)

@@ -12,7 +12,7 @@ import numpy as np
 from backlit.formats.ensembles import Ensemble
 from backlit.formats.models import Model
 from backlit.tables import TableEncoder, Target
-from backlit.tables.columns import Category, Column, as_numbers, leave_out, settle
+from backlit.tables.columns import Category, Column, as_numbers, frequencies, leave_out, settle
 from backlit.tables.columns.scaled import READ
 from backlit.tables.messages import count, figure, listed, shown
 
@@ -254,6 +254,32 @@ class Unlike:
             "rows": (np.flatnonzero(self.rows) + 1).tolist(),
             "columns": {odd.column: {"why": odd.why, "rows": numbers[odd.column]} for odd in self.oddities},
         }
+
+
+def describe_typical(frame: "pl.DataFrame", encoder: TableEncoder) -> dict[str, Any]:
+    """The typical row of training rows as JSON: means of numbers, medians of moments, and the most frequent words.
+
+    >>> import polars as pl
+    >>> table = pl.DataFrame({"age": [20.0, 40.0, None], "color": ["red", "blue", "red"]})
+    >>> describe_typical(table, TableEncoder.fit(table))
+    {'age': 30.0, 'color': 'red'}
+    """
+    import polars as pl
+
+    row: dict[str, Any] = {}
+    for column in encoder.columns:
+        if not column.features:
+            continue
+        given = settle(frame[column.name]).drop_nulls()
+        if given.dtype in (pl.String, pl.Boolean):
+            counts = sorted(frequencies(given).items(), key=lambda pair: (-pair[1], str(pair[0])))
+            row[column.name] = counts[0][0] if counts else None
+        elif given.dtype.is_numeric():
+            row[column.name] = float(given.cast(pl.Float64).mean())  # type: ignore[arg-type]  # a column has a value
+        else:
+            same_unit = given.dt.cast_time_unit("us") if given.dtype in (pl.Datetime, pl.Duration) else given
+            row[column.name] = int(same_unit.to_physical().median())  # type: ignore[arg-type]  # as above
+    return row
 
 
 def describe_ranges(frame: "pl.DataFrame", encoder: TableEncoder) -> dict[str, list[float]]:

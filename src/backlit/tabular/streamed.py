@@ -13,7 +13,6 @@ import numpy as np
 
 from backlit.core.network import Network
 from backlit.core.targets import as_targets
-from backlit.distributed import engine_on
 from backlit.engine import Data
 from backlit.errors import ProblemError, TableError
 from backlit.formats.models import Model
@@ -22,7 +21,7 @@ from backlit.tables.parquet import Chunk, ParquetTable, Piece, size_of
 from backlit.tables.scan import CELL, TEST, TRAINING, VALIDATION, Parts, Run, Survey, rows_at_once, survey, targets
 from backlit.tables.target import Task
 from backlit.tabular.presets import build_network, unscale
-from backlit.tabular.reasons import describe_typical
+from backlit.tabular.remarks import describe_typical
 from backlit.tabular.result import TrainResult, made_by, notes_on_shards
 from backlit.tabular.scoring import SAMPLE, Scores, has_value, outputs_of
 from backlit.training import Outcome, Settings, Shards, fit
@@ -184,6 +183,8 @@ def train_streamed(
     cluster: Any,
 ) -> TrainResult:
     """See `train`; the memory it takes depends on `buffer_mb` and on the width of the table, not on its rows."""
+    from backlit.distributed import engine_on
+
     if not buffer_mb > 0:
         raise ProblemError(f"buffer_mb is {buffer_mb}: give a size above 0, 64 unless told")
     table = ParquetTable.open(path).learn(columns)

@@ -19,9 +19,8 @@ from backlit.tables.table_files import RawTable, read_cells
 from backlit.tabular.assessment import Rival, assess
 from backlit.tabular.blend import few_members, predict_dealt, predict_rows
 from backlit.tabular.datasets import load_dataset
-from backlit.tabular.reasons import describe_typical
 from backlit.tabular.recipe import check_recipe, train_network, train_recipe
-from backlit.tabular.remarks import describe_ranges
+from backlit.tabular.remarks import describe_ranges, describe_typical
 from backlit.tabular.result import TrainResult, command_of, data_sha256
 from backlit.tabular.streamed import train_streamed
 from backlit.tabular.table_rows import TableRows
