@@ -16,7 +16,7 @@ from backlit.errors import DomainError, ModelError, ProblemError, near
 from backlit.formats.ensembles import Ensemble
 from backlit.formats.models import Model
 from backlit.tables import TableEncoder, TargetCodec
-from backlit.tabular.scoring import activations_of, outputs_of
+from backlit.tabular.scoring import activations_of, areas_beside, mean_recall, outputs_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -230,16 +230,13 @@ def accuracy(z: Array, y: Array, weight: Array | None) -> float:
 
 def balanced_accuracy(z: Array, y: Array, weight: Array | None) -> float:
     """Mean over the classes of the share that is found."""
-    hit, weight = z.argmax(axis=1) == y, np.ones(len(y)) if weight is None else weight
-    return float(np.mean([np.average(hit[y == k], weights=weight[y == k]) for k in np.unique(y)]))
+    return mean_recall(y, z.argmax(axis=1), weight)
 
 
 def roc_auc(z: Array, y: Array, weight: Array | None) -> float:
     """Area under the ROC curve, for several classes the mean of each against the rest; 0.5 where y is of one class."""
-    from sklearn.metrics import roc_auc_score
-
-    p = softmax(z)
-    areas = [roc_auc_score(y == k, p[:, k], sample_weight=weight) for k in np.unique(y) if (y != k).any()]
+    p, w = softmax(z), np.ones(len(y)) if weight is None else weight
+    areas = [areas_beside((y == k).astype(int), p[:, k], 1, w)[0] for k in np.unique(y) if (y != k).any()]
     return float(np.mean(areas)) if areas else 0.5
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backlit.tables import TargetCodec
-from backlit.tabular.scoring import counted, shares
+from backlit.tabular.scoring import counted, row_losses, shares
 
 if TYPE_CHECKING:
     import polars as pl
@@ -117,13 +117,6 @@ def calibration(y: Array, p: Array, weight: Array | None = None) -> Calibration:
     there = np.flatnonzero(total)
     mean, share = (np.bincount(at, w * v, BINS)[there] / total[there] for v in (confidence, right.astype(float)))
     return Calibration(mean, share, rows[there], float((np.abs(mean - share) * total[there]).sum() / w.sum()))
-
-
-def row_losses(y: Array, outputs: Array, classes: bool) -> Array:
-    """−ln p of the true class, or the squared error, of each row (m,)."""
-    if not classes:
-        return (outputs.astype(np.float64) - y) ** 2
-    return -np.log(np.maximum(outputs[np.arange(len(y)), y].astype(np.float64), np.finfo(float).eps))
 
 
 def total(losses: Array, classes: bool, weight: Array | None = None) -> float:

@@ -51,30 +51,38 @@ def classification_metrics(
     >>> classification_metrics(np.array([0, 1]), np.array([[0.9, 0.1], [0.2, 0.8]]))["accuracy"]
     1.0
     """
-    from sklearn import metrics
-
-    predicted, p = p.argmax(axis=1) if answers is None else answers, shares(p)
-    recall = metrics.recall_score(
-        y, predicted, labels=np.unique(y), average="macro", zero_division=0, sample_weight=weight
-    )
+    answers = p.argmax(axis=1) if answers is None else answers
     return {
-        "accuracy": float(np.average(predicted == y, weights=weight)),
-        "balanced_accuracy": float(recall),
-        "log_loss": float(metrics.log_loss(y, p, labels=np.arange(p.shape[1]), sample_weight=weight)),
+        "accuracy": float(np.average(answers == y, weights=weight)),
+        "balanced_accuracy": mean_recall(y, answers, weight),
+        "log_loss": float(np.average(row_losses(y, shares(p), classes=True), weights=weight)),
         "roc_auc": roc_auc(y, p, weight),
     }
 
 
+def mean_recall(y: Array, answers: Array, weight: Array | None = None) -> float:
+    """Mean over the classes in y (n,) of the share that is found."""
+    w, found = np.ones(len(y)) if weight is None else weight, answers == y
+    rows, hits = np.bincount(y, w), np.bincount(y[found], w[found], minlength=y.max() + 1)
+    return float((hits[rows > 0] / rows[rows > 0]).mean())
+
+
+def row_losses(y: Array, outputs: Array, classes: bool) -> Array:
+    """−ln p of the true class, or the squared error, of each row (m,)."""
+    if not classes:
+        return (outputs.astype(np.float64) - y) ** 2
+    eps = np.finfo(float).eps
+    return -np.log(np.clip(outputs[np.arange(len(y)), y].astype(np.float64), eps, 1 - eps))
+
+
 def roc_auc(y: Array, p: Array, weight: Array | None = None) -> float | None:
     """The area under the ROC curve, for more than two classes the mean over all pairs; None if a class is not in y."""
-    from sklearn import metrics
-
     K = p.shape[1]
     if len(np.unique(y)) < K:
         return None
     p, w = shares(p), np.ones(len(y)) if weight is None else weight
     if K == 2:
-        return float(metrics.roc_auc_score(y, p[:, 1], sample_weight=weight))
+        return float(areas_beside(y, p[:, 1], 1, w)[0])
     areas = [np.delete(areas_beside(y, p[:, k], k, w), k) for k in range(K)]
     return float(np.mean(areas))
 
