@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from backlit.render.explanation import explain
     from backlit.render.explorer import explore
     from backlit.render.gradient_flow_display import GradientFlowDisplay
-    from backlit.tabular import predict, search, train
+    from backlit.tabular import predict, train
     from backlit.tabular.estimators import TabularClassifier, TabularRegressor
+    from backlit.tabular.search import search
     from backlit.verification import (
         assert_gradients_match,
         check_function,

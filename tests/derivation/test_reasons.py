@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from backlit.derivation.sections.why import moves
-from backlit.formats.rows import row_problem
+from backlit.formats.sources import row_problem
 from backlit.render.explanation import explain
 from backlit.tabular import train
 from backlit.tabular.datasets import load_dataset

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Context, Option
 
-from backlit.cli.cluster import Cluster, Workers, cluster_of
-from backlit.cli.formats import plain, print_json
+from backlit.cli.formats import Cluster, Workers, cluster_of, plain, print_json
 from backlit.errors import ProblemError
 
 if TYPE_CHECKING:

@@ -5,8 +5,7 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from backlit.cli.cluster import Cluster, Workers, cluster_of
-from backlit.cli.formats import Format, print_json
+from backlit.cli.formats import Cluster, Format, Workers, cluster_of, print_json
 from backlit.cli.streams import say
 from backlit.errors import Divergence, ProblemError, WrongGradient
 from backlit.terminal import one_line

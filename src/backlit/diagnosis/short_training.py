@@ -27,8 +27,7 @@ from backlit.diagnosis.pitfalls import standardized
 from backlit.diagnosis.remedies import Probe, Remedy, Trial, drawn
 from backlit.engine import Data, State
 from backlit.jobs import Job, run_jobs
-from backlit.training.history import History
-from backlit.training.run import Settings
+from backlit.training.run import History, Settings
 from backlit.training.trainer import fit
 
 ROWS = 256  # of made-up data

@@ -20,8 +20,10 @@ from backlit.render.pages import page
 from backlit.verification.comparison import Compared
 from backlit.verification.function_check import FunctionCheck
 from backlit.verification.grading.grade import Grade, summary
-from backlit.verification.network_check import NetworkCheck, Suggestion
-from backlit.verification.result import CheckResult, Diagnosis
+from backlit.verification.hypotheses import Suggestion
+from backlit.verification.identify import Diagnosis
+from backlit.verification.network_check import NetworkCheck
+from backlit.verification.problem_check import CheckResult
 
 HEADLINES = {
     "pass": "Pass: all claims are right.",

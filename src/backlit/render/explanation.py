@@ -19,8 +19,7 @@ from backlit.files import atomic_write
 from backlit.formats.ensembles import Ensemble
 from backlit.formats.models import Model
 from backlit.formats.problems import read_problem
-from backlit.formats.rows import row_problem
-from backlit.formats.sources import problem_from
+from backlit.formats.sources import problem_from, row_problem
 from backlit.render.unicode_math import inline
 from backlit.terminal import piped_width, printable
 

@@ -26,7 +26,7 @@ from backlit.derivation.expressions import (
     constant,
 )
 from backlit.derivation.functions import ONE, TWO
-from backlit.optim.clipping import norm
+from backlit.optim.optimizers.base import norm
 
 LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 RAISED = str.maketrans("0123456789−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")

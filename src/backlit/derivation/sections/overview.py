@@ -12,7 +12,7 @@ from backlit.derivation.expressions import Add, MatMul, Partial, Sym, Transpose
 from backlit.derivation.functions import applied, fn
 from backlit.derivation.sections.helpers import averaged, delta_symbol, even, said
 from backlit.derivation.update import Updated, optimizer_of
-from backlit.optim.clipping import norm
+from backlit.optim.optimizers.base import norm
 
 Kept = tuple[Sym, int, str, Text]
 FEW = 4  # of a layer that are written out; of more, the least and the largest
