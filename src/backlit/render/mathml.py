@@ -14,6 +14,7 @@ from backlit.render.notation import Writer, function, has_matrix, printed, symbo
 from backlit.render.unicode_math import number_text
 
 CUT = "\0"  # around a piece that is HTML, not MathML
+ELEMENTS = {tree.At, tree.Partial, tree.Frac, tree.Pow, tree.Root, tree.Transpose, tree.Mean}
 
 
 class MathmlWriter(Writer[str]):
@@ -146,8 +147,7 @@ MATHML, LINKED = MathmlWriter(), LinkedWriter()
 
 def is_element(expr: Expr) -> bool:
     """Whether a formula is an element that holds its operands, so that no link may stand at them."""
-    elements = tree.At | tree.Partial | tree.Frac | tree.Pow | tree.Root | tree.Transpose | tree.Mean
-    return isinstance(expr, elements) or (isinstance(expr, tree.Fn) and expr.name == "exp" and not has_matrix(expr))
+    return type(expr) in ELEMENTS or (isinstance(expr, tree.Fn) and expr.name == "exp" and not has_matrix(expr))
 
 
 def outside(expr: Expr) -> Iterable[Expr]:
