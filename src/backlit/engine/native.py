@@ -126,7 +126,7 @@ class NativeEngine:
         return loss, gradient
 
     def partial(self, params: Parameters, data: Data, rows: Array, weight: float, key: DropoutKey) -> Partial:
-        """What some rows add to a step; see `protocol.Engine.partial`."""
+        """What some rows add to a step; see `base.Engine.partial`."""
         grad, dtype = np.empty_like(params.theta), params.theta.dtype
         of_rows = Statistics(self.net, dtype)
         with self.engine(self.recipe.batch_size, dtype) as engine:
@@ -147,7 +147,7 @@ class NativeEngine:
         return Partial(grad, loss, len(rows), of_rows.mean, of_rows.variance)
 
     def update(self, state: State, whole: Partial, weight: float, learning_rate: float) -> tuple[float, Array]:
-        """One step by the sum of its parts; see `protocol.Engine.update`."""
+        """One step by the sum of its parts; see `base.Engine.update`."""
         dtype = state.params.theta.dtype
         of_step = {"batch_mean": whole.mean[1:], "batch_variance": whole.variance[1:]}
         with self.engine(self.recipe.batch_size, dtype) as engine:

@@ -356,26 +356,20 @@ class ShardedEngine(OneByOne):
         self, state: State, data: Any, order: Array, learning_rates: Array, stop: Callable[[], bool]
     ) -> EpochResult:
         """Steps `order` of an epoch of `Shards`; see `engine.base.Engine.run`."""
-        with one_blas_thread():  # as on every worker: the bits of the textbook's products hang on the threads of BLAS
-            return self.steps(state, data, order, learning_rates, stop)
-
-    def steps(
-        self, state: State, data: Shards, order: Array, learning_rates: Array, stop: Callable[[], bool]
-    ) -> EpochResult:
-        """The same, whoever holds BLAS."""
         costs, seen, norms = [], 0, np.zeros(self.recipe.net.L)
-        for batch, rate in zip(order, learning_rates, strict=True):
-            if stop():
-                break
-            weight = float(data.weights[batch])
-            step = Step(data.epoch, int(batch), state.step, weight, self.recipe.seed)
-            whole = self.crew.whole(state.params, data, step) if weight else None
-            if whole is None:
-                continue
-            self.noise_scale.add(data.epoch, whole)
-            C, lengths = self.engine.update(state, whole, weight, float(rate))
-            costs.append(C * whole.rows)
-            seen, norms = seen + whole.rows, norms + lengths
+        with one_blas_thread():  # as on every worker: the bits of the textbook's products hang on the threads of BLAS
+            for batch, rate in zip(order, learning_rates, strict=True):
+                if stop():
+                    break
+                weight = float(data.weights[batch])
+                step = Step(data.epoch, int(batch), state.step, weight, self.recipe.seed)
+                whole = self.crew.whole(state.params, data, step) if weight else None
+                if whole is None:
+                    continue
+                self.noise_scale.add(data.epoch, whole)
+                C, lengths = self.engine.update(state, whole, weight, float(rate))
+                costs.append(C * whole.rows)
+                seen, norms = seen + whole.rows, norms + lengths
         return EpochResult(exact_sum(costs), norms / max(len(costs), 1), len(costs), seen, interrupted=stop())
 
     def predict(self, params: Parameters, statistics: Statistics, X: Array) -> Array:
