@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from tests.commands import KILLED
 from tests.helpers import HANGS
-from tests.jobs.clusters import Cluster
+from tests.jobs.clusters import KINDS, Cluster, two_workers
 
 from backlit.core import Dense, Network
 from backlit.distributed import Workers, membership
@@ -73,10 +73,11 @@ def expected():
     return bits(train())
 
 
-@pytest.fixture(scope="module")
-def two(tmp_path_factory):
-    with Cluster(tmp_path_factory.mktemp("two"), 2) as cluster:
-        yield cluster.complete()
+@pytest.fixture(scope="module", params=KINDS)
+def two(request, tmp_path_factory):
+    """The address of a cluster of two workers that nobody harms."""
+    with two_workers(request.param, tmp_path_factory.mktemp("two")) as address:
+        yield address
 
 
 def until(crew, n, limit=HANGS):
@@ -134,7 +135,7 @@ def test_a_dead_worker_is_noticed_without_a_look_at_the_cluster(tmp_path, expect
 def test_history_and_callbacks_are_those_of_one_process(two, settings):
     shards, seen = Shards.deal(DATA, S, settings), []
     here = train(settings=settings, shards=shards)
-    there = train(two.address, settings=settings, shards=shards, callbacks=[lambda run: seen.append(run.state.step)])
+    there = train(two, settings=settings, shards=shards, callbacks=[lambda run: seen.append(run.state.step)])
     assert bits(here) == bits(there)
     assert here.history.column("loss") == there.history.column("loss")
     assert here.history.column("gradient_norms") == there.history.column("gradient_norms")
@@ -161,7 +162,7 @@ def test_the_bytes_that_travel_are_those_that_cost_counts(monkeypatch, two):
         both(crew)
         sent.clear()  # of what was weighed up before the first step
 
-    outcome = train(two.address, shards=shards, each_step=Before({1: begin}))
+    outcome = train(two, shards=shards, each_step=Before({1: begin}))
     theta = outcome.params.theta.nbytes
     assert sum(sent) + sum(received) == outcome.state.step * bytes_of_step(theta, workers=2)
     assert sum(sent) == sum(received) == outcome.state.step * 2 * theta
@@ -191,7 +192,7 @@ def test_a_worker_that_stands_still_is_passed_over_and_comes_back(monkeypatch, t
         os.kill(stopped.pid, signal.SIGCONT)
 
     try:
-        assert bits(train(two.address, each_step=Before({1: both, 5: stop, 12: wake}))) == expected
+        assert bits(train(two, each_step=Before({1: both, 5: stop, 12: wake}))) == expected
     finally:
         os.kill(stopped.pid, signal.SIGCONT)
 
@@ -273,7 +274,7 @@ def test_an_error_is_the_one_of_one_process(two):
     broken[100] = np.inf
     shards = Shards.deal(Data(broken, DATA.Y), S, SETTINGS)
     said = []
-    for cluster in (0, two.address):
+    for cluster in (0, two):
         with pytest.raises(Divergence, match=r"a\[0\] is not finite") as caught:
             train(cluster, shards=shards)
         said.append(str(caught.value))
@@ -283,8 +284,8 @@ def test_an_error_is_the_one_of_one_process(two):
 def test_nothing_is_left_on_the_workers(two):
     from distributed import Client
 
-    train(two.address, each_step=Before({1: both}))
-    with Client(two.address, set_as_default=False) as client:
+    train(two, each_step=Before({1: both}))
+    with Client(two, set_as_default=False) as client:
         end = time.monotonic() + HANGS
         while any(client.run(members_there).values()):
             assert time.monotonic() < end, "a long task goes on although nobody waits"
@@ -312,9 +313,9 @@ def test_a_command_killed_on_a_cluster_goes_on_anywhere(capsys, tmp_path, two):
 
     told = table(tmp_path / "sales")
     run = [*told, "--checkpoint", str(tmp_path / "run"), "--checkpoint-every", "20"]
-    killed = subprocess.run([sys.executable, "-c", KILLED, *run, "--cluster", two.address], check=False)
+    killed = subprocess.run([sys.executable, "-c", KILLED, *run, "--cluster", two], check=False)
     assert killed.returncode == -signal.SIGKILL
-    for name, command in (("here", told), ("there", [*run, "--cluster", two.address])):
+    for name, command in (("here", told), ("there", [*run, "--cluster", two])):
         assert main([*command, "--out", str(tmp_path / f"{name}.safetensors")]) == 0
     one, other = (load_model(tmp_path / f"{name}.safetensors").params.theta for name in ("here", "there"))
     assert one.tobytes() == other.tobytes()
@@ -342,6 +343,6 @@ def test_it_is_said_before_the_first_step(monkeypatch, two, caplog):
     )
     said = []
     with caplog.at_level(logging.WARNING, "backlit"):
-        train(two.address, each_step=Before({1: lambda crew: said.extend(caplog.records)}))
+        train(two, each_step=Before({1: lambda crew: said.extend(caplog.records)}))
     assert [record.name for record in said if record.name == "backlit"] == ["backlit"]
     assert "of it for what travels, and this process alone" in caplog.text

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.helpers import raises_naming
 from tests.strategies import problems
@@ -44,7 +44,6 @@ def moved_statistics(net, dtype):
     return statistics
 
 
-@settings(max_examples=60)
 @given(problems(), st.sampled_from([(np.float32, 2e-5), (np.float64, 1e-6)]))
 def test_every_network_gives_the_same_outputs(problem, told):
     dtype, tolerance = told
