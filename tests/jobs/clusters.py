@@ -31,7 +31,12 @@ def threads_of_this_process(n: int):
     from distributed import LocalCluster
 
     return LocalCluster(
-        n_workers=n, threads_per_worker=1, processes=False, protocol="tcp://", host="127.0.0.1", dashboard_address=None
+        n_workers=n,
+        threads_per_worker=1,
+        processes=False,
+        protocol="tcp://",
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
     )
 
 

@@ -345,12 +345,14 @@ def started(tmp_path):
         process.communicate()
 
 
+@pytest.mark.slow
 def test_a_script_may_send_its_own_functions(started):
     process = started(GUARDED, "own")
     out, error = process.communicate(timeout=HANGS)
     assert (out, error, process.returncode) == ("[0, 2, 4, 6]\n", "", 0)
 
 
+@pytest.mark.slow
 def test_a_script_without_the_guard_is_told_so_in_one_line(started):
     process = started(SCRIPT + "main()\n", "own")
     _, error = process.communicate(timeout=HANGS)
@@ -360,6 +362,7 @@ def test_a_script_without_the_guard_is_told_so_in_one_line(started):
     assert_names(last[0], "own", "__main__", "exit code 1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whom", ["the caller", "the whole group"])
 def test_ctrl_c_leaves_no_process_behind(started, tmp_path, whom):
     process = started(GUARDED, "mark", str(tmp_path))
@@ -374,6 +377,7 @@ def test_ctrl_c_leaves_no_process_behind(started, tmp_path, whom):
     assert not list(tmp_path.glob("*.done"))
 
 
+@pytest.mark.slow
 def test_a_caller_that_is_killed_leaves_no_process_behind(started, tmp_path):
     process = started(GUARDED, "mark", str(tmp_path))
     assert until(lambda: len([file for file in tmp_path.glob("*.begun") if file.read_text()]) == 2)

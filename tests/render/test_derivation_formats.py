@@ -90,6 +90,7 @@ def test_the_page_fetches_nothing(made):
     assert "@import" not in page
 
 
+@pytest.mark.slow
 @needs_latex
 def test_latex_compiles(made, tmp_path):
     (tmp_path / "it.tex").write_text(made.to_latex(), encoding="utf-8")
