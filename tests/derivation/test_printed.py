@@ -12,6 +12,7 @@ from hypothesis import given
 from tests.derivation.reading import latex, text
 from tests.derivation.reading.judge import Untrue, judge
 from tests.derivation.reading.meaning import Unreadable, nodes, value
+from tests.helpers import quick_first
 from tests.render.test_derivation_formats import from_inline, from_mathml
 from tests.scripts import load_script
 from tests.strategies import draws
@@ -49,7 +50,7 @@ def test_every_line_reads_back_and_holds(case):
     same_numbers(made)
 
 
-@pytest.mark.parametrize("example", EXAMPLES)
+@pytest.mark.parametrize("example", quick_first(EXAMPLES, 2))
 def test_every_line_of_the_examples(example):
     tally = fuzz.Tally()
     made = explain(example=example, steps=2)
