@@ -62,6 +62,8 @@ demo: $(VENV)/installed ## Train on scanned digits; writes demo/digits.safetenso
 	mkdir -p demo
 	$(BIN)/backlit train --dataset digits --out demo/digits.safetensors --report demo/digits.html
 
+test test-slow: export PYTHONDONTWRITEBYTECODE = # else each process that a test starts compiles Backlit anew
+
 test: $(VENV)/tested ## Run the tests, but for the slow ones.
 	$(BIN)/python -m pytest -q -m "not interop and not slow"
 
