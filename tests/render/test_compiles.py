@@ -62,6 +62,7 @@ def test_latex_of_a_network_in_part(tmp_path):
     assert max(overfull(elided(), tmp_path), default=0) < 20
 
 
+@pytest.mark.slow
 @FEW
 @given(problems(running=False))
 def test_typst_of_drawn_networks(drawn):
@@ -69,6 +70,7 @@ def test_typst_of_drawn_networks(drawn):
     assert explained(drawn).to_pdf().startswith(b"%PDF")
 
 
+@pytest.mark.slow
 def test_typst_of_a_network_in_part():
     pytest.importorskip("typst")
     assert elided().to_pdf().startswith(b"%PDF")

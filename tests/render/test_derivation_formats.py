@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 from tests.derivation.reading.text import SUPERSCRIPTS
-from tests.helpers import HANGS
+from tests.helpers import HANGS, quick_first
 from tests.needs import needs_latex
 
 from backlit.derivation.examples import EXAMPLES
@@ -21,7 +21,7 @@ from backlit.render.unicode_math import inline
 DIGITS = r"\d+(?:\.\d+)?"
 
 
-@pytest.fixture(scope="module", params=EXAMPLES)
+@pytest.fixture(scope="module", params=quick_first(EXAMPLES, 2))
 def made(request):
     return explain(example=request.param)
 
