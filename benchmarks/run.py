@@ -19,7 +19,8 @@ TARGETS = {"T": 8, "B": 1.6, "M": 1.5, "D": 2, "W": 1.2}
 def summary(name: str, raced: dict[str, Any]) -> dict[str, Any]:
     """Medians, ratios within rounds, and whether the losses agree."""
     size, peers = SIZES[name], raced["peers"]
-    ours = np.array(peers["backlit"]["seconds"])
+    own = next(peer for peer in peers if peer.startswith("backlit"))
+    ours = np.array(peers[own]["seconds"])
     rows = {}
     for peer, told in peers.items():
         seconds = np.array(told["seconds"])
@@ -30,7 +31,7 @@ def summary(name: str, raced: dict[str, Any]) -> dict[str, Any]:
             "memory_MB": told["memory_kB"] / 1000,
             "predicted_rows_per_s": size.rows / told["predict_seconds"],
         }
-    best = np.min([told["seconds"] for peer, told in peers.items() if peer != "backlit"], axis=0)
+    best = np.min([told["seconds"] for peer, told in peers.items() if not peer.startswith("backlit")], axis=0)
     losses = np.array([row["loss"] for row in rows.values()])
     rate = size.flops * size.steps / float(np.median(ours))
     return {
@@ -73,7 +74,7 @@ def table(results: list[dict[str, Any]], load: tuple[float, ...], threads: int) 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", default="T,B,M,D,W")
-    parser.add_argument("--peers", default=",".join(PEERS))
+    parser.add_argument("--peers", default=",".join(peer for peer in PEERS if peer != "backlit fit"))
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     chosen = parser.parse_args()

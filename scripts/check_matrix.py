@@ -28,9 +28,8 @@ from tests.verification.planted import MISTAKES, Planted, planted_claims
 
 from backlit.core.problem import Problem
 from backlit.verification.comparison import Tolerances, compare_all
-from backlit.verification.problem_check import check
+from backlit.verification.problem_check import CheckResult, check
 from backlit.verification.quantities import named_claims
-from backlit.verification.result import CheckResult
 
 PARAMETERS = ("grad_W", "grad_b", "grad_gamma", "grad_beta")
 CHOICES = (PARAMETERS, ("delta", *PARAMETERS), ("loss", "delta", *PARAMETERS))

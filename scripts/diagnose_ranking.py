@@ -30,8 +30,15 @@ from backlit.core.problem import Problem
 from backlit.diagnosis import Diagnosis, diagnose
 from backlit.diagnosis.inputs import Subject
 from backlit.diagnosis.remedies import Remedy, drawn
-from backlit.diagnosis.remedy_race import probe_remedies
-from backlit.diagnosis.short_training import BATCH, constant_loss, data_of, settings_of, train_one, try_training
+from backlit.diagnosis.short_training import (
+    BATCH,
+    constant_loss,
+    data_of,
+    probe_remedies,
+    settings_of,
+    train_one,
+    try_training,
+)
 from backlit.engine import Data
 from backlit.optim import get_optimizer
 

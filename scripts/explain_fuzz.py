@@ -29,8 +29,8 @@ from backlit.derivation import derive
 from backlit.derivation.document import Formula, Step
 from backlit.derivation.expressions import Chain
 from backlit.optim import get_optimizer
-from backlit.render.latex import aligned
-from backlit.render.text_layout import chain as text_lines
+from backlit.render.derivation_latex import aligned
+from backlit.render.unicode_math import chain as text_lines
 
 OPTIMIZERS = [
     None,

@@ -23,9 +23,9 @@ from backlit.core import ACTIVATIONS, LOSSES, get_activation, get_loss
 from backlit.core.formulas import Unsupported
 from backlit.derivation import expressions as tree
 from backlit.derivation.context import Context
-from backlit.derivation.evaluate import NotNumeric
 from backlit.derivation.expressions import Add, At, Expr, Fn, Frac, Mul, Neg, Num, Partial, Pow, Root, Sym, constant
 from backlit.derivation.functions import TREE, loss_slope_of, slope_of, value_of
+from backlit.derivation.numbers import NotNumeric
 from backlit.derivation.update import Symbols, rules
 from backlit.equations import EQUATIONS
 from backlit.optim import OPTIMIZERS, get_optimizer

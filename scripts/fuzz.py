@@ -43,8 +43,8 @@ from backlit.formats.problems import read_problem
 from backlit.tables import read_table
 from backlit.training import Settings, fit
 from backlit.training.checkpoint import FILE
+from backlit.verification.grading.grade import known_grades
 from backlit.verification.grading.rubric import read_rubric
-from backlit.verification.grading.table import known_grades
 from backlit.verification.quantities import named_claims
 
 MOST_SECONDS = 60.0  # of a processor: a bound against hanging, on a busy machine too

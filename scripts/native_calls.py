@@ -64,7 +64,7 @@ def callback(rng: np.random.Generator, engine: Any, arguments: dict[str, Any], t
             else:
                 raise AssertionError("an engine ran within its own stop")
         if way == "order":
-            arguments["order"][:] = 2**50
+            arguments["orders"][:] = 2**50
         if way == "lists":
             for name in ("slots", "mean", "variance"):
                 arguments[name].clear()

@@ -34,7 +34,7 @@ from tests.jobs.clusters import Cluster
 from backlit import predict, train
 from backlit.errors import BacklitError
 from backlit.jobs import Job, run_jobs
-from backlit.jobs.cluster_client import PATIENCE
+from backlit.jobs.cluster_ends import PATIENCE
 
 PATIENT = {f"backlit.{name}": 300 for name in PATIENCE}  # where the limits are not what is measured
 Table = Callable[[Path, bool], bool]  # given a folder and whether to be short; prints, and says whether all was reached
@@ -288,7 +288,7 @@ def link(place: Path, short: bool) -> bool:
 PULLED = """
 import subprocess, sys, threading, time
 from backlit.jobs import Job, run_jobs
-from backlit.jobs.cluster_client import PATIENCE
+from backlit.jobs.cluster_ends import PATIENCE
 from tests.jobs import work
 
 def link(state):
@@ -340,7 +340,7 @@ PEERS = {
     "backlit": """
 import sys
 from backlit.jobs import Job, run_jobs
-from backlit.jobs.cluster_client import PATIENCE
+from backlit.jobs.cluster_ends import PATIENCE
 from tests.jobs import work
 jobs = [Job(work.fitted, (seed, 60)) for seed in range(16)]
 expected = list(run_jobs(jobs))

@@ -31,7 +31,7 @@ import polars as pl
 
 from backlit.errors import BacklitError
 from backlit.tables import TableEncoder
-from backlit.tables.reading import RawTable, read_cells
+from backlit.tables.table_files import RawTable, read_cells
 from backlit.tables.table_formats import TableFormat
 
 Cell = Any

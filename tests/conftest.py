@@ -56,9 +56,9 @@ def checked_once():
 
     For tests that train and ask something else; what is checked before a run, tests/training asks.
     """
-    from backlit.tabular import members, single, streamed
+    from backlit.tabular import members, recipe, streamed
 
-    check, known = single.check_engine, []
+    check, known = recipe.check_engine, []
 
     def once(net, params, data, settings):
         asked = (net, settings.engine, params.theta.dtype)
@@ -69,6 +69,6 @@ def checked_once():
         return found[0]
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (members, single, streamed):
+        for module in (members, recipe, streamed):
             patch.setattr(module, "check_engine", once)
         yield

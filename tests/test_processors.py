@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from backlit import processors
 from backlit.engine.native_support import allowed_threads
-from backlit.processors import OneBlasThread, at_most, available_processors, loaded_blas, quota
+from backlit.processors import at_most, available_processors, loaded_blas, one_blas_thread, quota
 
 
 def test_quota_of_both_kinds_of_control_group(tmp_path):
@@ -52,13 +52,13 @@ def blas_threads():
 
 
 def test_blas_is_held_from_any_thread_and_let_go_from_another():
-    held = OneBlasThread(loaded_blas)
+    held = one_blas_thread()
     with threadpool_limits(2, user_api="blas"), ThreadPoolExecutor(1) as pool:  # by which this thread alone may set it
         pool.submit(held.__enter__).result()
         assert blas_threads() == {1}
-        with held:
+        with one_blas_thread():
             assert pool.submit(blas_threads).result() == {1}
-        pool.submit(held.__exit__).result()
+        pool.submit(held.__exit__, None, None, None).result()
         assert blas_threads() == {2}
         with threadpool_limits(1, user_api="blas"):
             assert blas_threads() == {1}, "others may set it again"

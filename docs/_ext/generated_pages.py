@@ -62,7 +62,7 @@ def activations() -> Iterator[str]:
     from backlit.core import ACTIVATIONS
     from backlit.derivation.expressions import Sym
     from backlit.derivation.functions import known, meaning_of, slope_of
-    from backlit.render.latex import latex
+    from backlit.render.derivation_latex import latex
 
     yield "# Activations\n"
     yield (
@@ -91,7 +91,7 @@ def losses() -> Iterator[str]:
     from backlit.core import LOSSES
     from backlit.derivation.expressions import Sym
     from backlit.derivation.functions import loss_over, loss_slope_of
-    from backlit.render.latex import latex
+    from backlit.render.derivation_latex import latex
 
     yield "# Losses\n"
     yield (
@@ -114,7 +114,7 @@ def losses() -> Iterator[str]:
 def attempt(write: Callable[..., Any], *args: Any) -> Any:
     """What a formula gives for symbols; None where it chooses by its numbers."""
     from backlit.core.formulas import Unsupported
-    from backlit.derivation.evaluate import NotNumeric
+    from backlit.derivation.numbers import NotNumeric
 
     try:
         return write(*args)
@@ -138,7 +138,7 @@ def loss_drawing(name: str, loss: Any) -> str:
 
 def drawing(title: str, curves: Iterable[tuple[str, Any]], xlabel: str, low: float = -4.0, high: float = 4.0) -> str:
     """Curves as an SVG element that takes the page's colors."""
-    from backlit.render.plots import SERIES, svg
+    from backlit.render.pages import SERIES, svg
 
     x = np.linspace(low, high, 401)
 

@@ -20,8 +20,8 @@ from sphinx.util.docutils import SphinxDirective
 from backlit import explain
 from backlit.derivation.expressions import Chain
 from backlit.drawing import svg
+from backlit.render.derivation_latex import aligned, latex
 from backlit.render.diagrams import drawn
-from backlit.render.latex import aligned, latex
 
 
 @lru_cache

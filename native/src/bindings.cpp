@@ -85,7 +85,7 @@ template <class T> class Engine {
           workspace(allocated(plan.bytes)), net(plan, table, blas_of<T>(gemm), workspace.get()), trainer(net, optimizer) {}
 
     nb::tuple run(nb::handle theta, nb::handle slots, nb::handle mean, nb::handle variance, std::uint64_t step, nb::handle X,
-                  nb::handle Y, nb::handle weight, nb::handle order, nb::handle rates, std::uint64_t seed, nb::handle stop) {
+                  nb::handle Y, nb::handle weight, nb::handle orders, nb::handle rates, std::uint64_t seed, nb::handle stop) {
         const Turn turn(busy);
         after_step = step;
         check_training();
@@ -96,9 +96,11 @@ template <class T> class Engine {
         const auto entries = sequence(slots, optimizer.slots, "slots");
         for (size_t i = 0; i < entries.size(); ++i)
             state.slot[i] = vector<T>(entries[i], plan.parameters, text("slots[", i, "]")).data();
-        const auto rows = array<Vector<const i64>>(order, "order");
-        const i64 n = (i64)rows.shape(0);
-        const auto rate = vector<const double>(rates, n / plan.m + (n % plan.m != 0), "rates");
+        const auto rows = array<Matrix<const i64>>(orders, "orders");
+        const i64 epochs = (i64)rows.shape(0), n = (i64)rows.shape(1);
+        require(epochs == 1 || n >= 1, "several orders must each have at least one row");
+        const auto rate = matrix<const double>(rates, epochs, n / plan.m + (n % plan.m != 0), "rates");
+        const Passes passes{epochs, n, rows.data(), rate.data(), seed};
         if (!PyCallable_Check(stop.ptr())) throw nb::type_error("stop must be callable");
         net.theta = parameters.data();
         std::exception_ptr raised;
@@ -113,16 +115,18 @@ template <class T> class Engine {
                 return true;
             }
         };
-        Epoch epoch;
+        std::vector<Epoch> done;
         try {
             nb::gil_scoped_release release;
-            epoch = trainer.run(state, data.all, rows.data(), n, rate.data(), seed, poll);
+            done = trainer.run(state, data.all, passes, poll);
         } catch (...) {
             raised = std::current_exception();
         }
         after_step = state.step;
         if (raised) std::rethrow_exception(raised);
-        return nb::make_tuple((int)epoch.status, epoch.costs, epoch.seen, epoch.steps, epoch.batch, epoch.norms, state.step);
+        nb::list told;
+        for (const Epoch& it : done) told.append(nb::make_tuple((int)it.status, it.costs, it.seen, it.steps, it.batch, it.norms));
+        return nb::make_tuple(told, state.step);
     }
 
     nb::tuple gradient(nb::handle theta, nb::handle X, nb::handle Y, nb::handle weight, nb::handle grad) {
@@ -280,7 +284,7 @@ template <class T> void bind_engine(nb::module_& m, const char* name) {
         .def(nb::init<Plan, const OptimizerPlan&, const std::string&, const std::optional<nb::capsule>&>(), "plan"_a, "optimizer"_a,
              "isa"_a, "gemm"_a.none() = nb::none())
         .def("run", &E::run, nb::kw_only(), any("theta"), any("slots"), any("mean"), any("variance"), "step"_a, any("X"), any("Y"),
-             any("weight"), any("order"), any("rates"), "seed"_a, any("stop"))
+             any("weight"), any("orders"), any("rates"), "seed"_a, any("stop"))
         .def("gradient", &E::gradient, nb::kw_only(), any("theta"), any("X"), any("Y"), any("weight"), any("grad"))
         .def("partial", &E::partial, nb::kw_only(), any("theta"), any("mean"), any("variance"), any("X"), any("Y"), any("weight"),
              any("order"), "weight_of_step"_a, "seed"_a, "step"_a, "shard"_a, any("grad"))

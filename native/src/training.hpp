@@ -31,10 +31,19 @@ template <class T> struct State {
 enum Status { FINISHED, INTERRUPTED, NOT_FINITE, OUTSIDE };
 
 struct Epoch {
+    explicit Epoch(int L = 0) : norms(L) {}
     Status status = FINISHED;
     std::vector<double> costs;    // each batch's C times its rows
     i64 seen = 0, steps = 0, batch = 0;  // batch: the index of the one that failed
     std::vector<double> norms;    // (L,) sums over the batches of ‖∂C/∂W_l‖
+};
+
+// What is to be learned: epochs one after the other, each with an order of the rows and rates of its own.
+struct Passes {
+    i64 epochs, rows;
+    const i64* order;     // (epochs, rows)
+    const double* rates;  // (epochs, batches)
+    std::uint64_t seed;   // of the dropout masks
 };
 
 // What one thread found out in a step; on cache lines of its own.
@@ -119,8 +128,7 @@ template <class T> class Trainer {
     // One step from a gradient that was computed elsewhere, without L2, which is added to it here; loss: its C, likewise.
     // `costs` then holds C itself.
     Epoch update(State<T>& state, T* grad, const RunningStats<T>& moments, i64 rows, double weight, double loss, double rate) {
-        Epoch epoch;
-        epoch.norms.resize(net.L());
+        Epoch epoch(net.L());
         l2 = net.plan.alpha >= 0 ? net.plan.alpha / weight : net.plan.l2;
         for_moments([&](i64 l, i64 n, T* mean, T* variance) {
             std::copy_n(moments.mean[l - 1], n, mean), std::copy_n(moments.variance[l - 1], n, variance);
@@ -139,16 +147,15 @@ template <class T> class Trainer {
         return epoch;
     }
 
-    // One pass over the rows `order`; poll() is asked every few milliseconds, true means stop at the batch's edge.
-    // Throws std::out_of_range where `order` names a row that is not there; `state` then counts the steps before.
-    Epoch run(State<T>& state, const Data<T>& data, const i64* order, i64 rows, const double* rates, std::uint64_t seed,
-              const std::function<bool()>& poll) {
-        Epoch epoch;
-        epoch.norms.resize(net.L());
-        check_rows(order, rows, data.examples);
-        if (poll()) epoch.status = INTERRUPTED;
-        else net.pool.run([&] { work(state, data, order, rows, rates, seed, poll, epoch); });
-        return epoch;
+    // One pass after the other; poll() is asked every few milliseconds, true means stop at the batch's edge.  Gives the
+    // epochs that were begun, of which the last alone may have another status than FINISHED.
+    // Throws std::out_of_range where an order names a row that is not there; `state` then counts the steps before.
+    std::vector<Epoch> run(State<T>& state, const Data<T>& data, const Passes& passes, const std::function<bool()>& poll) {
+        std::vector<Epoch> epochs;
+        check_rows(passes.order, passes.epochs * passes.rows, data.examples);
+        if (poll()) epochs.emplace_back(net.L()).status = INTERRUPTED;
+        else net.pool.run([&] { work(state, data, passes, poll, epochs); });
+        return epochs;
     }
 
   private:
@@ -388,11 +395,29 @@ template <class T> class Trainer {
         parts[t].largest_state = top;
     }
 
-    void work(State<T>& state, const Data<T>& data, const i64* order, i64 rows, const double* rates, std::uint64_t seed,
-              const std::function<bool()>& poll, Epoch& epoch) {
-        T* grad = grad_buffer ? grad_buffer.get() : net.at(net.plan.gradient);
+    void work(State<T>& state, const Data<T>& data, const Passes& passes, const std::function<bool()>& poll,
+              std::vector<Epoch>& epochs) {
         auto asked = std::chrono::steady_clock::now();
+        const auto stopped = [&] {
+            const auto now = std::chrono::steady_clock::now();
+            if (now - asked < std::chrono::milliseconds(5)) return false;
+            asked = now;
+            return poll();
+        };
         net.pool.phase([&](int t) { pack_all(t), largest_now(state, t); });
+        const i64 batches = (passes.rows + net.plan.m - 1) / net.plan.m;
+        for (i64 e = 0; e < passes.epochs; ++e) {
+            Epoch& epoch = epochs.emplace_back(net.L());
+            pass(state, data, passes.order + e * passes.rows, passes.rows, passes.rates + e * batches, passes.seed, stopped, epoch);
+            if (epoch.status != FINISHED) return;
+        }
+    }
+
+    // One step for each batch of the rows `order`.
+    template <class F>
+    void pass(State<T>& state, const Data<T>& data, const i64* order, i64 rows, const double* rates, std::uint64_t seed, F& stopped,
+              Epoch& epoch) {
+        T* grad = grad_buffer ? grad_buffer.get() : net.at(net.plan.gradient);
         for (i64 first = 0, index = 0; first < rows; first += net.plan.m, ++index) {
             const i64 m = rows - first < net.plan.m ? rows - first : net.plan.m;
             const i64 ahead = std::min(rows - first - m, net.plan.m);
@@ -404,10 +429,7 @@ template <class T> class Trainer {
             epoch.batch = index;
             if (epoch.status != FINISHED) return;
             account(epoch, m, cost(net.sum_of_losses(m)));
-            const auto now = std::chrono::steady_clock::now();
-            if (now - asked < std::chrono::milliseconds(5)) continue;
-            asked = now;
-            if (poll()) {
+            if (stopped()) {
                 epoch.status = INTERRUPTED;
                 return;
             }

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from backlit.render.explanation import explain
     from backlit.render.explorer import explore
     from backlit.render.gradient_flow_display import GradientFlowDisplay
-    from backlit.tabular import predict, search, train
+    from backlit.tabular import predict, train
     from backlit.tabular.estimators import TabularClassifier, TabularRegressor
+    from backlit.tabular.search import search
     from backlit.verification import (
         assert_gradients_match,
         check_function,
@@ -72,37 +73,37 @@ HOMES = {
 HOME = {name: home for home, names in HOMES.items() for name in names}
 DISPLAYS = {  # class → format → who writes it, a function of a floor that the class does not know
     "CheckResult": {
-        "html": "render.check_html.to_html",
-        "markdown": "render.check_html.to_markdown",
-        "text": "render.check_text.plain_text",
+        "html": "render.check.to_html",
+        "markdown": "render.check.to_markdown",
+        "text": "render.check.plain_text",
     },
-    "FunctionCheck": {"html": "render.check_html.to_html", "markdown": "render.check_html.to_markdown"},
+    "FunctionCheck": {"html": "render.check.to_html", "markdown": "render.check.to_markdown"},
     "NetworkCheck": {
-        "html": "render.check_html.to_html",
-        "markdown": "render.check_html.to_markdown",
-        "text": "render.check_text.network_text",
+        "html": "render.check.to_html",
+        "markdown": "render.check.to_markdown",
+        "text": "render.check.network_text",
     },
     "Cost": {"html": "render.cost.cost_fragment", "text": "render.cost.cost_text"},
-    "TrainResult": {"html": "render.report.report_frame", "text": "render.train_text.result_text"},
-    "BaseMLP": {"text": "render.result_faces.text"},  # their HTML is scikit-learn's
-    "BaseTabular": {"text": "render.result_faces.text"},
-    "Diagnosis": {"html": "render.diagnosis_html.diagnosis_frame", "text": "render.diagnosis_text.diagnosis_text"},
+    "TrainResult": {"html": "render.report.report_frame", "text": "render.report.result_text"},
+    "BaseMLP": {"text": "render.faces.text"},  # their HTML is scikit-learn's
+    "BaseTabular": {"text": "render.faces.text"},
+    "Diagnosis": {"html": "render.diagnosis.diagnosis_frame", "text": "render.diagnosis.diagnosis_text"},
     **{
         name: {"html": "render.faces.html", "text": "render.faces.text"}
-        for name in ("Gradients", "Network", "Parameters", "Trace")
-    },
-    **{
-        name: {"html": "render.result_faces.html", "text": "render.result_faces.text"}
         for name in (
             "Ensemble",
             "GradientFlow",
+            "Gradients",
             "History",
             "Model",
+            "Network",
             "Outcome",
+            "Parameters",
             "Predictions",
             "Problem",
             "SearchResult",
             "StreamedPredictions",
+            "Trace",
         )
     },
 }

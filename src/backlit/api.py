@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from backlit.diagnosis import Diagnosis
 from backlit.diagnosis import diagnose as diagnose_subject
-from backlit.diagnosis.remedy_race import probe_remedies
-from backlit.diagnosis.short_training import try_training
+from backlit.diagnosis.short_training import probe_remedies, try_training
 from backlit.errors import ProblemError
 from backlit.formats.ensembles import one_network
-from backlit.formats.rows import table_problem
-from backlit.formats.sources import problem_from
+from backlit.formats.sources import problem_from, table_problem
 from backlit.registry import positive_integer
 from backlit.signatures import documented, parameters_of, passes_on
 from backlit.verification.problem_check import check as check_problem
 
 if TYPE_CHECKING:
-    from backlit.verification.result import CheckResult
+    from backlit.verification.problem_check import CheckResult
 
 
 def check(
@@ -136,7 +134,7 @@ def diagnose(
 
     See Also
     --------
-    backlit.diagnosis.remedy_race : How remedies are tried in a few steps.
+    backlit.diagnosis.short_training : How remedies are tried in a few steps.
 
     Examples
     --------

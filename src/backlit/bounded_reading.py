@@ -57,11 +57,6 @@ def open_regular(path: str | os.PathLike[str]) -> int:
     raise OSError(errno.EINVAL, f"it is a {kind}, not a file: copy its content into one", str(path))
 
 
-def check_regular(path: str | os.PathLike[str]) -> None:
-    """Raise OSError, as `open_regular` does, for what is there and is no regular file."""
-    os.close(open_regular(path))
-
-
 def read_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, str]]:
     """The arrays of a safetensors file by name, and its metadata; raises OSError or ValueError."""
     from safetensors import SafetensorError, safe_open

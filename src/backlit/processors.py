@@ -3,7 +3,7 @@
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
@@ -76,30 +76,34 @@ def quota(root: Path = Path("/sys/fs/cgroup")) -> float:
         return math.inf
 
 
-class OneBlasThread:
-    """Holds BLAS to one thread; the last of several callers to leave restores what was there before.
+HELD: dict[str, tuple[int, int]] = {}  # each BLAS by its file: how many hold it to one thread, and what it had before
+HOLDING = threading.Lock()
 
-    libraries : gives threadpoolctl's controllers of those that are held; asked when the first caller enters.
+
+@contextmanager
+def one_blas_thread(libraries: Sequence[Any] | None = None) -> Iterator[None]:
+    """Hold BLAS to one thread; whoever is the last of several callers to leave restores what was there before.
+
+    libraries : threadpoolctl's controllers of those that are held; all that are loaded now if not given.
     """
-
-    def __init__(self, libraries: Callable[[], Sequence[Any]]):
-        self.libraries, self.depth, self.guard = libraries, 0, threading.Lock()
-        self.before: list[tuple[Any, int]] = []
-
-    def __enter__(self) -> None:
-        with self.guard:
-            if self.depth == 0:
-                self.before = [(library, library.get_num_threads()) for library in self.libraries()]
-                for library, _ in self.before:
-                    set_threads(library, 1)
-            self.depth += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self.guard:
-            self.depth -= 1
-            if self.depth == 0:
-                for library, number in self.before:
-                    set_threads(library, number)
+    libraries = loaded_blas() if libraries is None else libraries
+    with HOLDING:
+        for library in libraries:
+            holders, before = HELD.get(library.filepath, (0, 0))
+            if not holders:
+                before = library.get_num_threads()
+                set_threads(library, 1)
+            HELD[library.filepath] = holders + 1, before
+    try:
+        yield
+    finally:
+        with HOLDING:
+            for library in libraries:
+                holders, before = HELD.pop(library.filepath)
+                if holders > 1:
+                    HELD[library.filepath] = holders - 1, before
+                else:
+                    set_threads(library, before)
 
 
 def set_threads(library: Any, n: int) -> None:

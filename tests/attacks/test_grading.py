@@ -23,11 +23,9 @@ from tests.helpers import raises_naming
 from backlit import files
 from backlit.errors import ProblemError
 from backlit.verification.grading import child
-from backlit.verification.grading import clock as clocks
 from backlit.verification.grading import sandbox as sandboxes
-from backlit.verification.grading.grade import digest, grade, summary
+from backlit.verification.grading.grade import append, begin, digest, grade, grade_of, grades_csv, known_grades, summary
 from backlit.verification.grading.rubric import read_rubric, rubric_of
-from backlit.verification.grading.table import append, begin, grade_of, grades_csv, known_grades
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limits for a process")
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -116,12 +114,12 @@ def test_the_clock_begins_with_the_submission_and_stops_while_others_have_its_pr
             asked.append(timeout)
             return super().get(timeout=min(timeout, 0.01) if self.empty() else timeout)
 
-    monkeypatch.setattr(clocks, "time", SimpleNamespace(monotonic=lambda: next(shown)))
-    monkeypatch.setattr(clocks, "waited_for_processor", lambda process: next(said, 0.0) if waited else 0.0)
-    monkeypatch.setattr(clocks, "read_parts", lambda pipe, queue: [queue.put(part) for part in parts])
-    monkeypatch.setattr(clocks.queue, "SimpleQueue", Queue)
-    monkeypatch.setattr(clocks.threading, "Thread", Now)
-    assert clocks.listen(SimpleNamespace(stdout=None, pid=os.getpid()), seconds=0.5) == heard
+    monkeypatch.setattr(sandboxes, "time", SimpleNamespace(monotonic=lambda: next(shown)))
+    monkeypatch.setattr(sandboxes, "waited_for_processor", lambda process: next(said, 0.0) if waited else 0.0)
+    monkeypatch.setattr(sandboxes, "read_parts", lambda pipe, queue: [queue.put(part) for part in parts])
+    monkeypatch.setattr(sandboxes.queue, "SimpleQueue", Queue)
+    monkeypatch.setattr(sandboxes.threading, "Thread", Now)
+    assert sandboxes.listen(SimpleNamespace(stdout=None, pid=os.getpid()), seconds=0.5) == heard
     assert asked == waits
 
 
@@ -147,20 +145,20 @@ def test_who_waits_for_a_processor_is_seen():
     with subprocess.Popen(spin) as one, subprocess.Popen(["sh", "-c", '"$@"; :', "sh", *spin]) as other:
         try:
             end = time.monotonic() + 300
-            while clocks.innermost(other.pid) == other.pid or clocks.waited_for_processor(one.pid) < 0.2:
+            while sandboxes.innermost(other.pid) == other.pid or sandboxes.waited_for_processor(one.pid) < 0.2:
                 assert time.monotonic() < end, "nobody waits"
                 time.sleep(0.05)
             one.send_signal(signal.SIGSTOP)
             while Path(f"/proc/{one.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
                 assert time.monotonic() < end, "it does not stop"
                 time.sleep(0.05)
-            before = clocks.waited_for_processor(one.pid)
+            before = sandboxes.waited_for_processor(one.pid)
             time.sleep(0.2)
-            assert clocks.waited_for_processor(one.pid) == before
+            assert sandboxes.waited_for_processor(one.pid) == before
         finally:
-            os.kill(clocks.innermost(other.pid), signal.SIGKILL)
+            os.kill(sandboxes.innermost(other.pid), signal.SIGKILL)
             one.kill()
-    assert clocks.waited_for_processor(-1) == 0
+    assert sandboxes.waited_for_processor(-1) == 0
 
 
 def test_the_processor_time_of_its_start_is_not_the_submissions(monkeypatch):
@@ -633,16 +631,16 @@ def test_a_grader_in_a_thread_is_fine(tmp_path):
 SAYS_WHEN_IT_BEGINS = """
 import os, sys
 from pathlib import Path
-from backlit.verification.grading import clock, sandbox
+from backlit.verification.grading import sandbox
 
-read = clock.read_parts
+read = sandbox.read_parts
 
 def read_parts(pipe, parts):
-    parts.put(os.read(pipe.fileno(), len(clock.READY)))
+    parts.put(os.read(pipe.fileno(), len(sandbox.READY)))
     print("begun", flush=True)
     read(pipe, parts)
 
-clock.read_parts = read_parts
+sandbox.read_parts = read_parts
 given = {"W": [], "b": [], "X": [[1.0]], "y": [[1.0]]}
 sandbox.run_submission(Path(sys.argv[1]), "backprop", [given], seconds=10_000, sandbox=sys.argv[2])
 """

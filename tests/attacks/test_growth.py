@@ -16,7 +16,7 @@ from backlit.derivation import checks
 from backlit.errors import TableError
 from backlit.render.explanation import explain
 from backlit.tables import read_table
-from backlit.tables.csv_scanner import scan
+from backlit.tables.delimited import scan
 
 
 def deep(layers):

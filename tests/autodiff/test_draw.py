@@ -12,8 +12,7 @@ from tests.helpers import raises_naming
 from tests.strategies import draws
 
 from backlit.autodiff import AutodiffError, Var, record, to_svg
-from backlit.autodiff.draw import MOST_NODES
-from backlit.autodiff.layout import apart, crossings, depths, layered
+from backlit.autodiff.draw import MOST_NODES, apart, crossings, depths, layered
 
 SVG = "{http://www.w3.org/2000/svg}"
 

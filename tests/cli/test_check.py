@@ -169,7 +169,7 @@ def test_a_grade_s_line_says_what_is_wrong(capsys, tmp_path, monkeypatch):
 
 
 def test_a_formula_in_a_file_name_stays_text():
-    from backlit.verification.grading.table import cell
+    from backlit.verification.grading.grade import cell
 
     assert cell("=1+1") == "'=1+1"
     assert cell(-1.0) == -1.0

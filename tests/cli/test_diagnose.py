@@ -14,7 +14,7 @@ from backlit.core.parameters import Statistics
 from backlit.estimators import MLPRegressor
 from backlit.formats.models import Model, save_model
 from backlit.formats.problems import read_problem
-from backlit.formats.rows import table_problem
+from backlit.formats.sources import table_problem
 
 SIZES = ["diagnose", "--depth", "12", "--width", "16", "--activation", "sigmoid", "--seeds", "2"]
 LAYER = {"layer", "q_predicted", "q_measured", "grad_ratio_predicted", "grad_ratio_measured", "weight_term"}

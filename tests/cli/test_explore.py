@@ -14,7 +14,7 @@ from backlit.core import ACTIVATIONS, Activation, forward, register_activation
 from backlit.errors import ProblemError
 from backlit.formats.ensembles import Ensemble, load_ensemble
 from backlit.formats.models import load_model
-from backlit.formats.rows import in_float64, table_problem
+from backlit.formats.sources import in_float64, table_problem
 
 
 def opened(path):

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from tests.commands import run_command
 
-from backlit.cli.commands import app
-from backlit.cli.help import EXAMPLES, PANELS
+from backlit.cli.commands import EXAMPLES, PANELS, app
 
 COMMANDS = {command.name: command.callback for command in app.registered_commands}
 ROOT = Path(__file__).parents[2]

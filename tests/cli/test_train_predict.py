@@ -202,7 +202,7 @@ def test_help_and_version_are_there(capsys, arguments):
 
 
 def test_a_training_that_ctrl_c_ended_says_so(capsys, monkeypatch):
-    from backlit.tabular import single as training
+    from backlit.tabular import recipe as training
 
     real = training.fit
 

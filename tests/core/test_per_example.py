@@ -8,7 +8,7 @@ from tests.helpers import raises_naming
 from tests.strategies import Problem, numbers, problems
 
 from backlit.core import Dense, Network
-from backlit.core.per_example import gradient_norms
+from backlit.core.passes import gradient_norms
 from backlit.errors import ProblemError
 
 

@@ -9,8 +9,7 @@ from tests.strategies import problems
 
 from backlit.core import Dense, Network, Parameters, backward, forward, passes, total_loss
 from backlit.core.targets import as_inputs
-from backlit.costs.ledger import count
-from backlit.costs.op_counter import counted, counting, operations_of
+from backlit.costs.ledger import count, counted, counting, operations_of
 from backlit.engine import Data, ReferenceEngine, State, TrainConfig
 from backlit.optim import get_optimizer
 

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from backlit.core import ACTIVATIONS, LOSSES, get_activation
-from backlit.derivation.evaluate import evaluate
 from backlit.derivation.functions import known, loss_of, loss_slope_of, slope_of, value_of
-from backlit.derivation.numbers import Numbers
+from backlit.derivation.numbers import Numbers, evaluate
 
 NUM = Numbers(15)
 POINTS = (-2.5, -0.75, -0.1, 0.3, 1.1, 2.25)

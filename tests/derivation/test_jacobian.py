@@ -9,7 +9,7 @@ from backlit.derivation import derive
 from backlit.derivation.document import Formula, Paragraph
 from backlit.derivation.expressions import has_dots
 from backlit.formats.problems import read_problem
-from backlit.render.text_layout import chain as text_lines
+from backlit.render.unicode_math import chain as text_lines
 
 T12 = {
     "inputs": 1,

@@ -23,12 +23,12 @@ from backlit.derivation.expressions import Add, Chain, Frac, Hadamard, Mat, MatM
 from backlit.derivation.expressions import nodes as tree_nodes
 from backlit.derivation.functions import fn
 from backlit.derivation.numbers import Numbers
+from backlit.render.derivation_latex import aligned
 from backlit.render.derivation_typst import aligned as typst_aligned
 from backlit.render.derivation_typst import folded, typst
 from backlit.render.explanation import Explanation, explain
-from backlit.render.latex import aligned
 from backlit.render.mathml import pieces
-from backlit.render.text_layout import chain as text_lines
+from backlit.render.unicode_math import chain as text_lines
 from backlit.render.unicode_math import inline
 
 fuzz = load_script("explain_fuzz")

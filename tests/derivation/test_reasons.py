@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from tests.helpers import quick_first
 
-from backlit.derivation.reasons import moves
-from backlit.formats.rows import row_problem
+from backlit.derivation.sections.why import moves
+from backlit.formats.sources import row_problem
 from backlit.render.explanation import explain
 from backlit.tabular import train
 from backlit.tabular.datasets import load_dataset

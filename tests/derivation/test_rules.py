@@ -5,8 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from backlit.derivation.evaluate import evaluate
-from backlit.derivation.numbers import Numbers
+from backlit.derivation.numbers import Numbers, evaluate
 from backlit.derivation.update import Symbols, rules
 from backlit.optim import get_optimizer
 from backlit.optim.optimizers import OPTIMIZERS

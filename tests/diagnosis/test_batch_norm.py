@@ -17,15 +17,12 @@ from backlit.diagnosis import diagnose
 from backlit.diagnosis.inputs import Subject
 from backlit.diagnosis.measurement import average
 from backlit.diagnosis.theory import batch_norm
-from backlit.diagnosis.theory.batch_norm import Batch, on_sphere
-from backlit.diagnosis.theory.batch_points import follow, gram_slopes
+from backlit.diagnosis.theory.batch_norm import Batch, follow, gram_slopes, on_sphere
+from backlit.diagnosis.theory.expectations import Rule, first, second
 from backlit.diagnosis.theory.fixed_points import LayerSpec, fixed_point
-from backlit.diagnosis.theory.layer_kinds import unit_of
-from backlit.diagnosis.theory.predicted import predict_flow, scheme_scales
-from backlit.diagnosis.theory.sphere import Rule, first, second
+from backlit.diagnosis.theory.predicted import predict_flow, scheme_scales, unit_of
 from backlit.errors import ProblemError
-from backlit.render.diagnosis_html import diagnosis_page
-from backlit.render.diagnosis_text import theory_rows
+from backlit.render.diagnosis import diagnosis_page, theory_rows
 
 ELEMENTWISE = [phi for name, phi in ACTIVATIONS.items() if name != "softmax"]
 IDENTITY, RELU, TANH = (get_activation(name) for name in ("identity", "relu", "tanh"))

@@ -13,7 +13,7 @@ from backlit.core.activations import get_activation
 from backlit.core.problem import Problem
 from backlit.diagnosis import diagnose
 from backlit.diagnosis.inputs import from_sizes, noise_targets, normal_inputs, typical
-from backlit.diagnosis.remedy_candidates import (
+from backlit.diagnosis.remedies import (
     candidates,
     critical_init,
     depths,

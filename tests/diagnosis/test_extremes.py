@@ -3,7 +3,7 @@
 import pytest
 
 from backlit.diagnosis import diagnose
-from backlit.render.diagnosis_text import show_diagnosis
+from backlit.render.diagnosis import show_diagnosis
 
 FOUND = [  # by random draws: each of them ended in a traceback once
     {"depth": 60, "width": 3, "activation": "mish", "init": "he_normal", "skip": 1000.0},

@@ -14,7 +14,7 @@ from backlit.diagnosis import diagnose
 from backlit.diagnosis.inputs import Subject, from_problem, from_sizes, passes_of
 from backlit.diagnosis.measurement import average
 from backlit.diagnosis.simulation import FEWEST, FIRST, MOST, Ensemble, drawn_like, interval, student
-from backlit.render.diagnosis_text import band_line
+from backlit.render.diagnosis import band_line
 
 
 @pytest.mark.parametrize(("freedom", "t"), [(7, 2.364624), (15, 2.131450), (99, 1.984217), (10**9, 1.959964)])

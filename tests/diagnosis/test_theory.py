@@ -7,8 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from backlit.core.activations import ACTIVATIONS, get_activation, leaky_relu
-from backlit.diagnosis.theory.correlations import depth_scale
-from backlit.diagnosis.theory.criticality import critical_point
+from backlit.diagnosis.theory.criticality import critical_point, depth_scale
 from backlit.diagnosis.theory.expectations import mean, overlap, second_moment, slope_moment, slope_overlap
 from backlit.diagnosis.theory.fixed_points import LayerSpec, fixed_point, scale
 

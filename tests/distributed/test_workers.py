@@ -409,7 +409,7 @@ def test_processes_of_this_machine(expected):
     ("alone", "travel", "said"), [(0.01, 0.004, ""), (0.01, 0.006, "2 workers take about 11.0 ms")]
 )
 def test_a_run_that_would_be_slower_says_so(alone, travel, said):
-    from backlit.distributed.start import slower
+    from backlit.distributed.crew import slower
 
     assert slower(2, alone, travel).startswith(said)
     assert bool(slower(2, alone, travel)) == bool(said)
@@ -417,7 +417,7 @@ def test_a_run_that_would_be_slower_says_so(alone, travel, said):
 
 def test_it_is_said_before_the_first_step(monkeypatch, two, caplog):
     says = Workers.says
-    monkeypatch.setattr("backlit.distributed.start.fastest", lambda run: 1e-9)
+    monkeypatch.setattr("backlit.distributed.crew.fastest", lambda run: 1e-9)
     monkeypatch.setattr(  # an echo that a busy machine sends late is measured too
         Workers, "says", lambda crew, address, what, limit=0.0, **given: says(crew, address, what, HANGS, **given)
     )

@@ -141,7 +141,9 @@ def right_engine_call(rng: np.random.Generator) -> Call:
     if name == "run":
         slots = list(get_optimizer(setting.optimizer).init(params.theta))
         arguments |= {"slots": slots, **running, "step": int(rng.integers(100)), **data, **weight}
-        arguments |= {"order": rng.permutation(n), "rates": np.full(-(-n // 9), 0.01), "seed": 5, "stop": lambda: False}
+        orders = np.stack([rng.permutation(n) for _ in range(int(rng.integers(1, 4)))])
+        rates = np.full((len(orders), -(-n // 9)), 0.01)
+        arguments |= {"orders": orders, "rates": rates, "seed": 5, "stop": lambda: False}
     elif name == "gradient":
         arguments |= {**data, **weight, "grad": np.empty_like(params.theta)}
     elif name == "predict":

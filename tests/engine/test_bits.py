@@ -98,6 +98,24 @@ def test_an_epoch_in_pieces(name):
     assert thetas[0] == thetas[1]
 
 
+@pytest.mark.parametrize("name", ["skips", "fused", "memory limit", "weights", "blas", "dropout"])
+def test_epochs_by_one_call(name):
+    way, data, results = WAYS[name], WAYS[name].data(), []
+    orders = np.stack([np.random.default_rng(epoch).permutation(way.n) for epoch in range(3)])
+    rates = np.outer([0.01, 0.02, 0.005], np.ones(-(-way.n // way.m)))
+    for together in (True, False):
+        with way.forced():
+            engine, state = way.engine(2, memory_limit=way.limit(2)), way.start()
+            if together:
+                done = list(engine.run_epochs(state, data, orders, rates, never))
+            else:
+                done = [engine.run(state, data, *epoch, never) for epoch in zip(orders, rates, strict=True)]
+        told = [(one.cost_sum, one.gradient_norms.tolist(), one.steps, one.rows, one.interrupted) for one in done]
+        results.append((told, state.step, [v.tobytes() for v in (state.params.theta, *state.slots)]))
+    assert len(results[0][0]) == 3
+    assert results[0] == results[1]
+
+
 def gradient(way: Way, isa: str | None = None) -> np.ndarray:
     """The gradient at the start."""
     with way.forced():

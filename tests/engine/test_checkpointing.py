@@ -18,8 +18,7 @@ from backlit.engine import Data, State, TrainConfig, get_engine, native_engine, 
 from backlit.engine.memory_limit import LimitError, held_bytes, under_limit
 from backlit.engine.native import NativeEngine
 from backlit.engine.plan import make_plan
-from backlit.engine.rematerialize import Backward, Forward, Table, best_order, smallest_peak
-from backlit.engine.segments import Link, chain
+from backlit.engine.rematerialize import Backward, Forward, Link, Table, best_order, chain, smallest_peak
 from backlit.errors import BacklitError
 from backlit.optim import get_optimizer
 

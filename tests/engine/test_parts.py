@@ -47,7 +47,7 @@ def test_each_batch_has_its_own_share(name, weighted):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("name", ["native", "reference"])
 def test_sparse_rows_are_the_dense_ones(name, weighted, monkeypatch):
-    monkeypatch.setattr("backlit.engine.sparse.BYTES_AT_ONCE", 11 * 3 * 8)  # two batches
+    monkeypatch.setattr("backlit.engine.selection.BYTES_AT_ONCE", 11 * 3 * 8)  # two batches
     data, recipe = problem(weighted), TrainConfig(NET, Sgd(learning_rate=0.1), 5)
     thin = Data(sparse.csr_array(data.X), data.Y, data.sample_weight)
     states, results = [], []
@@ -70,7 +70,7 @@ def test_sparse_rows_are_the_dense_ones(name, weighted, monkeypatch):
 
 
 def test_a_stop_ends_the_parts(monkeypatch):
-    monkeypatch.setattr("backlit.engine.sparse.BYTES_AT_ONCE", 5 * 3 * 8)
+    monkeypatch.setattr("backlit.engine.selection.BYTES_AT_ONCE", 5 * 3 * 8)
     data, recipe = problem(False), TrainConfig(NET, Sgd(), 5, alpha=1.0)
     thin = Data(sparse.csr_array(data.X), data.Y)
     asked = iter([False, False, *[True] * 99])

@@ -11,10 +11,11 @@ from tests.engine.options import WAYS, Way, run
 from backlit.core import DropoutKey
 from backlit.core.dropout import dropout_mask
 from backlit.engine import Engine, ReferenceEngine, State
+from backlit.engine.base import Partial
 from backlit.engine.native import extension
-from backlit.engine.partial import Partial, nodes_within, tree_sum
 from backlit.engine.reference import batches
 from backlit.errors import Divergence
+from backlit.training.sharding import nodes_within, tree_sum
 
 
 def in_parts(engine: Engine, way: Way, state: State, order: np.ndarray, shards: int) -> list[float]:

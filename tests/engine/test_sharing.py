@@ -47,7 +47,7 @@ def test_blas_has_one_thread_inside_and_its_own_number_after():
 class Library:
     """A BLAS with four threads."""
 
-    number = 4
+    filepath, number = "libblas.so", 4
 
     def get_num_threads(self):
         return self.number

@@ -292,7 +292,7 @@ def test_examples_that_repeat_are_held_out_two_at_least():
 
 
 def test_batch_norm_under_lbfgs_sees_all_sparse_rows_at_once(diabetes, monkeypatch):
-    monkeypatch.setattr("backlit.engine.sparse.BYTES_AT_ONCE", 4096)  # of 442 rows 51
+    monkeypatch.setattr("backlit.engine.selection.BYTES_AT_ONCE", 4096)  # of 442 rows 51
     told = {"hidden_layer_sizes": (4,), "solver": "lbfgs", "norm": "batch", "max_iter": 3, "random_state": 0}
     one, other = (
         MLPRegressor(**told).fit(change(diabetes[0]), diabetes[1]) for change in (sparse.csr_matrix, np.array)
@@ -333,7 +333,7 @@ FORMATS = [
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("make", FORMATS)
 def test_sparse_is_dense_to_the_bit(make, dtype, iris, monkeypatch):
-    monkeypatch.setattr("backlit.engine.sparse.BYTES_AT_ONCE", 45 * 4 * 8)  # a batch and a half
+    monkeypatch.setattr("backlit.engine.selection.BYTES_AT_ONCE", 45 * 4 * 8)  # a batch and a half
     X = np.where(np.abs(iris[0]) < 0.7, 0, iris[0]).astype(dtype)
     model = MLPClassifier(**{**QUICK, "max_iter": 4, "batch_size": 35}, early_stopping=True)
     dense, other = model.fit(X, iris[1]), clone(model).fit(make(X), iris[1])
@@ -347,7 +347,7 @@ def test_sparse_is_dense_to_the_bit(make, dtype, iris, monkeypatch):
 
 
 def test_lbfgs_on_sparse_parts(iris, monkeypatch):
-    monkeypatch.setattr("backlit.engine.sparse.BYTES_AT_ONCE", 40 * 4 * 8)
+    monkeypatch.setattr("backlit.engine.selection.BYTES_AT_ONCE", 40 * 4 * 8)
     told = {**QUICK, "solver": "lbfgs", "max_iter": 15, "alpha": 0.5}
     weight = np.arange(150.0) % 4
     dense, other = (MLPClassifier(**told).fit(X, iris[1], weight) for X in (iris[0], sparse.csr_array(iris[0])))

@@ -9,7 +9,7 @@ from tests.helpers import raises_naming
 from backlit.core.passes import forward
 from backlit.errors import ModelError, TableError
 from backlit.formats.models import Model
-from backlit.formats.rows import row_problem
+from backlit.formats.sources import row_problem
 from backlit.render.explanation import explain
 from backlit.tables import TableEncoder, TargetCodec
 from backlit.tabular import predict, train

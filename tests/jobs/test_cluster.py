@@ -20,7 +20,7 @@ from tests.jobs.test_jobs import started, until  # noqa: F401  # a fixture
 
 from backlit.errors import BacklitError, Divergence, ProblemError
 from backlit.jobs import Dask, Job, cluster, run_jobs
-from backlit.jobs.cluster_client import close
+from backlit.jobs.cluster_ends import close
 from backlit.processors import available_processors
 
 dask = pytest.importorskip("dask")
@@ -342,8 +342,8 @@ def test_no_cluster_at_the_address():
 @pytest.mark.slow
 @pytest.mark.parametrize(("preload", "names"), [
     ("import backlit._version as v; v.__version__ = '0.0.1'", ["backlit 0.0.1", "install"]),
-    ("import backlit.jobs.cluster_worker as w; w.version = lambda package: '1.0'", ["numpy 1.0", "install"]),
-    ("import backlit.engine.digest as d; d.arithmetic_digest = lambda: 'avx2 0'", ["avx2 0", "machines of one kind"]),
+    ("import backlit.jobs.cluster_ends as w; w.version = lambda package: '1.0'", ["numpy 1.0", "install"]),
+    ("import backlit.jobs.cluster_ends as w; w.arithmetic_digest = lambda: 'avx2 0'", ["avx2 0", "of one kind"]),
     ("import sys; sys.modules['backlit'] = None", ["backlit", "install"]),
     ("import sys; sys.modules['tests.jobs.work'] = None", ["tests.jobs.work", "install"]),
 ])  # fmt: skip

@@ -393,12 +393,10 @@ def test_a_caller_that_is_killed_leaves_no_process_behind(started, tmp_path):
 
 BY_THEMSELVES = {  # who starts threads or processes, and why not as jobs
     "backlit.jobs.executors": "here they are started",
-    "backlit.jobs.processes": "here they are started",
     "backlit.jobs.cluster": "waits for what others run",
-    "backlit.jobs.cluster_client": "a listener that says nothing is waited for no longer than is told",
+    "backlit.jobs.cluster_ends": "a listener that says nothing is waited for no longer than is told",
     "backlit.costs.machine": "a process whose memory is measured does nothing else",
     "backlit.training.streaming": "one reader ahead of one learner is no set of jobs",
-    "backlit.verification.grading.clock": "waits for what the sandbox started",
     "backlit.verification.grading.sandbox": "other people's code, behind limits",
 }
 

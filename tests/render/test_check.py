@@ -9,8 +9,7 @@ from rich.console import Console
 
 from backlit.core import Dense, Network
 from backlit.core.problem import Problem
-from backlit.render.check_html import check_page, sides, to_html, to_markdown
-from backlit.render.check_text import hidden, show_check
+from backlit.render.check import check_page, hidden, show_check, sides, to_html, to_markdown
 from backlit.verification import check, check_function
 
 

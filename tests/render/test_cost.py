@@ -164,7 +164,7 @@ def test_the_chart_stacks_each_layer_s_equations(monkeypatch):
         def __getattr__(self, name):
             return lambda *arguments, **options: None
 
-    monkeypatch.setattr("backlit.render.plots.svg", lambda draw, title: draw(Axes()) or title)
+    monkeypatch.setattr("backlit.render.pages.svg", lambda draw, title: draw(Axes()) or title)
     result = cost(sizes=[20, 30, 5], batch=10)
     assert operations_chart(result) == "Operations of each layer, by equation"
     assert [label for label, *_ in bars] == ["F1", "BP4", "BP5", "the rest"]

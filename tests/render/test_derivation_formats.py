@@ -12,9 +12,9 @@ from tests.needs import needs_latex
 
 from backlit.derivation.examples import EXAMPLES
 from backlit.derivation.expressions import Frac, Num, Root, nodes
+from backlit.render.derivation_latex import latex
 from backlit.render.derivation_typst import typst
 from backlit.render.explanation import explain
-from backlit.render.latex import latex
 from backlit.render.mathml import mathml, pieces
 from backlit.render.unicode_math import inline
 

@@ -12,14 +12,15 @@ import pytest
 from backlit.diagnosis import diagnose
 from backlit.diagnosis.remedies import Probe, Trial
 from backlit.diagnosis.spectrum import Spectrum
-from backlit.render import diagnosis_html as plots
-from backlit.render.diagnosis_html import diagnosis_page, shown
-from backlit.render.diagnosis_text import (
+from backlit.render import diagnosis as plots
+from backlit.render.diagnosis import (
     band_line,
     bar,
+    diagnosis_page,
     number,
     remedy_title,
     show_diagnosis,
+    shown,
     shown_rows,
     sparkline,
     spectrum_line,

@@ -12,11 +12,10 @@ from backlit.derivation import derive
 from backlit.derivation.document import Diagram, Plot
 from backlit.derivation.examples import EXAMPLES
 from backlit.drawing import Shape, Stroke, Word, svg
-from backlit.render.diagram_formats import picture_typst, tikz
 from backlit.render.diagram_text import drawn_text
-from backlit.render.diagrams import drawn
+from backlit.render.diagrams import drawn, picture_typst, tikz
 from backlit.render.explanation import explain
-from backlit.render.text_layout import width_of
+from backlit.render.unicode_math import width_of
 
 NUMBER = re.compile(r"(?<![\w₀-₉.])−?\d+\.\d+")
 

@@ -142,11 +142,7 @@ def test_every_public_result_is_among_these():
     assert returned <= {type(one).__name__ for one in RESULTS}
 
 
-GRIDS = [
-    one
-    for one in DISPLAYED
-    if DISPLAYS.get(type(one).__name__, {}).get("html") in ("render.faces.html", "render.result_faces.html")
-]
+GRIDS = [one for one in DISPLAYED if DISPLAYS.get(type(one).__name__, {}).get("html") == "render.faces.html"]
 
 
 @pytest.mark.parametrize("result", GRIDS, ids=lambda one: type(one).__name__)

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from backlit.render import plots
+from backlit.render import pages
 
 
 @pytest.mark.parametrize("rising", [True, False])
@@ -22,7 +22,7 @@ def test_the_legend_lies_on_no_line(rising, monkeypatch):
         plt.close(figure)
         return ""
 
-    monkeypatch.setattr(plots, "svg", look)
+    monkeypatch.setattr(pages, "svg", look)
     values = 1 - np.exp(-np.arange(100) / 5) if rising else np.exp(-np.arange(100) / 5)
-    plots.curves({"layer 1": values, "layer 2": values / 10 + 0.01}, "lines", ylabel="length")
+    pages.curves({"layer 1": values, "layer 2": values / 10 + 0.01}, "lines", ylabel="length")
     assert found == [0, 0]

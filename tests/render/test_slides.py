@@ -9,9 +9,8 @@ import pytest
 
 from backlit.cli import main
 from backlit.derivation.examples import EXAMPLES
+from backlit.render.derivation_latex import aligned
 from backlit.render.explanation import explain
-from backlit.render.latex import aligned
-from backlit.render.slides import shown_lines
 
 needs_beamer = pytest.mark.skipif(
     not (shutil.which("pdflatex") and shutil.which("kpsewhich"))
@@ -27,7 +26,7 @@ def test_beamer_has_a_frame_for_each_step_with_its_numbers(example):
     steps = list(made.derivation.steps())
     assert len(frames) == len(steps) + 2  # at a glance, and the network
     for step, frame in zip(steps, frames[2:], strict=True):
-        assert all(aligned(line.chain) in frame for line in shown_lines(step))
+        assert all(aligned(line.chain) in frame for line in step.in_brief)
         assert frame.count(r"\pause") >= 1
         assert frame.count("{") == frame.count("}")
 

@@ -11,8 +11,7 @@ from tests.commands import on_a_terminal
 from backlit.derivation.examples import EXAMPLES
 from backlit.render.derivation_text import Writer, show, to_text
 from backlit.render.explanation import explain
-from backlit.render.text_layout import width_of
-from backlit.render.unicode_math import MARKS, OPEN, plain, way_of
+from backlit.render.unicode_math import MARKS, OPEN, plain, way_of, width_of
 
 WORKED = [sys.executable, "-m", "backlit", "explain", "--example", "worked", "--entry", "grad_W[1][1,0]"]
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from backlit.tables.column_formats import TYPES
-from backlit.tables.reading import SUFFIXES
+from backlit.tables.table_files import SUFFIXES
 from backlit.tables.table_formats import TableFormat
 
 PAGE = (Path(__file__).parents[2] / "docs/reading-tables.md").read_text(encoding="utf-8")

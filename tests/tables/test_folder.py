@@ -11,7 +11,7 @@ from tests.helpers import raises_naming
 
 from backlit.errors import TableError
 from backlit.tables import TableEncoder, scan
-from backlit.tables.exact_moments import ExactMoments
+from backlit.tables.accumulators import ExactMoments
 from backlit.tables.parquet import ParquetTable
 from backlit.tables.scan import TEST, Parts, survey
 from backlit.tables.splitting import drawn

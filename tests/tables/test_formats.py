@@ -13,7 +13,7 @@ from tests.helpers import raises_naming
 from backlit.errors import ModelError, ProblemError, TableError
 from backlit.tables import TableEncoder
 from backlit.tables.column_formats import TYPES, ColumnFormat
-from backlit.tables.reading import read_cells
+from backlit.tables.table_files import read_cells
 from backlit.tables.table_formats import TableFormat
 
 UTC = dt.UTC

@@ -9,7 +9,7 @@ import pytest
 
 from backlit.errors import TableError
 from backlit.tables import read_table
-from backlit.tables.parquet_pages import Compact, check_pages, headers
+from backlit.tables.binary_files import Compact, check_pages, headers
 
 ROWS = 3000
 FRAME = pl.DataFrame(

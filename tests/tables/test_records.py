@@ -9,8 +9,8 @@ from numpy.testing import assert_array_equal
 from tests.helpers import raises_naming
 
 from backlit.errors import TableError
-from backlit.tables import csv_scanner, text_encoding
-from backlit.tables.csv_scanner import cut, misplaced_quote, scan, without_blank
+from backlit.tables import delimited, text_encoding
+from backlit.tables.delimited import cut, misplaced_quote, scan, without_blank
 
 texts = st.text(st.sampled_from('a,"\n '), max_size=30)
 blocks = st.integers(1, 12)
@@ -33,7 +33,7 @@ def letter_by_letter(text: str, quoted: bool) -> list[tuple[str, int]]:
 @given(texts, st.booleans(), blocks)
 def test_the_scan_is_that_of_letter_by_letter(text, quoted, block):
     data = text.encode()
-    with mock.patch.object(csv_scanner, "BLOCK", block):
+    with mock.patch.object(delimited, "BLOCK", block):
         found = scan(data, ",", quoted=quoted)
     read = [(data[a:b].decode(), n) for a, b, n in zip(found.start, found.stop, found.fields, strict=True)]
     assert read == [(record, n) for record, n in letter_by_letter(text, quoted) if record not in ("", *" \r\v\f")]
@@ -49,7 +49,7 @@ def test_a_misplaced_quote_is_the_first_that_opens_where_no_field_begins(text, b
             inside = not inside
             if inside and i and text[i - 1] not in ',\n"' and first is None:
                 first = i
-    with mock.patch.object(csv_scanner, "BLOCK", block):
+    with mock.patch.object(delimited, "BLOCK", block):
         assert misplaced_quote(text.encode(), ",") == first
 
 

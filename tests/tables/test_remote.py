@@ -8,8 +8,7 @@ from tests.tabular.test_train_predict import mixed
 from backlit import predict, train
 from backlit.cli import main
 from backlit.errors import BacklitError, TableError
-from backlit.tables.parquet import ParquetTable
-from backlit.tables.sources import remote
+from backlit.tables.parquet import ParquetTable, remote
 
 boto3 = pytest.importorskip("boto3")
 QUICK = {"drop": ["price"], "hidden": (8,), "epochs": 1}

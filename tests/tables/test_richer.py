@@ -13,7 +13,8 @@ from tests.helpers import raises_naming
 
 from backlit.errors import ModelError, TableError
 from backlit.tables import TableEncoder
-from backlit.tables.richer import MOST_BINS, Bins, enriched, target_edges
+from backlit.tables.encoder import MOST_BINS, enriched
+from backlit.tables.fitting import Bins, target_edges
 
 
 def encoded(values, bins=Bins(), y=None, name="x"):  # noqa: B008  a frozen record
@@ -107,6 +108,40 @@ def test_a_date_is_taken_apart():
     assert_array_equal(weekdays.argmax(axis=1), [day.weekday() for day in days])
     assert_allclose(X[0, names.index("x cosine of the year 1")], 1.0)
     assert "hour" not in encoder.summary()[0].treatment
+
+
+def test_a_day_is_named_by_its_month_and_its_day_of_the_month():
+    days = [dt.date(2023, 11, 29) + dt.timedelta(days=k) for k in range(400)]
+    encoder, X = encoded(days)
+    names = encoder.feature_names_out
+    christmas = X[:, names.index("x is in December")] * X[:, names.index("x is day 25 of its month")]
+    assert [days[k] for k in np.flatnonzero(christmas)] == [dt.date(2023, 12, 25), dt.date(2024, 12, 25)]
+    leap = X[:, names.index("x is in February")] * X[:, names.index("x is day 29 of its month")]
+    assert [days[k] for k in np.flatnonzero(leap)] == [dt.date(2024, 2, 29)]
+
+
+def test_a_month_that_training_has_not_seen_has_zeros_and_one_that_all_rows_share_no_feature():
+    encoder, _ = encoded([dt.date(2024, month, 1) for month in (1, 2, 3)])
+    names = encoder.feature_names_out
+    assert [name for name in names if " is in " in name] == ["x is in January", "x is in February", "x is in March"]
+    assert not any("of its month" in name for name in names)
+    later = encoder.transform(pl.DataFrame({"x": [dt.date(2024, 4, 1)]}))
+    assert not later[:, names.index("x is in January") :].any()
+    assert "month" in encoder.summary()[0].treatment
+
+
+def test_a_file_without_months_is_read_as_it_was_written():
+    encoder, _ = encoded([dt.date(2024, 1, 1) + dt.timedelta(days=40 * k) for k in range(9)])
+    stored = encoder.to_dict()
+    for entry in stored["columns"]:
+        del entry["months"], entry["days"]
+    before = TableEncoder.from_dict(stored).feature_names_out
+    added = [name for name in encoder.feature_names_out if name not in before]
+    assert added
+    assert all("is in " in name or name.endswith("of its month") for name in added)
+    stored["columns"][0]["months"] = [1, 13]
+    with raises_naming(ModelError, "months", "13"):
+        TableEncoder.from_dict(stored)
 
 
 def test_an_instant_has_its_hour_and_a_missing_one_has_zeros():

@@ -14,7 +14,7 @@ from tests.helpers import raises_naming
 
 from backlit.errors import TableError
 from backlit.tables import read_table, text_encoding
-from backlit.tables.reading import read_cells
+from backlit.tables.table_files import read_cells
 
 CSV = "size;color\n1,5;red\n2;blü\n"
 ROWS = [(1.5, "red"), (2.0, "blü")]

@@ -7,7 +7,7 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from backlit.tables import TableEncoder, read_target, split
-from backlit.tabular.baselines import as_columns, baselines, verdict
+from backlit.tabular.assessment import as_columns, baselines, verdict
 from backlit.tabular.datasets import load_dataset
 from backlit.tabular.scoring import score
 

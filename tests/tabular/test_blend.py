@@ -6,9 +6,17 @@ from numpy.testing import assert_allclose
 from sklearn import metrics as reference
 
 from backlit.errors import ProblemError
-from backlit.tabular.blend import blended, fit_temperature, greedy_weights, log_loss, log_probabilities, softmax
-from backlit.tabular.intervals import quantiles_of
-from backlit.tabular.metrics import MEASURES, measure_of
+from backlit.tabular.blend import (
+    MEASURES,
+    blended,
+    fit_temperature,
+    greedy_weights,
+    log_loss,
+    log_probabilities,
+    measure_of,
+    quantiles_of,
+    softmax,
+)
 
 DRAW = np.random.default_rng(0)
 

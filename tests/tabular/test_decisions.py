@@ -12,9 +12,9 @@ from tests.tabular.test_ensemble import TABLE, wavy
 
 from backlit import predict, train
 from backlit.errors import ProblemError
+from backlit.tables.table_files import spreadsheet_safe
 from backlit.tables.target import TargetCodec
-from backlit.tables.writing import spreadsheet_safe
-from backlit.tabular.decision import Costs
+from backlit.tabular.prediction import Costs
 
 ILL = TargetCodec("ill", "classification", ("no", "yes"))
 

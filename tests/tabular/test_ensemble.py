@@ -18,9 +18,9 @@ from backlit.formats.models import load_model
 from backlit.tables import TableEncoder, read_target
 from backlit.tabular import ensemble as recipe
 from backlit.tabular.blend import predict_rows, weighted_outputs
-from backlit.tabular.folds import Folds, plain_folds
 from backlit.tabular.presets import PRESETS, Preset, Quality, quality_of
 from backlit.tabular.scoring import score
+from backlit.tabular.table_rows import Folds, plain_folds
 
 SMALL = Quality(presets=3, folds=3, trial_folds=1, finalists=2)
 

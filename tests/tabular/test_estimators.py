@@ -14,7 +14,7 @@ from tests.helpers import raises_naming
 from backlit import TabularClassifier, TabularRegressor, predict
 from backlit.errors import TableError
 from backlit.tabular import presets
-from backlit.tabular.frames import as_table
+from backlit.tabular.datasets import as_table
 
 pd = pytest.importorskip("pandas")
 

@@ -9,7 +9,7 @@ from tests.helpers import raises_naming
 
 from backlit.errors import TableError
 from backlit.tables import read_target
-from backlit.tabular.folds import Roles, group_folds, plain_folds, time_folds
+from backlit.tabular.table_rows import Roles, group_folds, plain_folds, time_folds
 
 
 @given(st.lists(st.integers(0, 3), min_size=4, max_size=60), st.integers(2, 10), st.integers(0, 5))

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import ttest_rel
 from sklearn.metrics import roc_auc_score
 
-from backlit.tabular.intervals import intervals, told_apart, wilson
+from backlit.tabular.evaluation import intervals, told_apart, wilson
 from backlit.tabular.scoring import classification_metrics, regression_metrics
 
 TRIALS = 400

@@ -7,7 +7,7 @@ from tests.tabular.test_ensemble import TABLE, learn
 
 from backlit import train
 from backlit.errors import ModelError, ProblemError
-from backlit.tabular import ensemble, member_files, presets
+from backlit.tabular import ensemble, presets
 from backlit.tabular.blend import predict_rows
 
 
@@ -31,7 +31,7 @@ def whole(request):
 
 def run_that_dies(monkeypatch, folder, n, target="y"):
     """A run of which nothing is left but the n networks that it has kept."""
-    save, kept = member_files.save_model, []
+    save, kept = ensemble.save_model, []
 
     def dying(model, path):
         if len(kept) == n:
@@ -40,7 +40,7 @@ def run_that_dies(monkeypatch, folder, n, target="y"):
         save(model, path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(member_files, "save_model", dying)
+        patch.setattr(ensemble, "save_model", dying)
         with pytest.raises(Dies, match="killed"):
             learn(target, checkpoint=folder)
 
@@ -84,7 +84,7 @@ def test_a_run_that_died_goes_on_and_ends_with_the_same_bits(whole, tmp_path, mo
 
 def test_a_folder_of_the_version_that_knew_no_steps_goes_on(tmp_path, whole, monkeypatch):
     target, wanted = whole
-    as_json = member_files.asdict
+    as_json = ensemble.asdict
 
     def before(preset):
         told = as_json(preset)
@@ -92,7 +92,7 @@ def test_a_folder_of_the_version_that_knew_no_steps_goes_on(tmp_path, whole, mon
         return told
 
     with monkeypatch.context() as patch:
-        patch.setattr(member_files, "asdict", before)
+        patch.setattr(ensemble, "asdict", before)
         learn(target, checkpoint=tmp_path / "run")
     trained = trained_networks(monkeypatch)
     assert_same(learn(target, checkpoint=tmp_path / "run")[0], wanted)

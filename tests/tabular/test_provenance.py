@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from backlit import train
-from backlit.tabular.provenance import command_of, data_sha256
+from backlit.tabular.result import command_of, data_sha256
 
 DEFAULTS = {"table": "t.csv", "target": "y"}
 

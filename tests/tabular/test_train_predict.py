@@ -12,9 +12,9 @@ from backlit import load_model, predict, train
 from backlit.core import Dense, Network, forward
 from backlit.errors import BacklitError, Divergence, ProblemError
 from backlit.tables import read_target
-from backlit.tables.writing import write_table
-from backlit.tabular.building import target_scale, unscale
+from backlit.tables.table_files import write_table
 from backlit.tabular.datasets import DATASETS, load_dataset
+from backlit.tabular.presets import target_scale, unscale
 from backlit.tabular.scoring import classification_metrics, regression_metrics
 
 QUICK = {"hidden": (16,), "epochs": 15, "compare": False}

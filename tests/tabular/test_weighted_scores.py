@@ -9,9 +9,8 @@ from tests.tabular.test_ensemble import TABLE, wavy
 
 from backlit import predict, train
 from backlit.errors import TableError
-from backlit.tabular.baselines import constant
-from backlit.tabular.evaluation import calibration, class_scores, importances
-from backlit.tabular.intervals import intervals
+from backlit.tabular.assessment import constant
+from backlit.tabular.evaluation import calibration, class_scores, importances, intervals
 from backlit.tabular.scoring import score
 
 N = 60

@@ -21,7 +21,7 @@ from backlit.diagnosis.gradient_flow import FlowRecord
 from backlit.engine import Data
 from backlit.errors import ProblemError
 from backlit.training import Settings, fit
-from backlit.training.history import Epoch, History
+from backlit.training.run import Epoch, History
 
 
 def trained(net, flow, epochs=4, m=96):

@@ -8,8 +8,8 @@ from tests.commands import on_a_terminal
 from tests.training.runs import run_curve
 
 from backlit.training import progress
-from backlit.training.history import Epoch
 from backlit.training.progress import describe, lines, show_passes
+from backlit.training.run import Epoch
 
 SCRIPT = """
 import sys

@@ -14,8 +14,16 @@ from backlit.core import Dense, Network
 from backlit.core.problem import Problem
 from backlit.diagnosis import diagnose
 from backlit.diagnosis.inputs import Subject
-from backlit.diagnosis.remedy_race import PLANS, plan_of, probe_remedies
-from backlit.diagnosis.short_training import constant_loss, data_of, made_up_targets, train_one, try_training
+from backlit.diagnosis.short_training import (
+    PLANS,
+    constant_loss,
+    data_of,
+    made_up_targets,
+    plan_of,
+    probe_remedies,
+    train_one,
+    try_training,
+)
 
 ranking = load_script("diagnose_ranking")
 
@@ -94,7 +102,7 @@ def test_a_network_too_large_for_a_probe_is_ranked_by_ratio(monkeypatch):
     sick = diagnose(depth=8, width=8, activation="sigmoid", seeds=1)
     plans = []
     for work in (1e10, 3e7, 1.5e7, 5e6, 1e5):
-        monkeypatch.setattr("backlit.diagnosis.remedy_race.WORK", work)
+        monkeypatch.setattr("backlit.diagnosis.short_training.WORK", work)
         plans.append(plan_of(sick.subject.net))
     assert plans == [*PLANS, None]
     assert probe_remedies(sick) is sick

@@ -7,7 +7,7 @@ from tests.verification.drawn import draw_problem
 from tests.verification.planted import MISTAKES, Planted, planted_claims
 
 from backlit.verification import suggest_inputs
-from backlit.verification.network_check import hidden_in
+from backlit.verification.hypotheses import hidden_in
 from backlit.verification.problem_check import check
 
 matrix = load_script("check_matrix")

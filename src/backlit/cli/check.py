@@ -40,14 +40,14 @@ def command(
 
     result = check(asked, claims, steps=steps, pairs=pairs)
     if html is not None:
-        from backlit.render.check_html import check_page
+        from backlit.render.check import check_page
 
         with atomic_write(html) as file:
             file.write_text(check_page(result, title=str(problem)), encoding="utf-8")
     if format is Format.json:
         print_json(result.to_dict())
     else:
-        from backlit.render.check_text import show_check
+        from backlit.render.check import show_check
 
         show_check(result)
     return result.exit_code
@@ -58,8 +58,8 @@ def suggest(problem: "Problem", format: Format) -> int:
     import json
 
     from backlit.cli.formats import plain
-    from backlit.render.check_text import show_suggestion
-    from backlit.verification.network_check import suggest_inputs
+    from backlit.render.check import show_suggestion
+    from backlit.verification.hypotheses import suggest_inputs
 
     suggestion = suggest_inputs(problem)
     if format is Format.json:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Context, Option
 
-from backlit.cli.cluster import Cluster, Workers, cluster_of
-from backlit.cli.formats import plain, print_json
+from backlit.cli.formats import Cluster, Workers, cluster_of, plain, print_json
 from backlit.errors import ProblemError
 
 if TYPE_CHECKING:
@@ -140,11 +139,11 @@ def command_line(context: Context) -> str:
 def show(diagnosis: "Diagnosis", format: Shown, output: Path | None) -> None:
     """Print it, or write it to a file."""
     if format is Shown.text:
-        from backlit.render.diagnosis_text import show_diagnosis
+        from backlit.render.diagnosis import show_diagnosis
 
         show_diagnosis(diagnosis)
     elif format is Shown.html:
-        from backlit.render.diagnosis_html import diagnosis_page
+        from backlit.render.diagnosis import diagnosis_page
 
         text = diagnosis_page(diagnosis)
         print(text) if output is None else write(output, text)

@@ -39,12 +39,20 @@ def command(
     A run that was interrupted goes on where the table ends: only what is new or has changed is graded.
     """
     from backlit.files import atomic_write, check_outputs, check_suffix
-    from backlit.render.check_html import grades_page
+    from backlit.render.check import grades_page
     from backlit.training.progress import ERASE, show_passes
-    from backlit.verification.grading.grade import digest, grade, summary
+    from backlit.verification.grading.grade import (
+        append,
+        begin,
+        check_table,
+        digest,
+        grade,
+        grades_csv,
+        known_grades,
+        summary,
+    )
     from backlit.verification.grading.rubric import read_rubric
     from backlit.verification.grading.sandbox import bounded, chosen
-    from backlit.verification.grading.table import append, begin, check_table, grades_csv, known_grades
 
     check_outputs(out, html, inputs=(*submissions, rubric))
     check_suffix(out, ".csv", what="a table of grades")

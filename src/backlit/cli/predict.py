@@ -6,8 +6,7 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from backlit.cli.cluster import Cluster, Workers, cluster_of
-from backlit.cli.formats import Format, print_json
+from backlit.cli.formats import Cluster, Format, Workers, cluster_of, print_json
 from backlit.cli.streams import say, write_data
 from backlit.errors import ProblemError
 from backlit.terminal import one_line
@@ -57,8 +56,8 @@ def command(
     """Predict every row of a table by a trained model."""
     from backlit.files import check_outputs
     from backlit.tables import check_suffix, write_table
-    from backlit.tables.sources import remote
-    from backlit.tables.writing import spreadsheet_safe as safe_table
+    from backlit.tables.parquet import remote
+    from backlit.tables.table_files import spreadsheet_safe as safe_table
     from backlit.tabular import predict
     from backlit.tabular.streamed_prediction import is_folder
 
@@ -131,7 +130,7 @@ def check_safe(output: str | None, format: Format) -> None:
 
 def streamed(model: Path, table: Path, output: str | None, format: Format, cluster: Any, safe: bool) -> int:
     """Predict a table that stays on the disk, into a file, or as CSV on standard output."""
-    from backlit.tables.writing import spreadsheet_safe as safe_table
+    from backlit.tables.table_files import spreadsheet_safe as safe_table
     from backlit.tabular.streamed_prediction import open_pass, predict_streamed
     from backlit.training.progress import show_passes
 

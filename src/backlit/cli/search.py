@@ -6,8 +6,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from backlit.cli.cluster import Cluster, Workers, cluster_of
-from backlit.cli.formats import Format, print_json
+from backlit.cli.formats import Cluster, Format, Workers, cluster_of, print_json
 from backlit.errors import Divergence
 
 

@@ -5,8 +5,7 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from backlit.cli.cluster import Cluster, Workers, cluster_of
-from backlit.cli.formats import Format, print_json
+from backlit.cli.formats import Cluster, Format, Workers, cluster_of, print_json
 from backlit.cli.streams import say
 from backlit.errors import Divergence, ProblemError, WrongGradient
 from backlit.terminal import one_line
@@ -124,7 +123,7 @@ def command(
     format: Annotated[Format, Option(help="How to show the result.")] = Format.text,
 ) -> int:
     """Train the best model of a table, and score it on rows that it never saw."""
-    from backlit.render.train_text import show_result
+    from backlit.render.report import show_result
     from backlit.tabular import train
 
     try:

@@ -24,10 +24,11 @@ from backlit.costs.ledger import Ledger
 from backlit.costs.memory import Memory, extra_forward
 from backlit.engine import Data, State, TrainConfig, get_engine, native_engine
 from backlit.engine.native import extension
-from backlit.engine.native_support import allowed_threads, one_blas_thread
+from backlit.engine.native_support import allowed_threads
 from backlit.engine.plan import useful_threads
 from backlit.errors import ProblemError
 from backlit.optim import get_optimizer
+from backlit.processors import one_blas_thread
 
 
 def measured_peak(recipe: TrainConfig, dtype: str) -> int:

@@ -16,7 +16,7 @@ from backlit.costs.memory import CACHED, Checkpointing, Memory, checkpointing, m
 from backlit.costs.workers import ManyWorkers, many_workers
 from backlit.display import Displayed
 from backlit.engine import TrainConfig
-from backlit.engine.segments import sizes_of
+from backlit.engine.plan import sizes_of
 from backlit.errors import ProblemError
 from backlit.formats.sources import problem_from
 from backlit.optim import Optimizer, get_optimizer

@@ -19,10 +19,9 @@ from backlit.core.problem import Problem
 from backlit.core.targets import as_targets, shares
 from backlit.derivation.checks import reach, read_on_the_way_back
 from backlit.derivation.document import Check, Line, Text
-from backlit.derivation.evaluate import settled
 from backlit.derivation.exact import exact_losses, exact_slopes, lifted
 from backlit.derivation.expressions import At, Chain, Dots, Expr, Mat, Num, Partial, Sym, constant
-from backlit.derivation.numbers import Numbers
+from backlit.derivation.numbers import Numbers, settled
 
 Array = np.ndarray
 Cols = Sequence[int]

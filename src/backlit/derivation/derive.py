@@ -17,15 +17,13 @@ from backlit.derivation.exact import exact_passes
 from backlit.derivation.numbers import Numbers
 from backlit.derivation.sections import (
     backward_pass,
-    drawing,
     forward_pass,
-    glance,
-    jacobian,
     losses,
     overview,
     recurrence,
     setup,
     tape,
+    why,
 )
 from backlit.derivation.sections import update as update_section
 from backlit.derivation.update import Updated, quantities
@@ -113,24 +111,25 @@ def scene(problem: Problem, trace: Trace, grad: Gradients, num: Numbers, found: 
 
 def document(s: Context, updates: list[Updated]) -> Iterator[Section | None]:
     """The sections in reading order; None for one that this network has no use for."""
-    yield glance.section(s, updates)
-    yield glance.why_section(s)
+    yield overview.glance_section(s, updates)
+    if s.problem.row is not None:
+        yield why.section(s)
     yield setup.setup(s)
     yield setup.sought(s)
     yield overview.algorithm_section(s)
     yield forward_pass.section(s)
     yield recurrence.section(s)
     yield overview.dimensions_section(s)
-    yield jacobian.slopes_section(s)
+    yield losses.slopes_section(s)
     yield losses.short_form_section(s)
     yield backward_pass.section(s)
     yield tape.nudge_section(s)
     yield update_section.section(s, updates)
     yield update_section.last_section(s, updates)
-    yield drawing.graph_section(s)
+    yield tape.graph_section(s)
     yield tape.tape_section(s)
     yield overview.cache_section(s)
-    yield jacobian.section(s)
+    yield recurrence.product_section(s)
     yield overview.costs_section(s)
     yield overview.checklist_section(s)
 

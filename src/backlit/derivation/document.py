@@ -79,6 +79,8 @@ class Step:
     >>> step = explain(example="worked").derivation.step("delta[2]")
     >>> step.equation, step.way
     ('BP1S', 'backward')
+    >>> [line.id for line in step.in_brief]
+    ['', 'delta[2][0,0]']
     """
 
     id: str
@@ -114,6 +116,12 @@ class Step:
         if self.symbol is None or self.symbol == self.formula:
             return self.formula
         return Chain((self.symbol, self.formula), ("←" if self.way == "update" else "=",))
+
+    @property
+    def in_brief(self) -> list[Line]:
+        """The lines that a slide has room for: of the first example and of all, and then an entry."""
+        ends = self.lines if len(self.lines) < 3 else (self.lines[0], self.lines[-1])
+        return [*ends, *self.entries[:1]]
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,9 @@ from backlit.core.formulas import Operand
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, repr=False)
 class Expr(Operand):
-    """A node; subclasses are frozen dataclasses."""
+    """A node; subclasses say what is in it."""
 
     def combined(self, sign: str, *operands: Any) -> "Expr":
         """The node of a sign; a sum to which a term is added, and a product, grow by it."""
@@ -321,5 +322,4 @@ def with_operands(expr: Expr, operands: Sequence[Expr]) -> Expr:
             return tuple(map(renewed, value))
         return next(left) if isinstance(value, Expr) else value
 
-    made: Expr = replace(expr, **{name: renewed(value) for name, value in vars(expr).items()})  # type: ignore[type-var]
-    return made
+    return replace(expr, **{name: renewed(value) for name, value in vars(expr).items()})

@@ -11,7 +11,6 @@ import numpy as np
 from backlit.core.activations import Activation
 from backlit.core.formulas import COMPARED, Arithmetic, Unsupported
 from backlit.core.losses import Loss
-from backlit.derivation.evaluate import NotNumeric, evaluate
 from backlit.derivation.expressions import (
     Add,
     BigSum,
@@ -26,6 +25,7 @@ from backlit.derivation.expressions import (
     constant,
     lifted,
 )
+from backlit.derivation.numbers import NotNumeric, evaluate
 
 TINY = float(np.finfo(np.float64).tiny)
 SETTING_DIGITS = 11  # of a number that a formula holds, such as SELU's

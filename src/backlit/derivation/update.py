@@ -18,8 +18,7 @@ from backlit.derivation.exact import FRACTIONS, exact_passes
 from backlit.derivation.expressions import Expr, Sym
 from backlit.derivation.functions import TREE
 from backlit.optim import get_optimizer
-from backlit.optim.clipping import clip_by_norm, clip_by_value, norm
-from backlit.optim.optimizers.base import Optimizer
+from backlit.optim.optimizers.base import Optimizer, clip_by_norm, clip_by_value, norm
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Diagnosis: why gradients vanish or explode: measured flow beside mean-field prediction, findings, remedies."""
 
-from backlit.diagnosis.diagnose import diagnose
-from backlit.diagnosis.result import Diagnosis
+from backlit.diagnosis.diagnose import Diagnosis, diagnose
 
 __all__ = ["Diagnosis", "diagnose"]

@@ -18,6 +18,7 @@ from backlit.diagnosis.theory.fixed_points import LayerSpec
 from backlit.diagnosis.theory.predicted import Scales, measured_scales, scheme_scales
 from backlit.errors import ProblemError
 from backlit.optim import Optimizer, clip_by_norm, clip_by_value, get_optimizer
+from backlit.processors import one_blas_thread
 from backlit.registry import finite_number
 
 EXAMPLES = 64
@@ -106,9 +107,7 @@ def one_thread(subject: Subject) -> Iterator[None]:
     if max(subject.net.n) > SMALL:
         yield
         return
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1, user_api="blas"):
+    with one_blas_thread():
         yield
 
 

@@ -8,8 +8,7 @@ import numpy as np
 
 from backlit.diagnosis.findings import BOUND, Finding
 from backlit.diagnosis.inputs import Subject
-from backlit.diagnosis.theory.batch_norm import Batch
-from backlit.diagnosis.theory.batch_points import follow
+from backlit.diagnosis.theory.batch_norm import Batch, follow
 from backlit.diagnosis.theory.expectations import second_moment, slope_moment
 from backlit.diagnosis.theory.fixed_points import FixedPoint, LayerSpec, fixed_point
 

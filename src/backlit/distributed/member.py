@@ -18,9 +18,9 @@ import numpy as np
 from backlit.core.dropout import DropoutKey
 from backlit.core.parameters import Parameters
 from backlit.engine import Data, DenseBatches, Engine, TrainConfig, get_engine
-from backlit.engine.partial import Node, Partial, nodes_within, tree_sum
-from backlit.jobs.processes import Answer, answer_to
-from backlit.training.sharding import Reader, Step
+from backlit.engine.base import Partial
+from backlit.jobs.parcels import Answer, answer_to
+from backlit.training.sharding import Node, Reader, Step, nodes_within, tree_sum
 
 HANDLER = "backlit_shards"
 LOOK = 0.25  # seconds from one look whether somebody waits to the next

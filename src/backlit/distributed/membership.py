@@ -14,10 +14,10 @@ import numpy as np
 from backlit.distributed.member import HANDLER, Work, install, serve
 from backlit.errors import BacklitError, ProblemError
 from backlit.jobs.cluster import LOOK, Dask, OnWorker, Worker
-from backlit.jobs.cluster_client import patience
-from backlit.jobs.cluster_worker import versions
-from backlit.jobs.processes import Answer, sendable
-from backlit.jobs.run import Job, Task, blas_held
+from backlit.jobs.cluster_ends import patience, versions
+from backlit.jobs.parcels import Answer, sendable
+from backlit.jobs.run import Job, Task
+from backlit.processors import one_blas_thread
 
 HELLO = 5.0  # seconds that a worker has to answer a hello
 NAME = "training in shards"
@@ -58,7 +58,7 @@ class Membership(Dask):
     def __init__(self, cluster: Any, work: Work):
         super().__init__(cluster)
         self.work, self.token = work, secrets.token_hex(8)
-        with blas_held:
+        with one_blas_thread():
             self.digest = work.digest(work.start())
         task = Task(Job(serve, (self.token, work), NAME), None, True, np.geterr())
         self.parcel = sendable(task, NAME, "a cluster", "let modules define its functions, which the workers have")

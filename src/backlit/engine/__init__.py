@@ -5,8 +5,7 @@
 
 from backlit.engine.base import Data, Engine, EpochResult, EpochSums, State, TrainConfig
 from backlit.engine.reference import ReferenceEngine
-from backlit.engine.selection import get_engine, kept_engine, native_engine, warn_once
-from backlit.engine.sparse import DenseBatches
+from backlit.engine.selection import DenseBatches, get_engine, kept_engine, native_engine, warn_once
 
 __all__ = [
     "Data",

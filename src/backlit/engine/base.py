@@ -5,7 +5,7 @@ The trainer knows these few methods only, so one engine takes another's place wi
 
 import math
 import threading
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -14,7 +14,6 @@ import numpy as np
 from backlit.core.dropout import DropoutKey
 from backlit.core.network import Network
 from backlit.core.parameters import Parameters, Statistics
-from backlit.engine.partial import Partial
 from backlit.optim import Optimizer
 
 Array = np.ndarray
@@ -183,6 +182,40 @@ def exact_sum(numbers: Iterable[float]) -> tuple[float, float]:
         return math.inf, 0.0
 
 
+@dataclass(frozen=True)
+class Partial:
+    """What some rows add to a step; each has its share w_i / Σ w of the whole step's weight, so parts add up to C.
+
+    grad : (parameters,) to ∂C/∂theta, without L2.  loss : to C, without L2.  rows : how many.
+    mean, variance : by layer, batch norm's moments (n_l,) of these rows, variance biased; None elsewhere.
+    shards, square : how many shards it is of, and the mean over them, by weight, of the squared length of each one's
+    own mean gradient; from these comes the gradient noise scale.
+    """
+
+    grad: Array
+    loss: float
+    rows: int
+    mean: list[Any]
+    variance: list[Any]
+    shards: int = 1
+    square: float = 0.0
+
+    def plus(self, other: "Partial") -> "Partial":
+        """Both together.  Source of the moments: Chan, Golub & LeVeque 1979."""
+        rows = self.rows + other.rows
+        mean, variance = list(self.mean), list(self.variance)
+        for l, here in enumerate(self.mean):
+            if here is not None:
+                ours, theirs = self.rows / rows, other.rows / rows
+                apart = other.mean[l].astype(np.float64) - here
+                mean[l] = here + theirs * apart
+                variance[l] = ours * self.variance[l].astype(np.float64) + theirs * other.variance[l] + (
+                    ours * theirs * apart**2
+                )  # fmt: skip
+        shards, square = self.shards + other.shards, self.square + other.square
+        return Partial(self.grad + other.grad, self.loss + other.loss, rows, mean, variance, shards, square)
+
+
 class Engine(Protocol):
     """Runs a recipe."""
 
@@ -196,6 +229,16 @@ class Engine(Protocol):
         learning_rates : (number of batches,).  `stop` is asked at each batch's edge.  Raises Divergence where the cost,
         a gradient or a parameter is not finite; `state` then holds what the last good step left.  A batch whose
         weights sum to 0 is passed over.
+        """
+        ...
+
+    def run_epochs(
+        self, state: State, data: Data, orders: Array, learning_rates: Array, stop: Callable[[], bool]
+    ) -> Iterator[EpochResult]:
+        """`run` for one order after the other, (k, n), each at rates of its own, (k, number of batches).
+
+        Gives each epoch's result; one that was interrupted is the last.  Raises as `run` does, once it has given the
+        epochs before.  `state` may be as far as the last epoch from the first result on.
         """
         ...
 
@@ -225,6 +268,20 @@ class Engine(Protocol):
         Gives (C, the norms (L,) of ∂C/∂W_l), and writes into `state`, as `run` does.
         """
         ...
+
+
+class OneByOne:
+    """The epochs of an engine that takes one a call."""
+
+    def run_epochs(
+        self: Any, state: State, data: Data, orders: Array, learning_rates: Array, stop: Callable[[], bool]
+    ) -> Iterator[EpochResult]:
+        """Epoch after epoch; see `Engine.run_epochs`."""
+        for order, rates in zip(orders, learning_rates, strict=True):
+            result = self.run(state, data, order, rates, stop)
+            yield result
+            if result.interrupted:
+                return
 
 
 @dataclass

@@ -17,9 +17,8 @@ import numpy as np
 from backlit.core.network import Network
 from backlit.engine.base import TrainConfig
 from backlit.engine.native import NativeEngine
-from backlit.engine.plan import Buffer, Plan, Step
-from backlit.engine.rematerialize import Backward, Forward, Order, best_order, peaks, smallest_peak
-from backlit.engine.segments import Link, aligned, chain, one_buffer, sizes_of, spans
+from backlit.engine.plan import Buffer, Plan, Step, aligned, one_buffer, sizes_of
+from backlit.engine.rematerialize import Backward, Forward, Link, Order, best_order, chain, peaks, smallest_peak, spans
 from backlit.errors import ProblemError
 
 

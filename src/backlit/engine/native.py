@@ -15,7 +15,7 @@ import numpy as np
 
 from backlit.core.dropout import DropoutKey
 from backlit.core.parameters import Parameters, Statistics
-from backlit.engine.base import Array, Data, EpochResult, State, TrainConfig, exact_sum
+from backlit.engine.base import Array, Data, EpochResult, Partial, State, TrainConfig, exact_sum
 from backlit.engine.native_support import (
     allowed_threads,
     extension,
@@ -24,7 +24,6 @@ from backlit.engine.native_support import (
     plan_struct,
     unsupported_reason,
 )
-from backlit.engine.partial import Partial
 from backlit.engine.plan import Plan, Tiles, fuses, make_plan, useful_threads
 from backlit.engine.reference import ReferenceEngine, refuse_update
 from backlit.errors import Divergence, ProblemError
@@ -57,20 +56,26 @@ class NativeEngine:
         self, state: State, data: Data, order: Array, learning_rates: Array, stop: Callable[[], bool]
     ) -> EpochResult:
         """One pass over the data; see `base.Engine.run`."""
-        size = min(self.recipe.batch_size, max(len(order), 1))
-        order = np.ascontiguousarray(order, dtype=np.int64)
+        return next(self.run_epochs(state, data, np.asarray(order)[None], np.asarray(learning_rates)[None], stop))
+
+    def run_epochs(
+        self, state: State, data: Data, orders: Array, learning_rates: Array, stop: Callable[[], bool]
+    ) -> Iterator[EpochResult]:
+        """Several passes in one call of C++; see `base.Engine.run_epochs`."""
+        size = min(self.recipe.batch_size, max(orders.shape[1], 1))
+        orders = np.ascontiguousarray(orders, dtype=np.int64)
         rates = np.ascontiguousarray(learning_rates, dtype=np.float64)
         theta = state.params.theta
         with self.engine(size, theta.dtype) as engine:
             engine.after_step = state.step
             try:
-                status, costs, seen, steps, batch, norms, step = engine.run(
+                epochs, state.step = engine.run(
                     theta=theta,
                     slots=list(state.slots),
                     **moments(state.statistics),
                     step=state.step,
                     **arrays(data, theta.dtype),
-                    order=order,
+                    orders=orders,
                     rates=rates,
                     seed=self.recipe.seed,
                     stop=stop,
@@ -78,12 +83,13 @@ class NativeEngine:
             except BaseException:
                 state.step = engine.after_step
                 raise
-        state.step = step
-        if status in (NOT_FINITE, OUTSIDE):
-            self.explain(state, data, order[batch * size : (batch + 1) * size], float(rates[batch]))
-        return EpochResult(
-            exact_sum(costs), np.array(norms) / max(steps, 1), steps, seen, interrupted=status == INTERRUPTED
-        )
+        for number, (status, costs, seen, steps, batch, norms) in enumerate(epochs):
+            if status in (NOT_FINITE, OUTSIDE):
+                rows = orders[number, batch * size : (batch + 1) * size]
+                self.explain(state, data, rows, float(rates[number, batch]))
+            yield EpochResult(
+                exact_sum(costs), np.array(norms) / max(steps, 1), steps, seen, interrupted=status == INTERRUPTED
+            )
 
     def explain(self, state: State, data: Data, rows: Array, rate: float) -> None:
         """Raise what the textbook raises on this batch, and name it; the state stays as it is."""

@@ -8,10 +8,12 @@ threads call BLAS, BLAS has one of its own.
 import importlib
 import os
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import fields
 from functools import lru_cache
 from typing import Any
 
+from backlit import processors
 from backlit.core.activations import ACTIVATIONS, Activation
 from backlit.core.losses import LOSSES, Loss
 from backlit.core.network import Network
@@ -19,7 +21,7 @@ from backlit.core.parameters import layout
 from backlit.engine.base import TrainConfig
 from backlit.engine.plan import Plan
 from backlit.optim import Adagrad, Adam, AdamW, Optimizer, RmsProp, Sgd
-from backlit.processors import OneBlasThread, available_processors, loaded_blas, processors_are_given
+from backlit.processors import available_processors, loaded_blas, processors_are_given
 from backlit.registry import positive_integer
 
 # --- threads ----------------------------------------------------------------------------------------------------------
@@ -48,12 +50,9 @@ def blas_libraries() -> list[Any]:
     return scipys or found
 
 
-held = OneBlasThread(lambda: blas_libraries())
-
-
-def one_blas_thread() -> OneBlasThread:
-    """Hold SciPy's BLAS to one thread; the last of several callers to leave restores what was there before."""
-    return held
+def one_blas_thread() -> AbstractContextManager[None]:
+    """Hold the BLAS that SciPy calls to one thread; see `processors.one_blas_thread`."""
+    return processors.one_blas_thread(blas_libraries())
 
 
 # --- plans and optimizers as C++ reads them ---------------------------------------------------------------------------

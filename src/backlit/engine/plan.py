@@ -16,8 +16,9 @@ from typing import Any, Literal
 import numpy as np
 
 from backlit.core.network import Dense, Network
-from backlit.engine.segments import ALIGNMENT, same_slope
 
+ALIGNMENT = 64  # bytes: a cache line, and the widest vector
+SAME_SLOPE = ("identity", "relu", "leaky_relu", "hard_tanh")  # φ'(a) = φ'(u), so u and a may share a buffer
 THREAD_WORK = 1_500_000  # multiply-adds a step from which a second thread pays for its barriers
 BLAS_WORK = 2_000_000  # multiply-adds a product from which BLAS is called, where our kernels have no AVX
 KEPT_PACKED = 1 << 20  # weights up to which Wᵀ is kept packed; larger ones are packed anew, which takes no memory
@@ -51,7 +52,7 @@ class Buffer:
     @property
     def stop(self) -> int:
         """One past its last byte, up to the alignment."""
-        return self.start + -(-self.bytes // ALIGNMENT) * ALIGNMENT
+        return self.start + aligned(self.bytes)
 
     def __str__(self) -> str:
         return f"{self.name} {self.shape} {self.dtype}: {self.bytes} bytes"
@@ -257,3 +258,40 @@ def useful_threads(net: Network, m: int, allowed: int) -> int:
     """As many threads as a step has work for, at most `allowed`."""
     work = 3 * m * sum(n * n_in for n, n_in in zip(net.n[1:], net.n[:-1], strict=True))
     return max(1, min(allowed, work // THREAD_WORK, m if work < 2**24 else allowed))
+
+
+# --- what a layer takes -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Bytes of one layer's a, and of all that its backward pass reads of it (a among it)."""
+
+    a: int
+    full: int
+
+
+def aligned(count: int) -> int:
+    """Bytes up to the alignment."""
+    return -(-count // ALIGNMENT) * ALIGNMENT
+
+
+def same_slope(layer: Dense) -> bool:
+    """Whether φ' at a is φ' at u."""
+    alpha = layer.activation.parameters.get("alpha", 0.0)
+    return layer.activation.name in SAME_SLOPE and alpha >= 0
+
+
+def one_buffer(net: Network, l: int) -> bool:
+    """Whether the backward pass of layer l needs no more than a, so that z and δ may take a's place."""
+    layer = net.layer(l)
+    plain = not (layer.norm or layer.dropout or layer.skip_from is not None)
+    return plain and (same_slope(layer) or (l == net.L and net.has_short_form))
+
+
+def sizes_of(net: Network, l: int, m: int, dtype: Any) -> Sizes:
+    """Bytes of layer l for m rows; the mask of dropout takes a byte a unit."""
+    layer = net.layer(l)
+    a = aligned(m * layer.units * dtype.itemsize)
+    z = 0 if one_buffer(net, l) else a
+    return Sizes(a, a + z + (aligned(m * layer.units) if layer.dropout else 0))

@@ -8,15 +8,14 @@ import numpy as np
 from backlit.core.dropout import DropoutKey
 from backlit.core.parameters import Parameters, Statistics, trainable
 from backlit.core.passes import Gradients, Trace, backward, example_losses, forward
-from backlit.engine.base import Array, Data, EpochResult, State, TrainConfig, exact_sum
-from backlit.engine.partial import Partial
+from backlit.engine.base import Array, Data, EpochResult, OneByOne, Partial, State, TrainConfig, exact_sum
 from backlit.errors import Divergence
 from backlit.optim import clip_by_norm, clip_by_value, norm
 
 ROWS_AT_ONCE = 4096  # bounds the memory of a prediction
 
 
-class ReferenceEngine:
+class ReferenceEngine(OneByOne):
     """Readable NumPy; every other engine is tested against it."""
 
     name = "reference"

@@ -1,8 +1,14 @@
-"""Which activations to keep and which to compute again, so that a chain's peak fits a limit at the fewest operations.
+"""Which activations to keep and which to compute again, so that a network's peak fits a limit at the fewest operations.
 
-Dynamic programming over stretches s … t of the chain, as in Beaumont, Herrmann, Pallez & Shilova (2019), "Optimal
-checkpointing for heterogeneous chains".  A stretch with its input at hand is done like this: compute forward up to some
-link c, keeping nothing but c (its a alone, or in full); do c+1 … t, backward pass included; then do s … c.
+A network is a chain of links, each computed from the link before it.  A link is one layer, or, where skips reach over
+layers, the stretch that they reach over: inside it no cut can be made, for a cut must leave one activation from which
+everything above can be computed.  The source of a skip may instead be kept for the whole step; then the skip holds no
+stretch together.
+
+The order is found by dynamic programming over stretches s … t of the chain, as in Beaumont, Herrmann, Pallez & Shilova
+(2019), "Optimal checkpointing for heterogeneous chains".  A stretch with its input at hand is done like this: compute
+forward up to some link c, keeping nothing but c (its a alone, or in full); do c+1 … t, backward pass included; then do
+s … c.
 
     F(s, t) = min over c of  Σ_{s…c} cost  +  F(c+1, t) with c's bytes fewer  +  F(s, c)
 
@@ -15,13 +21,67 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
-from backlit.engine.segments import Link
+from backlit.core.network import Network
+from backlit.engine.plan import sizes_of
 
 Array = np.ndarray
 GRID_NUMBERS = 8_000_000  # numbers that a table may have, which bounds the memory of planning
+
+# --- the chain --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Link:
+    """Layers first … last.
+
+    cost : operations of their products and biases forward.  out : bytes of the last one's a, all that a checkpoint
+    needs.  work : bytes while they are computed and not kept.  full : bytes that their backward pass reads.
+    """
+
+    first: int
+    last: int
+    cost: int
+    out: int
+    work: int
+    full: int
+
+
+def spans(net: Network) -> dict[int, int]:
+    """For each layer that is skipped from, the highest that skips from it; not the input, which is always there."""
+    return {layer.skip_from: l for l, layer in net.numbered() if layer.skip_from}
+
+
+def chain(net: Network, m: int, dtype: Any, kept: frozenset[int] = frozenset()) -> list[Link]:
+    """The links of a network for batches of m rows; the a of layers in `kept` has a place outside.
+
+    >>> from backlit.core.network import Dense
+    >>> net = Network(4, [Dense(4, "relu"), Dense(4, "relu"), Dense(4, "relu", skip_from=1), Dense(2)])
+    >>> [(link.first, link.last) for link in chain(net, 8, np.dtype("f4"))]
+    [(1, 1), (2, 3), (4, 4)]
+    """
+    inside = {c for k, l in spans(net).items() if k not in kept for c in range(k + 1, l)}
+    ends = [l for l in range(1, net.L + 1) if l not in inside]
+    starts = [1, *(end + 1 for end in ends[:-1])]
+    return [joined(net, first, last, m, dtype, kept) for first, last in zip(starts, ends, strict=True)]
+
+
+def joined(net: Network, first: int, last: int, m: int, dtype: Any, kept: frozenset[int]) -> Link:
+    """Layers first … last in one."""
+    cost = work = full = out = 0
+    for l in range(first, last + 1):
+        size, n, n_in = sizes_of(net, l, m, dtype), net.n[l], net.n[l - 1]
+        out = 0 if l in kept else size.a
+        cost += 2 * m * n * n_in + m * n
+        work += out
+        full += size.full - (size.a - out)
+    return Link(first, last, cost, out, work, full)
+
+
+# --- the order --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -18,17 +18,18 @@ from backlit.engine import Data, DenseBatches, Engine, State, TrainConfig, kept_
 from backlit.errors import ProblemError
 from backlit.estimators.early_stopping import Stopping, hold_out
 from backlit.estimators.inspection import Inspection
-from backlit.estimators.lbfgs import check_lbfgs, fit_lbfgs
 from backlit.estimators.network import FittedAttributes, build_network, draw_parameters
 from backlit.estimators.out_of_core import ChunkedFit
 from backlit.estimators.parameters import CONSTRAINTS
 from backlit.estimators.serialization import Persistence
 from backlit.estimators.train import (
     batch_size_of,
+    check_lbfgs,
     check_network,
     check_optimizer,
     check_resumable,
     current,
+    fit_lbfgs,
     monitor_of,
     optimizer_of,
     record,

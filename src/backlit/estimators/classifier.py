@@ -14,10 +14,10 @@ from sklearn.utils.validation import check_consistent_length
 from backlit.core.activations import Activation
 from backlit.core.losses import Loss
 from backlit.estimators.base import Array, BaseMLP
-from backlit.estimators.labels import Labels, ManyLabels, labels_of, smoothed
+from backlit.estimators.labels import Labels, ManyLabels, check_class_weight, labels_of, refuse_mixed_labels, smoothed
 from backlit.estimators.network import class_output
 from backlit.estimators.parameters import ATTRIBUTES, CLASSIFIER, CLASSIFIER_CONSTRAINTS, keep
-from backlit.estimators.validation import LABELS, check_class_weight, refuse_mixed_labels, unchanged_on_error
+from backlit.estimators.validation import LABELS, unchanged_on_error
 from backlit.signatures import documented
 
 

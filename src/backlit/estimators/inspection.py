@@ -11,8 +11,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_is_fitted
 
 from backlit.core.parameters import Parameters
-from backlit.core.passes import Trace, backward, example_losses, forward
-from backlit.core.per_example import gradient_norms
+from backlit.core.passes import Trace, backward, example_losses, forward, gradient_norms
 from backlit.core.problem import Problem
 from backlit.display import written
 from backlit.engine import Data
@@ -235,7 +234,7 @@ class Inspection:
             As `backlit.diagnose` gives it.
         """
         from backlit.diagnosis import diagnose
-        from backlit.diagnosis.remedy_race import probe_remedies
+        from backlit.diagnosis.short_training import probe_remedies
 
         return probe_remedies(diagnose(problem_of(self, X, y, sample_weight), remedies=remedies))
 

@@ -5,6 +5,7 @@ Four kinds, by scikit-learn's `type_of_target`: "binary", "multiclass", "multila
 """
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -196,3 +197,38 @@ def columns(y: Any) -> list[Array]:
 def first(found: Any) -> Array:
     """The first array that is not empty, else an empty one."""
     return next((each for each in found if len(each)), np.array([]))
+
+
+# --- checks -----------------------------------------------------------------------------------------------------------
+
+
+def refuse_mixed_labels(y: Any) -> None:
+    """Raise TypeError if labels are of types that cannot be sorted together.
+
+    >>> refuse_mixed_labels(np.array(["a", 1], dtype=object))
+    Traceback (most recent call last):
+    TypeError: y mixes labels of types int and str: give labels of one type
+    """
+    if getattr(getattr(y, "dtype", None), "kind", "") != "O" or np.ndim(y) != 1:
+        return
+    types = {type(label) for label in y}
+    if str in types and len(types) > 1:
+        names = " and ".join(sorted(kind.__name__ for kind in types))
+        raise TypeError(f"y mixes labels of types {names}: give labels of one type")
+
+
+def check_class_weight(given: Any, y: Any) -> None:
+    """Raise ValueError for a list if an example has one label, and for a weight below 0 or not finite.
+
+    >>> check_class_weight({0: -1.0}, np.array([0, 1]))
+    Traceback (most recent call last):
+    ValueError: class_weight holds -1.0 for class 0: weights must be finite and not negative
+    """
+    if isinstance(given, list) and np.ndim(y) == 1:
+        raise ValueError("class_weight is a list, which is for several labels an example: give {class: weight}")
+    for weights in given if isinstance(given, list) else [given]:
+        for label, weight in weights.items() if isinstance(weights, dict) else ():
+            if not (isinstance(weight, Real) and 0 <= float(weight) < np.inf):
+                raise ValueError(
+                    f"class_weight holds {weight!r} for class {label!r}: weights must be finite and not negative"
+                )

@@ -27,7 +27,7 @@ from backlit.formats.models import Model
 from backlit.optim import Optimizer, Schedule, get_optimizer, get_schedule
 from backlit.tables import TargetCodec
 from backlit.training import History
-from backlit.training.history import Epoch
+from backlit.training.run import Epoch
 
 VERSION = 1
 ESTIMATORS: dict[str, Any] = {}  # classes by name; each enters itself when it is made

@@ -6,7 +6,6 @@ import warnings
 import weakref
 from collections.abc import Callable
 from functools import wraps
-from numbers import Real
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +18,7 @@ from backlit.core.parameters import Parameters
 from backlit.engine import Data
 from backlit.errors import Divergence, ProblemError
 
+Array = np.ndarray
 HERE = str(Path(__file__).parents[1])
 
 
@@ -110,41 +110,6 @@ def plain_targets(y: Any, n: int) -> bool:
     if type(y) is not np.ndarray or y.shape != (n,):
         return False
     return y.dtype.kind in LABELS or (y.dtype.kind == "f" and bool(np.isfinite(y).all()))
-
-
-def refuse_mixed_labels(y: Any) -> None:
-    """Raise TypeError if labels are of types that cannot be sorted together.
-
-    >>> refuse_mixed_labels(np.array(["a", 1], dtype=object))
-    Traceback (most recent call last):
-    TypeError: y mixes labels of types int and str: give labels of one type
-    """
-    if getattr(getattr(y, "dtype", None), "kind", "") != "O" or np.ndim(y) != 1:
-        return
-    types = {type(label) for label in y}
-    if str in types and len(types) > 1:
-        names = " and ".join(sorted(kind.__name__ for kind in types))
-        raise TypeError(f"y mixes labels of types {names}: give labels of one type")
-
-
-def check_class_weight(given: Any, y: Any) -> None:
-    """Raise ValueError for a list if an example has one label, and for a weight below 0 or not finite.
-
-    >>> check_class_weight({0: -1.0}, np.array([0, 1]))
-    Traceback (most recent call last):
-    ValueError: class_weight holds -1.0 for class 0: weights must be finite and not negative
-    """
-    if isinstance(given, list) and np.ndim(y) == 1:
-        raise ValueError("class_weight is a list, which is for several labels an example: give {class: weight}")
-    for weights in given if isinstance(given, list) else [given]:
-        for label, weight in weights.items() if isinstance(weights, dict) else ():
-            if not (isinstance(weight, Real) and 0 <= float(weight) < np.inf):
-                raise ValueError(
-                    f"class_weight holds {weight!r} for class {label!r}: weights must be finite and not negative"
-                )
-
-
-Array = np.ndarray
 
 
 class Reading:

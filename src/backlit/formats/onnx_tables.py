@@ -7,7 +7,7 @@ classes `probabilities` (n, K) and `label` (n,).
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,18 +17,18 @@ import numpy as np
 from backlit.errors import ModelError
 from backlit.formats.ensembles import Ensemble
 from backlit.formats.models import Model
-from backlit.formats.onnx import choose, file_of, network_output, require_onnx, value, write
-from backlit.formats.onnx_activations import Graph
+from backlit.formats.onnx import Graph, choose, file_of, network_output, require_onnx, value, write
 from backlit.tables import TableEncoder
 from backlit.tables.columns import Calendar, Category, Column, Flag, Piecewise, Presence, Scaled, Weighted
-from backlit.tables.columns.piecewise import CLIP, DAY, YEAR_WAVES
-from backlit.tables.columns.scaled import UNITS
+from backlit.tables.columns.calendar import DAY, YEAR_WAVES
+from backlit.tables.columns.scaled import CLIP, UNITS
 from backlit.tables.messages import shown
 
 Encode = Callable[[Graph, str, Any], list[str]]
 OUTPUTS = ("prediction", "probabilities", "label")
 LEAST = 1e-7  # no probability counts as less, as in the ensemble's own blend
 ML_OPSET = 2  # of the operators that look words up
+MONTH_LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 LARGEST = 1e100  # beyond which a number is clipped all the same, and its square is finite
 
 
@@ -170,9 +170,7 @@ def category(graph: Graph, x: str, column: Category) -> list[str]:
         values_int64s=list(slots.values()),
         default_int64=n - 1,
     )
-    hot = as_float(
-        graph, graph.between("Equal", at, graph.constant(np.arange(n)[None], f"slots{len(graph.constants)}"))
-    )
+    hot = one_hot(graph, at, np.arange(n))
     weight = column.weight if isinstance(column, Weighted) else 1.0
     return [hot if weight == 1.0 else graph.between("Mul", hot, graph.number(weight))]
 
@@ -208,21 +206,46 @@ def calendar(graph: Graph, x: str, column: Calendar) -> list[str]:
     whole = between("Floor", days)
     weekday = between("Mod", between("Add", whole, number(3.0)), number(7.0), fmod=1)
     weekday = between("Mod", between("Add", weekday, number(7.0)), number(7.0), fmod=1)  # before 1970 it was negative
-    is_day = as_float(
-        graph, between("Equal", weekday, graph.constant(np.arange(7.0)[None], f"week{len(graph.constants)}"))
-    )
-    share = year_share(graph, days, whole)
+    parts = [one_hot(graph, weekday, np.arange(7.0))]
+    first, length = year_of(graph, whole)
+    share = between("Div", between("Sub", days, first), length)
     turns = [between("Mul", share, number(2 * np.pi * k)) for k in range(1, YEAR_WAVES + 1)]
     if column.kind == "datetime":
         turns.append(between("Mul", between("Sub", days, whole), number(2 * np.pi)))
-    waves = [wave for turn in turns for wave in (between("Sin", turn), between("Cos", turn))]
-    parts = between("Concat", is_day, *waves, axis=1)
+    parts += [wave for turn in turns for wave in (between("Sin", turn), between("Cos", turn))]
+    month, day = month_and_day(graph, between("Sub", whole, first), length)
+    told = (month, column.months), (day, column.days)
+    parts += [one_hot(graph, at, np.array(slots, float)) for at, slots in told if slots]
     known = as_float(graph, between("Not", gaps))
-    return [*piecewise(graph, x, column), between("Mul", parts, known)]
+    return [*piecewise(graph, x, column), between("Mul", between("Concat", *parts, axis=1), known)]
 
 
-def year_share(graph: Graph, days: str, whole: str) -> str:
-    """Share of its year that has passed, for days since 1970-01-01 and their whole part."""
+def one_hot(graph: Graph, values: str, slots: np.ndarray) -> str:
+    """1 where the values (n, 1) are each of the slots, which are of their type, else 0; (n, slots)."""
+    return as_float(graph, graph.between("Equal", values, graph.constant(slots[None], f"slots{len(graph.constants)}")))
+
+
+def month_and_day(graph: Graph, day: str, length: str) -> tuple[str, str]:
+    """Month, 1 to 12, and day of the month, 1 to 31, for whole days since the first of a year of that length."""
+    number, between = graph.number, graph.between
+
+    def row(values: Sequence[float]) -> str:
+        return graph.constant(np.array([values], float), f"months{len(graph.constants)}")
+
+    def column(values: Sequence[float]) -> str:
+        return graph.constant(np.array([values], float).T, f"months{len(graph.constants)}")
+
+    before = [0, *MONTH_LENGTHS[:-1]]  # the length of the month before each, of February in a common year
+    leap = between("Sub", length, number(365.0))
+    first = between("Add", row(np.cumsum(before).tolist()), between("Mul", leap, row([0] * 2 + [1] * 10)))
+    begun = as_float(graph, between("GreaterOrEqual", day, first))  # (n, 12)
+    leap_day = between("Mul", leap, between("MatMul", begun, column([0] * 2 + [1] + [0] * 9)))
+    passed = between("Add", between("MatMul", begun, column(before)), leap_day)
+    return between("MatMul", begun, column([1] * 12)), between("Add", between("Sub", day, passed), number(1.0))
+
+
+def year_of(graph: Graph, whole: str) -> tuple[str, str]:
+    """The day since 1970-01-01 on which a day's year begins, and how many days that year has."""
     number, between = graph.number, graph.between
 
     def start(year: str) -> str:
@@ -242,7 +265,7 @@ def year_share(graph: Graph, days: str, whole: str) -> str:
     too_early = as_float(graph, between("GreaterOrEqual", whole, start(later(year))))
     year = between("Add", year, too_early)
     first = start(year)
-    return between("Div", between("Sub", days, first), between("Sub", start(later(year)), first))
+    return first, between("Sub", start(later(year)), first)
 
 
 FORMS: dict[type[Column], Encode] = {

@@ -4,26 +4,33 @@
 (1, 1)
 """
 
+from __future__ import annotations
+
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import replace
 from inspect import isclass, isfunction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from backlit.core.network import Network
-from backlit.core.problem import Problem
+from backlit.core.parameters import Statistics
+from backlit.core.problem import Problem, Row
 from backlit.core.targets import as_inputs, as_targets
-from backlit.errors import ProblemError, near
+from backlit.errors import ModelError, ProblemError, TableError, near
+from backlit.formats.ensembles import Ensemble, load_ensemble, one_network
 from backlit.formats.keras_models import from_keras, is_keras_model
 from backlit.formats.models import Model
 from backlit.formats.onnx_graphs import from_onnx
 from backlit.formats.problems import read_problem
-from backlit.formats.rows import in_float64
 from backlit.formats.scikit_learn import from_scikit_learn
 from backlit.formats.torch_modules import from_torch, is_torch_module
+from backlit.tables import TableEncoder, TargetCodec
+
+if TYPE_CHECKING:
+    import polars as pl
 
 __all__ = ["load_source", "problem_from"]
 
@@ -158,3 +165,161 @@ def run(name: str, function: Any) -> Any:
         return function()
     except Exception as error:
         raise ProblemError(f"{name} failed: {type(error).__name__}: {' '.join(str(error).split())}") from None
+
+
+# --- rows of a table --------------------------------------------------------------------------------------------------
+
+MOST_ROWS = 5000  # of a table that is gone through: a diagnosis looks at fewer, a short training is a short one
+
+
+def row_problem(
+    model: str | Path | Model | Ensemble, table: str | Path | pl.DataFrame, row: int, member: int | None = None
+) -> Problem:
+    """The network at its trained numbers, in float64, with one row's features and target.
+
+    model : a Model or a model file that `train` made from a table.  table : a file, or a Polars DataFrame, with the
+    columns of the training table and the target.  row : counted from 0, without the line of names.  member : of an
+    ensemble, the heaviest if not given.
+    The passes are those of prediction: nothing is dropped, batch norm takes its running moments.
+    Raises ModelError or TableError in one line.
+    """
+    whole = load_ensemble(model) if isinstance(model, str | Path) else model
+    name, model, encoder, target = tabular_model(model, member)
+    where = f"{table}: " if isinstance(table, str | Path) else ""
+    frame = encoder.read(table, target.name)
+    if not 0 <= row < frame.height:
+        raise TableError(
+            f"{where}there is no row {row}: rows are counted from 0, the last of {frame.height:,} is {frame.height - 1}"
+        )
+    one = frame.slice(row, 1)
+    try:
+        X, y = encoder.transform(one, np.float64), encoded(target, one, row, model.net.outputs)
+    except TableError as error:
+        raise TableError(f"{where}{error}") from None
+    params = model.params.astype(np.float64)
+    name, told = f"{name}, row {row}", row_of(whole, one, encoder, target)
+    return Problem(model.net, params, X, y, name=name, statistics=in_float64(model), row=told)
+
+
+def row_of(model: Model | Ensemble, one: pl.DataFrame, encoder: TableEncoder, target: TargetCodec) -> Row | None:
+    """The row in words beside a typical one; None where the model knows none, as one written by an earlier version."""
+    if "typical_row" not in model.training:
+        return None
+    typical = typical_row(model)
+    used = [column for column in encoder.columns if column.features]
+    values, typical_values = (
+        {column.name: as_word(frame[column.name][0]) for column in used} for frame in (one, typical)
+    )
+    return Row(
+        encoder.feature_names_out,
+        tuple(column.name for column in used for _ in column.features),
+        values,
+        typical_values,
+        encoder.transform(typical, np.float64)[0],
+        target.name,
+        tuple(map(str, target.classes)),
+    )
+
+
+def table_problem(
+    model: str | Path | Model | Ensemble, table: str | Path | pl.DataFrame, member: int | None = None
+) -> Problem:
+    """The network at its trained numbers, in float64, with the first MOST_ROWS rows of a table that have a target.
+
+    As `row_problem`; the table needs the target's column, and a target in one row at least.
+    """
+    name, model, encoder, target = tabular_model(model, member)
+    where = f"{table}: " if isinstance(table, str | Path) else ""
+    frame = encoder.read(table, target.name)
+    try:
+        if target.name not in frame.columns:
+            raise TableError(f"column {target.name!r} is not in the table: {near(target.name, frame.columns)}")
+        values = frame[target.name]
+        known = [k for k, value in enumerate(values) if value is not None and value == value][:MOST_ROWS]
+        if not known:
+            raise TableError(f"no row has a {target.name!r}: give rows with a target")
+        y = np.concatenate([encoded(target, frame.slice(k, 1), k, model.net.outputs) for k in known])
+        X = encoder.transform(frame[known], np.float64)
+    except TableError as error:
+        raise TableError(f"{where}{error}") from None
+    return Problem(model.net, model.params.astype(np.float64), X, y, name=f"{name} on a table")
+
+
+def tabular_model(
+    model: str | Path | Model | Ensemble, member: int | None = None
+) -> tuple[str, Model, TableEncoder, TargetCodec]:
+    """What to call a model, the model, and how a table becomes its inputs and targets.  Raises ModelError."""
+    name = Path(model).name if isinstance(model, str | Path) else "the model"
+    model = one_network(model, member)
+    if model.encoder is None or model.target is None:
+        raise ModelError(
+            f"{name} does not say how a table becomes its inputs: use a model that train made from a table"
+        )
+    return name, model, model.encoder, model.target
+
+
+def encoded(target: TargetCodec, one: pl.DataFrame, row: int, outputs: int) -> np.ndarray:
+    """The target of a table of one row, as the loss takes it.  Raises TableError if it has none that fits."""
+    if target.name not in one.columns:
+        raise TableError(
+            f"column {target.name!r} is not in the table, and the derivation starts from its loss: "
+            f"{near(target.name, one.columns)}"
+        )
+    value = one[target.name][0]
+    if value is None or value != value:
+        raise TableError(f"row {row} has no {target.name!r}, and the derivation starts from its loss: choose another")
+    if target.task == "regression":
+        return np.array([[number(target.name, value, row)]])
+    label = one[target.name].cast(target.decode(np.zeros(1)).dtype, strict=False)[0]
+    if label not in target.classes:
+        raise TableError(f"row {row}: {target.name!r} is {value!r}: {near(str(label), list(map(str, target.classes)))}")
+    k = target.classes.index(label)
+    return np.array([[float(k)]]) if outputs == 1 else np.array([k])
+
+
+def number(name: str, value: object, row: int) -> float:
+    """A value of a regression's target."""
+    try:
+        found = float(value)  # type: ignore[arg-type]  # whatever a table holds: a refusal is answered below
+    except (TypeError, ValueError):
+        raise TableError(f"row {row}: {name!r} is {value!r}, and the model predicts numbers: mend it") from None
+    if not np.isfinite(found):
+        raise TableError(f"row {row}: {name!r} is {found}: give a finite number")
+    return found
+
+
+def in_float64(model: Model) -> Statistics:
+    """The running moments, in float64 as the parameters are."""
+    copied = Statistics(model.net)
+    copied.mean = [None if mean is None else mean.astype(np.float64) for mean in model.statistics.mean]
+    copied.variance = [None if v is None else v.astype(np.float64) for v in model.statistics.variance]
+    return copied
+
+
+def typical_row(model: Model | Ensemble) -> pl.DataFrame:
+    """The typical row, as a table of one row."""
+    import polars as pl
+
+    row = model.training.get("typical_row")
+    if not isinstance(row, dict):
+        raise ModelError("the model holds no typical row to compare with, which later versions write: train it again")
+    types: dict[str, Any] = {
+        "date": pl.Date,
+        "datetime": pl.Datetime("us"),
+        "duration": pl.Duration("us"),
+        "time": pl.Time,
+    }
+    kinds = {column.name: column.kind for column in model.encoder.columns} if model.encoder else {}
+    return pl.DataFrame([
+        pl.Series(name, [value]).cast(types[kinds[name]]) if kinds.get(name) in types else pl.Series(name, [value])
+        for name, value in row.items()
+    ])  # fmt: skip
+
+
+def as_word(value: Any) -> str:
+    """A cell in a reason.
+
+    >>> as_word(0.1 + 0.2), as_word(None), as_word("red")
+    ('0.3', 'missing', 'red')
+    """
+    return "missing" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,8 +1,7 @@
 """Work that can run apart: the same jobs, here, in threads, in processes or on a cluster, give the same results."""
 
 from backlit.jobs.cluster import Dask
-from backlit.jobs.executors import Executor, Pending, Serial, Threads
-from backlit.jobs.processes import Processes
+from backlit.jobs.executors import Executor, Pending, Processes, Serial, Threads
 from backlit.jobs.run import Job, run_jobs
 
 __all__ = ["Dask", "Executor", "Job", "Pending", "Processes", "Serial", "Threads", "run_jobs"]

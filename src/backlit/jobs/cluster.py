@@ -18,10 +18,8 @@ from typing import Any, Self, TypeVar
 
 from backlit._version import __version__
 from backlit.errors import BacklitError, ProblemError
-from backlit.jobs.cluster_client import close, connect, patience
-from backlit.jobs.cluster_worker import run_on_worker, versions
-from backlit.jobs.processes import Answer, Parcel, sendable
-from backlit.jobs.shared import Shared
+from backlit.jobs.cluster_ends import close, connect, patience, run_on_worker, versions
+from backlit.jobs.parcels import Answer, Parcel, Shared, sendable
 
 LOOK = 0.5  # seconds from one look at the cluster to the next
 LOSSES = 10  # times that a worker may die while it runs a job; with one more it is the job's fault

@@ -10,10 +10,9 @@ import numpy as np
 
 from backlit.errors import ProblemError, near
 from backlit.jobs.cluster import Dask
-from backlit.jobs.executors import Executor, Serial, Threads
-from backlit.jobs.processes import NOTHING, Processes
-from backlit.jobs.shared import Shared
-from backlit.processors import OneBlasThread, at_most, available_processors, loaded_blas
+from backlit.jobs.executors import Executor, Processes, Serial, Threads
+from backlit.jobs.parcels import NOTHING, Shared
+from backlit.processors import at_most, available_processors, one_blas_thread
 from backlit.registry import positive_integer
 
 EXECUTORS: dict[str, Callable[[int], Executor]] = {
@@ -21,7 +20,6 @@ EXECUTORS: dict[str, Callable[[int], Executor]] = {
     "threads": Threads,
     "processes": Processes,
 }
-blas_held = OneBlasThread(loaded_blas)
 
 
 @dataclass(frozen=True)
@@ -184,5 +182,5 @@ class Task:
     def __call__(self) -> Any:
         """What the job gives."""
         mine = nullcontext() if self.n_threads is None else at_most(self.n_threads)
-        with mine, np.errstate(**self.floats), blas_held if self.hold_blas else nullcontext():
+        with mine, np.errstate(**self.floats), one_blas_thread() if self.hold_blas else nullcontext():
             return self.job.function(*self.job.args)

@@ -11,7 +11,6 @@
 array([ 0.998, -0.998])
 """
 
-from backlit.optim.clipping import clip_by_norm, clip_by_value, norm
 from backlit.optim.optimizers import (
     OPTIMIZERS,
     Adagrad,
@@ -23,6 +22,7 @@ from backlit.optim.optimizers import (
     get_optimizer,
     register_optimizer,
 )
+from backlit.optim.optimizers.base import clip_by_norm, clip_by_value, norm
 from backlit.optim.schedules import (
     SCHEDULES,
     Adaptive,

@@ -51,7 +51,7 @@ def cost_page(cost: Cost, *, title: str) -> str:
 
 def operations_chart(cost: Cost) -> str:
     """Operations of each layer by equation, as bars; what is no product is one part."""
-    from backlit.render.plots import SERIES, svg
+    from backlit.render.pages import SERIES, svg
 
     rows = cost.layers()
     parts = {name: [row["equations"].get(name, 0) for row in rows] for name in ("F1", "BP4", "BP5")}

@@ -25,8 +25,7 @@ from backlit.drawing import SIGNS, svg
 from backlit.render.diagrams import drawn
 from backlit.render.mathml import mathml, pieces
 from backlit.render.pages import font_face, page
-from backlit.render.text_layout import width_of
-from backlit.render.unicode_math import inline
+from backlit.render.unicode_math import inline, width_of
 
 SIDE = 620  # px of a drawing that stands beside the text; a wider one stands above it
 SHORT = 4  # numbers of a result that a closed step shows

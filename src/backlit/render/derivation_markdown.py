@@ -16,8 +16,8 @@ from backlit.derivation.document import (
 )
 from backlit.derivation.expressions import Chain, Expr
 from backlit.drawing import SIGNS
+from backlit.render.derivation_latex import aligned, latex
 from backlit.render.diagram_text import drawn_text
-from backlit.render.latex import aligned, latex
 
 WIDTH = 100  # columns of a drawing in characters
 

@@ -23,8 +23,7 @@ from backlit.derivation.document import (
 from backlit.derivation.expressions import Chain, Expr
 from backlit.drawing import SIGNS
 from backlit.render.diagram_text import drawn_text
-from backlit.render.text_layout import WIDTH, marked_chain, width_of
-from backlit.render.unicode_math import CLOSE, OPEN, inline, line_of, plain, styled
+from backlit.render.unicode_math import CLOSE, OPEN, WIDTH, inline, line_of, marked_chain, plain, styled, width_of
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -1,4 +1,4 @@
-"""A derivation as a Typst document with its formulas, and as the PDF that Typst makes of it (extra `pdf`)."""
+"""Typst: formulas; a derivation as a document, as the PDF that Typst makes of it, and an SVG a step (extra `pdf`)."""
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -22,9 +22,7 @@ from backlit.derivation.document import (
 from backlit.derivation.expressions import Chain, Expr, Num
 from backlit.drawing import HUES, SIGNS
 from backlit.errors import BacklitError
-from backlit.render.diagram_formats import TYPST_PREAMBLE as MARKS
-from backlit.render.diagram_formats import picture_typst
-from backlit.render.diagrams import drawn
+from backlit.render.diagrams import TYPST_PREAMBLE, drawn, picture_typst
 from backlit.render.notation import Writer, function, symbol
 
 OPERATORS = {
@@ -161,7 +159,14 @@ def to_typst(derivation: Derivation) -> str:
     """The whole document."""
     body = [line for section in derivation.sections for line in section_lines(section)]
     return "\n".join(
-        [PREAMBLE + FITTING + MARKS, f"= {escaped(derivation.title)}", escaped(derivation.subtitle), "", *body, ""]
+        [
+            PREAMBLE + FITTING + TYPST_PREAMBLE,
+            f"= {escaped(derivation.title)}",
+            escaped(derivation.subtitle),
+            "",
+            *body,
+            "",
+        ]
     )
 
 
@@ -291,3 +296,49 @@ def worked(line: Line) -> list[str]:
     """A worked line with its label."""
     label = [f"{escaped(line.label)}:", ""] if line.label else []
     return [*label, display(line.chain)]
+
+
+# --- pictures for slides: a step each, with its law, its words, some of its numbers, and what was checked -------------
+
+SLIDE = (190.0, 150.0)  # pt that a picture has for the network's drawing
+SLIDES = """#set page(width: 16cm, height: 9cm, margin: 0.8cm)
+#set text(size: 11pt)
+// what does not fit its room is set wider and made smaller
+#let shrunk(body) = layout(size => {
+  let k = 1.0
+  while k < 4 and measure(block(width: size.width * k, body)).height > size.height * k { k += 0.1 }
+  scale(100% / k, origin: top + left, reflow: true, block(width: size.width * k, body))
+})
+"""
+
+
+def svg_steps(derivation: Derivation) -> dict[str, str]:
+    """An SVG a step by its file's name, such as `03-delta-2.svg`; BacklitError if Typst is not installed."""
+    try:
+        import typst as compiler
+    except ImportError:
+        raise BacklitError("SVGs are drawn by Typst, which is not installed: pip install 'backlit[pdf]'") from None
+    steps = list(derivation.steps())
+    source = "\n".join([SLIDES, FITTING + TYPST_PREAMBLE, "#pagebreak()\n".join(
+        typst_page(step, derivation.network) for step in steps)])  # fmt: skip
+    pages = compiler.compile(source.encode(), format="svg")
+    drawn_pages = [pages] if isinstance(pages, bytes) else pages
+    digits = len(str(len(steps)))
+    names = (f"{n:0{digits}}-{step.id.replace('[', '-').replace(']', '')}.svg" for n, step in enumerate(steps, start=1))
+    return {name: page.decode() for name, page in zip(names, drawn_pages, strict=True)}
+
+
+def typst_page(step: Step, network: Diagram | None) -> str:
+    """One slide: words and numbers, and the network beside them."""
+    number = f" ({step.equation})" if step.equation else ""
+    sign = f'#text(fill: rgb("{HUES[step.way]}"))[{SIGNS[step.way]}]'
+    made = [f"#text(size: 15pt)[{sign} *{escaped(step.title + number)}*]", "", display(step.law), ""]
+    made += [escaped(step.sentence)]
+    for line in step.in_brief:
+        label = f"#text(size: 9pt)[{escaped(line.label)}]\n\n" if line.label else ""
+        made += ["", label + display(line.chain)]
+    for check in step.checks:
+        made += ["", f"#text(size: 8pt)[Checked by {checked(check)}.]"]
+    beside = picture_typst(drawn(network), escaped, SLIDE) if network else ""
+    text = "\n".join(made)
+    return f"#shrunk[#grid(columns: (1fr, auto), gutter: 0.5cm)[\n{text}\n][\n{beside}\n]]\n"

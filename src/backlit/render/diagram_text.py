@@ -4,8 +4,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from backlit.derivation.document import Diagram, Edge, Node, Plot
-from backlit.render.text_layout import width_of
-from backlit.render.unicode_math import short
+from backlit.render.unicode_math import short, width_of
 
 DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))  # Unicode's bit for each dot, by column and row
 BLANK = 0x2800

@@ -19,8 +19,7 @@ from backlit.files import atomic_write
 from backlit.formats.ensembles import Ensemble
 from backlit.formats.models import Model
 from backlit.formats.problems import read_problem
-from backlit.formats.rows import row_problem
-from backlit.formats.sources import problem_from
+from backlit.formats.sources import problem_from, row_problem
 from backlit.render.unicode_math import inline
 from backlit.terminal import piped_width, printable
 
@@ -80,13 +79,13 @@ class Explanation:
 
     def to_beamer(self) -> str:
         """Slides in LaTeX, a step a slide, its numbers one click each."""
-        from backlit.render.slides import to_beamer
+        from backlit.render.derivation_latex import to_beamer
 
         return to_beamer(self.derivation)
 
     def svg_steps(self) -> dict[str, str]:
         """One SVG a step, by the name of its file; BacklitError if the extra `pdf` is not installed."""
-        from backlit.render.slides import svg_steps
+        from backlit.render.derivation_typst import svg_steps
 
         return svg_steps(self.derivation)
 
@@ -166,7 +165,7 @@ class Explanation:
     def piped(self) -> str:
         """Plain text as wide as the terminal behind a pipe."""
         from backlit.render.derivation_text import to_text
-        from backlit.render.text_layout import WIDTH
+        from backlit.render.unicode_math import WIDTH
 
         width = piped_width()
         return to_text(self.derivation) if width is None else to_text(self.derivation, min(width, WIDTH), tight=True)
@@ -181,7 +180,7 @@ class Explanation:
 
     def _repr_latex_(self) -> str:
         """The cost's gradients as one display; a whole document is no formula that a notebook could show."""
-        from backlit.render.latex import aligned
+        from backlit.render.derivation_latex import aligned
 
         chains = [step.lines[-1].chain for step in self.derivation.steps() if step.id.startswith("grad_W")]
         return "".join(f"$$\n{aligned(chain)}\n$$\n" for chain in chains if isinstance(chain, Chain))
@@ -227,7 +226,7 @@ def layer_by_layer(value: Any, indent: str = "") -> str:
 
 def described_steps(step: Step) -> list[dict[str, Any]]:
     """A step and its entries as plain values."""
-    from backlit.render.latex import latex
+    from backlit.render.derivation_latex import latex
 
     value = None if step.value is None else np.asarray(step.value, float).tolist()
     whole = {

@@ -5,159 +5,170 @@ is a row of pieces.  Within a fraction or a power, where no link may stand, numb
 steps that made them follow the line.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
-from typing import NamedTuple
 
 from backlit.derivation import expressions as tree
 from backlit.derivation.expressions import Expr, Num
-from backlit.render.notation import Writer, function, symbol
+from backlit.render.notation import Writer, function, has_matrix, printed, symbol
 from backlit.render.unicode_math import number_text
 
 CUT = "\0"  # around a piece that is HTML, not MathML
-Sources = tuple[str, ...]
 
 
-class Piece(NamedTuple):
-    """A piece of a formula, as it looks in a line and within an element, in which only MathML may stand.
+class MathmlWriter(Writer[str]):
+    """MathML alone, token by token."""
 
-    line : MathML, and HTML between cuts.  sources : of its numbers.  unlinked : of those that `line` does not link.
-    """
-
-    line: str
-    math: str
-    sources: Sources = ()
-    unlinked: Sources = ()
-
-
-def token(made: str) -> Piece:
-    """MathML that holds no number of a step."""
-    return Piece(made, made)
-
-
-def element(start: str, *inner: Piece, end: str) -> Piece:
-    """An element, each piece within it one child."""
-    made = start + "".join(f"<mrow>{piece.math}</mrow>" for piece in inner) + end
-    sources = tuple(source for piece in inner for source in piece.sources)
-    return Piece(made, made, sources, sources)
-
-
-def around(line: str, math: str, inner: Sequence[Piece]) -> Piece:
-    """Both looks of what is made of some pieces."""
-    sources = tuple(source for piece in inner for source in piece.sources)
-    return Piece(line, math, sources, tuple(source for piece in inner for source in piece.unlinked))
-
-
-class MathmlWriter(Writer[Piece]):
-    """Token by token."""
-
-    def row(self, parts: list[Piece]) -> Piece:
+    def row(self, parts: list[str]) -> str:
         """One after the other."""
-        return around("".join(part.line for part in parts), "".join(part.math for part in parts), parts)
+        return "".join(parts)
 
-    def number(self, num: Num) -> Piece:
-        """A number, linked to its step where it has one and a link may stand here."""
-        made = digits(num)
-        if num.source is None:
-            return token(made)
-        href, spoken = escape(num.source), escape(f"{number_text(num.text)}, {origin(num.source)}")
-        return Piece(f'{CUT}<a href="#{href}" aria-label="{spoken}"><math>{made}</math></a>{CUT}', made, (num.source,))
+    def number(self, num: Num) -> str:
+        """A number."""
+        return digits(num)
 
-    def sym(self, sym: tree.Sym) -> Piece:
+    def sym(self, sym: tree.Sym) -> str:
         """z₁⁽²⁾."""
         base = identifier(symbol(sym).text)
         below = f"<mtext>{escape(sym.layer)}</mtext>" if not sym.layer.isdigit() else f"<mn>{sym.layer}</mn>"
         below = f"<mi>{sym.layer}</mi>" if sym.layer.isalpha() else below
         above = f'<mrow><mo form="prefix">(</mo><mi>{escape(sym.example)}</mi><mo form="postfix">)</mo></mrow>'
         if sym.layer and sym.example:
-            return token(f"<msubsup>{base}{below}{above}</msubsup>")
+            return f"<msubsup>{base}{below}{above}</msubsup>"
         if sym.layer:
-            return token(f"<msub>{base}{below}</msub>")
-        return token(f"<msup>{base}{above}</msup>" if sym.example else base)
+            return f"<msub>{base}{below}</msub>"
+        return f"<msup>{base}{above}</msup>" if sym.example else base
 
-    def at(self, index: tuple[str, ...], of: Piece) -> Piece:
+    def at(self, index: tuple[str, ...], of: str) -> str:
         """[W₁]₂,₁."""
         below = '<mo separator="true">,</mo>'.join(f"<mi>{i}</mi>" for i in index)
-        left, right = fenced("[", CUT, "]").split(CUT)
-        return element(f"<msub><mrow>{left}", of, end=f"{right}</mrow><mrow>{below}</mrow></msub>")
+        return element("msub", fenced("[", f"<mrow>{of}</mrow>", "]"), below)
 
-    def partial(self, of: Piece, by: Piece) -> Piece:
+    def partial(self, of: str, by: str) -> str:
         """∂ℓ/∂a."""
-        d = token('<mo form="prefix">∂</mo>')
-        grouped = [element("", piece, end="") for piece in (of, by)]
-        return element("<mfrac>", *(self.row([d, piece]) for piece in grouped), end="</mfrac>")
+        return element("mfrac", *(f'<mo form="prefix">∂</mo><mrow>{one}</mrow>' for one in (of, by)))
 
-    def mark(self, sign: str, *, prefix: bool = False) -> Piece:
+    def mark(self, sign: str, *, prefix: bool = False) -> str:
         """An operator; its form is written, because a piece may begin with it."""
         if sign == "⋯":
-            return token("<mo>⋯</mo>")
+            return "<mo>⋯</mo>"
         if sign == ",":
-            return token('<mo separator="true">,</mo>')
-        return token(f'<mo form="{"prefix" if prefix else "infix"}">{escape(sign)}</mo>')
+            return '<mo separator="true">,</mo>'
+        return f'<mo form="{"prefix" if prefix else "infix"}">{escape(sign)}</mo>'
 
-    def thin(self) -> Piece:
+    def thin(self) -> str:
         """Between the factors of a matrix product."""
-        return token('<mspace width="0.17em"></mspace>')
+        return '<mspace width="0.17em"></mspace>'
 
-    def matrix(self, rows: list[Sequence[Piece]]) -> Piece:
-        """A table of linked numbers; within another element, MathML's own."""
-        inside = "".join("<mtr>" + "".join(f"<mtd>{c.math}</mtd>" for c in row) + "</mtr>" for row in rows)
-        linked = "".join("<tr>" + "".join(f"<td>{cell(c)}" for c in row) for row in rows)
-        return around(
-            f'{CUT}<table class="m"><tbody>{linked}</tbody></table>{CUT}',
-            fenced("[", f"<mtable>{inside}</mtable>", "]", stretchy="true"),
-            [c for row in rows for c in row],
-        )
+    def matrix(self, rows: list[Sequence[str]]) -> str:
+        """MathML's own table."""
+        inside = "".join("<mtr>" + "".join(f"<mtd>{c}</mtd>" for c in row) + "</mtr>" for row in rows)
+        return fenced("[", f"<mtable>{inside}</mtable>", "]", stretchy="true")
 
-    def fence(self, left: str, inner: list[Piece], right: str) -> Piece:
-        """Between two signs; around a matrix they are drawn as tall as it is."""
-        body = self.row(inner)
-        line = fenced(left, body.line, right)
-        if CUT + "<table" in body.line:
-            line = f'{CUT}<span class="fence">{assembled(body.line)}</span>{CUT}'
-        return around(line, fenced(left, body.math, right), inner)
+    def fence(self, left: str, inner: list[str], right: str) -> str:
+        """Between two signs."""
+        return fenced(left, self.row(inner), right)
 
-    def fraction(self, of: tree.Frac, top: Piece, bottom: Piece) -> Piece:
+    def fraction(self, of: tree.Frac, top: str, bottom: str) -> str:
         """A fraction."""
-        return element("<mfrac>", top, bottom, end="</mfrac>")
+        return element("mfrac", top, bottom)
 
-    def power(self, base: Piece, exponent: Piece) -> Piece:
+    def power(self, base: str, exponent: str) -> str:
         """A power."""
-        return element("<msup>", base, exponent, end="</msup>")
+        return element("msup", base, exponent)
 
-    def exponential(self, exponent: Piece) -> Piece:
+    def exponential(self, exponent: str) -> str:
         """e to a power."""
-        return element("<msup><mi>e</mi>", exponent, end="</msup>")
+        return f"<msup><mi>e</mi><mrow>{exponent}</mrow></msup>"
 
-    def root(self, of: Piece) -> Piece:
+    def root(self, of: str) -> str:
         """A square root."""
-        return element("<msqrt>", of, end="</msqrt>")
+        return element("msqrt", of)
 
-    def transpose(self, of: Expr, part: Piece) -> Piece:
+    def transpose(self, of: Expr, part: str) -> str:
         """Wᵀ."""
-        return element("<msup>", part, end="<mo>⊤</mo></msup>")
+        return f"<msup><mrow>{part}</mrow><mo>⊤</mo></msup>"
 
-    def function(self, name: str) -> Piece:
+    def function(self, name: str) -> str:
         """σ, σ′."""
         look, prime = function(name)
         made = identifier(look.text)
         if prime:  # as a superscript the prime, which is raised by itself, would be a speck
             made = f'<mrow>{made}<mo form="postfix" lspace="0" rspace="0">′</mo></mrow>'
-        return token(made + '<mo form="infix" lspace="0" rspace="0">&#x2061;</mo>')
+        return made + '<mo form="infix" lspace="0" rspace="0">&#x2061;</mo>'
 
-    def big(self, sign: str, index: str, upper: str, body: Piece) -> Piece:
+    def big(self, sign: str, index: str, upper: str, body: str) -> str:
         """A sum or a product over an index."""
         operator = f'<mo form="prefix" movablelimits="false">{sign}</mo><mrow>{lower(index)}</mrow>'
         above = f"<munderover>{operator}<mi>{upper}</mi></munderover>" if upper else f"<munder>{operator}</munder>"
-        return self.row([token(above), body])
+        return above + body
 
-    def mean(self, of: Piece) -> Piece:
+    def mean(self, of: str) -> str:
         """A bar over it."""
         # a border, for a ¯ stretches in few fonts
-        return element('<mrow style="border-top:.06em solid;padding-top:.12em">', of, end="</mrow>")
+        return f'<mrow style="border-top:.06em solid;padding-top:.12em"><mrow>{of}</mrow></mrow>'
 
 
-WRITER = MathmlWriter()
+class LinkedWriter(MathmlWriter):
+    """A line: MathML, and between cuts HTML that leads each number to its step; elements are MathML alone."""
+
+    def write(self, expr: Expr) -> str:
+        """The formula, its elements as they are in `mathml`."""
+        return tree.fold(expr, self.node, outside)
+
+    def node(self, expr: Expr, parts: Sequence[str]) -> str:
+        """An element as a whole, anything else of its parts."""
+        return MATHML.write(expr) if is_element(expr) else super().node(expr, parts)
+
+    def number(self, num: Num) -> str:
+        """A number, linked to its step where it has one."""
+        made = digits(num)
+        if num.source is None:
+            return made
+        href, spoken = escape(num.source), escape(f"{number_text(num.text)}, {origin(num.source)}")
+        return f'{CUT}<a href="#{href}" aria-label="{spoken}"><math>{made}</math></a>{CUT}'
+
+    def matrix(self, rows: list[Sequence[str]]) -> str:
+        """A table of linked numbers."""
+        linked = "".join("<tr>" + "".join(f"<td>{cell(c)}" for c in row) for row in rows)
+        return f'{CUT}<table class="m"><tbody>{linked}</tbody></table>{CUT}'
+
+    def fence(self, left: str, inner: list[str], right: str) -> str:
+        """Between two signs; around a matrix they are drawn as tall as it is."""
+        body = self.row(inner)
+        if CUT + "<table" in body:
+            return f'{CUT}<span class="fence">{assembled(body)}</span>{CUT}'
+        return fenced(left, body, right)
+
+
+MATHML, LINKED = MathmlWriter(), LinkedWriter()
+
+
+def is_element(expr: Expr) -> bool:
+    """Whether a formula is an element that holds its operands, so that no link may stand at them."""
+    elements = tree.At | tree.Partial | tree.Frac | tree.Pow | tree.Root | tree.Transpose | tree.Mean
+    return isinstance(expr, elements) or (isinstance(expr, tree.Fn) and expr.name == "exp" and not has_matrix(expr))
+
+
+def outside(expr: Expr) -> Iterable[Expr]:
+    """The operands at which a link may stand."""
+    return () if is_element(expr) else printed(expr)
+
+
+def inside(expr: Expr) -> Iterator[str]:
+    """The sources of the numbers at which no link may stand, in the order of printing."""
+    todo = [expr]
+    while todo:
+        node = todo.pop()
+        if is_element(node):
+            yield from (num.source for num in tree.nodes(node) if isinstance(num, Num) and num.source is not None)
+        else:
+            todo += reversed(tree.children(node))
+
+
+def element(name: str, *inner: str) -> str:
+    """An element, each piece within it one child."""
+    return f"<{name}>" + "".join(f"<mrow>{piece}</mrow>" for piece in inner) + f"</{name}>"
 
 
 def digits(num: Num) -> str:
@@ -173,9 +184,9 @@ def digits(num: Num) -> str:
     return made
 
 
-def cell(piece: Piece) -> str:
+def cell(made: str) -> str:
     """One entry of a table: a link or a number, one `<math>`."""
-    return piece.line.replace(CUT, "") if CUT in piece.line else f"<math>{piece.line}</math>"
+    return made.replace(CUT, "") if CUT in made else f"<math>{made}</math>"
 
 
 def lower(index: str) -> str:
@@ -214,7 +225,7 @@ def origin(source: str) -> str:
 
 def mathml(expr: Expr) -> str:
     """The formula as one `<math>` without links."""
-    return f"<math>{WRITER.write(expr).math}</math>"
+    return f"<math>{MATHML.write(expr)}</math>"
 
 
 def pieces(expr: Expr) -> str:
@@ -224,14 +235,11 @@ def pieces(expr: Expr) -> str:
     signs stand one below the other.
     """
     first, *rest = expr.parts if isinstance(expr, tree.Chain) else (expr,)
-    signs = map(WRITER.mark, expr.relations) if isinstance(expr, tree.Chain) else ()
-    head = WRITER.write(first)
-    parts = [WRITER.row([sign, WRITER.write(part)]) for sign, part in zip(signs, rest, strict=True)]
-    kinds = ["lhs" if isinstance(expr, tree.Chain) else "piece", *("piece" for _ in parts)]
-    spans = zip(kinds, (head, *parts), strict=True)
-    made = "".join(f'<span class="{kind}">{assembled(part.line)}</span>' for kind, part in spans)
-    unlinked = dict.fromkeys(source for part in (head, *parts) for source in part.unlinked)
-    led = ", ".join(f'<a href="#{escape(source)}">{escape(source)}</a>' for source in unlinked)
+    signs = expr.relations if isinstance(expr, tree.Chain) else ()
+    made = f'<span class="{"lhs" if isinstance(expr, tree.Chain) else "piece"}">{assembled(LINKED.write(first))}</span>'
+    for sign, part in zip(signs, rest, strict=True):
+        made += f'<span class="piece">{assembled(LINKED.mark(sign) + LINKED.write(part))}</span>'
+    led = ", ".join(f'<a href="#{escape(source)}">{escape(source)}</a>' for source in dict.fromkeys(inside(expr)))
     return made + (f'<span class="from">with {led}</span>' if led else "")
 
 

@@ -14,10 +14,9 @@ Polars is imported when the first table is read, not before.
 """
 
 from backlit.tables.encoder import ColumnSummary, TableEncoder
-from backlit.tables.reading import read_table
 from backlit.tables.splitting import split
+from backlit.tables.table_files import check_suffix, read_table, write_table
 from backlit.tables.target import Target, TargetCodec, read_target
-from backlit.tables.writing import check_suffix, write_table
 
 __all__ = [
     "ColumnSummary",

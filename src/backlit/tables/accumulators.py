@@ -1,36 +1,25 @@
-"""Learn an encoder, or a target, from chunks: one pass, memory that does not grow with the rows.
+"""Learn an encoder from chunks: one pass, memory that does not grow with the rows.
 
-The rules are those of a table in memory (`fitting`, `target`).  Three things differ, as they would need every value
-at once: a text column may hold at most MOST_WORDS different values; the remark on whole numbers that differ in every
-row is made where they ascend from row to row; and sums are exact, so that mean and scale may differ from those in
-memory in the last digit.
+The rules are those of a table in memory (`fitting`).  Three things differ, as they would need every value at once: a
+text column may hold at most MOST_WORDS different values; the remark on whole numbers that differ in every row is made
+where they ascend from row to row; and sums are exact, so that mean and scale may differ from those in memory in the
+last digit.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import Counter
-from typing import TYPE_CHECKING, Any, Self
+from collections import Counter, defaultdict
+from fractions import Fraction
+from math import isqrt
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from backlit.errors import TableError
-from backlit.tables.column_types import AMONG, category, constant, empty, kind_of, scaled
-from backlit.tables.columns import Column, Flag, as_numbers, frequencies, leave_out, settle
-from backlit.tables.exact_moments import ExactMoments
-from backlit.tables.messages import count, shown
-from backlit.tables.target import (
-    Label,
-    TargetCodec,
-    Task,
-    check_column,
-    check_type,
-    codec_of,
-    decide,
-    doubts,
-    numbers_of,
-    too_many,
-)
+from backlit.tables.columns import Column, Flag, as_numbers, frequencies, leave_out
+from backlit.tables.fitting import AMONG, category, constant, empty, kind_of, scaled
+from backlit.tables.messages import shown
 
 if TYPE_CHECKING:
     import polars as pl
@@ -187,97 +176,92 @@ def gathered(name: str, dtype: pl.DataType) -> Gathered:
     return forms.get(kind, GatheredNumbers)(name, kind)
 
 
-MOST_VALUES = 100_000  # different values that are counted; more cannot be classes
+# --- sums without rounding --------------------------------------------------------------------------------------------
+# A float64 is a whole number of 53 bits times a power of two.  So Σx and Σx² are sums of whole numbers, one for each
+# power of two, and whole numbers add without rounding: no chunk border, no order and no cancellation can show.  One
+# division and one root at the end round once.  Source: Kulisch 2013, the complete accumulator.
+
+DIGITS = 18  # bits of a limb; three make the 53 bits of a float64
+AT_ONCE = 1 << 14  # values: sums of 2^14 products of two limbs, times two, stay below 2^53 and are exact in float64
 
 
-class GatheredTarget:
-    """What has been seen of the target.
+class ExactMoments:
+    """Σx and Σx² of the values seen, without rounding, and the least and the greatest.
 
-    >>> import polars as pl
-    >>> seen = GatheredTarget({"won": pl.Int64()}, "won")
-    >>> seen.add(pl.Series("won", [0, 1, None, 1])), seen.add(pl.Series("won", [0, 0]))
-    (array([ True,  True, False,  True]), array([ True,  True]))
-    >>> codec, notes = seen.learned()
-    >>> codec.classes, codec.task, notes[0]
-    ((0, 1), 'classification', '1 row without a target left out')
+    >>> moments = ExactMoments()
+    >>> moments.add(np.array([1e9 + 2]))
+    >>> moments.add(np.array([1e9]))
+    >>> moments.mean_and_scale()
+    (1000000001.0, 1.0)
     """
 
-    def __init__(self, schema: dict[str, Any], column: str, task: Task | None = None):
-        check_column(list(schema), column, task)
-        self.name, self.asked = column, task
-        self.rows = self.given = 0
-        self.frequency: Counter[Label] | None = Counter()
-        self.dtype: pl.DataType | None = None
+    def __init__(self) -> None:
+        self.n = 0
+        self.low, self.high = np.inf, -np.inf
+        self.sums: defaultdict[int, int] = defaultdict(int)  # by power of two
+        self.squares: defaultdict[int, int] = defaultdict(int)
 
-    def add(self, column: pl.Series, first: int = 0) -> NDArray[np.bool_]:
-        """Take in a chunk; which of its rows (m,) have a target.
-
-        first : number of the chunk's first row in its file, from 0, for errors.
-        """
-        whole = settle(column)
-        has = whole.is_not_null().to_numpy()
-        self.rows += len(whole)
-        given = whole.drop_nulls()
-        if not len(given):
-            return has
-        rows = first + np.flatnonzero(has)
-        check_type(given, rows)
-        if self.asked == "regression":
-            numbers_of(given, rows)  # refuses words
-        self.given, self.dtype = self.given + len(given), given.dtype
-        if self.frequency is not None:
-            for value, times in frequencies(given).items():
-                self.frequency[value] += times
-            self.frequency = self.frequency if len(self.frequency) <= MOST_VALUES else None
-        return has
-
-    def merge(self, other: GatheredTarget) -> None:
-        """Take in what another has seen of the rows that follow."""
-        self.rows, self.given = self.rows + other.rows, self.given + other.given
-        self.dtype = other.dtype or self.dtype
-        if self.frequency is None or other.frequency is None:
-            self.frequency = None
+    def add(self, values: NDArray[np.float64]) -> None:
+        """Take in values (n,), finite."""
+        if not values.size:
             return
-        self.frequency.update(other.frequency)
-        self.frequency = self.frequency if len(self.frequency) <= MOST_VALUES else None
+        self.n += values.size
+        self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
+        for start in range(0, values.size, AT_ONCE):
+            self._add(values[start : start + AT_ONCE])
 
-    def learned(self) -> tuple[TargetCodec, tuple[str, ...]]:
-        """Task and labels, and what a reader should know.  Raises TableError if the column cannot be a target."""
-        name = shown(self.name)
-        if not self.given or self.dtype is None:
-            raise TableError(f"target {name} has no value in any of {count(self.rows, 'row')}: name another column")
-        different = MOST_VALUES + 1 if self.frequency is None else len(self.frequency)
-        if different == 1 and self.frequency:
-            alone = f"target {name} has one value only, {shown(next(iter(self.frequency)))}"
-            raise TableError(
-                f"{alone}, in {count(self.given, 'row')}: there is nothing to tell apart; add rows with other values, "
-                f"or name another column"
-            )
-        task = self.asked or decide(self.dtype, different, self.given)
-        left = self.rows - self.given
-        notes = [f"{count(left, 'row')} without a target left out"] if left else []
-        codec = TargetCodec(self.name, "regression") if task == "regression" else self._classes()
-        if self.asked is None:
-            whole = all(float(value).is_integer() for value in self._numbers())
-            notes += doubts(self.dtype, task, different, self.given, whole)
-        return codec, tuple(notes)
+    def _add(self, values: NDArray[np.float64]) -> None:
+        fraction, power = np.frexp(values)
+        least = int(power.min())
+        slot = power.astype(np.intp) - least
+        rest = fraction * 2.0 ** (53 - 2 * DIGITS)
+        a = np.trunc(rest)
+        rest = (rest - a) * 2.0**DIGITS
+        b = np.trunc(rest)
+        c = (rest - b) * 2.0**DIGITS  # value = (a 2^36 + b 2^18 + c) 2^(power - 53)
+        limbs = {2: a, 1: b, 0: c}
+        products = {4: a * a, 3: 2 * a * b, 2: 2 * a * c + b * b, 1: 2 * b * c, 0: c * c}
+        for parts, into, factor in ((limbs, self.sums, 1), (products, self.squares, 2)):
+            for place, part in parts.items():
+                if not part.any():
+                    continue
+                totals = np.bincount(slot, weights=part)
+                for k in np.flatnonzero(totals):
+                    into[factor * (int(k) + least - 53) + place * DIGITS] += int(totals[k])
 
-    def _classes(self) -> TargetCodec:
-        if self.frequency is None:
-            raise TableError(
-                f"target {shown(self.name)} has more than {MOST_VALUES:,} different values, too many for classes: "
-                f"{too_many(self.dtype, [])}"
-            )
-        return codec_of(self.name, self.dtype, dict(self.frequency))[0]
+    def merge(self, other: ExactMoments) -> None:
+        """Take in what another has seen."""
+        self.n += other.n
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+        for mine, theirs in ((self.sums, other.sums), (self.squares, other.squares)):
+            for power, total in theirs.items():
+                mine[power] += total
 
-    def _numbers(self) -> list[Any]:
-        numeric = self.dtype is not None and self.dtype.is_numeric()
-        return list(self.frequency or ()) if numeric else []
+    def mean_and_scale(self) -> tuple[float, float]:
+        """Mean and standard deviation (over n, not n - 1) of at least one value, each rounded once.
+
+        The scale is 0 if all values are equal, infinite if they span more than float64 holds.
+        """
+        if self.low == self.high:
+            return self.low, 0.0
+        mean = exact(self.sums) / self.n
+        scale = 0.0 if np.isinf(self.high - self.low) else root(exact(self.squares) / self.n - mean**2)
+        return float(mean), scale if np.isfinite(self.high - self.low) else np.inf
 
 
-def class_indices(codec: TargetCodec, column: pl.Series) -> NDArray[np.int64]:
-    """Index of each value of a settled column without nulls, (m,), among the classes that were learned from it."""
-    import polars as pl
+def exact(sums: dict[int, int]) -> Fraction:
+    """Σ sums[k] 2^k."""
+    least = min(sums, default=0)
+    whole = sum(value << (power - least) for power, value in sums.items())
+    return Fraction(whole) * Fraction(2) ** least
 
-    indices = list(range(len(codec.classes)))
-    return column.replace_strict(list(codec.classes), indices, return_dtype=pl.Int64).to_numpy()
+
+def root(value: Fraction) -> float:
+    """The square root, with digits to spare before it is rounded to a float.
+
+    >>> root(Fraction(9, 4)), root(Fraction(2)) == 2**0.5
+    (1.5, True)
+    """
+    shift = max(0, 140 + value.denominator.bit_length() - value.numerator.bit_length())
+    shift += shift % 2
+    return float(Fraction(isqrt((value.numerator << shift) // value.denominator), 1 << shift // 2))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +13,11 @@ import numpy as np
 from backlit.bounded_reading import check_memory
 from backlit.errors import DomainError, TableError
 from backlit.tables.column_formats import NAMES, ColumnFormat
-from backlit.tables.column_types import fit_column
-from backlit.tables.columns import Category, Column, Dropped, settle
+from backlit.tables.columns import Category, Column, Dropped, Scaled, settle
+from backlit.tables.fitting import Bins, fit_column, fit_richer
 from backlit.tables.messages import listed, near, shown
-from backlit.tables.reading import Source, read_cells, read_table
 from backlit.tables.schema import encoder_from_dict, encoder_to_dict
+from backlit.tables.table_files import Source, read_cells, read_table
 from backlit.tables.table_formats import TableFormat
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
 MAX_CATEGORIES = 100
+MOST_BINS, MOST_CELLS = 2_000, 30_000_000  # over all columns, and times rows: 120 MB in float32
 TYPED = ColumnFormat("typed")  # of a column that was learned from values alone
 
 
@@ -84,7 +85,7 @@ class TableEncoder:
         format : by which the table was read, so that `read` reads later ones in the same way.
         max_categories : slots of a text column at most; rarer values share its unseen slot.
 
-        What becomes of each column stands in `backlit.tables.column_types`.  A missing number becomes the mean, a
+        What becomes of each column stands in `backlit.tables.fitting`.  A missing number becomes the mean, a
         missing boolean the share of true, and a second feature says that it was missing where training rows had missing
         values.  A missing word has a slot of its own where training had missing words, and else counts as unseen.
 
@@ -213,6 +214,23 @@ class TableEncoder:
     def __repr__(self) -> str:
         names = listed((c.name for c in self.columns), most=4)
         return f"TableEncoder({names}: {len(self.feature_names_out)} features from {self.rows:,} rows)"
+
+
+def enriched(encoder: TableEncoder, table: pl.DataFrame, bins: Bins, y: NDArray[np.floating]) -> TableEncoder:
+    """The same columns: numbers as `Piecewise`, moments as `Calendar`, words as `Weighted`.
+
+    table, y : rows to learn from and their target, class indices or numbers.  Many columns get fewer bins each.
+
+    >>> import numpy as np, polars as pl
+    >>> table = pl.DataFrame({"age": [20, 40, 60], "color": ["red", "red", "blue"]})
+    >>> enriched(TableEncoder.fit(table), table, Bins(2), np.zeros(3)).feature_names_out[:3]
+    ('age', 'age in 20 to 40', 'age in 40 to 60')
+    """
+    numbers = sum(type(column) is Scaled for column in encoder.columns)
+    room = min(MOST_BINS, MOST_CELLS // max(table.height, 1)) // max(numbers, 1)
+    fitting = replace(bins, most=min(bins.most, room // 2 if bins.steps else room))
+    columns = (fit_richer(column, table, fitting, y) for column in encoder.columns)
+    return TableEncoder.of(columns, encoder.rows, encoder.format)
 
 
 def names_kept(columns: Iterable[str], drop: Iterable[str]) -> list[str]:

@@ -1,32 +1,68 @@
-"""A table in Parquet files, read a slice of rows at a time: one file, or a folder whose files have the same columns."""
+"""A table in Parquet files, read a slice of rows at a time: one file, or a folder whose files have the same columns.
+
+They lie on a disk or in object storage: Polars reads `s3://bucket/folder` and its kin too, and finds the credentials
+where the storage's own tools do, such as AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL and ~/.aws for S3.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import accumulate, groupby
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from socket import gethostname
 from typing import TYPE_CHECKING
 
 from backlit.bounded_reading import open_regular
 from backlit.errors import TableError
+from backlit.tables.binary_files import MAGIC, ROW_LABELS
 from backlit.tables.messages import count, near, shown
-from backlit.tables.reading import MAGIC, ROW_LABELS, converted
-from backlit.tables.sources import RemoteFile, remote, remote_files, remote_footer
+from backlit.tables.table_files import converted
 from backlit.tables.table_formats import TableFormat
 
 if TYPE_CHECKING:
     import polars as pl
 
 SUFFIX = ".parquet"
-File = Path | RemoteFile
+URL = re.compile(r"(s3|s3a|gs|gcs|az|azure|abfs|abfss|adl):/+(.+)")
 BYTES_AT_ONCE = 1 << 26  # of the texts from which formats are learned, at 64 bytes each
 CHUNKS = 16  # of a piece: about a second's work
 TAIL = 2**16  # bytes of a file's end that tell it from another
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file in object storage, with as much of a Path as reading tables asks for."""
+
+    url: str
+
+    def __str__(self) -> str:
+        return self.url
+
+    @property
+    def name(self) -> str:
+        """The last part of its address."""
+        return PurePosixPath(self.url).name
+
+    @property
+    def stem(self) -> str:
+        """Its name without the suffix."""
+        return PurePosixPath(self.url).stem
+
+    def absolute(self) -> RemoteFile:
+        """An address says all."""
+        return self
+
+    def exists(self) -> bool:
+        """As reading it will show."""
+        return True
+
+
+File = Path | RemoteFile
 
 
 @dataclass(frozen=True)
@@ -301,3 +337,60 @@ def _same_columns(file: File, found: dict[str, pl.DataType], first: File, schema
             f"{file}: has a column {shown(extra)}, which {first.name} does not have: all files of a folder need the "
             f"same columns"
         )
+
+
+# --- object storage ---------------------------------------------------------------------------------------------------
+
+
+def remote(path: object) -> str | None:
+    """The address, if it is one of object storage; pathlib makes one slash of its two.
+
+    >>> remote(Path("s3://shop/sales/")), remote("sales")
+    ('s3://shop/sales', None)
+    """
+    found = URL.fullmatch(str(path))
+    return None if found is None else f"{found[1]}://{found[2].rstrip('/')}"
+
+
+def remote_files(url: str) -> list[RemoteFile]:
+    """The Parquet files of a folder by name, or the one of that name.  Raises TableError if there is none."""
+    if url.endswith(".parquet"):
+        return [RemoteFile(url)]
+    import polars as pl
+
+    with reachable(url):
+        # for object storage Polars makes a regular expression of it, in which ! is a letter
+        lazy = pl.scan_parquet(f"{url}/[^._]*.parquet", include_file_paths="file").select("file").unique()
+        files = lazy.collect(engine="streaming")["file"].to_list()
+    return [RemoteFile(file) for file in sorted(files)]
+
+
+def remote_footer(file: RemoteFile) -> tuple[dict[str, pl.DataType], int]:
+    """Columns and number of rows of a file."""
+    import polars as pl
+
+    with reachable(file.url):
+        lazy = pl.scan_parquet(file.url, glob=False, hive_partitioning=False)
+        return dict(lazy.collect_schema()), int(lazy.select(pl.len()).collect(engine="streaming").item())
+
+
+class reachable:
+    """Say in one line why object storage gives nothing."""
+
+    def __init__(self, url: str):
+        self.url = url
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        import polars as pl
+
+        if not isinstance(error, pl.exceptions.PolarsError | OSError):
+            return
+        said = " ".join(str(error).split())
+        code = re.search(r"<Code>(\w+)</Code>|(expanded paths were empty)", said)
+        reason = "no Parquet file is there" if code and code[2] else code[1] if code else said[:200]
+        raise TableError(
+            f"{self.url}: could not be read ({reason}): check the address, your credentials, and that its files end in "
+            f".parquet"
+        ) from error

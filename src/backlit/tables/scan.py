@@ -11,14 +11,13 @@ import numpy as np
 
 from backlit.errors import DomainError, TableError
 from backlit.files import checksum, joined_checksum
-from backlit.tables.accumulators import Gathered, GatheredTarget, class_indices, gathered
+from backlit.tables.accumulators import ExactMoments, Gathered, gathered
 from backlit.tables.columns import leave_out, settle
 from backlit.tables.encoder import MAX_CATEGORIES, TableEncoder, names_kept
-from backlit.tables.exact_moments import ExactMoments
 from backlit.tables.messages import count, shown
 from backlit.tables.parquet import Chunk, ParquetTable, Piece
 from backlit.tables.splitting import drawn
-from backlit.tables.target import TargetCodec, Task
+from backlit.tables.target import GatheredTarget, TargetCodec, Task, class_indices
 
 if TYPE_CHECKING:
     import polars as pl

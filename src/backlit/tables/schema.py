@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from math import isfinite
 from typing import Any
 
@@ -26,6 +26,10 @@ CHECKS = {  # annotation of a field: what the value must be, in words, and the t
     "bool": ("true or false", lambda v: isinstance(v, bool)),
     "float": ("a finite number", finite),
     "tuple[str, ...]": ("a list of texts", lambda v: isinstance(v, list) and all(isinstance(each, str) for each in v)),
+    "tuple[int, ...]": (
+        "a list of whole numbers",
+        lambda v: isinstance(v, list) and all(type(each) is int for each in v),
+    ),
     "tuple[float, ...]": ("a list of finite numbers", lambda v: isinstance(v, list) and all(map(finite, v))),
 }
 
@@ -87,11 +91,11 @@ def _column(entry: object, where: str) -> Column:
     form = FORMS.get(str(entry.get("form"))) if isinstance(entry, dict) else None
     if form is None or not isinstance(entry, dict):
         raise fault(where, f"a column of form {', '.join(FORMS)}", entry)
-    names = {field.name: str(field.type) for field in fields(form)}
-    unknown = sorted(entry.keys() - names.keys() - {"form"})
+    told = [field for field in fields(form) if field.name in entry or field.default is MISSING]
+    unknown = sorted(entry.keys() - {"form", *(field.name for field in told)})
     if unknown:
         raise ModelError(f"{where} has fields that are not known ({listed(unknown)}): {REMEDY}")
-    column = form(**{name: check_field(entry, name, annotation, f"{where}.") for name, annotation in names.items()})
+    column = form(**{field.name: check_field(entry, field.name, str(field.type), f"{where}.") for field in told})
     problem = column.problem()
     if problem is not None:
         raise ModelError(f"{where}.{problem}, which cannot be: {REMEDY}")

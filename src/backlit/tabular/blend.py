@@ -1,15 +1,18 @@
-"""From rows of a table to what a model says of them, and how the outputs of an ensemble's members become one.
+"""From rows of a table to what a model says of them, how members' outputs become one, and how good outputs are.
 
 Outputs are log probabilities (n, K) or numbers (n, 1); rows that a preset says nothing of are NaN.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from backlit.core.parameters import Parameters, Statistics
+from backlit.errors import DomainError, ModelError, ProblemError, near
 from backlit.formats.ensembles import Ensemble
 from backlit.formats.models import Model
 from backlit.tables import TableEncoder, TargetCodec
@@ -22,6 +25,8 @@ Array = np.ndarray
 Encode = Callable[[TableEncoder], Array]  # the features (m, n_0) that an encoder makes of the rows in question
 Loss = Callable[[Array], float]  # of blended outputs (n, K), lower is better
 ROUNDS = 20
+MOST_RESIDUALS = 2_000  # quantiles need no more; taken at even ranks of their size
+NUMBERS_AT_ONCE = 2**22
 TEMPERATURES = np.exp(np.linspace(-1.2, 1.2, 97))
 
 
@@ -158,3 +163,121 @@ def raw_outputs(target: TargetCodec, params: Parameters, statistics: Statistics,
     """A network's log probabilities (m, K) or numbers (m, 1) for features X (m, n_0)."""
     a = activations_of(params, statistics, X)
     return a.astype(np.float64) if target.task == "regression" else log_probabilities(a)
+
+
+# --- intervals of predictions -----------------------------------------------------------------------------------------
+
+
+def predict_interval(model: Model | Ensemble, table: "pl.DataFrame", coverage: float) -> tuple[Array, Array]:
+    """Lower and upper ends (m,) for the rows of a table, which hold a row's value whatever the distribution, by CV+.
+
+    Each training row i has a residual r_i = y_i − μ₋ᵢ(x_i) by the members that never learned from it.  The interval of
+    a new x lies between quantiles of μ₋ᵢ(x) − |r_i| and of μ₋ᵢ(x) + |r_i| over all i, μ₋ᵢ by the same members.
+    Source: Barber, Candès, Ramdas & Tibshirani 2021: it holds at least 1 − 2α, and about 1 − α in practice.
+
+    coverage : in (0, 1), such as 0.9.  Raises DomainError for another, ModelError where the model has no residuals.
+    """
+    if not 0 < coverage < 1:
+        raise DomainError(f"interval is {coverage}: give a probability between 0 and 1, such as 0.9")
+    if not isinstance(model, Ensemble) or model.residual is None or model.residual_fold is None:
+        raise ModelError("the model has no residuals of rows that it did not learn from, which an interval needs: "
+                         "train an ensemble for regression (without --hidden)")  # fmt: skip
+    residual, fold = thinned(np.abs(model.residual), model.residual_fold)
+    known = np.unique(fold)
+
+    def encode(encoder: TableEncoder) -> Array:
+        return encoder.transform(table, np.float32)
+
+    centers = np.stack([weighted_outputs(model, encode, np.array([k]))[:, 0] for k in known])  # (folds, m)
+    return quantiles_of(centers, np.searchsorted(known, fold), residual, coverage)
+
+
+def thinned(residual: Array, fold: Array) -> tuple[Array, Array]:
+    """At most MOST_RESIDUALS of them, spread evenly over their sizes in each fold."""
+    if len(residual) <= MOST_RESIDUALS:
+        return residual, fold
+    order = np.lexsort((residual, fold))
+    chosen = order[np.linspace(0, len(order) - 1, MOST_RESIDUALS).round().astype(int)]
+    return residual[chosen], fold[chosen]
+
+
+def quantiles_of(centers: Array, fold: Array, residual: Array, coverage: float) -> tuple[Array, Array]:
+    """The interval's ends (m,) of predictions (folds, m) and the residuals (n,) of rows of these folds (n,).
+
+    >>> quantiles_of(np.zeros((1, 1)), np.zeros(9, int), np.arange(9.0), 0.8)
+    (array([-7.]), array([7.]))
+    """
+    n, m = len(residual), centers.shape[1]
+    rank = min(ceil(coverage * (n + 1)), n) - 1  # of the upper ends, from 0; the lower ends' from the other side
+    low, high = np.empty(m), np.empty(m)
+    step = max(NUMBERS_AT_ONCE // n, 1)
+    for start in range(0, m, step):
+        center = centers[fold, start : start + step]  # (n, step)
+        high[start : start + step] = np.partition(center + residual[:, None], rank, axis=0)[rank]
+        low[start : start + step] = np.partition(center - residual[:, None], n - 1 - rank, axis=0)[n - 1 - rank]
+    return low, high
+
+
+# --- what presets are chosen and networks stopped by, each as a loss: lower is better ---------------------------------
+
+Measure = Callable[[Array, Array, Array | None], float]  # of outputs (n, K), targets (n,) and weights (n,) or None
+
+
+def accuracy(z: Array, y: Array, weight: Array | None) -> float:
+    """Share of the rows whose most likely class is theirs."""
+    return float(np.average(z.argmax(axis=1) == y, weights=weight))
+
+
+def balanced_accuracy(z: Array, y: Array, weight: Array | None) -> float:
+    """Mean over the classes of the share that is found."""
+    hit, weight = z.argmax(axis=1) == y, np.ones(len(y)) if weight is None else weight
+    return float(np.mean([np.average(hit[y == k], weights=weight[y == k]) for k in np.unique(y)]))
+
+
+def roc_auc(z: Array, y: Array, weight: Array | None) -> float:
+    """Area under the ROC curve, for several classes the mean of each against the rest; 0.5 where y is of one class."""
+    from sklearn.metrics import roc_auc_score
+
+    p = softmax(z)
+    areas = [roc_auc_score(y == k, p[:, k], sample_weight=weight) for k in np.unique(y) if (y != k).any()]
+    return float(np.mean(areas)) if areas else 0.5
+
+
+def rmse(z: Array, y: Array, weight: Array | None) -> float:
+    """Root mean square error."""
+    return float(np.sqrt(np.average((z[:, 0] - y) ** 2, weights=weight)))
+
+
+def mae(z: Array, y: Array, weight: Array | None) -> float:
+    """Mean absolute error."""
+    return float(np.average(np.abs(z[:, 0] - y), weights=weight))
+
+
+def negated(measure: Measure, z: Array, y: Array, weight: Array | None) -> float:
+    """The same as a loss; a function of a module can be sent to another process."""
+    return -measure(z, y, weight)
+
+
+MEASURES: dict[str, dict[str, Measure]] = {
+    "classification": {
+        "log_loss": log_loss,
+        "accuracy": partial(negated, accuracy),
+        "balanced_accuracy": partial(negated, balanced_accuracy),
+        "roc_auc": partial(negated, roc_auc),
+    },
+    "regression": {"rmse": rmse, "mae": mae, "r2": rmse},
+}
+
+
+def measure_of(task: str, name: str | None) -> Measure:
+    """The loss that a metric's name stands for; log loss or root mean square error where none is given.
+
+    Raises ProblemError for a metric that the task does not have.
+
+    >>> measure_of("regression", None)(np.array([[1.0]]), np.array([3.0]), None)
+    2.0
+    """
+    known = MEASURES[task]
+    if name is not None and name not in known:
+        raise ProblemError(f"metric {name!r} is none of {task}: {near(name, known)}")
+    return known[name or next(iter(known))]

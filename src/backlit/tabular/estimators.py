@@ -17,12 +17,11 @@ from backlit.signatures import documented
 from backlit.tables import TableEncoder, TargetCodec
 from backlit.tables.table_formats import TableFormat
 from backlit.tables.target import Task
-from backlit.tabular.blend import predict_rows
+from backlit.tabular.blend import predict_interval, predict_rows
+from backlit.tabular.datasets import as_table, is_frame
 from backlit.tabular.ensemble import train_ensemble
-from backlit.tabular.folds import group_folds, plain_folds
-from backlit.tabular.frames import as_table, is_frame
-from backlit.tabular.intervals import predict_interval
 from backlit.tabular.presets import quality_of
+from backlit.tabular.table_rows import group_folds, plain_folds
 
 Array = np.ndarray
 FEWEST_ROWS = 4
@@ -328,7 +327,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         Returns
         -------
         pair of (n,) arrays
-            Lower and upper ends, by CV+; see `backlit.tabular.intervals`.
+            Lower and upper ends, by CV+; see `backlit.tabular.blend`.
         """
         check_is_fitted(self)
         return predict_interval(self.ensemble_, self._table(X), coverage)

@@ -1,4 +1,5 @@
-"""What the test rows say of a model: curves and recall a class, calibration, importances of columns, worst rows."""
+"""What the test rows say of a model: how far the truth may lie from its scores, curves and recall a class,
+calibration, importances of columns, worst rows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backlit.tables import TargetCodec
-from backlit.tabular.scoring import shares
+from backlit.tabular.scoring import counted, shares
 
 if TYPE_CHECKING:
     import polars as pl
 
 Array = np.ndarray
 POINTS, BINS = 200, 10
+Interval = tuple[float, float]
+Z = 1.959963984540054  # 95 % of a normal variable lie within ± Z
 Dealt = Callable[..., Array]  # outputs of rows, or with (name, order) those with a column's values in another order
 CELLS = 20_000  # rows × columns that are encoded for each column
 MOST_ROWS, MOST_COLUMNS = 1000, 200
@@ -194,3 +197,129 @@ def worst_rows(
         }
         for k in worst
     ]
+
+
+# --- intervals of scores ----------------------------------------------------------------------------------------------
+
+
+def intervals(task: str, y: Array, outputs: Array, weight: Array | None = None) -> dict[str, Interval]:
+    """(low, high) of each metric that has one, for targets y (n,) and outputs (n, K) or (n,): 95 % confidence.
+
+    weight : (n,) by which rows count, all alike if not given.
+
+    Each score is, to first order, a mean of numbers one a row (its influence), so the spread of these over √n is its
+    standard error.  Where a few large errors make most of a score, and rows are few, they hold it less often (90 %).
+    Sources: Wilson 1927 for shares; DeLong, DeLong & Clarke-Pearson 1988 for the area under the ROC curve; the delta
+    method for the rest.
+
+    >>> y = np.array([0, 1] * 50)
+    >>> p = np.where(y == 1, 0.9, 0.2)
+    >>> intervals("classification", y, np.column_stack([1 - p, p]))["accuracy"]
+    (0.963..., 1.0)
+    """
+    y, outputs, weight = counted(weight, y, outputs)
+    if len(y) < 2:
+        return {}
+    w = np.ones(len(y)) if weight is None else weight
+    if task == "regression":
+        return of_numbers(y, outputs.astype(np.float64), w)
+    return of_classes(y, shares(outputs), w, ranked=weight is None)
+
+
+def of_classes(y: Array, p: Array, w: Array, ranked: bool) -> dict[str, Interval]:
+    """Of accuracy, balanced accuracy, log loss, and for two classes, if `ranked`, ROC AUC."""
+    right = p.argmax(axis=1) == y
+    recall = [share_of(right[y == k], w[y == k]) for k in np.unique(y)]
+    near = [((share * n + 1) / (n + 2), n) for share, n in recall]  # no class is sure of being all found
+    variance = sum(share * (1 - share) / n for share, n in near) / len(recall) ** 2
+    loss = row_losses(y, p, classes=True)
+    made = {
+        "accuracy": wilson(*share_of(right, w)),
+        "balanced_accuracy": around(float(np.mean([share for share, _ in recall])), float(variance) ** 0.5, 0, 1),
+        "log_loss": positive(float(np.average(loss, weights=w)), standard_error(loss, w)),
+    }
+    if ranked and p.shape[1] == 2 and len(recall) == 2 and min(n for _, n in recall) > 1:
+        made["roc_auc"] = auc_interval(p[y == 1, 1], p[y == 0, 1])
+    return made
+
+
+def of_numbers(y: Array, predicted: Array, w: Array) -> dict[str, Interval]:
+    """Of R², root mean square error and mean absolute error."""
+    square, spread = row_losses(y, predicted, classes=False), (y - np.average(y, weights=w)) ** 2
+    mse, variance = float(np.average(square, weights=w)), float(np.average(spread, weights=w))
+    absolute = np.abs(predicted - y)
+    low, high = positive(mse, standard_error(square, w))
+    made = {
+        "rmse": (low**0.5, high**0.5),
+        "mae": positive(float(np.average(absolute, weights=w)), standard_error(absolute, w)),
+    }
+    if variance:
+        share = mse / variance
+        low, high = positive(share, standard_error(square - share * spread, w) / variance)
+        made = {"r2": (1 - high, 1 - low), **made}
+    return made
+
+
+def told_apart(task: str, y: Array, outputs: Array, others: Array, weight: Array | None = None) -> bool:
+    """Whether two predictions' losses of the same rows differ by more than chance: Student's paired t test (1908), 5 %.
+
+    y : (n,).  outputs, others : (n, K) or (n,).  weight : (n,) by which rows count.
+
+    >>> y = np.array([1.0, 2.0, 3.0, 4.0])
+    >>> told_apart("regression", y, y + 0.1, y + [1.0, 1.1, 0.9, 1.2])
+    True
+    >>> told_apart("regression", y, y + 0.1, y + [0.0, 0.1, 0.2, 0.1])
+    False
+    """
+    from scipy.special import stdtrit
+
+    y, outputs, others, weight = counted(weight, y, outputs, others)
+    if len(y) < 2:
+        return False
+    w = np.ones(len(y)) if weight is None else weight
+    classes = task == "classification"
+    outputs, others = (shares(made) if classes else made for made in (outputs, others))
+    apart = row_losses(y, outputs, classes) - row_losses(y, others, classes)
+    return bool(abs(np.average(apart, weights=w)) > stdtrit(len(y) - 1, 0.975) * standard_error(apart, w))
+
+
+def standard_error(values: Array, w: Array) -> float:
+    """Of the mean of values (n,), n > 1, with weights w."""
+    apart = w * (values - np.average(values, weights=w))
+    return float(np.sqrt(len(w) / (len(w) - 1) * (apart**2).sum()) / w.sum())
+
+
+def share_of(right: Array, w: Array) -> tuple[float, float]:
+    """The share of true among (n,) with weights w, and of how many rows of one weight it is worth as much (Kish)."""
+    return float(np.average(right, weights=w)), float(w.sum() ** 2 / (w**2).sum())
+
+
+def wilson(share: float, n: float) -> Interval:
+    """For a share among n rows, which stays within [0, 1] and is no point where all are true."""
+    middle, half = share + Z**2 / (2 * n), Z * (share * (1 - share) / n + (Z / (2 * n)) ** 2) ** 0.5
+    low, high = (middle - half) / (1 + Z**2 / n), (middle + half) / (1 + Z**2 / n)
+    return 0.0 if share == 0 else low, 1.0 if share == 1 else high
+
+
+def around(estimate: float, error: float, least: float, most: float) -> Interval:
+    """Estimate ± Z standard errors, within bounds."""
+    return max(estimate - Z * error, least), min(estimate + Z * error, most)
+
+
+def positive(estimate: float, error: float) -> Interval:
+    """For a mean of numbers ≥ 0, symmetric in its logarithm as such means are skewed."""
+    factor = np.exp(Z * error / estimate) if estimate > 0 else 1.0
+    return float(estimate / factor), float(estimate * factor)
+
+
+def auc_interval(positives: Array, negatives: Array) -> Interval:
+    """DeLong's, from the scores of both classes; ties count half."""
+    from scipy.stats import rankdata
+
+    m, n = len(positives), len(negatives)
+    ranks = rankdata(np.concatenate([positives, negatives]))
+    above = (ranks[:m] - rankdata(positives)) / n  # for each positive the share of negatives below it
+    below = 1 - (ranks[m:] - rankdata(negatives)) / m
+    auc = float(above.mean())
+    error = float(above.var(ddof=1) / m + below.var(ddof=1) / n) ** 0.5
+    return around(auc, error, 0, 1)

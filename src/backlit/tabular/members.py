@@ -15,12 +15,11 @@ from backlit.engine import Data
 from backlit.errors import ProblemError
 from backlit.formats.models import Model
 from backlit.tables import TableEncoder, TargetCodec
-from backlit.tables.richer import Bins, enriched
-from backlit.tabular.blend import raw_outputs
-from backlit.tabular.building import build_network, target_scale, unscale
-from backlit.tabular.folds import Folds
-from backlit.tabular.metrics import Measure, measure_of
-from backlit.tabular.presets import Preset
+from backlit.tables.encoder import enriched
+from backlit.tables.fitting import Bins
+from backlit.tabular.blend import Measure, measure_of, raw_outputs
+from backlit.tabular.presets import Preset, build_network, target_scale, unscale
+from backlit.tabular.table_rows import Folds
 from backlit.training import History, Run, Settings, fit
 from backlit.training.engine_check import ROWS, EngineCheck, check_engine
 from backlit.training.progress import Stop

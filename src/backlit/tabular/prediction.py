@@ -1,21 +1,26 @@
 """`predict`: a model and a table in, a column of predictions out."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+import numpy as np
+
 from backlit.display import Displayed
-from backlit.errors import ProblemError, TableError
+from backlit.errors import ProblemError, TableError, near
 from backlit.formats.ensembles import Ensemble, load_ensemble
 from backlit.formats.models import Model
 from backlit.tables import TargetCodec
-from backlit.tabular.blend import predict_rows
-from backlit.tabular.decision import Costs
-from backlit.tabular.folds import read_weight
-from backlit.tabular.intervals import predict_interval
-from backlit.tabular.reasons import Reasons, check_count, explain_rows
+from backlit.tables.messages import figure, shown
+from backlit.tables.target import Label
+from backlit.tabular.blend import predict_interval, predict_rows
+from backlit.tabular.reasons import Reasons, explain_rows
+from backlit.tabular.remarks import Unlike, rows_unlike
 from backlit.tabular.scoring import (
     Scores,
     as_table,
@@ -26,10 +31,12 @@ from backlit.tabular.scoring import (
     truth_of,
 )
 from backlit.tabular.streamed_prediction import Show, StreamedPredictions, predict_streamed, quiet
-from backlit.tabular.unlike import Unlike, rows_unlike
+from backlit.tabular.table_rows import read_weight
 
 if TYPE_CHECKING:
     import polars as pl
+
+Array = np.ndarray
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ class Predictions(Displayed):
     'target'
     """
 
-    table: "pl.DataFrame"
+    table: pl.DataFrame
     task: str
     metrics: dict[str, Any] | None
     reasons: Reasons | None = None
@@ -90,7 +97,7 @@ class Predictions(Displayed):
 @overload
 def predict(
     model: str | Path | Model | Ensemble,
-    table: "str | Path | pl.DataFrame",
+    table: str | Path | pl.DataFrame,
     *,
     interval: float | None = None,
     reasons: int | None = None,
@@ -198,9 +205,10 @@ def predict(
     except TableError as error:
         raise TableError(f"{where}{error}") from None
     if reasons is not None:
-        k = check_count(reasons)
+        if reasons < 1:
+            raise ProblemError(f"reasons is {reasons}: give how many columns to name for each row, 1 or more")
         why = explain_rows(model, frame)
-        made = made.hstack(why.table(k))
+        made = made.hstack(why.table(reasons))
     if unlike:
         made = made.hstack(odd.table())
     metrics, weight = scores_if_known(codec, frame, outputs, weight, costs)
@@ -208,7 +216,7 @@ def predict(
 
 
 def scores_if_known(
-    codec: TargetCodec, frame: "pl.DataFrame", outputs: Any, weight: str, costs: Costs | None
+    codec: TargetCodec, frame: pl.DataFrame, outputs: Any, weight: str, costs: Costs | None
 ) -> tuple[dict[str, Any] | None, str]:
     """Metrics on the rows whose true value the table holds, None if it holds none; and the column that weighs them."""
     truth = truth_of(codec, frame)
@@ -257,3 +265,60 @@ def predict_partitions(
     if not made:
         raise TableError("the table has no rows to predict: give it some")
     return Predictions(pl.concat(made), codec.task, scores.metrics() if scores.n else None)
+
+
+# --- the class to answer where mistakes cost unlike -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What it costs to miss a row of each class; the class is answered whose mistakes cost least in the mean.
+
+    A row of class k that is answered as another costs c_k, so the answer j costs Σ_{k≠j} p_k c_k in the mean, which is
+    least where p_j c_j is largest.  Of two classes that is a threshold: the second is answered from c_0/(c_0 + c_1) on.
+    Source: Elkan 2001.
+
+    labels : of the K classes.  missing : (K,) costs above 0.
+
+    >>> costs = Costs.read(TargetCodec("ill", "classification", ("no", "yes")), {"yes": 9})
+    >>> costs.answers(np.array([[0.95, 0.05], [0.85, 0.15]])), costs.in_words()
+    (array([0, 1]), "'yes' is answered from a probability of 0.1 on")
+    """
+
+    labels: tuple[Label, ...]
+    missing: Array
+
+    @classmethod
+    def read(cls, target: TargetCodec, given: Mapping[Any, float]) -> Costs:
+        """Costs by label, or by its text; 1 where none is given.  Raises ProblemError for what cannot be one."""
+        if target.task != "classification":
+            raise ProblemError(f"cost is for classes, and {shown(target.name)} is a number: leave it out")
+        index = {str(label): k for k, label in enumerate(target.classes)}
+        missing = np.ones(len(index))
+        for label, cost in given.items():
+            if str(label) not in index:
+                raise ProblemError(f"cost names {shown(label)}, which is no class: {near(str(label), index)}")
+            if not (isfinite(cost) and cost > 0):
+                raise ProblemError(f"cost of {shown(label)} is {cost:g}: give a number above 0")
+            missing[index[str(label)]] = cost
+        return cls(target.classes, missing)
+
+    def answers(self, p: Array) -> Array:
+        """The class (m,) that costs least in the mean, for probabilities p (m, K)."""
+        return (p * self.missing).argmax(axis=1)
+
+    def mean(self, y: Array, answers: Array, weight: Array | None = None) -> float:
+        """What answers (m,) cost in the mean of rows of classes y (m,)."""
+        return float(np.average(np.where(answers == y, 0.0, self.missing[y]), weights=weight))
+
+    def in_words(self) -> str:
+        """What the costs come to, in a sentence."""
+        if len(self.labels) == 2:
+            threshold = self.missing[0] / self.missing.sum()
+            return f"{shown(self.labels[1])} is answered from a probability of {figure(threshold)} on"
+        listed = ", ".join(f"{shown(k)} {figure(c)}" for k, c in zip(self.labels, self.missing, strict=True) if c != 1)
+        return f"the class of the largest probability times cost is answered ({listed}; the others 1)"
+
+    def to_dict(self) -> dict[str, float]:
+        """The cost of each label."""
+        return {str(label): float(cost) for label, cost in zip(self.labels, self.missing, strict=True)}

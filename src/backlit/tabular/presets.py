@@ -1,17 +1,24 @@
-"""The presets that an ensemble chooses among, and how much work each quality is allowed.
+"""The networks of a table: the presets that an ensemble chooses among, how much work each quality is allowed.
 
-They were chosen together, on many tables: each is best somewhere, and their average nearly everywhere.
+Presets were chosen together, on many tables: each is best somewhere, and their average nearly everywhere.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
+from backlit.core.network import Dense, Network
+from backlit.core.parameters import Parameters
 from backlit.errors import ProblemError, near
-from backlit.tables.richer import Bins
+from backlit.tables import TableEncoder, Target, TargetCodec
+from backlit.tables.fitting import Bins
 from backlit.training import Settings
 
+Array = np.ndarray
 PLAIN, EIGHT, QUANTILES, FINE = Bins(), Bins(8, by_target=True), Bins(24), Bins(48)
 BY_TARGET, STEPS = Bins(24, by_target=True), Bins(24, by_target=True, steps=True)
 ENCODINGS = {
@@ -149,3 +156,40 @@ def quality_of(name: str) -> Quality:
     if name not in QUALITIES:
         raise ProblemError(f"unknown quality {name!r}: {near(name, QUALITIES)}")
     return QUALITIES[name]
+
+
+# --- the network, and the scale in which it learns its target ---------------------------------------------------------
+
+
+def target_scale(y: Array, weight: Array | None) -> tuple[float, float]:
+    """Mean and standard deviation of the training rows' numbers (m,), by which regression learns a number near 1."""
+    mean = np.average(y, weights=weight)
+    return float(mean), float(np.sqrt(np.average((y - mean) ** 2, weights=weight))) or 1.0
+
+
+def unscale(params: Parameters, shift: float, scale: float) -> None:
+    """Fold the target's scale into the last layer, so that the network gives the target itself."""
+    params.W[-1][:] *= scale
+    params.b[-1][:] = params.b[-1] * scale + shift
+
+
+def build_network(
+    encoder: TableEncoder,
+    target: Target | TargetCodec,
+    hidden: Sequence[int],
+    activation: str,
+    *,
+    norm: Any,
+    dropout: float,
+    l2: float,
+) -> Network:
+    """The network for a table: hidden layers alike, and the output and loss that the task asks for."""
+    layers = [Dense(units, activation, norm=norm, dropout=dropout) for units in hidden]
+    K = len(target.classes)
+    if target.task == "regression":
+        output, loss = Dense(1, "identity"), "half_squared_error"
+    elif K == 2:
+        output, loss = Dense(1, "sigmoid"), "binary_cross_entropy"
+    else:
+        output, loss = Dense(K, "softmax"), "cross_entropy"
+    return Network(len(encoder.feature_names_out), [*layers, output], loss=loss, l2=l2)

@@ -20,11 +20,11 @@ import numpy as np
 from backlit.core.network import Network
 from backlit.core.parameters import Parameters, Statistics
 from backlit.core.passes import backward, forward
-from backlit.derivation.reasons import of_class, score_network
-from backlit.errors import ModelError, ProblemError
+from backlit.derivation.sections.why import of_class, score_network
+from backlit.errors import ModelError
 from backlit.formats.ensembles import Ensemble
 from backlit.formats.models import Model
-from backlit.formats.rows import as_word, typical_row
+from backlit.formats.sources import as_word, typical_row
 from backlit.tables import TableEncoder
 from backlit.tables.columns import frequencies, settle
 
@@ -242,10 +242,3 @@ def describe_typical(frame: "pl.DataFrame", encoder: TableEncoder) -> dict[str, 
             same_unit = given.dt.cast_time_unit("us") if given.dtype in (pl.Datetime, pl.Duration) else given
             row[column.name] = int(same_unit.to_physical().median())  # type: ignore[arg-type]  # as above
     return row
-
-
-def check_count(k: int) -> int:
-    """K, which must be 1 or more; ProblemError if it is not."""
-    if k < 1:
-        raise ProblemError(f"reasons is {k}: give how many columns to name for each row, 1 or more")
-    return k

@@ -13,7 +13,7 @@ from backlit.formats.ensembles import Ensemble
 from backlit.formats.models import Model
 from backlit.optim import Sgd
 from backlit.tables import TableEncoder, TargetCodec
-from backlit.tables.exact_moments import ExactMoments, exact, root
+from backlit.tables.accumulators import ExactMoments, exact, root
 from backlit.tables.splitting import drawn
 
 if TYPE_CHECKING:

@@ -13,11 +13,10 @@ from backlit.core.initializers import checked_seed
 from backlit.display import Displayed
 from backlit.errors import BacklitError, Divergence, ProblemError
 from backlit.jobs import Job, Processes, run_jobs
-from backlit.tabular.folds import plain_folds
 from backlit.tabular.members import HERE, Lesson, Limit, check_time_limit, train_fold
 from backlit.tabular.presets import ENCODINGS, Preset
-from backlit.tabular.provenance import command_of
-from backlit.tabular.table_rows import TableRows
+from backlit.tabular.result import command_of
+from backlit.tabular.table_rows import TableRows, plain_folds
 from backlit.tabular.training import find_table, train
 from backlit.training.progress import show_passes, stop_on_interrupt
 

@@ -21,7 +21,7 @@ from backlit.jobs import Job, run_jobs
 from backlit.tables.parquet import Chunk, ParquetTable, Piece, size_of
 from backlit.tables.scan import CELL, TEST, TRAINING, VALIDATION, Parts, Run, Survey, rows_at_once, survey, targets
 from backlit.tables.target import Task
-from backlit.tabular.building import build_network, unscale
+from backlit.tabular.presets import build_network, unscale
 from backlit.tabular.reasons import describe_typical
 from backlit.tabular.result import TrainResult, made_by, notes_on_shards
 from backlit.tabular.scoring import SAMPLE, Scores, has_value, outputs_of
@@ -289,7 +289,7 @@ def summarize(
     metrics = {name: each.metrics() for name, each in scores.items()}
     source, format = str(found.table.path), found.table.format
     read = format.notes([found.codec.name]) if format else ()
-    training = made_by(source, settings, outcome.history, metrics)
+    training = made_by(source, settings.seed, len(outcome.history), metrics)
     training["typical_row"] = describe_typical(found.validation, found.encoder)
     y_test, test_outputs = scores["test"].sampled()
     return TrainResult(

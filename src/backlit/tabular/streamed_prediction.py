@@ -19,10 +19,9 @@ from backlit.files import atomic_write, remove_unfinished
 from backlit.formats.ensembles import Ensemble, load_ensemble, save_ensemble
 from backlit.formats.models import Model
 from backlit.tables import check_suffix
-from backlit.tables.parquet import File, ParquetTable, Piece
+from backlit.tables.parquet import File, ParquetTable, Piece, remote
 from backlit.tables.scan import rows_at_once
-from backlit.tables.sources import remote
-from backlit.tables.writing import csv_marks, spreadsheet_safe
+from backlit.tables.table_files import csv_marks, spreadsheet_safe
 from backlit.tabular.blend import predict_rows
 from backlit.tabular.scoring import SAMPLE, Scores, as_table, finite, known_model, outputs_in, truth_of
 from backlit.tabular.streamed import on

@@ -14,19 +14,17 @@ from backlit.jobs import Serial, Threads
 from backlit.optim import get_optimizer, get_schedule
 from backlit.registry import positive_integer
 from backlit.render.report import render_report
-from backlit.tables.reading import RawTable, read_cells
-from backlit.tables.sources import remote
+from backlit.tables.parquet import remote
+from backlit.tables.table_files import RawTable, read_cells
 from backlit.tabular.assessment import Rival, assess
 from backlit.tabular.blend import few_members, predict_dealt, predict_rows
 from backlit.tabular.datasets import load_dataset
-from backlit.tabular.provenance import command_of, data_sha256
 from backlit.tabular.reasons import describe_typical
-from backlit.tabular.recipe import check_recipe, train_recipe
-from backlit.tabular.result import TrainResult
-from backlit.tabular.single import train_network
+from backlit.tabular.recipe import check_recipe, train_network, train_recipe
+from backlit.tabular.remarks import describe_ranges
+from backlit.tabular.result import TrainResult, command_of, data_sha256
 from backlit.tabular.streamed import train_streamed
 from backlit.tabular.table_rows import TableRows
-from backlit.tabular.unlike import describe_ranges
 from backlit.training import Settings
 
 if TYPE_CHECKING:

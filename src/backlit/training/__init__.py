@@ -1,7 +1,6 @@
 """Training: the loop, what it is told, what it records; on any engine."""
 
-from backlit.training.history import Epoch, History
-from backlit.training.run import Run, Settings
+from backlit.training.run import Epoch, History, Run, Settings
 from backlit.training.sharding import Shards
 from backlit.training.streaming import Stream
 from backlit.training.trainer import Outcome, fit

@@ -21,8 +21,7 @@ from backlit.engine import Data, State
 from backlit.errors import BacklitError, ModelError, ProblemError
 from backlit.files import atomic_write, checksum, remove_unfinished
 from backlit.optim import PlateauState
-from backlit.training.history import Epoch
-from backlit.training.run import EarlyStopping, Position, Run, learned
+from backlit.training.run import EarlyStopping, Epoch, Position, Run, learned
 from backlit.training.sharding import Shards
 from backlit.training.streaming import Stream
 

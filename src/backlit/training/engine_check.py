@@ -19,6 +19,7 @@ from backlit.engine import Data, Engine, get_engine
 from backlit.errors import WrongGradient
 from backlit.gradcheck import GradientCheck, check_gradient, error_bounds, points_at_kinks, slopes_between
 from backlit.gradcheck.error_bounds import EPS, ErrorBounds
+from backlit.processors import one_blas_thread
 from backlit.training.run import Settings
 
 Array = np.ndarray
@@ -56,9 +57,7 @@ def check_engine(net: Network, params: Parameters, data: Data, settings: Setting
 
     Raises WrongGradient where it isn't the gradient of the cost.
     """
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1, "blas"):  # products of a few rows: threads would only wait for each other
+    with one_blas_thread():  # products of a few rows: threads would only wait for each other
         return checked_engine(get_engine(settings.engine, settings.recipe(net)), params, data)
 
 

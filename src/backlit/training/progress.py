@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from backlit.training.history import Epoch
+from backlit.training.run import Epoch
 
 
 @dataclass
@@ -57,6 +57,7 @@ class Show:
 
     epoch: Callable[[Epoch], None]
     part: Callable[[int, float], None] = lambda number, share: None
+    wanted: bool = True  # whether anyone sees what is shown
 
     def __call__(self, epoch: Epoch) -> None:
         """Show a finished epoch."""
@@ -67,7 +68,7 @@ class Show:
 def show_progress(last: int, wanted: bool) -> Iterator[Show]:
     """Give a function to be called with each finished epoch; `last` is the number of the last one."""
     if not wanted:
-        yield Show(lambda epoch: None)
+        yield Show(lambda epoch: None, wanted=False)
     elif sys.stderr.isatty():
         with bar(last) as show:
             yield show

@@ -1,24 +1,25 @@
 """One network on the rows of S shards: a step takes some rows of each, and its gradient is the sum of their parts.
 
 Which rows a shard has is fixed before the first step, and so is which of them a step takes.  A part is a function of
-theta, the shard and the step's number; so it does not matter who computes it, when, or how often, and the result of
-training is a function of the data, the seed, the settings and S.
+theta, the shard and the step's number; so it does not matter who computes it, when, or how often.  Parts are added by
+one binary tree over the shards' numbers, never in the order in which they come.  So the result of training is a
+function of the data, the seed, the settings and S.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from backlit.core.dropout import DropoutKey
-from backlit.core.parameters import Parameters
-from backlit.engine import Data, Engine
-from backlit.engine.base import permutation
-from backlit.engine.partial import Partial
+from backlit.core.parameters import Parameters, Statistics
+from backlit.engine import Data, Engine, EpochResult, State, TrainConfig
+from backlit.engine.base import OneByOne, Partial, exact_sum, permutation
 from backlit.errors import ProblemError
+from backlit.processors import one_blas_thread
 from backlit.registry import positive_integer
 from backlit.training.streaming import Stream, blocks
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from backlit.training.run import Settings  # which knows what stands here
 
 Array = np.ndarray
+Node = tuple[int, int]  # shards first … last − 1
 
 
 @dataclass(frozen=True)
@@ -235,3 +237,168 @@ def batch_sizes(rows: Sequence[int], batch_size: int) -> list[int]:
     for s in short[: batch_size - sum(sizes)]:
         sizes[s] += 1
     return [max(size, 1) for size in sizes]
+
+
+# --- the sum of the parts ---------------------------------------------------------------------------------------------
+
+
+def branches(node: Node) -> tuple[Node, Node]:
+    """The two halves of a node of more than one shard.
+
+    >>> branches((0, 5))
+    ((0, 2), (2, 5))
+    """
+    first, last = node
+    middle = (first + last) // 2
+    return (first, middle), (middle, last)
+
+
+def nodes_within(part: Node, node: Node) -> list[Node]:
+    """The largest nodes of the tree under `node` that lie within some shards in a row: what one worker may add up.
+
+    >>> nodes_within((1, 4), (0, 8)), nodes_within((4, 8), (0, 8))
+    ([(1, 2), (2, 4)], [(4, 8)])
+    """
+    if part[0] <= node[0] and node[1] <= part[1]:
+        return [node]
+    if node[1] <= part[0] or part[1] <= node[0]:
+        return []
+    left, right = branches(node)
+    return nodes_within(part, left) + nodes_within(part, right)
+
+
+def tree_sum(part: Callable[[Node], Partial | None], node: Node) -> Partial | None:
+    """The sum of the parts under a node, in the tree's order; None where there are none.
+
+    part : gives what there is of a node, None where the node is not there as a whole.
+    """
+    found = part(node)
+    if found is not None or node[1] - node[0] == 1:
+        return found
+    left, right = (tree_sum(part, branch) for branch in branches(node))
+    if left is None or right is None:
+        return right if left is None else left
+    return left.plus(right)
+
+
+# --- the engine -------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class NoiseScale:
+    """The gradient noise scale of an epoch: the rows a step beyond which a larger batch gains little.
+
+    A shard's gradient of b rows has a squared length of |G|² + tr(Σ)/b on average, and that of all B rows one of
+    |G|² + tr(Σ)/B: from both come tr(Σ) and |G|², and the scale is their quotient.  Source: McCandlish et al. 2018,
+    appendix A.
+    """
+
+    epoch: int = 0
+    shards: int = 0
+    noise: float = 0.0
+    signal: float = 0.0
+
+    def add(self, epoch: int, whole: Partial) -> None:
+        """Take in a step."""
+        if epoch != self.epoch:
+            self.epoch, self.noise, self.signal = epoch, 0.0, 0.0
+        self.shards = max(self.shards, whole.shards)
+        if whole.shards > 1:
+            large = square(whole.grad)
+            noise = (whole.square - large) * whole.rows / (whole.shards - 1)
+            self.noise, self.signal = self.noise + noise, self.signal + large - noise / whole.rows
+
+    @property
+    def rows(self) -> float | None:
+        """The scale, in rows; None where the noise hides the gradient, or nothing was seen."""
+        return self.noise / self.signal if self.signal > 0 and self.noise > 0 else None
+
+
+class Crew(Protocol):
+    """Who computes the parts of a step."""
+
+    def whole(self, params: Parameters, shards: Shards, step: Step) -> Partial | None:
+        """The sum of all shards' parts, by the tree; None where no shard has a row of weight in it."""
+        ...
+
+
+class Alone:
+    """Computes the parts one after the other, in this process."""
+
+    def __init__(self, engine: Engine):
+        self.engine, self.readers = engine, dict[int, Reader]()
+
+    def whole(self, params: Parameters, shards: Shards, step: Step) -> Partial | None:
+        """See `Crew.whole`."""
+
+        def part(node: tuple[int, int]) -> Partial | None:
+            first, last = node
+            if last - first > 1:
+                return None
+            reader = self.readers.setdefault(first, Reader(shards.each[first]))
+            return reader.part(self.engine, params, step)
+
+        return tree_sum(part, (0, len(shards.each)))
+
+
+class ShardedEngine(OneByOne):
+    """An engine whose steps are sums over shards; see `engine.base.Engine`.
+
+    crew : who computes the parts, this process if it is not given.
+    """
+
+    def __init__(self, engine: Engine, recipe: TrainConfig, crew: Crew | None = None):
+        self.engine, self.recipe, self.name = engine, recipe, engine.name
+        self.crew = Alone(engine) if crew is None else crew
+        self.noise_scale = NoiseScale()
+
+    def run(
+        self, state: State, data: Any, order: Array, learning_rates: Array, stop: Callable[[], bool]
+    ) -> EpochResult:
+        """Steps `order` of an epoch of `Shards`; see `engine.base.Engine.run`."""
+        with one_blas_thread():  # as on every worker: the bits of the textbook's products hang on the threads of BLAS
+            return self.steps(state, data, order, learning_rates, stop)
+
+    def steps(
+        self, state: State, data: Shards, order: Array, learning_rates: Array, stop: Callable[[], bool]
+    ) -> EpochResult:
+        """The same, whoever holds BLAS."""
+        costs, seen, norms = [], 0, np.zeros(self.recipe.net.L)
+        for batch, rate in zip(order, learning_rates, strict=True):
+            if stop():
+                break
+            weight = float(data.weights[batch])
+            step = Step(data.epoch, int(batch), state.step, weight, self.recipe.seed)
+            whole = self.crew.whole(state.params, data, step) if weight else None
+            if whole is None:
+                continue
+            self.noise_scale.add(data.epoch, whole)
+            C, lengths = self.engine.update(state, whole, weight, float(rate))
+            costs.append(C * whole.rows)
+            seen, norms = seen + whole.rows, norms + lengths
+        return EpochResult(exact_sum(costs), norms / max(len(costs), 1), len(costs), seen, interrupted=stop())
+
+    def predict(self, params: Parameters, statistics: Statistics, X: Array) -> Array:
+        """See `engine.base.Engine.predict`."""
+        return self.engine.predict(params, statistics, X)
+
+    def loss(self, params: Parameters, statistics: Statistics, data: Data) -> float:
+        """See `engine.base.Engine.loss`."""
+        return self.engine.loss(params, statistics, data)
+
+    def loss_and_gradient(self, params: Parameters, data: Data) -> tuple[float, Array]:
+        """See `engine.base.Engine.loss_and_gradient`."""
+        return self.engine.loss_and_gradient(params, data)
+
+    def partial(self, params: Parameters, data: Data, rows: Array, weight: float, key: DropoutKey) -> Partial:
+        """See `engine.base.Engine.partial`."""
+        return self.engine.partial(params, data, rows, weight, key)
+
+    def update(self, state: State, whole: Partial, weight: float, learning_rate: float) -> tuple[float, Array]:
+        """See `engine.base.Engine.update`."""
+        return self.engine.update(state, whole, weight, learning_rate)
+
+
+def recipe_of_shards(recipe: TrainConfig, shards: Shards) -> TrainConfig:
+    """What an engine is told that computes parts: its batches are a shard's."""
+    return replace(recipe, batch_size=max(shard.batch_size for shard in shards.each))

@@ -1,7 +1,7 @@
 """The training loop: an epoch, a look at what came out, another epoch; on any engine."""
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -19,12 +19,13 @@ from backlit.optim import Schedule
 from backlit.optim.schedules import Plateau
 from backlit.registry import positive_integer
 from backlit.training.checkpoint import FILE, claimed, load_checkpoint, save_checkpoint
-from backlit.training.history import Epoch, History
 from backlit.training.progress import Show, Stop, show_progress, stop_on_interrupt
-from backlit.training.run import Callback, EarlyStopping, Position, Run, Score, Settings
-from backlit.training.sharded_engine import ShardedEngine, recipe_of_shards
-from backlit.training.sharding import Shards
+from backlit.training.run import Callback, EarlyStopping, Epoch, History, Position, Run, Score, Settings
+from backlit.training.sharding import ShardedEngine, Shards, recipe_of_shards
 from backlit.training.streaming import Stream, blocks
+
+WORK_TOGETHER = 2**26  # multiply-adds, about, that one call of an engine is given: some tens of milliseconds
+WORK_OF_ROW = 1000  # what fetching a row and its loss count, beside its parameters
 
 
 def run_epoch(
@@ -44,9 +45,52 @@ def run_epoch(
         while not interrupted and (block := next(left, None)) is not None:
             interrupted = run_block(run, *block, rates, stop, show)
             del block  # a stream is about to make the next
-    whole, run.position = run.position.result(interrupted), Position()
-    record = measure(run, whole, number, float(rates[-1]), started) if whole.steps or not interrupted else None
-    return record, interrupted
+    result = summed(run, interrupted)
+    if result is None:
+        return None, True
+    validation = measure(run)
+    return record_of(result, number, float(rates[-1]), time.perf_counter() - started, *validation), interrupted
+
+
+def run_together(run: Run, schedule: Schedule, numbers: range, stop: Stop) -> Iterator[tuple[Epoch | None, bool]]:
+    """Run epochs that nobody looks at by one call of the engine; what `run_epoch` gives, of each that was begun.
+
+    The state is that after the last one when the first record is given.  The time of the call is shared out evenly, for
+    its epochs take the same steps.
+    """
+    started = time.perf_counter()
+    rates = np.stack([learning_rates(run, schedule, number - 1) for number in numbers])
+    wholes = [next(blocks_left(run, number)) for number in numbers]
+    data, orders = wholes[0][0], np.stack([order for _, order in wholes])
+    results: list[EpochResult] = []
+    failure: Exception | None = None
+    try:
+        results.extend(run.engine.run_epochs(run.state, data, orders, rates, stop))
+    except Exception as error:  # what went well before it goes into the history
+        failure = error
+    seconds = (time.perf_counter() - started) / max(len(results), 1)
+    for number, rate, result in zip(numbers, rates[:, -1].tolist(), results, strict=False):
+        run.position.add(result)
+        whole = summed(run, result.interrupted)
+        yield None if whole is None else record_of(whole, number, rate, seconds), result.interrupted
+    if failure is not None:
+        raise failure
+
+
+def unobserved(run: Run, left: int) -> int:
+    """How many of the `left` epochs to come can run together: nothing looks at them, or ends the run between them.
+
+    The loss cannot end it before it has had the time to be worse for `patience` epochs.  Ctrl-C always can.
+    """
+    settings, data = run.settings, run.data
+    if not isinstance(data, Data) or data.is_sparse or run.position.batches or run.checkpoint is not None:
+        return 1
+    if run.validation is not None or run.score is not None or settings.restore_best:
+        return 1
+    if isinstance(settings.schedule, Plateau):
+        return 1
+    patience = left if settings.patience is None else settings.patience - run.watch.n_bad_epochs + 1
+    return max(1, min(left, patience, WORK_TOGETHER // (len(data) * (run.net.n_parameters + WORK_OF_ROW))))
 
 
 def blocks_left(run: Run, number: int) -> Generator[tuple[Any, np.ndarray]]:
@@ -88,13 +132,22 @@ def learning_rates(run: Run, schedule: Schedule, epochs_done: int) -> np.ndarray
     return np.full(run.n_batches, rates, np.float64)
 
 
-def measure(run: Run, result: EpochResult, number: int, rate: float, started: float) -> Epoch:
-    """Make the record of an epoch: what the engine gave, and the validation numbers at its end."""
+def summed(run: Run, interrupted: bool) -> EpochResult | None:
+    """What the epoch gave that is over now; None where it was interrupted before its first step."""
+    result, run.position = run.position.result(interrupted), Position()
+    return result if result.steps or not interrupted else None
+
+
+def measure(run: Run) -> tuple[float | None, float | None]:
+    """The validation numbers of the present parameters: (loss, score), None where there is none."""
     params, statistics = run.state.params, run.state.statistics
     loss = None if run.validation is None else run.engine.loss(params, statistics, run.validation)
-    score = None if run.score is None else float(run.score(run.engine, params, statistics))
-    norms = tuple(result.gradient_norms.tolist())
-    return Epoch(number, result.loss, rate, norms, time.perf_counter() - started, loss, score)
+    return loss, None if run.score is None else float(run.score(run.engine, params, statistics))
+
+
+def record_of(result: EpochResult, number: int, rate: float, seconds: float, *validation: float | None) -> Epoch:
+    """The record of an epoch: what the engine gave, and the validation numbers at its end."""
+    return Epoch(number, result.loss, rate, tuple(result.gradient_norms.tolist()), seconds, *validation)
 
 
 def lower_is_better(epoch: Epoch, settings: Settings) -> float:
@@ -282,22 +335,35 @@ def loop(run: Run, last: int, callbacks: Sequence[Callback], stop: Stop, show: S
         number = len(run.history) + 1
         if number > last:
             return "epochs"
-        epoch, interrupted = run_epoch(run, schedule, number, stop, partial(show.part, number))
-        if epoch is None:
-            return "interrupted"
-        run.history.epochs.append(epoch)
-        show(epoch)
-        should_stop = run.watch.update(epoch, run.state)
-        if interrupted:
-            return "interrupted"
-        if isinstance(schedule, Plateau):
-            run.plateau = schedule.observe(run.plateau, lower_is_better(epoch, run.settings))
-        callback_results = [callback(run) for callback in callbacks]  # each is called, whatever the others say
-        run.history.stopped = (
-            "callback" if any(result is True for result in callback_results) else "patience" if should_stop else ""
-        )
-        if run.checkpoint is not None:
-            save_checkpoint(run.checkpoint, run)
+        together = 1 if callbacks or show.wanted else unobserved(run, last - number + 1)
+        if together > 1:
+            epochs = run_together(run, schedule, range(number, number + together), stop)
+        else:
+            epochs = iter([run_epoch(run, schedule, number, stop, partial(show.part, number))])
+        for epoch, interrupted in epochs:
+            run.history.stopped = end_epoch(run, schedule, epoch, interrupted, callbacks, show)
+    return run.history.stopped
+
+
+def end_epoch(
+    run: Run, schedule: Schedule, epoch: Epoch | None, interrupted: bool, callbacks: Sequence[Callback], show: Show
+) -> str:
+    """Look at what came out of an epoch; why to stop here, "" to go on."""
+    if epoch is None:
+        return "interrupted"
+    run.history.epochs.append(epoch)
+    show(epoch)
+    should_stop = run.watch.update(epoch, run.state)
+    if interrupted:
+        return "interrupted"
+    if isinstance(schedule, Plateau):
+        run.plateau = schedule.observe(run.plateau, lower_is_better(epoch, run.settings))
+    callback_results = [callback(run) for callback in callbacks]  # each is called, whatever the others say
+    run.history.stopped = (
+        "callback" if any(result is True for result in callback_results) else "patience" if should_stop else ""
+    )
+    if run.checkpoint is not None:
+        save_checkpoint(run.checkpoint, run)
     return run.history.stopped
 
 

@@ -7,20 +7,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from backlit.verification.function_check import check_function
+    from backlit.verification.function_check import check_function, check_torch
     from backlit.verification.grading.grade import grade
-    from backlit.verification.network_check import check_network, suggest_inputs
+    from backlit.verification.hypotheses import suggest_inputs
+    from backlit.verification.network_check import check_network
     from backlit.verification.problem_check import assert_gradients_match, check
-    from backlit.verification.torch_check import check_torch
 
 HOME = {
     "assert_gradients_match": "problem_check",
     "check": "problem_check",
     "check_function": "function_check",
     "check_network": "network_check",
-    "check_torch": "torch_check",
+    "check_torch": "function_check",
     "grade": "grading.grade",
-    "suggest_inputs": "network_check",
+    "suggest_inputs": "hypotheses",
 }
 
 __all__ = [

@@ -3,147 +3,32 @@
 Two questions are kept apart: is its gradient the gradient of *its own* loss (if not, the backward pass is wrong), and
 is its loss the one that was asked for (if not, another convention is used, or the forward pass is wrong)?
 
-The numbers: m is prime and above 1, so that 1/m is no width; b ≠ 0, γ ≠ 1 and β ≠ 0, so that what multiplies or adds
-them shows; λ is noticeable; x and W have both signs, so that every branch of a kinked activation is taken.
+The code is run in the convention that was asked for first, and where it does not fit that, in the others.
 """
 
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from itertools import product
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from backlit.core.network import Dense, Network
 from backlit.core.parameters import Parameters
 from backlit.core.problem import Problem
+from backlit.core.targets import as_targets
 from backlit.display import Displayed
-from backlit.errors import ProblemError
-from backlit.optim import Sgd
-from backlit.verification.comparison import Tolerances
+from backlit.errors import BacklitError, ProblemError, ShapeError
 from backlit.verification.function_check import FunctionCheck, check_function
-from backlit.verification.hypotheses import Predictor, hypotheses, invisible
+from backlit.verification.hypotheses import telling_problem
 from backlit.verification.invariants import Fact, facts_of_code
-from backlit.verification.problem_check import check, refuse_non_finite
-from backlit.verification.quantities import PARAMETER_GRADIENTS, Array, Values, key_of, right_values
-from backlit.verification.result import CheckResult
-from backlit.verification.views import RETURNED, Step, View, settle
+from backlit.verification.problem_check import CheckResult, check
+from backlit.verification.quantities import Array
 
-EXAMPLES = 7
-PENALTY = 0.1
-DROPOUT_SEED = 1
-
-
-@dataclass(frozen=True)
-class Suggestion:
-    """A problem to check with, and what it reveals that the given one does not.
-
-    Parameters
-    ----------
-    problem : Problem
-        The same network with numbers on which more mistakes show.
-    revealed : tuple of str
-        Mistakes that it reveals and the given problem does not.
-    hidden : dict of str to str
-        Mistakes that no gradient of it reveals, each with the inputs that would.
-    """
-
-    problem: Problem
-    revealed: tuple[str, ...]
-    hidden: dict[str, str]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values: the problem is a problem file."""
-        return {
-            "problem": self.problem.to_dict(),
-            "revealed": list(self.revealed),
-            "not_detectable": list(self.hidden),
-            "not_detectable_needs": dict(self.hidden),
-        }
-
-
-def suggest_inputs(problem: Problem, *, seed: int = 0) -> Suggestion:
-    """Propose numbers for a problem's network on which more mistakes can be told apart.
-
-    Parameters
-    ----------
-    problem : Problem
-        The network; its examples, if it has any, are what is compared with.
-    seed : int, default 0
-        Draws the numbers.
-
-    Returns
-    -------
-    Suggestion
-        A problem with seven examples, random signs and a noticeable L2 term, and what it reveals.
-
-    Raises
-    ------
-    BacklitError
-        If the network is one that no mistakes can be tried on, or its numbers are not finite.
-
-    Examples
-    --------
-    >>> from backlit.core import Dense, Network
-    >>> net = Network(2, [Dense(2, "tanh"), Dense(1)])
-    >>> given = Problem(net, net.init(), np.ones((1, 2)), np.zeros((1, 1)))
-    >>> "missing_batch_mean" in suggest_inputs(given).revealed
-    True
-    """
-    better = with_telling_numbers(problem, np.random.default_rng(seed))
-    for each in (problem, better):
-        if each.X is not None and each.y is not None:
-            refuse_non_finite(each)
-    hidden = hidden_in(better)
-    before = hidden_in(problem) if problem.X is not None and problem.y is not None else {}
-    possible = {h.bug.name for h in hypotheses(better) if h.bug.kind == "bug"}
-    could = {h.bug.name for h in hypotheses(problem)} - set(before) if problem.X is not None else set()
-    return Suggestion(better, tuple(sorted(possible - set(hidden) - could)), hidden)
-
-
-def with_telling_numbers(problem: Problem, rng: np.random.Generator) -> Problem:
-    """The same architecture with seven examples, random signs and a noticeable penalty."""
-    old = problem.net
-    net = Network(old.inputs, old.layers, loss=old.loss, reduction=old.reduction, l2=old.l2 or PENALTY)
-    params = Parameters(net, net.init("xavier_normal", seed=int(rng.integers(1 << 30))).theta)
-    params.theta += np.round(0.3 * rng.standard_normal(params.theta.shape), 3)
-    params.theta[:] = np.round(params.theta, 3)
-    X = np.round(rng.standard_normal((EXAMPLES, net.inputs)), 2)
-    return replace(
-        problem,
-        net=net,
-        params=params,
-        X=X,
-        y=targets(net, rng),
-        sample_weight=None,
-        optimizer=problem.optimizer or Sgd(learning_rate=0.3),
-        seed=DROPOUT_SEED if problem.seed is None else problem.seed,
-        name="suggested",
-    )
-
-
-def targets(net: Network, rng: np.random.Generator) -> Array:
-    """Targets within what the loss takes."""
-    shape = (EXAMPLES, net.outputs)
-    if net.loss.classes:
-        return np.eye(net.outputs)[rng.integers(0, net.outputs, EXAMPLES)]
-    low, high = net.loss.targets
-    if high == 1:
-        return rng.integers(0, 2, shape).astype(float)
-    return rng.poisson(2.0, shape).astype(float) if low == 0 else np.round(rng.standard_normal(shape), 2)
-
-
-def hidden_in(problem: Problem) -> dict[str, str]:
-    """Bugs that can't be seen although every gradient of the parameters is claimed."""
-    values: Values = right_values(problem)
-    claims = {name: value for name, value in values.items() if key_of(name) in PARAMETER_GRADIENTS}
-    predictor = Predictor.of(problem, claims, Tolerances.of(problem, claims), 1)
-    return invisible(predictor, hypotheses(problem))
-
-
-__all__ = ["RETURNED", "NetworkCheck", "Step", "View", "check_network", "telling_problem"]
-
-
-# --- the check --------------------------------------------------------------------------------------------------------
+Step = Callable[[list[Array], list[Array], Array, Array], Any]
+RETURNED = ("loss", "grad_W", "grad_b", "z", "a", "delta")
+HERE = str(Path(__file__).parents[1])
 
 
 @dataclass(frozen=True)
@@ -266,15 +151,159 @@ def check_network(
     return NetworkCheck(own, against, problem, facts_of_code(problem, gradients))
 
 
-def telling_problem(
-    shapes: Sequence[int], activations: Sequence[str] | None, loss: str, l2: float, seed: int
-) -> Problem:
-    """A network of these shapes with numbers on which mistakes show."""
-    if len(shapes) < 2:
-        raise ProblemError(f"shapes must be units a layer, inputs first, such as (3, 4, 2), not {tuple(shapes)}")
-    names = list(activations or [*["sigmoid"] * (len(shapes) - 2), "identity"])
-    if len(names) != len(shapes) - 1:
-        raise ProblemError(f"{len(shapes) - 1} layers take {len(shapes) - 1} activations, not {len(names)}")
-    net = Network(shapes[0], [Dense(n, phi) for n, phi in zip(shapes[1:], names, strict=True)], loss=loss, l2=l2)
-    told = with_telling_numbers(Problem(net, net.init()), np.random.default_rng(seed))
-    return Problem(net, Parameters(net, told.params.theta), told.X, told.y, optimizer=told.optimizer, name="network")
+# --- how code holds its numbers ---------------------------------------------------------------------------------------
+
+
+class Convention(NamedTuple):
+    """Whether W is (inputs, units), examples are columns, and y holds class indices."""
+
+    transposed: bool = False
+    columns: bool = False
+    integers: bool = False
+
+    def others(self, problems: Iterable[Problem]) -> list["Convention"]:
+        """All the others, those that differ least from this one first; class indices only where a loss takes them."""
+        classes = any(problem.net.loss.name == "cross_entropy" for problem in problems)
+        every = [Convention(*flags) for flags in product((False, True), repeat=3) if classes or not flags[2]]
+        return sorted((one for one in every if one != self), key=lambda one: sum(map(bool.__xor__, one, self)))
+
+    def beside(self, asked: "Convention") -> str:
+        """Where this one differs from the one that was asked for, as a sentence; "" if it does not."""
+        words = (
+            ("W is (units, inputs), as in X @ W.T,", "W is (inputs, units), as in X @ W,"),
+            ("examples are rows", "examples are columns"),
+            ("y is one-hot", "y holds class indices"),
+        )
+        told = [pair[mine] for pair, mine, theirs in zip(words, self, asked, strict=True) if mine != theirs]
+        return (
+            f"assumed that {' and '.join(told).rstrip(',')}, because the code fits that and not what was asked for"
+            if told
+            else ""
+        )
+
+
+@dataclass(frozen=True)
+class View:
+    """Numbers as the student's code holds them."""
+
+    problem: Problem
+    transposed: bool
+    columns: bool
+    integers: bool = False
+
+    @property
+    def convention(self) -> Convention:
+        """How the numbers are held."""
+        return Convention(self.transposed, self.columns, self.integers)
+
+    def under(self, convention: Convention) -> "View":
+        """The same numbers, held otherwise."""
+        return View(self.problem, *convention)
+
+    def inputs(self, params: Parameters) -> dict[str, Any]:
+        """What the code is called with: copies of W and b, a list each, and X and y."""
+        X, y = self.problem.data()
+        y = as_targets(self.problem.net, y, len(X))
+        if self.integers and self.problem.net.loss.name == "cross_entropy":
+            y = y.argmax(axis=1)
+        return {
+            "W": [w.T.copy() if self.transposed else w.copy() for w in params.W[1:]],
+            "b": [v[:, None].copy() if self.columns else v.copy() for v in params.b[1:]],
+            "X": X.T.copy() if self.columns else X.copy(),
+            "y": y.T.copy() if self.columns else y.copy(),
+        }
+
+    def run(self, step: Step, params: Parameters) -> Mapping[str, Any]:
+        """Call the student's code with copies of everything."""
+        return self.read(step(*self.inputs(params).values()))
+
+    def read(self, returned: Any) -> Mapping[str, Any]:
+        """What came back as a mapping."""
+        if isinstance(returned, tuple | list) and len(returned) == 3:
+            returned = dict(zip(RETURNED, returned, strict=False))
+        if not isinstance(returned, Mapping) or not {"loss", "grad_W", "grad_b"} <= set(returned):
+            raise ProblemError("step must return a mapping with loss, grad_W and grad_b, or (loss, grad_W, grad_b)")
+        unknown = sorted(set(returned) - set(RETURNED))
+        if unknown:
+            raise ProblemError(f"step returns {unknown[0]!r}, which is none of {', '.join(RETURNED)}")
+        return returned
+
+    def claims(self, returned: Mapping[str, Any]) -> dict[str, Any]:
+        """In Backlit's convention: by layer, rows are examples, W is (n_l, n_{l−1})."""
+        claims: dict[str, Any] = {"loss": float(np.asarray(returned["loss"]).item())}
+        for key in RETURNED[1:]:
+            if key in returned:
+                values = self.layers(key, returned[key])
+                claims[key] = {l: self.turned(key, value) for l, value in enumerate(values, start=1)}
+        return claims
+
+    def layers(self, key: str, values: Any) -> list[Array]:
+        """One array a layer; a leading input in `a` is dropped."""
+        L = self.problem.net.L
+        values = list(values)
+        values = values[1:] if len(values) == L + 1 and key in ("a", "z", "delta") else values
+        if len(values) != L:
+            raise ShapeError(f"{key} must be a list of {L} arrays, one a layer, not of {len(values)}")
+        return [np.asarray(value, dtype=np.float64) for value in values]
+
+    def turned(self, key: str, value: Array) -> Array:
+        """One array in Backlit's convention."""
+        if key == "grad_b":
+            return value.ravel() if value.ndim == 2 and 1 in value.shape else value
+        turn = self.transposed if key == "grad_W" else self.columns
+        return value.T if turn else value
+
+    def flat(self, returned: Mapping[str, Any]) -> Array:
+        """The gradients as one vector."""
+        claims, flat = self.claims(returned), Parameters.zeros(self.problem.net)
+        for slot, place in flat.items():
+            value = claims[f"grad_{slot.name}"][slot.l]
+            if value.shape != slot.shape:
+                raise ShapeError(f"grad_{slot} must have shape {slot.shape}, not {value.shape}")
+            place[...] = value
+        return flat.theta
+
+    def fits(self, returned: Mapping[str, Any]) -> bool:
+        """Whether the loss is the textbook's, so that the code reads its numbers as they are meant.
+
+        Raises ShapeError or whatever else the arrays that came back lead to.
+        """
+        self.flat(returned)
+        loss = self.claims(returned)["loss"]
+        return bool(np.isclose(loss, self.problem.passes()[1].loss, rtol=1e-6))
+
+
+def settle(step: Step, asked: View) -> tuple[View, Mapping[str, Any]]:
+    """The first convention in which the code gives the right loss, or else in which it runs, and what it returned.
+
+    Raises BacklitError, in one line, if it runs in none.
+    """
+    ran, faults = [], []
+    for convention in (asked.convention, *asked.convention.others([asked.problem])):
+        view = asked.under(convention)
+        try:
+            returned = view.run(step, view.problem.params)
+            if view.fits(returned):
+                return view, returned
+            ran.append((view, returned))
+        except Exception as fault:  # foreign code may raise anything
+            faults.append((convention, fault))
+    if ran:
+        return ran[0]
+    for convention, failure in faults:
+        if isinstance(failure, BacklitError):
+            assumed = convention.beside(asked.convention)
+            raise type(failure)(f"{failure}" + (f" ({assumed})" if assumed else "")) from None
+    raise ProblemError(raised(faults[0][1])) from None
+
+
+def raised(fault: Exception) -> str:
+    """What foreign code raised, with the last of its own lines."""
+    own = [frame for frame in traceback.extract_tb(fault.__traceback__) if not frame.filename.startswith(HERE)]
+    lines = [frame for frame in own if "site-packages" not in frame.filename]
+    where = f" in line {lines[-1].lineno} of {Path(lines[-1].filename).name}" if lines else ""
+    text = " ".join(str(fault).split())[:200]
+    return (
+        f"the code raised {type(fault).__name__}{where}: {text}: mend that line (W was given as (units, inputs) and as "
+        f"(inputs, units), and examples as rows and as columns)"
+    )

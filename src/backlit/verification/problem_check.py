@@ -1,10 +1,12 @@
 """`check`: compare claimed numbers of a problem with the right ones, and name the mistake that made them wrong."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from backlit.core.problem import Problem
+from backlit.display import Displayed
 from backlit.errors import DomainError
 from backlit.gradcheck import off_loss_kinks, points_at_kinks
 from backlit.verification.agreement import Agreement, agreement
@@ -20,12 +22,107 @@ from backlit.verification.comparison import (
 )
 from backlit.verification.function_check import Function, check_function
 from backlit.verification.hypotheses import Predictor, hypotheses, invisible
-from backlit.verification.identify import identify
-from backlit.verification.invariants import facts_of_claims
-from backlit.verification.quantities import FORWARD, Values, key_of, named_claims
-from backlit.verification.result import CheckResult, Search, Verdict
+from backlit.verification.identify import Diagnosis, Search, identify
+from backlit.verification.invariants import Fact, facts_of_claims
+from backlit.verification.quantities import FORWARD, Values, key_of, named_claims, refuse_non_finite
 
 MOST_SECONDS = 60.0  # as reckoned by `Predictor.seconds`; many steps on a large network take longer
+Verdict = Literal["pass", "fail", "unresolved"]
+
+
+@dataclass(frozen=True)
+class CheckResult(Displayed):
+    """What `check` found.
+
+    Parameters
+    ----------
+    verdict : {"pass", "fail", "unresolved"}
+        "unresolved" if the oracles disagree or the claims have too few digits; `notes` say why.
+    tolerance : float
+        Relative, as the digits of the claims allow.
+    quantities : mapping of str to Compared
+        Each claimed quantity's errors by name, in the order of computation.
+    first_wrong : str or None
+        Name of the first wrong quantity.
+    diagnoses : tuple of Diagnosis
+        Mistakes that explain the numbers, best first; empty if the catalogue has none that does.
+    not_detectable : mapping of str to str
+        Mistakes that these claims and inputs cannot reveal, each with the inputs that would.
+    oracles : Agreement
+        How the right values were agreed on.
+    notes : tuple of str, default ()
+        What must be said with the verdict.
+    facts : tuple of Fact, default ()
+        Facts that hold for every right gradient, and whether they do here.
+    """
+
+    verdict: Verdict
+    tolerance: float
+    quantities: Mapping[str, Compared]
+    first_wrong: str | None
+    diagnoses: tuple[Diagnosis, ...]
+    not_detectable: Mapping[str, str]
+    oracles: Agreement
+    notes: tuple[str, ...] = field(default=())
+    facts: tuple[Fact, ...] = field(default=())
+
+    @property
+    def ok(self) -> bool:
+        """Whether all claims are right."""
+        return self.verdict == "pass"
+
+    @property
+    def exit_code(self) -> int:
+        """0 for pass, 1 otherwise."""
+        return 0 if self.ok else 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result in plain values, as `backlit check --format json` prints it."""
+        return {
+            "verdict": self.verdict,
+            "tolerance": self.tolerance,
+            "quantities": {name: quantity(one) for name, one in self.quantities.items()},
+            "first_wrong": self.first_wrong,
+            "diagnoses": [diagnosis(one) for one in self.diagnoses],
+            "not_detectable": list(self.not_detectable),
+            "not_detectable_needs": dict(self.not_detectable),
+            "oracles": self.oracles.to_dict(),
+            "notes": list(self.notes),
+            "facts": [fact.to_dict() for fact in self.facts],
+        }
+
+    def __repr__(self) -> str:
+        said = f"{len(self.quantities)} quantities are right" if self.ok else f"first wrong is {self.first_wrong}"
+        named = f", explained by {self.diagnoses[0].name}" if self.diagnoses else ""
+        return f"<CheckResult {self.verdict}: {said}{named}>"
+
+
+def quantity(one: Compared) -> dict[str, Any]:
+    """One compared quantity in plain values."""
+    return {
+        "max_relative_error": one.max_relative_error,
+        "ok": one.ok,
+        "wrong_entries": one.wrong_entries,
+        "entries": one.entries,
+        "worst": {"index": list(one.worst.index), "claimed": one.worst.claimed, "right": one.worst.right},
+        "at_kink": one.at_kink,
+    }
+
+
+def diagnosis(one: Diagnosis) -> dict[str, Any]:
+    """One diagnosis in plain values; a pair's layers are those of both."""
+    return {
+        "bug": one.name,
+        "kind": one.kind,
+        "layers": sorted({l for layers in one.layers for l in layers}),
+        "residual": one.residual,
+        "equivalent": list(one.equivalent),
+        "explanation": " ".join(bug.words for bug in one.bugs) + (f" ({one.note})" if one.note else ""),
+        "fix": " ".join(bug.fix for bug in one.bugs),
+        "wrong": [bug.wrong for bug in one.bugs],
+        "right": [bug.right for bug in one.bugs],
+        "equations": [bug.equation for bug in one.bugs],
+    }
 
 
 def check(
@@ -103,16 +200,6 @@ def agreed_on(problem: Problem) -> Agreement:
     trace, _ = problem.passes()
     at_kink = any(point.layer is not None for point in points_at_kinks(problem, trace, 0.0))
     return agreement(off_loss_kinks(problem, trace), at_kink=at_kink)
-
-
-def refuse_non_finite(problem: Problem) -> None:
-    """Raise DomainError if the problem's own quantities overflow: nothing can be compared with them."""
-    trace, grad = problem.passes()
-    name = trace.first_non_finite()
-    if name is None and not (abs(grad.loss) < float("inf")):
-        name = "the loss"
-    if name is not None:
-        raise DomainError(f"{problem.name}: {name} is not finite: use smaller weights or inputs")
 
 
 def at_single(yardstick: Tolerances, claims: Values) -> tuple[str, ...]:

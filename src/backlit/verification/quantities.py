@@ -77,6 +77,16 @@ def right_values(problem: Problem, *, steps: int | None = None) -> Values:
     return values if steps is None else values | dict(update_values(problem, steps))
 
 
+def refuse_non_finite(problem: Problem) -> None:
+    """Raise DomainError if the problem's own quantities overflow: nothing can be compared with them."""
+    trace, grad = problem.passes()
+    name = trace.first_non_finite()
+    if name is None and not (abs(grad.loss) < float("inf")):
+        name = "the loss"
+    if name is not None:
+        raise DomainError(f"{problem.name}: {name} is not finite: use smaller weights or inputs")
+
+
 def forward_values(net: Network, trace: Trace) -> Named:
     """a[0], then z, u and a of each layer."""
     yield "a[0]", trace.a[0]
@@ -113,12 +123,16 @@ def update_values(problem: Problem, steps: int) -> Named:
     yield from updated(problem, params, steps)
 
 
+def clipped(problem: Problem, g: Array) -> Array:
+    """g within the problem's own bounds."""
+    return clip_by_value(clip_by_norm(g, problem.clip_norm), problem.clip_value)
+
+
 def optimizer_step(problem: Problem, params: Parameters, g: Array, slots: tuple[Array, ...], t: int) -> tuple:
     """Clip g, and let the problem's optimizer turn it into (the change of theta, its new state)."""
     optimizer, frozen = problem.optimizer, ~trainable(problem.net)
     assert optimizer is not None
-    g = clip_by_value(clip_by_norm(g, problem.clip_norm), problem.clip_value)
-    g = np.where(frozen, 0, g)
+    g = np.where(frozen, 0, clipped(problem, g))
     change, slots = optimizer.update(g, slots, t, lr=optimizer.learning_rate, theta=params.theta)
     return np.where(frozen, 0, change), slots
 

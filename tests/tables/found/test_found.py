@@ -8,7 +8,7 @@ import pytest
 from tests.helpers import raises_naming
 
 from backlit.errors import TableError
-from backlit.tables.reading import read_cells
+from backlit.tables.table_files import read_cells
 
 FILES = tomllib.loads(Path(__file__).with_name("files.toml").read_text(encoding="utf-8"))["file"]
 

@@ -20,8 +20,7 @@ from backlit.derivation.expressions import (
     Transpose,
 )
 from backlit.derivation.functions import applied, known, loss_slope_of, minus, slope_of
-from backlit.derivation.sections.backward_norms import through_norm
-from backlit.derivation.sections.gradients import bias_gradient, weight_gradient
+from backlit.derivation.sections.gradients import bias_gradient, through_norm, weight_gradient
 from backlit.derivation.sections.helpers import (
     before_activation,
     below,

@@ -1,4 +1,4 @@
-"""What the steps of both passes share: lines and entries worked, symbols, and sums over the examples."""
+"""What the sections share: lines and entries worked, symbols, sums over the examples, and numbers in words."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,7 +26,10 @@ from backlit.derivation.expressions import (
     constant,
 )
 from backlit.derivation.functions import ONE, TWO
-from backlit.optim.clipping import norm
+from backlit.optim.optimizers.base import norm
+
+LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+RAISED = str.maketrans("0123456789−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
 def lines(s: Context, build: Callable[[Cols], tuple[list[Expr], list[Expr]]]) -> tuple[Line, ...]:
@@ -190,3 +193,13 @@ def shown(s: Context, value: float) -> str:
 def length(rows: np.ndarray) -> float:
     """√ of the mean squared length of rows."""
     return norm(as_float(rows)) / len(rows) ** 0.5
+
+
+def said(num: Num) -> str:
+    """A number in a drawing or between words, −1.5×10⁻⁷.
+
+    >>> said(Num(-1.5e-7, "-1.5e-7", True))
+    '−1.5×10⁻⁷'
+    """
+    mantissa, _, exponent = num.text.replace("-", "−").partition("e")
+    return mantissa + (f"×10{exponent.translate(RAISED)}" if exponent else "")

@@ -1,12 +1,16 @@
-"""ℓ of each example and C, and the output's short form δ = p − y, proved from the general rule where it applies."""
+"""ℓ of each example and C; the slope of each activation; and both together at the output.
+
+There the short form δ = p − y is proved from the general rule where it applies.
+"""
 
 from collections.abc import Sequence
 
 import numpy as np
 
+from backlit.core.activations import Activation
 from backlit.core.activations.softmax import softmax_units
 from backlit.derivation.context import Context, as_float, at, entry_id, hidden, line, worked
-from backlit.derivation.document import Block, Formula, Line, Paragraph, Section, Step
+from backlit.derivation.document import Block, Formula, Line, Paragraph, Plot, Section, Step
 from backlit.derivation.expressions import (
     Add,
     At,
@@ -26,22 +30,26 @@ from backlit.derivation.expressions import (
 from backlit.derivation.functions import (
     ONE,
     TWO,
+    applied,
     fn,
+    known,
     known_value,
     loss_of,
     loss_over,
     loss_slope_of,
+    meaning_of,
     minus,
     slope_at_output,
     slope_of,
     summed,
     vanishes,
 )
-from backlit.derivation.sections.helpers import before_activation, below, cost_of, index_k
+from backlit.derivation.sections.helpers import before_activation, below, cost_of, equal, index_k
 
 LOSSES = 6  # examples whose loss is worked
 OVERFLOW = 700  # a score whose power is too large for a float
 DROWNED = 30  # and one whose power is lost beside 1
+P, Y, U, ELL = Sym("p"), Sym("y"), Sym("u"), Sym("ell")
 
 
 def losses(s: Context) -> list[Step]:
@@ -170,7 +178,79 @@ def cost(s: Context) -> Step:
     )
 
 
-P, Y, U, ELL = Sym("p"), Sym("y"), Sym("u"), Sym("ell")
+# --- the slope of each activation -------------------------------------------------------------------------------------
+
+
+def slopes_section(s: Context) -> Section:
+    """One part for each activation."""
+    blocks: list[Block] = []
+    seen: dict[Activation, list[int]] = {}
+    for l, layer in s.net.numbered():
+        seen.setdefault(layer.activation, []).append(l)
+    for phi, layers in seen.items():
+        blocks += part(s, phi, layers)
+    return Section("slopes", "The slope of each activation", tuple(blocks))
+
+
+def part(s: Context, phi: Activation, layers: list[int]) -> list[Block]:
+    """Formula, slope and plot."""
+    where = f"layer {layers[0]}" if len(layers) == 1 else "layers " + ", ".join(map(str, layers))
+    name = phi.name.replace("_", " ")
+    if phi.is_softmax:
+        mixed = "the units" if phi.groups is None else "the units of each group"
+        return [
+            Paragraph((f"{name}, in {where}, mixes {mixed}, so its slope is a matrix, with p = softmax(u):",)),
+            Formula(Chain((Partial(lettered(P, "k"), lettered(U, "j")), softmax_jacobian()), ("=",))),
+            Paragraph(("For the score of its own output, k = j, and for that of another, this is",)),
+            Formula(equal(*cases("j"))),
+            Formula(equal(*cases("k"))),
+        ]
+    if not known(phi):
+        own = f"{name}, in {where}, is an activation of your own: its values and its slopes are its functions' own."
+        return [Paragraph((own,)), *([plot(s, phi, layers)] if phi.elementwise else [])]
+    made: list[Block] = [Paragraph((f"{name}, in {where}:",))]
+    if phi.name != "identity":
+        made.append(Formula(Chain((applied(phi, U), meaning_of(phi, U)), ("=",))))
+    made.append(Formula(Chain((applied(phi, U, slope=True), slope_of(phi, U)), ("=",))))
+    return [*made, plot(s, phi, layers)] if phi.name != "identity" else made
+
+
+def lettered(of: Sym, index: str) -> At:
+    """An entry with a letter for its index."""
+    return At(of, (index,))
+
+
+def softmax_jacobian() -> Expr:
+    """∂p_k/∂u_j = p_k ([k = j] − p_j)."""
+    return MatMul(lettered(P, "k"), minus(Iverson(Sym("k"), "=", Sym("j")), lettered(P, "j")))
+
+
+def cases(k: str) -> tuple[Expr, Expr]:
+    """∂p_j/∂u_j = p_j (1 − p_j), and ∂p_k/∂u_j = −p_k p_j."""
+    own = lettered(P, "j")
+    slope = Partial(lettered(P, k), lettered(U, "j"))
+    return slope, Mul(own, minus(ONE, own)) if k == "j" else Neg(Mul(lettered(P, k), own))
+
+
+def plot(s: Context, phi: Activation, layers: list[int]) -> Plot:
+    """φ and φ' over the range that is visited, and φ' at up to 40 of the visited places."""
+    visited = as_float(np.concatenate([s.trace.u[l].ravel() for l in layers])[:40])
+    reach = float(np.clip(np.abs(visited).max() * 1.2, 3, 8))
+    x = np.linspace(-reach, reach, 81)
+    inside = visited[np.abs(visited) <= reach]
+    slope, slopes = phi.derivative(inside), phi.derivative(visited)
+    curves = {"φ": phi.function(x), "φ′": phi.derivative(x)}
+    return Plot(
+        f"{phi.name.replace('_', ' ')}, its slope (dashed), and the slope at the sums of this network (dots)",
+        f"Slopes visited lie between {s.words(slopes.min())} and {s.words(slopes.max())}.",
+        tuple(map(float, x)),
+        tuple((name, tuple(map(float, curve))) for name, curve in curves.items()),
+        tuple((float(a), float(b)) for a, b in zip(inside, slope, strict=True)),
+        (float(min(0, *map(np.min, curves.values()))), float(max(1, *map(np.max, curves.values())))),
+    )
+
+
+# --- the short form at the output -------------------------------------------------------------------------------------
 
 
 def short_form_section(s: Context) -> Section | None:
@@ -195,18 +275,11 @@ def short_form_section(s: Context) -> Section | None:
     return Section("short-form", "The short form at the output", blocks)
 
 
-def lettered(of: Sym, index: str) -> At:
-    """An entry with a letter."""
-    return At(of, (index,))
-
-
 def softmax() -> Chain:
     """Σ_k −y_k/p_k · p_k([k = j] − p_j) = p_j Σ y_k − y_j = p_j − y_j."""
-    k, j = Sym("k"), Sym("j")
-    jacobian = MatMul(lettered(P, "k"), minus(Iverson(k, "=", j), lettered(P, "j")))
     parts: tuple[Expr, ...] = (
         Partial(ELL, lettered(U, "j")),
-        BigSum("k", Mul(Neg(Frac(lettered(Y, "k"), lettered(P, "k"))), jacobian)),
+        BigSum("k", Mul(Neg(Frac(lettered(Y, "k"), lettered(P, "k"))), softmax_jacobian())),
         minus(Mul(lettered(P, "j"), BigSum("k", lettered(Y, "k"))), lettered(Y, "j")),
         minus(lettered(P, "j"), lettered(Y, "j")),
     )

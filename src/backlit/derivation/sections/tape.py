@@ -1,7 +1,11 @@
-"""The network as single numbers on a tape, and one weight that is moved: two ways to see that the slopes are so."""
+"""What automatic differentiation sees: the network as a graph and as a tape of single numbers; and one weight moved.
+
+Tape and nudge are two ways to see that the slopes are so.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,11 +14,14 @@ from backlit.core.activations import Activation
 from backlit.core.parameters import Parameters
 from backlit.core.passes import example_losses, total_loss
 from backlit.derivation.context import Context, as_float, at
-from backlit.derivation.document import Block, Paragraph, Section, Table, Text
+from backlit.derivation.document import Block, Diagram, Edge, Node, Paragraph, Section, Table, Text
 from backlit.derivation.expressions import Add, Expr, Mul, Sym
 from backlit.derivation.functions import applied, fn
+from backlit.derivation.sections.helpers import LOWERED, said
 
 LONGEST = 24  # lines of a tape that is shown
+BOX_WIDE, BOX_TALL = 20, 4  # characters of a line of numbers in a box of the graph, and lines
+GRAPH_DEEP = 4  # layers of the graph that are drawn before those in the middle are left out
 EPSILON = 1e-3  # by how much the weight is moved
 NEAR = 0.01  # how far the change may be from what the slope foretells, relative
 SAME = 1e-9  # how far the tape's slopes may be from those of the passes
@@ -158,6 +165,118 @@ def close(found: list[float], right: Any) -> bool:
     return bool(np.all(np.abs(np.array(found) - right) <= SAME * np.abs(right).max(initial=1e-300)))
 
 
+# --- the computational graph ------------------------------------------------------------------------------------------
+
+
+def graph_section(s: Context) -> Section:
+    """The graph with a word before it."""
+    losses = "losses of the batch" if s.coupled else "loss"
+    words = (
+        "Automatic differentiation records each operation as it is done and walks the record backward. It finds the "
+        f"same numbers: each box holds the value that went up (▲) and the slope of the {losses} that came down "
+        "(▼), for the first example."
+    )
+    return Section("graph", "The computational graph", (Paragraph((words,)), graph(s)))
+
+
+def written(s: Context, values: Any) -> list[str]:
+    """The numbers in up to `BOX_TALL` lines, a matrix by its rows; larger ones are counted."""
+    rows = np.atleast_2d(values)
+    texts = [[said(s.num(v)) for v in row] for row in rows]
+    lines = [line for row in texts for line in packed(row)]
+    fits = len(lines) <= BOX_TALL and all(len(line) <= BOX_WIDE for line in lines)
+    return lines if fits else [" × ".join(map(str, values.shape)) + " numbers"]
+
+
+def packed(texts: list[str]) -> list[str]:
+    """Numbers parted by commas, in as many lines as they need."""
+    lines: list[str] = []
+    for text in texts:
+        if lines and len(lines[-1]) + len(text) + 2 <= BOX_WIDE:
+            lines[-1] += f", {text}"
+        else:
+            lines.append(text)
+    return lines
+
+
+def node(
+    s: Context, id: str, at: tuple[int, int], label: str, value: Any, slope: Any, link: str, kind: str = "op"
+) -> Node:
+    """A box with its value and its slope, at a column (how far up) and a row (0 left, 1 middle, 2 right)."""
+    under = signed("▲", written(s, value)) + (signed("▼", written(s, slope)) if slope is not None else [])
+    return Node(id, *at, label.translate(LOWERED), "\n".join(under), kind, link)
+
+
+def signed(sign: str, lines: list[str]) -> list[str]:
+    """The sign before each line, so that none is taken for the other way."""
+    return [f"{sign} {line}" for line in lines]
+
+
+def drawn_layers(L: int) -> list[int | None]:
+    """The layers that are drawn; None if some are left out.
+
+    >>> drawn_layers(3), drawn_layers(9)
+    ([1, 2, 3], [1, 2, None, 9])
+    """
+    return list(range(1, L + 1)) if L <= GRAPH_DEEP else [1, 2, None, L]
+
+
+def graph(s: Context) -> Diagram:
+    """Operations one above the other in the middle, the parameters at their sides."""
+    x = node(s, "x", (0, 1), "a0 = x", s.trace.a[0][0], s.grad.a[0][0], kind="input", link="given-x")
+    nodes, edges, column, previous, lower = [x], [], 0, {0: "x"}, "x"
+    for l in drawn_layers(s.net.L):
+        column += 1
+        if l is None:
+            left = f"layers 3 to {s.net.L - 1}" if s.net.L > 4 else "layer 3"
+            nodes.append(Node("dots", column, 1, "⋮", left, "dots"))
+            edges.append(Edge(lower, "dots"))
+            lower = "dots"
+            continue
+        made = layer_nodes(s, l, column)
+        nodes += made
+        sides = [n.id for n in made if n.kind == "input"]
+        way = [n.id for n in made if n.kind == "op"]
+        edges += [Edge(start, way[0]) for start in (lower, *sides)]
+        edges += [Edge(a, b) for a, b in pairwise(way)]
+        skip = s.layer(l).skip_from
+        if skip is not None:
+            edges.append(Edge(previous.get(skip, "dots"), way[-1], "skip", 0.5, "skip"))
+        column, lower = column + len(way) - 1, way[-1]
+        previous[l] = lower
+    nodes.append(node(s, "loss", (column + 1, 1), "ℓ", s.losses[:1], None, kind="loss", link="ell"))
+    edges.append(Edge(lower, "loss"))
+    batch = "" if s.m == 1 else " W and b carry the slope of the cost over the whole batch."
+    return Diagram(
+        "Values up and slopes down on the graph, inputs at the foot, loss at the top." + batch,
+        f"From the inputs through {s.net.L} layers to the loss; weights and biases enter each weighted sum.",
+        tuple(nodes),
+        tuple(edges),
+        "box",
+    )
+
+
+def layer_nodes(s: Context, l: int, column: int) -> list[Node]:
+    """W and b at the sides of z; u where there is a norm, and a, above it."""
+    layer, trace, grad = s.layer(l), s.trace, s.grad
+    made = [
+        node(s, f"W{l}", (column, 0), f"W{l}", s.params.W[l], grad.W[l], kind="input", link=f"grad_W[{l}]"),
+        node(s, f"b{l}", (column, 2), f"b{l}", s.params.b[l], grad.b[l], kind="input", link=f"grad_b[{l}]"),
+        node(s, f"z{l}", (column, 1), f"z{l} = W{l}a{l - 1} + b{l}", trace.z[l][0], grad.delta[l][0], link=f"z[{l}]"),
+    ]
+    last = f"z{l}"
+    if layer.norm:
+        column += 1
+        label = f"u{l} = norm(z{l})"
+        made.append(node(s, f"u{l}", (column, 1), label, trace.u[l][0], grad.u[l][0], link=f"u[{l}]"))
+        last = f"u{l}"
+    name = layer.activation.name.replace("_", " ")
+    more = " …" if trace.mask[l] is not None or layer.skip_from is not None else ""
+    label = f"a{l} = {name}({last}){more}"
+    made.append(node(s, f"a{l}", (column + 1, 1), label, trace.a[l][0], grad.a[l][0], link=f"a[{l}]"))
+    return made
+
+
 # --- the nudge --------------------------------------------------------------------------------------------------------
 
 
@@ -181,11 +300,11 @@ def nudge_section(s: Context) -> Section:
         ell, new = Sym("ell", "", example="1" if s.m > 1 else ""), example_losses(s.net, trace, s.problem.data()[1])[0]
         rows.append(cells(s, ell, s.losses[0], new, EPSILON * x * as_float(s.grad.delta[1])[0, j]))
     rows.append(cells(s, Sym("C"), before, after, EPSILON * g[j, k]))
-    said: Text = ("A slope foretells what a small move does. Move ", weight, ", whose slope is the largest in ")
-    said += (Sym("W", "1"), f", by ε = {EPSILON:g}, and run the way up again:")
+    told: Text = ("A slope foretells what a small move does. Move ", weight, ", whose slope is the largest in ")
+    told += (Sym("W", "1"), f", by ε = {EPSILON:g}, and run the way up again:")
     table = Table("One weight moved", head, tuple(rows))
     verdict = [Paragraph(text) for text in foretold(s, float(after - before), EPSILON * float(g[j, k])) if text]
-    return Section("nudge", "The nudge", (Paragraph(said), table, *verdict))
+    return Section("nudge", "The nudge", (Paragraph(told), table, *verdict))
 
 
 def plain(s: Context, phi: Activation) -> bool:
@@ -204,8 +323,8 @@ def foretold(s: Context, change: float, predicted: float) -> Iterator[Text]:
     """Whether the change of C is what its slope says."""
     off = abs(change - predicted) / abs(predicted) if predicted else 0.0
     far = f"{100 * off:.2g} %"
-    said = f"C changes by what its slope foretells, to {far}; the rest is its curve."
-    yield s.claim("nudge_foretold", predicted and off <= NEAR, said)
+    told = f"C changes by what its slope foretells, to {far}; the rest is its curve."
+    yield s.claim("nudge_foretold", predicted and off <= NEAR, told)
     bent = f"C bends or has a kink within this move, so its slope is {far} off: it is the slope at the start alone."
     yield s.claim("nudge_bent", predicted and off > NEAR, bent)
     yield s.claim("nudge_flat", not predicted, "All slopes of layer 1's weights are 0, so they foretell no change.")

@@ -25,7 +25,7 @@ from backlit.derivation.expressions import (
     nodes,
 )
 from backlit.derivation.functions import ONE, TWO, fn, known_value, minus
-from backlit.derivation.sections.drawing import RAISED
+from backlit.derivation.sections.helpers import RAISED
 from backlit.derivation.update import Rule, Symbols, Updated, by_entry, optimizer_of, rules, vector_symbol
 
 TITLES = {"W": "weights", "b": "biases", "gamma": "scales", "beta": "shifts"}

@@ -1,18 +1,27 @@
-"""One layer of batch norm on a batch of m examples: what it makes of z, and of ∂ℓ/∂a on its way down.
+"""Batch norm on a batch of m examples: what one layer makes of z, and of ∂ℓ/∂a on its way down, and where depth leads.
 
 z of one unit, less its mean over the batch, is s times a normal vector of the plane Σ = 0, because above a first layer
 all examples are alike (Yang et al.'s fixed point BSB1: E φ(u)φ(u)ᵀ has one value on its diagonal and one off it).
-So x̂ = r x with x uniform on `sphere`, r² = v/(v + ε), and independently m v/s² ~ χ²_{m−1}.  With u = γ x̂ + β, and
-d = E g_i², o = E g_i g_j of g = ∂ℓ/∂a, the pull-back δ = γ/σ (I − 11ᵀ/m − x̂x̂ᵀ/m) φ' g has
+So x̂ = r x with x uniform on the sphere of `expectations`, r² = v/(v + ε), and independently m v/s² ~ χ²_{m−1}.
+With u = γ x̂ + β, and d = E g_i², o = E g_i g_j of g = ∂ℓ/∂a, the pull-back δ = γ/σ (I − 11ᵀ/m − x̂x̂ᵀ/m) φ' g has
 E δ_i² = γ² E 1/(v + ε) [ S d − (S d + (m−1) T o)/m − (2r² − r⁴)(V d + (m−1) X o)/m ],
 S = E φ'(u_1)², T = E φ'(u_1)φ'(u_2), V = E φ'(u_1)² x_1², X = E φ'(u_1)φ'(u_2) x_1 x_2, and δ sums to 0 over the batch.
 Linear layers at ε = 0 grow by (m−2)/(m−3) a layer: nothing at m = 2, infinite at 3.  m → ∞ gives E φ'²/Var φ.
-Source: Yang, Pennington, Rao, Sohl-Dickstein & Schoenholz 2019, by quadrature in place of Laplace transforms.
 
 >>> from backlit.core.activations import get_activation
 >>> one = Batch(8, eps=0.0).averages(get_activation("identity"), s2=2.0)
 >>> round(one.growth(sigma_w2=2.0 * 7 / 8), 10)  # s² = σ_w² (E φ² − E φφ) = σ_w² 8/7, and 6/5
 1.2
+
+Without skip a batch settles at once: s² = σ_w² (E φ²/keep − E φφ).  What the examples' E φφᵀ still differ by changes by
+a factor a layer, σ_w²/s² `gram_slopes` (+ skip²): for linear layers (m−1)/(m+1).  A factor of lengths above 1 lets one
+example run away from the others (GELU, SiLU, softplus, m above about 30).
+
+>>> [round(slope * 7 / 8, 10) for slope in gram_slopes(get_activation("identity"), 8)]  # s² = σ_w² 8/7
+[0.7777777778, 0.7777777778]
+
+Source: Yang, Pennington, Rao, Sohl-Dickstein & Schoenholz 2019, by quadrature in place of Laplace transforms, and the
+eigenvalues of their subspaces M and L by conditional means on the sphere.
 """
 
 import math
@@ -22,8 +31,7 @@ from functools import lru_cache
 import numpy as np
 
 from backlit.core.activations import Activation
-from backlit.diagnosis.theory.expectations import legendre, quiet
-from backlit.diagnosis.theory.sphere import FINE, Rule, first, second
+from backlit.diagnosis.theory.expectations import FINE, Rule, first, legendre, quiet, second
 
 Array = np.ndarray
 EDGES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999, 1.0)  # of the panels of r
@@ -183,3 +191,73 @@ def on_sphere(phi: Activation, m: int, scale: float, shift: float, rule: Rule = 
     rows = [f, f**2, f * (phi.function(others) * v).sum(axis=1), d**2, d * slope.sum(axis=1)]
     rows += [d**2 * x**2, d * x * (slope * y).sum(axis=1), d**4]
     return np.array(rows) @ w
+
+
+# --- where depth leads a batch ----------------------------------------------------------------------------------------
+
+SETTLED = 1e-13
+SMALLEST, LARGEST = 1e-12, 1e12
+
+
+@dataclass(frozen=True)
+class Settled:
+    """a after many layers: E a², E a and E a a' of two examples below the layer, s², and what norm and φ make of it.
+
+    rate : growth of E a² a layer, 1 if it has settled.
+    """
+
+    square: float
+    level: float
+    shared: float
+    s2: float
+    at: Averages
+    rate: float
+
+
+def follow(
+    phi: Activation, norm: Batch, sigma_w2: float, keep: float = 1.0, skip: float = 0.0, depth: int = 1000
+) -> Settled:
+    """Follow standard normal inputs up `depth` layers a = φ(u) + skip · a_below, or to where nothing changes."""
+    square, level, shared, rate = 1.0, 0.0, 0.0, 1.0
+    for _ in range(depth):
+        s2 = sigma_w2 * max(square - shared, 0.0)
+        at = norm.averages(phi, s2)
+        cross = 2 * skip * at.level * level
+        above = at.square / keep + skip**2 * square + cross
+        rate = above / square if square else 1.0
+        found = Settled(square, level, shared, s2, at, rate)
+        apart = at.square / keep - at.pair + skip**2 * (square - shared)
+        still = math.isclose(rate, 1.0, rel_tol=SETTLED) and math.isclose(apart, square - shared, rel_tol=SETTLED)
+        square, level, shared = above, at.level + skip * level, at.pair + skip**2 * shared + cross
+        if still or not SMALLEST < square < LARGEST:
+            break
+    return found
+
+
+@lru_cache(maxsize=1024)
+@quiet
+def gram_slopes(phi: Activation, m: int, gamma: float = 1.0) -> tuple[float, float]:
+    """s² times how E φφᵀ (less its means) follows a small change of z's covariances over the batch, ε = 0: (of pairs,
+    of lengths).
+
+    Of pairs: sums and variances stay as they are, E_12 = E_34 = −E_13 = −E_24, which needs four examples.  Of lengths:
+    z_1 gains the variance that z_2 loses.  Both are (m−1)/2m · E φφ (xᵀE x), the rest of x by its means given x_1, x_2.
+    """
+    if m < 3:  # one number is all that is left of the covariances
+        return 0.0, 0.0
+    kinks = np.array([0.0, *phi.kinks]) / gamma
+    x, w = first(m, kinks)
+    y, v = second(x, m, kinks)
+    f, g, X = phi.function(gamma * x), phi.function(gamma * y) * v, x[:, None]
+    total, squares = X + y, m - X**2 - y**2  # of x_1 + x_2; of the other x²
+
+    def both(weight: Array) -> float:
+        """E φ_1 φ_2 · weight."""
+        return float((f * (g * weight).sum(axis=1)) @ w)
+
+    own, other = f**2 * (x**2 - (m - x**2) / (m - 1)), X**2 - squares / (m - 2)
+    lengths = (m - 1) / (2 * m) * (float(own @ w) - 2 * both(other))
+    if m == 3:
+        return 0.0, lengths
+    one, two = -total / (m - 2), (total**2 - squares) / ((m - 2) * (m - 3))  # E x_3, E x_3 x_4
+    return (m - 1) / m * both(X * y + two - 2 * X * one), lengths

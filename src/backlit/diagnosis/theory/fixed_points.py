@@ -15,10 +15,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from backlit.core.activations import Activation
-from backlit.diagnosis.theory.batch_norm import Batch
-from backlit.diagnosis.theory.batch_points import Settled, follow, gram_slopes
-from backlit.diagnosis.theory.correlations import Approach, Deep, depth_scale, grown
-from backlit.diagnosis.theory.criticality import root
+from backlit.diagnosis.theory.batch_norm import Batch, Settled, follow, gram_slopes
+from backlit.diagnosis.theory.criticality import Approach, Deep, depth_scale, grown, root
 from backlit.diagnosis.theory.expectations import growth, mean, second_moment, slope_moment
 
 SMALLEST, LARGEST = 1e-12, 1e12  # a length outside has collapsed to 0, or grows without end

@@ -4,9 +4,8 @@ A file that is put into this folder brings schedules more; `register_schedule` a
 """
 
 from backlit.optim.schedules.base import SCHEDULES, Constant, Schedule, Unit, get_schedule, register_schedule
-from backlit.optim.schedules.decay import Cosine, Exponential, InverseScaling, OneCycle, Step
+from backlit.optim.schedules.decay import Cosine, Exponential, InverseScaling, OneCycle, Step, WarmUp
 from backlit.optim.schedules.plateau import Adaptive, Plateau, PlateauState, ReduceOnPlateau
-from backlit.optim.schedules.warm_up import WarmUp
 
 SCHEDULES.load(__package__, first=(
     *("constant", "step", "exponential", "cosine", "one_cycle", "warm_up"),

@@ -22,8 +22,7 @@ from backlit.files import atomic_write
 from backlit.formats.ensembles import Ensemble, load_ensemble
 from backlit.formats.models import Model
 from backlit.formats.problems import read_problem
-from backlit.formats.rows import in_float64, table_problem, tabular_model
-from backlit.formats.sources import problem_from
+from backlit.formats.sources import in_float64, problem_from, table_problem, tabular_model
 from backlit.optim import OPTIMIZERS
 from backlit.render.pages import font, font_face, frame, page
 from backlit.verification.catalogue import CATALOGUE

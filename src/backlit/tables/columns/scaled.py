@@ -1,16 +1,20 @@
-"""Numbers, dates, times and durations: one number each, with mean 0 and variance 1 over the training rows."""
+"""Numbers, dates, times and durations: one number each, or taken apart for a network.
+
+One number has mean 0 and variance 1 over the training rows.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from backlit.errors import TableError
-from backlit.tables.columns.base import PLURALS, Column, leave_out, other_type
+from backlit.tables.columns.kinds import PLURALS, Column, leave_out, other_type
 from backlit.tables.messages import count, shown
 
 if TYPE_CHECKING:
@@ -163,3 +167,71 @@ READ: dict[str, Callable[[pl.Series], Read | None]] = {
     "duration": _duration,
     "time": _time,
 }
+
+
+# --- taken apart: quantile bins beside the number ---------------------------------------------------------------------
+
+CLIP = 3.0  # no scaled value is farther from 0; source: Holzmüller et al. 2024, section 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piecewise(Column):
+    """x becomes t/√(1 + (t/3)²) with t = (x − center)/scale, and each bin (a, b) the share of it that x has passed.
+
+    That share is clip((x − a)/(b − a), 0, 1).
+
+    center, scale : median and distance of the quartiles, in the unit of UNITS[kind].
+    log : whether t is then replaced by sign(t) ln(1 + |t|), for a column with heavy tails.
+    edges : of the bins, ascending; fewer than two make no bin.
+    indicator : a last feature says 1 if the value is missing; a missing value counts as the center.
+    Source: Holzmüller et al. 2024 (scaling and clip); Gorishniy et al. 2022 (piecewise linear encoding).
+    """
+
+    form = "piecewise"
+
+    center: float
+    scale: float
+    log: bool
+    edges: tuple[float, ...]
+    indicator: bool
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The value, its bins, and whether it is missing."""
+        bins = (f"{self.name} in {a:.6g} to {b:.6g}" for a, b in pairwise(self.edges))
+        return (self.name, *bins, *((f"{self.name} (missing)",) if self.indicator else ()))
+
+    @property
+    def treatment(self) -> str:
+        """How it is scaled, and into how many bins it is cut."""
+        unit = f" in {UNITS[self.kind]}" if UNITS[self.kind] else ""
+        sign = "-" if self.center >= 0 else "+"
+        text = f"(x {sign} {abs(self.center):.6g}) / {self.scale:.6g}{unit}{', its log' if self.log else ''}, clipped"
+        return text + (f"; piecewise linear in {len(self.edges) - 1} bins" if len(self.edges) > 1 else "")
+
+    def encode(self, column: pl.Series, out: NDArray[np.floating]) -> None:
+        """Write the features; no value is too far off.  Raises TableError for another type or an infinite value."""
+        values = as_numbers(column, self.kind)
+        missing = np.isnan(values)
+        x = np.where(missing, self.center, values)
+        out[:, 0] = self.clipped(x)
+        with np.errstate(over="ignore"):  # far beyond a narrow bin is beyond it
+            for k, (a, b) in enumerate(pairwise(self.edges), 1):
+                out[:, k] = np.clip((x - a) / (b - a), 0, 1)
+        if self.indicator:
+            out[:, -1] = missing
+
+    def clipped(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """t/√(1 + (t/3)²), which lies within ±3 and is t near 0."""
+        with np.errstate(over="ignore"):  # an infinite t is clipped to ±3 as well
+            t = np.clip((x - self.center) / self.scale, -1e300, 1e300)
+        t = np.sign(t) * np.log1p(np.abs(t)) if self.log else t
+        return t / np.hypot(1, t / CLIP)
+
+    def problem(self) -> str | None:
+        """The kind is known, the numbers are finite, the scale is positive and the edges ascend."""
+        if self.kind not in UNITS:
+            return f"kind is {self.kind!r}"
+        if not (isfinite(self.scale) and self.scale > 0):
+            return f"scale is {self.scale}"
+        return None if all(a < b for a, b in pairwise(self.edges)) else "edges do not ascend"

@@ -32,8 +32,8 @@ from typing import Any
 from backlit.bounded_reading import MOST_BYTES, from_toml, read_bytes
 from backlit.errors import BacklitError, ProblemError
 from backlit.registry import near
-from backlit.verification.network_check import telling_problem
-from backlit.verification.views import RETURNED, View
+from backlit.verification.hypotheses import telling_problem
+from backlit.verification.network_check import RETURNED, View
 
 CHOICES = {"weights": ("out_in", "in_out"), "examples": ("rows", "columns"), "labels": ("one_hot", "integers")}
 BOUNDS = {"seconds": (0.1, 3600), "memory_mb": (128, 2**20)}  # Python and NumPy alone take about 100 MB

@@ -1,10 +1,17 @@
-"""What many jobs hold, a table, travels once to each process or worker, and not with every job."""
+"""How a job travels to another process or a worker, and its answer comes back: pickled.
+
+What many jobs hold, such as a table, travels once to each process or worker, and not with every job.
+"""
 
 import io
 import pickle
+import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+from backlit.errors import ProblemError
 
 
 class Shared:
@@ -62,3 +69,58 @@ class Incoming(pickle.Unpickler):
         if number not in self.read:
             self.read[number] = pickle.loads(self.parts[number])
         return self.read[number]
+
+
+NOTHING = Shared()
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A pickled task, and what it shares with others."""
+
+    payload: bytes
+    shared: Shared
+
+
+def sendable(task: Callable[[], Any], name: str, where: str, remedy: str) -> Parcel:
+    """The task as it is sent; raises ProblemError if it cannot be pickled."""
+    shared = getattr(task, "shared", NOTHING)
+    try:
+        _ = shared.parts  # which may be what cannot
+        return Parcel(shared.dumps(task), shared)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise ProblemError(f"{name} cannot be sent to {where} ({error}): {remedy}") from error
+
+
+class Elsewhere(Exception):
+    """The traceback of an error in another process, in words."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a task gave, pickled; or the error that it raised, and the words of its traceback."""
+
+    pickled: bytes
+    trace: str = ""
+
+    def result(self) -> Any:
+        """What the task gave, or raise what it raised."""
+        result = pickle.loads(self.pickled)
+        if self.trace:
+            raise result from Elsewhere(f"\n{self.trace}")
+        return result
+
+
+def answer_to(task: Callable[[], Any]) -> Answer:
+    """Run a task for somebody elsewhere.  Errors that pickle cannot bring back come as their words."""
+    try:
+        return Answer(pickle.dumps(task()))
+    except Exception as error:
+        trace = traceback.format_exc()
+        error.__cause__ = error.__context__ = None  # which pickle would take along where Dask has taught it to
+        error.__traceback__ = None
+        try:
+            pickle.loads(pickled := pickle.dumps(error))
+        except Exception:
+            pickled = pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
+        return Answer(pickled, trace)

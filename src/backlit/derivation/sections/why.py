@@ -1,79 +1,121 @@
-"""What came out, on half a page: each layer, and what the optimizer's step brought; and why, for a row of a table.
+"""Why a row of a table gets its prediction: the columns that moved it, the units they went through, and one of these.
 
-A row's prediction is explained by the columns that moved it, the units they went through, and one of these in numbers.
+The path from the typical input x₀ to x is straight, x(t) = x₀ + t (x − x₀).  What input i moves by way of unit j of
+layer 1 is w_ji (x_i − x₀_i) ∫₀¹ δ_j(t) dt: the weight, how far the input is from the typical one, and the mean error
+signal of the unit on the way, δ being the slope of the score F in place of a loss.  What a unit of a later layer passes
+on is ∫ ∂F/∂a_j da_j along the same path.  Through a layer that no skip passes by, all of it sums to F(x) − F(x₀).
+
+F is the predicted number, or the log-odds of the predicted class.  Source: Sundararajan, Taly & Yan 2017 (integrated
+gradients); Dhamdhere, Sundararajan & Yan 2019 (conductance).
 """
 
 from collections import defaultdict
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from backlit.derivation.context import Context, as_float, at
+from backlit.core.activations import get_activation
+from backlit.core.network import Network
+from backlit.core.parameters import Parameters
+from backlit.core.passes import backward, forward
+from backlit.core.problem import Problem
+from backlit.derivation.context import Context, at
 from backlit.derivation.document import Block, Formula, Paragraph, Section, Table, Text
-from backlit.derivation.expressions import Add, Chain, Mul, Partial, Sym
-from backlit.derivation.reasons import Moves, moves
-from backlit.derivation.sections.drawing import said
-from backlit.derivation.update import Updated, optimizer_of
-from backlit.optim.clipping import norm
+from backlit.derivation.expressions import Add, Chain, Mul, Sym
 
-FEW = 4  # numbers of a layer that are written out; of more, the least and the largest
+Array = np.ndarray
+POINTS = 513  # of the path, ends included
 COLUMNS, UNITS, WAYS, TERMS = 8, 5, 2, 4  # that are listed: columns, units of a layer, ways of each, terms of a sum
 
 
-def section(s: Context, updates: list[Updated]) -> Section:
-    """One paragraph and one table."""
-    return Section("glance", "At a glance", (Paragraph((story(s, updates[0]),)), layers(s)))
+@dataclass(frozen=True)
+class Moves:
+    """What moved a score.
+
+    score, base : F of the row and of the typical row.  chosen : the predicted class, 0 for a number.  through : (n_1,
+    n_0) by unit of layer 1 and input.  units : for each hidden layer (n_l,), `units[1]` that of layer 1; units[0] None.
+    inputs : (n_0,), by whatever way.  typical : for each layer a of the typical row.
+    """
+
+    score: float
+    base: float
+    chosen: int
+    inputs: Array
+    through: Array
+    units: list[Array | None]
+    typical: list[Array]
 
 
-def story(s: Context, first: Updated) -> str:
-    """Forward, backward, update, in a sentence each."""
-    which = "" if s.m == 1 else " for example 1"
-    output, target = (numbers(s, values[0]) for values in (s.trace.a[-1], s.y))
-    cost, later = said(s.num(first.loss_before)), said(s.num(first.loss_after))
-    return (
-        f"Forward, the network gives {output}{which} where {target} is wanted, and the cost C is {cost}. Backward, "
-        "each layer is told how fast C grows with its numbers. Moved against that by one step of "
-        f"{optimizer_of(s.problem).name}, the same network costs {later}."
+def score_network(net: Network, *, classes: bool) -> Network:
+    """The network up to the scores that softmax or a sigmoid takes, or as it is.
+
+    Half a squared error takes any slope.
+    """
+    layers = list(net.layers)
+    if classes:
+        layers[-1] = replace(layers[-1], activation=get_activation("identity"))
+    return Network(net.inputs, layers, loss="half_squared_error")
+
+
+def of_class(s: Array, chosen: Array) -> tuple[Array, Array]:
+    """F (m,) = s_k − ln Σ_{j≠k} e^{s_j} of scores s (m, K), k = chosen, or a number itself (K = 1); ∂F/∂s (m, K)."""
+    if s.shape[1] == 1:
+        return s[:, 0], np.ones_like(s)
+    at = np.arange(len(s))
+    others = s.copy()
+    others[at, chosen] = -np.inf
+    top = others.max(axis=1)
+    e = np.exp(others - top[:, None])
+    grad = -e / e.sum(axis=1, keepdims=True)
+    grad[at, chosen] = 1.0
+    return s[at, chosen] - top - np.log(e.sum(axis=1)), grad
+
+
+def moves(problem: Problem) -> Moves:
+    """What moved the score of a problem's first example, which is a row of a table."""
+    row = problem.row
+    assert row is not None
+    net = score_network(problem.net, classes=bool(row.classes))
+    params = Parameters(net, problem.params.theta)
+    x = np.asarray(problem.data()[0], np.float64)[0]
+    path = row.typical + np.linspace(0, 1, POINTS)[:, None] * (x - row.typical)
+    trace = forward(net, params, path, statistics=problem.statistics)
+    a = trace.a[-1]
+    two = len(row.classes) == 2 and a.shape[1] == 1
+    scores = np.hstack([np.zeros_like(a), a]) if two else a
+    chosen = int(scores[-1].argmax())
+    F, slope = of_class(scores, np.full(POINTS, chosen))
+    grad = backward(net, params, trace, a - slope[:, -a.shape[1] :])  # half a squared error whose a − y is that slope
+    delta = integral(grad.delta[1])
+    units = [None, *(passed_on(grad.a[l], trace.a[l]) for l in range(1, net.L))]
+    return Moves(
+        float(F[-1]),
+        float(F[0]),
+        chosen,
+        integral(grad.a[0]) * (x - row.typical),
+        delta[:, None] * params.W[1] * (x - row.typical),
+        units,
+        [values[0] for values in trace.a],
     )
 
 
-def numbers(s: Context, values: Any) -> str:
-    """A few numbers as they are; of many, the least and the largest."""
-    if len(values) <= FEW:
-        return ", ".join(said(s.num(v)) for v in values)
-    return f"{said(s.num(min(values)))} … {said(s.num(max(values)))}"
+def integral(values: Array) -> Array:
+    """∫₀¹ of values (POINTS, n) at points that lie evenly, by trapezoids."""
+    return (values[:-1] + values[1:]).sum(axis=0) / 2 / (POINTS - 1)
 
 
-def layers(s: Context) -> Table:
-    """A row for each layer: what went up, what came back, and how steep the cost is in its parameters."""
-    rows: list[tuple[Text, ...]] = []
-    for l in range(s.net.L + 1):
-        up, name = numbers(s, s.trace.a[l][0]), "inputs" if l == 0 else f"{l}, {s.layer(l).activation.name}"
-        back = numbers(s, s.grad.delta[l][0]) if l else ""
-        steep = [length(s, getattr(s.grad, p)[l]) if l else "" for p in ("W", "b")]
-        rows.append(((name,), (up,), (back,), *((text,) for text in steep)))
-    which = "" if s.m == 1 else " of example 1"
-    header: tuple[Text, ...] = (
-        ("Layer",),
-        ("▲ activations ", Sym("a", "l")),
-        ("▼ errors ", Sym("delta", "l")),
-        ("‖", Partial(Sym("C"), Sym("W", "l")), "‖"),
-        ("‖", Partial(Sym("C"), Sym("b", "l")), "‖"),
-    )
-    return Table(f"Each layer{which}; of more than {FEW} units the least and the largest number", header, tuple(rows))
+def passed_on(slope: Array, a: Array) -> Array:
+    """∫ ∂F/∂a da along the path, by trapezoids."""
+    result: Array = ((slope[:-1] + slope[1:]) / 2 * np.diff(a, axis=0)).sum(axis=0)
+    return result
 
 
-def length(s: Context, gradient: Any) -> str:
-    """The root of the sum of squares."""
-    return s.words(norm(as_float(gradient)))
+# --- the section ------------------------------------------------------------------------------------------------------
 
 
-# --- why a row gets its prediction -----------------------------------------------------------------------------------
-
-
-def why_section(s: Context) -> Section | None:
-    """The section; None where the example is no row of a table whose typical row is known."""
-    if s.problem.row is None or s.m != 1 or s.net.L < 2:
+def section(s: Context) -> Section | None:
+    """The section, of a row of a table whose typical row is known; None for several examples or a single layer."""
+    if s.m != 1 or s.net.L < 2:
         return None
     found = moves(s.problem)
     return Section("why", "Why this row gets this prediction", tuple(blocks(s, found)))

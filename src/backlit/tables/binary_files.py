@@ -1,12 +1,91 @@
-"""The counts in the headers of a Parquet file's pages, which Polars believes: at one below 0 it aborts the process.
+"""Files that are no text: a Parquet file read whole, its pages' counts looked at first, and a sheet of a workbook.
 
-Read here is as much of the format as finds them (https://parquet.apache.org/docs/file-format, in Thrift's compact
-protocol), in files with a footer of ordinary size.  What cannot be read so is left to Polars.
+Workbooks are read by Polars' engine fastexcel (extra `excel`), their cells as text.
 """
+
+from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backlit.errors import TableError
+from backlit.tables.messages import listed, near
+
+if TYPE_CHECKING:
+    import polars as pl
+
+MAGIC = b"PAR1"  # first and last four bytes of every Parquet file
+ROW_LABELS = "__index_level_0__"  # pandas' name for an index without a name
+
+
+def read_parquet(data: bytes, path: object) -> pl.DataFrame:
+    """Read a Parquet file."""
+    import polars as pl
+
+    if not data.startswith(MAGIC):
+        raise TableError(
+            f"{path}: is not a Parquet file, though its name says so: give it its own suffix, or write it anew"
+        )
+    if not data.endswith(MAGIC):
+        raise TableError(f"{path}: is a Parquet file cut short (its end is missing): copy or write it anew")
+    try:
+        check_pages(data)
+        return pl.read_parquet(data).drop(ROW_LABELS, strict=False)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise TableError(f"{path}: is a damaged Parquet file ({reason}): copy or write it anew") from error
+
+
+def sheet_of(path: Path) -> tuple[Path, str]:
+    """The file and the sheet that FILE.xlsx:SHEET names; "" where it names none.
+
+    >>> sheet_of(Path("a.xlsx:Prices")), sheet_of(Path("a.csv"))
+    ((PosixPath('a.xlsx'), 'Prices'), (PosixPath('a.csv'), ''))
+    """
+    for suffix in (".xlsx:", ".xls:", ".ods:"):
+        at = path.name.lower().find(suffix)
+        if at >= 0:
+            end = at + len(suffix)
+            return path.with_name(path.name[: end - 1]), path.name[end:]
+    return path, ""
+
+
+def read_workbook(data: bytes, path: object, sheet: str) -> pl.DataFrame:
+    """Read a sheet as text; dates come as year-month-day.
+
+    sheet : its name; "" for the only one that has cells.  Raises TableError if there is no such sheet, or several.
+    """
+    import polars as pl
+
+    try:
+        from fastexcel import FastExcelError, read_excel
+    except ImportError:
+        raise TableError(
+            f"{path}: reading a workbook needs fastexcel: pip install 'backlit[excel]', or save it as CSV"
+        ) from None
+    try:
+        book = read_excel(data)
+        names = book.sheet_names
+        if sheet and sheet not in names:
+            raise TableError(f"{path}: has no sheet {sheet!r}: {near(sheet, names)}")
+        tables = {name: book.load_sheet(name, dtypes="string").to_polars() for name in ([sheet] if sheet else names)}
+    except FastExcelError as error:
+        reason = (str(error).splitlines() or ["no reason given"])[0]
+        raise TableError(f"{path}: could not be read as a workbook ({reason}): save it anew, or as CSV") from None
+    full = [name for name, table in tables.items() if table.width]
+    if len(full) > 1:
+        raise TableError(f"{path}: has sheets {listed(full)}: say which, {Path(str(path)).name}:{full[0]}")
+    table = tables[full[0]] if full else pl.DataFrame()
+    filled = pl.any_horizontal(pl.all().str.strip_chars().fill_null("") != "")
+    return table.filter(filled) if table.width else table
+
+
+# --- counts in the headers of pages -----------------------------------------------------------------------------------
+# Polars believes them: at one below 0 it aborts the process.  Read here is as much of the format as finds them
+# (https://parquet.apache.org/docs/file-format, in Thrift's compact protocol), in files with a footer of ordinary size.
+# What cannot be read so is left to Polars.
 
 MOST_FOOTER, MOST_PAGES = 2**18, 10_000  # bytes and pages that are looked at; larger files take too long in Python
 TRUE, FALSE, BYTE, SMALLEST, LARGEST, DOUBLE, BINARY, LIST, SET, STRUCT = 1, 2, 3, 4, 6, 7, 8, 9, 10, 12

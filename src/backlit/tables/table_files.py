@@ -1,8 +1,9 @@
-"""Read a table from files, by their suffix: CSV and its kin, Parquet, JSON lines, Excel; compressed ones too."""
+"""Tables in files, by suffix: read from CSV and its kin, Parquet, JSON lines, Excel, packed ones too; and written."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -11,40 +12,18 @@ from typing import TYPE_CHECKING
 
 from backlit.bounded_reading import SHARE, check_address_space, check_memory, machine_memory, read_bytes
 from backlit.errors import TableError
+from backlit.files import atomic_write
+from backlit.tables.binary_files import read_parquet, read_workbook, sheet_of
 from backlit.tables.column_formats import ColumnFormat
 from backlit.tables.delimited import read_delimited
 from backlit.tables.json_lines import read_json_lines
 from backlit.tables.messages import count, near, shown
-from backlit.tables.parquet_pages import check_pages
-from backlit.tables.sources import read_workbook, sheet_of
 from backlit.tables.table_formats import TableFormat
 from backlit.tables.text_encoding import SUFFIXES as PACKED
 from backlit.tables.text_encoding import UTF_8, text_bytes, unpacked
 
 if TYPE_CHECKING:
     import polars as pl
-
-MAGIC = b"PAR1"  # first and last four bytes of every Parquet file
-ROW_LABELS = "__index_level_0__"  # pandas' name for an index without a name
-
-
-def read_parquet(data: bytes, path: object) -> pl.DataFrame:
-    """Read a Parquet file."""
-    import polars as pl
-
-    if not data.startswith(MAGIC):
-        raise TableError(
-            f"{path}: is not a Parquet file, though its name says so: give it its own suffix, or write it anew"
-        )
-    if not data.endswith(MAGIC):
-        raise TableError(f"{path}: is a Parquet file cut short (its end is missing): copy or write it anew")
-    try:
-        check_pages(data)
-        return pl.read_parquet(data).drop(ROW_LABELS, strict=False)
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise TableError(f"{path}: is a damaged Parquet file ({reason}): copy or write it anew") from error
-
 
 TEXT, JSON, PARQUET, WORKBOOK = (
     (".csv", ".tsv", ".txt"),
@@ -244,3 +223,72 @@ def _siblings(path: Path) -> str:
     except OSError:
         names = []
     return near(path.name, names)
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+FORMULA = r"^[=+\-@\t\r\n]"
+WRITTEN = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson")
+
+
+def write_table(table: pl.DataFrame, path: str | os.PathLike[str]) -> None:
+    """Write a table as CSV (.csv), tab-separated text (.tsv), Parquet (.parquet) or JSON lines (.jsonl, .ndjson).
+
+    Floats are written so that reading gives the same bits.  The file appears whole or not at all (`atomic_write`).
+    Raises TableError for another suffix or values that the format cannot hold, BacklitError where writing fails.
+
+    >>> import tempfile, polars as pl
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_table(pl.DataFrame({"color": ["red"], "p": [0.1]}), Path(folder, "t.csv"))
+    ...     Path(folder, "t.csv").read_text(encoding="utf-8")
+    'color,p\\nred,0.1\\n'
+    """
+    import polars as pl
+
+    suffix = Path(path).suffix.lower()
+    check_suffix(path)
+    try:
+        with atomic_write(path) as temporary, temporary.open("wb") as file:
+            if suffix == ".parquet":
+                table.write_parquet(file)
+            elif suffix in (".csv", ".tsv"):
+                separator, missing = csv_marks(suffix, table.width)
+                table.write_csv(file, separator=separator, null_value=missing)
+            else:
+                table.write_ndjson(file)
+    except pl.exceptions.PolarsError as error:
+        raise TableError(
+            f"{path}: could not be written ({str(error).splitlines()[0]}): write .parquet instead"
+        ) from error
+
+
+def spreadsheet_safe(table: pl.DataFrame) -> pl.DataFrame:
+    """The table with an apostrophe before each text and name that a spreadsheet would run as a formula.
+
+    Those begin with = + - @, a tab or a line's end.  Numbers stay as they are.
+
+    >>> import polars as pl
+    >>> spreadsheet_safe(pl.DataFrame({"=A1": ["-x", "x"], "n": [-1, 2]})).rows(named=True)
+    [{"'=A1": "'-x", 'n': -1}, {"'=A1": 'x', 'n': 2}]
+    """
+    import polars as pl
+
+    text = pl.col(pl.String)
+    safe = table.with_columns(pl.when(text.str.contains(FORMULA)).then("'" + text).otherwise(text).name.keep())
+    return safe.rename({name: f"'{name}" for name in table.columns if re.match(FORMULA, name)})
+
+
+def csv_marks(suffix: str, columns: int) -> tuple[str, str]:
+    """What separates values, and what stands for a missing one: in a table of one column an empty line is no row."""
+    return "\t" if suffix == ".tsv" else ",", "NA" if columns == 1 else ""
+
+
+def check_suffix(path: str | os.PathLike[str]) -> None:
+    """Raise TableError where `write_table` does not know the suffix; to be asked before hours of work.
+
+    >>> check_suffix("predictions.csv")
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in WRITTEN:
+        ending = f"its name ends in {suffix!r}" if suffix else "its name has no suffix"
+        raise TableError(f"{path}: {ending}, which says no known format: end it in {', '.join(WRITTEN)}")
