@@ -62,8 +62,13 @@ demo: $(VENV)/installed ## Train on scanned digits; writes demo/digits.safetenso
 	mkdir -p demo
 	$(BIN)/backlit train --dataset digits --out demo/digits.safetensors --report demo/digits.html
 
-test: $(VENV)/tested ## Run the tests.
-	$(BIN)/python -m pytest -q -m "not interop"
+test test-slow: export PYTHONDONTWRITEBYTECODE = # else each process that a test starts compiles Backlit anew
+
+test: $(VENV)/tested ## Run the tests, but for the slow ones.
+	$(BIN)/python -m pytest -q -m "not interop and not slow"
+
+test-slow: $(VENV)/tested ## Run the tests of whole processes, clusters, browsers, kills and long samples.
+	$(BIN)/python -m pytest -q -m "slow and not interop"
 
 golden: $(VENV)/tested ## Record the golden files anew, and say item by item what changed (tests/golden/README.md).
 	$(BIN)/python scripts/golden.py

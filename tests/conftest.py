@@ -24,7 +24,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what 
 
 # a shared machine may be slow at any moment, and no test here is about time
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("dev", PATIENT, max_examples=60)
+settings.register_profile("dev", PATIENT, max_examples=15)  # `draws` of tests/strategies.py goes by these numbers
 settings.register_profile("ci", PATIENT, max_examples=60, derandomize=True, print_blob=True)
 settings.register_profile("long", PATIENT, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))

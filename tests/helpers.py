@@ -1,4 +1,4 @@
-"""What a message must be, and what work may be.
+"""What a message must be, what work may be, and which parameters are tried when.
 
 A message is one line of bounded length, which names what is wrong, what was received and the remedy.  A test names the
 facts of a message and leaves its prose free, so that a sentence can be made better without a test.
@@ -11,7 +11,7 @@ Work is counted in lines of Python that run, which no other program and no numbe
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -86,3 +86,9 @@ def lines_run(function: Callable[[], Any], most: float = float("inf")) -> int:
 def bend(work: Callable[[int], float], n: int) -> float:
     """W(3n) − 2 W(2n) + W(n): 0 for work that grows evenly with n, and 2 n² for one more step of each with each."""
     return work(3 * n) - 2 * work(2 * n) + work(n)
+
+
+def quick_first(values: Iterable[Any], n: int = 1) -> list[Any]:
+    """Parameters of which `make test` tries the first n, and `make test-slow` the others."""
+    rows = [value if isinstance(value, tuple) else (value,) for value in values]
+    return [pytest.param(*row, marks=[pytest.mark.slow] if k >= n else []) for k, row in enumerate(rows)]

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from hypothesis import reject
+from hypothesis import reject, settings
 from hypothesis import strategies as st
 
 from backlit.core import (
@@ -91,6 +91,11 @@ class Problem:
     def __repr__(self) -> str:
         options = f"weights={self.sample_weight is not None}, dropout={self.dropout}, running={bool(self.statistics)}"
         return f"Problem({self.net.to_dict()}, m={self.m}, {options}, theta={self.params.theta.round(3).tolist()})"
+
+
+def draws(n: int, **options: Any) -> settings:
+    """Settings for n examples where the profile has 60, as `ci` has, and for as many times fewer or more elsewhere."""
+    return settings(max_examples=max(2, n * settings().max_examples // 60), **options)
 
 
 # --- the case: what Hypothesis draws ----------------------------------------------------------------------------------

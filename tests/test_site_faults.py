@@ -57,10 +57,12 @@ def browser(script):
         browser.close()
 
 
+@pytest.mark.slow
 def test_a_sound_page_has_no_fault_in_a_browser(script, site, browser):
     assert list(script.page_faults(browser, site, "a.html")) == []
 
 
+@pytest.mark.slow
 def test_planted_faults_of_a_page_are_found(script, site, browser):
     planted = (
         '<p style="width: 800px">wide</p><script>throw Error("planted")</script><img alt="" src="http://example.org/x">'
@@ -70,6 +72,7 @@ def test_planted_faults_of_a_page_are_found(script, site, browser):
     assert all(word in found for word in ("360 px: 8", "error: planted", "asks for http://example.org/x"))
 
 
+@pytest.mark.slow
 def test_what_axe_finds_is_told(script, site, browser):
     if script.axe() is None:
         pytest.skip("axe-core-python is not installed")
@@ -79,6 +82,7 @@ def test_what_axe_finds_is_told(script, site, browser):
     assert "color-contrast" in found
 
 
+@pytest.mark.slow
 def test_a_search_that_finds_nothing_is_a_fault(script, site, browser, monkeypatch):
     (site / "search.html").write_text(PAGE.format('<div id="search-results"></div>'), encoding="utf-8")
     monkeypatch.setattr(script, "PATIENCE", 300)

@@ -47,6 +47,7 @@ said(whole)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not fork")
 def test_what_is_cut_is_found_and_what_is_whole_is_not(tmp_path):
     scripts = Path(__file__).parents[2] / "scripts"

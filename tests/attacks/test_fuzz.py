@@ -9,13 +9,14 @@ import pytest
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not fork")
-def test_mutated_files_are_refused_in_one_line_or_whole(tmp_path):
+@pytest.mark.parametrize(("files", "commands"), [(60, 1), pytest.param(600, 2, marks=pytest.mark.slow)])
+def test_mutated_files_are_refused_in_one_line_or_whole(tmp_path, files, commands):
     script = Path(__file__).parents[2] / "scripts" / "fuzz.py"
-    short = ["--files", "600", "--commands", "2", "--workers", "2"]
+    short = ["--files", str(files), "--commands", str(commands), "--workers", "2"]
     done = subprocess.run([sys.executable, script, *short], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "600 mutated files" in done.stdout
-    assert "2 of them as whole commands" in done.stdout
+    assert f"{files} mutated files" in done.stdout
+    assert f"{commands} of them as whole commands" in done.stdout
     assert not list(tmp_path.iterdir())
 
 
@@ -54,6 +55,7 @@ fuzz.main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not fork")
 def test_what_hangs_crashes_or_reaches_elsewhere_is_found_and_passed(tmp_path):
     scripts = Path(__file__).parents[2] / "scripts"
@@ -91,6 +93,7 @@ for words in (["--version"], ["nonsense"], ["planted"], *(["planted", "--name", 
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not fork")
 def test_a_command_that_ends_oddly_or_writes_elsewhere_is_found(tmp_path):
     scripts = Path(__file__).parents[2] / "scripts"

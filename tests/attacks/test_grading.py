@@ -30,12 +30,17 @@ from backlit.verification.grading.rubric import read_rubric, rubric_of
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limits for a process")
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 WORKING = {"bwrap": sandboxes.bwrap_works, "landlock": sandboxes.landlock_works, "none": lambda: True}
-CLOSED = [
-    pytest.param(name, marks=pytest.mark.skipif(not works(), reason=f"{name} does not work here"))
-    for name, works in WORKING.items()
-    if name != "none"
-]
-ALL = [*CLOSED, "none"]
+HERE = {name: works() for name, works in WORKING.items()}
+QUICK = next(name for name in HERE if HERE[name])  # the sandbox that all is tried in; in the others, what takes longer
+
+
+def sandbox_param(name):
+    marks = [pytest.mark.skipif(not HERE[name], reason=f"{name} does not work here")]
+    return pytest.param(name, marks=marks if name == QUICK else [*marks, pytest.mark.slow])
+
+
+ALL = [sandbox_param(name) for name in HERE]
+CLOSED = ALL[:-1]
 PATIENT = 120.0  # seconds for what ends by itself, on the slowest machine
 RUBRIC = rubric_of({"seconds": PATIENT, "memory_mb": 512, "networks": [{"shapes": [2, 2, 1]}]}, seed=1)
 
@@ -131,6 +136,7 @@ def says_who_waits() -> bool:
     return place.exists() and int(place.read_text().split()[0]) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not says_who_waits(), reason="this system doesn't say who waits")
 def test_who_waits_for_a_processor_is_seen():
     """Two that spin on one processor wait for each other; one that is stopped waits for nobody."""
@@ -178,10 +184,10 @@ def c(name, *arguments):
 """
 
 
-def does(tmp_path, code, sandbox):
-    """What a submission's function returns, or its error."""
+def does(tmp_path, code, sandbox, above=""):
+    """What a submission's function returns, or its error; `above` are functions that it may call."""
     file = tmp_path / "hostile.py"
-    file.write_text(f"import os, sys, signal, socket, subprocess\n{C}\ndef backprop(W, b, X, y):\n {code}\n")
+    file.write_text(f"import os, sys, signal, socket, subprocess\n{C}\n{above}\ndef backprop(W, b, X, y):\n {code}\n")
     run = sandboxes.run_submission(file, "backprop", [inputs()], seconds=PATIENT, sandbox=sandbox)
     return run.error or run.answers[0]
 
@@ -220,13 +226,35 @@ FORBIDDEN = {
 }  # fmt: skip
 
 
+REFUSALS = ("PermissionError", "FileNotFoundError", "OSError", "ModuleNotFoundError", "ValueError: not allowed")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("sandbox", CLOSED)
 @pytest.mark.parametrize("name", FORBIDDEN)
 def test_the_sandbox_forbids(tmp_path, name, sandbox):
     said = does(tmp_path, FORBIDDEN[name], sandbox)
     assert isinstance(said, str)
-    errors = ("PermissionError", "FileNotFoundError", "OSError", "ModuleNotFoundError", "ValueError: not allowed")
-    assert said.startswith(errors), said
+    assert said.startswith(REFUSALS), said
+
+
+TRIES_ALL = """
+ said = {}
+ for name, function in [*globals().items()]:
+  if name.startswith("try_"):
+   try: said[name] = str(function())
+   except Exception as error: said[name] = f"{type(error).__name__}: {error}"
+ return said"""
+
+
+@pytest.mark.parametrize("sandbox", CLOSED)
+def test_the_sandbox_forbids_one_after_the_other(tmp_path, sandbox):
+    """In one process: a quick form of the tests above."""
+    tries = {f"try_{name.replace(' ', '_').replace(chr(39), '_')}": code for name, code in FORBIDDEN.items()}
+    functions = "".join(f"def {name}():\n {code}\n" for name, code in tries.items())
+    said = does(tmp_path, TRIES_ALL, sandbox, above=functions)
+    assert {name: words for name, words in said.items() if not words.startswith(REFUSALS)} == {}
+    assert said.keys() == tries.keys()
 
 
 @pytest.mark.parametrize("sandbox", CLOSED)

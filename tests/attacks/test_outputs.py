@@ -167,6 +167,7 @@ def test_a_full_disk_is_never_exit_code_0(name, run_here, capsys):
     assert_full(code, capsys.readouterr().err)
 
 
+@pytest.mark.slow
 @needs_full
 @pytest.mark.parametrize(("name", "unbuffered"), [("cost", ""), ("cost", "1"), ("html", ""), ("html", "1")])
 def test_a_full_disk_is_never_the_exit_code_0_of_a_process(name, unbuffered, folder):
@@ -174,6 +175,7 @@ def test_a_full_disk_is_never_the_exit_code_0_of_a_process(name, unbuffered, fol
         assert_full(*run_into(full, WRITERS[name], folder, PYTHONUNBUFFERED=unbuffered))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit for files")
 @pytest.mark.parametrize(("name", "limit", "unbuffered"), [
     ("html", 0, ""), ("html", 9000, ""), ("html", 9000, "1"), ("cost", 100, "1"), ("help", 100, ""),
@@ -195,6 +197,7 @@ def test_a_closed_standard_output_is_never_exit_code_0(name, run_here, capsys):
     assert "standard output" in capsys.readouterr().err.splitlines()[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["html", "grade"])
 def test_a_closed_standard_output_is_never_the_exit_code_0_of_a_process(name, folder):
     """Whose files might get the number of the stream: the one reads and the other starts a process."""
@@ -221,6 +224,7 @@ def test_a_closed_or_full_standard_error_changes_no_exit_code(name, how, run_her
     assert "backlit:" not in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ERRORS)
 @pytest.mark.parametrize("name", ["grade", "missing"])
 def test_a_closed_or_full_standard_error_changes_no_exit_code_of_a_process(name, how, folder):
@@ -249,6 +253,7 @@ def test_any_encoding_is_written_in_whole(name, encoding, run_here, tmp_path):
     assert_whole(name, (tmp_path / "out").read_bytes(), encoding)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "encoding"), [("explain", "ascii"), ("json", "utf-16")])
 def test_any_encoding_of_a_process_is_written_in_whole(name, encoding, folder):
     done = subprocess.run(

@@ -6,9 +6,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.helpers import raises_naming
+from tests.strategies import draws
 
 from backlit.autodiff import AutodiffError, Var, record, to_svg
 from backlit.autodiff.draw import MOST_NODES, apart, crossings, depths, layered
@@ -181,7 +182,7 @@ def graphs(draw):
     return n, edges + [(a, b) for a, b in more if a < b]
 
 
-@settings(max_examples=100, deadline=None)
+@draws(100)
 @given(graphs())
 def test_layout_of_any_graph(graph):
     n, edges = graph
@@ -218,7 +219,7 @@ def test_crossings_are_counted():
     assert crossings([[0, 1], [2, 3]], [(0, 2), (1, 3)]) == 0
 
 
-@settings(max_examples=100, deadline=None)
+@draws(100)
 @given(st.lists(st.floats(-20, 20), max_size=8))
 def test_apart_is_the_nearest_with_gaps(wanted):
     rows = apart(wanted)

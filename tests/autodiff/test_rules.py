@@ -12,10 +12,11 @@ import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
 import scipy.special as sp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from tests.helpers import raises_naming
+from tests.strategies import draws
 
 from backlit.autodiff import RULES, AutodiffError, Rule, elementwise, gradient, record, steps, value_and_gradient
 from backlit.autodiff.composites import COMPOSITES
@@ -323,7 +324,7 @@ def test_a_softmax_that_ones_cannot_see_is_seen_by_signed_weights(monkeypatch):
 
 # --- any shape ------------------------------------------------------------------------------------------------------
 
-few = settings(max_examples=40, deadline=None)
+few = draws(40)
 
 
 @few

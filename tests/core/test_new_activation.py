@@ -97,6 +97,7 @@ def test_the_initializer_draws_and_is_predicted(added):
     assert found.to_dict()["predicted"]["chi_1"] == pytest.approx(1.0, rel=0.1)  # He's variance keeps δ's length
 
 
+@pytest.mark.slow
 def test_the_property_tests_run_over_the_table():
     names = ("squareplus", "log_cosh", "lion", "signed_he")
     arguments = ["-q", "-p", "tests.contributing", "-p", "no:cacheprovider", "-k", " or ".join(names)]

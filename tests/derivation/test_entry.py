@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from tests.helpers import raises_naming
-from tests.strategies import problems
+from tests.strategies import draws, problems
 
 from backlit.core import Dense, Network
 from backlit.core.problem import Problem
@@ -19,7 +19,7 @@ NET = Network(2, [Dense(2, "tanh"), Dense(1)])
 SMALL = Problem(NET, NET.init(seed=0), X=[[0.5, 1.0], [2.0, -1.0]], y=[[1.0], [0.0]])
 
 
-@settings(max_examples=12)
+@draws(12)
 @given(problems(running=False, depths=(1, 2, 3), widths=(1, 2, 3), rows=(1, 2, 3)))
 def test_every_quantity_has_its_entries(drawn):
     seed = None if drawn.dropout is None else drawn.dropout.seed
@@ -45,7 +45,7 @@ def numbers(table, column):
     return [cell.value for row in table.rows for cell in row[column] if isinstance(cell, Num)]
 
 
-@settings(max_examples=25)
+@draws(25)
 @given(problems(running=False, depths=(1, 2, 3), rows=(2, 3, 5, 7)))
 def test_what_the_examples_add_sums_to_the_entry(drawn):
     seed = None if drawn.dropout is None else drawn.dropout.seed

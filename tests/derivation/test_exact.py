@@ -4,9 +4,9 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from numpy.testing import assert_allclose
-from tests.strategies import problems
+from tests.strategies import draws, problems
 
 from backlit.core.problem import Problem
 from backlit.derivation import derive
@@ -30,7 +30,7 @@ RATIONAL = {
 }
 
 
-@settings(max_examples=40)
+@draws(40)
 @given(problems(running=False, depths=(1, 2, 3), widths=(1, 2, 3), rows=(1, 2, 3)))
 def test_every_fraction_is_cores_number(drawn):
     seed = None if drawn.dropout is None else drawn.dropout.seed

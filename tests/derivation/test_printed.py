@@ -8,12 +8,14 @@ import re
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from tests.derivation.reading import latex, text
 from tests.derivation.reading.judge import Untrue, judge
 from tests.derivation.reading.meaning import Unreadable, nodes, value
+from tests.helpers import quick_first
 from tests.render.test_derivation_formats import from_inline, from_mathml
 from tests.scripts import load_script
+from tests.strategies import draws
 
 from backlit.derivation import derive
 from backlit.derivation.examples import EXAMPLES
@@ -37,7 +39,7 @@ def test_a_short_decimal_is_printed_short():
     assert [str(Numbers()(k / 100)) for k in range(1, 1000)] == [f"{k / 100:g}" for k in range(1, 1000)]
 
 
-@settings(max_examples=8)
+@draws(8)
 @given(fuzz.cases(depths=(1, 2, 3), widths=(1, 2, 3), rows=(1, 2, 3)))
 def test_every_line_reads_back_and_holds(case):
     problem, printed = case
@@ -48,7 +50,7 @@ def test_every_line_reads_back_and_holds(case):
     same_numbers(made)
 
 
-@pytest.mark.parametrize("example", EXAMPLES)
+@pytest.mark.parametrize("example", quick_first(EXAMPLES, 2))
 def test_every_line_of_the_examples(example):
     tally = fuzz.Tally()
     made = explain(example=example, steps=2)

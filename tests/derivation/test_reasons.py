@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tests.helpers import quick_first
 
 from backlit.derivation.sections.why import moves
 from backlit.formats.sources import row_problem
@@ -11,7 +12,7 @@ from backlit.tabular.datasets import load_dataset
 from backlit.tabular.reasons import explain_rows
 
 
-@pytest.fixture(scope="module", params=["diabetes", "iris", "breast_cancer"])
+@pytest.fixture(scope="module", params=quick_first(["iris", "diabetes", "breast_cancer"]))
 def trained(request):
     table = load_dataset(request.param)
     model = train(dataset=request.param, hidden=(8, 6), activation="tanh", epochs=30, seed=0).model

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tests.commands import run_command
 from tests.derivation.claim_facts import drawn_problem
+from tests.helpers import quick_first
 
 from backlit import check, explain
 from backlit.core.parameters import layout
@@ -89,7 +90,7 @@ def test_by_hand_it_passes_and_has_the_places_of_the_sheet():
     assert places(json.loads(sheet.to_json())) == places(filled_by_hand())
 
 
-@pytest.mark.parametrize(("slip", "first", "bug"), [
+@pytest.mark.parametrize(("slip", "first", "bug"), quick_first([
     ("φ′ at a", "delta[1]", "slope_at_activation"),
     ("no φ′", "delta[2]", "activation_slope_missing"),
     ("b not averaged", "grad_b[3]", "bias_not_averaged"),
@@ -98,14 +99,14 @@ def test_by_hand_it_passes_and_has_the_places_of_the_sheet():
     ("W the wrong way", "grad_a[1]", "recurrence_transposed"),
     ("W already updated", "grad_a[2]", "weights_updated_too_early"),
     ("uphill", "update.W[1]", "step_uphill"),
-])  # fmt: skip
+], 2))  # fmt: skip
 def test_a_slip_is_named(slip, first, bug):
     found = check(SPEC, filled_by_hand(slip))
     assert (found.verdict, found.first_wrong) == ("fail", first)
     assert found.diagnoses[0].bugs[0].name == bug
 
 
-@pytest.mark.parametrize("example", EXAMPLES)
+@pytest.mark.parametrize("example", quick_first(EXAMPLES, 2))
 def test_what_explain_prints_passes_in_every_place_of_the_sheet(example):
     """The answers of the whole derivation, rounded to the five digits that the sheet asks for."""
     sheet, solved = explain(example=example, worksheet=True), explain(example=example).to_dict()
@@ -121,11 +122,11 @@ def test_what_explain_prints_passes_in_every_place_of_the_sheet(example):
     assert check(read_example(example), filled).verdict == "pass"
 
 
-@pytest.fixture(scope="module")
-def sheets():
+@pytest.fixture(scope="module", params=quick_first([range(6), range(6, 25)]))
+def sheets(request):
     """Drawn networks that fit on a sheet: seed, problem, sheet."""
     found = []
-    for seed in range(25):
+    for seed in request.param:
         problem = drawn_problem(seed)
         try:
             found.append((seed, problem, worksheet(problem)))
@@ -231,7 +232,7 @@ def test_too_large_and_overflowing_problems_are_refused():
 
 
 @pytest.mark.parametrize("steps", [1, 3])
-@pytest.mark.parametrize("example", EXAMPLES)
+@pytest.mark.parametrize("example", quick_first(EXAMPLES, 2))
 def test_what_explain_prints_as_json_is_right(example, steps):
     """Every number, to its last digit; with dropout the cost after a step is taken by the masks of that step."""
     told = json.loads(explain(example=example, steps=steps).to_json())

@@ -10,16 +10,18 @@ import sys
 import time
 from contextlib import ExitStack, nullcontext
 from functools import partial
+from itertools import chain, repeat
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from tests.commands import KILLED
-from tests.helpers import HANGS
-from tests.jobs.clusters import Cluster
+from tests.helpers import HANGS, raises_naming
+from tests.jobs.clusters import KINDS, Cluster, threads_of_this_process, two_workers
 
 from backlit.core import Dense, Network
 from backlit.distributed import Workers, membership
+from backlit.distributed.member import Desk, Work, desk_of
 from backlit.engine import Data
 from backlit.errors import BacklitError, Divergence, ProblemError
 from backlit.formats.models import load_model
@@ -73,10 +75,11 @@ def expected():
     return bits(train())
 
 
-@pytest.fixture(scope="module")
-def two(tmp_path_factory):
-    with Cluster(tmp_path_factory.mktemp("two"), 2) as cluster:
-        yield cluster.complete()
+@pytest.fixture(scope="module", params=KINDS)
+def two(request, tmp_path_factory):
+    """The address of a cluster of two workers that nobody harms."""
+    with two_workers(request.param, tmp_path_factory.mktemp("two")) as address:
+        yield address
 
 
 def until(crew, n, limit=HANGS):
@@ -101,12 +104,14 @@ class Before:
 both = partial(until, n=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("workers", "threads"), [(1, 2), (3, 1)])
 def test_the_same_bits_on_any_number_of_workers_and_threads(tmp_path, expected, workers, threads):
     with Cluster(tmp_path, workers, threads) as cluster:
         assert bits(train(cluster.address, each_step=Before({1: partial(until, n=workers)}))) == expected
 
 
+@pytest.mark.slow
 def test_a_dead_worker_is_noticed_without_a_look_at_the_cluster(tmp_path, expected, monkeypatch):
     """The connection to it breaks, and the step goes on elsewhere; from the second step on nobody looks or is late."""
     limits = dask.config.set({"distributed.comm.timeouts.connect": 1e6})  # Dask's own tries would not end
@@ -134,7 +139,7 @@ def test_a_dead_worker_is_noticed_without_a_look_at_the_cluster(tmp_path, expect
 def test_history_and_callbacks_are_those_of_one_process(two, settings):
     shards, seen = Shards.deal(DATA, S, settings), []
     here = train(settings=settings, shards=shards)
-    there = train(two.address, settings=settings, shards=shards, callbacks=[lambda run: seen.append(run.state.step)])
+    there = train(two, settings=settings, shards=shards, callbacks=[lambda run: seen.append(run.state.step)])
     assert bits(here) == bits(there)
     assert here.history.column("loss") == there.history.column("loss")
     assert here.history.column("gradient_norms") == there.history.column("gradient_norms")
@@ -161,12 +166,13 @@ def test_the_bytes_that_travel_are_those_that_cost_counts(monkeypatch, two):
         both(crew)
         sent.clear()  # of what was weighed up before the first step
 
-    outcome = train(two.address, shards=shards, each_step=Before({1: begin}))
+    outcome = train(two, shards=shards, each_step=Before({1: begin}))
     theta = outcome.params.theta.nbytes
     assert sum(sent) + sum(received) == outcome.state.step * bytes_of_step(theta, workers=2)
     assert sum(sent) == sum(received) == outcome.state.step * 2 * theta
 
 
+@pytest.mark.slow
 def test_workers_die_and_join(tmp_path, expected):
     with Cluster(tmp_path, 2) as cluster:
 
@@ -178,6 +184,7 @@ def test_workers_die_and_join(tmp_path, expected):
         assert bits(train(cluster.address, each_step=told)) == expected
 
 
+@pytest.mark.slow
 def test_a_worker_that_stands_still_is_passed_over_and_comes_back(monkeypatch, two, expected):
     monkeypatch.setattr("backlit.distributed.crew.DEADLINE", 0.5)
     stopped = two.workers[0]
@@ -191,11 +198,12 @@ def test_a_worker_that_stands_still_is_passed_over_and_comes_back(monkeypatch, t
         os.kill(stopped.pid, signal.SIGCONT)
 
     try:
-        assert bits(train(two.address, each_step=Before({1: both, 5: stop, 12: wake}))) == expected
+        assert bits(train(two, each_step=Before({1: both, 5: stop, 12: wake}))) == expected
     finally:
         os.kill(stopped.pid, signal.SIGCONT)
 
 
+@pytest.mark.slow
 def test_where_all_stand_still_a_run_ends_with_a_line(monkeypatch, tmp_path):
     monkeypatch.setattr("backlit.distributed.crew.DEADLINE", 0.5)
     monkeypatch.setattr("backlit.distributed.Workers.fault_of", lambda crew, heard: "")  # a busy scheduler is no fault
@@ -211,6 +219,76 @@ def test_where_all_stand_still_a_run_ends_with_a_line(monkeypatch, tmp_path):
             train(cluster.address, each_step=Before({3: stop}))
 
 
+# --- the same by threads of this process, where a worker leaves or waits when it is told ------------------------------
+
+
+def test_a_worker_that_leaves_is_done_without(expected):
+    with threads_of_this_process(2) as cluster:
+        leaving, there = cluster.workers[0], []
+        told = {1: both, 3: lambda crew: cluster.sync(leaving.close), 6: lambda crew: there.append(len(crew.members))}
+        assert bits(train(cluster.scheduler_address, each_step=Before(told))) == expected
+        assert there == [1]
+
+
+@pytest.fixture
+def asleep(monkeypatch):
+    """The desks of workers that are not to answer until they are taken out of this list."""
+    answer, sleeping = Desk.answer, []
+
+    async def answer_awake(desk, token, what, **given):
+        while desk in sleeping:
+            await asyncio.sleep(0.01)
+        return await answer(desk, token, what, **given)
+
+    monkeypatch.setattr(Desk, "answer", answer_awake)
+    monkeypatch.setattr("backlit.distributed.crew.DEADLINE", 0.2)
+    yield sleeping
+    sleeping.clear()
+
+
+def test_a_worker_that_is_late_is_passed_over_and_comes_back(asleep, expected):
+    with threads_of_this_process(2) as cluster:
+
+        def fall_asleep(crew):
+            crew.usual = 0.2
+            asleep.append(desk_of(cluster.workers[0]))
+
+        def wake(crew):
+            assert [member.late for member in tuple(crew.members.values())].count(True) == 1
+            asleep.clear()
+
+        told = Before({1: both, 5: fall_asleep, 12: wake})
+        assert bits(train(cluster.scheduler_address, each_step=told)) == expected
+
+
+def test_where_none_answers_a_run_ends_with_a_line(asleep):
+    with threads_of_this_process(1) as cluster, ExitStack() as limited:
+
+        def fall_asleep(crew):
+            crew.usual = 0.2
+            asleep.append(desk_of(cluster.workers[0]))
+            limited.enter_context(dask.config.set({"backlit.limit": 1}))
+
+        with raises_naming(BacklitError, "worker", "1 seconds", "then give the same command again"):
+            train(cluster.scheduler_address, each_step=Before({3: fall_asleep}))
+
+
+@pytest.mark.parametrize("unlike", [1, 2])
+def test_a_worker_whose_gradient_is_not_ours_is_left_out(monkeypatch, expected, caplog, unlike):
+    digests = chain(["ours"], ["theirs"] * unlike, repeat("ours"))
+    monkeypatch.setattr(Work, "digest", lambda work, engine: next(digests))
+    said = "computes other bits than this process"
+    with threads_of_this_process(2) as cluster, caplog.at_level(logging.WARNING, "backlit"):
+        if unlike == 2:
+            with pytest.raises(ProblemError, match=said):
+                train(cluster.scheduler_address)
+        else:
+            assert bits(train(cluster.scheduler_address)) == expected
+    assert said in caplog.text
+
+
+# --- workers that are processes ---------------------------------------------------------------------------------------
+
 OTHER_BITS = """
 from dataclasses import replace
 from backlit.engine import ReferenceEngine
@@ -223,6 +301,7 @@ ReferenceEngine.partial = partial
 """
 
 
+@pytest.mark.slow
 def test_a_worker_with_other_bits_is_left_out_with_a_line(tmp_path, caplog):
     settings = Settings(epochs=1, batch_size=60, engine="reference")
     told = {"settings": settings, "shards": Shards.deal(DATA, S, settings)}
@@ -273,7 +352,7 @@ def test_an_error_is_the_one_of_one_process(two):
     broken[100] = np.inf
     shards = Shards.deal(Data(broken, DATA.Y), S, SETTINGS)
     said = []
-    for cluster in (0, two.address):
+    for cluster in (0, two):
         with pytest.raises(Divergence, match=r"a\[0\] is not finite") as caught:
             train(cluster, shards=shards)
         said.append(str(caught.value))
@@ -283,8 +362,8 @@ def test_an_error_is_the_one_of_one_process(two):
 def test_nothing_is_left_on_the_workers(two):
     from distributed import Client
 
-    train(two.address, each_step=Before({1: both}))
-    with Client(two.address, set_as_default=False) as client:
+    train(two, each_step=Before({1: both}))
+    with Client(two, set_as_default=False) as client:
         end = time.monotonic() + HANGS
         while any(client.run(members_there).values()):
             assert time.monotonic() < end, "a long task goes on although nobody waits"
@@ -307,19 +386,21 @@ def table(folder):
     return ["train", str(folder), *told]
 
 
+@pytest.mark.slow
 def test_a_command_killed_on_a_cluster_goes_on_anywhere(capsys, tmp_path, two):
     from backlit.cli import main
 
     told = table(tmp_path / "sales")
     run = [*told, "--checkpoint", str(tmp_path / "run"), "--checkpoint-every", "20"]
-    killed = subprocess.run([sys.executable, "-c", KILLED, *run, "--cluster", two.address], check=False)
+    killed = subprocess.run([sys.executable, "-c", KILLED, *run, "--cluster", two], check=False)
     assert killed.returncode == -signal.SIGKILL
-    for name, command in (("here", told), ("there", [*run, "--cluster", two.address])):
+    for name, command in (("here", told), ("there", [*run, "--cluster", two])):
         assert main([*command, "--out", str(tmp_path / f"{name}.safetensors")]) == 0
     one, other = (load_model(tmp_path / f"{name}.safetensors").params.theta for name in ("here", "there"))
     assert one.tobytes() == other.tobytes()
 
 
+@pytest.mark.slow
 def test_processes_of_this_machine(expected):
     assert bits(train(2)) == expected
 
@@ -342,6 +423,6 @@ def test_it_is_said_before_the_first_step(monkeypatch, two, caplog):
     )
     said = []
     with caplog.at_level(logging.WARNING, "backlit"):
-        train(two.address, each_step=Before({1: lambda crew: said.extend(caplog.records)}))
+        train(two, each_step=Before({1: lambda crew: said.extend(caplog.records)}))
     assert [record.name for record in said if record.name == "backlit"] == ["backlit"]
     assert "of it for what travels, and this process alone" in caplog.text

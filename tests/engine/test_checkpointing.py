@@ -7,11 +7,11 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from tests.helpers import raises_naming
+from tests.helpers import quick_first, raises_naming
 from tests.needs import needs_native
-from tests.strategies import networks
+from tests.strategies import draws, networks
 
 from backlit.core import Dense, Network
 from backlit.engine import Data, State, TrainConfig, get_engine, native_engine, warn_once
@@ -252,7 +252,7 @@ def examples(net, n, dtype=np.float32):
 
 
 @needs_native
-@pytest.mark.parametrize(("activation", "threads"), [("relu", 2), ("tanh", 1)])
+@pytest.mark.parametrize(("activation", "threads"), quick_first([("relu", 2), ("tanh", 1)]))
 def test_two_hundred_layers_train_in_the_limit(activation, threads, monkeypatch):
     monkeypatch.setattr("backlit.engine.native.useful_threads", lambda net, m, allowed: allowed)
     net = Network(
@@ -267,7 +267,7 @@ def test_two_hundred_layers_train_in_the_limit(activation, threads, monkeypatch)
 
 
 @needs_native
-@settings(max_examples=25)
+@draws(25)
 @given(
     networks(rows=5, depths=(2, 4, 6), activation_names=("relu", "tanh", "gelu", "identity", "softmax", "sigmoid")),
     st.sampled_from([1, 2]),

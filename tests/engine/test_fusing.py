@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.engine.test_training import recipes, ten_steps
 from tests.strategies import Problem, problems
@@ -32,7 +32,6 @@ def trained(recipe, problem, fused, threads=1, dtype=np.float32):
     return b"".join(array.tobytes() for array in (state.params.theta, *state.slots, *kept))
 
 
-@settings(max_examples=60)
 @given(st.data(), st.sampled_from([1, 2]), st.sampled_from([np.float32, np.float64]))
 def test_same_bits(data, threads, dtype):
     problem = data.draw(problems(running=False, rows=(5, 7), loss_names=NAMES))

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.core.rounding import assert_close, magnitudes
-from tests.strategies import Problem, numbers, problems
+from tests.strategies import Problem, draws, numbers, problems
 
 from backlit.core import Dense, DropoutKey, Network, Parameters, Statistics, forward
 from backlit.core.dropout import dropout_mask
@@ -56,7 +56,7 @@ def check_single(problem, engine):
     assert error <= few * (1 + np.abs(exact.theta).max()) + 20 * own
 
 
-@settings(max_examples=150)
+@draws(150)
 @given(problems(running=False), st.sampled_from(ISAS), st.sampled_from([1, 2, 3]))
 def test_loss_and_gradient(problem, isa, threads):
     with pytest.MonkeyPatch.context() as patch:
@@ -64,13 +64,12 @@ def test_loss_and_gradient(problem, isa, threads):
         check_gradient(problem, native(problem.net, isa=isa, threads=threads))
 
 
-@settings(max_examples=60)
 @given(problems(running=False), st.sampled_from(ISAS))
 def test_loss_and_gradient_in_float32(problem, isa):
     check_single(problem, native(problem.net, isa=isa))
 
 
-@settings(max_examples=30)
+@draws(30)
 @given(
     problems(running=False, rows=(1, 17, 40), widths=(1, 15, 33, 70), depths=(1, 2, 3)),
     st.sampled_from(ISAS),
@@ -82,7 +81,6 @@ def test_gradient_at_widths_around_a_vector(problem, isa, threads):
         check_gradient(problem, native(problem.net, isa=isa, threads=threads))
 
 
-@settings(max_examples=60)
 @given(problems(), st.sampled_from([1, 2]))
 def test_prediction_and_its_loss(problem, threads):
     engine = native(problem.net, threads=threads)
@@ -134,7 +132,6 @@ def test_fifty_layers(rng):
     check_gradient(numbers(net, rng, 5), native(net))
 
 
-@settings(max_examples=60)
 @given(
     st.integers(0, 2**64 - 1),
     st.integers(0, 2**64 - 1),

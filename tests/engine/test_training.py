@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, reject, settings
+from hypothesis import given, reject
 from hypothesis import strategies as st
 from tests.optim.cases import OPTIMIZER_CASES
-from tests.strategies import Problem, problems
+from tests.strategies import Problem, draws, problems
 
 from backlit.core import Dense, Network, Parameters
 from backlit.core.targets import as_targets
@@ -117,7 +117,7 @@ def compare(problem, recipe, threads, dtype, rtol):
             np.testing.assert_allclose(mean, textbook_mean, rtol=0, atol=100 * rtol * max(1, np.abs(mean).max()))
 
 
-@settings(max_examples=120)
+@draws(120)
 @given(st.data(), st.sampled_from([1, 2]))
 def test_ten_steps(data, threads):
     """Smooth activations: a unit that sits at a kink may go either way by one rounding."""
@@ -128,7 +128,7 @@ def test_ten_steps(data, threads):
 SMOOTH_LOSSES = ("half_squared_error", "squared_error", "mean_squared_error", "huber", "cross_entropy", "poisson")
 
 
-@settings(max_examples=30)
+@draws(30)
 @given(st.data())
 def test_ten_steps_in_float32(data):
     problem = data.draw(

@@ -37,8 +37,17 @@ def expected_to_fail(estimator) -> dict[str, str]:
     return next(failing for other, failing in ESTIMATORS if other is estimator)
 
 
-@parametrize_with_checks([estimator for estimator, _ in ESTIMATORS], expected_failed_checks=expected_to_fail)
+PLAIN, OTHERS = [estimator for estimator, _ in ESTIMATORS[:2]], [estimator for estimator, _ in ESTIMATORS[2:]]
+
+
+@parametrize_with_checks(PLAIN, expected_failed_checks=expected_to_fail)
 def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(OTHERS, expected_failed_checks=expected_to_fail)
+def test_scikit_learns_checks_of_other_options(estimator, check):
     check(estimator)
 
 

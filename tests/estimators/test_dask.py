@@ -6,7 +6,7 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV, cross_validate
 from tests.helpers import raises_naming
-from tests.jobs.clusters import Cluster
+from tests.jobs.clusters import KINDS, two_workers
 from tests.tabular.test_train_predict import mixed
 
 from backlit import MLPClassifier, MLPRegressor, predict, train
@@ -78,12 +78,13 @@ def test_faults_of_partitions_are_one_line():
 
 
 @pytest.mark.filterwarnings("ignore:.*Maximum iterations")
-def test_searches_on_a_cluster_have_the_scores_of_serial_ones(tmp_path):
+@pytest.mark.parametrize("kind", KINDS)
+def test_searches_on_a_cluster_have_the_scores_of_serial_ones(tmp_path, kind):
     from distributed import Client
 
     search = GridSearchCV(MLPClassifier((8,), max_iter=20, random_state=0), {"alpha": [1e-4, 1.0]}, cv=3)
     serial = search.fit(X, y).cv_results_["mean_test_score"].tolist()
     folds = cross_validate(search.best_estimator_, X, y, cv=3)["test_score"].tolist()
-    with Cluster(tmp_path, workers=2) as there, Client(there.address), joblib.parallel_backend("dask"):
+    with two_workers(kind, tmp_path) as address, Client(address), joblib.parallel_backend("dask"):
         assert search.fit(X, y).cv_results_["mean_test_score"].tolist() == serial
         assert cross_validate(search.best_estimator_, X, y, cv=3)["test_score"].tolist() == folds

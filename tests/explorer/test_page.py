@@ -43,6 +43,7 @@ def test_the_page_is_small():
     assert size["file"] <= check.FILE_LIMIT
 
 
+@pytest.mark.slow
 def test_quantities_are_explains(browser):
     """Of the page's problem and of one that is loaded, after numbers were changed in it too.
 
@@ -82,6 +83,7 @@ def close(given: Any, right: Any, where: str) -> None:
         assert given == pytest.approx(right, rel=1e-9, abs=1e-12), where
 
 
+@pytest.mark.slow
 def test_a_problem_that_cannot_be_opened_is_an_error_of_one_sentence(worked):
     for problem in (
         {},
@@ -101,6 +103,7 @@ def test_a_problem_that_cannot_be_opened_is_an_error_of_one_sentence(worked):
     assert worked.page.evaluate("window.backlit.problem().inputs") == 2
 
 
+@pytest.mark.slow
 def test_steps_go_on_and_back_and_are_read_out(worked):
     page = worked.page
     live = page.locator("[aria-live=polite]")
@@ -115,6 +118,7 @@ def test_steps_go_on_and_back_and_are_read_out(worked):
     assert step_of(worked) != first
 
 
+@pytest.mark.slow
 def test_reset_gives_the_loaded_numbers_to_the_bit(worked):
     page = worked.page
     before = page.evaluate("JSON.stringify(window.backlit.problem())")
@@ -127,6 +131,7 @@ def test_reset_gives_the_loaded_numbers_to_the_bit(worked):
     assert page.evaluate("JSON.stringify(window.backlit.problem())") == before
 
 
+@pytest.mark.slow
 def test_an_edit_changes_every_number_and_is_taken_back(worked):
     page = worked.page
     line = page.locator(".formula").nth(1)
@@ -141,6 +146,7 @@ def test_an_edit_changes_every_number_and_is_taken_back(worked):
     assert line.inner_text() == before
 
 
+@pytest.mark.slow
 def test_one_epoch_is_explains_step(worked):
     page = worked.page
     update = page.evaluate("window.backlit.quantities().update")
@@ -149,6 +155,7 @@ def test_one_epoch_is_explains_step(worked):
     assert [layer["W"] for layer in layers] == [update["W"]["1"], update["W"]["2"]]
 
 
+@pytest.mark.slow
 def test_a_wrong_guess_is_told_apart_by_its_mistake(worked):
     page = worked.page
     page.get_by_role("button", name="Predict").click()
@@ -161,6 +168,7 @@ def test_a_wrong_guess_is_told_apart_by_its_mistake(worked):
         assert said in page.locator(".question").inner_text(), typed
 
 
+@pytest.mark.slow
 def test_divergence_stops_and_says_where(browser):
     problem = check.drawn_network([1, 4, 1], 12)
     problem["layers"][0]["activation"] = "relu"
@@ -176,6 +184,7 @@ def test_divergence_stops_and_says_where(browser):
         assert opened.faults == []
 
 
+@pytest.mark.slow
 def test_a_link_holds_the_state(browser):
     with check.Opened(browser, read_example("residual")) as opened:
         page = opened.page
@@ -192,6 +201,7 @@ def test_a_link_holds_the_state(browser):
         assert opened.faults == []
 
 
+@pytest.mark.slow
 def test_comparing_says_in_what_they_differ(worked):
     page = worked.page
     page.get_by_role("button", name="Compare").click()
@@ -201,6 +211,7 @@ def test_comparing_says_in_what_they_differ(worked):
     assert "layer 1 activation: sigmoid against relu" in page.locator(".differs").inner_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_access(browser, scheme):
     if not check.AXE.exists():
@@ -212,6 +223,7 @@ def test_access(browser, scheme):
         assert opened.faults == []
 
 
+@pytest.mark.slow
 def test_access_finds_what_is_planted(browser):
     if not check.AXE.exists():
         pytest.skip("axe-core is not installed: npm ci in web/")
@@ -223,6 +235,7 @@ def test_access_finds_what_is_planted(browser):
         assert len(check.small_targets(opened)) == 1
 
 
+@pytest.mark.slow
 def test_a_phone_shows_all_of_it(browser):
     for problem in (check.rich(), read_example("deep-sigmoid")):
         with check.Opened(browser, problem, width=check.NARROW, height=740) as opened:
@@ -230,11 +243,13 @@ def test_a_phone_shows_all_of_it(browser):
                 assert check.narrow_faults(opened) == [], mode
 
 
+@pytest.mark.slow
 def test_odd_states_are_refused_in_a_sentence_or_opened(browser):
     with check.Opened(browser, check.rich()) as opened:
         assert check.mutated(opened, STATES) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "word"),
     [
@@ -249,6 +264,7 @@ def test_planted_faults_are_found(browser, old, new, word):
         assert any(word in fault for fault in opened.faults)
 
 
+@pytest.mark.slow
 def test_every_example_opens_in_every_step(browser):
     with check.Opened(browser, read_example("worked")) as opened:
         for name in EXAMPLES:
@@ -260,6 +276,7 @@ def test_every_example_opens_in_every_step(browser):
         assert opened.faults == []
 
 
+@pytest.mark.slow
 def test_a_large_network_keeps_all_its_layers(browser):
     with check.Opened(browser, check.drawn_network([3, *[20] * 10, 2], 8)) as opened:
         assert opened.page.locator(".strip").count() == 12
@@ -309,6 +326,7 @@ async (code) => {
 """
 
 
+@pytest.mark.slow
 def test_the_widget_gives_back_the_problem_as_it_stands(browser):
     """As anywidget runs it in a notebook: the module's default export, a model, an element."""
     context = browser.new_context(offline=True)
@@ -324,6 +342,7 @@ def test_the_widget_gives_back_the_problem_as_it_stands(browser):
     context.close()
 
 
+@pytest.mark.slow
 def test_the_keyboard_alone_reaches_every_control(worked):
     """Tab goes through all that can be used, in an order that begins in the bar, and shows where it is."""
     page = worked.page
@@ -346,6 +365,7 @@ def test_the_keyboard_alone_reaches_every_control(worked):
     assert marked == len(seen)
 
 
+@pytest.mark.slow
 def test_the_page_is_read_aloud_with_names(worked):
     assert check.spoken_faults(worked) == []
     worked.page.evaluate("""() => {
@@ -367,6 +387,7 @@ def until(page: Any, holds: str) -> None:
     raise AssertionError(f"never so: {holds}")
 
 
+@pytest.mark.slow
 def test_a_large_network_trains_beside_the_page_and_gives_the_same_numbers(browser):
     """Above 2,000 parameters a worker takes the steps; they are those that the textbook takes."""
     problem = check.drawn_network([2, 48, 48, 2], 12)
@@ -386,6 +407,7 @@ def test_a_large_network_trains_beside_the_page_and_gives_the_same_numbers(brows
         np.testing.assert_allclose(layer["W"], wanted[str(l)], rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_an_edit_draws_a_rough_map_at_once_and_a_fine_one_after_it(browser):
     """The numbers do not wait for 10,000 pixels, nor for a worker."""
     with check.Opened(browser, check.drawn_network([2, 48, 48, 2], 12)) as opened:

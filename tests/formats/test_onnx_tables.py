@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from numpy.testing import assert_allclose
 from tests.commands import run_command
-from tests.helpers import raises_naming
+from tests.helpers import quick_first, raises_naming
 
 pytest.importorskip("onnxruntime")
 
@@ -112,7 +112,7 @@ def odd(rows=200):
     )
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", quick_first(TARGETS))
 def test_an_ensemble_says_the_same(target, tmp_path):
     others = [name for name in TARGETS if name != target]
     model = train(TABLE, target, drop=others, quality="fast", compare=False).model

@@ -4,10 +4,10 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from numpy.testing import assert_allclose
 from tests.scripts import load_script
-from tests.strategies import problems
+from tests.strategies import draws, problems
 from tests.verification.test_right_numbers import problem_of
 
 from backlit.core import Dense, Network, get_activation
@@ -30,7 +30,7 @@ def test_rounding_that_is_known_is_not_measured_again():
     assert not check_gradient(problem, wrong, measured=vast).wrong
 
 
-@settings(max_examples=25)
+@draws(25)
 @given(problems(running=False))
 def test_right_gradients_pass(drawn):
     found = check_gradient(problem_of(drawn))

@@ -32,6 +32,7 @@ def run(command, place):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_laptops_cluster(tmp_path):
     """In bash with job control, as in a terminal, so that `kill %1` is known."""
     table, again = [text for kind, text in BLOCKS if kind == "python"]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.helpers import HANGS, assert_names, raises_naming
+from tests.helpers import HANGS, assert_names, quick_first, raises_naming
 from tests.jobs import work
 from tests.test_layering import MODULES, imports
 from threadpoolctl import threadpool_limits
@@ -22,7 +22,7 @@ from backlit.errors import BacklitError, Divergence, ProblemError
 from backlit.jobs import Executor, Job, Processes, Serial, Threads, run_jobs
 from backlit.processors import available_processors
 
-HOW = [("serial", 1), ("threads", 1), ("threads", 2), ("threads", 3), ("processes", 1), ("processes", 2)]
+HOW = [("serial", 1), ("threads", 2), ("processes", 2), ("threads", 1), ("threads", 3), ("processes", 1)]
 ROOT = Path(__file__).parents[2]
 
 
@@ -43,7 +43,7 @@ def until(condition, seconds=HANGS):
     return False
 
 
-@pytest.mark.parametrize(("how", "workers"), HOW)
+@pytest.mark.parametrize(("how", "workers"), quick_first(HOW, 3))
 def test_results_are_in_the_order_of_the_jobs(how, workers):
     told = []
     jobs = [Job(work.power, (3, k)) for k in range(11)]
@@ -56,17 +56,18 @@ def test_no_job_is_no_result():
     assert [list(run_jobs([], how=how)) for how in ("serial", "threads", "processes")] == [[], [], []]
 
 
+@pytest.mark.parametrize(("how", "workers"), quick_first(HOW[1:]))
 @pytest.mark.parametrize("function", [work.trained, work.product], ids=lambda f: f.__name__)
-def test_the_bits_are_the_same_whoever_runs_them(function):
+def test_the_bits_are_the_same_whoever_runs_them(function, how, workers):
     args = [(engine, seed) for engine in ("native", "reference") for seed in range(2)]
     jobs = [Job(function, each if function is work.trained else each[1:]) for each in args]
     with threadpool_limits(2, user_api="blas"):  # which alone changes the bits of a product
-        found = {(how, workers): list(run_jobs(jobs, how=how, workers=workers)) for how, workers in HOW}
-    assert all(one == found["serial", 1] for one in found.values())
-    assert len(set(found["serial", 1])) == (4 if function is work.trained else 2)
+        serial, found = list(run_jobs(jobs)), list(run_jobs(jobs, how=how, workers=workers))
+    assert found == serial
+    assert len(set(serial)) == (4 if function is work.trained else 2)
 
 
-@pytest.mark.parametrize("how", ["serial", "threads", "processes"])
+@pytest.mark.parametrize("how", quick_first(["serial", "threads", "processes"], 2))
 def test_numpys_settings_are_the_callers(how):
     jobs = [Job(work.divided, (x,)) for x in (1.0, -1.0)]
     with np.errstate(divide="ignore"):
@@ -75,7 +76,7 @@ def test_numpys_settings_are_the_callers(how):
         list(run_jobs(jobs, how=how))
 
 
-@pytest.mark.parametrize("how", ["threads", "processes"])
+@pytest.mark.parametrize("how", quick_first(["threads", "processes"]))
 def test_jobs_times_threads_are_no_more_than_there_are_processors(monkeypatch, how):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     job, here = Job(work.threads_here), available_processors()
@@ -95,7 +96,7 @@ def test_blas_is_left_alone_if_asked():
     assert (inside, held, after) == ({2}, {1}, {2})
 
 
-@pytest.mark.parametrize(("how", "workers"), HOW)
+@pytest.mark.parametrize(("how", "workers"), quick_first(HOW, 3))
 def test_the_first_error_is_raised_where_it_is_and_the_rest_is_not_begun(tmp_path, how, workers):
     jobs = [Job(work.fails, (str(tmp_path), k, 3), f"fold {k}") for k in range(100)]
     found = run_jobs(jobs, how=how, workers=workers)
@@ -156,7 +157,7 @@ def test_a_process_that_dies_while_it_answers_is_no_wait_without_end(tmp_path):
     assert (tmp_path / "death").exists()
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", quick_first([2, 1]))
 def test_a_job_that_kills_its_process_is_named(tmp_path, workers):
     jobs = [Job(work.power, (2, 4)), Job(work.dies, (str(tmp_path), 9), "fold 1"), *[Job(work.power, (2, 5))] * 9]
     found = run_jobs(jobs, how="processes", workers=workers)
@@ -166,6 +167,7 @@ def test_a_job_that_kills_its_process_is_named(tmp_path, workers):
     assert len(list(tmp_path.glob("death*"))) == 2
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_from_outside(tmp_path):
     jobs = [Job(work.waits, (str(tmp_path), k)) for k in range(2)]
     found = run_jobs(jobs, how="processes", workers=2)
@@ -217,7 +219,7 @@ def test_what_cannot_be_sent_is_said():
         list(run_jobs([Job(lambda: 1, name="fold 2")], how="processes"))
 
 
-@pytest.mark.parametrize(("how", "workers"), HOW)
+@pytest.mark.parametrize(("how", "workers"), quick_first(HOW, 3))
 def test_what_jobs_share_is_sent_to_a_process_once(monkeypatch, how, workers):
     sent, send = [], multiprocessing.connection.Connection.send_bytes
     monkeypatch.setattr(
@@ -345,12 +347,14 @@ def started(tmp_path):
         process.communicate()
 
 
+@pytest.mark.slow
 def test_a_script_may_send_its_own_functions(started):
     process = started(GUARDED, "own")
     out, error = process.communicate(timeout=HANGS)
     assert (out, error, process.returncode) == ("[0, 2, 4, 6]\n", "", 0)
 
 
+@pytest.mark.slow
 def test_a_script_without_the_guard_is_told_so_in_one_line(started):
     process = started(SCRIPT + "main()\n", "own")
     _, error = process.communicate(timeout=HANGS)
@@ -360,6 +364,7 @@ def test_a_script_without_the_guard_is_told_so_in_one_line(started):
     assert_names(last[0], "own", "__main__", "exit code 1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whom", ["the caller", "the whole group"])
 def test_ctrl_c_leaves_no_process_behind(started, tmp_path, whom):
     process = started(GUARDED, "mark", str(tmp_path))
@@ -374,6 +379,7 @@ def test_ctrl_c_leaves_no_process_behind(started, tmp_path, whom):
     assert not list(tmp_path.glob("*.done"))
 
 
+@pytest.mark.slow
 def test_a_caller_that_is_killed_leaves_no_process_behind(started, tmp_path):
     process = started(GUARDED, "mark", str(tmp_path))
     assert until(lambda: len([file for file in tmp_path.glob("*.begun") if file.read_text()]) == 2)

@@ -48,6 +48,7 @@ def overfull(made, folder):
     return [float(pt) for pt in re.findall(r"Overfull \\hbox \(([\d.]+)pt", log)]
 
 
+@pytest.mark.slow
 @needs_latex
 @FEW
 @given(problems(running=False, depths=(1, 2, 3), rows=(1, 2, 3)))
@@ -55,11 +56,13 @@ def test_latex_of_drawn_networks(tmp_path, drawn):
     assert max(overfull(explained(drawn), tmp_path), default=0) < 20
 
 
+@pytest.mark.slow
 @needs_latex
 def test_latex_of_a_network_in_part(tmp_path):
     assert max(overfull(elided(), tmp_path), default=0) < 20
 
 
+@pytest.mark.slow
 @FEW
 @given(problems(running=False))
 def test_typst_of_drawn_networks(drawn):
@@ -67,6 +70,7 @@ def test_typst_of_drawn_networks(drawn):
     assert explained(drawn).to_pdf().startswith(b"%PDF")
 
 
+@pytest.mark.slow
 def test_typst_of_a_network_in_part():
     pytest.importorskip("typst")
     assert elided().to_pdf().startswith(b"%PDF")

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 from tests.derivation.reading.text import SUPERSCRIPTS
-from tests.helpers import HANGS
+from tests.helpers import HANGS, quick_first
 from tests.needs import needs_latex
 
 from backlit.derivation.examples import EXAMPLES
@@ -21,7 +21,7 @@ from backlit.render.unicode_math import inline
 DIGITS = r"\d+(?:\.\d+)?"
 
 
-@pytest.fixture(scope="module", params=EXAMPLES)
+@pytest.fixture(scope="module", params=quick_first(EXAMPLES, 2))
 def made(request):
     return explain(example=request.param)
 
@@ -90,6 +90,7 @@ def test_the_page_fetches_nothing(made):
     assert "@import" not in page
 
 
+@pytest.mark.slow
 @needs_latex
 def test_latex_compiles(made, tmp_path):
     (tmp_path / "it.tex").write_text(made.to_latex(), encoding="utf-8")

@@ -27,6 +27,7 @@ def html():
     return explain(example="worked").to_html()
 
 
+@pytest.mark.slow
 def test_a_page_has_no_fault(pages, browser, html, tmp_path):
     (tmp_path / "it.html").write_text(html, encoding="utf-8")
     assert pages.faults(browser, tmp_path / "it.html", pages.axe_here()) == []
@@ -45,6 +46,7 @@ PLANTED = [
 ]
 
 
+@pytest.mark.slow
 def test_of_several_examples_one_is_shown(pages, browser, tmp_path):
     html = explain(example="residual").to_html()
     (tmp_path / "it.html").write_text(html, encoding="utf-8")
@@ -55,6 +57,7 @@ def test_of_several_examples_one_is_shown(pages, browser, tmp_path):
     assert any("of example 2 are shown" in fault for fault in pages.faults(browser, tmp_path / "it.html"))
 
 
+@pytest.mark.slow
 def test_planted_faults_are_found(pages, browser, html, tmp_path):
     """Test the tester."""
     for old, new, _ in PLANTED:

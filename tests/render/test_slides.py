@@ -31,6 +31,7 @@ def test_beamer_has_a_frame_for_each_step_with_its_numbers(example):
         assert frame.count("{") == frame.count("}")
 
 
+@pytest.mark.slow
 @needs_beamer
 def test_beamer_compiles(tmp_path):
     (tmp_path / "it.tex").write_text(explain(example="residual").to_beamer(), encoding="utf-8")

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.helpers import raises_naming
 
@@ -45,7 +45,6 @@ def look(path, seed=0, **options):
     return survey(ParquetTable.open(path), "won", None, Parts(seed, 0.2, 0.05), **options)
 
 
-@settings(deadline=None, max_examples=60)
 @given(values=st.lists(NUMBERS, min_size=1, max_size=60), cut=st.integers(0, 60))
 def test_moments_are_the_right_fractions_rounded_once(values, cut):
     one, parts = ExactMoments(), ExactMoments()

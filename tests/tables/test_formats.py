@@ -6,7 +6,7 @@ import json
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.helpers import raises_naming
 
@@ -308,7 +308,6 @@ def test_every_type_is_told():
 COLUMNS = st.sampled_from([*NUMBERS.values(), *MOMENTS.values(), (["red", "green"], None), (["true", "false"], None)])
 
 
-@settings(deadline=None, max_examples=60)
 @given(
     columns=st.lists(COLUMNS, min_size=1, max_size=4),
     picks=st.lists(st.lists(st.integers(0, 9), min_size=4, max_size=4), min_size=3, max_size=12),

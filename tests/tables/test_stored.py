@@ -6,7 +6,7 @@ import json
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from tests.helpers import raises_naming
@@ -45,7 +45,6 @@ columns = st.one_of(
 
 
 @given(st.dictionaries(st.text(max_size=3), columns, max_size=4))
-@settings(max_examples=60, deadline=None)
 def test_an_encoder_is_the_same_after_json(data):
     table = pl.DataFrame({**data, "__n": range(6)}, strict=False)
     encoder = TableEncoder.fit(table)

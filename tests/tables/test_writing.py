@@ -4,9 +4,10 @@ import datetime as dt
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from tests.helpers import raises_naming
+from tests.strategies import draws
 
 from backlit.errors import BacklitError, TableError
 from backlit.tables import read_table, write_table
@@ -41,9 +42,7 @@ def tables(draw, least):
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet", ".jsonl", ".ndjson"])
 @given(table=tables(least=2))
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
-)
+@draws(30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 def test_a_table_comes_back_the_same(tmp_path, suffix, table):
     path = tmp_path / f"t{suffix}"
     write_table(table, path)
@@ -54,9 +53,7 @@ def test_a_table_comes_back_the_same(tmp_path, suffix, table):
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 @given(table=tables(least=2))
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
-)
+@draws(30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 def test_any_delimiter_is_found(tmp_path, separator, table):
     path = tmp_path / "t.txt"
     table.write_csv(path, separator=separator, quote_style="non_numeric")

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from tests.helpers import raises_naming
+from tests.helpers import quick_first, raises_naming
 
 from backlit import diagnose, explain, predict, train
 from backlit.errors import BacklitError, Divergence, ModelError, ProblemError, TableError
@@ -122,7 +122,7 @@ def test_what_it_says_of_itself_is_what_new_rows_find(both):
     assert 0.7 < found[name] / honest[name] < 1.15
 
 
-@pytest.mark.parametrize(("how", "workers"), [("serial", 1), ("threads", 2), ("processes", 2)])
+@pytest.mark.parametrize(("how", "workers"), quick_first([("threads", 2), ("serial", 1), ("processes", 2)]))
 def test_the_bits_are_the_same_whoever_trains(both, how, workers):
     learned, read = both
     if how == "processes" and read.task == "regression":
@@ -233,6 +233,7 @@ def test_one_network_is_trained_where_one_is_asked_for():
         train(TABLE, "y", quality="best", hidden=(3,))
 
 
+@pytest.mark.slow
 def test_intervals_cover_what_they_say():
     test, shares = wavy(3000, seed=5), []
     y = test["y"].to_numpy()

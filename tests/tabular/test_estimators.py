@@ -31,11 +31,14 @@ def quick(monkeypatch):
     monkeypatch.setattr(presets, "MOST", {"constant": 25, "cosine": 12})
 
 
-@parametrize_with_checks(
-    [TabularClassifier("fast", n_jobs=1), TabularRegressor("fast", n_jobs=1)],
-    expected_failed_checks=lambda estimator: FAILING,
-)
+@parametrize_with_checks([TabularClassifier("fast", n_jobs=1)], expected_failed_checks=lambda estimator: FAILING)
 def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([TabularRegressor("fast", n_jobs=1)], expected_failed_checks=lambda estimator: FAILING)
+def test_scikit_learns_checks_of_the_regressor(estimator, check):
     check(estimator)
 
 

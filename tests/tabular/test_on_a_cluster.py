@@ -14,7 +14,7 @@ from shlex import quote
 import polars as pl
 import pytest
 from tests.helpers import raises_naming
-from tests.jobs.clusters import Cluster
+from tests.jobs.clusters import KINDS, Cluster, two_workers
 from tests.tabular.test_train_predict import mixed
 
 from backlit import diagnose, load_model, predict, train
@@ -47,10 +47,16 @@ def model(tmp_path_factory, folder):
     return path
 
 
-@pytest.fixture(scope="module")
-def two(tmp_path_factory):
-    with Cluster(tmp_path_factory.mktemp("cluster"), workers=2) as found:
-        yield found.address
+@pytest.fixture(scope="module", params=KINDS)
+def two(request, tmp_path_factory):
+    with two_workers(request.param, tmp_path_factory.mktemp("cluster")) as address:
+        yield address
+
+
+@pytest.fixture
+def whoever(request, two):
+    """This thread, the cluster, and among the slow tests processes as well."""
+    return (0, two, 2) if request.node.get_closest_marker("slow") else (0, two)
 
 
 @pytest.fixture
@@ -94,21 +100,19 @@ def test_rows_that_ascend_do_so_over_pieces_too(tmp_path, small_pieces):
     assert not down.encoder.columns[0].note
 
 
-def test_models_and_scores_are_the_same_whoever_works(folder, two, small_pieces, tmp_path, monkeypatch):
+def test_models_and_scores_are_the_same_whoever_works(folder, whoever, small_pieces, tmp_path, monkeypatch):
     monkeypatch.setattr("time.strftime", lambda *_: "today")  # which a model file notes
     found = []
-    for k, cluster in enumerate((0, 2, two)):
+    for k, cluster in enumerate(whoever):
         result = train(folder, "grade", drop=["price"], out=tmp_path / f"{k}.safetensors", cluster=cluster, **QUICK)
         found.append((sums(tmp_path / f"{k}.safetensors"), result.metrics))
-    assert found[0] == found[1] == found[2]
+    assert found == found[:1] * len(found)
 
 
-@pytest.mark.parametrize(("suffix", "processes"), [("csv", [2]), ("parquet", []), ("jsonl", [])])
-def test_predictions_are_the_same_to_the_byte_whoever_works(
-    folder, model, two, small_pieces, tmp_path, suffix, processes
-):
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])
+def test_predictions_are_the_same_to_the_byte_whoever_works(folder, model, whoever, small_pieces, tmp_path, suffix):
     found = []
-    for who in (0, two, *processes):
+    for who in whoever:
         done = predict(model, folder, out=tmp_path / f"{len(found)}.{suffix}", cluster=who)
         found.append((sums(tmp_path / f"{len(found)}.{suffix}"), done.metrics))
     assert found == found[:1] * len(found)
@@ -149,6 +153,7 @@ def test_what_is_there_is_kept_if_it_is_of_this_model_and_these_rows(folder, mod
     assert sums(out) != before
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_goes_on_where_it_was(folder, model, tmp_path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     expected = predict(model, folder, out=f"{whole}/")
@@ -180,16 +185,17 @@ predict(sys.argv[1], sys.argv[2], out=sys.argv[3], show=show)
 """
 
 
-def test_the_remedies_are_the_same_whoever_tries_them(two):
+def test_the_remedies_are_the_same_whoever_tries_them(whoever):
     sick = {"depth": 8, "width": 16, "activation": "sigmoid", "seeds": 1, "train": 2}
-    found = [diagnose(**sick, cluster=cluster).to_dict() for cluster in (0, 2, two)]
-    assert found[0] == found[1] == found[2]
+    found = [diagnose(**sick, cluster=cluster).to_dict() for cluster in whoever]
+    assert found == found[:1] * len(found)
     assert len(found[0]["remedies"]) > 3
 
 
 # --- what can go wrong ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_worker_that_sees_other_files_or_none(folder, tmp_path):
     """The worker's own view of the disk, as a machine without the shared folder has it."""
     if not shutil.which("unshare") or subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode:

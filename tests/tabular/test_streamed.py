@@ -78,6 +78,7 @@ def test_a_resumed_run_ends_with_the_same_bits(monkeypatch, tmp_path, folder):
     assert resumed.history.column("loss") == whole.history.column("loss")
 
 
+@pytest.mark.slow
 def test_a_command_killed_in_an_epoch_goes_on_to_the_same_bits(capsys, tmp_path, folder):
     told = ["train", str(folder), "--target", "price", "--drop", "grade", "--hidden", "8", "--epochs", "2",
             "--buffer-mb", "0.1", "--checkpoint-every", "50"]  # fmt: skip

@@ -183,6 +183,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
         train(settings(), tmp_path / "file" / "run")
 
 
+@pytest.mark.slow
 def test_kills_at_random_moments_and_at_events_leave_a_whole_checkpoint():
     script = Path(__file__).parents[2] / "scripts" / "checkpoint_kills.py"
     done = subprocess.run(

@@ -35,6 +35,7 @@ def test_a_checkpoint_that_forgets_is_seen(monkeypatch):
     assert stop_points.stop_and_go_on(adam, random.Random(1))[2]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace, which injects the kills, is not installed")
 def test_a_kill_at_system_calls_leaves_a_whole_checkpoint():
     script = SCRIPTS / "checkpoint_syscalls.py"

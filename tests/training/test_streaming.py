@@ -148,6 +148,7 @@ print(*peaks)
 """
 
 
+@pytest.mark.slow
 def test_a_million_rows_in_memory_take_no_more_memory_with_every_epoch():
     done = subprocess.run([sys.executable, "-c", MILLION], capture_output=True, text=True, check=True)
     first, *_, last = map(float, done.stdout.split())
@@ -155,6 +156,7 @@ def test_a_million_rows_in_memory_take_no_more_memory_with_every_epoch():
     assert last < first + 10
 
 
+@pytest.mark.slow
 def test_training_on_a_folder_takes_no_more_memory_for_more_data():
     script = Path(__file__).parents[2] / "scripts" / "stream_memory.py"
     sizes = ["--gb", "0.005", "0.03", "--buffer-mb", "2", "--epochs", "1", "--rows-of-a-file", "20000"]

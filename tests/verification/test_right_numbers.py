@@ -1,9 +1,9 @@
 """The right numbers of every network that Hypothesis can draw pass, and a clear change in one of them fails."""
 
 import numpy as np
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
-from tests.strategies import problems
+from tests.strategies import draws, problems
 
 from backlit.core.problem import Problem
 from backlit.verification.problem_check import check
@@ -27,7 +27,7 @@ def nested(values):
     return claims
 
 
-@settings(max_examples=10)
+@draws(10)
 @given(problems())
 def test_right_numbers_pass(drawn):
     problem = problem_of(drawn)
@@ -35,7 +35,7 @@ def test_right_numbers_pass(drawn):
     assert result.ok, (result.notes, result.first_wrong)
 
 
-@settings(max_examples=15)
+@draws(15)
 @given(problems(), st.integers(0, 2**32 - 1))
 def test_one_changed_number_fails(drawn, seed):
     problem, rng = problem_of(drawn), np.random.default_rng(seed)
