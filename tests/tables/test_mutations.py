@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tests.helpers import quick_first
 from tests.scripts import load_script
 
 from backlit.tables.column_formats import ColumnFormat
@@ -10,11 +11,12 @@ from backlit.tables.table_formats import TableFormat
 mutations = load_script("table_mutations")
 
 
-def test_meanings_that_are_kept_are_read_the_same_and_broken_ones_are_told(tmp_path):
-    seen = mutations.main(300, 0, tmp_path)
+@pytest.mark.parametrize("tables", quick_first([80, 300]))
+def test_meanings_that_are_kept_are_read_the_same_and_broken_ones_are_told(tmp_path, tables):
+    seen = mutations.main(tables, 0, tmp_path)
     assert not seen["faults"], seen
     assert len(seen) == 4  # training and prediction, kept and broken
-    assert min(seen.values()) > 50
+    assert min(seen.values()) > tables / 6
 
 
 def deciding_anew(self, table, names=None, lenient=()):
@@ -29,7 +31,7 @@ def silent(self, table, names=None, lenient=()):
 read = TableFormat.read
 
 
-@pytest.mark.parametrize("wrong", [deciding_anew, silent])
+@pytest.mark.parametrize("wrong", quick_first([silent, deciding_anew]))
 def test_a_reader_that_decides_anew_or_is_silent_is_found(tmp_path, monkeypatch, capsys, wrong):
     monkeypatch.setattr(TableFormat, "read", wrong)
     mutations.known.cache_clear()
@@ -37,6 +39,7 @@ def test_a_reader_that_decides_anew_or_is_silent_is_found(tmp_path, monkeypatch,
     mutations.known.cache_clear()
 
 
+@pytest.mark.slow
 def test_a_note_that_is_not_given_is_found(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(ColumnFormat, "note", "")
     mutations.known.cache_clear()
@@ -44,6 +47,7 @@ def test_a_note_that_is_not_given_is_found(tmp_path, monkeypatch, capsys):
     mutations.known.cache_clear()
 
 
+@pytest.mark.slow
 def test_a_value_that_changes_in_its_last_bit_is_found(tmp_path, monkeypatch, capsys):
     later = mutations.later
     monkeypatch.setattr(mutations, "later", lambda model, path: np.nextafter(later(model, path), 9))

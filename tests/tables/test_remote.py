@@ -2,7 +2,7 @@
 
 import polars as pl
 import pytest
-from tests.helpers import raises_naming
+from tests.helpers import quick_first, raises_naming
 from tests.tabular.test_train_predict import mixed
 
 from backlit import predict, train
@@ -51,7 +51,7 @@ def test_it_is_the_table_on_the_disk(shop):
     assert len(ParquetTable.open("s3://shop/sales/1.parquet")) == 1000
 
 
-@pytest.mark.parametrize("cluster", [0, 2])
+@pytest.mark.parametrize("cluster", quick_first([0, 2]))
 def test_it_is_trained_on_and_predicted_as_on_the_disk(shop, tmp_path, cluster, capsys):
     there = train("s3://shop/sales", "grade", out=tmp_path / "there.safetensors", cluster=cluster, **QUICK)
     here = train(shop, "grade", **QUICK)
