@@ -7,9 +7,12 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # before Dask is read: on a busy machine the processes of a cluster start slowly, and stand still now and then
 os.environ.update({f"DASK_BACKLIT__{name}": "300" for name in ("CONNECT", "SILENT", "LIMIT")})
 
+import hashlib
+import pickle
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,15 +53,25 @@ def rng():
     return np.random.default_rng(20240)
 
 
+BOOSTED: dict[str, Any] = {}  # what gradient boosting said, by a digest of what it was given
+
+
 @pytest.fixture(scope="module")
 def checked_once():
-    """`train` checks an engine's gradient once for each network, and not before each run, for most of a short one.
+    """`train` checks an engine's gradient once for each network, and boosts trees once for the same rows.
 
-    For tests that train and ask something else; what is checked before a run, tests/training asks.
+    Both take most of a short run.  For tests that train and ask something else; what is checked before a run,
+    tests/training asks, and tests/tabular/test_baselines.py what is boosted.
     """
-    from backlit.tabular import members, recipe, streamed
+    from backlit.tabular import assessment, members, recipe, streamed
 
-    check, known = recipe.check_engine, []
+    check, known, boost = recipe.check_engine, [], assessment.gradient_boosting
+
+    def boosted(*given):
+        asked = hashlib.sha256(pickle.dumps(given)).hexdigest()
+        if asked not in BOOSTED:
+            BOOSTED[asked] = boost(*given)
+        return BOOSTED[asked]
 
     def once(net, params, data, settings):
         asked = (net, settings.engine, params.theta.dtype)
@@ -71,4 +84,5 @@ def checked_once():
     with pytest.MonkeyPatch.context() as patch:
         for module in (members, recipe, streamed):
             patch.setattr(module, "check_engine", once)
+        patch.setattr(assessment, "gradient_boosting", boosted)
         yield
