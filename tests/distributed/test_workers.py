@@ -185,22 +185,23 @@ def test_workers_die_and_join(tmp_path, expected):
 
 
 @pytest.mark.slow
-def test_a_worker_that_stands_still_is_passed_over_and_comes_back(monkeypatch, two, expected):
+def test_a_worker_that_stands_still_is_passed_over_and_comes_back(monkeypatch, tmp_path, expected):
     monkeypatch.setattr("backlit.distributed.crew.DEADLINE", 0.5)
-    stopped = two.workers[0]
+    with Cluster(tmp_path, 2) as cluster:
+        stopped = cluster.workers[0]
 
-    def stop(crew):
-        crew.usual = 0.5
-        os.kill(stopped.pid, signal.SIGSTOP)
+        def stop(crew):
+            crew.usual = 0.5
+            os.kill(stopped.pid, signal.SIGSTOP)
 
-    def wake(crew):
-        assert [member.late for member in tuple(crew.members.values())].count(True) == 1
-        os.kill(stopped.pid, signal.SIGCONT)
+        def wake(crew):
+            assert [member.late for member in tuple(crew.members.values())].count(True) == 1
+            os.kill(stopped.pid, signal.SIGCONT)
 
-    try:
-        assert bits(train(two, each_step=Before({1: both, 5: stop, 12: wake}))) == expected
-    finally:
-        os.kill(stopped.pid, signal.SIGCONT)
+        try:
+            assert bits(train(cluster.address, each_step=Before({1: both, 5: stop, 12: wake}))) == expected
+        finally:
+            os.kill(stopped.pid, signal.SIGCONT)
 
 
 @pytest.mark.slow
