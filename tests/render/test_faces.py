@@ -1,6 +1,7 @@
 """Every result shows itself: a short repr, text that says the numbers, HTML for a notebook."""
 
 import inspect
+from functools import cache
 from html.parser import HTMLParser
 
 import numpy as np
@@ -74,16 +75,69 @@ def results():
     yield from (tabular, tabular.ensemble_, predict(tabular.ensemble_, TABLE))
 
 
-RESULTS = list(results())
-DISPLAYED = [one for one in RESULTS if not isinstance(one, Dense)]
+RESULTS = (  # what they are: they take seconds to make, which only these tests should pay
+    *(
+        "Network",
+        "Network",
+        "Dense",
+        "Problem",
+        "Parameters",
+        "Parameters",
+        "Trace",
+        "Gradients",
+        "Model",
+        "CheckResult",
+    ),
+    *(
+        "CheckResult",
+        "FunctionCheck",
+        "NetworkCheck",
+        "Cost",
+        "Diagnosis",
+        "Explanation",
+        "TrainResult",
+        "GradientFlow",
+    ),
+    *("Outcome", "History", "Exploration", "StreamedPredictions", "SearchResult", "MLPClassifier", "MLPRegressor"),
+    *("TabularClassifier", "TabularRegressor", "Ensemble", "Predictions"),
+)
 NO_RESULTS = {  # public classes that nobody is given as an answer, or that are a part of one
     "Dense", "GradientFlowDisplay", "Entry", "Ledger", "Derivation", "Section", "Step", "LossCurveDisplay", "Epoch",
     "ManyWorkers", "Run", "Settings", "Shards", "Stream",
 }  # fmt: skip
-ids = [f"{type(one).__name__}" for one in RESULTS]
 
 
-@pytest.mark.parametrize("result", RESULTS, ids=ids)
+@cache
+def made():
+    """All of them, made once."""
+    found = list(results())
+    assert tuple(type(one).__name__ for one in found) == RESULTS
+    return found
+
+
+def each(keep=lambda name: True):
+    """A parameter for each of them whose name is kept."""
+    numbers = [k for k, name in enumerate(RESULTS) if keep(name)]
+    return pytest.mark.parametrize("result", numbers, ids=[RESULTS[k] for k in numbers], indirect=True)
+
+
+@pytest.fixture
+def result(request):
+    """One of them."""
+    return made()[request.param]
+
+
+def shown(name):
+    """Whether it shows itself; a layer is a part of one that does."""
+    return name != "Dense"
+
+
+def as_grid(name):
+    """Whether its HTML is a grid of numbers."""
+    return shown(name) and DISPLAYS.get(name, {}).get("html") == "render.faces.html"
+
+
+@each()
 def test_a_repr_is_short_and_has_no_addresses(result):
     said = repr(result)
     assert type(result).__name__ in said
@@ -93,7 +147,7 @@ def test_a_repr_is_short_and_has_no_addresses(result):
     assert " at 0x" not in said
 
 
-@pytest.mark.parametrize("result", DISPLAYED, ids=lambda one: type(one).__name__)
+@each(shown)
 def test_text_is_what_is_printed_and_fits_a_terminal(result):
     text = result.to_text()
     if not isinstance(result, BaseEstimator):  # which scikit-learn prints as they are made
@@ -124,7 +178,7 @@ class Balanced(HTMLParser):
         self.text += data
 
 
-@pytest.mark.parametrize("result", DISPLAYED, ids=lambda one: type(one).__name__)
+@each(shown)
 def test_html_is_there(result):
     assert "<" in result._repr_html_()
 
@@ -136,16 +190,13 @@ def test_every_public_result_is_among_these():
         for name, cls in public_things().items()
         if inspect.isclass(cls) and not name.startswith("backlit.optim.")
     }
-    assert classes - NO_RESULTS <= {type(one).__name__ for one in RESULTS}
+    assert classes - NO_RESULTS <= set(RESULTS)
     assert classes >= NO_RESULTS
     returned = {"Explanation", "Exploration", "CheckResult", "FunctionCheck", "NetworkCheck", "StreamedPredictions"}
-    assert returned <= {type(one).__name__ for one in RESULTS}
+    assert returned <= set(RESULTS)
 
 
-GRIDS = [one for one in DISPLAYED if DISPLAYS.get(type(one).__name__, {}).get("html") == "render.faces.html"]
-
-
-@pytest.mark.parametrize("result", GRIDS, ids=lambda one: type(one).__name__)
+@each(as_grid)
 def test_html_is_whole_and_says_what_the_text_says(result):
     reader = Balanced()
     reader.feed(result._repr_html_())
