@@ -11,7 +11,7 @@ help: ## Say what there is.
 
 # An editable install knows the modules that there were when it was made: it is made again when their list changes.
 MODULES := build/modules
-$(shell mkdir -p build; find src -name '*.py' | LC_ALL=C sort > $(MODULES).new; cmp -s $(MODULES).new $(MODULES) || cp $(MODULES).new $(MODULES))
+$(shell mkdir -p build; find src -name '*.py' | LC_ALL=C sort > $(MODULES).$$$$; cmp -s $(MODULES).$$$$ $(MODULES) || cp $(MODULES).$$$$ $(MODULES); rm $(MODULES).$$$$)
 
 $(VENV)/installed: pyproject.toml $(MODULES) $(wildcard native/CMakeLists.txt native/src/*)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Backlit needs Python 3.11 or newer: make PYTHON=python3.12")'
