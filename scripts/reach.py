@@ -315,7 +315,7 @@ def peers(place: Path, short: bool) -> bool:
             where = place / f"{name}-{run}"
             where.mkdir()
             with Cluster(where, workers=3) as there:
-                there.address  # noqa: B018
+                there.address  # noqa: B018  # waits for it
                 command = [sys.executable, "-W", "ignore", "-c", PEERS[name], str(there.file)]
                 environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
                 pipe = subprocess.PIPE

@@ -282,8 +282,8 @@ def lost(place: Path, short: bool) -> bool:
                 if len(times) == 100:  # noqa: B023  # the run ends in the loop
                     there.kill(0)
                 began = time.perf_counter()
-                found = whole(*given)  # noqa: B023
-                times.append(1e3 * (time.perf_counter() - began))  # noqa: B023
+                found = whole(*given)  # noqa: B023  # likewise
+                times.append(1e3 * (time.perf_counter() - began))  # noqa: B023  # likewise
                 return found
 
             engine.crew.whole = timed

@@ -16,7 +16,7 @@ from backlit.errors import BacklitError
 try:
     import fcntl
 except ImportError:  # Windows locks no files
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # a module elsewhere
 
 UNFINISHED = re.compile(r"(\..*\.)[0-9a-f]{12}(|\.[^.]*)")  # the name of a temporary file, around its mark
 

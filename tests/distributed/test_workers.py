@@ -4,10 +4,13 @@ import asyncio
 import gc
 import logging
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
+from collections import deque
+from concurrent.futures import Future
 from contextlib import ExitStack, nullcontext
 from functools import partial
 from itertools import chain, repeat
@@ -21,6 +24,7 @@ from tests.jobs.clusters import KINDS, Cluster, threads_of_this_process, two_wor
 
 from backlit.core import Dense, Network
 from backlit.distributed import Workers, membership
+from backlit.distributed.crew import DEADLINE, Attempt
 from backlit.distributed.member import Desk, Work, desk_of
 from backlit.engine import Data
 from backlit.errors import BacklitError, Divergence, ProblemError
@@ -346,6 +350,36 @@ def test_a_first_gradient_may_take_long_if_its_worker_says_hello(monkeypatch, li
     with nullcontext() if lives else pytest.raises(TimeoutError, match="no hello"):
         assert asyncio.run(digest) == {"digest": "its bits"}
     assert (len(hellos), ended) == (3 if lives else 1, ["digest"])
+
+
+def test_a_lost_member_is_dismissed_and_another_error_is_raised():
+    def attempt(error):
+        reply = Future()
+        reply.set_exception(error)
+        return Attempt(SimpleNamespace(address="tcp://there"), reply)
+
+    dismissed = []
+    crew = SimpleNamespace(dismiss=dismissed.append)
+    for error in (OSError("cut off"), TimeoutError("no answer")):
+        attempts = [attempt(error)]
+        assert Workers.settled(crew, attempts) is None
+        assert attempts == []
+    assert dismissed == ["tcp://there"] * 2
+    with pytest.raises(KeyError, match="a mistake"):
+        Workers.settled(crew, [attempt(KeyError("a mistake"))])
+
+
+@pytest.mark.parametrize(("seconds", "usual"), [(0.1, DEADLINE), (3.0, 30.0)])
+def test_an_answer_is_late_after_ten_times_the_usual_seconds_but_not_before_the_deadline(monkeypatch, seconds, usual):
+    async def asks(member, what, **given):
+        return {"small": pickle.dumps([]), "grads": []}
+
+    clock = iter([100.0, 100.0 + seconds])
+    monkeypatch.setattr("backlit.distributed.crew.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    crew = SimpleNamespace(asks=asks, seconds=deque(), usual=DEADLINE)
+    nothing = SimpleNamespace(each=[])
+    assert asyncio.run(Workers.parts_of(crew, SimpleNamespace(holds=set()), (0, 0), np.zeros(3), nothing, None)) == []
+    assert crew.usual == usual
 
 
 def test_an_error_is_the_one_of_one_process(two):
