@@ -22,6 +22,7 @@ from tests.commands import KILLED
 from tests.helpers import HANGS, raises_naming
 from tests.jobs.clusters import KINDS, Cluster, threads_of_this_process, two_workers
 
+from backlit import processors
 from backlit.core import Dense, Network
 from backlit.distributed import Workers, membership
 from backlit.distributed.crew import DEADLINE, Attempt
@@ -233,6 +234,10 @@ def test_a_worker_that_leaves_is_done_without(expected):
         told = {1: both, 3: lambda crew: cluster.sync(leaving.close), 6: lambda crew: there.append(len(crew.members))}
         assert bits(train(cluster.scheduler_address, each_step=Before(told))) == expected
         assert there == [1]
+    end = time.monotonic() + HANGS
+    while processors.HELD:
+        assert time.monotonic() < end, "the task of a worker that has left goes on, and holds BLAS"
+        time.sleep(0.01)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from backlit.derivation.examples import EXAMPLES, read_example
 from backlit.derivation.update import quantities, run
 from backlit.formats.problems import read_problem
 from backlit.gradcheck.error_bounds import error_bounds
+from backlit.optim import get_optimizer
 
 pytestmark = drawn.needs_node
 COUNT = int(os.environ.get("BACKLIT_EXPLORER_NETWORKS", "300"))
@@ -44,7 +45,7 @@ def excused(problem: dict[str, Any], name: str, difference: np.ndarray) -> bool:
     *way, part, l = name.split(".") if "." in name else (name, "")
     own = bounds.get(f"grad_{part}[{l}]" if way else f"{part}[{l}]")
     if way and own is not None:  # optimizers divide a gradient by its size plus eps, be it rounding alone
-        own = own / problem["optimizer"].get("eps", 1)
+        own = own / getattr(get_optimizer(problem["optimizer"]), "eps", 1)
     if own is not None:
         return bool((np.abs(difference) <= own).all())
     largest = max(float(np.max(bound)) for bound in bounds.values())
@@ -111,19 +112,27 @@ def test_a_planted_error_is_found():
     assert "delta.1" in found[0]
 
 
+def rounding_alone(problem: dict[str, Any]) -> dict[str, float]:
+    """Tensors that are rounding, and how large that may be: the mean takes b off again under batch norm, so its
+    gradient is 0 but for rounding, which Adam divides by its own size."""
+    normed = [l for l, layer in enumerate(problem["layers"], 1) if layer.get("norm") == "batch"]
+    return {f"grad_b.{l}": 1e-14 for l in normed} | {f"update.b.{l}": np.inf for l in normed}
+
+
 def test_examples_agree():
     problems = [read_example(name) for name in EXAMPLES]
-    assert faults(problems, drawn.in_node(problems)) == ([], 0, sum(len(textbook(problem)) for problem in problems))
+    found, let_off, count = faults(problems, drawn.in_node(problems))
+    assert (found, count) == ([], sum(len(textbook(problem)) for problem in problems))
+    assert let_off <= sum(len(rounding_alone(problem)) for problem in problems)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_hundred_optimizer_steps_agree(name: str):
     problem = read_example(name)
-    answer = flat(drawn.in_node([problem], 100)[0]["quantities"])
-    # the mean takes b off again under batch norm: its gradient is rounding alone, which Adam divides by its own size
-    noise = {f"update.b.{l}" for l, layer in enumerate(problem["layers"], 1) if layer.get("norm") == "batch"}
+    answer, noise = flat(drawn.in_node([problem], 100)[0]["quantities"]), rounding_alone(problem)
     for key, value in textbook(problem, 100).items():
-        assert key in noise or apart(answer[key], value) <= 1e-10, key
+        difference = np.max(np.abs(answer[key] - value))
+        assert difference <= noise.get(key, 0) or apart(answer[key], value) <= 1e-10, key
 
 
 def test_what_the_page_writes_is_the_problem_that_it_read():

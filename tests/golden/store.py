@@ -23,8 +23,13 @@ FEW = 16  # of arrays whose names begin otherwise
 UNKEPT = ("slot", "gradient")  # arrays of which the sums alone are kept: what is wrong with them shows in theta too
 TOLERANCE = {"float32": 1e-4, "float64": 1e-9}  # of an array's largest entry, by the type that the item computes in
 NUMBER = re.compile(  # with the power of ten as programs, LaTeX and Typst write it
-    r"([-−]?(?:\d+\.\d+|\.\d+|\d+))(?:(?:[eE]\\?| \\?times 10\^[{(])([-−+]?\d+)[)}]?)?"
+    r"([-−]?(?:\d+\.\d+|\.\d+|\d+))(?:(?:[eE]\\?| \\*times 10\^[{(])([-−+]?\d+)[)}]?)?"
 )
+POWER = re.compile(  # the same in plain text, in drawings, in tables of LaTeX and in MathML
+    r"×10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)|\$\\times\$10((?:\$\^[-−\d]\$)+)|(?<=\d)e(\$[-−]\$\d+)"
+    r"|</mn><mo>×</mo><msup><mn>10</mn>((?:<mrow>)?(?:<mo[^>]*>−</mo>)?<mn>\d+)</mn>"
+)
+PLAIN = str.maketrans("⁻−⁰¹²³⁴⁵⁶⁷⁸⁹", "--0123456789")
 NOISE = 1e-6  # below this a printed number is how far two ways to compute one thing differ
 LINES = 40  # of a difference that are shown
 
@@ -157,12 +162,12 @@ class TextStore(Store):
         return (gzip.decompress(content) if self.path(item).suffix == ".gz" else content).decode()
 
     def differences(self, item: str, value: str, exact: bool) -> str:
-        kept = self.of(item)
-        if not exact and NUMBER.sub("0", kept).split() == NUMBER.sub("0", value).split():
-            lines = far_numbers(kept, value, self.tolerance(item))
+        kept, now = (text if exact else with_plain_powers(text) for text in (self.of(item), value))
+        if not exact and without_numbers(kept) == without_numbers(now):
+            lines = far_numbers(kept, now, self.tolerance(item))
         else:
-            now = value.splitlines()
-            lines = list(difflib.unified_diff(kept.splitlines(), now, "recorded", "now", lineterm="", n=1))
+            before, after = kept.splitlines(), now.splitlines()
+            lines = list(difflib.unified_diff(before, after, "recorded", "now", lineterm="", n=1))
         more = [f"  … {len(lines) - LINES} more lines"] if len(lines) > LINES else []
         return "\n".join([f"  {shortened(line)}" for line in lines[:LINES]] + more)
 
@@ -266,6 +271,26 @@ def numbers_in(text: str) -> list[float]:
     [-0.5, 0.002, 1.5e-16, 700.0]
     """
     return [float(f"{number}e{power or 0}".replace("−", "-")) for number, power in NUMBER.findall(text)]
+
+
+def without_numbers(text: str) -> str:
+    """The words of a text, without the spaces by which numbers are aligned.
+
+    >>> without_numbers("⎣ 0.2⎦ agrees") == without_numbers("⎣−0.31⎦  agrees")
+    True
+    """
+    return "".join(NUMBER.sub("0", text).split())
+
+
+def with_plain_powers(text: str) -> str:
+    """A text in which every power of ten is as programs write it.
+
+    >>> with_plain_powers(r"2.8×10⁻¹⁷ 2.8$\\times$10$^-$$^1$$^7$ 2.8e$-$17")
+    '2.8e-17 2.8e-17 2.8e-17'
+    >>> with_plain_powers("<mn>2.8</mn><mo>×</mo><msup><mn>10</mn><mrow><mo form='prefix'>−</mo><mn>17</mn></mrow>")
+    '<mn>2.8e-17</mrow>'
+    """
+    return POWER.sub(lambda power: "e" + re.sub(r"[^-\d]", "", "".join(filter(None, power.groups())).translate(PLAIN)), text)
 
 
 def parts(recorded: Any, sums: Any) -> str:

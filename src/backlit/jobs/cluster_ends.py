@@ -191,6 +191,9 @@ def fitted(engine: Engine, dtype: type) -> np.ndarray:
 # --- on a worker ------------------------------------------------------------------------------------------------------
 
 
+LEAVING = ("closing", "closed", "failed")  # Dask's words for a worker that sends no result any more
+
+
 class NobodyWaits(BaseException):
     """Raised within a job whose result nobody waits for any more."""
 
@@ -214,7 +217,7 @@ def run_on_worker(payload: bytes, parts: Sequence[bytes], name: str, n_threads: 
 
     def nobody_waits() -> bool:
         known = worker.state.tasks.get(key)
-        return known is None or known.state == "cancelled"
+        return known is None or known.state == "cancelled" or worker.status.name in LEAVING
 
     try:
         with only(n_threads), ended_when(nobody_waits):
