@@ -290,7 +290,11 @@ def with_plain_powers(text: str) -> str:
     >>> with_plain_powers("<mn>2.8</mn><mo>×</mo><msup><mn>10</mn><mrow><mo form='prefix'>−</mo><mn>17</mn></mrow>")
     '<mn>2.8e-17</mrow>'
     """
-    return POWER.sub(lambda power: "e" + re.sub(r"[^-\d]", "", "".join(filter(None, power.groups())).translate(PLAIN)), text)
+
+    def plain(power: re.Match[str]) -> str:
+        return "e" + re.sub(r"[^-\d]", "", "".join(filter(None, power.groups())).translate(PLAIN))
+
+    return POWER.sub(plain, text)
 
 
 def parts(recorded: Any, sums: Any) -> str:
