@@ -6,13 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.helpers import quick_first
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not fork")
-@pytest.mark.parametrize(("files", "commands"), [(60, 1), pytest.param(600, 2, marks=pytest.mark.slow)])
-def test_mutated_files_are_refused_in_one_line_or_whole(tmp_path, files, commands):
+@pytest.mark.parametrize(("files", "commands", "workers"), quick_first([(60, 1, 1), (600, 2, 2)]))
+def test_mutated_files_are_refused_in_one_line_or_whole(tmp_path, files, commands, workers):
     script = Path(__file__).parents[2] / "scripts" / "fuzz.py"
-    short = ["--files", str(files), "--commands", str(commands), "--workers", "2"]
+    short = ["--files", str(files), "--commands", str(commands), "--workers", str(workers)]
     done = subprocess.run([sys.executable, script, *short], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{files} mutated files" in done.stdout

@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from tests.helpers import quick_first
 
 from backlit.tables import TableEncoder, read_table, read_target, split, write_table
 
@@ -45,9 +46,15 @@ EXPORTS = {
 }
 
 
-@pytest.fixture(scope="module", params=DATA)
+ROWS = 100  # at most, of each table; `make test-slow` reads all
+
+
+@pytest.fixture(scope="module", params=quick_first([*DATA, *(f"all of {name}" for name in DATA)], len(DATA)))
 def frame(request):
-    return DATA[request.param](request.param)
+    name = request.param.removeprefix("all of ")
+    whole = DATA[name](name)
+    every = 1 if name != request.param else -(-len(whole) // ROWS)
+    return whole.iloc[::every].reset_index(drop=True)
 
 
 @pytest.mark.parametrize("options", EXPORTS.values(), ids=EXPORTS)
