@@ -27,7 +27,10 @@ BLOCK = re.compile(r"^```(python|sh|text)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
 def run(text, more=()):
-    """`more` are options that `train` gets too.  Pairs of what was printed and what the page shows, for each block that is followed by its output."""
+    """Pairs of what was printed and what the page shows, for each block that is followed by its output.
+
+    `more` are options that `backlit train` gets besides.
+    """
     names: dict = {}
     compared = []
     blocks = BLOCK.findall(text)
@@ -47,7 +50,9 @@ def run(text, more=()):
     return compared
 
 
-TRAINS = [page for page in PAGES if "backlit train" in "".join(part[1] for part in BLOCK.findall(page.read_text("utf-8")))]
+TRAINS = [
+    page for page in PAGES if "backlit train" in "".join(part[1] for part in BLOCK.findall(page.read_text("utf-8")))
+]
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ def deep(layers):
 
 @pytest.mark.parametrize(("depth", "calls", "most"), quick_first([(120, 100, 1000), (250, 200, 2000)]))
 def test_more_layers_than_calls_may_lie_within_each_other_are_explained_and_checked(monkeypatch, depth, calls, most):
-    """Whose checks go through about 16 `most` layers in all, and not through the 28 depth² of a slope for each tensor."""
+    """Whose checks go through 16 `most` layers or so, and not through the 28 depth² of a slope for each tensor."""
     tanh, layers = ACTIVATIONS["tanh"], []
     counted = replace(tanh, function=lambda u: (layers.append(1), tanh.function(u))[1])
     monkeypatch.setitem(ACTIVATIONS, "tanh", counted)

@@ -49,7 +49,11 @@ def test_names_of_columns_do_not_reach_the_terminal_raw(capsys, table, tmp_path)
 def in_this_process(arguments: list[str]) -> str:
     """What a command writes to a terminal, without a process of its own."""
     leader, follower = pty.openpty()
-    with ThreadPoolExecutor(1) as reader, open(leader, "rb", buffering=0) as shown, pytest.MonkeyPatch.context() as patch:
+    with (
+        ThreadPoolExecutor(1) as reader,
+        open(leader, "rb", buffering=0) as shown,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         parts = reader.submit(lambda: list(iter(lambda: read_some(shown), b"")))
         with open(follower, "w", encoding="utf-8") as terminal:
             patch.setattr(sys, "stdout", terminal)
@@ -86,7 +90,9 @@ def test_a_terminal_gets_colors_and_nothing_else(table, tmp_path, written):
 
 def test_what_is_no_terminal_gets_the_data_as_they_are(capsysbinary, table, tmp_path):
     model = tmp_path / "m.safetensors"
-    assert main(["train", str(table), "--target", f"y{NASTY}", "--hidden", "2", "--epochs", "1", "--out", str(model)]) == 0
+    assert (
+        main(["train", str(table), "--target", f"y{NASTY}", "--hidden", "2", "--epochs", "1", "--out", str(model)]) == 0
+    )
     assert main(["predict", str(model), str(table), "-o", str(tmp_path / "p.csv")]) == 0
     capsysbinary.readouterr()
     assert main(["predict", str(model), str(table)]) == 0

@@ -51,7 +51,10 @@ def test_a_file_s_name_is_no_markup(capsys, monkeypatch, problem, name):
 
 def test_the_table_of_the_layers_fits_80_columns(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    assert main(["diagnose", "--depth", "30", "--width", "8", "--sigma-w", "9", "--activation", "relu", "--seeds", "1"]) == 0
+    assert (
+        main(["diagnose", "--depth", "30", "--width", "8", "--sigma-w", "9", "--activation", "relu", "--seeds", "1"])
+        == 0
+    )
     shown = capsys.readouterr().out
     assert max(map(len, shown.splitlines())) <= 80
     assert "e+" in shown  # the longest numbers
