@@ -14,6 +14,7 @@ import pytest
 
 from backlit.cli import main
 
+pytestmark = pytest.mark.usefixtures("checked_once")
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(
     [

@@ -410,6 +410,7 @@ def class_folder(tmp_path):
     (folder / "k_kills.py").write_text("import os, signal\nos.kill(os.getppid(), signal.SIGTERM)\nwhile True: pass\n")
     (folder / "l_nul.py").write_bytes(b"x = 1\0")
     rubric = (EXAMPLES / "rubric.toml").read_text().replace("seconds = 10", f"seconds = {PATIENT}")
+    rubric = rubric.replace("[4, 5, 3]", "[2, 3, 2]")
     (tmp_path / "rubric.toml").write_text("[[networks]]".join(rubric.split("[[networks]]")[:2]))
     return folder
 
@@ -471,6 +472,7 @@ def test_the_summary_of_a_class_counts_exceptions_by_type_and_says_the_rest_in_f
 
 def test_an_interrupted_run_goes_on_with_the_same_networks(class_folder, tmp_path, capsys):
     out = tmp_path / "G.csv"
+    (class_folder / "c_broken.py").write_text("def backprop(W, b, X, y): return 1\n")
     arguments = ["grade", *sorted(class_folder.glob("[abc]*.py")), "--rubric", tmp_path / "rubric.toml", "--out", out]
     _, first, _ = run_command(capsys, *arguments, "--format", "json")
     seed = json.loads(first)["seed"]

@@ -52,7 +52,7 @@ def test_a_file_s_name_is_no_markup(capsys, monkeypatch, problem, name):
 def test_the_table_of_the_layers_fits_80_columns(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     assert (
-        main(["diagnose", "--depth", "30", "--width", "8", "--sigma-w", "9", "--activation", "relu", "--seeds", "1"])
+        main(["diagnose", "--depth", "16", "--width", "8", "--sigma-w", "99", "--activation", "relu", "--seeds", "1"])
         == 0
     )
     shown = capsys.readouterr().out

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.engine.options import WAYS, Way, run
+from tests.engine.options import WAYS, Way, ran, run
 from tests.helpers import quick_first
 
 from backlit.core import ACTIVATIONS
@@ -32,9 +32,9 @@ def test_any_number_of_threads(name, numbers):
     way = WAYS[name]
     if not available(way):
         pytest.skip(f"this processor has no {way.isa}")
-    alone = run(way)
+    alone = ran(name)
     for threads in numbers:
-        together = run(way, threads)
+        together = ran(name, threads)
         assert [what for what in alone if alone[what] != together[what]] == [], threads
 
 

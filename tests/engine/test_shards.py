@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.engine.options import WAYS, Way, run
+from tests.engine.options import WAYS, Way, ran
 from tests.helpers import quick_first
 
 from backlit.core import DropoutKey
@@ -39,7 +39,7 @@ def test_one_shard_is_todays_step_to_the_bit(name, threads):
     if extension() is None:
         pytest.skip("the extension is not built")
     way = WAYS[name]
-    expected = run(way, threads)
+    expected = ran(name, threads)
     with way.forced():
         engine, state = way.engine(threads, memory_limit=way.limit(threads)), way.start()
         for epoch in range(2):

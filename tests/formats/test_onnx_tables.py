@@ -22,6 +22,7 @@ from backlit.tables import TableEncoder
 from backlit.tables.columns import FORMS as COLUMN_FORMS
 from backlit.tables.columns import Calendar, Dropped, as_numbers, settle
 
+pytestmark = pytest.mark.usefixtures("checked_once")
 EPOCH = datetime(1970, 1, 1)
 
 

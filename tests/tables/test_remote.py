@@ -12,7 +12,7 @@ from backlit.tables.parquet import ParquetTable, remote
 
 boto3 = pytest.importorskip("boto3")
 QUICK = {"drop": ["price"], "hidden": (8,), "epochs": 1}
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.usefixtures("checked_once")]
 
 
 @pytest.fixture(scope="module")
