@@ -65,10 +65,12 @@ def test_text_teaches(files, capsys):
         assert words in flat
 
 
-def test_an_update_after_steps_is_checked(files, capsys):
+def test_an_update_after_steps_is_checked(files, capsys, monkeypatch):
     from backlit.formats.problems import read_problem
+    from backlit.verification import problem_check
     from backlit.verification.quantities import right_values
 
+    monkeypatch.setattr(problem_check, "MOST_SECONDS", 1e-6)  # which mistake it is, nobody asks here
     right = right_values(read_problem(WORKED), steps=3)
     claims = {"update": {"W": {"1": right["update.W[1]"].tolist()}, "loss": float(right["update.loss"])}}
     problem, claimed = files("p.json", WORKED), files("c.json", claims)
