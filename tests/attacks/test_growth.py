@@ -23,7 +23,7 @@ def deep(layers):
     return {"inputs": 2, "layers": [{"units": 2, "activation": "tanh"}] * layers, "x": [[1.0, 2.0]], "y": [[0.5, 0.1]]}
 
 
-@pytest.mark.parametrize(("depth", "calls", "most"), quick_first([(120, 100, 1000), (250, 200, 2000)]))
+@pytest.mark.parametrize(("depth", "calls", "most"), quick_first([(80, 60, 700), (250, 200, 2000)]))
 def test_more_layers_than_calls_may_lie_within_each_other_are_explained_and_checked(monkeypatch, depth, calls, most):
     """Whose checks go through 16 `most` layers or so, and not through the 28 depth² of a slope for each tensor."""
     tanh, layers = ACTIVATIONS["tanh"], []
