@@ -547,6 +547,15 @@ def test_limits_that_are_none_are_refused(tmp_path, line):
         read_rubric(tmp_path / "r.toml")
 
 
+def test_a_right_answer_for_the_first_network_alone_gets_no_points(tmp_path):
+    file = tmp_path / "once.py"
+    file.write_text((EXAMPLES / "student_template.py").read_text() + "\nexact, calls = backprop, []\n"
+                    "def backprop(*given):\n    calls.append(1)\n"
+                    "    return exact(*given) if len(calls) == 1 else 1\n")  # fmt: skip
+    (one,) = grade([file], read_rubric(EXAMPLES / "rubric.toml", 3), sandbox="none")
+    assert (one.verdict, one.points, set(one.by_quantity.values())) == ("error", 0, {0})
+
+
 def test_what_is_not_certified_gets_no_points(tmp_path):
     text = (EXAMPLES / "student_template.py").read_text()
     file = tmp_path / "rounded.py"
