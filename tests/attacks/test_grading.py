@@ -398,8 +398,11 @@ def class_folder(tmp_path):
     folder.mkdir()
     (folder / "a_right.py").write_text((EXAMPLES / "student_template.py").read_text())
     (folder / "z_right.py").write_text((EXAMPLES / "student_template.py").read_text())
-    (folder / "b_broken.py").write_text((EXAMPLES / "broken_backprop.py").read_text())
-    (folder / "c_broken.py").write_text((EXAMPLES / "broken_backprop.py").read_text())
+    right = (EXAMPLES / "student_template.py").read_text()
+    broken = right.replace("(delta @ W[l]) * a[l] * (1 - a[l])", "delta @ W[l]")
+    assert broken != right
+    (folder / "b_broken.py").write_text(broken)
+    (folder / "c_broken.py").write_text(broken)
     os.mkfifo(folder / "d_pipe.py")
     (folder / "e_device.py").symlink_to("/dev/zero")
     (folder / "f_link.py").symlink_to(folder / "a_right.py")
