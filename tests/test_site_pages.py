@@ -14,6 +14,7 @@ import pytest
 
 from backlit.cli import main
 
+pytestmark = pytest.mark.usefixtures("checked_once")
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(
     [
@@ -26,8 +27,11 @@ PAGES = sorted(
 BLOCK = re.compile(r"^```(python|sh|text)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
-def run(text):
-    """Pairs of what was printed and what the page shows, for each block that is followed by its output."""
+def run(text, more=()):
+    """Pairs of what was printed and what the page shows, for each block that is followed by its output.
+
+    `more` are options that `backlit train` gets besides.
+    """
     names: dict = {}
     compared = []
     blocks = BLOCK.findall(text)
@@ -41,17 +45,30 @@ def run(text):
                 for line in content.splitlines():
                     program, *arguments = shlex.split(line)
                     assert program == "backlit"
-                    assert main(arguments) == 0, line
+                    assert main([*arguments, *(more if arguments[0] == "train" else ())]) == 0, line
         if kind == "python" and n + 1 < len(blocks) and blocks[n + 1][0] == "text":
             compared.append((out.getvalue(), blocks[n + 1][1]))
     return compared
 
 
+TRAINS = [
+    page for page in PAGES if "backlit train" in "".join(part[1] for part in BLOCK.findall(page.read_text("utf-8")))
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", TRAINS, ids=lambda page: f"{page.parent.name}/{page.name}")
+def test_a_page_that_trains_does_so_as_it_stands_there(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert all(printed == shown for printed, shown in run(page.read_text("utf-8")))
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}/{page.name}")
 def test_a_page_prints_what_it_says(page, tmp_path, monkeypatch):
+    """Where it trains, an ensemble of less work."""
     monkeypatch.chdir(tmp_path)
     text = page.read_text(encoding="utf-8")
-    for printed, shown in run(text):
+    for printed, shown in run(text, ["--quality", "fast"]):
         assert printed == shown
     assert len(BLOCK.findall(text)) == len(re.findall(r"^```(?:python|sh|text)$", text, re.MULTILINE))
 

@@ -1,18 +1,46 @@
 """A short run of scripts/fuzz.py over every parser; `make fuzz` is the long one."""
 
 import os
+import random
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from tests.scripts import load_script
+
+from backlit.errors import BacklitError
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limits for a process")
+@pytest.mark.filterwarnings("ignore")  # as the script does
+def test_each_parser_refuses_a_mutated_file_in_one_line_or_reads_it_whole(tmp_path, monkeypatch):
+    """In this process, without limits, and with files for each parser in turn."""
+    monkeypatch.chdir(tmp_path)
+    fuzz, seen = load_script("fuzz"), Counter()
+    (tmp_path / "own").mkdir()
+    all_sources = fuzz.sources(tmp_path / "own")
+    for number in range(3 * len(all_sources)):
+        source = all_sources[number % len(all_sources)]
+        path = tmp_path / f"own/f{source.suffix}"
+        path.write_bytes(fuzz.mutated(random.Random(f"here {number}"), source))
+        try:
+            source.parse(path)
+            seen["whole"] += 1
+        except BacklitError as error:
+            seen["refused" if "\n" not in str(error) else f"{number}: {error}"] += 1
+    assert set(seen) == {"whole", "refused"}, seen
+    assert seen["refused"] >= 20
+    assert [path.name for path in tmp_path.iterdir()] == ["own"]
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not fork")
-@pytest.mark.parametrize(("files", "commands"), [(60, 1), pytest.param(600, 2, marks=pytest.mark.slow)])
-def test_mutated_files_are_refused_in_one_line_or_whole(tmp_path, files, commands):
+@pytest.mark.parametrize(("files", "commands", "workers"), [(60, 1, 1), (600, 2, 2)])
+def test_mutated_files_are_refused_in_one_line_or_whole(tmp_path, files, commands, workers):
     script = Path(__file__).parents[2] / "scripts" / "fuzz.py"
-    short = ["--files", str(files), "--commands", str(commands), "--workers", "2"]
+    short = ["--files", str(files), "--commands", str(commands), "--workers", str(workers)]
     done = subprocess.run([sys.executable, script, *short], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{files} mutated files" in done.stdout

@@ -398,8 +398,11 @@ def class_folder(tmp_path):
     folder.mkdir()
     (folder / "a_right.py").write_text((EXAMPLES / "student_template.py").read_text())
     (folder / "z_right.py").write_text((EXAMPLES / "student_template.py").read_text())
-    (folder / "b_broken.py").write_text((EXAMPLES / "broken_backprop.py").read_text())
-    (folder / "c_broken.py").write_text((EXAMPLES / "broken_backprop.py").read_text())
+    right = (EXAMPLES / "student_template.py").read_text()
+    broken = right.replace("(delta @ W[l]) * a[l] * (1 - a[l])", "delta @ W[l]")
+    assert broken != right
+    (folder / "b_broken.py").write_text(broken)
+    (folder / "c_broken.py").write_text(broken)
     os.mkfifo(folder / "d_pipe.py")
     (folder / "e_device.py").symlink_to("/dev/zero")
     (folder / "f_link.py").symlink_to(folder / "a_right.py")
@@ -410,6 +413,7 @@ def class_folder(tmp_path):
     (folder / "k_kills.py").write_text("import os, signal\nos.kill(os.getppid(), signal.SIGTERM)\nwhile True: pass\n")
     (folder / "l_nul.py").write_bytes(b"x = 1\0")
     rubric = (EXAMPLES / "rubric.toml").read_text().replace("seconds = 10", f"seconds = {PATIENT}")
+    rubric = rubric.replace("[4, 5, 3]", "[2, 3, 2]")
     (tmp_path / "rubric.toml").write_text("[[networks]]".join(rubric.split("[[networks]]")[:2]))
     return folder
 
@@ -471,6 +475,7 @@ def test_the_summary_of_a_class_counts_exceptions_by_type_and_says_the_rest_in_f
 
 def test_an_interrupted_run_goes_on_with_the_same_networks(class_folder, tmp_path, capsys):
     out = tmp_path / "G.csv"
+    (class_folder / "c_broken.py").write_text("def backprop(W, b, X, y): return 1\n")
     arguments = ["grade", *sorted(class_folder.glob("[abc]*.py")), "--rubric", tmp_path / "rubric.toml", "--out", out]
     _, first, _ = run_command(capsys, *arguments, "--format", "json")
     seed = json.loads(first)["seed"]
@@ -543,6 +548,15 @@ def test_limits_that_are_none_are_refused(tmp_path, line):
     (tmp_path / "r.toml").write_text(f"{line}\n[[networks]]\nshapes = [2, 1]\n")
     with raises_naming(ProblemError, line.partition(" ")[0].rpartition("\n")[2], "number"):
         read_rubric(tmp_path / "r.toml")
+
+
+def test_a_right_answer_for_the_first_network_alone_gets_no_points(tmp_path):
+    file = tmp_path / "once.py"
+    file.write_text((EXAMPLES / "student_template.py").read_text() + "\nexact, calls = backprop, []\n"
+                    "def backprop(*given):\n    calls.append(1)\n"
+                    "    return exact(*given) if len(calls) == 1 else 1\n")  # fmt: skip
+    (one,) = grade([file], read_rubric(EXAMPLES / "rubric.toml", 3), sandbox="none")
+    assert (one.verdict, one.points, set(one.by_quantity.values())) == ("error", 0, {0})
 
 
 def test_what_is_not_certified_gets_no_points(tmp_path):

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 from tests.commands import run_command
-from tests.helpers import bend, lines_run
+from tests.helpers import bend, lines_run, quick_first
 
 from backlit.core import ACTIVATIONS
 from backlit.costs import cost
@@ -23,22 +23,23 @@ def deep(layers):
     return {"inputs": 2, "layers": [{"units": 2, "activation": "tanh"}] * layers, "x": [[1.0, 2.0]], "y": [[0.5, 0.1]]}
 
 
-def test_more_layers_than_calls_may_lie_within_each_other_are_explained_and_checked(monkeypatch):
-    """Whose checks go through 31,000 layers in all, and not through the 1,700,000 of a slope for each tensor."""
+@pytest.mark.parametrize(("depth", "calls", "most"), quick_first([(80, 60, 700), (250, 200, 2000)]))
+def test_more_layers_than_calls_may_lie_within_each_other_are_explained_and_checked(monkeypatch, depth, calls, most):
+    """Whose checks go through 16 `most` layers or so, and not through the 28 depth² of a slope for each tensor."""
     tanh, layers = ACTIVATIONS["tanh"], []
     counted = replace(tanh, function=lambda u: (layers.append(1), tanh.function(u))[1])
     monkeypatch.setitem(ACTIVATIONS, "tanh", counted)
-    monkeypatch.setattr(checks, "MOST_LAYERS", 2000)
+    monkeypatch.setattr(checks, "MOST_LAYERS", most)
     explain(deep(2))  # what is imported lies deep within each other
     before = sys.getrecursionlimit()
-    sys.setrecursionlimit(len(inspect.stack(0)) + 200)
+    sys.setrecursionlimit(len(inspect.stack(0)) + calls)
     try:
-        found = explain(deep(250))
+        found = explain(deep(depth))
     finally:
         sys.setrecursionlimit(before)
-    assert len(layers) < 60_000
+    assert len(layers) < 30 * most
     checked = [step.checks for step in found.derivation.steps() if step.checks]
-    assert len(checked) >= 500
+    assert len(checked) >= 2 * depth
     assert all(one.ok for each in checked for one in each)
 
 
@@ -49,14 +50,14 @@ def test_a_deep_network_with_a_wrong_gradient_is_told(monkeypatch):
 
     def wrong(problem, *arguments, **options):
         trace, grad = right(problem, *arguments, **options)
-        grad.W[45] *= 1.5
+        grad.W[22] *= 1.5
         return trace, grad
 
     monkeypatch.setattr(Problem, "passes", wrong)
-    monkeypatch.setattr(checks, "MOST_LAYERS", 4000)
-    found = explain(deep(60))
+    monkeypatch.setattr(checks, "MOST_LAYERS", 2000)
+    found = explain(deep(30))
     by_id = {step.id: step.checks for step in found.derivation.steps()}
-    assert not all(one.ok for one in by_id["grad_W[45]"])
+    assert not all(one.ok for one in by_id["grad_W[22]"])
     assert all(one.ok for one in by_id["grad_W[2]"])
 
 
@@ -96,7 +97,7 @@ def test_columns(tmp_path):
         return lines_run(lambda: read_table(tmp_path / "t.csv"))
 
     work(7)
-    assert bend(work, 21) < 21
+    assert bend(work, 10) < 10
 
 
 LINES = {

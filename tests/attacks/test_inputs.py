@@ -1,11 +1,13 @@
 """Files of strangers given to whole commands: one line, exit code 2, soon."""
 
+import itertools
 import json
 import os
 
 import numpy as np
 import pytest
 from tests.commands import run_command
+from tests.helpers import quick_first
 from tests.model_files import edited
 
 from backlit import train
@@ -81,8 +83,12 @@ CONTENTS = {
 }
 
 
-@pytest.mark.parametrize("command", ["explain", "check", "diagnose", "cost"])
-@pytest.mark.parametrize("name", CONTENTS)
+READERS = ["explain", "check", "diagnose", "cost"]
+BY_TURNS = [*zip(CONTENTS, itertools.cycle(READERS), strict=False)]
+OTHERS = [pair for pair in itertools.product(CONTENTS, READERS) if pair not in BY_TURNS]
+
+
+@pytest.mark.parametrize(("name", "command"), quick_first([*BY_TURNS, *OTHERS], len(BY_TURNS)))
 def test_a_hostile_problem_is_one_line(capsys, tmp_path, name, command):
     suffix, text = CONTENTS[name]
     path = tmp_path / f"problem{suffix}"

@@ -2,14 +2,18 @@
 
 import json
 import os
+import pty
 import re
 import resource
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from io import FileIO
 
 import polars as pl
 import pytest
 from tests.commands import left_pipe, on_a_terminal, run_command
+from tests.helpers import quick_first
 
 from backlit.cli import main
 
@@ -42,18 +46,62 @@ def test_names_of_columns_do_not_reach_the_terminal_raw(capsys, table, tmp_path)
     assert (code, steers(out), steers(err)) == (0, False, False)
 
 
-def test_a_terminal_gets_colors_and_nothing_else(table, tmp_path):
+def in_this_process(arguments: list[str]) -> str:
+    """What a command writes to a terminal, without a process of its own."""
+    leader, follower = pty.openpty()
+    with (
+        ThreadPoolExecutor(1) as reader,
+        open(leader, "rb", buffering=0) as shown,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        parts = reader.submit(lambda: list(iter(lambda: read_some(shown), b"")))
+        with open(follower, "w", encoding="utf-8") as terminal:
+            patch.setattr(sys, "stdout", terminal)
+            patch.setenv("TERM", "xterm-256color")
+            code = main(arguments)
+        assert code == 0
+        return b"".join(parts.result()).decode()
+
+
+def read_some(file: FileIO) -> bytes:
+    """A part of what a terminal shows; b"" where the other end was closed, which Linux calls an error."""
+    try:
+        return file.read(65536) or b""
+    except OSError:
+        return b""
+
+
+def in_its_own(arguments: list[str]) -> str:
+    """What a command in a process of its own writes to a terminal."""
+    return on_a_terminal([*BACKLIT, *arguments], "stdout")[0]
+
+
+@pytest.mark.parametrize("written", quick_first([in_this_process, in_its_own]))
+def test_a_terminal_gets_colors_and_nothing_else(table, tmp_path, written):
     model = tmp_path / "m.safetensors"
     run = ["--epochs", "2", "--no-compare", "--out", str(model)]
-    command = [*BACKLIT, "train", str(table), "--target", f"y{NASTY}", *run]
-    shown, _ = on_a_terminal(command, "stdout")
+    shown = written(["train", str(table), "--target", f"y{NASTY}", *run])
     assert COLOR.search(shown)
     assert not steers(shown)
-    shown, _ = on_a_terminal([*BACKLIT, "predict", str(model), str(table)], "stdout")
+    shown = written(["predict", str(model), str(table)])
     assert not steers(shown)
     assert ESCAPED[:20] in shown
 
 
+def test_what_is_no_terminal_gets_the_data_as_they_are(capsysbinary, table, tmp_path):
+    model = tmp_path / "m.safetensors"
+    assert (
+        main(["train", str(table), "--target", f"y{NASTY}", "--hidden", "2", "--epochs", "1", "--out", str(model)]) == 0
+    )
+    assert main(["predict", str(model), str(table), "-o", str(tmp_path / "p.csv")]) == 0
+    capsysbinary.readouterr()
+    assert main(["predict", str(model), str(table)]) == 0
+    written = capsysbinary.readouterr().out
+    assert written == (tmp_path / "p.csv").read_bytes()
+    assert NASTY.encode() in written
+
+
+@pytest.mark.slow
 def test_a_pipe_gets_the_data_as_they_are(capsys, table, tmp_path):
     model = tmp_path / "m.safetensors"
     run_command(capsys, "train", table, "--target", f"y{NASTY}", "--epochs", 2, "--out", model)
@@ -86,7 +134,7 @@ def test_an_explained_file_keeps_its_odd_name_to_itself(capsysbinary, tmp_path):
     out, _ = capsysbinary.readouterr()
     assert b"\x1b" not in out
     assert rb"a\x1b[2J" in out
-    shown, _ = on_a_terminal([*BACKLIT, "explain", str(path)], "stdout")
+    shown = in_this_process(["explain", str(path)])
     assert not steers(shown.replace("\ue00f", ""))
 
 
@@ -159,8 +207,11 @@ def assert_full(code, err):
     assert "Exception ignored" not in err
 
 
+FIRST = ["cost", "html", "examples", "help", "train", "grade"]  # of each kind one; the others are `slow`
+
+
 @needs_full
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", quick_first([*FIRST, *(name for name in WRITERS if name not in FIRST)], len(FIRST)))
 def test_a_full_disk_is_never_exit_code_0(name, run_here, capsys):
     with open("/dev/full", "w") as full:
         code = run_here(name, stdout=full)
@@ -208,10 +259,14 @@ def test_a_closed_standard_output_is_never_the_exit_code_0_of_a_process(name, fo
 
 
 ERRORS = {"2>&-": ["cost", "train", "grade", "missing"], "2>/dev/full": ["cost", "train", "check", "missing"]}
+ALL = [(how, name) for how, names in ERRORS.items() for name in names]
+TRIED = [("2>&-", "train"), ("2>&-", "missing"), ("2>/dev/full", "train"), ("2>/dev/full", "missing"), ("2>&-", "cost")]
 
 
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <_io.FileIO name='/dev/null'")  # a process keeps it open
-@pytest.mark.parametrize(("how", "name"), [(how, name) for how, names in ERRORS.items() for name in names])
+@pytest.mark.parametrize(
+    ("how", "name"), quick_first([*TRIED, *(pair for pair in ALL if pair not in TRIED)], len(TRIED))
+)
 def test_a_closed_or_full_standard_error_changes_no_exit_code(name, how, run_here, capsys):
     code = 2 if name == "missing" else 0
     if how == "2>&-":
@@ -243,10 +298,12 @@ def assert_whole(name, out, encoding):
         assert json.loads(text)["forward"]["matmul_flops"] == 1600
 
 
-ENCODED = [(name, code) for name in ("cost", "json", "explain", "help", "html") for code in ("ascii", "utf-16")]
+ENCODED = [("explain", "ascii"), ("html", "ascii"), ("json", "utf-16"), ("help", "ascii"), ("train", "cp1252")]
+OTHERS = [("explain", "utf-16"), ("explain", "cp1252"), ("html", "utf-16"), ("json", "ascii"), ("help", "utf-16"),
+          ("cost", "ascii"), ("cost", "utf-16")]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "encoding"), [*ENCODED, ("explain", "cp1252"), ("train", "cp1252")])
+@pytest.mark.parametrize(("name", "encoding"), quick_first([*ENCODED, *OTHERS], len(ENCODED)))
 def test_any_encoding_is_written_in_whole(name, encoding, run_here, tmp_path):
     with open(tmp_path / "out", "w", encoding=encoding) as out:
         assert run_here(name, stdout=out) == 0
@@ -264,10 +321,10 @@ def test_any_encoding_of_a_process_is_written_in_whole(name, encoding, folder):
     assert_whole(name, done.stdout, encoding)
 
 
-def test_a_reader_that_leaves_ends_a_command_unbuffered_too(folder):
-    for unbuffered in ("", "1"):
-        with left_pipe() as pipe:
-            assert run_into(pipe, WRITERS["html"], folder, PYTHONUNBUFFERED=unbuffered) == (141, "")
+@pytest.mark.parametrize("unbuffered", quick_first(["1", ""]))
+def test_a_reader_that_leaves_ends_a_command_unbuffered_too(folder, unbuffered):
+    with left_pipe() as pipe:
+        assert run_into(pipe, WRITERS["html"], folder, PYTHONUNBUFFERED=unbuffered) == (141, "")
 
 
 # --- the unexpected -------------------------------------------------------------------------------------------------

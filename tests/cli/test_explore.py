@@ -119,7 +119,7 @@ def test_the_docs_page_runs(tmp_path, monkeypatch):
 
 def test_an_ensemble_opens_its_heaviest_network_and_says_so(tmp_path, capsys):
     rng = np.random.default_rng(0)
-    x = rng.standard_normal((120, 2))
+    x = rng.standard_normal((60, 2))
     table, file = tmp_path / "table.csv", tmp_path / "m.safetensors"
     pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "target": x[:, 0] * 2 - x[:, 1]}).write_csv(table)
     backlit.train(table, target="target", quality="fast", compare=False, out=file)

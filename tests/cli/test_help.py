@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.commands import run_command
+from tests.helpers import quick_first
 
 from backlit.cli.commands import EXAMPLES, PANELS, app
 
@@ -37,7 +38,13 @@ def test_a_command_with_panels_leaves_no_option_out(name):
     assert set(inspect.signature(COMMANDS[name]).parameters) - {"context"} <= set(held)
 
 
-def test_the_examples_run(tmp_path, monkeypatch, capsys):
+SHORT = {"15": "1", "40": "2"}  # words of an example: what takes minutes is begun
+SMALL = SHORT | {"digits": "iris", "30": "6", "128": "16"}
+
+
+@pytest.mark.parametrize("size", quick_first(["small", "as shown"]))
+def test_the_examples_run(tmp_path, monkeypatch, capsys, size):
+    small = size == "small"
     monkeypatch.chdir(tmp_path)
     rows = [f"{18.5 + i % 7},{4 + i % 3},{1500 + 37 * i}" for i in range(60)]
     Path("cars.csv").write_text("\n".join(["mpg,cylinders,weight", *rows]), encoding="utf-8")
@@ -51,12 +58,14 @@ def test_the_examples_run(tmp_path, monkeypatch, capsys):
     assert set(first) == set(EXAMPLES)
     for name in first:
         for example in EXAMPLES[name]:
-            words = shlex.split(example.replace("hand_in/*.py", "hand_in/one.py").replace("--train 15", "--train 1"))
+            words = shlex.split(example.replace("hand_in/*.py", "hand_in/one.py"))
+            words = [(SMALL if small else SHORT).get(word, word) for word in words]
             if name == "search":
                 pytest.importorskip("optuna")
-                fewer = ["--trials", "2"] if "--dataset" in words else []
-                words = [*("2" if word == "40" else word for word in words), *fewer]
+                words += ["--trials", "2"] if "--dataset" in words else []
             elif "--dataset" in words:
                 words += ["--epochs", "2", "--out", "digits.safetensors"]
+            elif name == "train":
+                words += ["--quality", "fast"] if small else []
             code, _, err = run_command(capsys, *words)
             assert code == 0, (example, err)

@@ -10,6 +10,7 @@ from unittest.mock import ANY
 
 import pytest
 from tests.commands import left_pipe
+from tests.helpers import quick_first
 
 import backlit
 from backlit.cli import main
@@ -47,8 +48,9 @@ def test_what_ends_a_command_is_one_line(capsys, monkeypatch, error, code, said)
     assert capsys.readouterr() == ("", said)
 
 
-@pytest.mark.parametrize("unbuffered", ["1", ""])
-@pytest.mark.parametrize("arguments", [COST, ["--help"]])
+@pytest.mark.parametrize(
+    ("arguments", "unbuffered"), quick_first([(COST, "1"), (["--help"], ""), (COST, ""), (["--help"], "1")], 2)
+)
 def test_a_reader_that_has_left_is_no_verdict(arguments, unbuffered):
     """Neither `check`'s 0 nor its 1, whether Python finds it when it prints or at the end."""
     command, environment = [sys.executable, "-m", "backlit", *arguments], os.environ | {"PYTHONUNBUFFERED": unbuffered}

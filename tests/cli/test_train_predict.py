@@ -187,11 +187,11 @@ def test_a_fault_is_one_line_on_standard_error(capsys, monkeypatch, iris, argume
 
 
 def test_the_command_leaves_with_the_exit_code():
-    command = [sys.executable, "-m", "backlit", "train", "none.csv", "--target", "a"]
+    command = [sys.executable, "-m", "backlit", "cost", "none.json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stdout == ""
-    assert_names(done.stderr, "none.csv")
+    assert_names(done.stderr, "none.json")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["predict", "--help"], ["--version"], []])

@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,12 @@ class Way:
                 patch.setattr("backlit.engine.plan.choose_product", lambda *_: self.product)
             patch.setattr("backlit.engine.plan.FUSED_FROM", 0 if self.fused else 1 << 40)
             yield
+
+
+@cache
+def ran(name: str, threads: int = 1) -> dict[str, bytes]:
+    """What `run` gives of one of WAYS, which several tests compare with."""
+    return run(WAYS[name], threads)
 
 
 def run(way: Way, threads: int = 1, *, isa: str | None = None, limited: bool | None = None) -> dict[str, bytes]:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
+from functools import cache
 
 import numpy as np
 import polars as pl
@@ -22,6 +23,7 @@ from backlit.tables import TableEncoder
 from backlit.tables.columns import FORMS as COLUMN_FORMS
 from backlit.tables.columns import Calendar, Dropped, as_numbers, settle
 
+pytestmark = pytest.mark.usefixtures("checked_once")
 EPOCH = datetime(1970, 1, 1)
 
 
@@ -56,7 +58,7 @@ def everything(rows=300, seed=0):
     )
 
 
-TABLE = everything()
+TABLE = everything(150)
 TARGETS = ("y", "kind", "yes", "count")
 
 
@@ -112,19 +114,34 @@ def odd(rows=200):
     )
 
 
+@pytest.fixture(scope="module")
+def ensemble(tmp_path_factory):
+    """An ensemble of a target, trained once, and its file."""
+
+    @cache
+    def of(target):
+        path = tmp_path_factory.mktemp("ensemble") / "m.safetensors"
+        others = [name for name in TARGETS if name != target]
+        return train(TABLE, target, drop=others, quality="fast", compare=False, out=path).model, path
+
+    return of
+
+
 @pytest.mark.parametrize("target", quick_first(TARGETS))
-def test_an_ensemble_says_the_same(target, tmp_path):
-    others = [name for name in TARGETS if name != target]
-    model = train(TABLE, target, drop=others, quality="fast", compare=False).model
+def test_an_ensemble_says_the_same(target, ensemble, tmp_path):
+    model, _ = ensemble(target)
     path = tmp_path / "all.onnx"
     export_table_onnx(model, path)
     assert_says_the_same(path, model, everything(seed=3))
     assert_says_the_same(path, model, odd())
 
 
-@pytest.mark.parametrize("encoding", ["standard", "quantiles"])
-@pytest.mark.parametrize("target", ["y", "kind", "yes"])
-def test_one_network_says_the_same(encoding, target, tmp_path):
+KINDS = [("y", "standard"), ("kind", "quantiles"), ("yes", "standard")]
+REST = [("y", "quantiles"), ("kind", "standard"), ("yes", "quantiles")]
+
+
+@pytest.mark.parametrize(("target", "encoding"), quick_first([*KINDS, *REST], len(KINDS)))
+def test_one_network_says_the_same(target, encoding, tmp_path):
     others = [name for name in TARGETS if name != target]
     model = train(TABLE, target, drop=others, hidden=(8,), encoding=encoding, epochs=3, compare=False).model
     path = tmp_path / "one.onnx"
@@ -170,18 +187,18 @@ def test_a_wrong_encoding_would_be_seen(tmp_path):
         assert_says_the_same(tmp_path / "wrong.onnx", model, everything(seed=3))
 
 
-def test_the_command_exports_columns_or_features(tmp_path, capsys):
+def test_the_command_exports_columns_or_features(ensemble, tmp_path, capsys):
     import onnx
 
-    path = tmp_path / "m.safetensors"
-    table = TABLE.select("number", "word", "day", "kind")
-    train(table, "kind", quality="fast", compare=False, out=path)
+    _, path = ensemble("y")
     code, out, _ = run_command(capsys, "export", path, tmp_path / "whole.onnx")
     assert (code, "columns" in out) == (0, True)
     graph = onnx.load(tmp_path / "whole.onnx")
-    assert [given.name for given in graph.graph.input] == ["number", "word", "day"]
+    assert [given.name for given in graph.graph.input] == [name for name in TABLE.columns if name not in TARGETS]
     told = {entry.key: entry.value for entry in graph.metadata_props}
-    assert json.loads(told["columns"]) == {"number": "numbers", "word": "words", "day": "days since 1970-01-01"}
+    units = json.loads(told["columns"])
+    assert list(units) == [given.name for given in graph.graph.input]
+    assert units | {"number": "numbers", "word": "words", "day": "days since 1970-01-01"} == units
     assert run_command(capsys, "export", path, tmp_path / "features.onnx", "--features")[0] == 0
     assert [given.name for given in onnx.load(tmp_path / "features.onnx").graph.input] == ["X"]
     assert run_command(capsys, "export", path, tmp_path / "one.onnx", "--member", 1)[0] == 0

@@ -2,13 +2,14 @@
 
 import datetime as dt
 import json
+from functools import cache
 
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.helpers import raises_naming
+from tests.helpers import quick_first, raises_naming
 
 from backlit.errors import ModelError, ProblemError, TableError
 from backlit.tables import TableEncoder
@@ -25,6 +26,12 @@ def learned(cells, **options):
     table = pl.DataFrame({"x": pl.Series(cells, dtype=pl.String)})
     format = TableFormat.learn(table, **options)
     return format, format.read(table)["x"].to_list()
+
+
+@cache
+def learned_once(name):
+    """What two tests ask of a form."""
+    return learned((NUMBERS | MOMENTS)[name][0])
 
 
 NUMBERS = {  # as they are written: what they are
@@ -103,9 +110,9 @@ TEXTS = {  # what only looks like numbers or dates
 }
 
 
-@pytest.mark.parametrize(("cells", "values"), (NUMBERS | MOMENTS).values(), ids=NUMBERS | MOMENTS)
-def test_a_cell_is_read_as_a_person_reads_it(cells, values):
-    assert learned(cells)[1] == values
+@pytest.mark.parametrize("name", NUMBERS | MOMENTS)
+def test_a_cell_is_read_as_a_person_reads_it(name):
+    assert learned_once(name)[1] == (NUMBERS | MOMENTS)[name][1]
 
 
 @pytest.mark.parametrize("cells", TEXTS.values(), ids=TEXTS)
@@ -113,10 +120,15 @@ def test_what_only_looks_like_it_stays_text(cells):
     assert learned(cells)[1] == cells
 
 
-@pytest.mark.parametrize("name", NUMBERS | MOMENTS)
+THIRD = [*(NUMBERS | MOMENTS)][::3]
+
+
+@pytest.mark.parametrize(
+    "name", quick_first([*THIRD, *(name for name in NUMBERS | MOMENTS if name not in THIRD)], len(THIRD))
+)
 def test_a_format_is_kept_in_the_model_file(name):
     cells = (NUMBERS | MOMENTS)[name][0]
-    format, values = learned(cells)
+    format, values = learned_once(name)
     stored = TableFormat.from_dict(json.loads(json.dumps(format.to_dict())), "written")
     assert stored == format
     rows = [stored.read(pl.DataFrame({"x": [cell]}))["x"].to_list()[0] for cell in cells]
@@ -310,7 +322,7 @@ COLUMNS = st.sampled_from([*NUMBERS.values(), *MOMENTS.values(), (["red", "green
 
 @given(
     columns=st.lists(COLUMNS, min_size=1, max_size=4),
-    picks=st.lists(st.lists(st.integers(0, 9), min_size=4, max_size=4), min_size=3, max_size=12),
+    picks=st.lists(st.lists(st.integers(0, 9), min_size=4, max_size=4), min_size=2, max_size=4),
     delimiter=st.sampled_from([",", ";", "\t", "|"]),
     shuffle=st.randoms(use_true_random=False),
 )

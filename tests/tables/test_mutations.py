@@ -11,9 +11,9 @@ from backlit.tables.table_formats import TableFormat
 mutations = load_script("table_mutations")
 
 
-@pytest.mark.parametrize("tables", quick_first([80, 300]))
-def test_meanings_that_are_kept_are_read_the_same_and_broken_ones_are_told(tmp_path, tables):
-    seen = mutations.main(tables, 0, tmp_path)
+@pytest.mark.parametrize(("tables", "first"), quick_first([(30, 120), (300, 0)]))
+def test_meanings_that_are_kept_are_read_the_same_and_broken_ones_are_told(tmp_path, tables, first):
+    seen = mutations.main(tables, first, tmp_path)
     assert not seen["faults"], seen
     assert len(seen) == 4  # training and prediction, kept and broken
     assert min(seen.values()) > tables / 6
@@ -31,11 +31,11 @@ def silent(self, table, names=None, lenient=()):
 read = TableFormat.read
 
 
-@pytest.mark.parametrize("wrong", quick_first([silent, deciding_anew]))
-def test_a_reader_that_decides_anew_or_is_silent_is_found(tmp_path, monkeypatch, capsys, wrong):
+@pytest.mark.parametrize(("wrong", "tables"), quick_first([(silent, 30), (deciding_anew, 60)]))
+def test_a_reader_that_decides_anew_or_is_silent_is_found(tmp_path, monkeypatch, capsys, wrong, tables):
     monkeypatch.setattr(TableFormat, "read", wrong)
     mutations.known.cache_clear()
-    assert mutations.main(60, 0, tmp_path)["faults"] > 2
+    assert mutations.main(tables, 0, tmp_path)["faults"] > 2
     mutations.known.cache_clear()
 
 

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.helpers import quick_first
 
 from backlit.tables import read_table
 from backlit.tables.table_formats import TableFormat
@@ -53,15 +54,16 @@ def test_decimal_signs(table_file, text, rows):
     assert read_table(table_file(text)).rows() == rows
 
 
-ZEROS = {"Arabic": "٠", "Persian": "۰", "Devanagari": "०", "Thai": "๐", "full width": "\uff10", "Adlam": "\U0001e950"}
+ZEROS = {"Arabic": "٠", "Adlam": "\U0001e950", "Persian": "۰", "Devanagari": "०", "Thai": "๐", "full width": "\uff10"}
 
 
 def in_digits(text, zero):
     return text.translate({ord("0") + k: chr(ord(zero) + k) for k in range(10)})
 
 
-@pytest.mark.parametrize("zero", ZEROS.values(), ids=ZEROS)
-def test_digits_of_every_script_are_numbers_and_dates(table_file, zero):
+@pytest.mark.parametrize("script", quick_first(ZEROS, 2))
+def test_digits_of_every_script_are_numbers_and_dates(table_file, script):
+    zero = ZEROS[script]
     text = "whole;decimal;grouped;day;mixed;word\n1066;-1,5;1.234,5;2024-12-31;7;nr 5\n9;20;6.000;2023-01-01;12;x\n"
     digits = in_digits(text, zero).replace(in_digits("12;x", zero), "12;x")  # one cell keeps its ASCII digits
     rows = read_table(table_file(digits)).rows()

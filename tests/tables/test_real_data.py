@@ -1,9 +1,12 @@
 """Tables that people measured, exported by pandas as people export them, against the numbers that pandas held."""
 
+import itertools
+
 import numpy as np
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from tests.helpers import quick_first
 
 from backlit.tables import TableEncoder, read_table, read_target, split, write_table
 
@@ -45,14 +48,24 @@ EXPORTS = {
 }
 
 
-@pytest.fixture(scope="module", params=DATA)
+ROWS = 100  # at most, of each table; `make test-slow` reads all
+
+
+@pytest.fixture(scope="module", params=quick_first([*DATA, *(f"all of {name}" for name in DATA)], len(DATA)))
 def frame(request):
-    return DATA[request.param](request.param)
+    name = request.param.removeprefix("all of ")
+    whole = DATA[name](name)
+    every = 1 if name != request.param else -(-len(whole) // ROWS)
+    return whole.iloc[::every].reset_index(drop=True)
 
 
-@pytest.mark.parametrize("options", EXPORTS.values(), ids=EXPORTS)
-def test_every_export_gives_the_numbers_that_pandas_held(frame, options, tmp_path):
-    frame.to_csv(tmp_path / "t.csv", **options)
+EACH = [*zip(DATA, itertools.cycle(EXPORTS), strict=False), ("iris", "plain")]  # every table, and every export
+WHOLE = [(f"all of {name}", export) for name in DATA for export in EXPORTS]
+
+
+@pytest.mark.parametrize(("frame", "export"), quick_first([*EACH, *WHOLE], len(EACH)), indirect=["frame"])
+def test_every_export_gives_the_numbers_that_pandas_held(frame, export, tmp_path):
+    frame.to_csv(tmp_path / "t.csv", **EXPORTS[export])
     table = read_table(tmp_path / "t.csv")
     assert table.columns == list(frame.columns)
     for name in frame.columns:

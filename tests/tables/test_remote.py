@@ -12,7 +12,7 @@ from backlit.tables.parquet import ParquetTable, remote
 
 boto3 = pytest.importorskip("boto3")
 QUICK = {"drop": ["price"], "hidden": (8,), "epochs": 1}
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.usefixtures("checked_once")]
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +32,9 @@ def shop(tmp_path_factory):
             patch.setenv(name, value)
         client = boto3.client("s3")
         client.create_bucket(Bucket="shop")
-        table = mixed(3000)
+        table = mixed(600)
         for k in range(3):
-            table[k * 1000 : (k + 1) * 1000].write_parquet(folder / f"{k}.parquet")
+            table[k * 200 : (k + 1) * 200].write_parquet(folder / f"{k}.parquet")
             client.upload_file(str(folder / f"{k}.parquet"), "shop", f"sales/{k}.parquet")
         for name in ("_part.parquet", ".part.parquet", "readme.txt"):
             client.put_object(Bucket="shop", Key=f"sales/{name}", Body=b"none")
@@ -47,8 +47,8 @@ def test_it_is_the_table_on_the_disk(shop):
     there, here = ParquetTable.open("s3://shop/sales/"), ParquetTable.open(shop)
     assert [file.name for file in there.files] == [file.name for file in here.files]
     assert (there.rows, there.schema) == (here.rows, here.schema)
-    assert pl.concat(map(there.read, there.chunks(700))).equals(pl.concat(map(here.read, here.chunks(700))))
-    assert len(ParquetTable.open("s3://shop/sales/1.parquet")) == 1000
+    assert pl.concat(map(there.read, there.chunks(140))).equals(pl.concat(map(here.read, here.chunks(140))))
+    assert len(ParquetTable.open("s3://shop/sales/1.parquet")) == 200
 
 
 @pytest.mark.parametrize("cluster", quick_first([0, 2]))
@@ -66,7 +66,7 @@ def test_it_is_trained_on_and_predicted_as_on_the_disk(shop, tmp_path, cluster, 
     assert again.kept == 3
     command = ["predict", f"{tmp_path}/there.safetensors", "s3://shop/sales", "-o", f"{tmp_path}/one.parquet"]
     assert main(command) == 0
-    assert "3,000 predictions" in "".join(capsys.readouterr())
+    assert "600 predictions" in "".join(capsys.readouterr())
     assert pl.read_parquet(tmp_path / "one.parquet").equals(pl.concat(parts[0]))
 
 

@@ -44,7 +44,7 @@ columns = st.one_of(
 )
 
 
-@given(st.dictionaries(st.text(max_size=3), columns, max_size=4))
+@given(st.dictionaries(st.text(max_size=3), columns, max_size=3))
 def test_an_encoder_is_the_same_after_json(data):
     table = pl.DataFrame({**data, "__n": range(6)}, strict=False)
     encoder = TableEncoder.fit(table)
