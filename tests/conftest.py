@@ -7,6 +7,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # before Dask is read: on a busy machine the processes of a cluster start slowly, and stand still now and then
 os.environ.update({f"DASK_BACKLIT__{name}": "300" for name in ("CONNECT", "SILENT", "LIMIT")})
 
+import gc
 import hashlib
 import pickle
 import signal
@@ -31,6 +32,12 @@ settings.register_profile("dev", PATIENT, max_examples=15)  # `draws` of tests/s
 settings.register_profile("ci", PATIENT, max_examples=60, derandomize=True, print_blob=True)
 settings.register_profile("long", PATIENT, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+
+def pytest_collection_finish():
+    """What is imported now stays, and no collector looks at it again: clusters collect before and after each use."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=hasattr(signal, "SIGALRM"))
