@@ -61,18 +61,19 @@ def rng():
 
 
 BOOSTED: dict[str, Any] = {}  # what gradient boosting said, by a digest of what it was given
+CHECKED: list[tuple[Any, Any]] = []  # (which layers, by which engine; what a check of them said)
 
 
 @pytest.fixture(scope="module")
 def checked_once():
-    """`train` checks an engine's gradient once for each network, and boosts trees once for the same rows.
+    """`train` checks an engine's gradient once for layers alike, of however many inputs, and boosts trees once for the same rows.
 
     Both take most of a short run.  For tests that train and ask something else; what is checked before a run,
     tests/training asks, and tests/tabular/test_baselines.py what is boosted.
     """
     from backlit.tabular import assessment, members, recipe, streamed
 
-    check, known, boost = recipe.check_engine, [], assessment.gradient_boosting
+    check, boost = recipe.check_engine, assessment.gradient_boosting
 
     def boosted(*given):
         asked = hashlib.sha256(pickle.dumps(given)).hexdigest()
@@ -81,11 +82,11 @@ def checked_once():
         return BOOSTED[asked]
 
     def once(net, params, data, settings):
-        asked = (net, settings.engine, params.theta.dtype)
-        found = [made for of, made in known if of == asked]
+        asked = (net.layers, net.loss, net.l2, settings.engine, params.theta.dtype)
+        found = [made for of, made in CHECKED if of == asked]
         if not found:
             found.append(check(net, params, data, settings))
-            known.append((asked, found[0]))
+            CHECKED.append((asked, found[0]))
         return found[0]
 
     with pytest.MonkeyPatch.context() as patch:

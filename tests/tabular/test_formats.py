@@ -18,6 +18,7 @@ from backlit.tabular.scoring import outputs_of
 
 pd = pytest.importorskip("pandas")
 
+pytestmark = pytest.mark.usefixtures("small_presets")
 START = dt.date(2023, 1, 1)
 DAYS = [START + dt.timedelta(days=k * 7 % 700) for k in range(300)]
 
@@ -73,7 +74,7 @@ STAMPS = {  # as databases, spreadsheets and logs write a day
 def test_every_way_to_write_a_day_gives_the_same_model(write):
     def outputs(form):
         rows = "".join(f"{form(d)},{(d - START).days}\n" for d in DAYS)
-        return train(write("created_at,y\n" + rows), "y", hidden=(8,), epochs=20).test_outputs
+        return train(write("created_at,y\n" + rows), "y", hidden=(8,), epochs=20, compare=False).test_outputs
 
     right = outputs(str)
     for name, form in STAMPS.items():
@@ -101,7 +102,7 @@ def spoiled():
 
 def test_what_was_done_to_a_column_is_said_everywhere(capsys, write, tmp_path):
     report = tmp_path / "r.html"
-    call = ["train", write(spoiled()), "--target", "y", "--epochs", 2, "--hidden", "4"]
+    call = ["train", write(spoiled()), "--target", "y", "--epochs", 2, "--hidden", "4", "--no-compare"]
     _, out, _ = run_command(capsys, *call, "--format", "json")
     result = json.loads(out)
     said = "column 'day': 1 of 301 cells (0.332 %), such as '0000-00-00', are no dates, and count as missing"
@@ -157,7 +158,7 @@ def test_texts_of_a_parquet_folder_are_read_as_in_memory(tmp_path):
     folder.mkdir()
     for k in range(3):
         table[100 * k : 100 * k + 100].write_parquet(folder / f"{k}.parquet")
-    options = {"hidden": (8,), "epochs": 30}
+    options = {"hidden": (8,), "epochs": 30, "compare": False}
     held, streamed = train(table, "y", **options), train(folder, "y", **options)
     assert held.model.encoder.format == streamed.model.encoder.format
     assert streamed.task == "regression"

@@ -11,6 +11,9 @@ from backlit.tabular import ensemble, presets
 from backlit.tabular.blend import predict_rows
 
 
+pytestmark = pytest.mark.usefixtures("small_presets")
+
+
 class Dies(Exception):
     """What kills a run here."""
 
