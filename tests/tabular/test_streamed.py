@@ -24,7 +24,7 @@ from backlit.tabular.streamed import CHUNKS_IN_A_BUFFER, TableStream, columns_of
 from backlit.tabular.streamed_prediction import predict_streamed
 from backlit.training import checkpoint
 
-QUICK = {"hidden": (16,), "epochs": 12, "buffer_mb": 0.05}
+QUICK = {"hidden": (16,), "epochs": 12, "buffer_mb": 0.1}
 
 
 @pytest.fixture(scope="module")
