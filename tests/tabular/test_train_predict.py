@@ -46,7 +46,7 @@ def test_every_dataset_trains_better_than_guessing(name):
 
 
 def test_digits_reach_what_the_readme_says():
-    assert train(dataset="digits", hidden=(128, 64)).metrics["test"]["accuracy"] >= 0.97
+    assert train(dataset="digits", hidden=(128, 64), compare=False).metrics["test"]["accuracy"] >= 0.97
 
 
 @pytest.mark.parametrize(("target", "drop", "suffix"), [
