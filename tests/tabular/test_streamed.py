@@ -345,7 +345,7 @@ def test_shards_of_a_folder_hold_every_row_once(folder):
 
 
 def test_shards_of_a_folder_learn_as_well_and_resume_to_the_bit(monkeypatch, tmp_path, folder):
-    told = {"drop": ["grade"], "hidden": (16,), "epochs": 6, "buffer_mb": 0.05, "shards": 3, "batch_size": 128,
+    told = {"drop": ["grade"], "hidden": (16,), "epochs": 4, "buffer_mb": 0.05, "shards": 3, "batch_size": 128,
             "optimizer": {"name": "adam", "learning_rate": 0.01}}  # fmt: skip
     whole = train(folder, "price", **told)
     one = train(folder, "price", **{**told, "shards": 1})
