@@ -4,6 +4,7 @@ import os
 
 # before NumPy is read, here and in what tests start: BLAS's second thread waits by spinning, for a third of all time
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # and so do those that grow scikit-learn's trees
 # before Dask is read: on a busy machine the processes of a cluster start slowly, and stand still now and then
 os.environ.update({f"DASK_BACKLIT__{name}": "300" for name in ("CONNECT", "SILENT", "LIMIT")})
 
@@ -61,12 +62,12 @@ def rng():
 
 
 BOOSTED: dict[str, Any] = {}  # what gradient boosting said, by a digest of what it was given
-CHECKED: list[tuple[Any, Any]] = []  # (which layers, by which engine; what a check of them said)
+CHECKED: list[tuple[Any, Any]] = []  # (layers of however many inputs, and an engine; what a check of them said)
 
 
 @pytest.fixture(scope="module")
 def checked_once():
-    """`train` checks an engine's gradient once for layers alike, of however many inputs, and boosts trees once for the same rows.
+    """`train` checks an engine's gradient once for layers alike, and boosts trees once for the same rows.
 
     Both take most of a short run.  For tests that train and ask something else; what is checked before a run,
     tests/training asks, and tests/tabular/test_baselines.py what is boosted.

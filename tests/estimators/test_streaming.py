@@ -152,7 +152,9 @@ STOPPING = {
 
 
 @pytest.mark.parametrize("stopping", STOPPING)
-@pytest.mark.parametrize("at", quick_first([6, 1, 9]))  # 1 lies in the first chunk, 6 in a later one, 9 in the next epoch
+@pytest.mark.parametrize(
+    "at", quick_first([6, 1, 9])
+)  # 1 lies in the first chunk, 6 in a later one, 9 in the next epoch
 def test_a_run_that_is_killed_goes_on_to_the_same_bits(monkeypatch, tmp_path, stopping, at):
     params, data = STOPPING[stopping]
 

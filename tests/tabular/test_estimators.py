@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import parametrize_with_checks
-from tests.helpers import raises_naming
+from tests.helpers import quick_every, raises_naming
 
 from backlit import TabularClassifier, TabularRegressor, predict
 from backlit.errors import TableError
@@ -33,7 +33,12 @@ def quick(monkeypatch):
     monkeypatch.setattr(presets, "MOST", {"constant": 25, "cosine": 12})
 
 
-@parametrize_with_checks([TabularClassifier("fast", n_jobs=1)], expected_failed_checks=lambda estimator: FAILING)
+CHECKS = parametrize_with_checks(
+    [TabularClassifier("fast", n_jobs=1)], expected_failed_checks=lambda estimator: FAILING
+)
+
+
+@quick_every(CHECKS, 3)
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
 

@@ -10,7 +10,6 @@ from backlit.errors import ModelError, ProblemError
 from backlit.tabular import ensemble, presets
 from backlit.tabular.blend import predict_rows
 
-
 pytestmark = pytest.mark.usefixtures("small_presets")
 
 

@@ -19,9 +19,7 @@ from backlit.tabular.presets import ENCODINGS
 from backlit.tabular.search import executor_of, preset_of
 
 DRAW = np.random.default_rng(0)
-TABLE = pl.DataFrame({"x": DRAW.normal(size=40), "z": DRAW.random(40)}).with_columns(
-    y=pl.col("x").sin() + pl.col("z")
-)
+TABLE = pl.DataFrame({"x": DRAW.normal(size=40), "z": DRAW.random(40)}).with_columns(y=pl.col("x").sin() + pl.col("z"))
 
 
 @pytest.fixture(scope="module", autouse=True)

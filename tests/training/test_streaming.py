@@ -87,7 +87,7 @@ def run(told, folder=None, every=2):
                checkpoint_every=every if folder else None)  # fmt: skip
 
 
-@pytest.mark.parametrize("optimizer", checkpoints.OPTIMIZERS, ids=str)
+@pytest.mark.parametrize("optimizer", quick_first(checkpoints.OPTIMIZERS[::-1], 2), ids=str)
 @pytest.mark.parametrize("at", quick_first([5, 1]))
 def test_every_optimizer_goes_on_to_the_bit(monkeypatch, tmp_path, optimizer, at):
     told = checkpoints.settings(optimizer)
