@@ -119,6 +119,7 @@ def test_chunks_of_any_size_learn_what_fit_on_all_rows_does(form, classifies):
     streamed = type(whole)(**whole.get_params()).fit_chunks(given)
     whole.fit(change(X), Y, weight)
     np.testing.assert_array_equal(streamed._params.theta, whole._params.theta)
+    assert streamed.network_.l2 == pytest.approx(whole.network_.l2, rel=1e-12)  # by the weight of all rows
     assert streamed.loss_curve_ == pytest.approx(whole.loss_curve_, rel=1e-12)
     assert (streamed.t_, streamed.n_iter_) == (whole.t_, whole.n_iter_)
 
