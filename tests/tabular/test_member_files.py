@@ -25,7 +25,7 @@ def quick():
         yield
 
 
-@pytest.fixture(scope="module", params=["y", "kind"])
+@pytest.fixture(scope="module", params=quick_first(["kind", "y"]))
 def whole(request):
     """The target's name, and what an unbroken run learns of it."""
     return request.param, learn(request.param)[0]
