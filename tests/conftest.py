@@ -4,9 +4,11 @@ import os
 
 # before NumPy is read, here and in what tests start: BLAS's second thread waits by spinning, for a third of all time
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # and so do those that grow scikit-learn's trees
 # before Dask is read: on a busy machine the processes of a cluster start slowly, and stand still now and then
 os.environ.update({f"DASK_BACKLIT__{name}": "300" for name in ("CONNECT", "SILENT", "LIMIT")})
 
+import gc
 import hashlib
 import pickle
 import signal
@@ -33,6 +35,12 @@ settings.register_profile("long", PATIENT, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
 
+def pytest_collection_finish():
+    """What is imported now stays, and no collector looks at it again: clusters collect before and after each use."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=hasattr(signal, "SIGALRM"))
 def hangs():
     """Nothing may hang: after twenty minutes the test is interrupted."""
@@ -54,18 +62,19 @@ def rng():
 
 
 BOOSTED: dict[str, Any] = {}  # what gradient boosting said, by a digest of what it was given
+CHECKED: list[tuple[Any, Any]] = []  # (layers of however many inputs, and an engine; what a check of them said)
 
 
 @pytest.fixture(scope="module")
 def checked_once():
-    """`train` checks an engine's gradient once for each network, and boosts trees once for the same rows.
+    """`train` checks an engine's gradient once for layers alike, and boosts trees once for the same rows.
 
     Both take most of a short run.  For tests that train and ask something else; what is checked before a run,
     tests/training asks, and tests/tabular/test_baselines.py what is boosted.
     """
     from backlit.tabular import assessment, members, recipe, streamed
 
-    check, known, boost = recipe.check_engine, [], assessment.gradient_boosting
+    check, boost = recipe.check_engine, assessment.gradient_boosting
 
     def boosted(*given):
         asked = hashlib.sha256(pickle.dumps(given)).hexdigest()
@@ -74,11 +83,11 @@ def checked_once():
         return BOOSTED[asked]
 
     def once(net, params, data, settings):
-        asked = (net, settings.engine, params.theta.dtype)
-        found = [made for of, made in known if of == asked]
+        asked = (net.layers, net.loss, net.l2, settings.engine, params.theta.dtype)
+        found = [made for of, made in CHECKED if of == asked]
         if not found:
             found.append(check(net, params, data, settings))
-            known.append((asked, found[0]))
+            CHECKED.append((asked, found[0]))
         return found[0]
 
     with pytest.MonkeyPatch.context() as patch:

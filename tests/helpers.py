@@ -88,6 +88,17 @@ def bend(work: Callable[[int], float], n: int) -> float:
     return work(3 * n) - 2 * work(2 * n) + work(n)
 
 
+def quick_every(parametrized: pytest.MarkDecorator, n: int) -> pytest.MarkDecorator:
+    """The same parametrization, of which `make test` tries every nth row, and `make test-slow` the others."""
+    names, values = parametrized.args
+    rows = [value if hasattr(value, "marks") else pytest.param(*value) for value in values]
+    slow = [[pytest.mark.slow] if k % n else [] for k in range(len(rows))]
+    marked = [
+        pytest.param(*row.values, marks=[*row.marks, *more], id=row.id) for row, more in zip(rows, slow, strict=True)
+    ]
+    return pytest.mark.parametrize(names, marked, **parametrized.kwargs)
+
+
 def quick_first(values: Iterable[Any], n: int = 1) -> list[Any]:
     """Parameters of which `make test` tries the first n, and `make test-slow` the others."""
     rows = [value if isinstance(value, tuple) else (value,) for value in values]

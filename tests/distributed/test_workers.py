@@ -19,7 +19,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from tests.commands import KILLED
-from tests.helpers import HANGS, raises_naming
+from tests.helpers import HANGS, quick_first, raises_naming
 from tests.jobs.clusters import KINDS, Cluster, threads_of_this_process, two_workers
 
 from backlit import processors
@@ -139,7 +139,9 @@ def test_a_dead_worker_is_noticed_without_a_look_at_the_cluster(tmp_path, expect
 
 
 @pytest.mark.parametrize(
-    "settings", [SETTINGS, Settings(epochs=2, batch_size=60, engine="reference")], ids=lambda s: s.engine
+    "settings",
+    quick_first([SETTINGS, Settings(epochs=2, batch_size=60, engine="reference")]),
+    ids=lambda s: s.engine,
 )
 def test_history_and_callbacks_are_those_of_one_process(two, settings):
     shards, seen = Shards.deal(DATA, S, settings), []

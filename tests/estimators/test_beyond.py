@@ -356,8 +356,8 @@ def test_lbfgs_on_sparse_parts(iris, monkeypatch):
 
 
 def test_wide_sparse_inputs_stay_sparse():
-    """1,500 rows of 20,000 numbers are 240 MB dense; a batch of them is 16 MB."""
-    X = sparse.random_array((1500, 20_000), density=2e-4, rng=0, format="csr")
+    """750 rows of 20,000 numbers are 120 MB dense; a batch of them is 16 MB."""
+    X = sparse.random_array((750, 20_000), density=2e-4, rng=0, format="csr")
     y = (np.asarray(X.sum(axis=1)).ravel() > 2).astype(int)
     tracemalloc.start()
     model = MLPClassifier((4,), max_iter=1, random_state=0, batch_size=100, early_stopping=True).fit(X, y)

@@ -9,6 +9,7 @@ from sklearn import neural_network
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from tests.helpers import quick_every
 
 from backlit.estimators import MLPClassifier, MLPRegressor
 
@@ -40,7 +41,7 @@ def expected_to_fail(estimator) -> dict[str, str]:
 PLAIN, OTHERS = [estimator for estimator, _ in ESTIMATORS[:2]], [estimator for estimator, _ in ESTIMATORS[2:]]
 
 
-@parametrize_with_checks(PLAIN, expected_failed_checks=expected_to_fail)
+@quick_every(parametrize_with_checks(PLAIN, expected_failed_checks=expected_to_fail), 2)
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
 

@@ -57,7 +57,7 @@ def test_blocks_that_do_not_fit_are_one_line():
 @pytest.mark.parametrize("target", ["grade", "price"])
 def test_a_dask_data_frame_is_predicted_as_the_table(target):
     table = mixed(900)
-    model = train(table, target, epochs=2, hidden=(8,)).model
+    model = train(table, target, epochs=2, hidden=(8,), compare=False).model
     held, parts = predict(model, table), predict(model, dd.from_pandas(table.to_pandas(), npartitions=4))
     assert parts.table.equals(held.table)
     assert parts.metrics == pytest.approx(held.metrics, rel=1e-6)
@@ -66,7 +66,7 @@ def test_a_dask_data_frame_is_predicted_as_the_table(target):
 
 def test_faults_of_partitions_are_one_line():
     table = mixed(900)
-    model = train(table, "price", epochs=1, hidden=(8,)).model
+    model = train(table, "price", epochs=1, hidden=(8,), compare=False).model
     broken = table.to_pandas()
     broken.loc[700, "size"] = np.inf
     with raises_naming(TableError, "partition 4", "'size'", "infinite"):

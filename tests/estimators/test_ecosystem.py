@@ -75,6 +75,7 @@ def test_set_output_of_what_comes_before(library, iris):
     assert pipe[-1].feature_names_in_[0] == "standardscaler__a"
 
 
+@pytest.mark.slow
 def test_a_search_in_two_processes(iris):
     grid = {"norm": [None, "batch"], "schedule": [{"name": "cosine"}]}
     found = [GridSearchCV(MLPClassifier(**QUICK), grid, cv=2, n_jobs=n, error_score="raise").fit(*iris) for n in (1, 2)]

@@ -8,6 +8,7 @@ from sklearn import neural_network
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
+from tests.helpers import quick_first
 
 from backlit.estimators import MLPClassifier, MLPRegressor
 from backlit.training import History
@@ -48,6 +49,8 @@ SOLVERS = {
     # epsilon: scikit-learn adds it before it corrects for the start at 0, we after, as the paper and PyTorch do
     "adam": {"solver": "adam", "learning_rate_init": 0.01, "beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-37},
 }
+# of each five, every task and every solver once
+PAIRS = [(task, [*SOLVERS][(k + apart) % 5]) for apart in range(5) for k, task in enumerate(TASKS)]
 COMMON = {"hidden_layer_sizes": (8, 5), "activation": "tanh", "alpha": 0.1, "batch_size": 50, "shuffle": False}
 
 
@@ -75,8 +78,7 @@ def from_the_same_start(name: str, X, y, **options):
     return mine, other
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(("task", "solver"), quick_first(PAIRS, 10))
 def test_the_same_steps(task, solver):
     name, make, options = TASKS[task]
     X, y = make()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from tests.helpers import quick_first
 
 from backlit.cli import main
 from backlit.estimators import MLPClassifier, MLPRegressor
@@ -28,7 +29,7 @@ ONE = {
 TOLD = {"hidden_layer_sizes": (12,), "max_iter": 15, "random_state": 0, "norm": "batch"}
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Stochastic Optimizer"),
-    pytest.mark.parametrize("dtype", [np.float32, np.float64]),
+    pytest.mark.parametrize("dtype", quick_first([np.float32, np.float64])),
 ]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_almost_equal
 from sklearn.neural_network.tests import test_mlp as theirs
-from tests.helpers import raises_naming
+from tests.helpers import quick_every, raises_naming
 
 from backlit.estimators import MLPClassifier, MLPRegressor
 from backlit.estimators.train import schedule_of
@@ -77,7 +77,7 @@ def unrolled(name, function):
 
 
 @pytest.mark.filterwarnings("ignore")  # theirs are about their warnings
-@pytest.mark.parametrize("test", list(cases()))
+@quick_every(pytest.mark.parametrize("test", list(cases())), 2)
 def test_scikit_learns_own(test, monkeypatch, capsys, tmp_path):
     for cls in OURS.values():
         monkeypatch.setattr(theirs, cls.__name__, cls)

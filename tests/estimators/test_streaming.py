@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import csr_matrix
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
-from tests.helpers import raises_naming
+from tests.helpers import quick_first, raises_naming
 from tests.training.runs import killed_at
 
 from backlit.errors import ProblemError
@@ -119,6 +119,7 @@ def test_chunks_of_any_size_learn_what_fit_on_all_rows_does(form, classifies):
     streamed = type(whole)(**whole.get_params()).fit_chunks(given)
     whole.fit(change(X), Y, weight)
     np.testing.assert_array_equal(streamed._params.theta, whole._params.theta)
+    assert streamed.network_.l2 == pytest.approx(whole.network_.l2, rel=1e-12)  # by the weight of all rows
     assert streamed.loss_curve_ == pytest.approx(whole.loss_curve_, rel=1e-12)
     assert (streamed.t_, streamed.n_iter_) == (whole.t_, whole.n_iter_)
 
@@ -152,7 +153,9 @@ STOPPING = {
 
 
 @pytest.mark.parametrize("stopping", STOPPING)
-@pytest.mark.parametrize("at", [1, 6, 9])  # 1 lies in the first chunk, 6 in a later one, 9 in the next epoch
+@pytest.mark.parametrize(
+    "at", quick_first([6, 1, 9])
+)  # 1 lies in the first chunk, 6 in a later one, 9 in the next epoch
 def test_a_run_that_is_killed_goes_on_to_the_same_bits(monkeypatch, tmp_path, stopping, at):
     params, data = STOPPING[stopping]
 

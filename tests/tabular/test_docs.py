@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from backlit.tabular.presets import QUALITIES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "tables.md").read_text(encoding="utf-8")
@@ -16,6 +18,7 @@ def test_the_qualities_are_those_of_the_code():
         assert (quality.presets, quality.folds, quality.finalists) == (int(presets), int(folds), int(finalists))
 
 
+@pytest.mark.usefixtures("small_presets")
 def test_its_python_runs():
     (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
     names: dict = {}

@@ -22,6 +22,7 @@ from backlit.tabular.presets import PRESETS, Preset, Quality, quality_of
 from backlit.tabular.scoring import score
 from backlit.tabular.table_rows import Folds, plain_folds
 
+pytestmark = pytest.mark.usefixtures("small_presets")
 SMALL = Quality(presets=3, folds=3, trial_folds=1, finalists=2)
 
 
@@ -210,10 +211,10 @@ def test_a_damaged_file_is_named(both, tmp_path, damage, words):
 # --- through train ---
 
 
-def test_train_makes_an_ensemble_and_says_what_was_done(tmp_path):
-    result = train(
-        TABLE, "kind", drop=["y"], quality="fast", out=tmp_path / "m.safetensors", report=tmp_path / "r.html"
-    )
+@pytest.mark.parametrize("report", quick_first([None, "r.html"]))
+def test_train_makes_an_ensemble_and_says_what_was_done(tmp_path, report):
+    report = report and tmp_path / report
+    result = train(TABLE, "kind", drop=["y"], quality="fast", out=tmp_path / "m.safetensors", report=report)
     told = result.to_dict()
     assert told["stopped"] == "finished"
     assert told["epochs"] == sum(member["epochs"] for member in told["members"])
@@ -234,6 +235,7 @@ def test_one_network_is_trained_where_one_is_asked_for():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("full_presets")
 def test_intervals_cover_what_they_say():
     test, shares = wavy(3000, seed=5), []
     y = test["y"].to_numpy()
@@ -330,7 +332,7 @@ def test_a_fold_that_diverges_is_left_out_and_said(monkeypatch):
     assert "diverged" in learned.notes[0]
 
 
-@pytest.mark.parametrize("rows", [6, 9, 30])
+@pytest.mark.parametrize("rows", quick_first([6, 9, 30]))
 def test_fewer_rows_than_folds_still_train(rows):
     table = wavy(rows).with_columns(kind=pl.Series(["a", "b", "c"] * rows)[:rows])
     for target in ("y", "kind"):

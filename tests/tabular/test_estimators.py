@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import parametrize_with_checks
-from tests.helpers import raises_naming
+from tests.helpers import quick_every, raises_naming
 
 from backlit import TabularClassifier, TabularRegressor, predict
 from backlit.errors import TableError
@@ -18,7 +18,9 @@ from backlit.tabular.datasets import as_table
 
 pd = pytest.importorskip("pandas")
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning"), pytest.mark.usefixtures("small_presets"),
+]  # fmt: skip
 REPEATED = "an example repeated is in several folds, and one of weight 2 in one"
 FAILING = {f"check_sample_weight_equivalence_on_{kind}_data": REPEATED for kind in ("dense", "sparse")}
 
@@ -31,7 +33,12 @@ def quick(monkeypatch):
     monkeypatch.setattr(presets, "MOST", {"constant": 25, "cosine": 12})
 
 
-@parametrize_with_checks([TabularClassifier("fast", n_jobs=1)], expected_failed_checks=lambda estimator: FAILING)
+CHECKS = parametrize_with_checks(
+    [TabularClassifier("fast", n_jobs=1)], expected_failed_checks=lambda estimator: FAILING
+)
+
+
+@quick_every(CHECKS, 3)
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
@@ -52,6 +59,7 @@ def frame(rows=200, seed=0):
     return X, x + 2 * (word == "a") + 0.1 * draw.normal(size=rows)
 
 
+@pytest.mark.usefixtures("full_presets")
 def test_data_frames_of_either_library_are_the_same():
     X, y = frame()
     ours = TabularRegressor("fast", random_state=0).fit(X, y)
@@ -72,6 +80,7 @@ def test_columns_keep_their_kinds():
     assert as_table(X)["word"].null_count() == X["word"].isna().sum() > 0
 
 
+@pytest.mark.usefixtures("full_presets")
 def test_labels_come_back_and_probabilities_are_out_of_fold():
     X, y = frame()
     labels = np.where(y > 1, "high", "low")
@@ -82,6 +91,7 @@ def test_labels_come_back_and_probabilities_are_out_of_fold():
     assert (model.classes_[model.out_of_fold_.argmax(axis=1)] == labels).mean() > 0.85
 
 
+@pytest.mark.usefixtures("full_presets")
 def test_it_is_cloned_pickled_searched_and_saved(tmp_path):
     X, y = frame()
     model = TabularRegressor("fast", random_state=3).fit(X, y)
@@ -93,6 +103,7 @@ def test_it_is_cloned_pickled_searched_and_saved(tmp_path):
     assert search.best_score_ > 0.8
 
 
+@pytest.mark.usefixtures("full_presets")
 def test_intervals_hold():
     X, y = frame(400)
     model = TabularRegressor("fast", random_state=0).fit(X, y)

@@ -11,6 +11,7 @@ from backlit.tabular import train
 from backlit.tabular.blend import few_members, predict_dealt, predict_rows
 from backlit.tabular.evaluation import POINTS, calibration, class_scores, importances, worst_rows
 
+pytestmark = pytest.mark.usefixtures("small_presets")
 draw = np.random.default_rng(0)
 TABLE = pl.DataFrame({"idle": draw.normal(size=300), "a": draw.normal(size=300), "b": draw.normal(size=300)})
 

@@ -10,6 +10,8 @@ from backlit.errors import ModelError, ProblemError
 from backlit.tabular import ensemble, presets
 from backlit.tabular.blend import predict_rows
 
+pytestmark = pytest.mark.usefixtures("small_presets")
+
 
 class Dies(Exception):
     """What kills a run here."""
@@ -23,7 +25,7 @@ def quick():
         yield
 
 
-@pytest.fixture(scope="module", params=["y", "kind"])
+@pytest.fixture(scope="module", params=quick_first(["kind", "y"]))
 def whole(request):
     """The target's name, and what an unbroken run learns of it."""
     return request.param, learn(request.param)[0]

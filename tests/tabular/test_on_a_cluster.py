@@ -27,6 +27,7 @@ from backlit.tables.scan import Parts, survey
 from backlit.tabular import streamed_prediction
 from backlit.tabular.members import Limit
 
+pytestmark = pytest.mark.usefixtures("small_presets")
 QUICK = {"hidden": (8,), "epochs": 1}
 
 
@@ -109,7 +110,7 @@ def test_models_and_scores_are_the_same_whoever_works(folder, whoever, small_pie
     assert found == found[:1] * len(found)
 
 
-@pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])
+@pytest.mark.parametrize("suffix", quick_first(["csv", "parquet", "jsonl"]))
 def test_predictions_are_the_same_to_the_byte_whoever_works(folder, model, whoever, small_pieces, tmp_path, suffix):
     found = []
     for who in whoever:
@@ -120,7 +121,7 @@ def test_predictions_are_the_same_to_the_byte_whoever_works(folder, model, whoev
     assert done.metrics["accuracy"] > 0.4
 
 
-@pytest.mark.parametrize("target", ["grade", "price"])
+@pytest.mark.parametrize("target", quick_first(["grade", "price"]))
 def test_a_folder_of_predictions(folder, model, two, tmp_path, target):
     if target == "price":
         model = train(folder, "price", drop=["grade"], **QUICK).model
@@ -186,7 +187,7 @@ predict(sys.argv[1], sys.argv[2], out=sys.argv[3], show=show)
 
 
 def test_the_remedies_are_the_same_whoever_tries_them(whoever):
-    sick = {"depth": 8, "width": 16, "activation": "sigmoid", "seeds": 1, "train": 2}
+    sick = {"depth": 6, "width": 4, "activation": "sigmoid", "seeds": 1, "train": 1}
     found = [diagnose(**sick, cluster=cluster).to_dict() for cluster in whoever]
     assert found == found[:1] * len(found)
     assert len(found[0]["remedies"]) > 3
@@ -240,7 +241,7 @@ def test_faults_are_one_line(folder, model, tmp_path, capsys):
 def test_the_command_says_what_it_did(folder, model, two, tmp_path, capsys):
     where = ["predict", str(model), str(folder), "-o", f"{tmp_path}/p/"]
     assert main([*where, "--cluster", two]) == 0
-    assert main([*where, "--workers", "2", "--format", "json"]) == 0
+    assert main([*where, "--workers", "1", "--format", "json"]) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[0] == f"6,000 predictions: {tmp_path}/p/"
     assert json.loads(out[1])["n"] == 6_000

@@ -2,32 +2,55 @@
 
 import json
 import shlex
+from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import polars as pl
 import pytest
 from tests.commands import run_command
-from tests.helpers import raises_naming
+from tests.helpers import quick_first, raises_naming
 
 from backlit import search, tabular, train
 from backlit.errors import BacklitError, ProblemError
+from backlit.jobs import Processes
 from backlit.tabular import search as public
 from backlit.tabular.presets import ENCODINGS
+from backlit.tabular.search import executor_of, preset_of
 
 DRAW = np.random.default_rng(0)
-TABLE = pl.DataFrame({"x": DRAW.normal(size=120), "z": DRAW.random(120)}).with_columns(
-    y=pl.col("x").sin() + pl.col("z")
-)
+TABLE = pl.DataFrame({"x": DRAW.normal(size=40), "z": DRAW.random(40)}).with_columns(y=pl.col("x").sin() + pl.col("z"))
 
 
-def test_the_best_of_the_trials_is_given_and_a_seed_repeats_it():
-    found = search(TABLE, "y", trials=5, seed=3)
+@pytest.fixture(scope="module", autouse=True)
+def quick():
+    """Networks that are soon out of patience, in whatever process: they are compared all the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        module = import_module("backlit.tabular.search")  # and not its function, which has that name too
+        patch.setattr(module, "preset_of", lambda trial: replace(preset_of(trial), patience=2))
+        yield
+
+
+@pytest.fixture(scope="module")
+def found():
+    """What five trials say."""
+    return search(TABLE, "y", trials=5, seed=3)
+
+
+@pytest.mark.parametrize("cluster", quick_first(["serial", 2]))
+def test_the_best_of_the_trials_is_given_and_a_seed_repeats_it(found, cluster):
     assert len(found.trials) == 5
     assert found.score == min(trial["score"] for trial in found.trials)
     assert found.best in [trial["options"] for trial in found.trials]
     assert len({json.dumps(trial["options"]) for trial in found.trials}) == 5
-    for cluster in ("serial", 2):
-        assert search(TABLE, "y", trials=5, seed=3, cluster=cluster).to_dict() == found.to_dict()
+    assert search(TABLE, "y", trials=5, seed=3, cluster=cluster).to_dict() == found.to_dict()
+
+
+def test_a_number_is_one_of_processes():
+    assert isinstance(executor_of(2), Processes)
+    for who in (None, 0):
+        with executor_of(who) as here:
+            assert here == "threads"
 
 
 def test_its_command_trains_that_network(capsys, tmp_path):

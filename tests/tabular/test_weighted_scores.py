@@ -13,6 +13,7 @@ from backlit.tabular.assessment import constant
 from backlit.tabular.evaluation import calibration, class_scores, importances, intervals
 from backlit.tabular.scoring import score
 
+pytestmark = pytest.mark.usefixtures("small_presets")
 N = 60
 
 
