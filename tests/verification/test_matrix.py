@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tests.helpers import quick_first
 from tests.scripts import load_script
 from tests.verification.drawn import draw_problem
 from tests.verification.planted import MISTAKES, Planted, planted_claims
@@ -25,6 +26,21 @@ def test_singles_are_named():
     assert all(row.shown == row.named == 1 for row in rows)
 
 
+def small_problem(rng):
+    """Of two layers: the pairs that are tried grow with the square of the depth."""
+    while (problem := draw_problem(rng)).net.L > 2:
+        pass
+    return problem
+
+
+@pytest.fixture(params=quick_first([small_problem, draw_problem]))
+def drawn(request, monkeypatch):
+    """What problems are drawn by, in the script too."""
+    monkeypatch.setattr(matrix, "draw_problem", request.param)
+    return request.param
+
+
+@pytest.mark.usefixtures("drawn")
 def test_pairs_are_named(rng):
     row = matrix.pairs(10, rng)
     assert row.named >= 8
@@ -35,14 +51,15 @@ def test_correct_gradients_in_float32_raise_no_alarm(rng):
     assert matrix.rounded(300, rng) == 0
 
 
+@pytest.mark.usefixtures("drawn")
 def test_noise_gets_no_name(rng):
     assert not matrix.noise(5, rng)
 
 
-def test_half_of_a_mistake_gets_no_name(rng):
+def test_half_of_a_mistake_gets_no_name(rng, drawn):
     named = []
     for _ in range(4):
-        problem = draw_problem(rng)
+        problem = drawn(rng)
         claims = planted_claims(problem, Planted("sign"))
         l = int(rng.integers(1, problem.net.L + 1))
         claims["grad_W"][l] = claims["grad_W"][l] + 0.01 * rng.standard_normal(claims["grad_W"][l].shape)
