@@ -9,6 +9,8 @@ from backlit.core.problem import Problem
 from backlit.verification import check, check_network
 from backlit.verification.invariants import OF_CLAIMS, OF_CODE, reversed_units
 
+pytestmark = pytest.mark.usefixtures("trusted")
+
 
 def relu(z):
     return np.maximum(z, 0)
