@@ -14,6 +14,7 @@ from backlit.derivation.expressions import has_dots
 from backlit.formats.problems import read_problem
 from backlit.render.unicode_math import chain as text_lines
 
+pytestmark = pytest.mark.usefixtures("unchecked")
 T12 = {
     "inputs": 1,
     "layers": [

@@ -4,19 +4,34 @@ import re
 import shutil
 import subprocess
 import xml.etree.ElementTree as ET
+from functools import cache
 
 import pytest
 
 from backlit.cli import main
 from backlit.derivation.examples import EXAMPLES
+from backlit.render import derivation_typst
 from backlit.render.derivation_latex import aligned
 from backlit.render.explanation import explain
 
+SVG_STEPS = derivation_typst.svg_steps
 needs_beamer = pytest.mark.skipif(
     not (shutil.which("pdflatex") and shutil.which("kpsewhich"))
     or subprocess.run(["kpsewhich", "beamer.cls"], capture_output=True, check=False).returncode != 0,
     reason="no beamer here",
 )
+
+
+@pytest.fixture
+def drawn_once(monkeypatch):
+    """Typst draws the example once for all tests."""
+    monkeypatch.setattr(derivation_typst, "svg_steps", lambda derivation: svgs_of_the_example())
+
+
+@cache
+def svgs_of_the_example():
+    pytest.importorskip("typst")
+    return SVG_STEPS(explain(example="worked").derivation)
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
@@ -53,6 +68,7 @@ def test_an_svg_a_step(tmp_path, capsys):
         assert not re.search(r'(?:href|src)="(?!#)', text)  # drawn, not fetched
 
 
+@pytest.mark.usefixtures("drawn_once")
 def test_svgs_beside_another_format(tmp_path, capsys):
     pytest.importorskip("typst")
     assert main(["explain", "--example", "worked", "--svg-steps", str(tmp_path), "--format", "json"]) == 0
@@ -60,6 +76,7 @@ def test_svgs_beside_another_format(tmp_path, capsys):
     assert len(list(tmp_path.iterdir())) > 10
 
 
+@pytest.mark.usefixtures("drawn_once")
 def test_a_folder_that_cannot_be_is_one_line(tmp_path, capsys):
     pytest.importorskip("typst")
     (tmp_path / "file").write_text("", encoding="utf-8")
