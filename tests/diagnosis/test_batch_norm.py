@@ -22,7 +22,6 @@ from backlit.diagnosis.theory.expectations import Rule, first, second
 from backlit.diagnosis.theory.fixed_points import LayerSpec, fixed_point
 from backlit.diagnosis.theory.predicted import predict_flow, scheme_scales, unit_of
 from backlit.errors import ProblemError
-from backlit.render import diagnosis as plots
 from backlit.render.diagnosis import diagnosis_page, theory_rows
 
 ELEMENTWISE = [phi for name, phi in ACTIVATIONS.items() if name != "softmax"]
@@ -263,8 +262,8 @@ def test_a_large_batch_is_not_called_small():
     assert "trap_small_batch" not in [finding.kind for finding in found.findings]
 
 
-def test_text_and_page_show_what_the_json_has(capsys, monkeypatch):
-    monkeypatch.setattr(plots, "svg", lambda draw, title, **size: "<svg></svg>")  # which take most of the time
+@pytest.mark.usefixtures("few_draws", "unplotted")
+def test_text_and_page_show_what_the_json_has(capsys):
     options = ["--depth", "6", "--width", "32", "--norm", "batch", "--batch", "8", "--seeds", "1", "--no-remedies"]
     assert main(["diagnose", *options, "--format", "json"]) == 0
     predicted = json.loads(capsys.readouterr().out)["predicted"]

@@ -58,7 +58,7 @@ def planted(change, problem=None):
 
 
 @pytest.mark.parametrize("slot", ["W[1]", "b[1]", "W[2]", "b[2]", "W[3]", "b[3]"])
-@pytest.mark.parametrize("factor", [1.001, 0.9, 2.0, 0.0, -1.0])
+@pytest.mark.parametrize("factor", quick_first([1.001, 0.0, -1.0, 0.9, 2.0], 3))
 def test_a_tensor_scaled_is_seen_there_and_there_alone(slot, factor):
     name, l = slot[0], int(slot[2])
 

@@ -4,7 +4,6 @@ import re
 import shutil
 import subprocess
 import xml.etree.ElementTree as ET
-from functools import cache
 
 import pytest
 
@@ -14,7 +13,7 @@ from backlit.render import derivation_typst
 from backlit.render.derivation_latex import aligned
 from backlit.render.explanation import explain
 
-SVG_STEPS = derivation_typst.svg_steps
+DRAWN = {}
 needs_beamer = pytest.mark.skipif(
     not (shutil.which("pdflatex") and shutil.which("kpsewhich"))
     or subprocess.run(["kpsewhich", "beamer.cls"], capture_output=True, check=False).returncode != 0,
@@ -24,14 +23,15 @@ needs_beamer = pytest.mark.skipif(
 
 @pytest.fixture
 def drawn_once(monkeypatch):
-    """Typst draws the example once for all tests."""
-    monkeypatch.setattr(derivation_typst, "svg_steps", lambda derivation: svgs_of_the_example())
+    """Typst draws a derivation once for all tests."""
 
+    def once(derivation):
+        if derivation.title not in DRAWN:
+            DRAWN[derivation.title] = compute(derivation)
+        return DRAWN[derivation.title]
 
-@cache
-def svgs_of_the_example():
-    pytest.importorskip("typst")
-    return SVG_STEPS(explain(example="worked").derivation)
+    compute = derivation_typst.svg_steps
+    monkeypatch.setattr(derivation_typst, "svg_steps", once)
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
@@ -55,6 +55,7 @@ def test_beamer_compiles(tmp_path):
     assert done.returncode == 0, done.stdout[-600:]
 
 
+@pytest.mark.usefixtures("drawn_once")
 def test_an_svg_a_step(tmp_path, capsys):
     pytest.importorskip("typst")
     assert main(["explain", "--example", "worked", "--svg-steps", str(tmp_path / "slides")]) == 0
