@@ -75,7 +75,7 @@ def test_linear_layers_keep_every_correlation(skip):
 
 
 @pytest.mark.parametrize(
-    ("norm", "skip", "name"), [("layer", None, "gelu"), ("batch", None, "relu"), ("layer", 0.5, "gelu")]
+    ("norm", "skip", "name"), quick_first([("batch", None, "relu"), ("layer", 0.5, "gelu"), ("layer", None, "gelu")], 2)
 )
 def test_measured_correlation_comes_to_c_star(norm, skip, name):
     """Forty layers of 256 units, z's mean cosine between two examples."""

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from tests.helpers import raises_naming
 from tests.verification.drawn import draw_problem
 
@@ -12,6 +13,8 @@ from backlit.core.problem import Problem
 from backlit.errors import BacklitError
 from backlit.verification.problem_check import check
 from backlit.verification.quantities import right_values
+
+FEW = max(4, settings().max_examples // 6)  # networks
 
 
 @pytest.fixture
@@ -134,7 +137,7 @@ def mapped(claims, change):
 @pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("decimals", [4, 6, 8, 12])
 def test_decimals_are_no_mistake(rng, decimals):
-    for _ in range(10):
+    for _ in range(FEW):
         problem = draw_problem(rng)
         result = check(problem, mapped(right(problem), lambda v: np.round(v, decimals)), pairs=False)
         assert result.verdict in ("pass", "unresolved"), (result, result.first_wrong)
@@ -144,7 +147,7 @@ def test_decimals_are_no_mistake(rng, decimals):
 @pytest.mark.parametrize("digits", [3, 5, 8])
 def test_significant_digits_are_no_mistake(rng, digits):
     shorten = np.vectorize(lambda v: float(f"{v:.{digits}g}"))
-    for _ in range(10):
+    for _ in range(FEW):
         problem = draw_problem(rng)
         result = check(problem, mapped(right(problem), shorten), pairs=False)
         assert result.verdict == "pass", (result, result.first_wrong)
@@ -189,7 +192,7 @@ def test_a_wrong_number_of_few_digits_gets_no_name(problem):
 
 @pytest.mark.usefixtures("trusted")
 def test_float32_arithmetic_is_no_mistake(rng):
-    for _ in range(20):
+    for _ in range(2 * FEW):
         problem = draw_problem(rng)
         single = Problem(
             problem.net, problem.params.astype(np.float32), problem.X.astype(np.float32), problem.y, seed=problem.seed
