@@ -78,6 +78,19 @@ def test_a_mean_of_a_sum_is_named():
     assert names(result)[0] == "mean_of_a_sum"
 
 
+@pytest.mark.parametrize(("loss", "activations", "planted"), [
+    ("squared_error", ("tanh", "identity"), (Planted("mean_each_layer"), Planted("slope_at_a", 1))),
+    ("half_squared_error", ("silu", "sigmoid"), (Planted("output_alone"), Planted("b_row", 2))),
+])  # fmt: skip
+def test_two_mistakes_in_one_quantity_are_named(rng, loss, activations, planted):
+    """Each moves the first wrong quantity, and neither explains it alone."""
+    net = Network(3, [Dense(4, activations[0]), Dense(2, activations[1])], loss=loss, l2=0.1)
+    problem = Problem(net, net.init("xavier_normal", seed=1), rng.standard_normal((5, 3)), rng.standard_normal((5, 2)))
+    claims = {key: value for key, value in planted_claims(problem, *planted).items() if key in PARAMETERS}
+    found = [set(name.split(" + ")) for name in names(check(problem, claims))]
+    assert any(all(set(MISTAKES[one.name].rows) & pair for one in planted) for pair in found)
+
+
 # --- mistakes in the step -------------------------------------------------------------------------------------------
 
 
