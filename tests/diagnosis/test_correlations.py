@@ -66,6 +66,14 @@ def test_polynomial_approach_has_no_depth_scale(kind, depth):
     assert_allclose(first, second, rtol=0.15)
 
 
+@pytest.mark.parametrize("eps", [1e-5, 1e-3])
+def test_epsilon_gives_linear_layers_under_batch_norm_no_depth_scale(eps):
+    """A deviation is multiplied by 1/(1 + ε/v) a layer, which is 1 but for what keeps σ from 0."""
+    theory = fixed_point(kind_of("identity", norm="batch", eps=eps))
+    assert (theory.c_approach, theory.xi_c) == ("polynomial", math.inf)
+    assert_allclose(theory.c_star, 0, atol=1e-12)
+
+
 @pytest.mark.parametrize("skip", [None, 1.0])
 def test_linear_layers_keep_every_correlation(skip):
     kind = kind_of("identity", norm="layer", skip=skip)
