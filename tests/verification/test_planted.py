@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.helpers import quick_first
 from tests.verification.drawn import draw_problem
 from tests.verification.planted import MISTAKES, Planted, planted_claims
 
@@ -39,7 +40,7 @@ def shown(seed, mistake, *, keys=PARAMETERS, condition=lambda p: True):
     raise AssertionError(f"{mistake} was not seen in 3000 problems")
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.parametrize("mistake", quick_first([*list(MISTAKES)[::2], *list(MISTAKES)[1::2]], len(MISTAKES) // 2))
 def test_a_planted_mistake_is_named(mistake):
     result, at = shown(sum(map(ord, mistake)), mistake)
     assert set(MISTAKES[mistake].rows) & set(names(result)), (result, result.notes)
