@@ -202,6 +202,7 @@ def test_a_false_claim_and_words_without_one_are_found():
         )
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_theorems_hold_of_any_numbers(seed):
     """Σ δ = 0 at a softmax and behind a norm; ⟨W, ∂C/∂W⟩ is the same in each layer of a homogeneous network."""

@@ -1,5 +1,8 @@
 """The product of Jacobians that `explain` prints, and what it says of lengths, against passes written out here."""
 
+import json
+from functools import cache
+
 import numpy as np
 import pytest
 from tests.derivation.reading import text
@@ -11,6 +14,7 @@ from backlit.derivation.expressions import has_dots
 from backlit.formats.problems import read_problem
 from backlit.render.unicode_math import chain as text_lines
 
+pytestmark = pytest.mark.usefixtures("unchecked")
 T12 = {
     "inputs": 1,
     "layers": [
@@ -53,9 +57,15 @@ def deltas(problem, spec):
     return found
 
 
-def section(spec, digits=12):
+def section(spec):
     """The section of a problem file."""
-    made = derive(read_problem(spec), digits=digits)
+    return section_of(json.dumps(spec))
+
+
+@cache
+def section_of(file):
+    """The same of the file's text, which several tests look at."""
+    made = derive(read_problem(json.loads(file)), digits=12)
     return next(section for section in made.sections if section.id == "jacobian")
 
 

@@ -11,6 +11,7 @@ from backlit.formats.problems import read_problem
 from backlit.render.explanation import explain
 from backlit.render.unicode_math import inline
 
+pytestmark = pytest.mark.usefixtures("unchecked")
 EPS = 1e-3
 
 

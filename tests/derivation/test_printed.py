@@ -12,6 +12,7 @@ from hypothesis import given
 from tests.derivation.reading import latex, text
 from tests.derivation.reading.judge import Untrue, judge
 from tests.derivation.reading.meaning import Unreadable, nodes, value
+from tests.derivation.worked import explained
 from tests.helpers import quick_first
 from tests.render.test_derivation_formats import from_inline, from_mathml
 from tests.scripts import load_script
@@ -26,7 +27,7 @@ from backlit.derivation.numbers import Numbers
 from backlit.render.derivation_latex import aligned
 from backlit.render.derivation_typst import aligned as typst_aligned
 from backlit.render.derivation_typst import folded, typst
-from backlit.render.explanation import Explanation, explain
+from backlit.render.explanation import Explanation
 from backlit.render.mathml import pieces
 from backlit.render.unicode_math import chain as text_lines
 from backlit.render.unicode_math import inline
@@ -53,7 +54,7 @@ def test_every_line_reads_back_and_holds(case):
 @pytest.mark.parametrize("example", quick_first(EXAMPLES, 2))
 def test_every_line_of_the_examples(example):
     tally = fuzz.Tally()
-    made = explain(example=example, steps=2)
+    made = explained(example=example, steps=2)
     fuzz.check_document(made.derivation, tally)
     assert not tally.failures, tally.first[0]
     assert tally.about < tally.proved / 10  # a few guard digits are enough for nearly all

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tests.derivation.worked import explained
 from tests.helpers import quick_first
 
 from backlit.derivation.sections.why import moves
@@ -57,4 +58,4 @@ def test_the_document_says_why(trained):
 
 
 def test_a_problem_that_is_no_row_has_no_such_section():
-    assert all(section.id != "why" for section in explain(example="worked").derivation.sections)
+    assert all(section.id != "why" for section in explained(example="worked").derivation.sections)

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from tests.derivation.worked import explained
 
 from backlit.render.explanation import FORMATS, explain
 
@@ -54,7 +55,7 @@ def test_a_later_step_may_be_the_one():
 
 
 def test_a_finite_problem_is_whole():
-    assert explain(example="worked").derivation.stopped is None
+    assert explained(example="worked").derivation.stopped is None
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "adagrad"])

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from tests.derivation.worked import explained
 
 from backlit.core.parameters import NAMES
 from backlit.derivation.examples import EXAMPLES
-from backlit.render.explanation import explain
 
 
 @pytest.fixture(scope="module")
 def worked():
-    return explain(example="worked").to_dict()
+    return explained(example="worked").to_dict()
 
 
 @pytest.mark.parametrize(("key", "layer", "expected"), [
@@ -45,7 +45,7 @@ def test_json_has_the_keys_that_other_programs_rely_on(worked):
 
 
 def test_mazur():
-    found = explain(example="mazur").to_dict()
+    found = explained(example="mazur").to_dict()
     assert found["loss"] == pytest.approx(0.298371108760, rel=1e-10)
     assert_allclose(found["a"]["2"], [[0.751365069552, 0.772928465321]], rtol=1e-11)
     assert_allclose(found["grad_W"]["2"], [[0.0821670406, 0.0826676278], [-0.0226025405, -0.0227402422]], rtol=1e-8)
@@ -58,7 +58,7 @@ def test_mazur():
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_checks_agree_and_quantities_are_those_of_core(example):
-    made = explain(example=example)
+    made = explained(example=example)
     assert all(check.ok for step in made.derivation.steps() for check in step.checks)
     assert any(step.checks for step in made.derivation.steps())
     from backlit.derivation.examples import read_example
@@ -88,6 +88,6 @@ def test_a_wrong_gradient_is_seen_by_the_checks():
 
 
 def test_steps_repeat_the_update():
-    one, two = (explain(example="mazur", steps=n).derivation.quantities["update"]["loss"] for n in (1, 2))
+    one, two = (explained(example="mazur", steps=n).derivation.quantities["update"]["loss"] for n in (1, 2))
     assert two < one
     assert np.isfinite(two)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from backlit import diagnose
+from backlit import api, diagnose
 from backlit.cli import main
 from backlit.diagnosis.remedies import Probe, Trial
 
@@ -66,6 +66,21 @@ def test_a_healthy_network_is_trained_as_it_is_unless_something_learns_much_fast
     )
 
 
+@pytest.fixture
+def diagnosed_once(monkeypatch):
+    """The same sizes are diagnosed once, however the result is shown."""
+    compute, known = api.diagnose, {}
+
+    def once(problem, *, show, **options):
+        asked = str((problem, sorted(options.items())))
+        if asked not in known:
+            known[asked] = compute(problem, show=show, **options)
+        return known[asked]
+
+    monkeypatch.setattr(api, "diagnose", once)
+
+
+@pytest.mark.usefixtures("diagnosed_once", "few_draws", "unplotted")
 def test_the_advice_comes_first_everywhere_and_its_command_does_what_it_says(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "400")

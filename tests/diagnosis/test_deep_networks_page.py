@@ -23,6 +23,7 @@ def shorter(text):
     return text
 
 
+@pytest.mark.usefixtures("few_draws", "unplotted")
 def test_the_page_s_commands_run(tmp_path, monkeypatch, capsys):
     pytest.importorskip("sklearn")
     assert all(any(long in block for block in blocks("python") + blocks("sh")) for long, _ in SHORTER)

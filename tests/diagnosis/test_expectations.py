@@ -21,6 +21,8 @@ from backlit.diagnosis.theory.expectations import (
 PHI = [*(phi for name, phi in ACTIVATIONS.items() if name != "softmax"), leaky_relu(0.3), elu(1.7)]
 LENGTHS = [1e-3, 0.03, 1.0, 14.0, 1e2]
 SHORT = {"exp": [1e-3, 0.03, 1.0, 14.0]}  # E e^{4u} = e^{8q} is beyond float64 at 100
+PAIRS = [(1e-3, 0.5), (1.0, 0.97), (1e2, -0.6)]
+NODES = np.polynomial.legendre.leggauss(24)
 REACH = 9.0  # what lies beyond weighs 1e-19, before e^u
 
 
@@ -82,7 +84,7 @@ def pair_by_quad(phi, q, c, f):
         far = REACH + (4 * math.sqrt(q) if phi.name == "exp" else 0.0)
         us = np.array([0.0, -1.0, 1.0, *phi.kinks]) / math.sqrt(q)
         points = np.unique(np.clip(np.concatenate([[0, 2, 5, far], (us - p * x) / r, (p * x - us) / r]), 0, far))
-        y, w = np.polynomial.legendre.leggauss(24)
+        y, w = NODES
         width = np.diff(points)[:, None] / 2
         y = (points[:-1, None] + width + width * y).ravel()
         weight = (width * w).ravel() * np.exp(-0.5 * y * y) * math.sqrt(2 / math.pi)
@@ -91,8 +93,15 @@ def pair_by_quad(phi, q, c, f):
     return integral(lambda x: inner(x) * normal(x), cuts(phi, q, 0.0, p), 1e-10)
 
 
-@pytest.mark.parametrize("phi", PHI, ids=lambda phi: f"{phi.name}{phi.parameters.get('alpha', '')}")
-@pytest.mark.parametrize(("q", "c"), [(1e-3, 0.5), (1.0, 0.97), (1e2, -0.6)])
+@pytest.mark.parametrize(
+    ("phi", "q", "c"),
+    [
+        pytest.param(phi, q, c, id=f"{phi.name}{phi.parameters.get('alpha', '')}-{q:g}", marks=marks)
+        for k, phi in enumerate(PHI)
+        for i, (q, c) in enumerate(PAIRS)
+        for marks in ([] if k % 3 == i else [pytest.mark.slow],)  # one of the three for each, in turn
+    ],
+)
 def test_pair_expectations_are_those_of_adaptive_quadrature(phi, q, c):
     """E φ(u₁)φ(u₂) and E φ'(u₁)φ'(u₂), relative to E φ² and E φ'²: the pair may cancel to 0."""
     q = min(q, max(SHORT.get(phi.name, LENGTHS)))

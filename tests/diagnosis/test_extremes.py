@@ -1,8 +1,9 @@
 """Networks far from any that trains are diagnosed too: lengths beyond floats, batches of one, units without spread."""
 
 import pytest
+from tests.helpers import quick_first
 
-from backlit.diagnosis import diagnose
+from backlit.diagnosis import diagnose, simulation
 from backlit.render.diagnosis import show_diagnosis
 
 FOUND = [  # by random draws: each of them ended in a traceback once
@@ -19,8 +20,10 @@ FOUND = [  # by random draws: each of them ended in a traceback once
 ]
 
 
+@pytest.mark.parametrize("most", quick_first([simulation.FEWEST, simulation.MOST]))
 @pytest.mark.parametrize("told", FOUND, ids=lambda told: f"{told['activation']}-{told['depth']}")
-def test_an_extreme_network_is_diagnosed(told, capsys):
+def test_an_extreme_network_is_diagnosed(told, most, capsys, monkeypatch):
+    monkeypatch.setattr(simulation, "MOST", most)  # draws for the bands, each of which is extreme
     found = diagnose(**told, seeds=1, remedies=False)
     show_diagnosis(found)
     assert found.to_dict()["verdict"] in ("healthy", "vanishing", "exploding")

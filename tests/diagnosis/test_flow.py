@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from tests.helpers import raises_naming
+from tests.helpers import quick_first, raises_naming
 
 from backlit.core import Dense, Network
 from backlit.core.problem import Problem
@@ -15,16 +15,16 @@ from backlit.errors import ProblemError
 from backlit.formats.problems import read_problem
 
 CASES = [
-    ("relu", "he_normal", None, None),
     ("tanh", {"scheme": "gaussian", "sigma_w": 1.5, "sigma_b": 0.2}, None, None),
-    ("sigmoid", "orthogonal", None, None),
     ("gelu", "he_uniform", "layer", None),
-    ("relu", "he_normal", "batch", None),
     ("silu", "lecun_normal", None, 0.5),
+    ("relu", "he_normal", None, None),
+    ("sigmoid", "orthogonal", None, None),
+    ("relu", "he_normal", "batch", None),
 ]
 
 
-@pytest.mark.parametrize(("phi", "init", "norm", "skip"), CASES)
+@pytest.mark.parametrize(("phi", "init", "norm", "skip"), quick_first(CASES, 3))
 def test_prediction_is_the_mean_over_seeds(phi, init, norm, skip):
     layers = [Dense(256, phi, norm=norm, skip_from=None if skip is None else l, skip_scale=skip or 1) for l in range(4)]
     net, seeds = Network(256, layers), 12
@@ -70,7 +70,7 @@ SICK = [
 
 @pytest.mark.parametrize(("options", "verdict", "finding"), SICK, ids=[finding for _, _, finding in SICK])
 def test_verdict_and_trap(options, verdict, finding):
-    diagnosis = diagnose(depth=60, width=64, seeds=2, remedies=False, **options)
+    diagnosis = diagnose(depth=60, width=64, seeds=1, remedies=False, **options)
     assert diagnosis.verdict == verdict
     assert finding in [found.kind for found in diagnosis.findings]
 

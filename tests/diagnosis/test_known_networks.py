@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from tests.helpers import quick_first
 
 from backlit.diagnosis import diagnose
 
@@ -61,9 +62,16 @@ KNOWN = [  # regime, network, source
 ]  # fmt: skip
 
 
+def narrower(network):
+    """The same with at most 64 units and, where a batch counts for nothing, 16 examples."""
+    few = {} if network.get("norm") == "batch" else {"batch": 16}
+    return {**network, **few, "width": min(network["width"], 64)}
+
+
+@pytest.mark.parametrize("sized", quick_first([narrower, dict]))
 @pytest.mark.parametrize(("regime", "network", "source"), KNOWN, ids=range(len(KNOWN)))
-def test_a_network_of_which_it_is_known(regime, network, source):
-    found = diagnose(remedies=False, **{"seeds": 1, **network})
+def test_a_network_of_which_it_is_known(regime, network, source, sized):
+    found = diagnose(remedies=False, **{"seeds": 1, **sized(network)})
     assert found.regime == regime, (source, found.measured.median(1))
 
 
@@ -72,13 +80,15 @@ def test_the_table_is_large_and_knows_each_regime_that_needs_no_data():
     assert {regime for regime, _, _ in KNOWN} == {"healthy", "vanishing", "exploding", "chaotic", "dead", "symmetric"}
 
 
-@pytest.mark.parametrize(("network", "growth", "within"), [
-    (gaussian(40, 256, "tanh", *CRITICAL_005), 1.0, 0.03), (stack(40, 256, "relu", "he_normal"), 1.0, 0.02),
-    (stack(40, 256, "relu", "xavier_normal"), 0.5, 0.02), (stack(40, 256, "selu", "lecun_normal"), 1.071575, 0.02),
-    (stack(40, 256, "relu", "he_normal", norm="batch", batch=512, seeds=3), math.pi / (math.pi - 1), 0.03),
-    (stack(40, 256, "relu", "he_normal", norm="layer"), 1.0, 0.02),
+@pytest.mark.parametrize(("network", "growth", "within"), quick_first([
+    (gaussian(40, 256, "tanh", *CRITICAL_005), 1.0, 0.03), (stack(40, 256, "relu", "xavier_normal"), 0.5, 0.02),
+    (stack(40, 256, "selu", "lecun_normal"), 1.071575, 0.02),
+    (stack(40, 128, "relu", "he_normal", norm="batch"), math.pi / (math.pi - 1), 0.03),
+    (stack(40, 64, "identity", "orthogonal"), 1.0, 1e-9),
+    (stack(40, 256, "relu", "he_normal", norm="layer"), 1.0, 0.02), (stack(40, 256, "relu", "he_normal"), 1.0, 0.02),
     (stack(40, 256, "identity", "orthogonal"), 1.0, 1e-9),
-])  # fmt: skip
+    (stack(40, 256, "relu", "he_normal", norm="batch", batch=512, seeds=3), math.pi / (math.pi - 1), 0.03),
+], 5))  # fmt: skip
 def test_growth_a_layer_is_the_published_one(network, growth, within):
     """Away from the top, where the output's slope counts."""
     flow = diagnose(remedies=False, **{"seeds": 1, **network}).measured

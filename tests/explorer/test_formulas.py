@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from tests.explorer import drawn
 from tests.scripts import load_script
 
+from backlit.derivation import context
 from backlit.derivation.context import Context
 from backlit.derivation.document import Step
 from backlit.derivation.examples import EXAMPLES, read_example
+from backlit.derivation.expressions import Chain
 from backlit.derivation.numbers import Numbers
 from backlit.derivation.sections import backward_pass, forward_pass
 from backlit.formats.problems import read_problem
@@ -21,7 +24,7 @@ from backlit.render.mathml import mathml
 from backlit.verification.catalogue import CATALOGUE
 
 explorer_tables = load_script("explorer_tables")
-SOME = 40  # drawn networks whose every step is compared
+SOME = max(10, settings().max_examples * 2 // 3)  # drawn networks whose every step is compared
 # few specimens that show every step
 FIRST = [46, 180, 149, 23, 162, 26, 44, 98, 37, 65, 75, 83, 9, 206, 27, 85, 196, 55, 73, 91, 124, 152, 181, 39, 115,
          187, 212]  # fmt: skip
@@ -37,6 +40,12 @@ def said_by_explain(problem: dict[str, Any]) -> dict[str, tuple[str, str, str, s
             if isinstance(step, Step)}  # fmt: skip
 
 
+@pytest.fixture
+def unworked(monkeypatch):
+    """Python works no entry, for most of its time: what is compared is how a step is said, and its formula."""
+    monkeypatch.setattr(context, "worked", lambda symbols, numbers: Chain((), ()))
+
+
 @pytest.fixture(scope="module")
 def networks() -> list[dict[str, Any]]:
     return [drawn.problem_file(seed) for seed in range(SOME)]
@@ -48,12 +57,14 @@ def steps_of_networks(networks) -> list[list[dict[str, Any]]]:
 
 
 @drawn.needs_node
+@pytest.mark.usefixtures("unworked")
 def test_each_step_of_the_examples_is_explains():
     examples = [read_example(name) for name in EXAMPLES]
     demand_explains(examples, drawn.described(examples))
 
 
 @drawn.needs_node
+@pytest.mark.usefixtures("unworked")
 def test_each_step_of_drawn_networks_is_explains(networks, steps_of_networks):
     demand_explains(networks, steps_of_networks)
 
@@ -94,7 +105,7 @@ def test_worked_lines_compute_to_their_result(steps_of_networks):
                 value, size = made
                 counted += 1
                 assert abs(value - entry["value"]) <= 2e-4 * size + 1e-12, (step["id"], entry["line"])
-    assert counted > 1000
+    assert counted > 100 * len(steps_of_networks)
 
 
 def computed(line: str) -> tuple[float, float] | None:
@@ -138,6 +149,7 @@ def test_mistakes_have_names_of_the_catalogue(steps_of_networks):
     assert len(names) > 20
 
 
+@pytest.mark.usefixtures("unworked")
 def test_tables_are_what_python_writes(monkeypatch):
     """From as many specimens as show each step once; `make web-check` demands that all others show the same.
 

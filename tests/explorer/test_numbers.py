@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from tests.explorer import drawn
 
 from backlit.derivation.examples import EXAMPLES, read_example
@@ -14,7 +15,7 @@ from backlit.gradcheck.error_bounds import error_bounds
 from backlit.optim import get_optimizer
 
 pytestmark = drawn.needs_node
-COUNT = int(os.environ.get("BACKLIT_EXPLORER_NETWORKS", "300"))
+COUNT = int(os.environ.get("BACKLIT_EXPLORER_NETWORKS", 5 * settings().max_examples))
 TOLERANCE = 1e-12
 EXCUSED = 0.02  # of all tensors, at most: those in which rounding is larger than that
 

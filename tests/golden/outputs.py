@@ -9,8 +9,9 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
-from functools import partial
+from contextlib import ExitStack, chdir, contextmanager, redirect_stderr, redirect_stdout
+from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,6 +21,7 @@ from tests.golden.fits import missing
 from tests.golden.library import extension
 
 import backlit
+from backlit import explain
 from backlit.cli import main
 from backlit.derivation.examples import read_example
 
@@ -131,6 +133,62 @@ def shown(code: int, out: str, err: str) -> str:
     return plain("".join([out, *(f"[error] {line}\n" for line in err.splitlines()), *ends]))
 
 
+# --- what several items show ------------------------------------------------------------------------------------------
+
+RESULTS = (  # what the commands compute and then show in a format
+    ("backlit.render.explanation", "explain"),
+    ("backlit.verification.problem_check", "check"),
+    ("backlit.api", "diagnose"),
+)
+
+
+@contextmanager
+def computed_once() -> Iterator[None]:
+    """What a command computes is computed once for the same files and options, and shown in each format."""
+    known: dict[Any, Any] = {}
+
+    def once(name: str, compute: Callable[..., Any]) -> Callable[..., Any]:
+        def computed(*args: Any, **options: Any) -> Any:
+            told = [str(value) for value in (*args, *sorted(options.items())) if not objects_in(value)]
+            asked = (name, *told, *contents())
+            if asked not in known:
+                known[asked] = compute(*args, **options)
+            return known[asked]
+
+        return computed
+
+    def ran_once(*before: object) -> None:
+        asked = (*before, *contents())
+        if asked not in known:
+            run(*before)
+            known[asked] = contents()
+        for file, content in known[asked]:
+            Path(file).write_bytes(content)
+
+    with ExitStack() as patches:
+        for module, name in RESULTS:
+            compute = getattr(import_module(module), name)
+            patches.enter_context(patch(f"{module}.{name}", once(name, compute)))
+        patches.enter_context(patch(f"{__name__}.run_before", ran_once))
+        yield
+
+
+def objects_in(value: Any) -> bool:
+    """Whether an argument, or a pair of a name and one, is a problem, which was read from a file, or a function."""
+    last = value[-1] if isinstance(value, tuple) else value
+    return not isinstance(last, str | int | float | Path | dict | None)
+
+
+def contents() -> list[tuple[str, bytes]]:
+    """The files of the working folder."""
+    return [(path.name, path.read_bytes()) for path in sorted(Path().iterdir())]
+
+
+def run_before(*arguments: object) -> None:
+    """A command whose files another one reads."""
+    run(*arguments)
+
+
 # --- the items --------------------------------------------------------------------------------------------------------
 
 
@@ -142,7 +200,7 @@ def command(
         for name, content in (files or {}).items():
             (folder / name).write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
         if before:
-            run(*before)
+            run_before(*before)
         code, out, err = run(*arguments)
         if output:
             written = (folder / output).read_text(encoding="utf-8")
@@ -200,7 +258,7 @@ def without_bias(example: str) -> dict[str, Any]:
 
 def claims_of(problem: dict[str, Any], mistake: str) -> dict[str, Any]:
     """Claims with a mistake in them."""
-    made = backlit.explain(problem).to_dict()
+    made = json.loads(numbers_of(json.dumps(problem)))
     claims: dict[str, Any] = {
         key: made[key] for key in ("loss", "z", "a", "delta", "grad_W", "grad_b", "grad_a", "update")
     }
@@ -216,6 +274,12 @@ def claims_of(problem: dict[str, Any], mistake: str) -> dict[str, Any]:
     elif mistake == "three digits":
         claims = rounded(claims, 3)
     return claims
+
+
+@cache
+def numbers_of(problem: str) -> str:
+    """What `explain` computes of a problem, both as JSON."""
+    return json.dumps(explain(json.loads(problem)).to_dict())
 
 
 def scaled(values: dict[str, Any], factor: float) -> dict[str, Any]:

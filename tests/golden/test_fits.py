@@ -2,13 +2,24 @@
 
 import pytest
 from tests.golden.fits import FITS, missing
+from tests.golden.library import extension
 from tests.golden.machine import one_thread
 from tests.golden.store import AGAIN, FOLDER, ArrayStore
 
 STORE = ArrayStore(FOLDER, "fits")
 
 
-@pytest.mark.parametrize("item", FITS)
+def quick(item, native):
+    """Whether `make test` makes a fit: the textbook in float64, and the instructions that the engine takes itself."""
+    if not native:
+        return "float32" not in item
+    return native == "any" or (extension() is not None and native == extension().instruction_sets()[0])
+
+
+@pytest.mark.parametrize(
+    "item",
+    [pytest.param(item, marks=[] if quick(item, fit.native) else [pytest.mark.slow]) for item, fit in FITS.items()],
+)
 def test_the_fit_is_the_one_that_was_recorded(item):
     fit = FITS[item]
     if reason := missing(fit.native):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from tests.golden.machine import everything, one_thread
-from tests.golden.outputs import OUTPUTS, lacking, tolerance
+from tests.golden.outputs import OUTPUTS, computed_once, lacking, tolerance
 from tests.golden.store import AGAIN, FOLDER, TextStore
 
 STORE = TextStore(FOLDER, "outputs", tolerance)
@@ -36,6 +36,14 @@ PROMISED = {  # keys on which other programs rely
 }
 
 
+@pytest.fixture(scope="module")
+def shared():
+    """A result that several formats show is computed once; `make golden` computes it for each."""
+    with computed_once():
+        yield
+
+
+@pytest.mark.usefixtures("shared")
 @pytest.mark.parametrize("item", OUTPUTS)
 def test_the_output_is_the_one_that_was_recorded(item):
     if reason := lacking(item):

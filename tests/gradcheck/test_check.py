@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from numpy.testing import assert_allclose
+from tests.helpers import quick_first
 from tests.scripts import load_script
 from tests.strategies import draws, problems
 from tests.verification.test_right_numbers import problem_of
@@ -57,7 +58,7 @@ def planted(change, problem=None):
 
 
 @pytest.mark.parametrize("slot", ["W[1]", "b[1]", "W[2]", "b[2]", "W[3]", "b[3]"])
-@pytest.mark.parametrize("factor", [1.001, 0.9, 2.0, 0.0, -1.0])
+@pytest.mark.parametrize("factor", quick_first([1.001, 0.0, -1.0, 0.9, 2.0], 3))
 def test_a_tensor_scaled_is_seen_there_and_there_alone(slot, factor):
     name, l = slot[0], int(slot[2])
 
@@ -284,11 +285,12 @@ def test_a_method_whose_accuracy_is_off_is_named(monkeypatch):
 # --- over many networks -----------------------------------------------------------------------------------------------
 
 
-def test_no_right_gradient_is_said_to_disagree_and_no_planted_error_is_missed():
+@pytest.mark.parametrize("count", quick_first([6, 18]))
+def test_no_right_gradient_is_said_to_disagree_and_no_planted_error_is_missed(count):
     """The short form of scripts/gradcheck_matrix.py."""
-    tally = gradcheck_matrix.portion(every=1, seed=1, count=18)
-    assert tally.networks >= 15
-    assert tally.planted.total() >= 15
+    tally = gradcheck_matrix.portion(every=1, seed=1, count=count)
+    assert tally.networks >= count * 5 // 6
+    assert tally.planted.total() >= count * 5 // 6
     assert not tally.alarms
     assert not tally.missed
 

@@ -4,12 +4,12 @@ import re
 
 import numpy as np
 import pytest
+from tests.derivation.worked import explained
 
 from backlit.derivation.document import Step
 from backlit.derivation.examples import EXAMPLES
 from backlit.derivation.expressions import Dots, Num, nodes
 from backlit.render.derivation_html import places, with_entries
-from backlit.render.explanation import explain
 
 
 def led(step: Step):
@@ -23,7 +23,7 @@ def led(step: Step):
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_every_number_leads_to_its_own_entry(example):
     count = 0
-    for step in explain(example=example).derivation.steps():
+    for step in explained(example=example).derivation.steps():
         found, chains = list(led(step)), {entry.id: entry.chain for entry in step.entries}
         for source, value in found:
             numbers = [node.value for node in nodes(chains[source]) if isinstance(node, Num)]

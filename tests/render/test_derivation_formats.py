@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 from tests.derivation.reading.text import SUPERSCRIPTS
+from tests.derivation.worked import explained
 from tests.helpers import HANGS, quick_first
 from tests.needs import needs_latex
 
@@ -14,7 +15,6 @@ from backlit.derivation.examples import EXAMPLES
 from backlit.derivation.expressions import Frac, Num, Root, nodes
 from backlit.render.derivation_latex import latex
 from backlit.render.derivation_typst import typst
-from backlit.render.explanation import explain
 from backlit.render.mathml import mathml, pieces
 from backlit.render.unicode_math import inline
 
@@ -23,7 +23,7 @@ DIGITS = r"\d+(?:\.\d+)?"
 
 @pytest.fixture(scope="module", params=quick_first(EXAMPLES, 2))
 def made(request):
-    return explain(example=request.param)
+    return explained(example=request.param)
 
 
 def magnitudes(text):

@@ -31,7 +31,9 @@ from backlit.render.diagnosis import (
 @pytest.fixture(scope="module")
 def deep():
     """62 layers: two more than the page has rows."""
-    return diagnose(depth=62, width=4, activation="sigmoid", seeds=2)
+    found = diagnose(depth=62, width=4, activation="sigmoid", seeds=2)
+    found.ensemble.draws = 10
+    return found
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from tests.derivation.worked import explained
 from tests.strategies import Dense, Network
 
 from backlit.core.problem import Problem
@@ -14,7 +15,6 @@ from backlit.derivation.examples import EXAMPLES
 from backlit.drawing import Shape, Stroke, Word, svg
 from backlit.render.diagram_text import drawn_text
 from backlit.render.diagrams import drawn, picture_typst, tikz
-from backlit.render.explanation import explain
 from backlit.render.unicode_math import width_of
 
 NUMBER = re.compile(r"(?<![\w₀-₉.])−?\d+\.\d+")
@@ -26,7 +26,7 @@ def blocks(derivation, kind=(Diagram, Plot)):
 
 @pytest.fixture(scope="module", params=EXAMPLES)
 def derivation(request):
-    return explain(example=request.param).derivation
+    return explained(example=request.param).derivation
 
 
 def test_every_format_has_the_numbers_of_the_drawing(derivation):

@@ -7,10 +7,10 @@ python -m tests.render.test_golden_drawings
 from pathlib import Path
 
 import pytest
+from tests.derivation.worked import explained
 
 from backlit.derivation.document import Diagram, Plot
 from backlit.render.diagram_text import drawn_text
-from backlit.render.explanation import explain
 
 FILE = Path(__file__).with_name("golden") / "drawings.txt"
 WIDTHS = (110, 80)
@@ -18,7 +18,7 @@ WIDTHS = (110, 80)
 
 def drawings(width):
     """Of the residual example, its network and its graph, with a skip, a negative weight, and leaves at both sides."""
-    blocks = [block for section in explain(example="residual").derivation.sections for block in section.blocks]
+    blocks = [block for section in explained(example="residual").derivation.sections for block in section.blocks]
     for block in blocks:
         if isinstance(block, Diagram | Plot):
             yield "\n".join(drawn_text(block, width))

@@ -7,10 +7,10 @@ import sys
 import pytest
 from rich.console import Console
 from tests.commands import on_a_terminal
+from tests.derivation.worked import explained
 
 from backlit.derivation.examples import EXAMPLES
 from backlit.render.derivation_text import Writer, show, to_text
-from backlit.render.explanation import explain
 from backlit.render.unicode_math import MARKS, OPEN, plain, way_of, width_of
 
 WORKED = [sys.executable, "-m", "backlit", "explain", "--example", "worked", "--entry", "grad_W[1][1,0]"]
@@ -18,7 +18,7 @@ WORKED = [sys.executable, "-m", "backlit", "explain", "--example", "worked", "--
 
 @pytest.fixture(scope="module", params=EXAMPLES)
 def derivation(request):
-    return explain(example=request.param).derivation
+    return explained(example=request.param).derivation
 
 
 def test_plain_text_has_no_marks(derivation):
@@ -51,7 +51,7 @@ def test_the_way_of_a_number_is_that_of_its_step(derivation):
 def test_forward_and_backward_differ_in_color_and_sign():
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, color_system="256", width=110)
-    step = explain(example="worked").derivation.step("delta[1]")
+    step = explained(example="worked").derivation.step("delta[1]")
     show(Writer(110).step(step), console)
     assert "\x1b[38;5;166m▼ delta[1]" in out.getvalue()
     assert OPEN["forward"] not in out.getvalue()

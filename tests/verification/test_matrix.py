@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tests.helpers import quick_first
 from tests.scripts import load_script
 from tests.verification.drawn import draw_problem
 from tests.verification.planted import MISTAKES, Planted, planted_claims
@@ -19,30 +20,48 @@ def rng():
     return np.random.default_rng(11)
 
 
-def test_singles_are_named():
-    """Every third; test_planted.py demands a name for each."""
-    rows = [matrix.row_of(1, 11, name)[1] for name in list(MISTAKES)[::3]]
+@pytest.mark.parametrize("step", quick_first([9, 3]))
+def test_singles_are_named(step):
+    """Every ninth, or third; test_planted.py demands a name for each."""
+    rows = [matrix.row_of(1, 11, name)[1] for name in list(MISTAKES)[::step]]
     assert all(row.shown == row.named == 1 for row in rows)
 
 
-def test_pairs_are_named(rng):
-    row = matrix.pairs(10, rng)
-    assert row.named >= 8
+def small_problem(rng):
+    """Of two layers: the pairs that are tried grow with the square of the depth."""
+    while (problem := draw_problem(rng)).net.L > 2:
+        pass
+    return problem
+
+
+@pytest.fixture(params=quick_first([small_problem, draw_problem]), ids=lambda draw: draw.__name__)
+def draw(request, monkeypatch):
+    """What problems are drawn by, in the script too."""
+    monkeypatch.setattr(matrix, "draw_problem", request.param)
+    return request.param
+
+
+def test_pairs_are_named(rng, draw):
+    count = 5 if draw is small_problem else 10
+    row = matrix.pairs(count, rng)
+    assert row.named >= 0.8 * count
     assert not [name for name in row.others if name.startswith("false: ") and row.others[name] > 2]
 
 
-def test_correct_gradients_in_float32_raise_no_alarm(rng):
-    assert matrix.rounded(300, rng) == 0
+@pytest.mark.parametrize("count", quick_first([60, 300]))
+def test_correct_gradients_in_float32_raise_no_alarm(rng, count):
+    assert matrix.rounded(count, rng) == 0
 
 
-def test_noise_gets_no_name(rng):
-    assert not matrix.noise(5, rng)
+def test_noise_gets_no_name(rng, draw):
+    """By turns all tensors of the claims are noise and half of them."""
+    assert not matrix.noise(2 if draw is small_problem else 5, rng)
 
 
-def test_half_of_a_mistake_gets_no_name(rng):
+def test_half_of_a_mistake_gets_no_name(rng, draw):
     named = []
-    for _ in range(4):
-        problem = draw_problem(rng)
+    for _ in range(2 if draw is small_problem else 4):
+        problem = draw(rng)
         claims = planted_claims(problem, Planted("sign"))
         l = int(rng.integers(1, problem.net.L + 1))
         claims["grad_W"][l] = claims["grad_W"][l] + 0.01 * rng.standard_normal(claims["grad_W"][l].shape)

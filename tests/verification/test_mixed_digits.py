@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from tests.verification.drawn import draw_problem
 
 from backlit.core import Dense, Network
@@ -15,7 +16,7 @@ from backlit.verification.problem_check import check
 from backlit.verification.quantities import right_values
 
 pytestmark = pytest.mark.usefixtures("trusted")
-NETWORKS = 15
+NETWORKS = max(5, settings().max_examples // 4)
 KEYS = ("z", "a", "delta", "grad_a", "grad_W", "grad_b")
 
 
