@@ -36,9 +36,15 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.ge
 
 
 def pytest_collection_finish():
-    """What is imported now stays, and no collector looks at it again: clusters collect before and after each use."""
+    """What is imported now stays, and no collector looks at it again."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="module")
+def collected():
+    """The same of what the tests before have left: a cluster's client collects before and after each use."""
+    pytest_collection_finish()
 
 
 @pytest.fixture(autouse=hasattr(signal, "SIGALRM"))

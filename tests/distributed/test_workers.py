@@ -34,6 +34,7 @@ from backlit.training import Settings, Shards, fit
 
 dask = pytest.importorskip("dask")
 pytest.importorskip("distributed")
+pytestmark = pytest.mark.usefixtures("collected")
 S = 6
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((900, 5)).astype(np.float32)

@@ -25,6 +25,7 @@ from backlit.processors import available_processors
 
 dask = pytest.importorskip("dask")
 pytest.importorskip("distributed")
+pytestmark = pytest.mark.usefixtures("collected")
 
 
 @pytest.fixture(autouse=True)

@@ -27,7 +27,7 @@ from backlit.tables.scan import Parts, survey
 from backlit.tabular import streamed_prediction
 from backlit.tabular.members import Limit
 
-pytestmark = pytest.mark.usefixtures("small_presets")
+pytestmark = pytest.mark.usefixtures("collected", "small_presets")
 QUICK = {"hidden": (8,), "epochs": 1}
 
 
