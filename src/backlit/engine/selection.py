@@ -91,11 +91,14 @@ def kept_engine(name: str, config: TrainConfig) -> Engine:
 
     An engine that was kept for another seed, or in C++ for a network that is equal, goes on with this one.
     """
-    for place, (known, engine) in enumerate(SHELF.engines):
+    for place in reversed(range(len(SHELF.engines))):
+        known, engine = SHELF.engines[place]
         if known == name and alike(engine, config):
-            SHELF.engines.append(SHELF.engines.pop(place))
-            same = engine.recipe.net is config.net and engine.recipe.seed == config.seed
-            return engine if same else taken_over(engine, config)
+            if engine.recipe.net is not config.net or engine.recipe.seed != config.seed:
+                engine = taken_over(engine, config)
+            del SHELF.engines[place]
+            SHELF.engines.append((name, engine))
+            return engine
     made = get_engine(name, config)
     if config.memory_limit is None and max(config.batch_size, ROWS) * sum(config.net.n) <= NUMBERS:
         SHELF.engines = [*SHELF.engines[1 - MOST :], (name, made)]
