@@ -76,7 +76,9 @@ def settle(column: pl.Series) -> pl.Series:
         return column.cast(pl.String)
     if column.dtype.is_decimal():
         return column.cast(pl.Float64)
-    return column.fill_nan(None) if column.dtype.is_float() else column
+    if column.dtype.is_float() and (column.null_count() or np.isnan(column.to_numpy()).any()):
+        return column.fill_nan(None)  # by Polars' own threads, for which a column without NaN would wait in vain
+    return column
 
 
 def frequencies(column: pl.Series) -> dict[Any, int]:
