@@ -65,6 +65,7 @@ def test_an_equal_network_has_the_plans_of_the_one_before():
     second = engine(replace(CONFIG, net=equal, seed=7), "auto")
     assert second.made is first.made
     assert second.recipe.net is second.net is equal
+    assert engine(replace(CONFIG, net=equal, seed=7), "auto") is second, "it stays as it was taken over"
     assert (first.recipe.net, first.recipe.seed) == (NET, 0)
     np.testing.assert_array_equal(second.predict(equal.init(seed=0), Statistics(equal), X), right)
     other = Network(2, [Dense(3, "relu", dropout=0.5), Dense(1)])
