@@ -124,19 +124,16 @@ def classes(predictor: Predictor, singles: Sequence[Hypothesis]) -> Iterator[lis
     """Group hypotheses that predict the same claims, best rank first; what predicts the right values is left out."""
     rng = np.random.default_rng(0)
     probes = {name: rng.standard_normal((2, value.size)) for name, value in predictor.claims.items()}
-    right = predictor.fingerprint((), probes)
-    groups: list[tuple[Array, list[Hypothesis]]] = [(right, [])]
-    for hypothesis in singles:
-        print_ = predictor.fingerprint(hypothesis.mutations, probes)
-        if not np.isfinite(print_).all():
-            continue
-        for known, members in groups:
-            if np.allclose(known, print_, rtol=1e-9, atol=1e-13 * float(np.abs(known).max(initial=0.0))):
-                members.append(hypothesis)
-                break
-        else:
-            groups.append((print_, [hypothesis]))
-    yield from (members for _, members in groups[1:])
+    tried: list[Sequence[Mutation]] = [(), *(hypothesis.mutations for hypothesis in singles)]  # the right values first
+    prints = np.array([predictor.fingerprint(mutations, probes) for mutations in tried])
+    left = np.flatnonzero(np.isfinite(prints).all(axis=1))
+    while len(left):
+        first, rest = prints[left[0]], prints[left]
+        slack = 1e-13 * np.abs(first).max(initial=0.0) + 1e-9 * np.abs(rest)
+        alike = (np.abs(rest - first) <= slack).all(axis=1)
+        if left[0] != 0:
+            yield [singles[k - 1] for k in left[alike]]
+        left = left[~alike]
 
 
 def invisible(predictor: Predictor, singles: Sequence[Hypothesis]) -> dict[str, str]:
