@@ -7,7 +7,7 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from backlit.tables import TableEncoder, read_target, split
-from backlit.tabular.assessment import as_columns, baselines, verdict
+from backlit.tabular.assessment import RIVALS, as_columns, baselines, verdict
 from backlit.tabular.datasets import load_dataset
 from backlit.tabular.scoring import score
 
@@ -86,7 +86,10 @@ OTHERS = {"constant": scored(0.6, 0.75), "linear": scored(0.4), "gradient_boosti
     ("own", "sentence"),
     [
         (scored(0.6, 0.8), "the model adds nothing: log loss 0.6, and 0.6 by the constant prediction"),
-        (scored(0.45), "the model adds nothing: log loss 0.45, and 0.4 by a linear model"),
+        (
+            scored(0.45),
+            "a linear model and gradient boosting are better here: log loss 0.4 and 0.3, and 0.45 by the model",
+        ),
         (
             scored(0.35, 0.75),
             "the model's answers add nothing: right in 75.0% of the held-out rows, and always 'no' in 75.0%",
@@ -108,17 +111,28 @@ def test_without_gradient_boosting_the_sentence_does_without():
     assert verdict("classification", scored(0.35), few, "'no'").startswith("better than the constant prediction and a ")
 
 
-ALIKE = [  # what the model scores, which baselines the rows cannot tell it from, and what is said of that
-    (scored(0.25), ["gradient_boosting"], "gradient boosting"),
-    (scored(0.25), ["linear", "gradient_boosting"], "a linear model and gradient boosting"),
-    (scored(0.35), ["gradient_boosting", "linear"], "gradient boosting"),  # of the linear model nothing was said
-    (scored(0.45), ["linear"], "a linear model"),
-    (scored(0.45), ["gradient_boosting"], ""),
-    (scored(0.35, 0.75), ["linear"], ""),
+ALIKE = [  # what the model scores, which baselines the rows cannot tell it from, and what is said of them all
+    (
+        0.25,
+        ["gradient_boosting"],
+        "better than the constant prediction and a linear model: log loss 0.25, and theirs 0.6 and 0.4",
+    ),
+    (0.25, ["linear", "gradient_boosting"], "better than the constant prediction: log loss 0.25, and its 0.6"),
+    (0.25, ["constant", "linear", "gradient_boosting"], "not shown to be better than any of the others: log loss 0.25"),
+    (0.35, ["gradient_boosting", "linear"], "better than the constant prediction: log loss 0.35, and its 0.6"),
+    (0.45, ["linear", "gradient_boosting"], "better than the constant prediction: log loss 0.45, and its 0.6"),
 ]
 
 
-@pytest.mark.parametrize(("own", "alike", "names"), ALIKE)
-def test_the_sentence_says_what_rows_are_too_few_for(own, alike, names):
-    plain, said = verdict("classification", own, OTHERS, "'no'"), verdict("classification", own, OTHERS, "'no'", alike)
-    assert said == plain + (f"; the held-out rows are too few to tell it from {names}" if names else "")
+@pytest.mark.parametrize(("own", "alike", "plain"), ALIKE)
+def test_no_baseline_is_beaten_that_the_rows_cannot_tell_the_model_from(own, alike, plain):
+    said, _, few = verdict("classification", scored(own), OTHERS, "'no'", alike).partition("; ")
+    assert said == plain
+    named = [f"{RIVALS[rival]} ({OTHERS[rival]['log_loss']:g})" for rival in OTHERS if rival in alike]
+    assert few.startswith("the held-out rows are too few to tell it from ")
+    assert all(name in few for name in named)
+
+
+def test_what_is_surely_better_comes_first():
+    said = verdict("classification", scored(0.45), OTHERS, "'no'", ["linear"])
+    assert said == "gradient boosting is better here: log loss 0.3, and 0.45 by the model"

@@ -13,8 +13,8 @@ from tests.helpers import quick_every, raises_naming
 
 from backlit import TabularClassifier, TabularRegressor, predict
 from backlit.errors import TableError
+from backlit.tables.frames import as_table
 from backlit.tabular import presets
-from backlit.tabular.datasets import as_table
 
 pd = pytest.importorskip("pandas")
 
@@ -127,3 +127,20 @@ def test_a_column_of_another_type_is_named():
         model.predict(X.assign(x="one"))
     with raises_naming(TableError, "200", "199"):
         TabularRegressor("fast").fit(X, y[:199])
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, np.inf, pd.NA])
+@pytest.mark.parametrize(("kind", "y"), [(TabularRegressor, [0.5, 1.5]), (TabularClassifier, ["no", "yes"])])
+def test_a_missing_target_of_a_frame_is_named_by_its_row(kind, y, missing):
+    y = pd.Series([*y] * 20, dtype=object)
+    y[17] = missing
+    with pytest.raises(TableError, match=r"y\[17\]"):
+        kind("fast").fit(pd.DataFrame({"a": np.arange(40.0), "b": ["x", "y"] * 20}), y)
+
+
+def test_an_array_is_predicted_by_the_places_of_a_frame_s_columns():
+    X = pd.DataFrame({"a": np.arange(40.0), "b": np.arange(40.0) % 3})
+    model = TabularRegressor("fast", random_state=0).fit(X, X["a"] + X["b"])
+    with pytest.warns(UserWarning, match="feature names"):
+        found = model.predict(X.to_numpy())
+    assert_allclose(found, model.predict(X))

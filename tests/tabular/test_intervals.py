@@ -96,3 +96,23 @@ def test_rows_of_weight_0_tell_nothing():
         "regression", y[[0, 1, 5]], y[[0, 1, 5]], other[[0, 1, 5]]
     )
     assert not told_apart("regression", y[:1], y[:1], y[:1] + 1)
+
+
+def test_where_one_row_makes_most_of_r2_the_interval_holds_what_it_is_without_that_row(rng):
+    y = rng.normal(0, 1, 120)
+    y[0] = 110.0
+    p = 0.05 * y + rng.normal(0, 0.5, 120)
+    low, high = intervals("regression", y, p)["r2"]
+    assert low < regression_metrics(y[1:], p[1:])["r2"] < regression_metrics(y, p)["r2"] < high
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_error_of_r2_is_that_of_leaving_rows_out_one_by_one(rng, weighted):
+    n = 30
+    y, w = rng.normal(size=n), rng.uniform(1, 3, n) if weighted else np.ones(n)
+    p = y + rng.normal(size=n)
+    others = [np.delete(np.arange(n), k) for k in range(n)]
+    logs = [np.log(1 - regression_metrics(y[rows], p[rows], w[rows])["r2"]) for rows in others]
+    low, high = intervals("regression", y, p, w)["r2"]
+    error = np.sqrt((n - 1) * np.var(logs))
+    assert np.log((1 - low) / (1 - high)) == pytest.approx(2 * 1.959963984540054 * error)

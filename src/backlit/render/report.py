@@ -120,6 +120,7 @@ def worst_table(worst: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "sure": bool(worst) and "probability" in worst[0],
         "heads": heads,
+        "first": worst[0]["row"] - 1 if worst else None,  # as `explain` counts
         "rows": [
             {
                 "row": f"{row['row']:,}",

@@ -15,6 +15,7 @@ from backlit.errors import DomainError, TableError
 from backlit.tables.column_formats import NAMES, ColumnFormat
 from backlit.tables.columns import Category, Column, Dropped, Scaled, settle
 from backlit.tables.fitting import Bins, fit_column, fit_richer
+from backlit.tables.frames import frame_of
 from backlit.tables.messages import listed, near, shown
 from backlit.tables.schema import encoder_from_dict, encoder_to_dict
 from backlit.tables.table_files import Source, read_cells, read_table
@@ -123,7 +124,7 @@ class TableEncoder:
             raw = read_cells(table, used)
             frame, where = raw.frame, f"{raw.name}: "
         else:
-            frame, where = table, ""
+            frame, where = frame_of(table), ""
         try:
             return frame if self.format is None else self.format.read(frame, used, lenient=others)
         except TableError as error:

@@ -1,7 +1,7 @@
 """What a trained model is worth, and what there is to know of the table that it was trained on."""
 
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -326,31 +326,34 @@ def verdict(task: str, test: Scores, others: dict[str, Scores], answer: str, ali
     >>> verdict("regression", {"rmse": 1.0}, few, "")
     'better than the constant prediction and a linear model: root mean square error 1, and theirs 1.5 and 3'
     >>> verdict("regression", {"rmse": 1.0}, few, "", ["constant"]).partition("; ")[2]
-    'the held-out rows are too few to tell it from the constant prediction'
+    'the held-out rows are too few to tell it from the constant prediction (1.5)'
     """
-    said, rivals = compared(task, test, others, answer)
-    unsure = [RIVALS[rival] for rival in rivals if rival in alike]
-    return said + (f"; the held-out rows are too few to tell it from {together(unsure)}" if unsure else "")
-
-
-def compared(task: str, test: Scores, others: dict[str, Scores], answer: str) -> tuple[str, list[str]]:
-    """What `verdict` says of the scores alone, and with which baselines it compares by loss."""
     name = LOSS[task]
     own, losses = test[name], {rival: scores[name] for rival, scores in others.items()}
-    measured = f"{WORDS[name]} {figure(own)}"
-    for rival in ("constant", "linear"):
-        if own >= losses[rival]:
-            return f"the model adds nothing: {measured}, and {figure(losses[rival])} by {RIVALS[rival]}", [rival]
+    measured, few = f"{WORDS[name]} {figure(own)}", "the held-out rows are too few to tell it from"
+    if own >= losses["constant"]:
+        return f"the model adds nothing: {measured}, and {figure(losses['constant'])} by the constant prediction"
     if task == "classification" and test["accuracy"] <= others["constant"]["accuracy"]:
         always = others["constant"]["accuracy"]
         right = f"right in {test['accuracy']:.1%} of the held-out rows"
-        return f"the model's answers add nothing: {right}, and always {answer} in {always:.1%}", []
-    if own > losses.get("gradient_boosting", np.inf):
-        best = losses["gradient_boosting"]
-        said = f"gradient boosting is better here: {WORDS[name]} {figure(best)}, and {figure(own)} by the model"
-        return said, ["gradient_boosting"]
-    names, theirs = [RIVALS[rival] for rival in losses], [figure(loss) for loss in losses.values()]
-    return f"better than {together(names)}: {measured}, and theirs {together(theirs)}", list(losses)
+        return f"the model's answers add nothing: {right}, and always {answer} in {always:.1%}"
+    behind = [rival for rival, loss in losses.items() if own < loss and rival not in alike]
+    ahead = [rival for rival, loss in losses.items() if own >= loss and rival not in alike]
+    near = [rival for rival in losses if rival in alike]
+    if ahead:
+        are = "is" if len(ahead) == 1 else "are"
+        theirs = together([figure(losses[rival]) for rival in ahead])
+        return f"{named(ahead)} {are} better here: {WORDS[name]} {theirs}, and {figure(own)} by the model"
+    unsure = together([f"{RIVALS[rival]} ({figure(losses[rival])})" for rival in near])
+    if not behind:
+        return f"not shown to be better than any of the others: {measured}; {few} {unsure}"
+    theirs = f"{'its' if len(behind) == 1 else 'theirs'} {together([figure(losses[rival]) for rival in behind])}"
+    return f"better than {named(behind)}: {measured}, and {theirs}" + (f"; {few} {unsure}" if near else "")
+
+
+def named(rivals: Sequence[str]) -> str:
+    """Baselines in words."""
+    return together([RIVALS[rival] for rival in rivals])
 
 
 def together(words: list[str]) -> str:

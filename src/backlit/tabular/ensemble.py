@@ -119,6 +119,8 @@ def train_ensemble(
         trained: list[Trained] = []
         for fold in range(trials):
             trained += train(presets, [fold], f"trying {len(presets)} presets", must=fold == 0)
+            if not trained and lesson.limit.reason == "interrupted":
+                raise KeyboardInterrupt
             if not trained:
                 raise Divergence("every network diverged: look for huge values in the table, or give --hidden", step=0)
             presets = best_presets(lesson, presets, trained, quality.finalists, left=trials - 1 - fold)

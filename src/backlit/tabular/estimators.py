@@ -15,10 +15,10 @@ from backlit.errors import TableError
 from backlit.formats.ensembles import save_ensemble
 from backlit.signatures import documented
 from backlit.tables import TableEncoder, TargetCodec
+from backlit.tables.frames import as_table, is_frame
 from backlit.tables.table_formats import TableFormat
 from backlit.tables.target import Task
 from backlit.tabular.blend import predict_interval, predict_rows
-from backlit.tabular.datasets import as_table, is_frame
 from backlit.tabular.ensemble import train_ensemble
 from backlit.tabular.presets import quality_of
 from backlit.tabular.table_rows import group_folds, plain_folds
@@ -160,6 +160,7 @@ class BaseTabular(BaseEstimator):
         """X as a table and y (n,), checked as scikit-learn does."""
         if is_frame(X):
             y = column_or_1d(y, warn=True)
+            refuse_missing(y)
             validate_data(self, X, skip_check_array=True)
             if len(X) != len(y):
                 raise TableError(f"X has {len(X)} rows and y {len(y)}: give a target for each row")
@@ -181,7 +182,9 @@ class BaseTabular(BaseEstimator):
             encoder = self.ensemble_.encoder
             assert encoder is not None, "fit gave it one"
             return encoder.read(as_table(X))
-        return as_table(validate_data(self, X, reset=False, dtype="numeric", ensure_all_finite="allow-nan"))
+        table = as_table(validate_data(self, X, reset=False, dtype="numeric", ensure_all_finite="allow-nan"))
+        table.columns = list(getattr(self, "feature_names_in_", table.columns))  # by their places, as scikit-learn does
+        return table
 
     def _target(self, y: Array) -> tuple[TargetCodec, Array]:
         """What y means, and its class indices or numbers."""
@@ -191,6 +194,23 @@ class BaseTabular(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
+
+
+def refuse_missing(y: Array) -> None:
+    """Raise TableError where a target (n,) is missing or infinite.
+
+    >>> refuse_missing(np.array(["a", None], dtype=object))
+    Traceback (most recent call last):
+    backlit.errors.TableError: y[1] is None: leave rows without a target out, or give them one
+    """
+    if y.dtype.kind == "O":  # NaN is not itself, and of pandas' NA it is not known
+        there = [value is not None and (value == value) is True and value not in (np.inf, -np.inf) for value in y]
+        wrong = ~np.array(there, dtype=bool)
+    else:
+        wrong = ~np.isfinite(y) if y.dtype.kind in "fmM" else np.zeros(len(y), bool)
+    if wrong.any():
+        at = int(wrong.argmax())
+        raise TableError(f"y[{at}] is {y[at]}: leave rows without a target out, or give them one")
 
 
 @documented(PARAMETERS)
@@ -261,7 +281,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         check_classification_targets(y)
         self.classes_, indices = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise TableError(f"y has one class only, {self.classes_[0]!r}: there is nothing to tell apart")
+            raise TableError(f"y has one class only, {self.classes_.tolist()[0]!r}: there is nothing to tell apart")
         labels = self.classes_.tolist()
         if len({type(label) for label in labels}) > 1 or not isinstance(labels[0], bool | int | float | str):
             labels = [str(label) for label in labels]

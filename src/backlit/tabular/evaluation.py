@@ -17,6 +17,7 @@ Array = np.ndarray
 POINTS, BINS = 200, 10
 Interval = tuple[float, float]
 Z = 1.959963984540054  # 95 % of a normal variable lie within ± Z
+LEAST_LEFT = 1e-10  # of a sum without one row, beside other such sums; less is rounding
 Dealt = Callable[..., Array]  # outputs of rows, or with (name, order) those with a column's values in another order
 CELLS = 20_000  # rows × columns that are encoded for each column
 MOST_ROWS, MOST_COLUMNS = 1000, 200
@@ -203,7 +204,7 @@ def intervals(task: str, y: Array, outputs: Array, weight: Array | None = None) 
     Each score is, to first order, a mean of numbers one a row (its influence), so the spread of these over √n is its
     standard error.  Where a few large errors make most of a score, and rows are few, they hold it less often (90 %).
     Sources: Wilson 1927 for shares; DeLong, DeLong & Clarke-Pearson 1988 for the area under the ROC curve; the delta
-    method for the rest.
+    method for the rest, and for R² the jackknife of its logarithm.
 
     >>> y = np.array([0, 1] * 50)
     >>> p = np.where(y == 1, 0.9, 0.2)
@@ -246,11 +247,26 @@ def of_numbers(y: Array, predicted: Array, w: Array) -> dict[str, Interval]:
         "rmse": (low**0.5, high**0.5),
         "mae": positive(float(np.average(absolute, weights=w)), standard_error(absolute, w)),
     }
-    if variance:
-        share = mse / variance
-        low, high = positive(share, standard_error(square - share * spread, w) / variance)
+    error = error_of_share(square, spread, w)
+    if error is not None:
+        low, high = positive(mse / variance, error * mse / variance)
         made = {"r2": (1 - high, 1 - low), **made}
     return made
+
+
+def error_of_share(square: Array, spread: Array, w: Array) -> float | None:
+    """The standard error of log(Σ w square / Σ w spread) by the jackknife, spread about its mean of weights w (n,).
+
+    One row can make most of both sums, and their quotient is another without it, which no slope shows.  None where
+    leaving a row out leaves no error or no spread.  Source: Efron & Stein 1981.
+    """
+    n, total, rest = len(w), w.sum(), w.sum() - w
+    mse = ((w * square).sum() - w * square) / rest
+    variance = ((w * spread).sum() - w * spread * total / rest) / rest  # about the mean of the others
+    if mse.min() <= LEAST_LEFT * mse.max() or variance.min() <= LEAST_LEFT * variance.max():
+        return None
+    logs = np.log(mse / variance)
+    return float(np.sqrt((n - 1) / n * ((logs - logs.mean()) ** 2).sum()))
 
 
 def told_apart(task: str, y: Array, outputs: Array, others: Array, weight: Array | None = None) -> bool:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,8 +39,8 @@ def check_time_limit(seconds: float | None) -> None:
     Traceback (most recent call last):
     backlit.errors.ProblemError: time_limit is 0: give seconds above 0, or none
     """
-    if seconds is not None and not seconds > 0:
-        raise ProblemError(f"time_limit is {seconds}: give seconds above 0, or none")
+    if seconds is not None and not (isinstance(seconds, Real) and seconds > 0):
+        raise ProblemError(f"time_limit is {seconds!r}: give seconds above 0, or none")
 
 
 @dataclass

@@ -20,6 +20,7 @@ from backlit.tables.messages import figure, shown
 from backlit.tables.target import Label
 from backlit.tabular.blend import predict_interval, predict_rows
 from backlit.tabular.remarks import Unlike, rows_unlike
+from backlit.tabular.result import TrainResult
 from backlit.tabular.scoring import (
     Scores,
     as_table,
@@ -97,8 +98,8 @@ class Predictions(Displayed):
 
 @overload
 def predict(
-    model: str | Path | Model | Ensemble,
-    table: str | Path | pl.DataFrame,
+    model: str | Path | Model | Ensemble | TrainResult,
+    table: Any,
     *,
     interval: float | None = None,
     reasons: int | None = None,
@@ -110,7 +111,7 @@ def predict(
     model: str | Path | Model | Ensemble, table: str | Path, *, out: str | Path, cluster: Any = 0, show: Show = quiet
 ) -> StreamedPredictions: ...
 def predict(
-    model: str | Path | Model | Ensemble,
+    model: str | Path | Model | Ensemble | TrainResult,
     table: Any,
     *,
     interval: float | None = None,
@@ -128,7 +129,7 @@ def predict(
 
     Parameters
     ----------
-    model : str, Path, Model or Ensemble
+    model : str, Path, Model, Ensemble or TrainResult
         A model file, or what `train` gave.
     table : str, Path, polars.DataFrame or dask.dataframe.DataFrame
         A CSV, Parquet or JSON lines file, or a data frame, with the columns of the training table; with `out` a Parquet
@@ -176,6 +177,8 @@ def predict(
     >>> found.table.height, found.metrics["accuracy"] > 0.9
     (150, True)
     """
+    if isinstance(model, TrainResult):
+        model = model.model
     if out is not None:
         for name, asked in (("interval", interval), ("reasons", reasons), ("cost", cost), ("unlike", unlike or None)):
             if asked is not None:

@@ -181,6 +181,8 @@ def search(
                 tried.append({"options": options_of(preset, len(y)), "score": score})
             show(len(tried) / trials)
     scored = [trial for trial in tried if trial["score"] is not None]
+    if not scored and limit.reason == "interrupted":
+        raise KeyboardInterrupt
     if not scored:
         raise Divergence("every network diverged: look for huge values in the table", step=0)
     best = min(scored, key=lambda trial: trial["score"])

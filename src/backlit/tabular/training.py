@@ -14,6 +14,7 @@ from backlit.jobs import Serial, Threads
 from backlit.optim import get_optimizer, get_schedule
 from backlit.registry import positive_integer
 from backlit.render.report import render_report
+from backlit.tables.frames import frame_of
 from backlit.tables.parquet import remote
 from backlit.tables.table_files import RawTable, read_cells
 from backlit.tabular.assessment import Rival, assess
@@ -401,7 +402,7 @@ def find_table(table: Any, target: str | None, dataset: str | None) -> tuple[Raw
         raise ProblemError("a table needs the name of its target column: give --target COLUMN")
     if isinstance(table, str | Path | list | tuple):
         return read_cells(table), target
-    return RawTable("table", table), target
+    return RawTable("table", frame_of(table)), target
 
 
 def write_files(result: TrainResult, out: str | Path | None, report: str | Path | None) -> TrainResult:

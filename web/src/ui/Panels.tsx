@@ -111,12 +111,12 @@ function Flow() {
   const share = (v: number) => (v > 0 ? Math.max(0.02, (Math.log10(v) - low) / (high - low || 1)) : 0);
   return (
     <div>
-      <p class="soft">How large δ is in each layer (root mean square, log scale): the gradient's way from the output down. A factor far below 1 at each layer vanishes, far above 1 explodes.</p>
+      <p class="soft">How large δ and ∂C/∂W are in each layer (root mean square of their numbers; bars on a log scale): the gradient's way from the output down. A factor far below 1 at each layer vanishes, far above 1 explodes.</p>
       {flows.map((flow, which) => (
         <div class="scroll" tabIndex={0} role="group" aria-label={`Gradient flow${which ? " of B" : ""}`}>
           <table class="flow">
             {(which > 0 || rival.value) && <caption>{which ? "B" : "A"}</caption>}
-            <thead><tr><th scope="col">layer</th><th scope="col">‖δ‖</th><th scope="col"><span class="sr">as a bar</span></th><th scope="col">× above</th><th scope="col">‖∂C/∂W‖</th><th scope="col">dead</th><th scope="col">saturated</th></tr></thead>
+            <thead><tr><th scope="col">layer</th><th scope="col">δ</th><th scope="col"><span class="sr">as a bar</span></th><th scope="col">× above</th><th scope="col">∂C/∂W</th><th scope="col">dead</th><th scope="col">saturated</th></tr></thead>
             <tbody>
               {[...flow].reverse().map((f) => (
                 <tr><th scope="row">{f.l}</th><td class="num">{say(f.delta, 4)}</td>
