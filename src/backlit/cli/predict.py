@@ -142,7 +142,7 @@ def streamed(model: Path, table: Path, output: str | None, format: Format, clust
             return 0
         kept = f" ({result.kept:,} files were there)" if result.kept else ""
         say(f"{result.n:,} predictions: {output}{kept}")
-        show_metrics(result.metrics)
+        show_metrics(result.metrics, result.weight)
         return 0
     if format is Format.json:
         raise ProblemError("predictions of a streamed table do not fit one JSON object: give -o FILE.jsonl")
@@ -150,7 +150,8 @@ def streamed(model: Path, table: Path, output: str | None, format: Format, clust
     for number, part in enumerate(done):
         part = safe_table(part) if safe else part
         write_data(part.write_csv(include_header=not number))
-    show_metrics(done.result().metrics)
+    result = done.result()
+    show_metrics(result.metrics, result.weight)
     return 0
 
 

@@ -292,7 +292,7 @@ def summarize(
     read = format.notes([found.codec.name]) if format else ()
     training = made_by(source, settings.seed, len(outcome.history), metrics)
     training["typical_row"] = describe_typical(found.validation, found.encoder)
-    y_test, test_outputs = scores["test"].sampled()
+    y_test, test_outputs, _ = scores["test"].sampled()
     return TrainResult(
         task=found.codec.task,
         source=source,
