@@ -77,14 +77,21 @@ def row_losses(y: Array, outputs: Array, classes: bool) -> Array:
 
 def roc_auc(y: Array, p: Array, weight: Array | None = None) -> float | None:
     """The area under the ROC curve, for more than two classes the mean over all pairs; None if a class is not in y."""
-    K = p.shape[1]
-    if len(np.unique(y)) < K:
+    if len(np.unique(y)) < p.shape[1]:
         return None
-    p, w = shares(p), np.ones(len(y)) if weight is None else weight
-    if K == 2:
+    return area_of_pairs(y, shares(p), weight)
+
+
+def area_of_pairs(y: Array, p: Array, weight: Array | None = None) -> float:
+    """The mean, over all pairs of the classes in y (m,), two or more, of the area under their ROC curve.
+
+    p : (m, K), rows sum to 1.  Of a pair each class's probability is asked.  Source: Hand & Till 2001.
+    """
+    w = np.ones(len(y)) if weight is None else weight
+    if p.shape[1] == 2:
         return float(areas_beside(y, p[:, 1], 1, w)[0])
-    areas = [np.delete(areas_beside(y, p[:, k], k, w), k) for k in range(K)]
-    return float(np.mean(areas))
+    known = np.unique(y)
+    return float(np.mean([areas_beside(y, p[:, k], k, w)[known[known != k]] for k in known]))
 
 
 def areas_beside(y: Array, score: Array, k: int, weight: Array) -> Array:
@@ -99,7 +106,8 @@ def areas_beside(y: Array, score: Array, k: int, weight: Array) -> Array:
     passed = np.concatenate([[0.0], np.cumsum(weight[own])])  # by a score that is above so many of the class
     below, up_to = (passed[np.searchsorted(score[own], score, side)] for side in ("left", "right"))
     higher = passed[-1] - (below + up_to) / 2
-    return np.bincount(y, weight * higher) / (passed[-1] * np.bincount(y, weight))
+    with np.errstate(invalid="ignore"):  # of a class that has no row
+        return np.bincount(y, weight * higher) / (passed[-1] * np.bincount(y, weight))
 
 
 def shares(p: Array) -> Array:
