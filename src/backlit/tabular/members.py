@@ -75,6 +75,7 @@ class Lesson:
     table, y, weight : the training rows, their targets (class indices or numbers) and weights, or None.
     encoder : of its columns, as `TableEncoder.fit` gives it.  shared : richer ones that do not look at the target.
     metric : what presets are chosen and networks stopped by; None for the network's own loss.
+    init : how W is drawn; None for an ensemble's way.
     """
 
     table: "pl.DataFrame"
@@ -88,6 +89,7 @@ class Lesson:
     seed: int
     engine: str
     limit: Limit
+    init: str | None = None
 
     @classmethod
     def of(
@@ -104,10 +106,11 @@ class Lesson:
         seed: int,
         engine: str = "auto",
         limit: Limit,
+        init: str | None = None,
     ) -> "Lesson":
         """The lesson of a table.  bins : the encodings that will be asked for; those by quantiles are fitted here."""
         shared = {each: enriched(encoder, table, each, y) for each in bins if not each.by_target}
-        return cls(table, y, weight, target, encoder, shared, folds, metric, seed, engine, limit)
+        return cls(table, y, weight, target, encoder, shared, folds, metric, seed, engine, limit, init)
 
     @property
     def measure(self) -> Measure:
@@ -214,9 +217,9 @@ def first_parameters(lesson: Lesson, preset: Preset, encoder: TableEncoder, seed
     net = build_network(
         encoder, lesson.target, preset.hidden, preset.activation, norm=preset.norm, dropout=preset.dropout, l2=0.0
     )
-    params = net.init("he_normal", seed=seed, dtype=np.float32)
+    params = net.init(lesson.init or "he_normal", seed=seed, dtype=np.float32)
     params.W[1][:, encoder.silent_features] = 0
-    if lesson.target.task == "regression":
+    if lesson.target.task == "regression" and lesson.init is None:
         params.W[-1][:] *= 0.1  # the target has mean 0 and variance 1: begin near its mean
     return params
 
