@@ -20,6 +20,7 @@ Z = 1.959963984540054  # 95 % of a normal variable lie within ± Z
 Dealt = Callable[..., Array]  # outputs of rows, or with (name, order) those with a column's values in another order
 CELLS = 20_000  # rows × columns that are encoded for each column
 MOST_ROWS, MOST_COLUMNS = 1000, 200
+WORST = 10  # rows that are told
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ def importances(
 
 
 def worst_rows(
-    features: "pl.DataFrame", numbers: Array, y: Array, outputs: Array, codec: TargetCodec, most: int = 10
+    features: "pl.DataFrame", numbers: Array, y: Array, outputs: Array, codec: TargetCodec
 ) -> list[dict[str, Any]]:
     """The rows with the largest loss: their "row", counted from 1, what is "true" and what is "predicted".
 
@@ -177,7 +178,7 @@ def worst_rows(
     """
     classes = bool(codec.classes)
     order = np.argsort(-row_losses(y, outputs, classes), kind="stable")
-    worst = order[:most] if not classes else [k for k in order[:most] if outputs[k].argmax() != y[k]]
+    worst = order[:WORST] if not classes else [k for k in order[:WORST] if outputs[k].argmax() != y[k]]
     truth = codec.decode(y).to_list()
     answers = codec.decode(outputs.argmax(axis=1) if classes else outputs).to_list()
     return [

@@ -97,7 +97,7 @@ ALONE = "one network is trained in this process, as each of its steps is one sha
 
 
 def train_network(
-    rows: TableRows, told: dict[str, Any], settings: Settings, *, progress: bool, cluster: Any = 0
+    rows: TableRows, told: dict[str, Any], settings: Settings, *, progress: bool, cluster: Any
 ) -> TrainResult:
     """Train the network that `told` describes, stopped by a tenth of its training rows.  See `train`."""
     from backlit.distributed import engine_on

@@ -17,6 +17,7 @@ from backlit.engine import Data
 from backlit.errors import ProblemError, TableError
 from backlit.formats.models import Model
 from backlit.jobs import Job, run_jobs
+from backlit.tables.messages import count
 from backlit.tables.parquet import Chunk, ParquetTable, Piece, size_of
 from backlit.tables.scan import CELL, TEST, TRAINING, VALIDATION, Parts, Run, Survey, rows_at_once, survey, targets
 from backlit.tables.target import Task
@@ -190,8 +191,8 @@ def train_streamed(
     table = ParquetTable.open(path).learn(columns)
     drop = [*drop, *(name for name, type in columns.items() if type == "ignore")]
     table.refuse_problems(drop)
-    files = f"{len(table.files)} Parquet file{'' if len(table.files) == 1 else 's'}"
-    say(progress, f"{path}: {len(table):,} rows in {files}, streamed from the disk")
+    files = count(len(table.files), "Parquet file")
+    say(progress, f"{path}: {count(len(table), 'row')} in {files}, streamed from the disk")
     budget = int(buffer_mb * MEGABYTE)
     parts = Parts(settings.seed, test_size, validation_share(table, test_size, budget))
     with show_passes("survey", progress) as show:
@@ -324,9 +325,9 @@ def notes_on(found: Survey, stream: TableStream, scores: dict[str, Scores]) -> l
     shuffled = (
         f"shuffled in {buffers} buffers of up to {stream.buffer_rows:,} rows" if buffers > 1 else "shuffled whole"
     )
-    files = f"{len(found.table.files)} file{'' if len(found.table.files) == 1 else 's'}"
+    files = count(len(found.table.files), "file")
     notes = [
-        f"streamed: {len(found.table):,} rows of {files}, {shuffled} in each epoch",
+        f"streamed: {count(len(found.table), 'row')} of {files}, {shuffled} in each epoch",
         "not compared with other models, which learn in memory: train on one file of some of the rows for that",
     ]
     large = [name for name, each in scores.items() if each.n > SAMPLE]
