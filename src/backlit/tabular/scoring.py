@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 Array = np.ndarray
 
 
-def outputs_of(model: Model, X: Array, *, engine: str = "auto") -> Array:
+def outputs_of(model: Model, X: Array) -> Array:
     """Probabilities (n, K) for classification, numbers (n,) for regression, for features X (n, n_0)."""
-    a = activations_of(model.params, model.statistics, X, engine)
+    a = activations_of(model.params, model.statistics, X)
     if model.target is None or model.target.task == "regression":
         return a[:, 0] if a.shape[1] == 1 else a
     return np.hstack([1 - a, a]) if a.shape[1] == 1 else a
@@ -249,7 +249,8 @@ class Scores:
         w = np.ones(len(y)) if weight is None else weight
         self.sample.append((y[chosen], outputs[chosen], w[chosen]))
         if self.weighed and w.any():
-            self.by_weight.append(weighed_sums(*counted(w, y, outputs), self.K))
+            rows = w > 0
+            self.by_weight.append(weighed_sums(y[rows], outputs[rows], w[rows], self.K))
         self.n += len(y)
         (self.add_classes if self.task == "classification" else self.add_numbers)(y, outputs.astype(np.float64))
 
@@ -297,7 +298,8 @@ class Scores:
         """What `score` gives; the ROC AUC from the sample, which of a few rows among very many may have none."""
         if self.goes_by_weight:
             y, outputs, weight = self.sampled()
-            return weighed_metrics(np.array(self.by_weight), *counted(weight, y, outputs), self.K)
+            rows = weight > 0
+            return weighed_metrics(np.array(self.by_weight), y[rows], outputs[rows], weight[rows], self.K)
         mean, square = (exact(sums) / self.n for sums in (self.loss.sums, self.loss.squares))
         if self.task == "classification":
             rows, right = self.confusion.sum(axis=1), np.diag(self.confusion)

@@ -16,10 +16,10 @@ from backlit.core.targets import as_targets
 from backlit.engine import Data
 from backlit.errors import ProblemError, TableError
 from backlit.formats.models import Model
-from backlit.jobs import Job, run_jobs
+from backlit.jobs import on
 from backlit.tables.messages import count
 from backlit.tables.parquet import Chunk, ParquetTable, Piece, size_of
-from backlit.tables.scan import CELL, TEST, TRAINING, VALIDATION, Parts, Run, Survey, rows_at_once, survey, targets
+from backlit.tables.scan import CELL, TEST, TRAINING, VALIDATION, Parts, Survey, rows_at_once, survey, targets
 from backlit.tables.target import Task
 from backlit.tabular.presets import build_network, unscale
 from backlit.tabular.remarks import describe_typical
@@ -334,16 +334,6 @@ def notes_on(found: Survey, stream: TableStream, scores: dict[str, Scores]) -> l
     if large and found.codec.task == "classification":
         notes.append(f"ROC AUC of {' and '.join(large)} rows from a random sample of about {SAMPLE:,}")
     return notes
-
-
-def on(cluster: Any) -> Run:
-    """Who calls a function with each of some arguments, of which a piece of a table is one: see `run_jobs`."""
-
-    def run(function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
-        jobs = [Job(function, each, f"{function.__name__}-{number}") for number, each in enumerate(arguments)]
-        return run_jobs(jobs, how=cluster)
-
-    return run
 
 
 def say(wanted: bool, message: str) -> None:

@@ -19,13 +19,13 @@ from backlit.errors import BacklitError, TableError
 from backlit.files import atomic_write, remove_unfinished
 from backlit.formats.ensembles import Ensemble, load_ensemble, save_ensemble
 from backlit.formats.models import Model
-from backlit.tables import check_suffix
+from backlit.jobs import on
+from backlit.tables import check_table_suffix
 from backlit.tables.parquet import File, ParquetTable, Piece, remote
 from backlit.tables.scan import rows_at_once
 from backlit.tables.table_files import csv_marks, spreadsheet_safe
 from backlit.tabular.blend import predict_rows
 from backlit.tabular.scoring import SAMPLE, Scores, as_table, finite, known_model, outputs_in, truth_of
-from backlit.tabular.streamed import on
 from backlit.tabular.table_rows import raw_weight
 
 if TYPE_CHECKING:
@@ -99,7 +99,8 @@ class Pass:
     def pieces(self) -> list[Piece]:
         """The table in pieces, as large as is read at once."""
         encoder, _ = known_model(self.model, "the model")
-        return self.table.pieces(rows_at_once(len(columns_of(self.model, self.table)) + len(encoder.feature_names_out)))
+        width = len(columns_read(self.model, self.table)) + len(encoder.feature_names_out)
+        return self.table.pieces(rows_at_once(width))
 
     def __iter__(self) -> Iterator["pl.DataFrame"]:
         self.scores, done, pieces = self.empty(0), 0, self.pieces()
@@ -128,7 +129,7 @@ def scored_by(model: Model | Ensemble) -> list[str]:
     return [name for name in (codec.name, weight_of(model)) if name]
 
 
-def columns_of(model: Model | Ensemble, table: ParquetTable) -> list[str]:
+def columns_read(model: Model | Ensemble, table: ParquetTable) -> list[str]:
     """The columns that are read: those that the model needs, and of those that score it what is there."""
     encoder, _ = known_model(model, "the model")
     needed = [column.name for column in encoder.columns if column.features]
@@ -145,7 +146,7 @@ def predicted(model: Model | Ensemble, piece: Piece, scores: Scores) -> Iterator
     encoder, codec = known_model(model, "the model")
     table, others = piece.checked(), scored_by(model)
     for chunk in piece.chunks:
-        frame = table.read(chunk, columns_of(model, table))
+        frame = table.read(chunk, columns_read(model, table))
         try:
             frame = encoder.read(frame, *others)
             outputs = finite(predict_rows(model, frame), chunk.start)
@@ -192,7 +193,7 @@ def predict_streamed(
     whole = open_pass(model, path, cluster, show)
     if is_folder(output):
         return predict_folder(whole, Path(output))
-    check_suffix(output)
+    check_table_suffix(output)
     with atomic_write(output) as temporary:
         sink(iter(whole), whole.model, temporary, safe=safe)
     return whole.result(str(output))

@@ -318,6 +318,11 @@ def raw_weight(table: pl.DataFrame, name: str) -> Array:
     return weight
 
 
+def weights_of(weight: Array | None, rows: Array) -> Array | None:
+    """The weights of some rows as networks learn by them, float32."""
+    return None if weight is None else weight[rows].astype(np.float32)
+
+
 def hold_out_groups(groups: Array, test_size: float, seed: int) -> Array:
     """Whether each row is in one of the groups that score: in random order, until they hold `test_size` of the rows."""
     sizes = np.bincount(groups)
