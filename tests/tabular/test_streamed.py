@@ -19,9 +19,10 @@ from backlit.cli import main
 from backlit.errors import BacklitError, Divergence
 from backlit.tables.parquet import ParquetTable
 from backlit.tables.scan import TRAINING, Parts, survey
-from backlit.tabular.scoring import Scores, score
+from backlit.tabular.scoring import score
 from backlit.tabular.streamed import CHUNKS_IN_A_BUFFER, TableStream, columns_of, validation_share
 from backlit.tabular.streamed_prediction import predict_streamed
+from backlit.tabular.streamed_scores import Scores
 from backlit.training import checkpoint
 
 QUICK = {"hidden": (16,), "epochs": 12, "buffer_mb": 0.1}

@@ -24,7 +24,8 @@ from backlit.tables.target import Task
 from backlit.tabular.presets import build_network, unscale
 from backlit.tabular.remarks import describe_typical
 from backlit.tabular.result import TrainResult, made_by, notes_on_shards
-from backlit.tabular.scoring import SAMPLE, Scores, has_value, outputs_of
+from backlit.tabular.scoring import has_value, outputs_of
+from backlit.tabular.streamed_scores import SAMPLE, Scores
 from backlit.training import Outcome, Settings, Shards, fit
 from backlit.training.engine_check import EngineCheck, check_engine
 from backlit.training.progress import show_passes

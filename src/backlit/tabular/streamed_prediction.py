@@ -25,7 +25,8 @@ from backlit.tables.parquet import File, ParquetTable, Piece, remote
 from backlit.tables.scan import rows_at_once
 from backlit.tables.table_files import csv_marks, spreadsheet_safe
 from backlit.tabular.blend import predict_rows
-from backlit.tabular.scoring import SAMPLE, Scores, as_table, finite, known_model, outputs_in, truth_of
+from backlit.tabular.scoring import as_table, finite, known_model, outputs_in, truth_of
+from backlit.tabular.streamed_scores import SAMPLE, Scores
 from backlit.tabular.table_rows import raw_weight
 
 if TYPE_CHECKING:
