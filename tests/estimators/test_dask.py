@@ -2,6 +2,7 @@
 
 import joblib
 import numpy as np
+import polars as pl
 import pytest
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV, cross_validate
@@ -62,6 +63,19 @@ def test_a_dask_data_frame_is_predicted_as_the_table(target):
     assert parts.table.equals(held.table)
     assert parts.metrics == pytest.approx(held.metrics, rel=1e-6)
     assert predict(model, dd.from_pandas(table.to_pandas().drop(columns=target), npartitions=2)).metrics is None
+
+
+@pytest.mark.parametrize(("weight", "cost"), [("", {"high": 20}), ("w", None), ("w", {"high": 20, "low": 0.2})])
+def test_partitions_are_scored_by_the_costs_and_weights_of_the_table(weight, cost):
+    table = mixed(900).with_columns(w=pl.int_range(900) % 5)
+    drop = ["price"] if weight else ["price", "w"]
+    model = train(table, "grade", drop=drop, weight=weight or None, epochs=4, hidden=(8,), compare=False).model
+    held = predict(model, table, cost=cost)
+    parts = predict(model, dd.from_pandas(table.to_pandas(), npartitions=4), cost=cost)
+    assert parts.table.equals(held.table)
+    assert parts.metrics == pytest.approx(held.metrics, rel=1e-6)
+    assert (parts.weight, parts.costs is None) == (weight, cost is None)
+    assert parts.to_dict().get("cost") == held.to_dict().get("cost")
 
 
 def test_faults_of_partitions_are_one_line():

@@ -343,8 +343,8 @@ def test_no_cluster_at_the_address():
 @pytest.mark.slow
 @pytest.mark.parametrize(("preload", "names"), [
     ("import backlit._version as v; v.__version__ = '0.0.1'", ["backlit 0.0.1", "install"]),
-    ("import backlit.jobs.cluster_ends as w; w.version = lambda package: '1.0'", ["numpy 1.0", "install"]),
-    ("import backlit.jobs.cluster_ends as w; w.arithmetic_digest = lambda: 'avx2 0'", ["avx2 0", "of one kind"]),
+    ("import backlit.jobs.sameness as w; w.version = lambda package: '1.0'", ["numpy 1.0", "install"]),
+    ("import backlit.jobs.sameness as w; w.arithmetic_digest = lambda: 'avx2 0'", ["avx2 0", "of one kind"]),
     ("import sys; sys.modules['backlit'] = None", ["backlit", "install"]),
     ("import sys; sys.modules['tests.jobs.work'] = None", ["tests.jobs.work", "install"]),
 ])  # fmt: skip

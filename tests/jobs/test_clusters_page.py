@@ -69,5 +69,5 @@ def test_its_seconds_are_the_codes():
     assert f"not answered after {crew.DEADLINE:.0f} seconds, or ten times as long" in " ".join(PAGE.split())
     assert cluster.LOSSES == 10
     assert "ends eleven workers" in PAGE
-    assert cluster_ends.LOOK == 1 / 4
+    assert cluster_ends.WATCH == 1 / 4
     assert "four times a second" in PAGE

@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 from sklearn import metrics as reference
 
+from backlit.core.activations.softmax import softmax
 from backlit.errors import ProblemError
 from backlit.tabular.blend import (
     MEASURES,
@@ -15,8 +16,8 @@ from backlit.tabular.blend import (
     log_probabilities,
     measure_of,
     quantiles_of,
-    softmax,
 )
+from backlit.tabular.scoring import score
 
 DRAW = np.random.default_rng(0)
 
@@ -73,6 +74,23 @@ def test_the_area_is_scikit_learns():
     z, y = DRAW.normal(size=(200, 2)), DRAW.integers(0, 2, 200)
     right = reference.roc_auc_score(y, z[:, 1] - z[:, 0])
     assert measure_of("classification", "roc_auc")(z, y, None) == pytest.approx(-right)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_area_of_several_classes_is_the_one_that_is_reported(weighted):
+    z, y = DRAW.normal(size=(200, 3)), DRAW.integers(0, 3, 200)
+    weight = DRAW.integers(0, 3, 200).astype(float) if weighted else None
+    area = measure_of("classification", "roc_auc")
+    assert area(z, y, weight) == pytest.approx(-score("classification", y, softmax(z), weight)["roc_auc"])
+    two = y < 2  # where a fold has no row of the third
+    assert area(z[two], y[two], None) == pytest.approx(-pair_of(z[two], y[two]), rel=1e-12)
+    assert area(z[:1], y[:1], None) == -0.5
+
+
+def pair_of(z, y):
+    """The area of classes 0 and 1 by the probability of each."""
+    p = softmax(z)
+    return (reference.roc_auc_score(y, p[:, 1]) + reference.roc_auc_score(1 - y, p[:, 0])) / 2
 
 
 def test_numbers_have_their_measures():

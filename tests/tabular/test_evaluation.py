@@ -135,6 +135,10 @@ def test_the_worst_rows_are_named_by_their_place_in_the_table():
     ]  # the two others were answered rightly
     numbers = worst_rows(
         pl.DataFrame({"x": [1, 2]}), np.array([0, 1]), np.array([1.0, 5.0]), np.array([1.5, 9.0]),
-        TargetCodec("y", "regression"), most=1,
+        TargetCodec("y", "regression"),
     )  # fmt: skip
-    assert numbers == [{"row": 2, "true": 5.0, "predicted": 9.0, "values": {"x": 2}}]
+    assert [told["row"] for told in numbers] == [2, 1]
+    assert numbers[0] == {"row": 2, "true": 5.0, "predicted": 9.0, "values": {"x": 2}}
+    y = np.arange(30.0)
+    table = pl.DataFrame({"x": y})
+    assert len(worst_rows(table, np.arange(30), y, 2 * y, TargetCodec("y", "regression"))) == 10

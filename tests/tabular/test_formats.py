@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -14,7 +15,7 @@ from backlit import TabularRegressor
 from backlit.errors import TableError
 from backlit.formats.models import load_model
 from backlit.tabular import predict, train
-from backlit.tabular.scoring import outputs_of
+from backlit.tabular.scoring import activations_of
 
 pd = pytest.importorskip("pandas")
 
@@ -180,10 +181,11 @@ def test_a_rows_outputs_do_not_hang_on_the_rows_beside_it(engine):
     table = pl.DataFrame({f"x{k}": draw.normal(size=90) for k in range(30)} | {"y": draw.normal(size=90)})
     model = train(table, "y", epochs=1, compare=False).model
     X = model.encoder.transform(table, np.float32)
-    whole, order = outputs_of(model, X, engine=engine), draw.permutation(90)
-    alone = np.concatenate([outputs_of(model, X[k : k + 1], engine=engine) for k in range(90)])
+    ask = partial(activations_of, model.params, model.statistics, engine=engine)
+    whole, order = ask(X), draw.permutation(90)
+    alone = np.concatenate([ask(X[k : k + 1]) for k in range(90)])
     np.testing.assert_array_equal(alone, whole)
-    np.testing.assert_array_equal(outputs_of(model, X[order], engine=engine), whole[order])
+    np.testing.assert_array_equal(ask(X[order]), whole[order])
 
 
 def test_an_ensemble_reads_later_rows_as_its_training_table(write, tmp_path):

@@ -102,7 +102,8 @@ def test_an_ensemble_is_the_weighted_sum_of_its_members(models):
 
 
 def test_an_ensemble_of_classes_explains_its_own_log_odds(models):
-    from backlit.tabular.blend import log_probabilities, softmax
+    from backlit.core.activations.softmax import softmax
+    from backlit.tabular.blend import log_probabilities
 
     first = models["three classes"]
     second = train(mixed(seed=3), "grade", drop=["price"], hidden=(6,), activation="tanh", **QUICK).model

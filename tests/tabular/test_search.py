@@ -15,8 +15,10 @@ from backlit import search, tabular, train
 from backlit.errors import BacklitError, ProblemError
 from backlit.jobs import Processes
 from backlit.tabular import search as public
-from backlit.tabular.presets import ENCODINGS
+from backlit.tabular.members import first_parameters
+from backlit.tabular.presets import ENCODINGS, PLAIN, Preset
 from backlit.tabular.search import executor_of, preset_of
+from backlit.tabular.training import ONE
 
 DRAW = np.random.default_rng(0)
 TABLE = pl.DataFrame({"x": DRAW.normal(size=40), "z": DRAW.random(40)}).with_columns(y=pl.col("x").sin() + pl.col("z"))
@@ -64,6 +66,19 @@ def test_its_command_trains_that_network(capsys, tmp_path):
     code, out, err = run_command(capsys, *words, "--epochs", 2, "--no-compare", "--format", "json")
     assert code == 0, err
     assert json.loads(out)["epochs"] == 2
+
+
+def test_trials_begin_as_the_network_that_the_command_trains(monkeypatch):
+    lessons = []
+    module = import_module("backlit.tabular.search")
+    monkeypatch.setattr(
+        module, "scores_of", lambda lesson, presets, who: [lessons.append(lesson) or 1.0] * len(presets)
+    )
+    search(TABLE, "y", trials=1)
+    preset = Preset("trial", PLAIN, hidden=(4,))
+    begun = first_parameters(lessons[0], preset, lessons[0].encoder, seed=5)
+    drawn = begun.net.init(ONE["init"], seed=5, dtype=np.float32)
+    np.testing.assert_array_equal(begun.theta, drawn.theta)
 
 
 def test_its_command_hands_the_workers_on(capsys, monkeypatch):

@@ -19,9 +19,10 @@ from backlit.cli import main
 from backlit.errors import BacklitError, Divergence
 from backlit.tables.parquet import ParquetTable
 from backlit.tables.scan import TRAINING, Parts, survey
-from backlit.tabular.scoring import Scores, score
+from backlit.tabular.scoring import score
 from backlit.tabular.streamed import CHUNKS_IN_A_BUFFER, TableStream, columns_of, validation_share
 from backlit.tabular.streamed_prediction import predict_streamed
+from backlit.tabular.streamed_scores import Scores
 from backlit.training import checkpoint
 
 QUICK = {"hidden": (16,), "epochs": 12, "buffer_mb": 0.1}
@@ -205,18 +206,22 @@ def test_a_fault_of_one_file_names_it_and_leaves_nothing(tmp_path, table, models
     assert not (tmp_path / "p.csv").exists()
 
 
+@pytest.mark.parametrize("weighed", [False, True])
 @pytest.mark.parametrize(("task", "K"), [("classification", 3), ("regression", 0)])
-def test_scores_of_chunks_are_those_of_all_rows(task, K):
+def test_scores_of_chunks_are_those_of_all_rows(task, K, weighed):
     draw = np.random.default_rng(0)
     if K:
         y, outputs = draw.integers(0, K, 999), draw.dirichlet(np.ones(K), 999)
     else:
         y = 1e6 + draw.standard_normal(999)
         outputs = y + 0.1 * draw.standard_normal(999)
-    scores = Scores(task, K)
+    weight = draw.integers(0, 4, 999).astype(float) if weighed else None
+    scores = Scores(task, K, weighed=weighed)
     for rows in np.array_split(np.arange(999), 7):
-        scores.add(y[rows], outputs[rows])
-    assert scores.metrics() == pytest.approx(score(task, y, outputs), rel=1e-9)
+        scores.add(y[rows], outputs[rows], None if weight is None else weight[rows])
+    assert scores.metrics() == pytest.approx(score(task, y, outputs, weight), rel=1e-9)
+    scores.add(y[:1], outputs[:1])  # without a weight
+    assert not scores.goes_by_weight
 
 
 @pytest.mark.parametrize(("task", "K"), [("classification", 3), ("regression", 0)])

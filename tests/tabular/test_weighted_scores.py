@@ -6,6 +6,7 @@ import pytest
 from numpy.testing import assert_allclose
 from tests.helpers import raises_naming
 from tests.tabular.test_ensemble import TABLE, wavy
+from tests.tabular.test_train_predict import mixed
 
 from backlit import predict, train
 from backlit.errors import TableError
@@ -114,6 +115,43 @@ def test_every_score_of_a_training_goes_by_weight(options, tmp_path):
         assert predict(result.model, spoiled(90, seed=7)).metrics["rmse"] < 3
     without = predict(result.model, spoiled(90, seed=7).drop("w"))
     assert without.metrics["rmse"] > 100
+
+
+@pytest.fixture(scope="module", params=["grade", "price"])
+def weighed(request):
+    """A table, and a model of it that was trained by weight, for each task."""
+    table = mixed(900).drop({"grade": "price", "price": "grade"}[request.param])
+    table = table.with_columns(w=pl.int_range(900) % 5 / 2)
+    return table, train(table, request.param, weight="w", epochs=2, hidden=(4,), compare=False).model
+
+
+SPOILED = {
+    "as trained": pl.col("w"),
+    "gone": None,
+    "a gap": pl.when(pl.int_range(900) == 700).then(None).otherwise(pl.col("w")),
+    "below 0": pl.when(pl.int_range(900) == 700).then(-1.0).otherwise(pl.col("w")),
+    "all 0": pl.lit(0.0),
+    "words": pl.lit("heavy"),
+    "0 in a whole file": pl.when(pl.int_range(900) < 400).then(0.0).otherwise(pl.col("w")),
+}
+
+
+@pytest.mark.parametrize("how", SPOILED)
+def test_a_streamed_prediction_is_scored_by_weight_as_one_in_memory(weighed, tmp_path, how):
+    table, model = weighed
+    table = table.drop("w") if SPOILED[how] is None else table.with_columns(w=SPOILED[how])
+    (tmp_path / "rows").mkdir()
+    for k, rows in enumerate([table[:400], table[400:]]):
+        rows.write_parquet(tmp_path / "rows" / f"{k}.parquet", row_group_size=64)
+    held = predict(model, table)
+    outs = f"{tmp_path}/p.csv", f"{tmp_path}/p/", f"{tmp_path}/p/"
+    one, many, again = (predict(model, tmp_path / "rows", out=out) for out in outs)
+    assert again.kept == 2
+    for done in (one, many, again):
+        assert done.weight == held.weight
+        assert done.metrics == pytest.approx(held.metrics, rel=1e-5)
+        assert done.to_dict().get("weight") == held.to_dict().get("weight")
+    assert (held.weight == "w") == (how in ("as trained", "0 in a whole file"))
 
 
 def test_rows_that_weigh_nothing_cannot_score():

@@ -55,7 +55,7 @@ def command(
 ) -> int:
     """Predict every row of a table by a trained model."""
     from backlit.files import check_outputs
-    from backlit.tables import check_suffix, write_table
+    from backlit.tables import check_table_suffix, write_table
     from backlit.tables.parquet import remote
     from backlit.tables.table_files import spreadsheet_safe as safe_table
     from backlit.tabular import predict
@@ -66,7 +66,7 @@ def command(
     who = cluster_of(workers, cluster)
     streams = stream or table.is_dir() or who != 0 or remote(table) is not None
     if output is not None and not (streams and is_folder(output)):
-        check_suffix(output)
+        check_table_suffix(output)
         check_outputs(output, inputs=(model, table))
     if streams:
         for name, asked in (("interval", interval), ("reasons", reasons), ("cost", cost), ("unlike", unlike or None)):
@@ -142,7 +142,7 @@ def streamed(model: Path, table: Path, output: str | None, format: Format, clust
             return 0
         kept = f" ({result.kept:,} files were there)" if result.kept else ""
         say(f"{result.n:,} predictions: {output}{kept}")
-        show_metrics(result.metrics)
+        show_metrics(result.metrics, result.weight)
         return 0
     if format is Format.json:
         raise ProblemError("predictions of a streamed table do not fit one JSON object: give -o FILE.jsonl")
@@ -150,7 +150,8 @@ def streamed(model: Path, table: Path, output: str | None, format: Format, clust
     for number, part in enumerate(done):
         part = safe_table(part) if safe else part
         write_data(part.write_csv(include_header=not number))
-    show_metrics(done.result().metrics)
+    result = done.result()
+    show_metrics(result.metrics, result.weight)
     return 0
 
 

@@ -19,11 +19,11 @@ from backlit.core.dropout import DropoutKey
 from backlit.core.parameters import Parameters
 from backlit.engine import Data, DenseBatches, Engine, TrainConfig, get_engine
 from backlit.engine.base import Partial
+from backlit.jobs.cluster_ends import WATCH
 from backlit.jobs.parcels import Answer, answer_to
 from backlit.training.sharding import Node, Reader, Step, nodes_within, tree_sum
 
 HANDLER = "backlit_shards"
-LOOK = 0.25  # seconds from one look whether somebody waits to the next
 T = TypeVar("T")
 
 
@@ -65,7 +65,7 @@ class Member:
         """Do what is asked, one after the other; ended from outside, between two of Python's instructions."""
         while True:
             try:
-                task, reply = self.inbox.get(timeout=LOOK)
+                task, reply = self.inbox.get(timeout=WATCH)
             except queue.Empty:
                 continue
             reply(result_or_error(task))

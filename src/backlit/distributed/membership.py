@@ -14,9 +14,10 @@ import numpy as np
 from backlit.distributed.member import HANDLER, Work, install, serve
 from backlit.errors import BacklitError, ProblemError
 from backlit.jobs.cluster import LOOK, Dask, OnWorker, Worker
-from backlit.jobs.cluster_ends import patience, versions
+from backlit.jobs.cluster_ends import patience
 from backlit.jobs.parcels import Answer, sendable
 from backlit.jobs.run import Job, Task
+from backlit.jobs.sameness import versions
 from backlit.processors import one_blas_thread
 
 HELLO = 5.0  # seconds that a worker has to answer a hello

@@ -18,18 +18,17 @@ from backlit.engine import Data, DenseBatches, Engine, State, TrainConfig, kept_
 from backlit.errors import ProblemError
 from backlit.estimators.early_stopping import Stopping, hold_out
 from backlit.estimators.inspection import Inspection
+from backlit.estimators.lbfgs import check_lbfgs, fit_lbfgs
 from backlit.estimators.network import FittedAttributes, build_network, draw_parameters
 from backlit.estimators.out_of_core import ChunkedFit
 from backlit.estimators.parameters import CONSTRAINTS
 from backlit.estimators.serialization import Persistence
 from backlit.estimators.train import (
     batch_size_of,
-    check_lbfgs,
-    check_network,
     check_optimizer,
     check_resumable,
+    check_same_network,
     current,
-    fit_lbfgs,
     monitor_of,
     optimizer_of,
     record,
@@ -240,7 +239,7 @@ class BaseMLP(FittedAttributes, Reading, Inspection, Persistence, ChunkedFit, Ba
 
         Raises ProblemError if the parameters describe another network, or an optimizer that cannot go on.
         """
-        check_network(self)
+        check_same_network(self)
         if self._state is not None:
             check_optimizer(self, optimizer_of(self))
         self.history_ = self.history_.copy()

@@ -23,6 +23,7 @@ from backlit.registry import read_spec
 Array = np.ndarray
 INF = float("inf")
 NAMES = {"logistic": "sigmoid"}  # scikit-learn's words
+SKLEARN_WORDS = {name: word for word, name in NAMES.items()}
 SQUARED = ("half_squared_error", "squared_error", "mean_squared_error")
 
 
@@ -227,8 +228,6 @@ def write(views: list[Array], given: Sequence[Any], name: str) -> None:
 
 
 # --- what a fit shows -------------------------------------------------------------------------------------------------
-
-SKLEARN_WORDS = {"sigmoid": "logistic"}
 
 
 def described_as(name: str, net: Network) -> dict[str, Any]:

@@ -27,7 +27,6 @@ from backlit.formats.models import Model
 from backlit.optim import Optimizer, Schedule, get_optimizer, get_schedule
 from backlit.tables import TargetCodec
 from backlit.training import History
-from backlit.training.run import Epoch
 
 VERSION = 1
 ESTIMATORS: dict[str, Any] = {}  # classes by name; each enters itself when it is made
@@ -234,10 +233,9 @@ def install(estimator: Any, model: Model) -> None:
 
 
 def history_of(stored: Any) -> History:
-    """The history that `History.to_dict` gave."""
+    """The history that `History.to_dict` gave; raises ModelError for anything else."""
     try:
-        epochs = [Epoch(**{**epoch, "gradient_norms": tuple(epoch["gradient_norms"])}) for epoch in stored["epochs"]]
-        return History(epochs, stored["best_epoch"], str(stored["stopped"]))
+        return History.from_dict(stored)
     except (TypeError, KeyError) as error:
         raise ModelError(f"its history is not whole ({type(error).__name__}): the file is damaged") from None
 

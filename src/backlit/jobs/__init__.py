@@ -2,6 +2,6 @@
 
 from backlit.jobs.cluster import Dask
 from backlit.jobs.executors import Executor, Pending, Processes, Serial, Threads
-from backlit.jobs.run import Job, run_jobs
+from backlit.jobs.run import Job, on, run_jobs
 
-__all__ = ["Dask", "Executor", "Job", "Pending", "Processes", "Serial", "Threads", "run_jobs"]
+__all__ = ["Dask", "Executor", "Job", "Pending", "Processes", "Serial", "Threads", "on", "run_jobs"]

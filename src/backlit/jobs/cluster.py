@@ -18,8 +18,9 @@ from typing import Any, Self, TypeVar
 
 from backlit._version import __version__
 from backlit.errors import BacklitError, ProblemError
-from backlit.jobs.cluster_ends import close, connect, patience, run_on_worker, versions
+from backlit.jobs.cluster_ends import close, connect, patience, run_on_worker
 from backlit.jobs.parcels import Answer, Parcel, Shared, sendable
+from backlit.jobs.sameness import versions
 
 LOOK = 0.5  # seconds from one look at the cluster to the next
 LOSSES = 10  # times that a worker may die while it runs a job; with one more it is the job's fault

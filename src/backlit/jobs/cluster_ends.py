@@ -5,33 +5,23 @@ A worker runs a job with the threads that are its own, and ends it when nobody w
 
 import ctypes
 import gc
-import hashlib
 import logging
 import pickle
-import platform
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
-from functools import lru_cache, partial
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
-from backlit._version import __version__
-from backlit.core.network import Dense, Network
-from backlit.core.targets import as_targets
-from backlit.engine import Data, Engine, ReferenceEngine, State, TrainConfig
-from backlit.engine.native import NativeEngine, extension
 from backlit.errors import ProblemError
 from backlit.jobs.parcels import Answer, Shared, answer_to
-from backlit.optim import AdamW
+from backlit.jobs.sameness import versions
 from backlit.processors import only
 
 T = TypeVar("T")
-LOOK = 0.25  # seconds from one look of a worker whether somebody waits to the next
+WATCH = 0.25  # seconds from one look of a worker whether somebody waits to the next
 PATIENCE = {  # seconds, each of which Dask's setting of the name backlit.NAME changes
     "connect": 20.0,  # for the scheduler's first answer
     "silent": 10.0,  # without a sign of life, after which a worker's jobs are given to others as well
@@ -60,7 +50,7 @@ def connect(cluster: Any) -> tuple[Any, bool]:
             "jobs on a cluster need Dask, which is not installed: pip install 'backlit[dask]', here and on the workers"
         ) from None
     seconds, *_ = map(patience, PATIENCE)  # all, so that a wrong one is told at once
-    logging.getLogger("asyncio").addFilter(known)
+    logging.getLogger("asyncio").addFilter(worth_telling)
     if isinstance(cluster, Client):
         if cluster.asynchronous:
             raise ProblemError(
@@ -128,7 +118,7 @@ def nothing_collected() -> Iterator[None]:
             gc.enable()
 
 
-def known(record: logging.LogRecord) -> bool:
+def worth_telling(record: logging.LogRecord) -> bool:
     """Whether to tell of an error in a task that nobody looked at.
 
     Not of the one that Dask leaves when a worker dies whose result is on its way; the job is sent again.
@@ -141,51 +131,6 @@ def close(client: Any) -> None:
     """Leave the cluster, which may be gone itself."""
     with suppress(Exception), nothing_collected():
         client.close(timeout=2)
-
-
-# --- what must be the same on both sides ------------------------------------------------------------------------------
-
-PROBE = Network(
-    40,
-    [Dense(48, "gelu", norm="layer", dropout=0.1), Dense(24, "tanh", norm="batch"), Dense(5, "softmax")],
-    loss="cross_entropy",
-)
-ROWS, BATCH = 96, 32  # so few that BLAS uses one thread
-
-
-@lru_cache(maxsize=1)
-def versions() -> dict[str, str]:
-    """What must be the same on both sides, so that a job can be read there and gives the same bits."""
-    packages = {name: version(name) for name in ("numpy", "polars")}
-    python = ".".join(platform.python_version_tuple()[:2])
-    return {"backlit": __version__, "Python": python} | packages | {"arithmetic": arithmetic_digest()}
-
-
-@lru_cache(maxsize=1)
-def arithmetic_digest() -> str:
-    """The instruction set of the compiled engine, and a SHA-256 of θ after small fits by both engines.
-
-    Two machines of one digest give, as far as this sees, the same bits; those of another instruction set, BLAS or NumPy
-    that rounds otherwise differ.
-
-    >>> len(arithmetic_digest().rpartition(" ")[2])
-    12
-    """
-    found, native = hashlib.sha256(), extension()
-    for dtype in (np.float32, np.float64):
-        for kind in (ReferenceEngine, *([NativeEngine] if native else [])):
-            found.update(fitted(kind(TrainConfig(PROBE, AdamW(), BATCH)), dtype).tobytes())
-    return f"{native.instruction_sets()[0] if native else 'NumPy alone'} {found.hexdigest()[:12]}"
-
-
-def fitted(engine: Engine, dtype: type) -> np.ndarray:
-    """θ (n,) after an epoch of a few batches."""
-    rng = np.random.default_rng(0)
-    X: np.ndarray = rng.standard_normal((ROWS, PROBE.n[0])).astype(dtype)
-    data = Data(X, as_targets(PROBE, rng.integers(PROBE.n[PROBE.L], size=ROWS), ROWS, dtype))
-    state = State.start(PROBE, PROBE.init("he_normal", seed=0, dtype=dtype), AdamW())
-    engine.run(state, data, np.arange(ROWS), np.full(ROWS // BATCH, 0.01), lambda: False)
-    return state.params.theta
 
 
 # --- on a worker ------------------------------------------------------------------------------------------------------
@@ -237,7 +182,7 @@ def ended_when(due: Callable[[], bool]) -> Iterator[None]:
     thread, ended, guard = threading.get_ident(), threading.Event(), threading.Lock()
 
     def watch() -> None:
-        while not ended.wait(LOOK):
+        while not ended.wait(WATCH):
             if due():
                 with guard:
                     if not ended.is_set():

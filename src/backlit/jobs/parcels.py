@@ -32,7 +32,7 @@ class Shared:
         """Each object, pickled."""
         return tuple(pickle.dumps(each) for each in self.objects)
 
-    def dumps(self, task: Callable[[], Any]) -> bytes:
+    def dumps(self, task: Any) -> bytes:
         """The task, pickled, with the number of each object in its place."""
         numbers = {id(each): number for number, each in enumerate(self.objects)}
         file = io.BytesIO()

@@ -120,6 +120,20 @@ def run_jobs(
     return results(tasks, len(jobs), executor, ours, show or (lambda done, of: None))
 
 
+def on(how: Any) -> Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], Iterator[Any]]:
+    """Who calls a function with each of some arguments, as `run_jobs` takes it.
+
+    >>> list(on("serial")(pow, [(2, 3), (3, 2)]))
+    [8, 9]
+    """
+
+    def run(function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
+        jobs = [Job(function, each, f"{function.__name__}-{number}") for number, each in enumerate(arguments)]
+        return run_jobs(jobs, how=how)
+
+    return run
+
+
 def is_executor(how: Any) -> bool:
     """Whether this keeps the protocol of `Executor`."""
     return all(hasattr(how, name) for name in ("workers", "submit"))

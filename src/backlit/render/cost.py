@@ -7,10 +7,13 @@ from typing import Any
 from backlit.costs import Cost
 from backlit.costs.memory import amount, ranges, size
 from backlit.render.pages import page
+from backlit.tables.messages import count
 
 HEADS = ("layer", "forward", "in F1", "backward", "in BP4, BP5", "activations")  # the equations of matrix products
 Row = tuple[str, ...]
 SHOWN = 24  # rows of the table; of a deeper network the middle is left out
+BRIEF = 40  # characters of a list of layers
+MOST_SIZES = 7  # of a network that are shown
 
 
 def cost_text(cost: Cost) -> str:
@@ -84,7 +87,7 @@ def numeric(i: int) -> str:
 
 def title(described: dict[str, Any]) -> str:
     """What was counted."""
-    examples = "1 example" if described["batch"] == 1 else f"{described['batch']} examples"
+    examples = count(described["batch"], "example")
     return f"A step on {examples}, {described['dtype']}, {described['optimizer_name']}; operations, a multiply-add is 2"
 
 
@@ -149,20 +152,11 @@ def plan_rows(plan: dict[str, Any], forward: int) -> Iterator[tuple[str, str]]:
     if not plan["recomputed"]:
         yield "plan", "all activations fit; nothing is computed again"
         return
-    again = {int(l): count for l, count in plan["recomputed"].items()}
-    yield "kept", f"{layers(len(plan['kept']))}: {brief(ranges(plan['kept']))}"
-    yield "again", f"{layers(len(again))}: {brief(ranges(sorted(again)))}; {times(max(again.values()))}"
+    again = {int(l): n for l, n in plan["recomputed"].items()}
+    yield "kept", f"{count(len(plan['kept']), 'layer')}: {brief(ranges(plan['kept']))}"
+    yield "again", f"{count(len(again), 'layer')}: {brief(ranges(sorted(again)))}; {times(max(again.values()))}"
     extra = plan["extra_flops"]
     yield "extra", f"{amount(extra)} operations, {extra / forward:.0%} of a forward pass"
-
-
-def layers(n: int) -> str:
-    """How many layers.
-
-    >>> layers(1), layers(2)
-    ('1 layer', '2 layers')
-    """
-    return "1 layer" if n == 1 else f"{n} layers"
 
 
 def times(most: int) -> str:
@@ -170,9 +164,9 @@ def times(most: int) -> str:
     return "once more each" if most == 1 else f"up to {most} times more each"
 
 
-def brief(text: str, width: int = 40) -> str:
+def brief(text: str) -> str:
     """The text, cut at a comma where it is long."""
-    return text if len(text) <= width else text[:width].rsplit(",", 1)[0] + ", …"
+    return text if len(text) <= BRIEF else text[:BRIEF].rsplit(",", 1)[0] + ", …"
 
 
 def worker_rows(many: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -214,14 +208,14 @@ def micro(seconds: float) -> str:
     return f"{seconds * 1e6:,.0f} µs"
 
 
-def shape(sizes: Sequence[int], most: int = 7) -> str:
+def shape(sizes: Sequence[int]) -> str:
     """The sizes of a network; of a deep one the middle is left out.
 
     >>> shape([784, 512, 10]), shape([64] * 20 + [10])
     ('784 → 512 → 10', '64 → 64 → 64 → … → 64 → 64 → 10 (20 layers)')
     """
     names = list(map(str, sizes))
-    if len(names) <= most:
+    if len(names) <= MOST_SIZES:
         return " → ".join(names)
     return " → ".join([*names[:3], "…", *names[-3:]]) + f" ({len(names) - 1} layers)"
 

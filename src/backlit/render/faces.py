@@ -27,6 +27,7 @@ import numpy as np
 
 from backlit.core import Dense, Gradients, Network, Parameters, Trace
 from backlit.render.cost import shape
+from backlit.tables.messages import count
 from backlit.terminal import printable
 
 MOST = 24  # rows that are shown
@@ -90,7 +91,7 @@ def _(trace: Trace) -> Grid:
         z, a = trace.z[l], trace.a[l]
         rows.append((str(l), str(a.shape[1]), number(rms(z)), number(a.mean()), number(a.std()), share(a == 0)))
     heads = ("layer", "units", "rms z", "mean a", "deviation a", "a = 0")
-    return Grid(f"{counted(trace.m, 'example')} through {shape([a.shape[1] for a in trace.a])}", heads, rows)
+    return Grid(f"{count(trace.m, 'example')} through {shape([a.shape[1] for a in trace.a])}", heads, rows)
 
 
 @grid.register
@@ -116,11 +117,6 @@ def number(value: float) -> str:
 def share(which: np.ndarray) -> str:
     """How many, as a percentage; nothing for none."""
     return f"{which.mean():.0%}" if which.any() else ""
-
-
-def counted(n: int, noun: str) -> str:
-    """1 example, 2 examples."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def shortened(rows: Sequence[Sequence[str]]) -> Iterable[Sequence[str]]:
@@ -179,7 +175,7 @@ def history(found: Any) -> Grid:
     ]
     best = "" if found.best_epoch is None else f", the best is {found.best_epoch}"
     stopped = f", stopped: {found.stopped}" if found.stopped else ""
-    title = f"{counted(len(found), 'epoch')}, {found.seconds:.3g} s{best}{stopped}"
+    title = f"{count(len(found), 'epoch')}, {found.seconds:.3g} s{best}{stopped}"
     return Grid(title, ("epoch", "loss", "validation loss", "validation score", "learning rate"), rows)
 
 
@@ -194,14 +190,14 @@ def outcome(found: Any) -> Grid:
 def flow(found: Any) -> Grid:
     """A row a measurement."""
     rows = [(str(record.epoch), record.verdict, known(record.seconds)) for record in found.records]
-    title = f"{counted(len(rows), 'measurement')} of the gradient flow: {found.verdict or 'none yet'}"
+    title = f"{count(len(rows), 'measurement')} of the gradient flow: {found.verdict or 'none yet'}"
     return Grid(title, ("epoch", "verdict", "seconds"), rows, left=2)
 
 
 def problem(found: Any) -> Grid:
     """The network, and what there is for it."""
     under = grid(found.net)
-    examples = "no examples" if found.X is None else counted(len(found.X), "example")
+    examples = "no examples" if found.X is None else count(len(found.X), "example")
     return Grid(f"{found.name}: {under.title}, {examples}", under.heads, under.rows, under.left)
 
 
@@ -218,7 +214,7 @@ def ensemble(found: Any) -> Grid:
         (m.recipe, str(m.fold), f"{m.weight:.3f}", str(m.epochs), known(m.score), shape(m.model.net.n))
         for m in sorted(found.members, key=lambda member: -member.weight)
     ]
-    title = f"predicts {found.target.name!r} by {counted(len(rows), 'network')}, weighed out of fold"
+    title = f"predicts {found.target.name!r} by {count(len(rows), 'network')}, weighed out of fold"
     return Grid(title, ("recipe", "fold left out", "weight", "epochs", "loss there", "network"), rows)
 
 
@@ -226,13 +222,13 @@ def predictions(found: Any) -> Grid:
     """The first and last rows."""
     table = found.table
     rows = [tuple(map(known, row)) for row in table.rows()]
-    return Grid(f"{counted(table.height, 'prediction')}{scored(found.metrics)}", table.columns, rows)
+    return Grid(f"{count(table.height, 'prediction')}{scored(found.metrics)}", table.columns, rows)
 
 
 def streamed_predictions(found: Any) -> Grid:
     """How many, and where they are."""
     rows = [("written to", found.output or "nowhere"), ("files kept from before", str(found.kept))]
-    return Grid(f"{counted(found.n, 'prediction')}{scored(found.metrics)}", ("", ""), rows, left=2)
+    return Grid(f"{count(found.n, 'prediction')}{scored(found.metrics)}", ("", ""), rows, left=2)
 
 
 def search_result(found: Any) -> Grid:
@@ -240,7 +236,7 @@ def search_result(found: Any) -> Grid:
     ranked = sorted(found.trials, key=lambda trial: (trial["score"] is None, trial["score"] or 0.0))
     names = [name for name in ranked[0]["options"] if name not in ("l2", "epochs", "batch_size", "patience")]
     rows = [(known(t["score"]) or "diverged", *(option(t["options"].get(name)) for name in names)) for t in ranked]
-    title = f"{counted(len(rows), 'trial')}, {found.stopped}, the best loss is {number(found.score)}: {found.command}"
+    title = f"{count(len(rows), 'trial')}, {found.stopped}, the best loss is {number(found.score)}: {found.command}"
     return Grid(title, ("loss", *names), rows, left=len(names) + 1)
 
 
@@ -249,7 +245,7 @@ def network_estimator(found: Any) -> Grid:
     if not hasattr(found, "network_"):
         return Grid(f"{found!r}, not fitted", ("", ""), [])
     under = grid(found.network_)
-    came = f"{counted(found.n_iter_, 'epoch')}, loss {number(float(found.loss_))}"
+    came = f"{count(found.n_iter_, 'epoch')}, loss {number(float(found.loss_))}"
     return Grid(f"{type(found).__name__}, {came}: {under.title}", under.heads, under.rows, under.left)
 
 

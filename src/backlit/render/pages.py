@@ -117,7 +117,6 @@ def curves(
     title: str,
     *,
     ylabel: str,
-    xlabel: str = "epoch",
     log: bool = False,
     mark: tuple[int, str] | None = None,
 ) -> str:
@@ -141,7 +140,7 @@ def curves(
             )  # fmt: skip  above the frame, where no legend is
         if log:
             axes.set_yscale("log")
-        axes.set_xlabel(xlabel)
+        axes.set_xlabel("epoch")
         axes.set_ylabel(ylabel)
         axes.locator_params(axis="x", integer=True)
         axes.legend(loc="best", fontsize=8)

@@ -7,12 +7,13 @@ import numpy as np
 from backlit import terminal
 from backlit._version import __version__
 from backlit.render.pages import against, class_curves, curves, frame, histogram, page
-from backlit.tables.messages import figure
+from backlit.tables.messages import count, figure
 
 MOST_CLASSES = 20  # of a confusion matrix that a person can read
 MOST_POINTS = 2000
 MOST_COLUMNS = 20  # whose importance is shown
 MOST_CURVES = 6
+MOST_LAYERS = 6
 VERSIONS = ("backlit", "python", "numpy", "scipy", "polars", "scikit-learn")
 RIVALS = {"constant": "Constant", "linear": "Linear", "gradient_boosting": "Gradient boosting"}
 NAMES = {
@@ -224,13 +225,13 @@ def class_figures(assessed: Any) -> dict[str, str]:
     return plots
 
 
-def shown_layers(L: int, most: int = 6) -> list[int]:
-    """All layers, or for a deep network `most` of them from the first to the last.
+def shown_layers(L: int) -> list[int]:
+    """All layers, or for a deep network MOST_LAYERS of them from the first to the last.
 
     >>> shown_layers(3), shown_layers(50)
     ([1, 2, 3], [1, 11, 21, 30, 40, 50])
     """
-    return [round(l) for l in np.linspace(1, L, min(L, most))]
+    return [round(l) for l in np.linspace(1, L, min(L, MOST_LAYERS))]
 
 
 def confusion(result: Any) -> dict[str, Any]:
@@ -334,7 +335,7 @@ def columns_in_short(result: Any) -> str:
     most = f", {widest.features} of them of {widest.name!r}" if widest.features > 2 and len(columns) > 1 else ""
     used = sum(n > 0 for n in features)
     left_out = f" ({len(columns) - used} left out)" if used < len(columns) else ""
-    told = f"{used} column{'s' if used != 1 else ''}{left_out} as {sum(features):,} features{most}"
+    told = f"{count(used, 'column')}{left_out} as {sum(features):,} features{most}"
     growing = (
         [name for name, growth in result.assessment.importances.items() if growth > 0] if result.assessment else []
     )
@@ -360,9 +361,7 @@ def show_ensemble(console: Any, result: Any) -> None:
     for member in result.members:
         shares[member.recipe] = shares.get(member.recipe, 0.0) + member.weight
     folds = len({member.fold for member in result.members})
-    console.print(
-        headline(result, f"ensemble of {len(result.members)} networks on {folds} fold{'s' if folds > 1 else ''}")
-    )
+    console.print(headline(result, f"ensemble of {len(result.members)} networks on {count(folds, 'fold')}"))
     told = ", ".join(f"{name} {share:.0%}" for name, share in sorted(shares.items(), key=lambda item: -item[1]))
     console.print(f"weights: {told}")
     console.print(f"{result.epochs:,} epochs of its networks, {duration(result.seconds)} s in all")

@@ -15,7 +15,7 @@ Polars is imported when the first table is read, not before.
 
 from backlit.tables.encoder import ColumnSummary, TableEncoder
 from backlit.tables.splitting import split
-from backlit.tables.table_files import check_suffix, read_table, write_table
+from backlit.tables.table_files import check_table_suffix, read_table, write_table
 from backlit.tables.target import Target, TargetCodec, read_target
 
 __all__ = [
@@ -23,7 +23,7 @@ __all__ = [
     "TableEncoder",
     "Target",
     "TargetCodec",
-    "check_suffix",
+    "check_table_suffix",
     "read_table",
     "read_target",
     "split",

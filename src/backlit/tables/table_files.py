@@ -246,7 +246,7 @@ def write_table(table: pl.DataFrame, path: str | os.PathLike[str]) -> None:
     import polars as pl
 
     suffix = Path(path).suffix.lower()
-    check_suffix(path)
+    check_table_suffix(path)
     try:
         with atomic_write(path) as temporary, temporary.open("wb") as file:
             if suffix == ".parquet":
@@ -283,10 +283,10 @@ def csv_marks(suffix: str, columns: int) -> tuple[str, str]:
     return "\t" if suffix == ".tsv" else ",", "NA" if columns == 1 else ""
 
 
-def check_suffix(path: str | os.PathLike[str]) -> None:
+def check_table_suffix(path: str | os.PathLike[str]) -> None:
     """Raise TableError where `write_table` does not know the suffix; to be asked before hours of work.
 
-    >>> check_suffix("predictions.csv")
+    >>> check_table_suffix("predictions.csv")
     """
     suffix = Path(path).suffix.lower()
     if suffix not in WRITTEN:

@@ -148,7 +148,7 @@ def assess(
     y, y_test = target.y[kept], target.y[held_out]
     outputs = predict(features[held_out])
     w, w_test = (None, None) if weight is None else (weight[kept], weight[held_out])
-    theirs = baselines(target.task, rival.encoder, X[kept], y, X[held_out], weight=w, boosting=False)
+    theirs = baselines(target.task, X[kept], y, X[held_out], weight=w)
     theirs |= {} if rival.outputs is None else {"gradient_boosting": rival.outputs}
     own, *others = (score(target.task, y_test, made, w_test) for made in (outputs, *theirs.values()))
     beside = dict(zip(theirs, others, strict=True))
@@ -225,41 +225,35 @@ RIVALS = {"constant": "the constant prediction", "linear": "a linear model", "gr
 
 def baselines(
     task: str,
-    encoder: TableEncoder,
     X: Array,
     y: Array,
     X_test: Array,
     *,
     weight: Array | None = None,
-    boosting: bool = True,
-    seed: int = 0,
 ) -> dict[str, Array]:
-    """Probabilities (n, K) or numbers (n,) by "constant", "linear" and, if `boosting`, "gradient_boosting".
+    """Probabilities (n, K) or numbers (n,) by "constant" and "linear".
 
-    encoder : from the table's columns to X.  X : (m, n_0) features of the training rows, and y : (m,) their class
-    indices or numbers.  X_test : (n, n_0), of the test rows.  weight : (m,) by which training rows count.
+    X : (m, n_0) features of the training rows, and y : (m,) their class indices or numbers.  X_test : (n, n_0), of the
+    test rows.  weight : (m,) by which training rows count.
 
-    The constant prediction is the classes' shares, or the mean; the linear model is logistic or ridge regression, and
-    gradient boosting is scikit-learn's HistGradientBoosting, each with its defaults.
+    The constant prediction is the classes' shares, or the mean; the linear model is logistic or ridge regression with
+    scikit-learn's defaults.
 
     >>> from backlit.tables import read_target, split
     >>> from backlit.tabular.datasets import load_dataset
     >>> table = load_dataset("iris")
     >>> y = read_target(table, "target").y
     >>> kept, held_out = split(y)
-    >>> encoder = TableEncoder.fit(table[kept], drop=["target"])
-    >>> X = encoder.transform(table)
-    >>> found = baselines("classification", encoder, X[kept], y[kept], X[held_out])
+    >>> X = TableEncoder.fit(table[kept], drop=["target"]).transform(table)
+    >>> found = baselines("classification", X[kept], y[kept], X[held_out])
     >>> sorted(found), bool((found["linear"].argmax(axis=1) == y[held_out]).mean() > 0.9)
-    (['constant', 'gradient_boosting', 'linear'], True)
+    (['constant', 'linear'], True)
     """
     from threadpoolctl import threadpool_limits
 
     K = int(y.max()) + 1 if task == "classification" else 0
     with threadpool_limits(1):  # the same bits for any number of threads, and no waiting on a busy machine
-        made = {"constant": constant(y, len(X_test), K, weight), "linear": linear(X, y, X_test, K, weight)}
-    boosted = gradient_boosting(encoder, X, y, X_test, K, seed, weight) if boosting else None
-    return made if boosted is None else {**made, "gradient_boosting": boosted}
+        return {"constant": constant(y, len(X_test), K, weight), "linear": linear(X, y, X_test, K, weight)}
 
 
 def constant(y: Array, n_test: int, K: int, weight: Array | None = None) -> Array:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from backlit.core.activations.softmax import softmax
 from backlit.core.parameters import Parameters, Statistics
 from backlit.errors import DomainError, ModelError, ProblemError, near
 from backlit.formats.ensembles import Ensemble
 from backlit.formats.models import Model
 from backlit.tables import TableEncoder, TargetCodec
-from backlit.tabular.scoring import activations_of, areas_beside, mean_recall, outputs_of
+from backlit.tabular.scoring import activations_of, area_of_pairs, counted, mean_recall, outputs_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -25,6 +26,7 @@ Array = np.ndarray
 Encode = Callable[[TableEncoder], Array]  # the features (m, n_0) that an encoder makes of the rows in question
 Loss = Callable[[Array], float]  # of blended outputs (n, K), lower is better
 ROUNDS = 20
+FEW = 4  # members that stand for all
 MOST_RESIDUALS = 2_000  # quantiles need no more; taken at even ranks of their size
 NUMBERS_AT_ONCE = 2**22
 TEMPERATURES = np.exp(np.linspace(-1.2, 1.2, 97))
@@ -59,12 +61,6 @@ def greedy_weights(outputs: Array, loss: Loss, start: Array) -> Array:
         if min(trials) < best:
             best, kept = min(trials), votes
     return kept / kept.sum()
-
-
-def softmax(z: Array) -> Array:
-    """Probabilities (n, K) of log odds or log probabilities (n, K)."""
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
 
 
 def log_probabilities(p: Array) -> Array:
@@ -127,11 +123,11 @@ def predict_dealt(model: Model | Ensemble, table: "pl.DataFrame") -> Callable[..
     return predict
 
 
-def few_members(model: Model | Ensemble, most: int = 4) -> Model | Ensemble:
+def few_members(model: Model | Ensemble) -> Model | Ensemble:
     """The heaviest members alone, which say much the same sooner; a single network as it is."""
     if not isinstance(model, Ensemble):
         return model
-    heaviest = sorted(model.members, key=lambda member: -member.weight)[:most]
+    heaviest = sorted(model.members, key=lambda member: -member.weight)[:FEW]
     return replace(model, members=tuple(heaviest))
 
 
@@ -234,10 +230,9 @@ def balanced_accuracy(z: Array, y: Array, weight: Array | None) -> float:
 
 
 def roc_auc(z: Array, y: Array, weight: Array | None) -> float:
-    """Area under the ROC curve, for several classes the mean of each against the rest; 0.5 where y is of one class."""
-    p, w = softmax(z), np.ones(len(y)) if weight is None else weight
-    areas = [areas_beside((y == k).astype(int), p[:, k], 1, w)[0] for k in np.unique(y) if (y != k).any()]
-    return float(np.mean(areas)) if areas else 0.5
+    """Area under the ROC curve, as it is reported, of the classes in y; 0.5 where that is one."""
+    y, z, weight = counted(weight, y, z)
+    return area_of_pairs(y, softmax(z), weight) if len(np.unique(y)) > 1 else 0.5
 
 
 def rmse(z: Array, y: Array, weight: Array | None) -> float:

@@ -32,7 +32,6 @@ from backlit.training import History
 from backlit.training.checkpoint import FILE, claimed, first_difference, make_folder, short
 from backlit.training.engine_check import EngineCheck
 from backlit.training.progress import show_passes, stop_on_interrupt
-from backlit.training.run import Epoch
 
 if TYPE_CHECKING:
     import polars as pl
@@ -348,7 +347,7 @@ class MemberFiles:
             preset_before = notes["preset"]
             preset_before["bins"].setdefault("steps", False)  # not told by version 0.1 and before
             before = {**notes["run"], "preset": preset_before}
-            history = history_of(notes["history"])
+            history = History.from_dict(notes["history"])
         except (KeyError, TypeError):
             raise ModelError(f"{path}: not a network that --checkpoint kept: remove it") from None
         if now != before:
@@ -364,12 +363,6 @@ class MemberFiles:
         settings = settings_of(lesson, preset, fold, len(rows))
         model = Model(model.params, model.statistics, model.encoder, lesson.target)
         return Trained(preset, fold, model, left_out, outputs, score, history, settings, notes["engine"])
-
-
-def history_of(told: dict[str, Any]) -> History:
-    """The history that `to_dict` was called on."""
-    epochs = [Epoch(**{**epoch, "gradient_norms": tuple(epoch["gradient_norms"])}) for epoch in told["epochs"]]
-    return History(epochs, told["best_epoch"], told["stopped"])
 
 
 def fingerprint(lesson: Lesson) -> dict[str, Any]:

@@ -21,6 +21,7 @@ LEAST_LEFT = 1e-10  # of a sum without one row, beside other such sums; less is 
 Dealt = Callable[..., Array]  # outputs of rows, or with (name, order) those with a column's values in another order
 CELLS = 20_000  # rows × columns that are encoded for each column
 MOST_ROWS, MOST_COLUMNS = 1000, 200
+WORST = 10  # rows that are told
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,7 @@ def importances(
 
 
 def worst_rows(
-    features: "pl.DataFrame", numbers: Array, y: Array, outputs: Array, codec: TargetCodec, most: int = 10
+    features: "pl.DataFrame", numbers: Array, y: Array, outputs: Array, codec: TargetCodec
 ) -> list[dict[str, Any]]:
     """The rows with the largest loss: their "row", counted from 1, what is "true" and what is "predicted".
 
@@ -178,7 +179,7 @@ def worst_rows(
     """
     classes = bool(codec.classes)
     order = np.argsort(-row_losses(y, outputs, classes), kind="stable")
-    worst = order[:most] if not classes else [k for k in order[:most] if outputs[k].argmax() != y[k]]
+    worst = order[:WORST] if not classes else [k for k in order[:WORST] if outputs[k].argmax() != y[k]]
     truth = codec.decode(y).to_list()
     answers = codec.decode(outputs.argmax(axis=1) if classes else outputs).to_list()
     return [

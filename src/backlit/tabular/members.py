@@ -20,7 +20,7 @@ from backlit.tables.encoder import enriched
 from backlit.tables.fitting import Bins
 from backlit.tabular.blend import Measure, measure_of, raw_outputs
 from backlit.tabular.presets import Preset, build_network, target_scale, unscale
-from backlit.tabular.table_rows import Folds
+from backlit.tabular.table_rows import Folds, weights_of
 from backlit.training import History, Run, Settings, fit
 from backlit.training.engine_check import ROWS, EngineCheck, check_engine
 from backlit.training.progress import Stop
@@ -76,6 +76,7 @@ class Lesson:
     table, y, weight : the training rows, their targets (class indices or numbers) and weights, or None.
     encoder : of its columns, as `TableEncoder.fit` gives it.  shared : richer ones that do not look at the target.
     metric : what presets are chosen and networks stopped by; None for the network's own loss.
+    init : how W is drawn; None for an ensemble's way.
     """
 
     table: "pl.DataFrame"
@@ -89,6 +90,7 @@ class Lesson:
     seed: int
     engine: str
     limit: Limit
+    init: str | None = None
 
     @classmethod
     def of(
@@ -105,10 +107,11 @@ class Lesson:
         seed: int,
         engine: str = "auto",
         limit: Limit,
+        init: str | None = None,
     ) -> "Lesson":
         """The lesson of a table.  bins : the encodings that will be asked for; those by quantiles are fitted here."""
         shared = {each: enriched(encoder, table, each, y) for each in bins if not each.by_target}
-        return cls(table, y, weight, target, encoder, shared, folds, metric, seed, engine, limit)
+        return cls(table, y, weight, target, encoder, shared, folds, metric, seed, engine, limit, init)
 
     @property
     def measure(self) -> Measure:
@@ -215,9 +218,9 @@ def first_parameters(lesson: Lesson, preset: Preset, encoder: TableEncoder, seed
     net = build_network(
         encoder, lesson.target, preset.hidden, preset.activation, norm=preset.norm, dropout=preset.dropout, l2=0.0
     )
-    params = net.init("he_normal", seed=seed, dtype=np.float32)
+    params = net.init(lesson.init or "he_normal", seed=seed, dtype=np.float32)
     params.W[1][:, encoder.silent_features] = 0
-    if lesson.target.task == "regression":
+    if lesson.target.task == "regression" and lesson.init is None:
         params.W[-1][:] *= 0.1  # the target has mean 0 and variance 1: begin near its mean
     return params
 
@@ -233,7 +236,7 @@ def learned_targets(lesson: Lesson, preset: Preset, rows: Array) -> tuple[Array,
 
 def data_of(lesson: Lesson, net: Network, X: Array, y: Array, rows: Array) -> Data:
     """Features X (m, n_0) of these rows with their targets and weights; y is of all rows."""
-    return Data(X, as_targets(net, y[rows], len(rows), np.float32), weights_of(lesson, rows))
+    return Data(X, as_targets(net, y[rows], len(rows), np.float32), weights_of(lesson.weight, rows))
 
 
 def check_presets(lesson: Lesson, presets: Iterable[Preset]) -> list[EngineCheck]:
@@ -263,17 +266,12 @@ def settings_of(lesson: Lesson, preset: Preset, fold: int, rows: int) -> Setting
 def judged(lesson: Lesson, params: Parameters, statistics: Statistics, X: Array, rows: Array) -> tuple[Array, float]:
     """A member's outputs (m, K) for features X (m, n_0) of the rows that it left out, and their loss."""
     outputs = raw_outputs(lesson.target, params, statistics, X)
-    return outputs, lesson.measure(outputs, lesson.y[rows], weights_of(lesson, rows))
+    return outputs, lesson.measure(outputs, lesson.y[rows], weights_of(lesson.weight, rows))
 
 
 def member_seed(seed: int, name: str, fold: int) -> int:
     """What draws a member's weights, order of rows and dropout: by the seed, the preset and the fold."""
     return int(np.random.SeedSequence([seed, fold, *name.encode()]).generate_state(1, np.uint32)[0])
-
-
-def weights_of(lesson: Lesson, rows: Array) -> Array | None:
-    """The weights of some rows, float32."""
-    return None if lesson.weight is None else lesson.weight[rows].astype(np.float32)
 
 
 def at_limit(limit: Limit, run: Run) -> bool:
@@ -296,7 +294,7 @@ def scorer(
     lesson: Lesson, finish: Callable[[Parameters], Parameters], X: Array, rows: Array
 ) -> Callable[[Any, Parameters, Statistics], float]:
     """What the trainer asks after each epoch, higher is better: the measure of the rows left out."""
-    y, weight = lesson.y[rows], weights_of(lesson, rows)
+    y, weight = lesson.y[rows], weights_of(lesson.weight, rows)
 
     def score(engine: Any, params: Parameters, statistics: Statistics) -> float:
         return -lesson.measure(raw_outputs(lesson.target, finish(params), statistics, X), y, weight)

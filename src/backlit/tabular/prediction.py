@@ -21,15 +21,7 @@ from backlit.tables.target import Label
 from backlit.tabular.blend import predict_interval, predict_rows
 from backlit.tabular.remarks import Unlike, rows_unlike
 from backlit.tabular.result import TrainResult
-from backlit.tabular.scoring import (
-    Scores,
-    as_table,
-    finite,
-    known_model,
-    outputs_in,
-    score,
-    truth_of,
-)
+from backlit.tabular.scoring import as_table, finite, known_model, outputs_in, score, truth_of
 from backlit.tabular.streamed_prediction import Show, StreamedPredictions, predict_streamed, quiet
 from backlit.tabular.table_rows import read_weight
 
@@ -133,7 +125,8 @@ def predict(
         A model file, or what `train` gave.
     table : str, Path, polars.DataFrame or dask.dataframe.DataFrame
         A CSV, Parquet or JSON lines file, or a data frame, with the columns of the training table; with `out` a Parquet
-        file or a folder of them.  Of a Dask DataFrame one partition is in memory at a time, beside the predictions.
+        file or a folder of them.  Of a Dask DataFrame one partition is in memory at a time, beside the predictions
+        (among whose columns reasons and what is unlike are) and the columns that score them.
     interval : float, optional
         Probability that the columns "TARGET low" and "TARGET high" hold a row's value; for an ensemble's regression.
     reasons : int, optional
@@ -248,13 +241,18 @@ def predict_partitions(
     cost: Mapping[Any, float] | None,
     unlike: bool,
 ) -> Predictions:
-    """Predict a Dask DataFrame, a partition at a time; Dask computes each, where its client does."""
+    """Predict a Dask DataFrame, a partition at a time; Dask computes each, where its client does.
+
+    The targets and weights of all of them are kept, and scored at the end as those of a table in memory.
+    """
     import polars as pl
 
     if not hasattr(table, "columns"):
         raise TableError("a Dask array has no named columns: give a Dask DataFrame with those of the training table")
     encoder, codec = known_model(model, "the model")
-    known, made, scores = codec.name in table.columns, [], Scores(codec.task, len(codec.classes))
+    costs, weight = None if cost is None else Costs.read(codec, cost), model.training.get("weight", "")
+    wanted = [name for name in (codec.name, weight) if name in table.columns]
+    made, kept = [], []
     for number, part in enumerate(table.to_delayed(), start=1):
         frame = pl.from_pandas(part.compute())
         if not frame.height:
@@ -262,15 +260,15 @@ def predict_partitions(
         try:
             told = predict(model, frame, interval=interval, reasons=reasons, cost=cost, unlike=unlike)
             made.append(told.table)
-            frame = encoder.read(frame, codec.name)
+            kept.append(encoder.read(frame, codec.name, weight).select(wanted))
         except TableError as error:
             raise TableError(f"partition {number}: {error}") from None
-        truth = truth_of(codec, frame) if known else None
-        if truth is not None:
-            scores.add(truth[1], outputs_in(codec, made[-1])[truth[0]])
     if not made:
         raise TableError("the table has no rows to predict: give it some")
-    return Predictions(pl.concat(made), codec.task, scores.metrics() if scores.n else None)
+    whole = pl.concat(made)
+    frame = pl.concat(kept, how="vertical_relaxed")
+    metrics, weight = scores_if_known(codec, frame, outputs_in(codec, whole), weight, costs)
+    return Predictions(whole, codec.task, metrics, costs=costs, weight=weight)
 
 
 # --- the class to answer where mistakes cost unlike -------------------------------------------------------------------

@@ -20,7 +20,7 @@ from backlit.tabular.members import check_time_limit
 from backlit.tabular.presets import ENCODINGS, build_network, quality_of, target_scale, unscale
 from backlit.tabular.result import TrainResult, made_by, notes_on_shards
 from backlit.tabular.scoring import outputs_of, score
-from backlit.tabular.table_rows import TableRows, rows_to_split
+from backlit.tabular.table_rows import TableRows, rows_to_split, weights_of
 from backlit.training import History, Outcome, Settings, Shards, fit
 from backlit.training.engine_check import EngineCheck, check_engine
 
@@ -97,7 +97,7 @@ ALONE = "one network is trained in this process, as each of its steps is one sha
 
 
 def train_network(
-    rows: TableRows, told: dict[str, Any], settings: Settings, *, progress: bool, cluster: Any = 0
+    rows: TableRows, told: dict[str, Any], settings: Settings, *, progress: bool, cluster: Any
 ) -> TrainResult:
     """Train the network that `told` describes, stopped by a tenth of its training rows.  See `train`."""
     from backlit.distributed import engine_on
@@ -120,7 +120,7 @@ def train_network(
     shift, scale = (0.0, 1.0) if read.task == "classification" else target_scale(read.y[kept], rows.weight_of(kept))
     Y = as_targets(net, (read.y - shift) / scale if read.task == "regression" else read.y, len(X), np.float32)
     settings = replace(settings, batch_size=min(settings.batch_size, len(kept)))
-    data, validation = (Data(X[part], Y[part], weights_of(rows, part)) for part in (fitting, validating))
+    data, validation = (Data(X[part], Y[part], weights_of(rows.roles.weight, part)) for part in (fitting, validating))
     checked = check_engine(net, params, data, settings)
     penalties: list[float] = []
     learned = data if told["shards"] == 1 else Shards.deal(data, told["shards"], settings)
@@ -166,12 +166,6 @@ def validation_split(rows: TableRows, seed: int) -> tuple[Array, Array]:
         return split(rows_to_split(rows.target, rows.kept), test_size=0.1, seed=seed)
     held = rows.roles.folds(rows.target.y[rows.kept], rows.kept, 10, seed)
     return held.parts(held.K - 1)
-
-
-def weights_of(rows: TableRows, part: Array) -> Array | None:
-    """The weights of some rows, float32."""
-    weight = rows.weight_of(part)
-    return None if weight is None else weight.astype(np.float32)
 
 
 def summarize_network(

@@ -210,8 +210,8 @@ def versions() -> dict[str, str]:
 
 # --- how to get a result again ----------------------------------------------------------------------------------------
 
-UNTOLD = ("progress", "workers", "cluster")  # change nothing in the result
-FLAGS = {"stream": (True, "--stream"), "compare": (False, "--no-compare")}
+UNTOLD = ("progress", "cluster")  # change nothing in the result
+FLAGS = {"stream": "--stream", "compare": "--no-compare"}  # where it is not the default
 
 
 class NoOption(Exception):
@@ -262,7 +262,7 @@ def option(name: str, value: Any) -> Iterator[str]:
     """The words of one option; NoOption if the command line has none for it."""
     flag = f"--{name.replace('_', '-')}"
     if name in FLAGS:
-        yield FLAGS[name][1]
+        yield FLAGS[name]
     elif name == "hidden":
         yield from (flag, ",".join(map(str, value)) or "0")
     elif name == "optimizer" and isinstance(value, Mapping):

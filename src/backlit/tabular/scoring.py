@@ -1,7 +1,6 @@
-"""From outputs to what the target means, and the scores of a prediction, at once or over chunks."""
+"""From outputs to what the target means, and the scores of a prediction."""
 
 import math
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,8 +12,6 @@ from backlit.formats.ensembles import Ensemble
 from backlit.formats.models import Model
 from backlit.optim import Sgd
 from backlit.tables import TableEncoder, TargetCodec
-from backlit.tables.accumulators import ExactMoments, exact, root
-from backlit.tables.splitting import drawn
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,9 +19,9 @@ if TYPE_CHECKING:
 Array = np.ndarray
 
 
-def outputs_of(model: Model, X: Array, *, engine: str = "auto") -> Array:
+def outputs_of(model: Model, X: Array) -> Array:
     """Probabilities (n, K) for classification, numbers (n,) for regression, for features X (n, n_0)."""
-    a = activations_of(model.params, model.statistics, X, engine)
+    a = activations_of(model.params, model.statistics, X)
     if model.target is None or model.target.task == "regression":
         return a[:, 0] if a.shape[1] == 1 else a
     return np.hstack([1 - a, a]) if a.shape[1] == 1 else a
@@ -77,14 +74,21 @@ def row_losses(y: Array, outputs: Array, classes: bool) -> Array:
 
 def roc_auc(y: Array, p: Array, weight: Array | None = None) -> float | None:
     """The area under the ROC curve, for more than two classes the mean over all pairs; None if a class is not in y."""
-    K = p.shape[1]
-    if len(np.unique(y)) < K:
+    if len(np.unique(y)) < p.shape[1]:
         return None
-    p, w = shares(p), np.ones(len(y)) if weight is None else weight
-    if K == 2:
+    return area_of_pairs(y, shares(p), weight)
+
+
+def area_of_pairs(y: Array, p: Array, weight: Array | None = None) -> float:
+    """The mean, over all pairs of the classes in y (m,), two or more, of the area under their ROC curve.
+
+    p : (m, K), rows sum to 1.  Of a pair each class's probability is asked.  Source: Hand & Till 2001.
+    """
+    w = np.ones(len(y)) if weight is None else weight
+    if p.shape[1] == 2:
         return float(areas_beside(y, p[:, 1], 1, w)[0])
-    areas = [np.delete(areas_beside(y, p[:, k], k, w), k) for k in range(K)]
-    return float(np.mean(areas))
+    known = np.unique(y)
+    return float(np.mean([areas_beside(y, p[:, k], k, w)[known[known != k]] for k in known]))
 
 
 def areas_beside(y: Array, score: Array, k: int, weight: Array) -> Array:
@@ -99,7 +103,8 @@ def areas_beside(y: Array, score: Array, k: int, weight: Array) -> Array:
     passed = np.concatenate([[0.0], np.cumsum(weight[own])])  # by a score that is above so many of the class
     below, up_to = (passed[np.searchsorted(score[own], score, side)] for side in ("left", "right"))
     higher = passed[-1] - (below + up_to) / 2
-    return np.bincount(y, weight * higher) / (passed[-1] * np.bincount(y, weight))
+    with np.errstate(invalid="ignore"):  # of a class that has no row
+        return np.bincount(y, weight * higher) / (passed[-1] * np.bincount(y, weight))
 
 
 def shares(p: Array) -> Array:
@@ -205,85 +210,3 @@ def truth_of(target: TargetCodec, frame: "pl.DataFrame") -> tuple[np.ndarray, np
 def has_value(column: Any) -> Array:
     """Which rows (m,) are neither null nor NaN."""
     return (column.is_not_nan().fill_null(False) if column.dtype.is_float() else column.is_not_null()).to_numpy()
-
-
-SAMPLE = 100_000  # rows that are kept for the ROC AUC and the report
-
-
-@dataclass
-class Scores:
-    """Exact sums over the rows seen, and a sample of them; the same to the bit however the rows are cut into chunks.
-
-    task, K : as in `score`, K classes.  share : of the rows that the sample takes.  first : the number of the first row
-    in the whole table, which tells what the sample takes.
-    """
-
-    task: str
-    K: int
-    share: float = 1.0
-    first: int = 0
-    n: int = 0
-    confusion: Array = field(default_factory=lambda: np.zeros(0, np.int64))
-    loss: ExactMoments = field(default_factory=ExactMoments)  # −ln p of the true class, or |error|
-    truth: ExactMoments = field(default_factory=ExactMoments)  # of a regression
-    finite: bool = True
-    sample: list[tuple[Array, Array]] = field(default_factory=list)
-
-    def add(self, y: Array, outputs: Array) -> None:
-        """Take in targets (m,) and outputs (m, K) or (m,)."""
-        if not len(y):
-            return
-        chosen = drawn(self.first + self.n, len(y), seed=0) < self.share
-        self.sample.append((y[chosen], outputs[chosen]))
-        self.n += len(y)
-        (self.add_classes if self.task == "classification" else self.add_numbers)(y, outputs.astype(np.float64))
-
-    def merge(self, other: "Scores") -> None:
-        """Take in what another has seen of the rows that follow."""
-        self.n += other.n
-        self.sample += other.sample
-        self.finite &= other.finite
-        self.confusion = self.confusion + other.confusion if self.confusion.size else other.confusion
-        self.loss.merge(other.loss)
-        self.truth.merge(other.truth)
-
-    def add_classes(self, y: Array, p: Array) -> None:
-        """Count true class by predicted class, and sum −ln p."""
-        counts = np.bincount(y * self.K + p.argmax(axis=1), minlength=self.K**2).reshape(self.K, self.K)
-        self.confusion = self.confusion + counts if self.confusion.size else counts
-        likelihood = shares(p)[np.arange(len(y)), y]
-        self.add_loss(-np.log(np.maximum(likelihood, np.finfo(np.float64).eps)))
-
-    def add_numbers(self, y: Array, predicted: Array) -> None:
-        """Sum errors, and y, and their squares."""
-        self.add_loss(np.abs(predicted - y))
-        self.truth.add(y)
-
-    def add_loss(self, loss: Array) -> None:
-        """Sum it, unless a number has overflowed."""
-        if np.isfinite(loss).all():
-            self.loss.add(loss)
-        else:
-            self.finite = False
-
-    def sampled(self) -> tuple[Array, Array]:
-        """Targets and outputs of the sample."""
-        y, outputs = zip(*self.sample, strict=True)
-        return np.concatenate(y), np.concatenate(outputs)
-
-    def metrics(self) -> dict[str, Any]:
-        """What `score` gives; the ROC AUC from the sample, which of a few rows among very many may have none."""
-        mean, square = (exact(sums) / self.n for sums in (self.loss.sums, self.loss.squares))
-        if self.task == "classification":
-            rows, right = self.confusion.sum(axis=1), np.diag(self.confusion)
-            recall = right[rows > 0] / rows[rows > 0]
-            return {
-                "accuracy": float(right.sum() / self.n),
-                "balanced_accuracy": float(recall.mean()),
-                "log_loss": float(mean) if self.finite else math.inf,
-                "roc_auc": roc_auc(*self.sampled()),
-            }
-        spread = exact(self.truth.squares) / self.n - (exact(self.truth.sums) / self.n) ** 2
-        if not self.finite:
-            return {"r2": -math.inf if spread else None, "rmse": math.inf, "mae": math.inf}
-        return {"r2": float(1 - square / spread) if spread else None, "rmse": root(square), "mae": float(mean)}

@@ -17,7 +17,7 @@ from backlit.tabular.members import HERE, Lesson, Limit, check_time_limit, train
 from backlit.tabular.presets import ENCODINGS, Preset
 from backlit.tabular.result import command_of
 from backlit.tabular.table_rows import TableRows, plain_folds
-from backlit.tabular.training import find_table, train
+from backlit.tabular.training import ONE, find_table, train
 from backlit.training.progress import show_passes, stop_on_interrupt
 
 if TYPE_CHECKING:
@@ -165,6 +165,7 @@ def search(
             ENCODINGS.values(),
             seed=seed,
             limit=limit,
+            init=ONE["init"],  # as the command draws it
         )
         while len(tried) < trials and not (tried and limit.reached()):
             asked = [study.ask() for _ in range(min(AT_ONCE, trials - len(tried)))]

@@ -16,14 +16,16 @@ from backlit.core.targets import as_targets
 from backlit.engine import Data
 from backlit.errors import ProblemError, TableError
 from backlit.formats.models import Model
-from backlit.jobs import Job, run_jobs
+from backlit.jobs import on
+from backlit.tables.messages import count
 from backlit.tables.parquet import Chunk, ParquetTable, Piece, size_of
-from backlit.tables.scan import CELL, TEST, TRAINING, VALIDATION, Parts, Run, Survey, rows_at_once, survey, targets
+from backlit.tables.scan import CELL, TEST, TRAINING, VALIDATION, Parts, Survey, rows_at_once, survey, targets
 from backlit.tables.target import Task
 from backlit.tabular.presets import build_network, unscale
 from backlit.tabular.remarks import describe_typical
 from backlit.tabular.result import TrainResult, made_by, notes_on_shards
-from backlit.tabular.scoring import SAMPLE, Scores, has_value, outputs_of
+from backlit.tabular.scoring import has_value, outputs_of
+from backlit.tabular.streamed_scores import SAMPLE, Scores
 from backlit.training import Outcome, Settings, Shards, fit
 from backlit.training.engine_check import EngineCheck, check_engine
 from backlit.training.progress import show_passes
@@ -190,8 +192,8 @@ def train_streamed(
     table = ParquetTable.open(path).learn(columns)
     drop = [*drop, *(name for name, type in columns.items() if type == "ignore")]
     table.refuse_problems(drop)
-    files = f"{len(table.files)} Parquet file{'' if len(table.files) == 1 else 's'}"
-    say(progress, f"{path}: {len(table):,} rows in {files}, streamed from the disk")
+    files = count(len(table.files), "Parquet file")
+    say(progress, f"{path}: {count(len(table), 'row')} in {files}, streamed from the disk")
     budget = int(buffer_mb * MEGABYTE)
     parts = Parts(settings.seed, test_size, validation_share(table, test_size, budget))
     with show_passes("survey", progress) as show:
@@ -292,7 +294,7 @@ def summarize(
     read = format.notes([found.codec.name]) if format else ()
     training = made_by(source, settings.seed, len(outcome.history), metrics)
     training["typical_row"] = describe_typical(found.validation, found.encoder)
-    y_test, test_outputs = scores["test"].sampled()
+    y_test, test_outputs, _ = scores["test"].sampled()
     return TrainResult(
         task=found.codec.task,
         source=source,
@@ -324,25 +326,15 @@ def notes_on(found: Survey, stream: TableStream, scores: dict[str, Scores]) -> l
     shuffled = (
         f"shuffled in {buffers} buffers of up to {stream.buffer_rows:,} rows" if buffers > 1 else "shuffled whole"
     )
-    files = f"{len(found.table.files)} file{'' if len(found.table.files) == 1 else 's'}"
+    files = count(len(found.table.files), "file")
     notes = [
-        f"streamed: {len(found.table):,} rows of {files}, {shuffled} in each epoch",
+        f"streamed: {count(len(found.table), 'row')} of {files}, {shuffled} in each epoch",
         "not compared with other models, which learn in memory: train on one file of some of the rows for that",
     ]
     large = [name for name, each in scores.items() if each.n > SAMPLE]
     if large and found.codec.task == "classification":
         notes.append(f"ROC AUC of {' and '.join(large)} rows from a random sample of about {SAMPLE:,}")
     return notes
-
-
-def on(cluster: Any) -> Run:
-    """Who calls a function with each of some arguments, of which a piece of a table is one: see `run_jobs`."""
-
-    def run(function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
-        jobs = [Job(function, each, f"{function.__name__}-{number}") for number, each in enumerate(arguments)]
-        return run_jobs(jobs, how=cluster)
-
-    return run
 
 
 def say(wanted: bool, message: str) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,13 +19,15 @@ from backlit.errors import BacklitError, TableError
 from backlit.files import atomic_write, remove_unfinished
 from backlit.formats.ensembles import Ensemble, load_ensemble, save_ensemble
 from backlit.formats.models import Model
-from backlit.tables import check_suffix
+from backlit.jobs import on
+from backlit.tables import check_table_suffix
 from backlit.tables.parquet import File, ParquetTable, Piece, remote
 from backlit.tables.scan import rows_at_once
 from backlit.tables.table_files import csv_marks, spreadsheet_safe
 from backlit.tabular.blend import predict_rows
-from backlit.tabular.scoring import SAMPLE, Scores, as_table, finite, known_model, outputs_in, truth_of
-from backlit.tabular.streamed import on
+from backlit.tabular.scoring import as_table, finite, known_model, outputs_in, truth_of
+from backlit.tabular.streamed_scores import SAMPLE, Scores
+from backlit.tabular.table_rows import raw_weight
 
 if TYPE_CHECKING:
     import polars as pl
@@ -53,6 +56,8 @@ class StreamedPredictions(Displayed):
         The file, or the folder, with the predictions.
     kept : int
         Files of the folder that were there, made by the same model of the same rows.
+    weight : str, default ''
+        The column whose weights the scores go by, where the model was trained by one and the table has it.
 
     Examples
     --------
@@ -65,10 +70,12 @@ class StreamedPredictions(Displayed):
     metrics: dict[str, Any] | None
     output: str | None
     kept: int = 0
+    weight: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The result as `backlit predict --format json` prints it; the predictions are in the file."""
-        return {"task": self.task, "n": self.n, "metrics": self.metrics, "predictions": None, "output": self.output}
+        told = {"task": self.task, "n": self.n, "metrics": self.metrics, "predictions": None, "output": self.output}
+        return told | ({"weight": self.weight} if self.weight else {})
 
 
 @dataclass
@@ -87,12 +94,14 @@ class Pass:
     def empty(self, first: int) -> Scores:
         """No scores yet, of rows from number `first` on."""
         _, codec = known_model(self.model, "the model")
-        return Scores(codec.task, len(codec.classes), SAMPLE / len(self.table), first)
+        weighed = bool(weight_of(self.model))
+        return Scores(codec.task, len(codec.classes), SAMPLE / len(self.table), first, weighed)
 
     def pieces(self) -> list[Piece]:
         """The table in pieces, as large as is read at once."""
         encoder, _ = known_model(self.model, "the model")
-        return self.table.pieces(rows_at_once(len(columns_of(self.model, self.table)) + len(encoder.feature_names_out)))
+        width = len(columns_read(self.model, self.table)) + len(encoder.feature_names_out)
+        return self.table.pieces(rows_at_once(width))
 
     def __iter__(self) -> Iterator["pl.DataFrame"]:
         self.scores, done, pieces = self.empty(0), 0, self.pieces()
@@ -106,14 +115,26 @@ class Pass:
     def result(self, output: str | None = None, kept: int = 0) -> StreamedPredictions:
         """What there is to say when the pass is over."""
         metrics = self.scores.metrics() if self.scores.n else None
-        return StreamedPredictions(len(self.table), self.scores.task, metrics, output, kept)
+        weight = weight_of(self.model) if self.scores.goes_by_weight else ""
+        return StreamedPredictions(len(self.table), self.scores.task, metrics, output, kept, weight)
 
 
-def columns_of(model: Model | Ensemble, table: ParquetTable) -> list[str]:
-    """The columns that are read: those that the model needs, and the target if it is there."""
-    encoder, codec = known_model(model, "the model")
+def weight_of(model: Model | Ensemble) -> str:
+    """The column by whose weights the model was trained; '' if by none."""
+    return str(model.training.get("weight", ""))
+
+
+def scored_by(model: Model | Ensemble) -> list[str]:
+    """The columns that say how right a prediction is, and how much that counts."""
+    _, codec = known_model(model, "the model")
+    return [name for name in (codec.name, weight_of(model)) if name]
+
+
+def columns_read(model: Model | Ensemble, table: ParquetTable) -> list[str]:
+    """The columns that are read: those that the model needs, and of those that score it what is there."""
+    encoder, _ = known_model(model, "the model")
     needed = [column.name for column in encoder.columns if column.features]
-    return [name for name in dict.fromkeys([*needed, codec.name]) if name in table.schema]
+    return [name for name in dict.fromkeys([*needed, *scored_by(model)]) if name in table.schema]
 
 
 def predict_piece(model: Model | Ensemble, piece: Piece, scores: Scores) -> tuple[list["pl.DataFrame"], Scores]:
@@ -124,18 +145,28 @@ def predict_piece(model: Model | Ensemble, piece: Piece, scores: Scores) -> tupl
 def predicted(model: Model | Ensemble, piece: Piece, scores: Scores) -> Iterator["pl.DataFrame"]:
     """The predictions of a piece, chunk by chunk; adds to the scores."""
     encoder, codec = known_model(model, "the model")
-    table = piece.checked()
+    table, others = piece.checked(), scored_by(model)
     for chunk in piece.chunks:
-        frame = table.read(chunk, columns_of(model, table))
+        frame = table.read(chunk, columns_read(model, table))
         try:
-            frame = encoder.read(frame, codec.name)
+            frame = encoder.read(frame, *others)
             outputs = finite(predict_rows(model, frame), chunk.start)
         except TableError as error:
             raise TableError(f"{table.where(chunk)}: {error}") from None
-        truth = truth_of(codec, frame)
-        if truth is not None:
-            scores.add(truth[1], outputs[truth[0]])
+        add_scores(scores, model, frame, outputs)
         yield as_table(codec, outputs)
+
+
+def add_scores(scores: Scores, model: Model | Ensemble, frame: "pl.DataFrame", outputs: np.ndarray) -> None:
+    """Take in the rows whose true value the table holds, with their weights if these can be weights."""
+    _, codec = known_model(model, "the model")
+    truth, weight = truth_of(codec, frame), None
+    if truth is None:
+        return
+    known, y = truth
+    with suppress(TableError):  # without weights the scores are plain, and say so
+        weight = raw_weight(frame[known], weight_of(model))
+    scores.add(y, outputs[known], weight)
 
 
 def predict_streamed(
@@ -163,7 +194,7 @@ def predict_streamed(
     whole = open_pass(model, path, cluster, show)
     if is_folder(output):
         return predict_folder(whole, Path(output))
-    check_suffix(output)
+    check_table_suffix(output)
     with atomic_write(output) as temporary:
         sink(iter(whole), whole.model, temporary, safe=safe)
     return whole.result(str(output))
@@ -233,11 +264,11 @@ def score_again(model: Model | Ensemble, pieces: list[Piece], scores: Scores, ou
     encoder, codec = known_model(model, "the model")
     written = ParquetTable.open(output)
     for piece in pieces:
-        table = piece.checked()
-        for chunk in piece.chunks if codec.name in table.schema else ():
-            truth = truth_of(codec, encoder.read(table.read(chunk, [codec.name]), codec.name))
-            if truth is not None:
-                scores.add(truth[1], outputs_in(codec, written.read(chunk))[truth[0]])
+        table, others = piece.checked(), scored_by(model)
+        there = [name for name in others if name in table.schema]
+        for chunk in piece.chunks if codec.name in there else ():
+            frame = encoder.read(table.read(chunk, there), *others)
+            add_scores(scores, model, frame, outputs_in(codec, written.read(chunk)))
     return scores
 
 

@@ -301,13 +301,26 @@ def read_moments(table: pl.DataFrame, name: str) -> Array:
 
 def read_weight(table: pl.DataFrame, name: str) -> Array:
     """Weights, scaled to a mean of 1."""
+    weight = raw_weight(table, name)
+    if not weight.any():
+        raise TableError(f"weight column {shown(name)}: all weights are 0: give numbers, 0 or more and not all 0")
+    return weight / weight.mean()
+
+
+def raw_weight(table: pl.DataFrame, name: str) -> Array:
+    """Weights as the table has them."""
     column = column_of(table, name, "weight")
     if not column.dtype.is_numeric():
         raise TableError(f"weight column {shown(name)} holds {kind_of(column.dtype)} values: give numbers, 0 or more")
     weight = as_numbers(column, "number")
-    if weight.min() < 0 or not weight.sum():
+    if weight.min() < 0:
         raise TableError(f"weight column {shown(name)}: give numbers, 0 or more and not all 0, not {weight.min():g}")
-    return weight / weight.mean()
+    return weight
+
+
+def weights_of(weight: Array | None, rows: Array) -> Array | None:
+    """The weights of some rows as networks learn by them, float32."""
+    return None if weight is None else weight[rows].astype(np.float32)
 
 
 def hold_out_groups(groups: Array, test_size: float, seed: int) -> Array:

@@ -217,30 +217,15 @@ def train(
     >>> result.task, result.n_test, result.metrics["test"]["accuracy"] > 0.9
     ('classification', 30, True)
     """
-    command = command_of(train, locals())
+    given = dict(locals())
+    command = command_of(train, given)
     seed = checked_seed(seed)
     tables = table if isinstance(table, list | tuple) else [table]
     check_outputs(out, report, inputs=(*tables, test if isinstance(test, str | Path) else None))
     check_suffix(out, ".safetensors", what="a model")
     check_suffix(report, ".html", ".htm", what="a report")
-    asked = {
-        "hidden": hidden,
-        "encoding": encoding,
-        "activation": activation,
-        "norm": norm,
-        "dropout": dropout,
-        "init": init,
-        "optimizer": optimizer,
-        "schedule": schedule,
-        "l2": l2,
-        "clip_norm": clip_norm,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "rate_batch_size": rate_batch_size,
-        "patience": patience,
-        "checkpoint_every": checkpoint_every,
-        "shards": None if shards is None else positive_integer(shards, "shards"),
-    }
+    asked = {name: given[name] for name in ONE}
+    asked["shards"] = None if shards is None else positive_integer(shards, "shards")
     told = ONE | {name: value for name, value in asked.items() if value is not None} | {"checkpoint": checkpoint}
     streamed = streams(table, target, dataset, stream)
     one_network = streamed or any(value is not None for value in asked.values())
@@ -387,8 +372,7 @@ def streams(table: Any, target: str | None, dataset: str | None, asked: bool) ->
         return False
     if not isinstance(table, str | Path) or dataset is not None:
         raise ProblemError("stream reads a Parquet file or a folder of them: give its path, and no dataset")
-    if target is None:
-        raise ProblemError("a table needs the name of its target column: give --target COLUMN")
+    named(target)
     return True
 
 
@@ -398,11 +382,19 @@ def find_table(table: Any, target: str | None, dataset: str | None) -> tuple[Raw
         raise ProblemError("give a table or the name of a dataset, one of the two")
     if dataset is not None:
         return RawTable(dataset, load_dataset(dataset)), target or "target"
-    if target is None:
-        raise ProblemError("a table needs the name of its target column: give --target COLUMN")
+    column = named(target)
     if isinstance(table, str | Path | list | tuple):
-        return read_cells(table), target
-    return RawTable("table", frame_of(table)), target
+        return read_cells(table), column
+    return RawTable("table", frame_of(table)), column
+
+
+def named(target: str | None) -> str:
+    """The target; raises ProblemError where none is named."""
+    if target is None:
+        raise ProblemError("a table needs the name of its target column: give it (target=, or --target COLUMN)")
+    if not isinstance(target, str):
+        raise ProblemError(f"the target is {target!r}: give the name of its column, a text")
+    return target
 
 
 def write_files(result: TrainResult, out: str | Path | None, report: str | Path | None) -> TrainResult:

@@ -221,8 +221,20 @@ class History(Displayed):
             "stopped": self.stopped,
         }
 
+    @classmethod
+    def from_dict(cls, told: dict[str, Any]) -> "History":
+        """The history that `to_dict` was called on; raises KeyError or TypeError for anything else."""
+        epochs = [Epoch(**{**epoch, "gradient_norms": tuple(epoch["gradient_norms"])}) for epoch in told["epochs"]]
+        return cls(epochs, told["best_epoch"], str(told["stopped"]))
+
 
 # --- early stopping ---------------------------------------------------------------------------------------------------
+
+
+def merit_of(epoch: Epoch, settings: Settings) -> float:
+    """The monitored number with the sign that makes higher better."""
+    value = getattr(epoch, settings.monitor)
+    return value if settings.monitor == "validation_score" else -value
 
 
 @dataclass
@@ -230,15 +242,14 @@ class EarlyStopping:
     """Follows the monitored number; scores are better when higher, losses when lower."""
 
     settings: Settings
-    best: float = -np.inf  # of the number with the sign that makes higher better
+    best: float = -np.inf  # merit
     best_epoch: int | None = None
     n_bad_epochs: int = 0  # since the last improvement
     best_params: list[np.ndarray] = field(default_factory=list)  # all that a prediction reads, where it is restored
 
     def update(self, epoch: Epoch, state: State) -> bool:
         """Record one epoch; True once more than `patience` epochs have passed without an improvement by tol."""
-        value = getattr(epoch, self.settings.monitor)
-        merit = value if self.settings.monitor == "validation_score" else -value
+        merit = merit_of(epoch, self.settings)
         self.n_bad_epochs = self.n_bad_epochs + 1 if merit < self.best + self.settings.tol else 0
         if merit > self.best:
             self.best, self.best_epoch = merit, epoch.number

@@ -20,7 +20,7 @@ from backlit.optim.schedules import Plateau
 from backlit.registry import positive_integer
 from backlit.training.checkpoint import FILE, claimed, load_checkpoint, save_checkpoint
 from backlit.training.progress import Show, Stop, show_progress, stop_on_interrupt
-from backlit.training.run import Callback, EarlyStopping, Epoch, History, Position, Run, Score, Settings
+from backlit.training.run import Callback, EarlyStopping, Epoch, History, Position, Run, Score, Settings, merit_of
 from backlit.training.sharding import ShardedEngine, Shards, recipe_of_shards
 from backlit.training.streaming import Stream, blocks
 
@@ -148,12 +148,6 @@ def measure(run: Run) -> tuple[float | None, float | None]:
 def record_of(result: EpochResult, number: int, rate: float, seconds: float, *validation: float | None) -> Epoch:
     """The record of an epoch: what the engine gave, and the validation numbers at its end."""
     return Epoch(number, result.loss, rate, tuple(result.gradient_norms.tolist()), seconds, *validation)
-
-
-def lower_is_better(epoch: Epoch, settings: Settings) -> float:
-    """The monitored number with the sign that makes lower better."""
-    value = getattr(epoch, settings.monitor)
-    return -value if settings.monitor == "validation_score" else value
 
 
 # --- the run ----------------------------------------------------------------------------------------------------------
@@ -357,7 +351,7 @@ def end_epoch(
     if interrupted:
         return "interrupted"
     if isinstance(schedule, Plateau):
-        run.plateau = schedule.observe(run.plateau, lower_is_better(epoch, run.settings))
+        run.plateau = schedule.observe(run.plateau, -merit_of(epoch, run.settings))
     callback_results = [callback(run) for callback in callbacks]  # each is called, whatever the others say
     run.history.stopped = (
         "callback" if any(result is True for result in callback_results) else "patience" if should_stop else ""

@@ -25,6 +25,7 @@ from backlit.formats.problems import read_problem
 from backlit.formats.sources import in_float64, problem_from, table_problem, tabular_model
 from backlit.optim import OPTIMIZERS
 from backlit.render.pages import font, font_face, frame, page
+from backlit.tables.messages import count
 from backlit.verification.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
@@ -121,8 +122,8 @@ class Exploration:
         return {**(made[0] if isinstance(made, tuple) else made), **shown}
 
     def __repr__(self) -> str:
-        net = self.problem.net
-        return f"Exploration({self.name!r}, {'-'.join(map(str, net.n))}, {len(self.problem.data()[0])} examples)"
+        net, examples = self.problem.net, count(len(self.problem.data()[0]), "example")
+        return f"Exploration({self.name!r}, {'-'.join(map(str, net.n))}, {examples})"
 
 
 @lru_cache
@@ -183,7 +184,7 @@ def explore(
     Examples
     --------
     >>> explore(example="worked")
-    Exploration('worked', 2-2-1, 1 examples)
+    Exploration('worked', 2-2-1, 1 example)
     >>> explore({"inputs": 1, "layers": [{"units": 1}], "x": [[2.0]], "y": [[1.0]]}).problem.net.n
     (1, 1)
     """
