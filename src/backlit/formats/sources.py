@@ -24,7 +24,7 @@ from backlit.formats.ensembles import Ensemble, load_ensemble, one_network
 from backlit.formats.keras_models import from_keras, is_keras_model
 from backlit.formats.models import Model
 from backlit.formats.onnx_graphs import from_onnx
-from backlit.formats.problems import read_problem
+from backlit.formats.problems import LOADERS, read_problem
 from backlit.formats.scikit_learn import from_scikit_learn
 from backlit.formats.torch_modules import from_torch, is_torch_module
 from backlit.tables import TableEncoder, TargetCodec
@@ -80,8 +80,13 @@ def problem_of(source: Any, loss: Any) -> Problem:
         return source if loss is None else with_loss(source, loss)
     if isinstance(source, Network):
         return Problem(source if loss is None else replace_loss(source, loss), source.init())
-    if isinstance(source, str | Path) and Path(source).suffix.lower() == ".onnx":
-        return predicting(from_onnx(source, loss=loss), str(source))
+    if isinstance(source, str | Path):
+        suffix = Path(source).suffix.lower()
+        if suffix == ".onnx":
+            return predicting(from_onnx(source, loss=loss), str(source))
+        if suffix not in LOADERS and not Path(source).is_dir():
+            known = ", ".join((*LOADERS, ".onnx"))
+            raise ProblemError(f"{source}: no problem has the suffix {suffix!r}: give a problem file, one of {known}")
     if isinstance(source, Mapping | str | Path):
         return with_loss(read_problem(source), loss)
     if isinstance(source, Model):
