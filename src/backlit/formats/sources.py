@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from inspect import isclass, isfunction
@@ -248,6 +249,38 @@ def table_problem(
     except TableError as error:
         raise TableError(f"{where}{error}") from None
     return Problem(model.net, model.params.astype(np.float64), X, y, name=f"{name} on a table")
+
+
+def in_trained_units(found: Problem, model: Model, notes: Mapping[str, Any]) -> Problem:
+    """The problem with its target standardized, where `train` folded the target's scale into the last layer.
+
+    A regression of a table learns (y − shift)/scale: in y's own unit, W[L] and all that it multiplies would hang on
+    whether y is in meters or in miles.  notes : of the model's training, for the scale.  shift : the mean of y, or b[L]
+    where no rows are given.
+    """
+    if model.encoder is None or model.target is None or model.target.task != "regression":
+        return found
+    y, params = found.y, found.params.copy()
+    scale = trained_deviation(notes) or (0.0 if y is None else float(y.std())) or 1.0
+    shift = params.b[-1].copy() if y is None else y.mean()
+    params.W[-1][:] /= scale
+    params.b[-1][:] = (params.b[-1] - shift) / scale
+    y = None if y is None else (y - shift) / scale
+    return replace(found, params=params, y=y, name=f"{found.name}, target standardized")
+
+
+def trained_deviation(notes: Mapping[str, Any]) -> float | None:
+    """The standard deviation of the targets that a model was scored on in training; None where its notes lack a score.
+
+    >>> trained_deviation({"metrics": {"train": {"r2": 0.75, "rmse": 3.0}}})  # R² = 1 − RMSE²/variance
+    6.0
+    """
+    try:
+        scores = notes["metrics"]["train"]
+        found = scores["rmse"] / math.sqrt(1 - scores["r2"])
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):  # a file's notes may be anything
+        return None
+    return found if 0 < found < math.inf else None
 
 
 def tabular_model(
