@@ -116,7 +116,8 @@ def diagnose(
         Epochs of a short training of the network and of each remedy; the remedies are then ranked by the loss that is
         left.
     probe : bool, default True
-        Whether a few steps of training rank the remedies if `train` is not given; otherwise their gradient ratio does.
+        Whether a few steps of training rank the remedies if `train` is not given; otherwise their gradient ratio does,
+        and so it does for a model without a table.
     show : callable, optional
         Called with (trainings done, trainings in all) after each training.
     cluster : int, str or distributed.Client, default 0
@@ -149,6 +150,7 @@ def diagnose(
     given = None if problem is None else problem_from(problem, X=X, y=y, loss=loss)
     if given is None and model is not None:
         given, model = problem_of_model(model, table, member), None
+        probe = probe and table is not None  # on made-up targets what was learned is in the way
     if train is not None:
         positive_integer(train, "train")
     diagnosis = diagnose_subject(given, model=model, cluster=cluster, **options)

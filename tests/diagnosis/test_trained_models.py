@@ -41,7 +41,11 @@ def test_the_verdict_is_the_same_in_any_unit_of_the_target(models, with_table):
         assert "target standardized" in found.subject.name
         assert [one.kind for one in found.findings] == ["healthy"]
     assert_allclose(there.measured.median(1), here.measured.median(1), rtol=1e-3)
-    assert_allclose(there.probe.left, here.probe.left, rtol=1e-2)
+    if with_table:
+        assert_allclose(there.probe.left, here.probe.left, rtol=1e-2)
+    else:
+        assert here.probe is None  # made-up targets say nothing of what a trained network learns
+        assert "constant prediction" not in here.advice
 
 
 def test_the_units_are_those_of_the_training(models):
