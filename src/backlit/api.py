@@ -5,12 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from backlit.core.problem import Problem
 from backlit.diagnosis import Diagnosis
 from backlit.diagnosis import diagnose as diagnose_subject
 from backlit.diagnosis.short_training import probe_remedies, try_training
 from backlit.errors import ProblemError
-from backlit.formats.ensembles import one_network
-from backlit.formats.sources import problem_from, table_problem
+from backlit.formats.ensembles import Ensemble, one_network
+from backlit.formats.sources import in_trained_units, problem_from, table_problem, tabular_model
 from backlit.registry import positive_integer
 from backlit.signatures import documented, parameters_of, passes_on
 from backlit.verification.problem_check import check as check_problem
@@ -113,7 +116,8 @@ def diagnose(
         Epochs of a short training of the network and of each remedy; the remedies are then ranked by the loss that is
         left.
     probe : bool, default True
-        Whether a few steps of training rank the remedies if `train` is not given; otherwise their gradient ratio does.
+        Whether a few steps of training rank the remedies if `train` is not given; otherwise their gradient ratio does,
+        and so it does for a model without a table.
     show : callable, optional
         Called with (trainings done, trainings in all) after each training.
     cluster : int, str or distributed.Client, default 0
@@ -144,18 +148,25 @@ def diagnose(
     if table is not None and (model is None or problem is not None):
         raise ProblemError("a table goes with a model: give a model file as well, and no problem")
     given = None if problem is None else problem_from(problem, X=X, y=y, loss=loss)
-    loaded = None if model is None else one_network(model, member)
-    if table is not None:
-        given, loaded = replace(table_problem(model, table, member), name=named(model, table)), None
+    if given is None and model is not None:
+        given, model = problem_of_model(model, table, member), None
+        probe = probe and table is not None  # on made-up targets what was learned is in the way
     if train is not None:
         positive_integer(train, "train")
-    diagnosis = diagnose_subject(given, model=loaded, cluster=cluster, **options)
+    diagnosis = diagnose_subject(given, model=model, cluster=cluster, **options)
     if train is not None:
         return try_training(diagnosis, train, show=show, cluster=cluster)
     return probe_remedies(diagnosis) if probe else diagnosis
 
 
-def named(model: Any, table: Any) -> str:
-    """What to call a model with a table's rows."""
-    names = [Path(given).name if isinstance(given, str | Path) else None for given in (model, table)]
-    return f"{names[0] or 'model'} on {names[1] or 'a table'}"
+def problem_of_model(model: Any, table: Any, member: int | None) -> Problem:
+    """A trained network in the units of its training, on the rows of a table if one is given."""
+    name = Path(model).name if isinstance(model, str | Path) else "model"
+    if table is None:
+        one = one_network(model, member)
+        found = Problem(one.net, one.params.astype(np.float64), name=name)
+    else:
+        one = tabular_model(model, member)[1]
+        rows = Path(table).name if isinstance(table, str | Path) else "a table"
+        found = replace(table_problem(one, table), name=f"{name} on {rows}")
+    return in_trained_units(found, one, model.training if isinstance(model, Ensemble) else one.training)

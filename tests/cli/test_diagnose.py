@@ -13,9 +13,9 @@ from backlit.cli import main
 from backlit.core import Dense, Network, backward, forward
 from backlit.core.parameters import Statistics
 from backlit.estimators import MLPRegressor
-from backlit.formats.models import Model, save_model
+from backlit.formats.models import Model, load_model, save_model
 from backlit.formats.problems import read_problem
-from backlit.formats.sources import table_problem
+from backlit.formats.sources import in_trained_units, table_problem
 from backlit.render import diagnosis
 
 SIZES = ["diagnose", "--depth", "12", "--width", "16", "--activation", "sigmoid", "--seeds", "2"]
@@ -165,8 +165,9 @@ def test_a_trained_model_is_diagnosed(capsys, tmp_path):
     with_table = ["diagnose", "--model", str(model), "--table", str(table), "--format", "json"]
     assert main([*with_table, "--no-remedies"]) == 0
     on_rows = json.loads(capsys.readouterr().out)
-    assert on_rows["name"] == "m.safetensors on t.csv"
-    problem = table_problem(model, table)
+    assert on_rows["name"] == "m.safetensors on t.csv, target standardized"
+    trained = load_model(model)
+    problem = in_trained_units(table_problem(model, table), trained, trained.training)
     grad = backward(problem.net, problem.params, forward(problem.net, problem.params, problem.X), problem.y)
     delta = [np.sqrt((d**2).sum(axis=1).mean()) for d in grad.delta[1:]]
     np.testing.assert_allclose([layer["delta_norm"] for layer in on_rows["layers"]], delta, rtol=1e-9)

@@ -45,10 +45,26 @@ def test_where_nothing_helps_nothing_is_promised(sick):
     none = ranked(sick, Probe(64, 1.0), Probe(64, 0.95))
     assert none.advice.startswith("Change more than one thing: none of the ")
     assert "Do this" not in none.advice
+    little = ranked(sick, Probe(120, 2.01), Probe(120, 1.46)).advice
+    assert little.startswith("Change more than one thing: none of the ")
+    assert f"furthest comes {sick.best.remedy}: after 120 steps it leaves 1.46 of" in little
+    assert "train=40" in little
+    assert little.endswith("diagnosis.fixed_problem().")
+    trained = replace(ranked(sick, Trial([2.0] * 5, 2.1), Trial([2.0] * 5, 1.26)), command="backlit diagnose p.json")
+    assert "--train 20" in trained.advice
+    assert trained.advice.endswith("backlit diagnose p.json --fix fixed.json.")
+    assert ranked(sick, Probe(64, 42.0), Probe(64, 0.99), "healthy").advice.startswith("Change more than one thing: ")
     dead = replace(sick, remedies=[replace(sick.best, typical_ratio=0.0)])
     assert "lets the gradient through" in dead.advice
     alone = replace(sick, remedies=[])
     assert alone.advice == "Try remedies, for this network is vanishing: leave --no-remedies out."
+
+
+def test_a_network_that_learns_and_that_nothing_helps_is_trained_as_it_is(sick):
+    learns = ranked(sick, Probe(120, 0.3929), Probe(120, 0.3918))
+    assert learns.advice.startswith("Train it as it is: ")
+    assert "0.393 of a constant prediction's loss is left" in learns.advice
+    assert f"none of the {len(sick.remedies)} remedies that were tried takes a tenth off that" in learns.advice
 
 
 def test_a_healthy_network_is_trained_as_it_is_unless_something_learns_much_faster(sick):

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from backlit import diagnose
 from backlit.core import Dense, Network, backward, forward
 from backlit.core.activations import get_activation
 from backlit.core.dropout import DropoutKey
@@ -259,6 +260,10 @@ def test_the_numbers_of_traps():
     assert batch.message == (
         f"batch norm makes gradients grow by {growth:.4g} a layer: {growth**59:.2g} from layer 60 to 1"
     )
+    one = kind("relu", 2.0, norm="batch", eps=0.0)
+    (few,) = traps_of(Stack(one, fixed_point(one), 5, 4e4))  # as predicted layer by layer, here with larger weights
+    assert few.number == pytest.approx(4e4 ** (1 / 4))
+    assert few.message == f"batch norm makes gradients grow by {few.number:.4g} a layer: 4e+04 from layer 5 to 1"
     assert "inf from layer 9000 to 1" in only(kind("relu", 2.0, norm="batch"), 9000).message
     assert only(kind("relu", 1 / 3)).number == pytest.approx(1 / 6)
     sigmoid = fixed_point(kind("sigmoid", 1.0))
@@ -269,6 +274,16 @@ def test_the_numbers_of_traps():
     assert only(kind("tanh", 25 / 9)).message == (
         f"gain 5/3 with tanh is chaotic: gradients grow by χ₁ = {chi:.4g} a layer going down"
     )
+
+
+def test_the_growth_of_batch_norm_leaves_out_an_output_without_it():
+    """The weights of the output layer are as large as its targets, whatever the norm below does."""
+    net = Network(4, [*[Dense(16, "relu", norm="batch")] * 3, Dense(1)])
+    params = net.init("he_normal", seed=0)
+    params.W[-1][:] *= 1e4
+    found = diagnose(Problem(net, params), remedies=False)
+    assert found.verdict == "exploding"
+    assert "trap_batch_norm_depth" not in {one.kind for one in found.findings}
 
 
 def test_the_numbers_of_batches():

@@ -94,6 +94,8 @@ def test_a_file_that_is_not_onnx(tmp_path, content):
     (tmp_path / "net.onnx").write_bytes(content)
     with raises_naming(ModelError, "net.onnx"):
         from_onnx(tmp_path / "net.onnx")
+    with raises_naming(ModelError, "folder", "ONNX file"):
+        from_onnx(tmp_path)
     with raises_naming(ModelError, "no such file"):
         from_onnx(tmp_path / "none.onnx")
 

@@ -13,6 +13,7 @@ from tests.strategies import problems
 from backlit.core import forward
 from backlit.errors import BacklitError, ProblemError
 from backlit.formats.problems import read_problem
+from backlit.formats.sources import problem_from
 
 TOML = """
 inputs = 2
@@ -193,3 +194,17 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, name, content, says):
     with raises_naming(ProblemError, *says) as caught:
         read_problem(path)
     assert str(caught.value).startswith(str(path))
+
+
+@pytest.mark.parametrize("name", ["dir", "d.json", "d.yaml", "table.csv"])
+def test_a_folder_is_called_one(tmp_path, name):
+    (tmp_path / name).mkdir()
+    for read in (read_problem, problem_from):
+        with raises_naming(ProblemError, str(tmp_path / name), "folder", "problem file"):
+            read(tmp_path / name)
+
+
+def test_a_suffix_that_no_problem_has_is_answered_with_all_that_are_read(tmp_path):
+    (tmp_path / "table.csv").write_text("x,y\n1,2\n")
+    with raises_naming(ProblemError, "table.csv", "'.csv'", ".json", ".yml", ".onnx"):
+        problem_from(tmp_path / "table.csv")

@@ -23,7 +23,7 @@ from backlit.diagnosis.simulation import Ensemble
 from backlit.diagnosis.spectrum import Spectrum, spectrum_of
 from backlit.diagnosis.theory.expectations import quiet
 from backlit.diagnosis.theory.fixed_points import FixedPoint, LayerSpec, fixed_point
-from backlit.diagnosis.theory.predicted import PredictedFlow, predict_flow
+from backlit.diagnosis.theory.predicted import PredictedFlow, divide, predict_flow
 from backlit.display import Displayed
 from backlit.errors import ProblemError
 from backlit.registry import positive_integer
@@ -375,7 +375,9 @@ def examine(given: Subject, seeds: int, remedies: bool, cluster: Any) -> Diagnos
     measured = average([subject.flow(seed) for seed in range(draws)])
     regime = regime_of(measured, theory)
     noise = 0.0 if subject.params is None else math.sqrt(2 / subject.params.W[layer].size)
-    stack = Stack(kind, theory, subject.net.L, predicted.top_to_bottom, noise)
+    depth = subject.net.L - (subject.net.layers[-1].norm != kind.norm)  # an output without the norm is none of them
+    growth = divide(predicted.top_to_bottom, math.prod(predicted.grad_ratio[depth : subject.net.L]))
+    stack = Stack(kind, theory, depth, growth, noise)
     findings = findings_of(measured, theory, kind, regime) + traps_of(stack)
     if subject.X is not None:
         outputs = passes_of(subject.net, subject.draw(0), subject.inputs(0), subject.y, 0)[0].a[-1]

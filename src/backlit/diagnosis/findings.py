@@ -117,15 +117,25 @@ def evidence(flow: MeasuredFlow, regime: str) -> list[Finding]:
     if not 0 < ratio < math.inf or not math.isfinite(flow.layers[flow.L].q):
         return [Finding(regime, no_ratio(flow), None), *few]
     start, term = first_layer(flow), cause(flow)
-    per_layer = abs(math.log(ratio)) / max(flow.L - 1, 1)
-    deep = f"about {1 + int(math.log(BOUND) / per_layer)}" if per_layer > 0 else "no"
     return [
         Finding(regime, said, ratio, 1, term),
         *few,
         Finding("start", f"coming down, ‖δ‖² leaves a factor {BOUND:g} of the top's at layer {start}", None, start),
         Finding("cause", f"the {term} term does most of it", total(flow, term), None, term),
-        Finding("depth", f"{deep} layers of this kind stay within a factor {BOUND:g}", per_layer),
+        *depth(flow),
     ]
+
+
+def depth(flow: MeasuredFlow) -> list[Finding]:
+    """How deep this configuration can be trained; where the step below the output does most of it, that."""
+    L, whole, top = flow.L, flow.median(1), flow.median(flow.L - 1)
+    if 0 < top < math.inf and abs(math.log(top)) > 2 * abs(math.log(whole / top)):
+        text = f"not depth does it, but the step from layer {L} to {L - 1}: there ‖δ‖² changes by a factor {top:.3g}"
+        below = (whole / top) ** (1 / max(L - 2, 1))
+        return [Finding("output", f"{text}, below by {below:.3g} a layer", top, L)] if L > 2 else []
+    per_layer = abs(math.log(whole)) / max(L - 1, 1)
+    deep = f"about {1 + int(math.log(BOUND) / per_layer)}" if per_layer > 0 else "no"
+    return [Finding("depth", f"{deep} layers of this kind stay within a factor {BOUND:g}", per_layer)]
 
 
 def no_ratio(flow: MeasuredFlow) -> str:
@@ -252,7 +262,9 @@ def saturated_units(flow: MeasuredFlow) -> list[Finding]:
 # --- the sentence that a diagnosis begins with ------------------------------------------------------------------------
 
 HELPS = 0.9
-"""A remedy that leaves more than this share of what the network as it is leaves is no help."""
+"""A remedy that leaves more than this share of what the network as it is leaves is no help; one that leaves more of a
+constant prediction's loss has not begun to learn.
+"""
 
 
 def advice(diagnosis: Any) -> str:
@@ -269,10 +281,23 @@ def advice(diagnosis: Any) -> str:
     if best is None:
         command = f": {diagnosis.command}" if diagnosis.command else ""
         return f"Try remedies, for this network is {diagnosis.regime}: leave --no-remedies out{command}."
+    none = f"none of the {len(diagnosis.remedies)} remedies that were tried"
+    own, its = (one.trial or one.probe for one in (diagnosis, best))
+    if gain is None and own is not None and own.left <= HELPS:
+        return f"Train it as it is: {as_it_is(diagnosis)}; {none} takes a tenth off that."
     if gain is None:
-        what = "learns more than it does" if best.trial or best.probe else "lets the gradient through"
-        return f"Change more than one thing: none of the {len(diagnosis.remedies)} remedies that were tried {what}."
+        what = "lets the gradient through" if its is None else "takes a tenth off the loss that it leaves"
+        return f"Change more than one thing: {none} {what}."
+    if its is not None and its.left > HELPS:
+        furthest = f"{none} trains it, and furthest comes {best.remedy}: {gain}"
+        return f"Change more than one thing: {furthest}; {longer(diagnosis)}, or add a second remedy to it: {how}."
     return f"Do this: {best.remedy}; {gain}: {how}."
+
+
+def longer(diagnosis: Any) -> str:
+    """How to train for more steps."""
+    epochs = 40 if diagnosis.trial is None else 4 * len(diagnosis.trial.losses)
+    return f"train longer, with {f'--train {epochs}' if diagnosis.command else f'train={epochs}'}"
 
 
 def as_it_is(diagnosis: Any) -> str:

@@ -20,8 +20,9 @@ FAR = 10.0  # times that a column's root mean square may exceed 1, or the output
 
 @dataclass(frozen=True)
 class Stack:
-    """Layers of one kind: their theory, how many there are, ‖δ_1‖²/‖δ_L‖² as predicted layer by layer (None: χ₁ of
-    each gap), and the relative deviation of their variance of W, √(2/n) where it is measured on n weights.
+    """Layers of one kind: their theory, how many there are, ‖δ_1‖² over that of the last one as predicted layer by
+    layer (None: χ₁ of each gap), and the relative deviation of their variance of W, √(2/n) where it is measured on n
+    weights.
     """
 
     kind: LayerSpec
@@ -81,10 +82,11 @@ def deep_batch_norm(stack: Stack, kind: LayerSpec, theory: FixedPoint) -> Findin
         return None
     far = stack.gaps * math.log10(theory.chi_1) if theory.chi_1 > 0 else -math.inf
     growth = stack.growth if stack.growth is not None else 10**far if far < 300 else math.inf
-    if growth < BOUND:
+    if not growth >= BOUND:
         return None
-    text = f"batch norm makes gradients grow by {theory.chi_1:.4g} a layer: {growth:.2g} from layer {stack.depth} to 1"
-    return Finding("trap_batch_norm_depth", text, theory.chi_1)
+    each = growth ** (1 / stack.gaps) if growth < math.inf else theory.chi_1
+    text = f"batch norm makes gradients grow by {each:.4g} a layer: {growth:.2g} from layer {stack.depth} to 1"
+    return Finding("trap_batch_norm_depth", text, each)
 
 
 def small_batch(stack: Stack, kind: LayerSpec, theory: FixedPoint) -> Finding | None:

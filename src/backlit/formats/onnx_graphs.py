@@ -103,6 +103,8 @@ def read(path: Path) -> Graph:
         constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     except FileNotFoundError:
         raise ModelError(f"{path}: no such file: check the name and the folder") from None
+    except IsADirectoryError:
+        raise ModelError(f"{path}: is a folder: give an ONNX file") from None
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
     except (DecodeError, onnx.checker.ValidationError, ValueError, TypeError):

@@ -118,6 +118,8 @@ def read_problem(source: str | Path | Mapping[str, Any] | Problem) -> Problem:
 def load(path: Path) -> Any:
     """Read a JSON, TOML or YAML file into plain Python values."""
     suffix = path.suffix.lower()
+    if path.is_dir():
+        raise ProblemError(f"{path}: is a folder: give a problem file")
     if suffix not in LOADERS:
         raise ProblemError(f"{path}: unknown suffix {path.suffix!r}: use one of {', '.join(LOADERS)}")
     try:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from inspect import isclass, isfunction
@@ -24,7 +25,7 @@ from backlit.formats.ensembles import Ensemble, load_ensemble, one_network
 from backlit.formats.keras_models import from_keras, is_keras_model
 from backlit.formats.models import Model
 from backlit.formats.onnx_graphs import from_onnx
-from backlit.formats.problems import read_problem
+from backlit.formats.problems import LOADERS, read_problem
 from backlit.formats.scikit_learn import from_scikit_learn
 from backlit.formats.torch_modules import from_torch, is_torch_module
 from backlit.tables import TableEncoder, TargetCodec
@@ -80,8 +81,13 @@ def problem_of(source: Any, loss: Any) -> Problem:
         return source if loss is None else with_loss(source, loss)
     if isinstance(source, Network):
         return Problem(source if loss is None else replace_loss(source, loss), source.init())
-    if isinstance(source, str | Path) and Path(source).suffix.lower() == ".onnx":
-        return predicting(from_onnx(source, loss=loss), str(source))
+    if isinstance(source, str | Path):
+        suffix = Path(source).suffix.lower()
+        if suffix == ".onnx":
+            return predicting(from_onnx(source, loss=loss), str(source))
+        if suffix not in LOADERS and not Path(source).is_dir():
+            known = ", ".join((*LOADERS, ".onnx"))
+            raise ProblemError(f"{source}: no problem has the suffix {suffix!r}: give a problem file, one of {known}")
     if isinstance(source, Mapping | str | Path):
         return with_loss(read_problem(source), loss)
     if isinstance(source, Model):
@@ -243,6 +249,38 @@ def table_problem(
     except TableError as error:
         raise TableError(f"{where}{error}") from None
     return Problem(model.net, model.params.astype(np.float64), X, y, name=f"{name} on a table")
+
+
+def in_trained_units(found: Problem, model: Model, notes: Mapping[str, Any]) -> Problem:
+    """The problem with its target standardized, where `train` folded the target's scale into the last layer.
+
+    A regression of a table learns (y − shift)/scale: in y's own unit, W[L] and all that it multiplies would hang on
+    whether y is in meters or in miles.  notes : of the model's training, for the scale.  shift : the mean of y, or b[L]
+    where no rows are given.
+    """
+    if model.encoder is None or model.target is None or model.target.task != "regression":
+        return found
+    y, params = found.y, found.params.copy()
+    scale = trained_deviation(notes) or (0.0 if y is None else float(y.std())) or 1.0
+    shift = params.b[-1].copy() if y is None else y.mean()
+    params.W[-1][:] /= scale
+    params.b[-1][:] = (params.b[-1] - shift) / scale
+    y = None if y is None else (y - shift) / scale
+    return replace(found, params=params, y=y, name=f"{found.name}, target standardized")
+
+
+def trained_deviation(notes: Mapping[str, Any]) -> float | None:
+    """The standard deviation of the targets that a model was scored on in training; None where its notes lack a score.
+
+    >>> trained_deviation({"metrics": {"train": {"r2": 0.75, "rmse": 3.0}}})  # R² = 1 − RMSE²/variance
+    6.0
+    """
+    try:
+        scores = notes["metrics"]["train"]
+        found = scores["rmse"] / math.sqrt(1 - scores["r2"])
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):  # a file's notes may be anything
+        return None
+    return found if 0 < found < math.inf else None
 
 
 def tabular_model(

@@ -24,15 +24,17 @@ def glance_section(s: Context, updates: list[Updated]) -> Section:
 
 
 def story(s: Context, first: Updated) -> str:
-    """Forward, backward, update, in a sentence each."""
+    """Forward, backward, update, in a sentence each; of a trained network no update, for its optimizer isn't known."""
     which = "" if s.m == 1 else " for example 1"
     output, target = (numbers(s, values[0]) for values in (s.trace.a[-1], s.y))
     cost, later = said(s.num(first.loss_before)), said(s.num(first.loss_after))
-    return (
+    passes = (
         f"Forward, the network gives {output}{which} where {target} is wanted, and the cost C is {cost}. Backward, "
-        "each layer is told how fast C grows with its numbers. Moved against that by one step of "
-        f"{optimizer_of(s.problem).name}, the same network costs {later}."
+        "each layer is told how fast C grows with its numbers."
     )
+    if s.problem.statistics is not None and s.problem.optimizer is None:
+        return passes
+    return f"{passes} Moved against that by one step of {optimizer_of(s.problem).name}, the same network costs {later}."
 
 
 def numbers(s: Context, values: Any) -> str:

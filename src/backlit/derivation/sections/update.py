@@ -75,6 +75,7 @@ def words(s: Context) -> Text:
             symbol = optimizer.symbols.get(name)
             settings += [f"{said(value)}"] if symbol is None else [Sym(symbol), f" = {said(value)}"]
     by = "" if s.problem.optimizer else " The problem names no optimizer, so plain gradient descent is shown."
+    by += " It is no step of this network's training." if by and s.problem.statistics is not None else ""
     more = " Its state starts at 0." if optimizer.slots else ""
     return (f"Optimizer {optimizer.name} (", *settings, f"), on the whole of x.{by}{more}")
 

@@ -23,7 +23,7 @@ from backlit.formats.ensembles import Ensemble, load_ensemble
 from backlit.formats.models import Model
 from backlit.formats.problems import read_problem
 from backlit.formats.sources import in_float64, problem_from, table_problem, tabular_model
-from backlit.optim import OPTIMIZERS
+from backlit.optim import OPTIMIZERS, get_optimizer
 from backlit.render.pages import font, font_face, frame, page
 from backlit.tables.messages import count
 from backlit.verification.catalogue import CATALOGUE
@@ -232,9 +232,10 @@ def checked(problem: Problem) -> Problem:
 def of_model(model: Any, table: "str | Path | pl.DataFrame", member: int | None) -> Problem:
     """A trained network on rows of a table, as it predicts."""
     trained = tabular_model(model, member)[1]
-    found = table_problem(model, table, member)
+    found = table_problem(trained, table)
     X, y = found.data()
-    return replace(found, X=X[:ROWS], y=y[:ROWS], statistics=in_float64(trained))
+    adam = get_optimizer("adam")  # by which `train` learns: no step of it hangs on the target's unit
+    return replace(found, X=X[:ROWS], y=y[:ROWS], statistics=in_float64(trained), optimizer=adam)
 
 
 def named(model: Any, member: int | None) -> str:
