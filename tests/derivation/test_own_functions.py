@@ -1,10 +1,12 @@
 """Activations and losses of one's own: nothing of ours is said about them, and all numbers hold."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from backlit.core import Dense, Network
-from backlit.core.activations import Activation
+from backlit.core.activations import ACTIVATIONS, Activation
 from backlit.core.losses import Loss
 from backlit.core.problem import Problem
 from backlit.render.explanation import FORMATS, explain
@@ -45,3 +47,47 @@ def test_a_function_of_ones_own(made):
         assert "square, in layer 1, is an activation of your own" in text
         step = explained.derivation.step("slope[1]")
         assert step.value == pytest.approx(2 * made.passes()[0].z[1])
+
+
+def raised(slope=0.0):
+    """(u + √(u² + 4))/2, whose formulas are false where `slope` is not 0, as is that of its loss."""
+    return Activation(
+        "raised",
+        lambda u: (u + np.sqrt(u**2 + 4)) / 2,
+        lambda u: (1 + u / np.sqrt(u**2 + 4)) / 2,
+        range=(0, np.inf),
+        formula=lambda u, f: (u + f.sqrt(u**2 + 4)) / 2,
+        derivative_formula=lambda u, f: (1 + u / f.sqrt(u**2 + 4)) / 2 + slope,
+    )
+
+
+def quartic(factor):
+    return Loss(
+        "quartic", lambda a, y: ((a - y) ** 4).sum(axis=1), lambda a, y: 4 * (a - y) ** 3,
+        formula=lambda a, y, f: factor * (a - y) ** 4, gradient_formula=lambda a, y, n, f: 4 * (a - y) ** 3,
+    )  # fmt: skip
+
+
+OTHER = "The formula that it was given is left out"
+
+
+@pytest.mark.parametrize(("made", "false"), [
+    (problem(Dense(2, raised()), Dense(1), loss=quartic(1)), 0),
+    (problem(Dense(2, raised(0.1)), Dense(1), loss=quartic(1)), 1),
+    (problem(Dense(2, raised()), Dense(1), loss=quartic(2)), 1),
+    (problem(Dense(2, replace(ACTIVATIONS["tanh"], formula=lambda u, f: u)), Dense(1)), 1),
+    (problem(Dense(2, "tanh"), Dense(1)), 0),
+], ids=["true", "slope", "loss", "of a built-in name", "built-in"])  # fmt: skip
+def test_a_formula_that_gives_other_numbers_is_left_out(made, false):
+    assert " ".join(explain(made).to_text().split()).count(OTHER) == false
+
+
+@pytest.mark.parametrize(("wrong_by", "parts"), [(0.0, 3), (0.1, 2)])  # the symbol, the formula if true, the number
+def test_a_line_has_the_formula_where_it_comes_to_the_number(wrong_by, parts):
+    step = explain(problem(Dense(2, raised(wrong_by)), Dense(1))).derivation.step("slope[1]")
+    assert {len(entry.chain.parts) for entry in step.entries} == {parts}
+
+
+def test_one_entry_alone_prints_no_false_formula_either():
+    explained = explain(problem(Dense(2, raised(0.1)), Dense(1)), entry="a[1][0,0]")
+    assert "√" not in explained.to_text()
