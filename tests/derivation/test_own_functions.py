@@ -1,6 +1,7 @@
 """Activations and losses of one's own: nothing of ours is said about them, and all numbers hold."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ from backlit.core import Dense, Network
 from backlit.core.activations import ACTIVATIONS, Activation
 from backlit.core.losses import Loss
 from backlit.core.problem import Problem
+from backlit.optim import Sgd
+from backlit.optim.optimizers.base import Optimizer
 from backlit.render.explanation import FORMATS, explain
 
 SQUARE = Activation("square", lambda u: u**2, lambda u: 2 * u, "u^2", "2 u", (0, np.inf))
@@ -91,3 +94,52 @@ def test_a_line_has_the_formula_where_it_comes_to_the_number(wrong_by, parts):
 def test_one_entry_alone_prints_no_false_formula_either():
     explained = explain(problem(Dense(2, raised(0.1)), Dense(1)), entry="a[1][0,0]")
     assert "√" not in explained.to_text()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signs(Optimizer):
+    """−η sign(g), without a state and not written out."""
+
+    name: ClassVar[str] = "signs"
+    learning_rate: float = 0.1
+    slots: ClassVar[tuple[str, ...]] = ()
+
+    def rule(self, g, state, t, lr, theta):
+        return -lr * np.sign(g), ()
+
+
+class WrittenSigns(Signs):
+    def formulas(self, o, f):
+        yield "", "step", -(o["learning_rate"] * f.sign(o["g"]))
+
+
+class FalseSigns(Signs):
+    def formulas(self, o, f):
+        yield "", "step", -(o["learning_rate"] * o["g"])
+
+
+class FalseMomentum(Sgd):
+    """The factor of the old velocity shows from the second step on."""
+
+    def formulas(self, o, f):
+        yield "", "v", o["old v"] - o["learning_rate"] * o["g"]
+        yield "", "step", o["v"]
+
+
+def of_update(made, **options):
+    """The chains of a derivation's steps of the optimizer."""
+    steps = [step for step in explain(made, **options).derivation.steps() if step.way == "update"]
+    return [line.chain for step in steps for line in (*step.lines, *step.entries) if "≈" in line.chain.relations]
+
+
+@pytest.mark.parametrize("fractions", [False, True])
+@pytest.mark.parametrize(("optimizer", "false"), [
+    (Signs(), 0), (WrittenSigns(), 0), (FalseSigns(), 1), (FalseMomentum(momentum=0.9), 1), (Sgd(learning_rate=0.1), 0)
+], ids=["no formula", "true", "false", "false of a state", "built-in"])  # fmt: skip
+def test_an_optimizer_s_step_is_the_sum_that_is_printed(optimizer, false, fractions):
+    made = replace(problem(Dense(2, "relu"), Dense(1)), optimizer=optimizer)
+    options = {"fractions": fractions, "steps": 2}
+    assert " ".join(explain(made, **options).to_text().split()).count(OTHER) == false
+    assert of_update(made, **options) == []  # each figure that is printed comes to the one after it
+    text = explain(made, entry="update_W[1][0,0]").to_text()
+    assert ("sign(" in text) == isinstance(optimizer, WrittenSigns)

@@ -73,7 +73,7 @@ def derive(
     """
     check_options(steps, digits)
     trace, grad = problem.passes()
-    problem, false = without_false_formulas(problem, trace)
+    problem, false = without_false_formulas(problem, trace, grad)
     num = Numbers(digits)
     if not finite(trace, grad):
         return stopped_in_the_passes(Context(problem, trace, grad, num, false=false), title)

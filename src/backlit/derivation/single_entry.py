@@ -117,7 +117,7 @@ def derive_entry(
     """
     name = parse(id)
     trace, grad = problem.passes()
-    problem, false = without_false_formulas(problem, trace)
+    problem, false = without_false_formulas(problem, trace, grad)
     longest = Context.longest if name.index is None else LONGEST
     whole = Context(problem, trace, grad, Numbers(digits), only=name.index, longest=longest, false=false)
     s = in_fractions(whole) if fractions else whole

@@ -37,7 +37,7 @@ def worksheet(problem: Problem, *, digits: int = 5, title: str = "", name: str =
     check_options(1, digits)
     check_size(problem)
     trace, grad = problem.passes()
-    problem, false = without_false_formulas(problem, trace)
+    problem, false = without_false_formulas(problem, trace, grad)
     s = Context(problem, trace, grad, Numbers(digits), false=false)
     done = update.run(problem, 1)
     if not (finite(trace, grad) and done[-1].finite()):

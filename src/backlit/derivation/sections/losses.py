@@ -44,12 +44,11 @@ from backlit.derivation.functions import (
     summed,
     vanishes,
 )
-from backlit.derivation.sections.helpers import before_activation, below, cost_of, equal, index_k
+from backlit.derivation.sections.helpers import OTHER_NUMBERS, before_activation, below, cost_of, equal, index_k
 
 LOSSES = 6  # examples whose loss is worked
 OVERFLOW = 700  # a score whose power is too large for a float
 DROWNED = 30  # and one whose power is lost beside 1
-OTHER_NUMBERS = " The formula that it was given is left out, for it gives other numbers."
 P, Y, U, ELL = Sym("p"), Sym("y"), Sym("u"), Sym("ell")
 
 
