@@ -105,11 +105,11 @@ def test_a_function_s_parts_are_measured_and_not_judged():
 
 
 def test_what_could_not_be_shown_is_named_as_far_as_there_is_room():
-    said = hidden(list("abcdefgh")).plain
-    assert "a, b, c, d, e, f, g, h. " in said
-    assert "--suggest-inputs" in said  # in a shell
-    assert "suggest_inputs(problem)" in said  # in Python
-    assert "a, b, c, d, e, f, g, h and 2 more. " in hidden(list("abcdefghij")).plain
+    assert hidden(list("abcdefgh")).plain == (
+        "These claims and inputs could not show: a, b, c, d, e, f, g, h. "
+        "suggest_inputs (--suggest-inputs) proposes better ones."
+    )
+    assert "a, b, c, d, e, f, g, h and 2 more. suggest_inputs" in hidden(list("abcdefghij")).plain
 
 
 def test_the_page_shows_the_claimed_matrix_beside_the_right_one(wrong):

@@ -292,11 +292,8 @@ def hidden(names: list[str]) -> Text:
     """What these inputs can't reveal."""
     more = f" and {len(names) - MOST_HIDDEN} more" if len(names) > MOST_HIDDEN else ""
     listed = ", ".join(names[:MOST_HIDDEN])
-    return Text(
-        f"These claims and inputs could not show: {listed}{more}. --suggest-inputs, in Python suggest_inputs(problem), "
-        "proposes better ones.",
-        "dim",
-    )
+    better = "suggest_inputs (--suggest-inputs) proposes better ones."
+    return Text(f"These claims and inputs could not show: {listed}{more}. {better}", "dim")
 
 
 def show_suggestion(suggestion: Suggestion) -> None:
