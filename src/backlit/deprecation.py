@@ -73,13 +73,14 @@ MOVED_IN_PICKLES = {  # a module: those that were merged into it, which pickles 
     "verification.grading.child": "verification.grading.confinement",
     "verification.grading.grade": "verification.grading.table",
     "verification.grading.sandbox": "verification.grading.clock",
-    "verification.hypotheses": "verification.probing_inputs verification.significance",
+    "verification.hypotheses": "verification.significance",
     "verification.identify": "verification.bug_pairs verification.scale_fits",
     "verification.mutations": "verification.catalogue.base",
     "verification.network_check": "verification.views",
     "verification.problem_check": "verification.result verification.testing",
     "verification.quantities": "verification.claims",
     "verification.replay": "verification.mutated_steps",
+    "verification.telling_numbers": "verification.probing_inputs",
 }
 
 

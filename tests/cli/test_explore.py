@@ -11,6 +11,7 @@ from tests.commands import run_command
 
 import backlit
 from backlit.core import ACTIVATIONS, Activation, forward, register_activation
+from backlit.derivation.examples import read_example
 from backlit.errors import ProblemError
 from backlit.formats.ensembles import Ensemble, load_ensemble
 from backlit.formats.models import load_model
@@ -55,7 +56,7 @@ def test_a_problem_file_opens_with_its_drawn_numbers(capsys, tmp_path):
     [
         (["--example", "wroked"], "did you mean worked?"),
         (["missing.json"], "no such file"),
-        (["--model", "m.safetensors"], "a model and its table go together"),
+        (["--model", "m.safetensors"], "table"),
         (["--example", "worked", "-o", "page.pdf"], "a page is written as .html"),
     ],
 )
@@ -130,3 +131,20 @@ def test_an_ensemble_opens_its_heaviest_network_and_says_so(tmp_path, capsys):
         assert backlit.explore(model=file, table=table, member=0).name == f"m, network 0 of {len(whole.members)}"
     code, _, err = run_command(capsys, "explore", "--member", 1, "-o", tmp_path / "page.html")
     assert (code, err.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("given", [
+    {"X": [[9, 9]], "y": [[0]]},
+    {"X": [[9, 9]]},
+    {"loss": "absolute_error"},
+    {"example": "worked", "X": [[9, 9]], "y": [[0]], "loss": "absolute_error"},
+])  # fmt: skip
+@pytest.mark.parametrize("verb", [backlit.explore, backlit.explain])
+def test_examples_and_a_loss_go_with_a_problem(verb, given):
+    with pytest.raises(ProblemError, match="X, y and loss"):
+        verb(**given)
+
+
+def test_a_problem_opens_with_the_examples_and_the_loss_that_are_given():
+    made = backlit.explore(read_example("worked"), X=[[9, 9]], y=[[0]], loss="absolute_error").problem
+    assert (made.net.loss.name, made.X.tolist(), made.y.tolist()) == ("absolute_error", [[9, 9]], [[0]])

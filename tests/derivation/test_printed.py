@@ -26,7 +26,7 @@ from backlit.derivation.functions import fn
 from backlit.derivation.numbers import Numbers
 from backlit.render.derivation_latex import aligned
 from backlit.render.derivation_typst import aligned as typst_aligned
-from backlit.render.derivation_typst import folded, typst
+from backlit.render.derivation_typst import typst
 from backlit.render.explanation import Explanation
 from backlit.render.mathml import pieces
 from backlit.render.unicode_math import chain as text_lines
@@ -106,7 +106,9 @@ def same_documents(made: Explanation):
     """Every line stands in every whole document; where lines are broken or linked, all of their numbers do."""
     documents = {name: made.render(name) for name in ("text", "markdown", "latex", "typst", "html", "json")}
     steps = [step["text"] + step["latex"] for step in json.loads(documents["json"])["steps"]]
-    repeated = {f"{s.id} {line.id}" for s in made.derivation.steps() if folded(s) for line in s.entries}  # in Typst
+    repeated = {
+        f"{s.id} {line.id}" for s in made.derivation.steps() if s.entry_repeats_line for line in s.entries
+    }  # in Typst
     for id, expr in fuzz.chains(made.derivation):
         assert aligned(expr) in documents["markdown"], id
         assert aligned(expr) in documents["latex"], id

@@ -14,7 +14,8 @@ from tests.needs import needs_latex
 from backlit.derivation.examples import EXAMPLES
 from backlit.derivation.expressions import Frac, Num, Root, nodes
 from backlit.render.derivation_latex import latex
-from backlit.render.derivation_typst import typst
+from backlit.render.derivation_typst import aligned, typst
+from backlit.render.explanation import explain
 from backlit.render.mathml import mathml, pieces
 from backlit.render.unicode_math import inline
 
@@ -124,3 +125,16 @@ def test_a_formula_may_be_deeper_than_python_nests_calls(write):
         deep = Root(Frac(deep, Num(2.0, "2", True)))
     once = write(Root(Frac(shallow, Num(2.0, "2", True))))
     assert write(deep).count("2") >= 2 * sys.getrecursionlimit() * once.count("2")
+
+
+def test_typst_leaves_an_entry_out_only_where_its_line_has_all_of_its_numbers():
+    """Under a skip the entry of ∂ℓ/∂a has both ways down in numbers, the line of the tensor one."""
+    layers = [{"units": 1, "activation": "tanh"}, {"units": 1, "skip_from": 1}]
+    made = explain({"inputs": 1, "layers": layers, "init": {"scheme": "xavier_normal", "seed": 1},
+                    "x": [[0.7]], "y": [[1.0]]})  # fmt: skip
+    written = made.to_typst()
+    for step in made.derivation.steps():
+        entries, lines = (Counter(str(n) for one in part for n in nodes(one.chain) if isinstance(n, Num))
+                          for part in (step.entries, step.lines))  # fmt: skip
+        shown = any(aligned(one.chain) in written or typst(one.chain) in written for one in step.entries)
+        assert shown or entries <= lines, step.id

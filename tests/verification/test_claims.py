@@ -257,9 +257,10 @@ def test_a_problem_that_overflows_is_refused(problem):
         check(problem, {"loss": 1.0})
 
 
-def test_steps_are_at_least_one(problem):
-    with raises_naming(BacklitError, "at least 1"):
-        check(problem, {"loss": 1.0}, steps=0)
+@pytest.mark.parametrize("steps", [0, 1.5, "2", None])
+def test_steps_are_a_whole_number_from_one_on(problem, steps):
+    with raises_naming(BacklitError, "steps", str(steps)):
+        check(problem, {"loss": 1.0}, steps=steps)
 
 
 @pytest.mark.usefixtures("trusted")

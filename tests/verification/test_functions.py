@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tests.helpers import raises_naming
 
-from backlit.errors import DomainError, ShapeError
+from backlit.errors import BacklitError, DomainError, ShapeError
 from backlit.verification import assert_gradients_match, check_function
 
 theta = np.array([0.3, -1.2, 2.0])
@@ -88,6 +88,20 @@ def test_the_assertion_passes_and_says_what_is_wrong(rng):
         assert_gradients_match(
             lambda t: np.sum(t**2), lambda t: 2 * t + [0, 0, 1], theta, names={"W": slice(0, 2), "b": slice(2, 3)}
         )
+
+
+def test_a_function_s_assertion_needs_theta():
+    with raises_naming(BacklitError, "theta"):
+        assert_gradients_match(lambda t: np.sum(t**2), lambda t: 2 * t)
+
+
+@pytest.mark.parametrize("given", [{"tolerance": 1e-2}, {"theta": theta}, {"names": {"all": slice(3)}}], ids=str)
+def test_a_problem_s_assertion_refuses_what_goes_with_a_function(rng, given):
+    from tests.verification.drawn import draw_problem
+
+    problem = draw_problem(rng, plain=True)
+    with raises_naming(BacklitError, *given):
+        assert_gradients_match(problem, {"grad_W": problem.passes()[1].W}, **given)
 
 
 def test_the_assertion_names_the_mistake_of_a_problem(rng):

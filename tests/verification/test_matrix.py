@@ -8,8 +8,8 @@ from tests.verification.drawn import draw_problem
 from tests.verification.planted import MISTAKES, Planted, planted_claims
 
 from backlit.verification import suggest_inputs
-from backlit.verification.hypotheses import hidden_in
 from backlit.verification.problem_check import check
+from backlit.verification.telling_numbers import hidden_in
 
 matrix = load_script("check_matrix")
 pytestmark = pytest.mark.usefixtures("trusted")

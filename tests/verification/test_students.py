@@ -280,3 +280,12 @@ BAD_RUBRICS = [
 def test_a_bad_rubric_is_refused_in_one_line(content, words):
     with raises_naming(ProblemError, *words):
         rubric_of(content)
+
+
+def test_each_quantity_that_code_returns_has_the_equation_that_grading_names():
+    from backlit.equations import EQUATIONS
+    from backlit.verification.grading.grade import EQUATION_OF
+    from backlit.verification.network_check import RETURNED
+
+    assert set(EQUATION_OF) == set(RETURNED)
+    assert set(EQUATION_OF.values()) <= set(EQUATIONS)

@@ -59,7 +59,7 @@ def suggest(problem: "Problem", format: Format) -> int:
 
     from backlit.cli.formats import plain
     from backlit.render.check import show_suggestion
-    from backlit.verification.hypotheses import suggest_inputs
+    from backlit.verification.telling_numbers import suggest_inputs
 
     suggestion = suggest_inputs(problem)
     if format is Format.json:

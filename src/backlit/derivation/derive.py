@@ -12,9 +12,10 @@ from backlit.core.passes import Gradients, Trace
 from backlit.core.problem import Problem
 from backlit.derivation import checks, update
 from backlit.derivation.context import Context
-from backlit.derivation.document import Block, Check, Derivation, Paragraph, Section, Step
+from backlit.derivation.document import Block, Derivation, Paragraph, Section, Step
 from backlit.derivation.exact import exact_passes
 from backlit.derivation.numbers import Numbers
+from backlit.derivation.own_formulas import without_false_formulas
 from backlit.derivation.sections import (
     backward_pass,
     forward_pass,
@@ -30,8 +31,6 @@ from backlit.derivation.update import Updated, quantities
 from backlit.errors import ProblemError
 
 MOST_STEPS = 1_000_000  # of the optimizer: about a minute on the smallest networks
-
-Found = dict[str, tuple[Check, ...]]
 
 
 def derive(
@@ -74,10 +73,12 @@ def derive(
     """
     check_options(steps, digits)
     trace, grad = problem.passes()
+    problem, false = without_false_formulas(problem, trace, grad)
     num = Numbers(digits)
     if not finite(trace, grad):
-        return stopped_in_the_passes(Context(problem, trace, grad, num), title)
-    s = scene(problem, trace, grad, num, checks.check(problem, trace, grad), fractions)
+        return stopped_in_the_passes(Context(problem, trace, grad, num, false=false), title)
+    whole = Context(problem, trace, grad, num, checks.check(problem, trace, grad), false=false)
+    s = in_fractions(whole) if fractions else whole
     updates = update.run(problem, steps, s.theta)
     if not updates[-1].finite():
         return stopped_in_an_update(s, updates, title)
@@ -101,12 +102,10 @@ def finite(trace: Trace, grad: Gradients) -> bool:
     return trace.first_non_finite() is None and all(np.isfinite(v).all() for v in (*chain_rule, grad.loss))
 
 
-def scene(problem: Problem, trace: Trace, grad: Gradients, num: Numbers, found: Found, fractions: bool) -> Context:
-    """All that the sections draw on, in floats or in fractions."""
-    if not fractions:
-        return Context(problem, trace, grad, num, found)
-    params, exact_trace, exact_grad = exact_passes(problem, trace, grad)
-    return Context(problem, exact_trace, exact_grad, num, found, rational=True, theta=params)
+def in_fractions(s: Context) -> Context:
+    """The same numbers in fractions, as far as they are."""
+    theta, trace, grad = exact_passes(s.problem, s.trace, s.grad)
+    return replace(s, trace=trace, grad=grad, rational=True, theta=theta)
 
 
 def document(s: Context, updates: list[Updated]) -> Iterator[Section | None]:

@@ -1,13 +1,14 @@
 """What a derivation is: sections of blocks, of which the steps are the heart.  Renderers read it and add nothing."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from backlit.derivation.expressions import Chain, Expr, Partial, Sym
+from backlit.derivation.expressions import Chain, Expr, Num, Partial, Sym, nodes
 
 Text = tuple["str | Expr", ...]  # words with formulas between them
 
@@ -23,6 +24,11 @@ class Check:
     kind: str
     error: float
     ok: bool
+
+    @property
+    def verdict(self) -> str:
+        """What is said of it."""
+        return "agrees" if self.ok else "disagrees"
 
 
 @dataclass(frozen=True)
@@ -116,6 +122,17 @@ class Step:
         if self.symbol is None or self.symbol == self.formula:
             return self.formula
         return Chain((self.symbol, self.formula), ("←" if self.way == "update" else "=",))
+
+    @property
+    def entry_repeats_line(self) -> bool:
+        """Whether the one entry has no number that the one line has not."""
+        if not len(self.lines) == len(self.entries) == 1:
+            return False
+        line, entry = (
+            Counter(node.text for node in nodes(one.chain) if isinstance(node, Num))
+            for one in (self.lines[0], self.entries[0])
+        )
+        return entry <= line
 
     @property
     def in_brief(self) -> list[Line]:

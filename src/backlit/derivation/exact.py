@@ -100,16 +100,8 @@ def exact_passes(
 
 def exact_network(net: Network) -> Network:
     """The same network, whose functions take and give exact numbers."""
-    layers = [in_layer(layer, exact_activation(layer.activation)) for layer in net.layers]
-    return Network(net.inputs, layers, loss=exact_loss(net.loss), reduction=net.reduction, l2=net.l2)
-
-
-def in_layer(layer: Dense, phi: Activation) -> Dense:
-    """The layer with another activation."""
-    described = {
-        name: getattr(layer, name) for name in layer.__dataclass_fields__ if name not in ("units", "activation")
-    }
-    return Dense(layer.units, phi, **described)
+    layers = [replace(layer, activation=exact_activation(layer.activation)) for layer in net.layers]
+    return replace(net, layers=tuple(layers), loss=exact_loss(net.loss))
 
 
 def exact_activation(phi: Activation) -> Activation:

@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 
 from backlit.core.parameters import layout
-from backlit.core.passes import Gradients, Trace
 from backlit.core.problem import Problem
 from backlit.derivation import checks, update
 from backlit.derivation.context import Context, as_float, at
-from backlit.derivation.derive import stop_of
+from backlit.derivation.derive import in_fractions, stop_of
 from backlit.derivation.document import Block, Check, Derivation, Line, Section, Step, Table, Text
-from backlit.derivation.exact import exact_passes
 from backlit.derivation.expressions import Expr, Partial, Sym
 from backlit.derivation.numbers import Numbers
+from backlit.derivation.own_formulas import without_false_formulas
 from backlit.derivation.sections import backward_pass, forward_pass, setup
 from backlit.derivation.sections import update as update_section
 from backlit.derivation.update import quantities
@@ -118,7 +117,10 @@ def derive_entry(
     """
     name = parse(id)
     trace, grad = problem.passes()
-    s = scene(problem, trace, grad, Numbers(digits), name, fractions)
+    problem, false = without_false_formulas(problem, trace, grad)
+    longest = Context.longest if name.index is None else LONGEST
+    whole = Context(problem, trace, grad, Numbers(digits), only=name.index, longest=longest, false=false)
+    s = in_fractions(whole) if fractions else whole
     step = find(s, name, id, steps)
     if name.index is not None:
         step = one_entry(s, step, name, id)
@@ -128,15 +130,6 @@ def derive_entry(
     section = Section("entry", f"{step.id}, by itself", tuple(blocks))
     found = quantities(trace, grad, [])
     return Derivation(title or step.id, setup.introduction(s), (section,), found, digits, stop_of([section]))
-
-
-def scene(problem: Problem, trace: Trace, grad: Gradients, num: Numbers, name: Name, fractions: bool) -> Context:
-    """What the steps draw on; a whole quantity is elided as usual, one entry has all of its terms."""
-    longest = Context.longest if name.index is None else LONGEST
-    if not fractions:
-        return Context(problem, trace, grad, num, only=name.index, longest=longest)
-    params, ours, our_grad = exact_passes(problem, trace, grad)
-    return Context(problem, ours, our_grad, num, only=name.index, longest=longest, rational=True, theta=params)
 
 
 def find(s: Context, name: Name, id: str, steps: int) -> Step:

@@ -154,14 +154,20 @@ def clip(problem: Problem, g: Array) -> Array:
 def moved(optimizer: Optimizer, g: Array, state: Slots, t: int, theta: Array) -> tuple[Array, Slots]:
     """The step and the new state; exact where theta is and there is no state, unless the formulas have a root."""
     if theta.dtype == object and not state:
-        operands: dict[str, Any] = {key: written(getattr(optimizer, key)) for key in optimizer.symbols}
-        operands |= {"g": g, "theta": theta, "t": t}
-        with suppress(Unsupported):
-            for _, name, made in optimizer.formulas(operands, FRACTIONS):
-                operands[name] = made
-            if "step" in operands:
-                return operands["step"], ()
+        with suppress(Unsupported, ZeroDivisionError):
+            return np.array([exact_step(optimizer, *one, t) for one in zip(g, theta, strict=True)], object), ()
     return optimizer.update(as_float(g), state, t, lr=optimizer.learning_rate, theta=as_float(theta))
+
+
+def exact_step(optimizer: Optimizer, g: Any, theta: Any, t: int) -> Any:
+    """One parameter's step by the formulas.  Raises Unsupported where they have a root, or give no step."""
+    operands: dict[str, Any] = {key: written(getattr(optimizer, key)) for key in optimizer.symbols}
+    operands |= {"g": g, "theta": theta, "t": t}
+    for _, name, made in optimizer.formulas(operands, FRACTIONS):
+        operands[name] = made
+    if "step" not in operands:
+        raise Unsupported
+    return operands["step"]
 
 
 def by_entry(u: Updated, names: tuple[str, ...], e: int) -> Iterator[tuple[str, float, float]]:

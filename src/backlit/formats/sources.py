@@ -115,7 +115,7 @@ def predicting(model: Model, name: str) -> Problem:
 
 def replace_loss(net: Network, loss: Any) -> Network:
     """The network with another loss."""
-    return Network(net.inputs, net.layers, loss=loss, reduction=net.reduction, l2=net.l2)
+    return replace(net, loss=loss)
 
 
 def with_loss(problem: Problem, loss: Any) -> Problem:

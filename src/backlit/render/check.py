@@ -20,15 +20,16 @@ from backlit.render.pages import page
 from backlit.verification.comparison import Compared
 from backlit.verification.function_check import FunctionCheck
 from backlit.verification.grading.grade import Grade, summary
-from backlit.verification.hypotheses import Suggestion
 from backlit.verification.identify import Diagnosis
 from backlit.verification.network_check import NetworkCheck
 from backlit.verification.problem_check import CheckResult
+from backlit.verification.telling_numbers import Suggestion
 
-HEADLINES = {
-    "pass": "Pass: all claims are right.",
-    "fail": "Fail: something is wrong.",
-    "unresolved": "Unresolved: nothing is certified.",
+WORDS = {
+    "pass": "all claims are right.",
+    "fail": "something is wrong.",
+    "unresolved": "nothing is certified.",
+    "convention": "the gradient belongs to your loss, but that is not the one that was asked for.",
 }
 MOST_ENTRIES = 10  # in a row or a column of a matrix that is shown
 UNKNOWN = "The mistake is none that the catalogue knows, alone or in pairs."
@@ -36,14 +37,18 @@ UNKNOWN = "The mistake is none that the catalogue knows, alone or in pairs."
 
 def check_page(result: CheckResult, *, title: str) -> str:
     """The page of a check."""
-    wrong = result.quantities[result.first_wrong] if result.first_wrong and result.verdict == "fail" else None
     return page(
         "check.html.j2",
         title=title,
         result=result,
-        headline=HEADLINES[result.verdict],
-        first=None if wrong is None else first(wrong),
+        headline=said(result.verdict),
+        first=None if result.wrong is None else first(result.wrong),
     )
+
+
+def said(verdict: str) -> str:
+    """The verdict as a sentence."""
+    return f"{verdict.capitalize()}: {WORDS[verdict]}"
 
 
 def first(one: Compared) -> dict[str, Any]:
@@ -95,12 +100,11 @@ def contents(result: Any) -> dict[str, Any]:
 
 @contents.register
 def _(result: CheckResult) -> dict[str, Any]:
-    wrong = result.quantities[result.first_wrong] if result.first_wrong and result.verdict == "fail" else None
-    unknown = wrong is not None and not result.diagnoses
+    unknown = result.wrong is not None and not result.diagnoses
     return {
-        "headline": HEADLINES[result.verdict],
+        "headline": said(result.verdict),
         "lines": [*sentences(result.notes), *([UNKNOWN] if unknown else []), *broken(result.facts)],
-        "first": None if wrong is None else first(wrong),
+        "first": None if result.wrong is None else first(result.wrong),
         "diagnoses": result.diagnoses,
         "rows": [(one.name, one.ok, one.max_relative_error) for one in result.quantities.values()],
     }
@@ -111,7 +115,7 @@ def _(result: FunctionCheck) -> dict[str, Any]:
     index, claimed, right = result.worst
     lines = [f"Worst is entry {index}: claimed {claimed:.10g}, right {right:.10g}, by {result.method}."]
     return {
-        "headline": HEADLINES[result.verdict],
+        "headline": said(result.verdict),
         "lines": [*lines, *sentences([result.note] if result.note else []), *broken(result.facts)],
         "first": None,
         "diagnoses": (),
@@ -121,11 +125,14 @@ def _(result: FunctionCheck) -> dict[str, Any]:
 
 @contents.register
 def _(result: NetworkCheck) -> dict[str, Any]:
-    own = "is" if result.own.ok else "is not"
     found = contents(result.against)
-    lines = [f"Your gradient {own} the gradient of your own loss.", *found["lines"], *broken(result.facts)]
-    headline = "Another convention: the gradient belongs to your loss, but that is not the one that was asked for."
-    return found | {"headline": HEADLINES.get(result.verdict, headline), "lines": lines}
+    lines = [of_its_own(result), *found["lines"], *broken(result.facts)]
+    return found | {"headline": said(result.verdict), "lines": lines}
+
+
+def of_its_own(result: NetworkCheck) -> str:
+    """Whether the gradient belongs to the code's loss."""
+    return f"Your gradient {'is' if result.own.ok else 'is not'} the gradient of your own loss."
 
 
 def sentences(notes: Any) -> list[str]:
@@ -168,12 +175,6 @@ def outcome(ok: bool | None) -> str:
 # --- in the terminal: the verdict, the first wrong quantity, the wrong formula beside the right one -------------------
 
 STYLES = {"pass": "bold green", "fail": "bold red", "unresolved": "bold yellow", "convention": "bold yellow"}
-WORDS = {
-    "pass": "All claims are right.",
-    "fail": "Something is wrong.",
-    "unresolved": "Nothing is certified.",
-    "convention": "The gradient belongs to your loss, but your loss is another one.",
-}
 MOST_HIDDEN = 8  # names listed
 
 
@@ -194,9 +195,7 @@ def plain_text(result: CheckResult) -> str:
 
 def network_text(result: NetworkCheck) -> str:
     """A check of one's own backpropagation as plain text: the verdict once, then each mistake as `check` shows it."""
-    own = "is" if result.own.ok else "is not"
-    parts: list[RenderableType] = [headline(result.verdict, result.against)]
-    parts.append(Text(f"Your gradient {own} the gradient of your own loss."))
+    parts: list[RenderableType] = [headline(result.verdict, result.against), Text(of_its_own(result))]
     parts += findings(result.against)
     parts += [Text(str(fact)) for fact in result.facts if not fact.ok]
     return terminal.as_text(*parts)
@@ -205,8 +204,8 @@ def network_text(result: NetworkCheck) -> str:
 def findings(result: CheckResult) -> list[RenderableType]:
     """All that is said below the verdict."""
     parts: list[RenderableType] = [Text(note, style="yellow") for note in result.notes]
-    if result.first_wrong is not None and result.verdict == "fail":
-        parts += [where_it_starts(result.quantities[result.first_wrong]), *explanations(result)]
+    if result.wrong is not None:
+        parts += [where_it_starts(result.wrong), *explanations(result)]
     parts.append(quantities(result.quantities.values()))
     parts += [Text(str(fact), style="dim" if fact.ok else "red") for fact in result.facts]
     if result.oracles.excused:
@@ -222,7 +221,7 @@ def headline(verdict: str, result: CheckResult) -> Text:
     compared = len(result.quantities)
     noun = "quantity" if compared == 1 else "quantities"
     counted = f"{compared} {noun} compared, {wrong} wrong, tolerance {result.tolerance:.0e}"
-    return Text.assemble((verdict.upper(), STYLES[verdict]), f"  {WORDS[verdict]}  ({counted})")
+    return Text.assemble((verdict.upper(), STYLES[verdict]), f"  {WORDS[verdict].capitalize()}  ({counted})")
 
 
 def where_it_starts(one: Compared) -> Text:

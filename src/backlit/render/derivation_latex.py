@@ -11,6 +11,7 @@ from backlit.derivation import expressions as tree
 from backlit.derivation.document import (
     Block,
     BulletList,
+    Check,
     Derivation,
     Diagram,
     Formula,
@@ -290,9 +291,14 @@ def step_lines(step: Step) -> list[str]:
     if step.hidden:
         made.append(escaped(step.hidden))
     for check in step.checks:
-        verdict = "agrees" if check.ok else r"\textbf{disagrees}"
-        made += ["", rf"Checked by {check.kind}: {verdict}, relative error ${power(check.error)}$."]
+        made += ["", f"Checked by {checked(check)}."]
     return made
+
+
+def checked(check: Check) -> str:
+    """A check in words."""
+    verdict = check.verdict if check.ok else rf"\textbf{{{check.verdict}}}"
+    return f"{escaped(check.kind)}: {verdict}, relative error ${power(check.error)}$"
 
 
 def power(value: float) -> str:
@@ -367,7 +373,5 @@ def beamer_lines(step: Step) -> list[str]:
         label = [rf"{{\small {escaped(line.label)}}}", ""] if line.label else []
         made += ["", r"\pause", *label, rf"\fit{{{shown(line.chain)}}}"]
     for check in step.checks:
-        verdict = "agrees" if check.ok else r"\textbf{disagrees}"
-        error = power(check.error)
-        made += ["", rf"{{\footnotesize {escaped(check.kind)}: {verdict}, relative error ${error}$}}"]
+        made += ["", rf"{{\footnotesize {checked(check)}}}"]
     return made

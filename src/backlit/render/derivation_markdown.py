@@ -102,7 +102,7 @@ def step_lines(step: Step) -> list[str]:
     if step.hidden:
         made += ["", escaped(step.hidden)]
     for check in step.checks:
-        verdict = "agrees" if check.ok else "**disagrees**"
+        verdict = check.verdict if check.ok else f"**{check.verdict}**"
         made += ["", f"Checked by {check.kind}: {verdict}, relative error {check.error:.1e}."]
     return made
 

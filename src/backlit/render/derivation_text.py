@@ -141,7 +141,7 @@ class Writer:
 
 def verdict(check: Check) -> str:
     """What an independent computation gave."""
-    said = "agrees" if check.ok else styled("DISAGREES", "wrong")
+    said = check.verdict if check.ok else styled(check.verdict.upper(), "wrong")
     return f"{check.kind} {said}, relative error {check.error:.1e}"
 
 

@@ -270,7 +270,7 @@ def step_lines(step: Step) -> list[str]:
     made = [above(f"{head} #h(0.6em) {remarks}")] if beside else [above(head), remarks]
     for line in step.lines:
         made += ["", *worked(line)]
-    for label, lines in groupby(() if folded(step) else step.entries, lambda line: line.label):
+    for label, lines in groupby(() if step.entry_repeats_line else step.entries, lambda line: line.label):
         made += ["", entries(side_by_side(line.chain for line in lines), label)]
     if step.hidden:
         made += ["", escaped(step.hidden)]
@@ -279,16 +279,10 @@ def step_lines(step: Step) -> list[str]:
     return ["#block(above: 1.1em)[", *made, "]"]
 
 
-def folded(step: Step) -> bool:
-    """Whether the one entry of a tensor repeats the tensor's line."""
-    repeats = step.way == "update" or step.equation in ("F1", "BP1S", "BP2", "BP3", "BP4", "BP5")
-    return repeats and len(step.entries) == len(step.lines) == 1
-
-
 def checked(check: Check) -> str:
     """A check in words."""
     mantissa, exponent = f"{check.error:.1e}".split("e")
-    verdict = "agrees" if check.ok else "*disagrees*"
+    verdict = check.verdict if check.ok else f"*{check.verdict}*"
     return f"{check.kind}: {verdict}, relative error ${mantissa} times 10^({int(exponent)})$"
 
 

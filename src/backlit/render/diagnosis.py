@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from backlit import terminal
 from backlit.render.pages import INK, SERIES, STYLES, frame, page, svg
 
@@ -105,6 +107,12 @@ def positive(values: list[Any]) -> list[float]:
     return [float(v) if v is not None and math.isfinite(v) and v > 0 else math.nan for v in values]
 
 
+def spans_much(*values: float) -> bool:
+    """Whether positive numbers, or NaN, are so far apart that a logarithmic axis shows them better."""
+    finite = [v for v in values if not math.isnan(v)]
+    return bool(finite) and max(finite) > 20 * min(finite)
+
+
 def draw_compared(
     axes: Any, ls: list[int], measured: list[Any], predicted: list[Any], bands: list[Any], draws: int
 ) -> None:
@@ -121,8 +129,7 @@ def draw_compared(
     axes.plot(ls, measured, color=SERIES[0], marker="o", markersize=3, linewidth=1.4, label="measured")
     axes.set_xlabel("layer")
     axes.locator_params(axis="x", integer=True)
-    finite = [v for v in (*measured, *predicted) if not math.isnan(v)]
-    if finite and max(finite) > 20 * min(finite):
+    if spans_much(*measured, *predicted):
         axes.set_yscale("log")
     axes.legend(fontsize=8)
 
@@ -204,10 +211,9 @@ def spectrum_plot(spectrum: Any) -> str:
             label = "predicted root mean square"
             axes.axhline(spectrum.predicted_mean**0.5, color=SERIES[1], linestyle="--", linewidth=1.4, label=label)
             axes.legend(fontsize=8)
-        finite = [v for v in values if not math.isnan(v)]
-        if finite and max(finite) > 20 * min(finite):
+        if spans_much(*values):
             axes.set_yscale("log")
-            axes.set_ylim(bottom=max(min(finite), max(finite) * 1e-17) / 2)
+            axes.set_ylim(bottom=max(np.nanmin(values), np.nanmax(values) * 1e-17) / 2)
         axes.set_xlabel("number")
         axes.set_ylabel("singular value")
 

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backlit.core.problem import Problem
 from backlit.derivation import Derivation, derive
 from backlit.derivation.document import Line, Step
-from backlit.derivation.examples import EXAMPLES, read_example
 from backlit.derivation.expressions import Chain
 from backlit.derivation.single_entry import derive_entry
 from backlit.derivation.worksheet import worksheet as blank_derivation
@@ -18,8 +16,8 @@ from backlit.errors import BacklitError, ProblemError
 from backlit.files import atomic_write
 from backlit.formats.ensembles import Ensemble
 from backlit.formats.models import Model
-from backlit.formats.problems import read_problem
-from backlit.formats.sources import problem_from, row_problem
+from backlit.formats.sources import row_problem
+from backlit.render.given import given
 from backlit.render.unicode_math import inline
 from backlit.terminal import piped_width, printable
 
@@ -356,13 +354,12 @@ def explain(
     >>> print(explain(example="worked", entry="grad_W[1][0,1]").derivation.step("grad_W[1][0,1]").value)
     -0.126142303...
     """
-    if X is not None or y is not None or loss is not None:
-        if problem is None:
-            raise ProblemError("X, y and loss go with a problem or a network: give one as well")
-        problem = problem_from(problem, X=X, y=y, loss=loss)
-    if isinstance(problem, Model | Ensemble) and model is None:
-        problem, model = None, problem
-    found, name = chosen(problem, example, model, table, row, member)
+    found, model = given(problem, example, model, X=X, y=y, loss=loss, member=member, table=table, row=row)
+    if found is None:
+        assert table is not None
+        assert row is not None
+        found = row_problem(model, table, row, member)
+    name = Path(found.name).name if example is None else f"the example “{example}”"
     if worksheet:
         if entry is not None or fractions or steps != 1:
             raise ProblemError("a worksheet is of one step and in decimals: leave out entry, fractions and steps")
@@ -375,27 +372,6 @@ def explain(
         title = f"Backpropagation, worked: {name}"
         made = derive(found, steps=steps, digits=digits, fractions=fractions, title=title)
     return Explanation(made)
-
-
-def chosen(
-    problem: Any, example: str | None, model: Any, table: Any, row: int | None, member: int | None
-) -> tuple[Problem, str]:
-    """The problem that is meant, and what to call it."""
-    if sum(given is not None for given in (problem, example, model)) != 1:
-        examples = ", ".join(EXAMPLES)
-        raise ProblemError(f"give a problem, or an example (one of {examples}), or a model with a table and a row")
-    if model is not None:
-        if table is None or row is None:
-            missing = "a table" if table is None else "a row"
-            raise ProblemError(f"a model is explained on one row of a table: give {missing} as well")
-        found = row_problem(model, table, row, member)
-        return found, found.name
-    if table is not None or row is not None or member is not None:
-        raise ProblemError("a table, a row and a member go with a model: give a model file, or leave them out")
-    if example is not None:
-        return read_problem(read_example(example)), f"the example “{example}”"
-    found = problem_from(problem)
-    return found, Path(found.name).name
 
 
 def finite(value: Any) -> Any:

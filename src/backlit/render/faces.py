@@ -165,7 +165,7 @@ def html(thing: Any) -> str:
     return f"<p>{escape(made.title)}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-# --- results of higher floors, which are known by the names of their classes and read by their attributes -------------
+# --- results that are read by their attributes, so that none of their classes is loaded to show another ---------------
 
 
 def history(found: Any) -> Grid:

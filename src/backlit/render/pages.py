@@ -112,6 +112,11 @@ def themed(text: str, title: str) -> str:
     return element.replace("<svg", f'<svg role="img" aria-label="{escape(title)}"', 1)
 
 
+def line_style(k: int) -> dict[str, Any]:
+    """How line k of a plot is drawn, told apart by dashes as well as color."""
+    return {"color": SERIES[k % len(SERIES)], "linestyle": STYLES[k // len(SERIES) + k % 2], "linewidth": 1.6}
+
+
 def curves(
     lines: dict[str, Sequence[float]],
     title: str,
@@ -120,13 +125,12 @@ def curves(
     log: bool = False,
     mark: tuple[int, str] | None = None,
 ) -> str:
-    """Lines over epochs 1, 2, …; `mark` names one epoch by a vertical line.  Told apart by dashes as well as color."""
+    """Lines over epochs 1, 2, …; `mark` names one epoch by a vertical line."""
 
     def draw(axes: Any) -> None:
         for k, (name, values) in enumerate(lines.items()):
-            style = {"color": SERIES[k % len(SERIES)], "linestyle": STYLES[k // len(SERIES) + k % 2]}
             marker = "o" if len(values) == 1 else None
-            axes.plot(range(1, len(values) + 1), values, label=name, linewidth=1.6, marker=marker, **style)
+            axes.plot(range(1, len(values) + 1), values, label=name, marker=marker, **line_style(k))
         if mark is not None:
             axes.axvline(mark[0], color=INK, linewidth=0.8, linestyle=":")
             axes.annotate(
@@ -180,8 +184,7 @@ def class_curves(
 
     def draw(axes: Any) -> None:
         for k, (name, xy) in enumerate(lines.items()):
-            style = {"color": SERIES[k % len(SERIES)], "linestyle": STYLES[k // len(SERIES) + k % 2]}
-            axes.plot(xy[:, 0], xy[:, 1], label=name, linewidth=1.6, marker="o" if points else None, **style)
+            axes.plot(xy[:, 0], xy[:, 1], label=name, marker="o" if points else None, **line_style(k))
         if chance:
             axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=":")
         axes.set_xlim(-0.01, 1.01)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from backlit.verification.function_check import check_function, check_torch
     from backlit.verification.grading.grade import grade
-    from backlit.verification.hypotheses import suggest_inputs
     from backlit.verification.network_check import check_network
     from backlit.verification.problem_check import assert_gradients_match, check
+    from backlit.verification.telling_numbers import suggest_inputs
 
 HOME = {
     "assert_gradients_match": "problem_check",
@@ -20,7 +20,7 @@ HOME = {
     "check_network": "network_check",
     "check_torch": "function_check",
     "grade": "grading.grade",
-    "suggest_inputs": "hypotheses",
+    "suggest_inputs": "telling_numbers",
 }
 
 __all__ = [

@@ -21,10 +21,10 @@ from backlit.core.targets import as_targets
 from backlit.display import Displayed
 from backlit.errors import BacklitError, ProblemError, ShapeError
 from backlit.verification.function_check import FunctionCheck, check_function
-from backlit.verification.hypotheses import telling_problem
 from backlit.verification.invariants import Fact, facts_of_code
 from backlit.verification.problem_check import CheckResult, check
 from backlit.verification.quantities import Array
+from backlit.verification.telling_numbers import telling_problem
 
 Step = Callable[[list[Array], list[Array], Array, Array], Any]
 RETURNED = ("loss", "grad_W", "grad_b", "z", "a", "delta")
@@ -134,7 +134,7 @@ def check_network(
     'pass'
     """
     problem = telling_problem(shapes, activations, loss, l2, seed)
-    asked = View(problem, weights == "in_out", examples == "columns", labels == "integers")
+    asked = View(problem, Convention(weights == "in_out", examples == "columns", labels == "integers"))
     view, returned = settle(step, asked)
     assumed = view.convention.beside(asked.convention)
     against = check(problem, view.claims(returned))
@@ -187,30 +187,20 @@ class View:
     """Numbers as the student's code holds them."""
 
     problem: Problem
-    transposed: bool
-    columns: bool
-    integers: bool = False
-
-    @property
-    def convention(self) -> Convention:
-        """How the numbers are held."""
-        return Convention(self.transposed, self.columns, self.integers)
-
-    def under(self, convention: Convention) -> "View":
-        """The same numbers, held otherwise."""
-        return View(self.problem, *convention)
+    convention: Convention
 
     def inputs(self, params: Parameters) -> dict[str, Any]:
         """What the code is called with: copies of W and b, a list each, and X and y."""
         X, y = self.problem.data()
         y = as_targets(self.problem.net, y, len(X))
-        if self.integers and self.problem.net.loss.name == "cross_entropy":
+        transposed, columns, integers = self.convention
+        if integers and self.problem.net.loss.name == "cross_entropy":
             y = y.argmax(axis=1)
         return {
-            "W": [w.T.copy() if self.transposed else w.copy() for w in params.W[1:]],
-            "b": [v[:, None].copy() if self.columns else v.copy() for v in params.b[1:]],
-            "X": X.T.copy() if self.columns else X.copy(),
-            "y": y.T.copy() if self.columns else y.copy(),
+            "W": [w.T.copy() if transposed else w.copy() for w in params.W[1:]],
+            "b": [v[:, None].copy() if columns else v.copy() for v in params.b[1:]],
+            "X": X.T.copy() if columns else X.copy(),
+            "y": y.T.copy() if columns else y.copy(),
         }
 
     def run(self, step: Step, params: Parameters) -> Mapping[str, Any]:
@@ -250,7 +240,7 @@ class View:
         """One array in Backlit's convention."""
         if key == "grad_b":
             return value.ravel() if value.ndim == 2 and 1 in value.shape else value
-        turn = self.transposed if key == "grad_W" else self.columns
+        turn = self.convention.transposed if key == "grad_W" else self.convention.columns
         return value.T if turn else value
 
     def flat(self, returned: Mapping[str, Any]) -> Array:
@@ -280,7 +270,7 @@ def settle(step: Step, asked: View) -> tuple[View, Mapping[str, Any]]:
     """
     ran, faults = [], []
     for convention in (asked.convention, *asked.convention.others([asked.problem])):
-        view = asked.under(convention)
+        view = replace(asked, convention=convention)
         try:
             returned = view.run(step, view.problem.params)
             if view.fits(returned):

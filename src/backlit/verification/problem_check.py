@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 from backlit.core.problem import Problem
 from backlit.display import Displayed
-from backlit.errors import DomainError
+from backlit.errors import ProblemError
 from backlit.gradcheck import off_loss_kinks, points_at_kinks
+from backlit.registry import positive_integer
 from backlit.verification.agreement import Agreement, agreement
 from backlit.verification.comparison import (
     CERTIFIED,
@@ -70,6 +71,11 @@ class CheckResult(Displayed):
     def ok(self) -> bool:
         """Whether all claims are right."""
         return self.verdict == "pass"
+
+    @property
+    def wrong(self) -> Compared | None:
+        """The first wrong quantity with its entries, where the verdict is "fail"."""
+        return self.quantities[self.first_wrong] if self.verdict == "fail" and self.first_wrong else None
 
     @property
     def exit_code(self) -> int:
@@ -151,11 +157,11 @@ def check(
     Raises
     ------
     ProblemError
-        If a claim is not one of these, or the problem has no examples.
+        If a claim is not one of these, steps is no whole number from 1 on, or the problem has no examples.
     ShapeError
         If a claim has another shape than its quantity.
     DomainError
-        If steps is less than 1, or a number is not finite.
+        If a number is not finite.
 
     Examples
     --------
@@ -171,8 +177,7 @@ def check(
     >>> result.verdict, result.first_wrong, result.diagnoses[0].name
     ('fail', 'grad_W[2]', 'missing_batch_mean')
     """
-    if steps < 1:
-        raise DomainError(f"steps must be at least 1, not {steps}")
+    steps = positive_integer(steps, "steps")
     named = named_claims(problem, claims)
     refuse_non_finite(problem)
     yardstick = Tolerances.of(problem, named, steps)
@@ -233,7 +238,7 @@ def judge(
     vague = [
         name
         for name, one in compared.items()
-        if not yardstick.precision[name].certifies and one.max_relative_error > 1e-8
+        if not yardstick.precision[name].certifies and one.max_relative_error > CERTIFIED
     ]
     if vague:
         digits = yardstick.precision[vague[0]].digits.significant
@@ -263,16 +268,18 @@ def assert_gradients_match(
         Of a problem: the claimed numbers, as `check` takes them.  Of a function: its gradient, as `check_function`
         takes it.
     theta : (n,) array, optional
-        Where a function is checked; a problem has no need of it.
+        Where a function is checked.
     names : mapping of str to slice, optional
-        Parts of theta by name, for the message.
+        Of a function: parts of theta by name, for the message.
     tolerance : float, default 1e-08
-        Relative error that a function's gradient may have.
+        Relative error that a function's gradient may have.  A problem's claims are held to the digits that they show.
 
     Raises
     ------
     AssertionError
         If something is wrong: the first wrong quantity, its worst entry, the mistake if it is known, and what to do.
+    ProblemError
+        If a function is checked without theta, or a problem with what goes with a function.
 
     Examples
     --------
@@ -280,10 +287,14 @@ def assert_gradients_match(
     """
     __tracebackhide__ = True
     if isinstance(what, Problem):
+        if theta is not None or names is not None or tolerance != CERTIFIED:
+            raise ProblemError("theta, names and tolerance go with a function: leave them out with a problem")
         result = check(what, claims)
         if not result.ok:
             raise AssertionError(explained(result))
         return
+    if theta is None:
+        raise ProblemError("a function is checked at a point: give theta")
     found = check_function(what, claims, theta, names=names, tolerance=tolerance)
     if not found.ok:
         part = f" in {found.worst_name}" if names else ""

@@ -30,6 +30,7 @@ from backlit.optim.optimizers.base import norm
 
 LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 RAISED = str.maketrans("0123456789−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+OTHER_NUMBERS = " The formula that it was given is left out, for it gives other numbers."
 
 
 def lines(s: Context, build: Callable[[Cols], tuple[list[Expr], list[Expr]]]) -> tuple[Line, ...]:

@@ -44,7 +44,7 @@ from backlit.derivation.functions import (
     summed,
     vanishes,
 )
-from backlit.derivation.sections.helpers import before_activation, below, cost_of, equal, index_k
+from backlit.derivation.sections.helpers import OTHER_NUMBERS, before_activation, below, cost_of, equal, index_k
 
 LOSSES = 6  # examples whose loss is worked
 OVERFLOW = 700  # a score whose power is too large for a float
@@ -69,7 +69,8 @@ def example_loss(s: Context) -> Step:
     scores = from_scores(s, [at(u_L, k) for k in range(n)], [at(y_, k) for k in range(n)])
     if scores is not None and n > 2 and s.layer(L).activation.groups is None:
         scores = over_scores(s, index_k(u_L), index_k(y_))
-    written = "" if scores is None else " The numbers take it from the scores, for an output may be rounded to 0 or 1."
+    written = OTHER_NUMBERS if loss in s.false else ""
+    written += "" if scores is None else " The numbers take it from the scores, for an output may be rounded to 0 or 1."
     return Step(
         "ell",
         "",
@@ -207,6 +208,7 @@ def part(s: Context, phi: Activation, layers: list[int]) -> list[Block]:
         ]
     if not known(phi):
         own = f"{name}, in {where}, is an activation of your own: its values and its slopes are its functions' own."
+        own += OTHER_NUMBERS if phi in s.false else ""
         return [Paragraph((own,)), *([plot(s, phi, layers)] if phi.elementwise else [])]
     made: list[Block] = [Paragraph((f"{name}, in {where}:",))]
     if phi.name != "identity":

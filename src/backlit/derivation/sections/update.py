@@ -25,7 +25,7 @@ from backlit.derivation.expressions import (
     nodes,
 )
 from backlit.derivation.functions import ONE, TWO, fn, known_value, minus
-from backlit.derivation.sections.helpers import RAISED
+from backlit.derivation.sections.helpers import OTHER_NUMBERS, RAISED
 from backlit.derivation.update import Rule, Symbols, Updated, by_entry, optimizer_of, rules, vector_symbol
 
 TITLES = {"W": "weights", "b": "biases", "gamma": "scales", "beta": "shifts"}
@@ -77,6 +77,7 @@ def words(s: Context) -> Text:
     by = "" if s.problem.optimizer else " The problem names no optimizer, so plain gradient descent is shown."
     by += " It is no step of this network's training." if by and s.problem.statistics is not None else ""
     more = " Its state starts at 0." if optimizer.slots else ""
+    more += OTHER_NUMBERS if optimizer in s.false else ""
     return (f"Optimizer {optimizer.name} (", *settings, f"), on the whole of x.{by}{more}")
 
 
@@ -87,8 +88,7 @@ def said(value: object) -> str:
 
 def equations(s: Context) -> list[Block]:
     """The optimizer's rule in symbols."""
-    optimizer = optimizer_of(s.problem)
-    made = list(rules(optimizer, Symbols(optimizer)))
+    optimizer, made = optimizer_of(s.problem), in_symbols(s)
     counted = any(Sym("t") in nodes(rule.made) for rule in made)
     known = "With g the gradient of a parameter θ" + (" and t the number of the step" if counted else "")
     shown: list[Block] = [Paragraph((f"{known}, each step makes",))]
@@ -165,11 +165,7 @@ def parameter_step(s: Context, u: Updated, slot: Slot) -> Step:
         "" if frozen else equation(s),
         f"New {TITLES[slot.name]} of layer {slot.l}",
         symbol if frozen else Add(symbol, Sym("step", str(slot.l))),
-        "These biases stay as they are (train_bias is false)."
-        if frozen
-        else "The parameters move against their gradient."
-        if not u.state
-        else "Each parameter moves by its own step, which the rule above makes of its gradient and its state.",
+        "These biases stay as they are (train_bias is false)." if frozen else how_it_moves(s),
         "update",
         tuple(frozen_lines(s, u, slot, id) if frozen else tensor_lines(s, u, slot, id)),
         tuple(x for i in entry_indices(s, shape, FEW) for x in entry_lines(s, u, slot, i, id)),
@@ -179,10 +175,30 @@ def parameter_step(s: Context, u: Updated, slot: Slot) -> Step:
     )
 
 
+def in_symbols(s: Context) -> list[Rule]:
+    """The optimizer's rule in symbols; no lines where it writes nothing out."""
+    optimizer = optimizer_of(s.problem)
+    return list(rules(optimizer, Symbols(optimizer)))
+
+
 def equation(s: Context) -> str:
     """The number of the equation that gives the step."""
-    optimizer = optimizer_of(s.problem)
-    return "".join([rule.equation for rule in rules(optimizer, Symbols(optimizer))][-1:])
+    return "".join([rule.equation for rule in in_symbols(s)][-1:])
+
+
+def descends(s: Context) -> bool:
+    """Whether the step is −η g, as in plain gradient descent."""
+    o = Symbols(optimizer_of(s.problem))
+    return [(rule.name, rule.made) for rule in in_symbols(s)] == [("step", -(o["learning_rate"] * o["g"]))]
+
+
+def how_it_moves(s: Context) -> str:
+    """What makes a parameter's step, in words."""
+    if descends(s):
+        return "The parameters move against their gradient."
+    of = "its gradient and its state" if optimizer_of(s.problem).slots else "its gradient"
+    made = f", which the rule above makes of {of}" if in_symbols(s) else ""
+    return f"Each parameter moves by its own step{made}."
 
 
 def before(s: Context, u: Updated, slot: Slot) -> str | None:
@@ -215,7 +231,7 @@ def tensor_lines(s: Context, u: Updated, slot: Slot, id: str) -> Iterator[Line]:
     if clips(s):
         yield line("gradient after clipping", [Sym("g", layer)], [bounded(s, u, g), column(s, u.clipped[slot], id)])
         g = column(s, u.clipped[slot], id)
-    if not u.state:
+    if descends(s):
         moved = Add(column(s, u.before[slot], before(s, u, slot)), Neg(MatMul(s.setting(optimizer.learning_rate), g)))
     else:
         for name, vector in zip(optimizer.slots, u.state, strict=True):
@@ -250,11 +266,11 @@ def entry_lines(s: Context, u: Updated, slot: Slot, index: tuple[int, ...], id: 
         yield line("", symbols, [scalar(bounded(s, u, g)), clipped], f"{own}.g")
         g = clipped
     optimizer = optimizer_of(s.problem)
-    if not u.state:
+    if descends(s):
         yield Line("", arrow(symbol, minus(old, Mul(s.setting(optimizer.learning_rate), g)), new), own)
         return
     made = operands(s, u, e, g, old)
-    step = s.num(float(u.after.theta[e] - u.before.theta[e]))
+    step = s.num(u.after.theta[e] - u.before.theta[e])
     for rule in rules(optimizer, made):
         result = step if rule.name == "step" else made.setdefault(rule.name, s.num(known_value(rule.made)))
         yield worked_rule(rule, result, at(vector_symbol(rule.name, str(slot.l)), *index), f"{own}.{rule.name}")

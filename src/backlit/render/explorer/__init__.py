@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backlit.core import ACTIVATIONS, LOSSES, Dense, Network
+from backlit.core import ACTIVATIONS, LOSSES, Network
 from backlit.core.parameters import Parameters
 from backlit.core.problem import Problem
-from backlit.derivation.examples import EXAMPLES, read_example
 from backlit.errors import ProblemError
 from backlit.files import atomic_write
 from backlit.formats.ensembles import Ensemble, load_ensemble
 from backlit.formats.models import Model
-from backlit.formats.problems import read_problem
-from backlit.formats.sources import in_float64, problem_from, table_problem, tabular_model
+from backlit.formats.sources import in_float64, table_problem, tabular_model
 from backlit.optim import OPTIMIZERS, get_optimizer
+from backlit.render.given import given
 from backlit.render.pages import font, font_face, frame, page
 from backlit.tables.messages import count
 from backlit.verification.catalogue import CATALOGUE
@@ -31,6 +30,7 @@ from backlit.verification.catalogue import CATALOGUE
 if TYPE_CHECKING:
     import polars as pl
 
+FIRST = "worked"  # the example that opens where nothing is given
 ROWS = 500  # of a table that the page takes: enough to train on in a page, few enough to draw
 LARGEST_SEED = 2**53  # from where on JavaScript's numbers leave whole ones out
 OWN = (OPTIMIZERS["sgd"], OPTIMIZERS["adagrad"], OPTIMIZERS["rmsprop"], OPTIMIZERS["adam"], OPTIMIZERS["adamw"])
@@ -188,22 +188,14 @@ def explore(
     >>> explore({"inputs": 1, "layers": [{"units": 1}], "x": [[2.0]], "y": [[1.0]]}).problem.net.n
     (1, 1)
     """
-    if isinstance(problem, Model | Ensemble) and table is not None:
-        problem, model = None, problem
-    if sum(given is not None for given in (problem, example, model)) > 1:
-        raise ProblemError("give one of a problem, an example, and a model with a table")
-    if (model is None) != (table is None):
-        raise ProblemError("a model and its table go together: give both, or neither")
-    if member is not None and model is None:
-        raise ProblemError("a member goes with a model: give a model file, or leave it out")
-    if model is not None and table is not None:
+    if problem is None and example is None and model is None:
+        example = FIRST
+    found, model = given(problem, example, model, X=X, y=y, loss=loss, member=member, table=table)
+    if found is None:
+        assert table is not None
         found, name = of_model(model, table, member), named(model, member)
-    elif problem is not None:
-        found = problem_from(problem, X=X, y=y, loss=loss)
-        name = Path(found.name).stem
     else:
-        name = example or next(iter(EXAMPLES))
-        found = read_problem(read_example(name))
+        name = Path(found.name).stem if example is None else example
     return Exploration(checked(as_it_predicts(found)), name)
 
 
@@ -268,22 +260,9 @@ def folded(net: Network, params: Parameters, statistics: Any) -> tuple[Network, 
             mean, variance = statistics.of(l)
             scale = params.gamma[l] / np.sqrt(variance + layer.eps)
             W, b, norm = scale[:, None] * W, scale * (b - mean) + params.beta[l], None
-        layers.append(replace_layer(layer, norm))
+        layers.append(replace(layer, norm=norm, dropout=0.0))
         own = (W, b, params.gamma[l] if norm else None, params.beta[l] if norm else None)
         for name, value in zip(arrays, own, strict=True):
             arrays[name].append(value)
-    plain = Network(net.inputs, layers, loss=net.loss, reduction=net.reduction, l2=net.l2)
+    plain = replace(net, layers=tuple(layers))
     return plain, Parameters.from_arrays(plain, arrays)
-
-
-def replace_layer(layer: Dense, norm: str | None) -> Dense:
-    """A layer as it predicts, with another norm."""
-    return Dense(
-        layer.units,
-        layer.activation,
-        norm=norm,
-        eps=layer.eps,
-        skip_from=layer.skip_from,
-        skip_scale=layer.skip_scale,
-        train_bias=layer.train_bias,
-    )

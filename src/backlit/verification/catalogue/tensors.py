@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable
 
-import numpy as np
-
 from backlit.verification.mutations import (
     Bug,
     Instance,
@@ -18,11 +16,6 @@ from backlit.verification.mutations import (
 )
 
 RATES = ("1.0", "0.5", "0.1", "0.05", "0.01", "0.001")  # tried where the problem has no optimizer
-
-
-def carries(s: ReplayContext, l: int) -> bool:
-    """Whether δ_l is carried down to a hidden layer, or to the input's gradient."""
-    return square(s, l)
 
 
 def other_weights(s: ReplayContext) -> Iterable[Instance]:
@@ -64,11 +57,6 @@ def one_row(s: ReplayContext) -> Iterable[Instance]:
         yield from at_layers("b", f"row {i}")(s)
 
 
-def has_bias(s: ReplayContext, l: int) -> bool:
-    """Whether some b_l is not 0."""
-    return bool(np.any(s.params.b[l]))
-
-
 TENSORS = (
     Bug(
         "bias_gradient_missing",
@@ -107,7 +95,7 @@ TENSORS = (
         "δ_{l+1} W_{l+1}",
         "BP5",
         "With examples in rows it is delta @ W (with examples in columns, W.T @ delta).",
-        at_layers("recurrence", "transposed", where=carries),
+        at_layers("recurrence", "transposed", where=square),
         "in a square W; elsewhere it can't be computed",
         number=16,
     ),
@@ -129,7 +117,7 @@ TENSORS = (
         "δ_l = (δ_{l+1} W_{l+1}) ⊙ φ'(z_l)",
         "BP5",
         "Multiply by W_{l+1} on the way down.",
-        at_layers("recurrence", "none", where=carries),
+        at_layers("recurrence", "none", where=square),
         "where a layer is as wide as the one below",
     ),
     Bug(

@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -101,10 +101,7 @@ COLUMNS = (
 POINTS = "points of "  # a quantity: these columns are the last
 RIGHT = "right"
 UNRESOLVED = "nothing is certified, and nothing gets points: too few digits, or the right value is unsure; look at it"
-EQUATION_OF = {"z": "F1", "u": "F1", "a": "F2", "loss": "C1", "grad_a": "BP5", "delta": "BP2"} | {
-    "grad_b": "BP3",
-    "grad_W": "BP4",
-}
+EQUATION_OF = {"loss": "C1", "grad_W": "BP4", "grad_b": "BP3", "z": "F1", "a": "F2", "delta": "BP2"}  # what is returned
 
 
 def grade(files: Sequence[str | Path], rubric: Rubric, *, sandbox: str = "auto") -> Iterator[Grade]:
@@ -172,7 +169,7 @@ def settled(file: Path, rubric: Rubric, sandbox: str) -> tuple[Convention, Run]:
     ran: tuple[Convention, Run] | None = None
     left = 2 * rubric.seconds
     for convention in (asked, *asked.others([view.problem for view in rubric.views])):
-        views = [view.under(convention) for view in rubric.views]
+        views = [replace(view, convention=convention) for view in rubric.views]
         inputs = [plain(view.inputs(view.problem.params)) for view in views]
         limits = {"seconds": min(rubric.seconds, left), "memory_mb": rubric.memory_mb}
         run = run_submission(file, rubric.function, inputs, sandbox=sandbox, **limits)
@@ -204,7 +201,7 @@ def graded(file: Path, run: Run, rubric: Rubric, convention: Convention) -> Grad
     if error is None and len(run.answers) != len(rubric.views):
         error = "it did not answer for every network"
     for asked, answer in zip(rubric.views, run.answers, strict=False):
-        view = asked.under(convention)
+        view = replace(asked, convention=convention)
         try:
             results.append(check(view.problem, view.claims(view.read(answer))))
         except (BacklitError, TypeError, ValueError, ArithmeticError, AttributeError, KeyError) as fault:
@@ -250,7 +247,7 @@ def said(wrong: CheckResult | None) -> tuple[str | None, str | None, str | None,
     if wrong is None or wrong.first_wrong is None:
         return None, None, None, ""
     if not wrong.diagnoses:
-        return wrong.first_wrong, EQUATION_OF.get(key_of(wrong.first_wrong)), None, "an unknown mistake"
+        return wrong.first_wrong, EQUATION_OF[key_of(wrong.first_wrong)], None, "an unknown mistake"
     best = wrong.diagnoses[0]
     return wrong.first_wrong, best.bugs[0].equation, best.name, " ".join(bug.words for bug in best.bugs)
 

@@ -32,8 +32,8 @@ from typing import Any
 from backlit.bounded_reading import MOST_BYTES, from_toml, read_bytes
 from backlit.errors import BacklitError, ProblemError
 from backlit.registry import near
-from backlit.verification.hypotheses import telling_problem
-from backlit.verification.network_check import RETURNED, View
+from backlit.verification.network_check import RETURNED, Convention, View
+from backlit.verification.telling_numbers import telling_problem
 
 CHOICES = {"weights": ("out_in", "in_out"), "examples": ("rows", "columns"), "labels": ("one_hot", "integers")}
 BOUNDS = {"seconds": (0.1, 3600), "memory_mb": (128, 2**20)}  # Python and NumPy alone take about 100 MB
@@ -146,7 +146,7 @@ def view_of(content: Mapping[str, Any], i: int, one: Any, secret: int) -> View:
         )
     except BacklitError as error:
         raise ProblemError(f"{where}: {error}") from None
-    return View(problem, *(content.get(key) == choices[1] for key, choices in CHOICES.items()))
+    return View(problem, Convention(*(content.get(key) == choices[1] for key, choices in CHOICES.items())))
 
 
 def refuse_unknown(table: Any, known: tuple[str, ...], where: str) -> None:
