@@ -130,14 +130,20 @@ def remembered(make: Any) -> Any:
 
 
 def is_same(one: Any, other: Any, parameters: Any) -> bool:
-    """Whether two functions are one, `parameters` taking the place of those that a family's members close over."""
+    """Whether two functions are one, `parameters` taking the place of those that a family's members close over.
+
+    A function that they close over in turn is looked into like them.
+    """
     if not (isinstance(one, FunctionType) and isinstance(other, FunctionType)):
         return bool(one == other)
     if one.__code__ is not other.__code__ or one.__defaults__ != other.__defaults__:
         return False
     mine, theirs = closure(one), closure(other)
     return all(
-        value == parameters[name] if name in parameters else value is theirs[name] for name, value in mine.items()
+        value == parameters[name]
+        if name in parameters
+        else value is theirs[name] or (isinstance(value, FunctionType) and is_same(value, theirs[name], parameters))
+        for name, value in mine.items()
     )
 
 
