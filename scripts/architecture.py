@@ -108,9 +108,9 @@ def extensions(guide: str) -> dict[str, tuple[int, int]]:
     found = {}
     for kind, section in ADDED.findall(guide):
         files = len(re.findall(r"^# src/backlit/\S+$", section, re.MULTILINE))
-        imported_by = len(re.findall(r"`[\w/]+\.py` imports it", section))
+        named_in = len(re.findall(r"`[\w/]+\.py` names it", section))
         there = sum(NATIVE[kind] in text for text in native.values()) if kind in NATIVE else 0
-        found[kind] = files + imported_by, there
+        found[kind] = files + named_in, there
     return found
 
 

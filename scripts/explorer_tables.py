@@ -118,7 +118,8 @@ def both_signs(of: Any) -> list[str]:
 def activations_table() -> dict[str, Any]:
     """Of each activation: its symbol, parameters, φ and φ' in symbols and in numbers."""
     table = {}
-    for name, record in ACTIVATIONS.items():
+    for name in ACTIVATIONS.shipped:
+        record = ACTIVATIONS[name]
         phi = get_activation({"name": name, "alpha": ALPHA}) if record.parameters else record
         row: dict[str, Any] = {"symbol": function(name)[0].text, "parameters": dict(record.parameters)}
         if phi.formula is not None:
@@ -132,7 +133,8 @@ def activations_table() -> dict[str, Any]:
 def losses_table() -> dict[str, Any]:
     """Of each loss: its parameters, and ∂ℓ/∂a in symbols and for slots a and y."""
     table = {}
-    for name, record in LOSSES.items():
+    for name in LOSSES.shipped:
+        record = LOSSES[name]
         loss = get_loss({"name": name, **dict.fromkeys(record.parameters, ALPHA)}) if record.parameters else record
         a, y, n = Sym("⟦a⟧"), Sym("⟦y⟧"), Sym("⟦n⟧")
 
@@ -162,8 +164,8 @@ def of_one_output(loss: Any, a: Expr, y: Expr, n: Expr) -> str:
 def optimizers_table() -> dict[str, Any]:
     """Of each optimizer: its options, and its rule line by line for each choice that changes it."""
     table = {}
-    for name, cls in OPTIMIZERS.items():
-        options = {key: value for key, value in cls().to_dict().items() if key != "name"}
+    for name in OPTIMIZERS.shipped:
+        options = {key: value for key, value in OPTIMIZERS[name]().to_dict().items() if key != "name"}
         variants = {}
         for momentum, nesterov, amsgrad in itertools.product([0.0, 0.5], [False, True], [False, True]):
             chosen = {"momentum": momentum, "nesterov": nesterov, "amsgrad": amsgrad}

@@ -31,9 +31,9 @@ def schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, **title}
 
 
-def spec(names: Any, key: str = "name") -> list[dict[str, Any]]:
+def spec(table: Any, key: str = "name") -> list[dict[str, Any]]:
     """A name, or a table of the name and its parameters."""
-    known = {"enum": sorted(getattr(names, "built_in", names))}
+    known = {"enum": sorted(table.shipped)}
     return [known, {"type": "object", "properties": {key: known}, "required": [key]}]
 
 

@@ -42,6 +42,7 @@ MARGIN = 1e-3
 PEAK = 4.0
 ROWS = (1, 2, 3, 5, 7)
 NORMS = (None, "batch", "layer")
+SHIPPED = {"activation_names": ACTIVATIONS.shipped, "loss_names": LOSSES.shipped}  # which other libraries know too
 
 
 @dataclass(frozen=True)

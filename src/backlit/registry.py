@@ -49,6 +49,7 @@ class Registry(dict[str, R], Generic[R]):
         self.families: dict[str, Callable[..., R]] = {}
         self.takes: dict[str, tuple[str, ...]] = {}  # the parameters of each family
         self.built_in: dict[str, R] = {}  # the records as they were when the package was loaded
+        self.shipped: tuple[str, ...] = ()  # those of them that Backlit brings in each of its parts
         self.readers: list[Callable[[Any], R | None]] = []  # of specs that are not in the table
 
     def register(self, made: Made) -> Made:
@@ -68,17 +69,18 @@ class Registry(dict[str, R], Generic[R]):
         self[record.name] = record
         return known
 
-    def load(self, package: str, first: tuple[str, ...]) -> None:
+    def load(self, package: str, shipped: tuple[str, ...]) -> None:
         """Import a package's files, those without an underscore in front, whose records register themselves here.
 
-        Their names are built in from then on, and in the table's order: `first`, then any others.
+        Their names are built in from then on, and in the table's order: those that Backlit ships, which C++, the
+        explorer's page and the documents know too, then any others, which need not be known anywhere else.
         """
         for info in iter_modules(import_module(package).__path__):
             if not info.name.startswith("_"):
                 import_module(f"{package}.{info.name}")
-        for name in (*first, *sorted(self.keys() - set(first))):
+        for name in (*shipped, *sorted(self.keys() - set(shipped))):
             self[name] = self.pop(name)
-        self.built_in = dict(self)
+        self.built_in, self.shipped = dict(self), shipped
 
     def find(self, spec: Any) -> R:
         """The record of a spec.  Raises ProblemError for an unknown name or parameter."""
@@ -130,14 +132,20 @@ def remembered(make: Any) -> Any:
 
 
 def is_same(one: Any, other: Any, parameters: Any) -> bool:
-    """Whether two functions are one, `parameters` taking the place of those that a family's members close over."""
+    """Whether two functions are one, `parameters` taking the place of those that a family's members close over.
+
+    A function that they close over in turn is looked into like them.
+    """
     if not (isinstance(one, FunctionType) and isinstance(other, FunctionType)):
         return bool(one == other)
     if one.__code__ is not other.__code__ or one.__defaults__ != other.__defaults__:
         return False
     mine, theirs = closure(one), closure(other)
     return all(
-        value == parameters[name] if name in parameters else value is theirs[name] for name, value in mine.items()
+        value == parameters[name]
+        if name in parameters
+        else value is theirs[name] or (isinstance(value, FunctionType) and is_same(value, theirs[name], parameters))
+        for name, value in mine.items()
     )
 
 

@@ -2,20 +2,24 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 from tests.commands import run_command
+from tests.helpers import raises_naming
 
 import backlit
-from backlit.core import ACTIVATIONS, Activation, forward, register_activation
+from backlit import Problem
+from backlit.core import ACTIVATIONS, Activation, Dense, Network, forward, register_activation
 from backlit.derivation.examples import read_example
 from backlit.errors import ProblemError
 from backlit.formats.ensembles import Ensemble, load_ensemble
 from backlit.formats.models import load_model
 from backlit.formats.sources import in_float64, table_problem
+from backlit.optim import OPTIMIZERS, Sgd
 
 
 def opened(path):
@@ -75,10 +79,27 @@ def test_a_problem_without_examples_or_with_records_of_ones_own_is_refused():
     register_activation(Activation("steep", lambda u: 3 * u, lambda u: 3 + 0 * u))
     try:
         own = {"inputs": 1, "layers": [{"units": 1, "activation": "steep"}], "x": [[1.0]], "y": [[1.0]]}
-        with pytest.raises(ProblemError, match="steep is your own"):
+        with raises_naming(ProblemError, "activation", "steep", "relu", "explain"):
             backlit.explore(own)
     finally:
         del ACTIVATIONS["steep"]
+    net = Network(1, [Dense(1, replace(ACTIVATIONS["tanh"], function=np.sinh))])
+    with raises_naming(ProblemError, "activation", "tanh", "explain"):  # by name alone the page would take its own
+        backlit.explore(Problem(net, net.init(), [[1.0]], [[1.0]]))
+
+
+def test_a_file_in_a_folder_is_not_in_the_page_and_not_called_ones_own(monkeypatch):
+    class Lion(Sgd):
+        name = "lion"
+
+    monkeypatch.setitem(OPTIMIZERS.built_in, "lion", Lion)
+    net = Network(1, [Dense(1)])
+    with raises_naming(ProblemError, "optimizer", "lion", *OPTIMIZERS.shipped, "explain") as told:
+        backlit.explore(Problem(net, net.init(), [[1.0]], [[1.0]], optimizer=Lion()))
+    assert "your own" not in str(told.value)
+
+
+def test_a_seed_that_javascript_cannot_hold_is_refused():
     with pytest.raises(ProblemError, match="above 2\\^53"):
         backlit.explore({"inputs": 1, "layers": [{"units": 1}], "x": [[1.0]], "y": [[1.0]], "seed": 2**60})
 

@@ -9,8 +9,10 @@ import pytest
 from tests.commands import run_command
 from tests.helpers import quick_first
 
-from backlit.cli.commands import EXAMPLES, PANELS, app
+from backlit.cli import commands
+from backlit.cli.commands import PANELS, app
 
+EXAMPLES = {module.__name__.rpartition(".")[2]: examples for module, examples in commands.EXAMPLES.items()}
 COMMANDS = {command.name: command.callback for command in app.registered_commands}
 ROOT = Path(__file__).parents[2]
 
@@ -55,8 +57,7 @@ def test_the_examples_run(tmp_path, monkeypatch, capsys, size):
     Path("hand_in/one.py").write_text((ROOT / "examples/student_template.py").read_text("utf-8"), encoding="utf-8")
     first = ["example", "train", "explain", "explore", "check", "grade", "cost", "diagnose", "predict", "export",
              "search"]  # fmt: skip
-    assert set(first) == set(EXAMPLES)
-    for name in first:
+    for name in [*first, *(name for name in EXAMPLES if name not in first)]:
         for example in EXAMPLES[name]:
             words = shlex.split(example.replace("hand_in/*.py", "hand_in/one.py"))
             words = [(SMALL if small else SHORT).get(word, word) for word in words]

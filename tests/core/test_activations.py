@@ -77,9 +77,11 @@ MPMATH = Arithmetic(mp.mpf, lambda name, *args: getattr(mp, name)(*args))
 
 
 def defined(phi: Activation) -> Callable:
-    """The definition in 40 digits, with the activation's parameters; that of one that is new is its formula."""
-    if phi.name in ACTIVATIONS.built_in:
+    """The definition in 40 digits, with the activation's parameters; without one, the record's formula."""
+    if phi.name in DEFINITIONS:
         return lambda u: DEFINITIONS[phi.name](u, **phi.parameters)
+    if phi.formula is None:
+        pytest.skip("neither a definition here nor a formula to hold the function against")
     return lambda u: phi.formula(u, MPMATH)
 
 
@@ -226,7 +228,7 @@ def test_limits_at_infinity_of_the_scale(phi, dtype):
         "elu": (-phi.parameters.get("alpha", 0), 1e4),
         "leaky_relu": (-1e4 * phi.parameters.get("alpha", 0), 1e4),
     }
-    if phi.name not in ACTIVATIONS.built_in:
+    if phi.name not in asymptotes:
         asymptotes[phi.name] = [float(defined(phi)(mp.mpf(u))) for u in (-1e4, 1e4)]
     for u, limit in zip((-1e4, 1e4), asymptotes[phi.name], strict=True):
         if limit is not None:

@@ -25,13 +25,13 @@ def bent(u):
     return u * np.abs(u)  # abs drops a complex step's imaginary part
 
 
-def log_cosh(a, y):
+def log_of_cosh(a, y):
     return np.sum(np.log(np.cosh(a - y)), axis=1)
 
 
 @pytest.fixture
 def problem(rng):
-    net = Network(3, [Dense(5, swirl), Dense(2)], loss=log_cosh)
+    net = Network(3, [Dense(5, swirl), Dense(2)], loss=log_of_cosh)
     return Problem(net, net.init(seed=0), rng.standard_normal((5, 3)), rng.standard_normal((5, 2)))
 
 
@@ -111,7 +111,18 @@ def test_a_name_of_a_built_in_stays_the_built_ins():
 
     assert get_activation(tanh).name == "own_tanh"
     assert get_activation(lambda u: u).name == "custom"
-    assert get_loss(log_cosh).name == "log_cosh"
+    assert get_loss(log_of_cosh).name == "log_of_cosh"
+
+
+@pytest.mark.parametrize("mixed", [
+    lambda u: u.sum(axis=1, keepdims=True),
+    lambda u: u.sum(),
+    Activation("rows", lambda u: u.sum(axis=1), lambda u: np.ones_like(u)),
+], ids=["a column", "a number", "a vector"])  # fmt: skip
+def test_a_fit_names_an_activation_that_gives_another_shape(mixed):
+    name = get_activation(mixed).name
+    with raises_naming(ShapeError, "layer 1", "activation", name, "shape", "(2, 5)"):
+        MLPRegressor(hidden_layer_sizes=(5,), activation=mixed).fit(np.ones((8, 3)), np.ones(8))
 
 
 def test_what_it_cannot_be_is_refused():

@@ -58,9 +58,11 @@ DEFINITIONS = {
 
 
 def defined(loss):
-    """One output's part by the definition; that of a loss that is new is its formula."""
-    if loss.name in LOSSES.built_in:
+    """One output's part by the definition; without one, by its formula."""
+    if loss.name in DEFINITIONS:
         return DEFINITIONS[loss.name]
+    if loss.formula is None:
+        pytest.skip("neither a definition here nor a formula to hold the value against")
     return lambda a, y, n: loss.formula(a, y, MPMATH)
 
 

@@ -3,17 +3,20 @@
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 from dataclasses import replace
 from fractions import Fraction
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from tests.contributing import FILES, ROOT, add
+from tests.contributing import COMMANDS, FILES, ROOT, add, commands_with_the_guides, copy_of_the_house
 
 from backlit import Dense, MLPRegressor, Network, Problem, check, cost, diagnose, explain, load_model, save_model
 from backlit.cli import main
+from backlit.cli.commands import app
 from backlit.core import ACTIVATIONS, LOSSES, Activation, Statistics, forward, get_activation, get_loss
 from backlit.core.initializers import INITIALIZERS
 from backlit.engine import Data
@@ -26,35 +29,25 @@ from backlit.training import Settings, fit
 
 onnxruntime = pytest.importorskip("onnxruntime")
 
-TABLES = [
-    ACTIVATIONS,
-    ACTIVATIONS.families,
-    ACTIVATIONS.takes,
-    LOSSES,
-    LOSSES.families,
-    LOSSES.takes,
-    OPTIMIZERS,
-    SCHEDULES,
-    INITIALIZERS,
-    INITIALIZERS.takes,
-]
-
-OVER_THE_TABLES = [
-    "tests/core/test_activations.py",
-    "tests/core/test_records.py",
-    "tests/core/test_losses.py",
-    "tests/core/test_initializers.py",
-    "tests/derivation/test_functions.py",
-    "tests/derivation/test_rules.py",
-    "tests/formats/test_onnx.py",
-    "tests/autodiff/test_functions.py",
-    "tests/gradcheck/test_kinks.py",
+NAMES = ("squareplus", "log_cosh", "lion", "polynomial", "signed_he")
+REGISTRIES = (ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES, INITIALIZERS)
+TABLES = [table for one in REGISTRIES for table in (one, one.built_in, one.families, one.takes)]
+TESTED = [  # in a copy of the house that has the guide's files: whatever runs over a table, floors, lists and help
+    *("tests/core", "tests/optim", "tests/autodiff/test_functions.py", "tests/gradcheck/test_kinks.py"),
+    *("tests/engine/test_names.py", "tests/engine/test_functions.py", "tests/engine/test_native.py"),
+    *("tests/derivation/test_functions.py", "tests/derivation/test_rules.py", "tests/formats/test_onnx.py"),
+    *("tests/formats/test_problem_files_page.py", "tests/formats/test_your_model_page.py"),
+    *("tests/cli/test_help.py", "tests/test_architecture.py", "tests/test_layering.py"),
 ]
 
 
 @pytest.fixture(autouse=True)
 def tables_are_left_as_they_were():
+    """And are without the guide's names at first, so that these tests run where its files lie in their folders."""
     before = [dict(table) for table in TABLES]
+    for table in TABLES:
+        for name in NAMES:
+            table.pop(name, None)
     yield
     for table, content in zip(TABLES, before, strict=True):
         table.clear()
@@ -74,8 +67,7 @@ def problem(added, rng):
 
 
 def test_every_example_is_a_file():
-    names = ["squareplus.py", "log_cosh.py", "lion.py", "polynomial.py", "signed_he.py", "activations.py"]
-    assert [path.rsplit("/", 1)[1] for path in FILES] == names
+    assert [path.rsplit("/", 1)[1] for path in FILES] == [f"{name}.py" for name in (*NAMES, "activations")]
 
 
 def test_the_schedule_is_bound_and_followed(rng):
@@ -98,19 +90,27 @@ def test_the_initializer_draws_and_is_predicted(added):
 
 
 @pytest.mark.slow
-def test_the_property_tests_run_over_the_table():
-    names = ("squareplus", "log_cosh", "lion", "signed_he")
-    arguments = ["-q", "-p", "tests.contributing", "-p", "no:cacheprovider", "-k", " or ".join(names)]
-    ran = subprocess.run(
-        [sys.executable, "-m", "pytest", *arguments, "-rA", *OVER_THE_TABLES],
-        cwd=ROOT,
-        env={**os.environ, "BACKLIT_TEST_ADDS": ",".join(names)},
-        capture_output=True,
-        text=True,
-    )
-    assert ran.returncode == 0, ran.stdout[-3000:]
+def test_by_the_guides_files_alone_all_tests_pass(tmp_path):
+    """They lie where the guide puts them, and nothing else is changed."""
+    copy = tmp_path / "copy"
+    environment = {**os.environ, **copy_of_the_house(copy)}
+    arguments = ["-q", "-rA", "-p", "no:cacheprovider", "-m", "not slow and not interop"]
+    command = [sys.executable, "-S", "-m", "pytest", *arguments, *TESTED]
+    ran = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout[-5000:] + ran.stderr[-2000:]
     passed = [line for line in ran.stdout.splitlines() if line.startswith("PASSED")]
-    assert all(any(path in line for line in passed) for path in OVER_THE_TABLES)
+    for name in (*NAMES, "activations"):
+        assert any(re.search(rf"[\[.-]{name}[\].-]", line) for line in passed), f"no test ran for {name}"
+
+
+@pytest.mark.skipif(find_spec("ruff") is None, reason="ruff is not installed: make .venv/linted")
+@pytest.mark.parametrize("path", [*FILES, COMMANDS])
+@pytest.mark.parametrize("how", [["check"], ["format", "--check"]], ids=" ".join)
+def test_lint_has_nothing_to_say(path, how):
+    code = commands_with_the_guides() if path == COMMANDS else FILES[path]
+    command = [sys.executable, "-m", "ruff", *how, "--stdin-filename", path, "-"]
+    ran = subprocess.run(command, cwd=ROOT, input=code, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 def test_names_parameters_and_pickles(added):
@@ -254,7 +254,10 @@ def test_a_formula_that_onnx_cannot_say_is_refused_in_one_sentence():
         build(Model(net.init(), Statistics(net)))
 
 
-def test_the_command_runs(capsys):
-    add("activations")
+def test_the_command_runs(capsys, monkeypatch):
+    monkeypatch.setattr(app, "registered_commands", [*app.registered_commands])
+    app.command("activations")(add("activations")["command"])
     assert main(["activations"]) == 0
     assert "leaky_relu(alpha=0.01)  Maas" in capsys.readouterr().out
+    assert main(["activations", "--format", "json"]) == 0
+    assert {"name": "leaky_relu", "alpha": 0.01} in json.loads(capsys.readouterr().out)["activations"]

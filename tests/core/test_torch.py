@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from tests.core.complex_step import weight_of_rows
 from tests.core.rounding import assert_close, magnitudes
 from tests.core.torch_twin import probe, running_statistics, twin
-from tests.strategies import problems
+from tests.strategies import SHIPPED, problems
 
 from backlit.core import Dense, Network, Statistics, forward
 from backlit.core.norms import normalize
@@ -15,7 +15,7 @@ from backlit.core.norms import normalize
 pytestmark = pytest.mark.interop
 
 
-@given(problems())
+@given(problems(**SHIPPED))
 def test_forward(problem):
     trace, other = problem.forward(), twin(problem)
     for name, ours, theirs in probe(trace, other):
@@ -23,7 +23,7 @@ def test_forward(problem):
     assert_allclose(problem.cost(), other.cost.item(), rtol=1e-10, atol=1e-12)
 
 
-@given(problems())
+@given(problems(**SHIPPED))
 def test_parameter_gradients(problem):
     trace, grad = problem.passes()
     other, size = twin(problem), magnitudes(problem, trace)
@@ -32,7 +32,7 @@ def test_parameter_gradients(problem):
         assert_close(ours, expected, size.flat[slot], rtol=1e-10, eps=1e-13, what=f"grad {slot}")
 
 
-@given(problems())
+@given(problems(**SHIPPED))
 def test_every_quantity_of_every_layer(problem):
     trace, grad = problem.passes()
     other, size = twin(problem, from_logits=False), magnitudes(problem, trace)

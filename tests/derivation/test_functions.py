@@ -26,7 +26,7 @@ def test_value_and_slope(name, u):
         assert evaluate(slope_of(phi, NUM(u))) == pytest.approx(phi.derivative(at)[0], rel=1e-9, abs=1e-12)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", [name for name, loss in LOSSES.items() if loss.formula and loss.gradient_formula])
 @pytest.mark.parametrize("y", [[1.0, 0.0], [0.25, 0.75]])
 def test_losses(name, y):
     loss, a = LOSSES[name], np.array([[0.6, 0.35]])

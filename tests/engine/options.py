@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.optim.cases import OPTIMIZER_CASES
+from tests.engine.kernels import CASES, ELEMENTWISE, HAS
 
-from backlit.core import ACTIVATIONS, LOSSES, Dense, Network
+from backlit.core import Dense, Network
 from backlit.engine import Data, State, TrainConfig, native_engine
 from backlit.engine.memory_limit import LimitError, held_bytes, under_limit
 from backlit.engine.native import NativeEngine
@@ -171,6 +171,6 @@ WAYS: dict[str, Way] = {
     "blas, memory limit": Way(deep("tanh", (140,) * 8, inputs=150), isa="baseline", product="blas", limited=True),
     "avx2": Way(SKIPS, isa="avx2"),
 }  # fmt: skip
-WAYS |= {f"optimizer {name}": Way(deep(norm="layer"), optimizer=rule) for name, rule in OPTIMIZER_CASES.items()}
-WAYS |= {f"activation {name}": Way(deep(activation=name, norm="layer")) for name in ACTIVATIONS if name != "softmax"}
-WAYS |= {f"loss {name}": Way(deep(loss=name, outputs=outputs)) for name in LOSSES for outputs in (1, 20)}
+WAYS |= {f"optimizer {name}": Way(deep(norm="layer"), optimizer=rule) for name, rule in CASES.items()}
+WAYS |= {f"activation {name}": Way(deep(activation=name, norm="layer")) for name in ELEMENTWISE}
+WAYS |= {f"loss {name}": Way(deep(loss=name, outputs=outputs)) for name in HAS["loss"] for outputs in (1, 20)}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.engine.kernels import ELEMENTWISE
 from tests.engine.options import WAYS, Way, ran, run
 from tests.helpers import quick_first
 
@@ -40,7 +41,7 @@ def test_any_number_of_threads(name, numbers):
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", [name for name in ACTIVATIONS if name != "softmax"])
+@pytest.mark.parametrize("name", ELEMENTWISE)
 def test_a_number_has_the_same_bits_wherever_it_stands_in_a_vector(name, dtype, isa, rng):
     """The last few numbers of a share go through another copy of the loop."""
     activate = getattr(extension(), "activate_32" if dtype == np.float32 else "activate_64")

@@ -9,8 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.engine.kernels import CASES, HAS
 from tests.helpers import HANGS, quick_first
-from tests.optim.cases import OPTIMIZER_CASES, SCHEDULE_CASES
+from tests.optim.cases import SCHEDULE_CASES
 
 from backlit.core import ACTIVATIONS, LOSSES, SHORT_FORMS, Dense, Network
 from backlit.core.activations import elu, get_activation, leaky_relu
@@ -29,13 +30,13 @@ def recipe(*layers, loss="half_squared_error", optimizer="adam", **options):
 
 
 def by_name():
-    """(what, recipe) of everything that a name, or a name with its options, can give."""
-    for name in ACTIVATIONS:
+    """(what, recipe) of everything that C++ has, by its name or by a name with its options."""
+    for name in HAS["activation"]:
         yield f"activation {name}", recipe(Dense(3, name), loss="squared_error")
     for name in ("leaky_relu", "elu"):
         yield f"activation {name} 0.3", recipe(Dense(3, {"name": name, "alpha": 0.3}))
     yield "activation softmax[2,1]", recipe(Dense(3, "softmax[2,1]"), loss="cross_entropy")
-    for name in LOSSES:
+    for name in HAS["loss"]:
         yield f"loss {name}", recipe(Dense(3, OUTPUT.get(name, "identity")), loss=name)
         yield f"loss {name}, no short form", recipe(Dense(3, "softplus"), loss=name)
     yield "loss huber 2", recipe(Dense(1), loss={"name": "huber", "delta": 2.0})
@@ -46,9 +47,9 @@ def by_name():
         yield f"norm {norm}", recipe(Dense(3, "tanh", norm=norm), Dense(1))
     for reduction in REDUCTIONS:
         yield f"reduction {reduction}", recipe(Dense(1), reduction=reduction, l2=0.1)
-    for name, optimizer in OPTIMIZER_CASES.items():
+    for name, optimizer in CASES.items():
         yield f"optimizer {name}", recipe(Dense(1), optimizer=optimizer)
-    for name in [*OPTIMIZERS, "amsgrad"]:
+    for name in [*HAS["optimizer"], "amsgrad"]:
         yield f"optimizer {name} by name", recipe(Dense(1), optimizer=name)
     layer = Dense(4, "tanh", dropout=0.2, skip_from=0, skip_scale=0.5, train_bias=False)
     yield "dropout, a skip, a bias that stays", recipe(layer, Dense(1))
@@ -59,26 +60,26 @@ def test_what_does_not_run_natively():
 
 
 def test_everything_that_a_name_gives_is_asked_for():
-    """New entries of the tables come into the test above by themselves; options of optimizers come by their cases."""
-    for optimizer in OPTIMIZERS.values():
-        cases = [case for case in OPTIMIZER_CASES.values() if type(case) is optimizer]
+    """New kernels come into the test above by themselves; options of optimizers come by their cases."""
+    for optimizer in (OPTIMIZERS[name] for name in HAS["optimizer"]):
+        cases = [case for case in CASES.values() if type(case) is optimizer]
         assert all(any(getattr(case, name) for case in cases) for name in optimizer.checks), optimizer
     assert {type(get_schedule(name)) for name in SCHEDULES} == {type(case) for case in SCHEDULE_CASES.values()}
     # a schedule is a factor for each step's rate, and rates are numbers to every engine: it cannot keep a recipe away
 
 
 def test_cpp_has_the_names_that_python_has():
-    """A name in one table alone would be dead code there, or a silent fall to the slower engine here."""
+    """A name in C++ alone would be dead code; one that Backlit ships would fall to the slower engine in silence."""
     module = extension()
-    assert {name: set(names) for name, names in module.activations().items()} == {
-        name: set(phi.parameters) for name, phi in ACTIVATIONS.items()
-    }
-    assert {name: set(names) for name, names in module.losses().items()} == {
-        name: set(loss.parameters) for name, loss in LOSSES.items()
-    }
-    assert set(module.short_forms()) == set(SHORT_FORMS)
+    for kind, table in (("activation", ACTIVATIONS), ("loss", LOSSES)):
+        assert {name: set(names) for name, names in HAS[kind].items()} == {
+            name: set(table[name].parameters) for name in HAS[kind]
+        }
+        assert set(table.shipped) <= set(HAS[kind])
+    shipped = {(phi, loss) for phi, loss in SHORT_FORMS if phi in ACTIVATIONS.shipped and loss in LOSSES.shipped}
+    assert shipped <= set(module.short_forms()) <= set(SHORT_FORMS)
     assert set(module.norms()) == set(NORMS)
-    assert set(module.optimizers()) == set(OPTIMIZERS)
+    assert set(OPTIMIZERS.shipped) <= set(HAS["optimizer"]) <= set(OPTIMIZERS)
 
 
 def rebuilt(record):
@@ -214,7 +215,7 @@ own = {kind: name}
 one, other = trained("auto", **own), trained("reference", **own)
 trained("auto", **own)
 built_in = {}
-for phi in [*ACTIVATIONS]:
+for phi in ACTIVATIONS.shipped:
     if phi not in ("softmax", "own") and (phi, name) != ("tanh", "tanh"): built_in[phi] = dict(activation=phi)
 for loss in ("half_squared_error", "squared_error", "mean_squared_error", "absolute_error", "huber", "quantile"):
     if loss != name: built_in[loss] = dict(loss=loss)

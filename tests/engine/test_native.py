@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.core.rounding import assert_close, magnitudes
+from tests.engine.kernels import DRAWN
 from tests.strategies import Problem, draws, numbers, problems
 
 from backlit.core import Dense, DropoutKey, Network, Parameters, Statistics, forward
@@ -57,21 +58,21 @@ def check_single(problem, engine):
 
 
 @draws(150)
-@given(problems(running=False), st.sampled_from(ISAS), st.sampled_from([1, 2, 3]))
+@given(problems(running=False, **DRAWN), st.sampled_from(ISAS), st.sampled_from([1, 2, 3]))
 def test_loss_and_gradient(problem, isa, threads):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("backlit.engine.native.useful_threads", lambda net, m, allowed: allowed)
         check_gradient(problem, native(problem.net, isa=isa, threads=threads))
 
 
-@given(problems(running=False), st.sampled_from(ISAS))
+@given(problems(running=False, **DRAWN), st.sampled_from(ISAS))
 def test_loss_and_gradient_in_float32(problem, isa):
     check_single(problem, native(problem.net, isa=isa))
 
 
 @draws(30)
 @given(
-    problems(running=False, rows=(1, 17, 40), widths=(1, 15, 33, 70), depths=(1, 2, 3)),
+    problems(running=False, rows=(1, 17, 40), widths=(1, 15, 33, 70), depths=(1, 2, 3), **DRAWN),
     st.sampled_from(ISAS),
     st.sampled_from([1, 2]),
 )
@@ -81,7 +82,7 @@ def test_gradient_at_widths_around_a_vector(problem, isa, threads):
         check_gradient(problem, native(problem.net, isa=isa, threads=threads))
 
 
-@given(problems(), st.sampled_from([1, 2]))
+@given(problems(**DRAWN), st.sampled_from([1, 2]))
 def test_prediction_and_its_loss(problem, threads):
     engine = native(problem.net, threads=threads)
     statistics = problem.statistics or Statistics(problem.net)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
-from tests.optim.cases import OPTIMIZER_CASES
+from tests.engine.kernels import CASES
 from tests.strategies import Problem, draws, problems
 
 from backlit.core import Dense, Network, Parameters
@@ -73,10 +73,10 @@ def shaken(problem, dtype, rng):
 @st.composite
 def recipes(draw, net):
     """A way to train: any optimizer, batch size and clipping."""
-    optimizer = draw(st.sampled_from(sorted(OPTIMIZER_CASES)))
+    optimizer = draw(st.sampled_from(sorted(CASES)))
     return TrainConfig(
         net,
-        OPTIMIZER_CASES[optimizer],
+        CASES[optimizer],
         draw(st.sampled_from([1, 2, 3, 4, 7])),
         clip_norm=draw(st.sampled_from([None, None, 0.5])),
         clip_value=draw(st.sampled_from([None, None, 0.1])),
@@ -150,11 +150,11 @@ def relu_problem(rng, m=200):
     return Problem(net, net.init(seed=2), rng.standard_normal((m, 9)), rng.integers(0, 3, m))
 
 
-@pytest.mark.parametrize("optimizer", sorted(OPTIMIZER_CASES))
+@pytest.mark.parametrize("optimizer", sorted(CASES))
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_every_optimizer_with_relu(optimizer, dtype, rng):
     problem = relu_problem(rng)
-    recipe = TrainConfig(problem.net, OPTIMIZER_CASES[optimizer], 23, seed=4)
+    recipe = TrainConfig(problem.net, CASES[optimizer], 23, seed=4)
     compare(problem, recipe, 2, dtype, 1e-10 if dtype == np.float64 else 1e-4)
 
 

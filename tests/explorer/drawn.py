@@ -62,13 +62,14 @@ def ask(jobs: list[dict[str, Any]]) -> list[Any]:
 
 def network(rng: np.random.Generator, m: int) -> Network:
     """A network of 1 to 5 layers, each option of which is drawn."""
-    loss = get_loss(parameterized(rng, str(rng.choice(list(LOSSES)))))
+    loss = get_loss(parameterized(rng, str(rng.choice(LOSSES.shipped))))
     softmax = [f"softmax[{rng.integers(1, 4)},{rng.integers(1, 4)}]"]
-    fitting = [name for name in [*ACTIVATIONS, *softmax] if strategies.within(get_activation(name).range, loss.outputs)]
+    names = (*ACTIVATIONS.shipped, *softmax)
+    fitting = [name for name in names if strategies.within(get_activation(name).range, loss.outputs)]
     depth = int(rng.integers(1, 6))
     n, layers = [int(rng.integers(1, 7))], []
     for l in range(1, depth + 1):
-        name = str(rng.choice(fitting if l == depth else [one for one in ACTIVATIONS if one != "softmax"]))
+        name = str(rng.choice(fitting if l == depth else [one for one in ACTIVATIONS.shipped if one != "softmax"]))
         groups = [int(size) for size in name[8:-1].split(",")] if "[" in name else []
         same = [k for k in range(l) if not groups or n[k] == sum(groups)]
         skip = int(rng.choice(same)) if same and rng.random() < 0.4 else None
@@ -102,7 +103,7 @@ def parameterized(rng: np.random.Generator, name: str) -> Any:
 
 def optimizer(rng: np.random.Generator) -> dict[str, Any]:
     """An optimizer, with options of its own."""
-    name = str(rng.choice(list(OPTIMIZERS)))
+    name = str(rng.choice(OPTIMIZERS.shipped))
     drawn = {"learning_rate": float(rng.choice([0.01, 0.1])), "momentum": float(rng.choice([0.0, 0.9])),
              "nesterov": bool(rng.integers(2)), "rho": 0.9, "beta1": 0.8, "beta2": 0.95, "eps": 1e-4,
              "amsgrad": bool(rng.integers(2)), "weight_decay": 0.02}  # fmt: skip

@@ -94,9 +94,9 @@ def test_drawn_networks_hold_all_that_a_problem_file_can_say():
     def names(specs: Any) -> set[str]:
         return {(spec if isinstance(spec, str) else spec["name"]).split("[")[0] for spec in specs}
 
-    assert names(layer["activation"] for layer in layers) == set(ACTIVATIONS)
-    assert names(problem["loss"] for problem in problems) == set(LOSSES)
-    assert names(problem["optimizer"] for problem in problems) == set(OPTIMIZERS)
+    assert names(layer["activation"] for layer in layers) == set(ACTIVATIONS.shipped)
+    assert names(problem["loss"] for problem in problems) == set(LOSSES.shipped)
+    assert names(problem["optimizer"] for problem in problems) == set(OPTIMIZERS.shipped)
     for key in ("sample_weight", "clip_norm", "clip_value", "seed"):
         assert any(key in problem for problem in problems), key
     assert {problem["reduction"] for problem in problems} == {"mean", "sum"}

@@ -44,7 +44,10 @@ def moved_statistics(net, dtype):
     return statistics
 
 
-@given(problems(), st.sampled_from([(np.float32, 2e-5), (np.float64, 1e-6)]))
+KNOWN = [name for name, phi in ACTIVATIONS.items() if phi.onnx or phi.formula]  # ONNX has no word for the others
+
+
+@given(problems(activation_names=KNOWN), st.sampled_from([(np.float32, 2e-5), (np.float64, 1e-6)]))
 def test_every_network_gives_the_same_outputs(problem, told):
     dtype, tolerance = told
     params = problem.params.astype(dtype)
@@ -56,7 +59,7 @@ def test_every_network_gives_the_same_outputs(problem, told):
     np.testing.assert_allclose(theirs, expected, atol=tolerance * scale)
 
 
-SPECS = [*ACTIVATIONS, {"name": "leaky_relu", "alpha": 0.3}, {"name": "elu", "alpha": 1.7}]
+SPECS = [*KNOWN, {"name": "leaky_relu", "alpha": 0.3}, {"name": "elu", "alpha": 1.7}]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

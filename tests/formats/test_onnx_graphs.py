@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from tests.helpers import raises_naming
-from tests.strategies import problems
+from tests.strategies import SHIPPED, problems
 
 from backlit import cost, problem_from
 from backlit.core import Dense, Network
@@ -34,7 +34,7 @@ def test_every_activation_is_read_back(tmp_path, name, dtype):
     np.testing.assert_allclose(outputs_of(found, X), outputs_of(model, X), rtol=1e-6)
 
 
-@given(problems(skips=False))
+@given(problems(skips=False, **SHIPPED))
 def test_a_drawn_network_is_read_back(tmp_path_factory, problem):
     statistics = problem.statistics or Statistics(problem.net)
     path = tmp_path_factory.mktemp("onnx") / "net.onnx"

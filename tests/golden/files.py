@@ -229,7 +229,7 @@ def see_network(made: Any) -> dict[str, Array]:
 def make_optimizers() -> Any:
     """One of each optimizer and schedule."""
     optimizers = [get_optimizer(name) for name in ("sgd", "adagrad", "rmsprop", "adam", "amsgrad", "adamw")]
-    return optimizers, [get_schedule(name) for name in SCHEDULES]
+    return optimizers, [get_schedule(name) for name in SCHEDULES.shipped]
 
 
 def see_optimizers(made: Any) -> dict[str, Array]:

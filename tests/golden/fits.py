@@ -140,7 +140,8 @@ def two(activation: Any, **options: Any) -> tuple[Dense, ...]:
 
 
 ALPHAS = {"leaky_relu": {"name": "leaky_relu", "alpha": 0.1}, "elu": {"name": "elu", "alpha": 0.5}}
-HIDDEN = [ALPHAS.get(name, name) for name in ACTIVATIONS if name not in ("exp", "softmax")] + ["leaky_relu", "elu"]
+NAMES = [name for name in ACTIVATIONS.shipped if name not in ("exp", "softmax")]
+HIDDEN = [*(ALPHAS.get(name, name) for name in NAMES), "leaky_relu", "elu"]
 ADAM = {"name": "adam", "learning_rate": 0.05}
 PAIRS: dict[str, tuple[Any, Any, str]] = {  # output activation, loss, kind of targets
     "softmax cross_entropy": ("softmax", "cross_entropy", "classes"),

@@ -1,10 +1,13 @@
-"""What the tests of `optim` run over: each optimizer with its options on and off, and a run of gradients."""
+"""What the tests of `optim` run over: each optimizer with its options on and off, and a run of gradients.
+
+One that is not written here is tried with its defaults; give it a case for each of its options.
+"""
 
 from collections.abc import Iterable
 
 import numpy as np
 
-from backlit.optim import Adagrad, Adam, AdamW, Optimizer, RmsProp, Sgd
+from backlit.optim import OPTIMIZERS, SCHEDULES, Adagrad, Adam, AdamW, Optimizer, RmsProp, Sgd
 from backlit.optim.schedules import (
     Adaptive,
     Constant,
@@ -43,6 +46,11 @@ SCHEDULE_CASES: dict[str, Schedule] = {
     "warm_up-step": WarmUp(length=3, after=Step(every=5, per="step")),
     "reduce_on_plateau": ReduceOnPlateau(rate=0.5, patience=2, threshold=0.01, floor=0.2),
     "adaptive": Adaptive(rate=0.2, patience=2, tol=0.01),
+}
+
+OPTIMIZER_CASES |= {name: cls() for name, cls in OPTIMIZERS.items() if name not in OPTIMIZERS.shipped}
+SCHEDULE_CASES |= {
+    name: cls().bind(epochs=20, steps=20) for name, cls in SCHEDULES.items() if name not in SCHEDULES.shipped
 }
 
 

@@ -46,6 +46,8 @@ def adam_steps(o: Adam, g):
 
 
 WRITTEN_OUT = {Sgd: sgd_steps, Adagrad: adagrad_steps, RmsProp: rmsprop_steps, Adam: adam_steps, AdamW: adam_steps}
+WRITTEN = {name: case for name, case in OPTIMIZER_CASES.items() if type(case) in WRITTEN_OUT}
+every_written = pytest.mark.parametrize("optimizer", WRITTEN.values(), ids=WRITTEN)
 
 
 def expected_path(optimizer, theta, g):
@@ -57,14 +59,15 @@ def expected_path(optimizer, theta, g):
     return np.array(path)
 
 
-@every
+@every_written
 def test_update_is_the_equation(optimizer, rng):
     g, theta = gradients(rng, STEPS), rng.standard_normal(5)
     assert_allclose(walk(optimizer, theta, g, RATES), expected_path(optimizer, theta, g), rtol=1e-12, atol=1e-13)
 
 
 def test_the_cases_cover_the_table():
-    assert {type(o) for o in OPTIMIZER_CASES.values()} == set(OPTIMIZERS.values()) == set(WRITTEN_OUT)
+    assert {type(o) for o in OPTIMIZER_CASES.values()} == set(OPTIMIZERS.values())
+    assert {OPTIMIZERS[name] for name in OPTIMIZERS.shipped} <= set(WRITTEN_OUT)
     assert all(cls.name == name for name, cls in OPTIMIZERS.items())
 
 
@@ -154,7 +157,7 @@ def test_each_parameter_is_alone(optimizer, scale):
     assert_array_equal(walk(optimizer, theta, g, RATES[:4])[:, :4], path[:, :4])
 
 
-@every
+@every_written
 def test_adaptive_optimizers_ignore_the_scale_of_the_cost(optimizer, rng):
     """With eps as good as 0, c·g gives g's steps; momentum's steps are c times as long."""
     g, theta = rng.standard_normal((STEPS, 5)), np.zeros(5)

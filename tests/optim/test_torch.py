@@ -29,6 +29,7 @@ TWINS = {
     Adam: ("Adam", adam_words),
     AdamW: ("AdamW", lambda o: adam_words(o) | {"weight_decay": o.weight_decay}),
 }
+CASES = {name: case for name, case in OPTIMIZER_CASES.items() if type(case) in TWINS}
 
 
 def twin(optimizer, parameter):
@@ -54,7 +55,7 @@ def assert_same_walk(optimizer, theta, g, rates):
     assert_allclose(walk(optimizer, theta, g, rates), torch_walk(optimizer, theta, g, rates), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZER_CASES.values(), ids=OPTIMIZER_CASES)
+@pytest.mark.parametrize("optimizer", CASES.values(), ids=CASES)
 def test_steps(optimizer, rng):
     g, theta = gradients(rng, STEPS), rng.standard_normal(5)
     assert_same_walk(optimizer, theta, g, [optimizer.learning_rate] * STEPS)
@@ -72,8 +73,8 @@ def test_steps_at_the_defaults(cls, rng):
 
 @pytest.mark.parametrize(
     "optimizer",
-    [o for o in OPTIMIZER_CASES.values() if not (isinstance(o, Sgd) and o.momentum)],
-    ids=[name for name, o in OPTIMIZER_CASES.items() if not (isinstance(o, Sgd) and o.momentum)],
+    [o for o in CASES.values() if not (isinstance(o, Sgd) and o.momentum)],
+    ids=[name for name, o in CASES.items() if not (isinstance(o, Sgd) and o.momentum)],
 )
 def test_steps_with_a_rate_that_changes(optimizer, rng):
     g, theta = gradients(rng, STEPS), rng.standard_normal(5)
@@ -91,9 +92,9 @@ def test_momentum_differs_where_the_rate_changes_as_documented(nesterov):
     assert_allclose((theirs[1] - theirs[0]), -0.1 * 1.5 if not nesterov else -0.1 * (1 + 0.5 * 1.5), rtol=1e-12)
 
 
-@given(seed=st.integers(0, 2**32 - 1), name=st.sampled_from([*OPTIMIZER_CASES]), rate=st.floats(1e-4, 1))
+@given(seed=st.integers(0, 2**32 - 1), name=st.sampled_from([*CASES]), rate=st.floats(1e-4, 1))
 def test_steps_for_any_gradients(seed, name, rate):
-    rng, optimizer = np.random.default_rng(seed), OPTIMIZER_CASES[name]
+    rng, optimizer = np.random.default_rng(seed), CASES[name]
     g, theta = gradients(rng, 20), rng.standard_normal(5)
     ours, theirs = walk(optimizer, theta, g, [rate] * 20), torch_walk(optimizer, theta, g, [rate] * 20)
     size = np.maximum.accumulate(np.abs(theirs), axis=0) + np.abs(theta)  # where theta crosses 0 its digits are lost

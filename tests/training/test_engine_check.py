@@ -8,7 +8,7 @@ import pytest
 
 from backlit import train
 from backlit.cli import main
-from backlit.core import Dense, Network
+from backlit.core import Activation, Dense, Loss, Network
 from backlit.engine import Data, ReferenceEngine, TrainConfig, native
 from backlit.errors import WrongGradient
 from backlit.training import Settings, engine_check
@@ -83,6 +83,25 @@ def test_the_gradient_of_another_loss_is_refused_though_it_belongs_to_the_engine
     other = Network(4, net.layers, loss="huber")
     with pytest.raises(WrongGradient, match=r"W\[1\].*, C, validation C"):
         checked_engine(Altered(net, other=other), net.init(seed=1, dtype=np.float32), rows())
+
+
+def test_a_wrong_derivative_of_ones_own_is_looked_for_where_it_stands():
+    cube = Activation("cube", lambda u: u**3, lambda u: 2 * u**2)  # which should be 3u²
+    net = Network(4, [Dense(5, "tanh"), Dense(5, cube), Dense(3, "softmax")], loss="cross_entropy")
+    with pytest.raises(WrongGradient, match=r"look at the derivative of activation cube$"):
+        check_engine(net, net.init(seed=1, dtype=np.float32), rows(), Settings(engine="reference"))
+
+
+def test_so_is_a_wrong_gradient_of_ones_own_loss():
+    quartic = Loss("quartic", lambda a, y: ((a - y) ** 4).sum(axis=1), lambda a, y: (a - y) ** 3)
+    net = Network(4, [Dense(5, "tanh"), Dense(3)], loss=quartic)
+    with pytest.raises(WrongGradient, match=r"look at the derivative of loss quartic$"):
+        check_engine(net, net.init(seed=1, dtype=np.float32), rows(), Settings(engine="reference"))
+
+
+def test_what_backlit_ships_is_its_own_fault():
+    with pytest.raises(WrongGradient, match='use engine="native", and report this'):
+        checked_engine(Altered(NET, scaled(slice(0, 20), 1.001)), NET.init(seed=1), rows(np.float64))
 
 
 def test_another_loss_in_validation_alone_is_refused():

@@ -5,7 +5,19 @@ from typing import Any, get_type_hints
 
 import typer
 
-from backlit.cli import check, cost, diagnose, example, explain, explore, export, grade, predict, search, train
+from backlit.cli import (
+    check,
+    cost,
+    diagnose,
+    example,
+    explain,
+    explore,
+    export,
+    grade,
+    predict,
+    search,
+    train,
+)
 
 app = typer.Typer(
     name="backlit",
@@ -30,33 +42,34 @@ def options(
         raise typer.Exit
 
 
-# --- what `--help` adds to a command's own words: examples, and panels in which its options stand ---------------------
-# An option that no panel names stands under "Options"; a name that a command does not have is passed over.
+# --- the commands, in the order in which `--help` lists them, and what it adds to their own words --------------------
+# Each has two examples, and some have panels in which their options stand; an option that no panel names stands under
+# "Options", and a name that a command does not have is passed over.
 
 EXAMPLES = {
-    "train": ("train cars.csv --target mpg --out cars.safetensors --report cars.html", "train --dataset digits"),
-    "search": ("search cars.csv --target mpg --trials 40", "search --dataset digits --time-limit 60"),
-    "predict": (
+    train: ("train cars.csv --target mpg --out cars.safetensors --report cars.html", "train --dataset digits"),
+    search: ("search cars.csv --target mpg --trials 40", "search --dataset digits --time-limit 60"),
+    predict: (
         "predict cars.safetensors new.csv",
         "predict cars.safetensors new.csv --interval 0.9 --unlike -o predictions.csv",
     ),
-    "explain": ("explain --example worked", 'explain problem.json --entry "grad_W[1][0,1]"'),
-    "explore": ("explore --example worked", "explore problem.json -o page.html"),
-    "example": ("example", "example worked -o problem.json"),
-    "check": ("check problem.json claims.json", "check problem.json claims.json --html check.html"),
-    "grade": (
+    explain: ("explain --example worked", 'explain problem.json --entry "grad_W[1][0,1]"'),
+    explore: ("explore --example worked", "explore problem.json -o page.html"),
+    example: ("example", "example worked -o problem.json"),
+    check: ("check problem.json claims.json", "check problem.json claims.json --html check.html"),
+    grade: (
         "grade hand_in/*.py --rubric rubric.toml --out grades.csv",
         "grade hand_in/*.py --rubric rubric.toml --html grades.html",
     ),
-    "cost": (
+    cost: (
         "cost --sizes 784,512,10 --batch 128",
         "cost problem.json --memory-limit 64MB",
     ),
-    "diagnose": (
+    diagnose: (
         "diagnose --depth 30 --width 128 --activation sigmoid",
         "diagnose problem.json --train 15 --fix fixed.json",
     ),
-    "export": ("export cars.safetensors cars.onnx", "export cars.safetensors network.onnx --features --member 2"),
+    export: ("export cars.safetensors cars.onnx", "export cars.safetensors network.onnx --features --member 2"),
 }
 PANELS = {
     "predict": {
@@ -121,15 +134,15 @@ PANELS = {
 }
 
 
-def described(name: str, command: Callable[..., Any]) -> dict[str, Any]:
+def described(name: str, command: Callable[..., Any], examples: tuple[str, str]) -> dict[str, Any]:
     """What Typer is told of a command beside its function, whose options are put into their panels."""
     panel_of = {option: panel for panel, options in PANELS.get(name, {}).items() for option in options}
     for option, hint in get_type_hints(command, include_extras=True).items():
         if option in panel_of:
             hint.__metadata__[0].rich_help_panel = panel_of[option]
-    lines = ["Examples:", *(f"$ backlit {example}" for example in EXAMPLES[name])]
+    lines = ["Examples:", *(f"$ backlit {example}" for example in examples)]
     return {"name": name, "epilog": "\n\n".join(lines)}
 
 
-for module in (train, search, predict, explain, explore, example, check, grade, cost, diagnose, export):
-    app.command(**described(module.__name__.rpartition(".")[2], module.command))(module.command)
+for module, examples in EXAMPLES.items():
+    app.command(**described(module.__name__.rpartition(".")[2], module.command, examples))(module.command)

@@ -5,11 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from backlit.core.activations import ACTIVATIONS
 from backlit.core.dropout import DropoutKey
+from backlit.core.network import Network
 from backlit.core.parameters import Parameters, Statistics, trainable
 from backlit.core.passes import Gradients, Trace, backward, example_losses, forward
 from backlit.engine.base import Array, Data, EpochResult, OneByOne, Partial, State, TrainConfig, exact_sum
-from backlit.errors import Divergence
+from backlit.errors import Divergence, ShapeError
 from backlit.optim import clip_by_norm, clip_by_value, norm
 
 ROWS_AT_ONCE = 4096  # bounds the memory of a prediction
@@ -23,6 +25,7 @@ class ReferenceEngine(OneByOne):
     def __init__(self, recipe: TrainConfig):
         self.recipe, self.net = recipe, recipe.net
         self.frozen = ~trainable(recipe.net)
+        refuse_other_shapes(recipe.net)
 
     def run(
         self, state: State, data: Data, order: Array, learning_rates: Array, stop: Callable[[], bool]
@@ -30,7 +33,7 @@ class ReferenceEngine(OneByOne):
         """One pass over the data; see `Engine.run`."""
         costs: list[float] = []
         seen, steps = 0, 0
-        norms = np.zeros(self.net.L)
+        lengths = np.zeros(self.net.L)  # of each layer's gradient, summed over the steps
         for rows, lr in zip(batches(order, self.recipe.batch_size), learning_rates, strict=True):
             if stop():
                 break
@@ -40,8 +43,8 @@ class ReferenceEngine(OneByOne):
             grad = self.step(state, data.X[rows], data.Y[rows], weight, float(lr))
             costs.append(grad.loss * len(rows))
             seen, steps = seen + len(rows), steps + 1
-            norms += [norm(W) for W in grad.W[1:]]
-        return EpochResult(exact_sum(costs), norms / max(steps, 1), steps, seen, interrupted=stop())
+            lengths += [norm(W) for W in grad.W[1:]]
+        return EpochResult(exact_sum(costs), lengths / max(steps, 1), steps, seen, interrupted=stop())
 
     def step(self, state: State, X: Array, Y: Array, weight: Array | None, lr: float) -> Gradients:
         """Forward, backward, clip, update."""
@@ -64,7 +67,7 @@ class ReferenceEngine(OneByOne):
         if recipe.clip_norm is not None or recipe.clip_value is not None:
             g = clip_by_value(clip_by_norm(g, recipe.clip_norm), recipe.clip_value)
         g = np.where(self.frozen, 0, g)
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # found, and named, right below
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # callers refuse it by name
             change, slots = recipe.optimizer.rule(g, state.slots, state.step + 1, float(lr), state.params.theta)
             theta = np.where(self.frozen, state.params.theta, state.params.theta + change)
         return theta, *slots
@@ -82,8 +85,8 @@ class ReferenceEngine(OneByOne):
         grad = backward(net, params, trace, own.Y, own.sample_weight)
         refuse_non_finite(trace, grad, (), key.step + 1)
         share = params.theta.dtype.type(own.weight() / weight if net.reduction == "mean" else 1)
-        norms = [norm if layer.keeps_moments else None for layer, norm in zip(net.layers, trace.norm[1:], strict=True)]
-        mean, variance = ([None, *(n and getattr(n, name)[0] for n in norms)] for name in ("mean", "variance"))
+        kept = [made if layer.keeps_moments else None for layer, made in zip(net.layers, trace.norm[1:], strict=True)]
+        mean, variance = ([None, *(made and getattr(made, name)[0] for made in kept)] for name in ("mean", "variance"))
         return Partial(share * grad.theta, float(share * params.theta.dtype.type(grad.loss)), len(own), mean, variance)
 
     def update(self, state: State, whole: Partial, weight: float, learning_rate: float) -> tuple[float, Array]:
@@ -126,6 +129,20 @@ class ReferenceEngine(OneByOne):
         net = self.recipe.network_for(batch_weight(data.Y, data.sample_weight))
         grad = backward(net, params, forward(net, params, data.X), data.Y, data.sample_weight)
         return grad.loss, grad.theta
+
+
+def refuse_other_shapes(net: Network) -> None:
+    """Raise ShapeError naming an activation of the user's own that gives another shape than it takes."""
+    for l, layer in net.numbered():
+        phi, u = layer.activation, np.zeros((2, layer.units))
+        if phi.groups is None and not ACTIVATIONS.is_built_in(phi):
+            with np.errstate(all="ignore"):
+                shape = np.shape(phi.function(u))
+            if shape != u.shape:
+                raise ShapeError(
+                    f"layer {l}: activation {phi.name} makes shape {shape} of u, which has {u.shape}: let it give one "
+                    "number for each number of u"
+                )
 
 
 def refuse_update(loss: float, vectors: tuple[Array, ...], step: int) -> None:

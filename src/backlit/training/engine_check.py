@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from backlit.core.activations import ACTIVATIONS
+from backlit.core.losses import LOSSES
 from backlit.core.network import Network
 from backlit.core.parameters import Parameters, Statistics, layout
 from backlit.core.passes import example_losses, forward
@@ -77,10 +79,9 @@ def checked_engine(engine: Engine, params: Parameters, data: Data) -> EngineChec
     own = dict(own_errors(engine, params, data, problem, measured))
     wrong += [name for name, (error, allowed) in own.items() if error > allowed]
     if wrong:
-        other, where = "native" if engine.name == "reference" else "reference", ", ".join(dict.fromkeys(wrong))
         raise WrongGradient(
-            f"the {engine.name} engine computes a wrong gradient, so nothing was trained: {where} disagrees with the "
-            f'cost: use engine="{other}", and report this as a fault of Backlit'
+            f"the {engine.name} engine computes a wrong gradient, so nothing was trained: "
+            f"{', '.join(dict.fromkeys(wrong))} disagrees with the cost: {remedy(engine, params.net)}"
         )
     return EngineCheck(
         checked.errors | errors,
@@ -90,6 +91,23 @@ def checked_engine(engine: Engine, params: Parameters, data: Data) -> EngineChec
         dtype=str(params.theta.dtype),
         own_error=max(error for error, _ in own.values()),
     )
+
+
+def remedy(engine: Engine, net: Network) -> str:
+    """What to do about a wrong gradient: to look at the derivatives that are the user's own, where there are any."""
+    if own := list(dict.fromkeys(users_own(net))):
+        return f"look at the derivative of {' and of '.join(own)}"
+    other = "native" if engine.name == "reference" else "reference"
+    return f'use engine="{other}", and report this as a fault of Backlit'
+
+
+def users_own(net: Network) -> Iterator[str]:
+    """The activations and the loss that Backlit does not ship, by name: their derivatives may be wrong too."""
+    for phi in (layer.activation for layer in net.layers):
+        if phi.groups is None and not (phi.name in ACTIVATIONS.shipped and ACTIVATIONS.is_built_in(phi)):
+            yield f"activation {phi.name}"
+    if not (net.loss.name in LOSSES.shipped and LOSSES.is_built_in(net.loss)):
+        yield f"loss {net.loss.name}"
 
 
 def validation_costs(engine: Engine, problem: Problem, data: Data) -> tuple[float, float]:

@@ -31,7 +31,7 @@ from backlit.core.activations.piecewise import elu, leaky_relu
 from backlit.core.activations.smooth import normal_cdf, normal_pdf, sigmoid, sigmoid_slope, softplus, tanh_slope
 from backlit.core.activations.softmax import log_softmax, softmax, softmax_diagonal, softmax_pull_back
 
-ACTIVATIONS.load(__package__, first=(
+ACTIVATIONS.load(__package__, shipped=(
     *("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu"),
     *("softplus", "mish", "hard_tanh", "softsign", "exp", "softmax"),
 ))  # fmt: skip

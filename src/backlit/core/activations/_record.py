@@ -37,7 +37,7 @@ class Activation:
 
     function, derivative : φ(u) and φ'(u), elementwise.  An activation that mixes the units of an example (softmax) has
     `pull_back` instead: (u, ∂ℓ/∂h) ↦ ∂ℓ/∂u = Jᵀ ∂ℓ/∂h, and `derivative` is the diagonal of its Jacobian J.
-    latex, derivative_latex : for one that has no formula.
+    latex, derivative_latex : for one that has no formula; the site's reference page shows them (`docs/_ext`).
     range : the closed interval that holds every h.  kinks : where φ' jumps.  creases : where φ'' does, and φ' does not.
     formula, derivative_formula : φ and φ' of (u, f), see `core.formulas`; without them `explain` prints their numbers
     alone, and nothing is exact.  meaning : what the formula stands for, where it is no more than a name.

@@ -107,7 +107,7 @@ for made in (
     Initializer("lsuv", orthogonal, None, ("tolerance", "max_rounds"), "Mishkin & Matas 2016"),  # then scaled by data
 ):
     register_initializer(made)
-INITIALIZERS.load(__package__, first=tuple(INITIALIZERS))  # those of the table's own, then those of the folder
+INITIALIZERS.load(__package__, shipped=tuple(INITIALIZERS))  # those above, then those of the folder
 
 
 def initialize(

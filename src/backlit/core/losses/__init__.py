@@ -303,7 +303,7 @@ POISSON = register_loss(
 )
 
 
-LOSSES.load(__package__, first=(
+LOSSES.load(__package__, shipped=(
     *("half_squared_error", "squared_error", "mean_squared_error", "absolute_error", "huber", "quantile"),
     *("cross_entropy", "binary_cross_entropy", "poisson"),
 ))  # fmt: skip

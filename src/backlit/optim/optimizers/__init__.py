@@ -9,7 +9,7 @@ from backlit.optim.optimizers.base import OPTIMIZERS, Optimizer, get_optimizer, 
 from backlit.optim.optimizers.rmsprop import Adagrad, RmsProp
 from backlit.optim.optimizers.sgd import Sgd
 
-OPTIMIZERS.load(__package__, first=("sgd", "adagrad", "rmsprop", "adam", "adamw"))
+OPTIMIZERS.load(__package__, shipped=("sgd", "adagrad", "rmsprop", "adam", "adamw"))
 
 __all__ = [
     "OPTIMIZERS",

@@ -7,7 +7,7 @@ from backlit.optim.schedules.base import SCHEDULES, Constant, Schedule, Unit, ge
 from backlit.optim.schedules.decay import Cosine, Exponential, InverseScaling, OneCycle, Step, WarmUp
 from backlit.optim.schedules.plateau import Adaptive, Plateau, PlateauState, ReduceOnPlateau
 
-SCHEDULES.load(__package__, first=(
+SCHEDULES.load(__package__, shipped=(
     *("constant", "step", "exponential", "cosine", "one_cycle", "warm_up"),
     *("inverse_scaling", "reduce_on_plateau", "adaptive"),
 ))  # fmt: skip

@@ -22,6 +22,7 @@ from backlit.formats.ensembles import Ensemble, load_ensemble
 from backlit.formats.models import Model
 from backlit.formats.sources import in_float64, table_problem, tabular_model
 from backlit.optim import OPTIMIZERS, get_optimizer
+from backlit.registry import Registry
 from backlit.render.given import given
 from backlit.render.pages import font, font_face, frame, page
 from backlit.tables.messages import count
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 FIRST = "worked"  # the example that opens where nothing is given
 ROWS = 500  # of a table that the page takes: enough to train on in a page, few enough to draw
 LARGEST_SEED = 2**53  # from where on JavaScript's numbers leave whole ones out
-OWN = (OPTIMIZERS["sgd"], OPTIMIZERS["adagrad"], OPTIMIZERS["rmsprop"], OPTIMIZERS["adam"], OPTIMIZERS["adamw"])
 
 
 @dataclass(frozen=True)
@@ -202,17 +202,17 @@ def explore(
 def checked(problem: Problem) -> Problem:
     """The problem, where the page can hold it; ProblemError says what it cannot."""
     problem.data()
-    net = problem.net
-    records = [
-        *(("activation", phi.name, set(ACTIVATIONS.built_in)) for phi in (layer.activation for layer in net.layers)
-          if phi.groups is None),
-        ("loss", net.loss.name, set(LOSSES.built_in)),
-    ]  # fmt: skip
-    for kind, name, known in records:
-        if name not in known:
-            raise ProblemError(f"{kind} {name} is your own, and the page knows the built-in ones: use `explain`")
-    if problem.optimizer is not None and type(problem.optimizer) not in OWN:
-        raise ProblemError(f"optimizer {problem.optimizer.name} is your own, and the page knows the built-in ones")
+    net, phis = problem.net, [layer.activation for layer in problem.net.layers]
+    found: list[tuple[Registry[Any], str, bool]] = [
+        *((ACTIVATIONS, phi.name, ACTIVATIONS.is_built_in(phi)) for phi in phis if phi.groups is None),
+        (LOSSES, net.loss.name, LOSSES.is_built_in(net.loss)),
+    ]
+    if problem.optimizer is not None:
+        found.append((OPTIMIZERS, problem.optimizer.name, type(problem.optimizer) in OPTIMIZERS.built_in.values()))
+    for table, name, brought in found:
+        if not (brought and name in table.shipped):
+            has = ", ".join(table.shipped)
+            raise ProblemError(f"the page has not got this {table.kind}, {name}; it has Backlit's {has}: use `explain`")
     if problem.seed is not None and problem.seed >= LARGEST_SEED:
         raise ProblemError(
             f"seed {problem.seed} is above 2^53, where a page's numbers are not whole: give a smaller one"
