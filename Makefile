@@ -9,11 +9,7 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 help: ## Say what there is.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
-# An editable install knows the modules that there were when it was made: it is made again when their list changes.
-MODULES := build/modules
-$(shell mkdir -p build; find src -name '*.py' | LC_ALL=C sort > $(MODULES).$$$$; cmp -s $(MODULES).$$$$ $(MODULES) || cp $(MODULES).$$$$ $(MODULES); rm $(MODULES).$$$$)
-
-$(VENV)/installed: pyproject.toml $(MODULES) $(wildcard native/CMakeLists.txt native/src/*)
+$(VENV)/installed: pyproject.toml $(wildcard native/CMakeLists.txt native/src/*)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Backlit needs Python 3.11 or newer: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
@@ -165,7 +161,7 @@ explorer-check: $(VENV)/tested ## Measure the explorer's page in Chromium: sizes
 	$(BIN)/python scripts/explorer_check.py
 
 RACED ?= build/raced
-$(RACED)/ready: pyproject.toml $(MODULES) $(wildcard native/src/*)
+$(RACED)/ready: pyproject.toml $(shell find src -name '*.py') $(wildcard native/src/*)
 	$(PYTHON) -m venv $(RACED)
 	$(RACED)/bin/python -m pip install --quiet --upgrade pip
 	$(RACED)/bin/python -m pip install --quiet --group race .

@@ -13,6 +13,7 @@ from backlit.core import Dense, Network, forward
 from backlit.errors import BacklitError, Divergence, ProblemError
 from backlit.tables import read_target
 from backlit.tables.table_files import write_table
+from backlit.tabular import ensemble
 from backlit.tabular.datasets import DATASETS, load_dataset
 from backlit.tabular.presets import target_scale, unscale
 from backlit.tabular.scoring import classification_metrics, regression_metrics
@@ -330,3 +331,33 @@ def test_a_target_has_no_second_role(tmp_path, told, says):
     pl.DataFrame({"a": [1.0, 2.0], "y": [1.0, 2.0]}).write_parquet(path)
     with raises_naming(ProblemError, "'y' is the target", says):
         train(path, "y", **told)
+
+
+def test_one_number_of_units_and_one_column_to_drop_need_no_list():
+    short = train(mixed(), "price", hidden=8, drop="grade", epochs=2, compare=False)
+    listed = train(mixed(), "price", hidden=(8,), drop=["grade"], epochs=2, compare=False)
+    assert short.metrics == listed.metrics
+    assert short.command == listed.command
+
+
+@pytest.mark.parametrize(
+    ("told", "named"),
+    [
+        ({"target": 3}, ("3", "name of its column")),
+        ({"columns": ["grade"]}, ("columns", "mapping")),
+        ({"time_limit": "5"}, ("time_limit", "'5'", "seconds")),
+    ],
+)
+def test_arguments_of_another_kind_are_one_sentence(told, named):
+    with raises_naming(ProblemError, *named):
+        train(mixed(), **{"target": "price", **told})
+
+
+def test_an_interrupt_before_the_first_network_is_one(monkeypatch):
+    def interrupted(lesson, *_, **__):
+        lesson.limit.stop.asked = True
+        return []
+
+    monkeypatch.setattr(ensemble, "train_members", interrupted)
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        train(mixed(), "price", compare=False)

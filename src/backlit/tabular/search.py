@@ -97,7 +97,7 @@ def search(
         A table of scikit-learn's.
     task : {"classification", "regression"}, optional
         What to predict; the target's type decides if not given.
-    drop : sequence of str, default ()
+    drop : str or sequence of str, default ()
         Columns to leave out.
     trials : int, default 40
         How many settings are tried.
@@ -129,6 +129,8 @@ def search(
     (2, True)
     """
     optuna = imported()
+    if isinstance(drop, str):
+        drop = (drop,)
     if not isinstance(trials, int) or trials < 1:
         raise ProblemError(f"trials is {trials}: give a whole number above 0")
     check_time_limit(time_limit)

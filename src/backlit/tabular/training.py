@@ -56,7 +56,7 @@ def train(
     *,
     dataset: str | None = None,
     task: str | None = None,
-    drop: Sequence[str] = (),
+    drop: str | Sequence[str] = (),
     columns: Mapping[str, str] | None = None,
     quality: str | None = None,
     time_limit: float | None = None,
@@ -67,7 +67,7 @@ def train(
     test: "str | Path | pl.DataFrame | None" = None,
     test_size: float = 0.2,
     seed: int = 0,
-    hidden: Sequence[int] | None = None,
+    hidden: int | Sequence[int] | None = None,
     encoding: str | None = None,
     activation: str | None = None,
     norm: str | None = None,
@@ -110,7 +110,7 @@ def train(
         A table of scikit-learn's.
     task : {"classification", "regression"}, optional
         What to predict; the target's type decides if not given.
-    drop : sequence of str, default ()
+    drop : str or sequence of str, default ()
         Columns to leave out.
     columns : mapping of str to str, optional
         What columns are, where the cells leave it open: number, decimal-comma, decimal-point, category, date, dmy, mdy,
@@ -135,7 +135,7 @@ def train(
         Share of the rows to score on.
     seed : int, default 0
         Draws the split, the weights, the order of the rows and the dropout masks.
-    hidden : sequence of int, optional
+    hidden : int or sequence of int, optional
         Units of the hidden layers of one network, (128, 64) if not given.
     encoding : {"standard", "no_bins", "quantiles", "fine", "by_target", "eight_by_target", "steps"}, optional
         How numbers, dates and words become one network's inputs, "standard" if not given; see docs/tables.md.
@@ -217,6 +217,12 @@ def train(
     >>> result.task, result.n_test, result.metrics["test"]["accuracy"] > 0.9
     ('classification', 30, True)
     """
+    if isinstance(hidden, int):
+        hidden = (hidden,)
+    if isinstance(drop, str):
+        drop = [drop]
+    if not isinstance(columns, Mapping | None):
+        raise ProblemError(f"columns is {columns!r}: give a mapping of column to type, such as {{'price': 'number'}}")
     given = dict(locals())
     command = command_of(train, given)
     seed = checked_seed(seed)
