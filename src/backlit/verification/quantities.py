@@ -219,7 +219,7 @@ def by_layer(where: str, key: str, value: Any, expected: Mapping[str, Any]) -> I
     """Pairs (quantity, value) of a table by layer, or of a list by the book's index (the first is None for W and b)."""
     form = ""
     if isinstance(value, Sequence) and not isinstance(value, str):
-        value, form = dict(enumerate(value)), ': a list begins with layer 0: give [null, rows, …], or {"1": rows, …}'
+        value, form = dict(enumerate(value)), '; a list begins with layer 0: give [null, rows, …], or {"1": rows, …}'
     if not isinstance(value, Mapping):
         raise ProblemError(f'{where}: {key}: give a table by layer, such as {{"1": rows}}, not {value!r}')
     for l, array in value.items():
