@@ -134,7 +134,7 @@ def diagnose(
     BacklitError
         If something cannot be used, or says two things at once, in one line.
     ProblemError
-        If a table is given without a model, or together with a problem.
+        If a table is given without a model, or together with a problem; or X, y or loss without a problem.
 
     See Also
     --------
@@ -147,6 +147,8 @@ def diagnose(
     """
     if table is not None and (model is None or problem is not None):
         raise ProblemError("a table goes with a model: give a model file as well, and no problem")
+    if problem is None and any(value is not None for value in (X, y, loss)):
+        raise ProblemError("X, y and loss go with a problem or a network: give one as well")
     given = None if problem is None else problem_from(problem, X=X, y=y, loss=loss)
     if given is None and model is not None:
         given, model = problem_of_model(model, table, member), None

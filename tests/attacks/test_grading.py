@@ -18,7 +18,7 @@ from types import SimpleNamespace
 
 import pytest
 from tests.commands import run_command
-from tests.helpers import raises_naming
+from tests.helpers import assert_names, raises_naming
 
 from backlit import files
 from backlit.errors import ProblemError
@@ -469,7 +469,7 @@ def test_the_summary_of_a_class_counts_exceptions_by_type_and_says_the_rest_in_f
     found = summary(grade(sorted(tmp_path.glob("*.py")), RUBRIC, sandbox="none"))
     assert found[0] == (2, "could not be graded: ValueError")
     assert found[1][1].startswith(
-        "could not be graded: step must return a mapping with loss, grad_W and grad_b, or (loss"
+        "could not be graded: backprop must return a mapping with loss, grad_W and grad_b, or (loss"
     )
 
 
@@ -605,6 +605,24 @@ def test_another_file_is_not_lost_to_a_table_of_grades_and_no_submission_is_an_e
     code, out, err = run_command(capsys, "grade", tmp_path / "empty", "--rubric", tmp_path / "rubric.toml")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "holds no submission" in err
+
+
+def test_a_file_that_is_no_python_is_not_run_and_leaves_no_table(tmp_path, capsys):
+    (tmp_path / "rubric.toml").write_text("[[networks]]\nshapes = [2, 1]\n")
+    (tmp_path / "rare.csv").write_text("a,b\n1,2\n")
+    out_file = tmp_path / "grades.csv"
+    code, out, err = run_command(
+        capsys, "grade", tmp_path / "rare.csv", "--rubric", tmp_path / "rubric.toml", "-o", out_file
+    )
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert_names(err, "rare.csv", ".py")
+    assert not out_file.exists()
+    with raises_naming(ProblemError, "rare.csv", ".py"):
+        next(grade([tmp_path / "rare.csv"], RUBRIC))
+
+
+def test_a_submission_that_returns_nothing_is_told_by_its_function(tmp_path):
+    assert "backprop must return" in graded(tmp_path, "pass", QUICK)
 
 
 def test_a_table_of_grades_reads_back_what_was_written(tmp_path):

@@ -41,7 +41,7 @@ COMMANDS = {
     "claims": (["check", "problem.json", "{}"], ".json"),
     "diagnose": (["diagnose", "{}"], ".toml"),
     "cost": (["cost", "{}"], ".json"),
-    "rubric": (["grade", "problem.json", "--rubric", "{}"], ".toml"),
+    "rubric": (["grade", "s.py", "--rubric", "{}"], ".toml"),
     "model": (["diagnose", "--model", "{}"], ".safetensors"),
     "predict": (["predict", "{}", "problem.json"], ".safetensors"),
     "export": (["export", "{}", "out.onnx"], ".safetensors"),
@@ -59,6 +59,7 @@ def test_no_command_waits_for_a_pipe_or_reads_a_device(capsys, tmp_path, monkeyp
     arguments, suffix = COMMANDS[name]
     monkeypatch.chdir(tmp_path)
     (tmp_path / "problem.json").write_text(json.dumps(PROBLEM))
+    (tmp_path / "s.py").write_text("")
     path = tmp_path / f"odd{suffix}"
     os.mkfifo(path) if kind == "pipe" else path.symlink_to("/dev/zero")
     assert kind in refused(capsys, *[argument.format(path) for argument in arguments])

@@ -225,7 +225,7 @@ def test_what_a_worksheet_has_not(more, words):
 
 def test_too_large_and_overflowing_problems_are_refused():
     wide = {"inputs": 20, "layers": [{"units": 1}], "x": [[0.0] * 20], "y": [[0.0]]}
-    with pytest.raises(ProblemError, match="20 units and 1 examples"):
+    with pytest.raises(ProblemError, match="20 units and 1 example:"):
         worksheet(read_problem(wide))
     steep = {"inputs": 1, "layers": [{"units": 1, "activation": "exp", "W": [[9e9]]}], "x": [[1.0]], "y": [[0.0]]}
     with pytest.raises(ProblemError, match="finite"):

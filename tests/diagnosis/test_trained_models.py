@@ -5,12 +5,13 @@ import polars as pl
 import pytest
 from numpy.testing import assert_allclose
 from tests.diagnosis.test_findings import flow
+from tests.helpers import raises_naming
 
 from backlit import diagnose, explain, explore, train
 from backlit.core import Dense, Network
 from backlit.core.parameters import Statistics
 from backlit.diagnosis.findings import evidence
-from backlit.errors import ModelError
+from backlit.errors import ModelError, ProblemError
 from backlit.formats.ensembles import save_ensemble
 from backlit.formats.models import Model, save_model
 from backlit.formats.sources import trained_deviation
@@ -126,3 +127,9 @@ def test_the_page_of_a_model_takes_steps_that_suit_it(models):
         before = problem.passes()[1].loss
         after = explain(problem).to_dict()["update"]["loss"]
         assert after < 1.1 * before
+
+
+@pytest.mark.parametrize("data", [{"X": np.ones((2, 3))}, {"y": np.ones(2)}, {"loss": "huber"}])
+def test_data_without_a_problem_is_refused(data):
+    with raises_naming(ProblemError, "X, y and loss", "problem"):
+        diagnose(depth=3, width=4, seeds=1, remedies=False, **data)

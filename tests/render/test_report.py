@@ -285,3 +285,18 @@ def test_an_ensemble_shows_its_members():
     assert [float(w) for w in weights] == [round(100 * member.weight, 1) for member in result.members]
     assert f"weighted mean of {len(result.members)} networks" in html
     assert ">Out of fold</th>" in html
+
+
+def test_one_of_a_kind_is_no_plural():
+    table = pl.DataFrame({"x": np.arange(6.0), "y": np.arange(6.0)})
+    result = train(table, "y", hidden=(2,), epochs=1, compare=False)
+    for words in ("1 epoch in", "1 held-out row\n", "1 column as 1 feature\n"):
+        assert words in f"{result}\n"
+    assert repr(result).endswith("1 held-out row>")
+    whole = train(table, "y", quality="fast", compare=False, time_limit=1e-9)
+    assert (len(whole.members), "ensemble of 1 network on" in str(whole)) == (1, True)
+
+
+def test_what_the_area_under_the_curve_is_of_several_classes_is_said(digits, diabetes):
+    assert "mean over all pairs of classes" in render_report(digits)
+    assert "pairs of classes" not in render_report(diabetes)

@@ -163,6 +163,7 @@ def test_a_member_is_a_model_of_its_own(both, tmp_path, caplog):
     heaviest = load_model(path)
     assert_array_equal(heaviest.params.theta, ensemble.members[int(np.argmax(weights))].model.params.theta)
     assert f"member {int(np.argmax(weights))}, the heaviest" in caplog.text
+    assert "load_model's member=" in caplog.text
     assert_array_equal(load_model(path, member=2).params.theta, ensemble.members[2].model.params.theta)
     assert diagnose(model=path, member=1, remedies=False, seeds=1).verdict
     assert explain(model=ensemble, member=1, table=TABLE, row=3, steps=0, entry="grad_b[1][0]").to_dict()
@@ -230,7 +231,7 @@ def test_train_makes_an_ensemble_and_says_what_was_done(tmp_path, report):
 def test_one_network_is_trained_where_one_is_asked_for():
     assert isinstance(train(TABLE, "y", drop=["kind"], quality="fast", compare=False).model, Ensemble)
     assert not train(TABLE, "y", drop=["kind"], epochs=1).members
-    with raises_naming(ProblemError, "--quality", "--hidden", "one of the two"):
+    with raises_naming(ProblemError, "quality (--quality)", "hidden (--hidden)", "one of the two"):
         train(TABLE, "y", quality="best", hidden=(3,))
 
 

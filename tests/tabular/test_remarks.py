@@ -104,6 +104,13 @@ def test_classes_of_few_rows_are_named():
     assert remark == "1 of 3 classes have under 10 training rows ('maybe' 3): their scores tell little"
 
 
+def test_classes_that_no_row_tests_are_named():
+    frame = table().with_columns(
+        pl.when(pl.int_range(N) == 7).then(pl.lit("never")).otherwise("bought").alias("bought")
+    )
+    assert any("no held-out row" in remark and "'never'" in remark and "ROC AUC" in remark for remark in said(frame))
+
+
 def test_rows_that_drift_are_told():
     later = (pl.int_range(N) >= 250).cast(pl.Float64)
     (remark,) = said(table().with_columns(pl.col("salary") + later * 40_000, speed=pl.col("age") * 0.1))

@@ -318,12 +318,12 @@ def test_shards_of_a_table_in_memory():
 @pytest.mark.parametrize(
     ("told", "says"),
     [
-        ({"drop": ["y"]}, "--drop"),
-        ({"columns": {"y": "ignore"}}, "--column"),
-        ({"weight": "y"}, "--weight"),
-        ({"group": "y"}, "--group"),
-        ({"time": "y"}, "--time"),
-        ({"drop": ["y"], "stream": True}, "--drop"),
+        ({"drop": ["y"]}, "drop (--drop)"),
+        ({"columns": {"y": "ignore"}}, "columns (--column)"),
+        ({"weight": "y"}, "weight (--weight)"),
+        ({"group": "y"}, "group (--group)"),
+        ({"time": "y"}, "time (--time)"),
+        ({"drop": ["y"], "stream": True}, "drop (--drop)"),
     ],
 )
 def test_a_target_has_no_second_role(tmp_path, told, says):

@@ -36,6 +36,7 @@ def right(problem, **round_):
 BAD = [
     ({"grad_w": {"1": [[1.0]]}}, ("grad_w", "key", "grad_W")),
     ({"grad_W": {"7": [[1.0]]}}, ("layer 7", "1", "2")),
+    ({"grad_W": [[[1.0]], [[1.0]]]}, ("layer 0", "[null, rows, …]", '{"1": rows, …}')),
     ({"grad_W": {"1": np.ones((3, 4)).tolist()}}, ("shape", "(4, 3)", "(3, 4)", "transpose", "fits")),
     ({"delta": {"2": np.ones((2, 5)).tolist()}}, ("shape", "(5, 2)", "(2, 5)", "transpose", "fits")),
     ({"grad_b": {"1": np.ones((5, 4)).tolist()}}, ("row", "example", "sum over the examples")),
@@ -275,6 +276,9 @@ def test_short_claims_are_judged_at_float32_precision_and_it_is_said(rng):
 
     assert judged(9, 1e-6).ok
     assert "show at most 9 digits" in judged(9, 0.0).notes[-1]
+    (note,) = judged(4, 0.0).notes
+    assert "5e-04 at 4 digits: grad_W[2], grad_W[1];" in note
+    assert "1e-05" not in note
     assert judged(9, 1e-4).verdict == "fail"
     assert judged(9, 1e-6, np.float64).verdict == "fail"
     assert judged(9, 0.0, np.float64).ok

@@ -180,6 +180,20 @@ def test_a_mean_is_a_convention_where_the_problem_sums(rng):
     assert check(summed, claims).diagnoses[0].name == "convention_mean"
 
 
+@pytest.mark.parametrize("norm", [None, "batch"])
+def test_weighted_losses_over_m_are_a_convention(rng, norm):
+    layers, m = [Dense(4, "tanh", norm=norm), Dense(2)], 6
+    w = np.array([0.5, 1.0, 2.0, 0.0, 3.0, 1.5])
+    X, y = rng.standard_normal((m, 3)), rng.standard_normal((m, 2))
+
+    def problem(weights, reduction):
+        net = Network(3, layers, reduction=reduction)
+        return Problem(net, net.init(seed=1), X, y, sample_weight=weights)
+
+    result = check(problem(w, "mean"), claimed(problem(w / m, "sum"), "grad_W", "grad_b"))
+    assert (result.diagnoses[0].name, result.diagnoses[0].kind) == ("convention_weights_over_m", "convention")
+
+
 def test_a_half_is_a_convention_where_the_loss_has_it_too(rng):
     problem = mean_problem(
         rng, lambda p: p.net.loss.name == "half_squared_error" and p.net.outputs not in (2, 4), l2=0.0
@@ -287,7 +301,7 @@ def test_an_unbiased_variance_in_both_passes_is_a_convention(rng):
 PLANTED_ABOVE = {
     *SGD_STEPS,
     *("mean_of_a_sum", "targets_broadcast", "bias_correction_missing"),
-    *("convention_sum", "convention_mean", "convention_half"),
+    *("convention_sum", "convention_mean", "convention_weights_over_m", "convention_half"),
     *("forward_bias_missing", "forward_skip_missing", "convention_dropout_unscaled", "convention_unbiased_variance"),
     *("convention_mean_over_outputs", "convention_mean_in_delta", "convention_loss_without_penalty"),
 }

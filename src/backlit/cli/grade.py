@@ -111,11 +111,14 @@ def stdout_is_a_terminal() -> bool:
 
 def files_of(submissions: Sequence[Path]) -> list[Path]:
     """The files that are meant, each once: a folder stands for its Python files."""
+    from backlit.verification.grading.grade import check_files
+
     found: list[Path] = []
     for one in submissions:
         found += sorted(one.glob("*.py")) if one.is_dir() and one.suffix != ".py" else [one]
     if not found:
         raise ProblemError(f"{submissions[0]}: holds no submission: give Python files (.py), or a folder of them")
+    check_files(found)
     return list(dict.fromkeys(found))
 
 

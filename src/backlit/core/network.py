@@ -22,7 +22,7 @@ from backlit.core.norms import NORMS
 from backlit.core.parameters import Parameters
 from backlit.display import Displayed
 from backlit.errors import ProblemError, ShapeError, near
-from backlit.registry import finite_number, positive_integer, whole_number
+from backlit.registry import finite_number, number, positive_integer, whole_number
 
 EPS = 1e-5
 REDUCTIONS = ("mean", "sum")
@@ -92,13 +92,11 @@ class Dense:
             "activation": get_activation(activation),
             "norm": norm,
             "eps": finite_number(eps, "eps", low=0.0),
-            "dropout": finite_number(dropout, "dropout", low=0.0, high=1.0),
+            "dropout": number(0, 1, high_open=True)(dropout, "dropout"),
             "skip_from": None if skip_from is None else whole_number(skip_from, "skip_from"),
             "skip_scale": finite_number(skip_scale, "skip_scale"),
             "train_bias": bool(train_bias),
         }
-        if values["dropout"] == 1:
-            raise ProblemError("dropout must be less than 1, or nothing is left of the layer")
         for name, value in values.items():
             object.__setattr__(self, name, value)
 

@@ -23,6 +23,7 @@ from backlit.derivation.sections import update as update_section
 from backlit.derivation.sections.losses import LOSSES
 from backlit.derivation.update import quantities
 from backlit.errors import ProblemError
+from backlit.tables.messages import count
 
 BLANK = Sym("blank")
 IN_THE_FILE = ("z", "u", "a", "delta", "grad_a", "grad_W", "grad_b", "grad_gamma", "grad_beta")
@@ -69,7 +70,7 @@ def check_size(problem: Problem) -> None:
     if largest > SHOWN or m > LOSSES:
         raise ProblemError(
             f"a worksheet has a blank for every number, up to {SHOWN} units a layer and {LOSSES} examples; here are "
-            f"{largest} units and {m} examples: take a smaller network, or some of the rows"
+            f"{count(largest, 'unit')} and {count(m, 'example')}: take a smaller network, or some of the rows"
         )
 
 

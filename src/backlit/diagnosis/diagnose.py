@@ -27,6 +27,7 @@ from backlit.diagnosis.theory.predicted import PredictedFlow, divide, predict_fl
 from backlit.display import Displayed
 from backlit.errors import ProblemError
 from backlit.registry import positive_integer
+from backlit.tables.messages import count
 
 
 @dataclass(frozen=True)
@@ -358,7 +359,7 @@ def checked_batch(batch: int | None, subject: Subject) -> int | None:
     if batch is not None:
         positive_integer(batch, "batch")
         if subject.X is not None and batch > len(subject.X):
-            raise ProblemError(f"batch is {batch}, but there are {len(subject.X)} rows: give at most that many")
+            raise ProblemError(f"batch is {batch}, but X has {count(len(subject.X), 'row')}: give at most that many")
     return batch
 
 

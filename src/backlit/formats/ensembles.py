@@ -29,6 +29,7 @@ from backlit.formats.models import (
     write_file,
 )  # fmt: skip
 from backlit.tables import TableEncoder, TargetCodec
+from backlit.tables.messages import count
 
 Array = np.ndarray
 RESIDUALS = ("residual", "residual_fold")
@@ -122,7 +123,7 @@ class Ensemble(Displayed):
     training: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        return f"<Ensemble of {self.target.name!r}: {len(self.members)} networks>"
+        return f"<Ensemble of {self.target.name!r}: {count(len(self.members), 'network')}>"
 
     @property
     def heaviest(self) -> Model:

@@ -22,6 +22,7 @@ from backlit.errors import BacklitError, ModelError
 from backlit.files import atomic_write, check_outputs
 from backlit.formats.problems import NetworkFile, build_network, parse
 from backlit.tables import TableEncoder, TargetCodec
+from backlit.tables.messages import count
 
 FORMAT_VERSION = 2  # 2 is an ensemble's; a file of one network is written as 1, which earlier releases read
 LARGEST_DESCRIPTION = 64 * 2**20  # bytes of JSON; a table of thousands of columns needs about one MB
@@ -171,7 +172,9 @@ def load_model(path: str | Path, *, allow_non_finite: bool = False, member: int 
     if described["version"] > 1:
         described, arrays = one_member(path, described, arrays, member)
     elif member not in (None, 0):
-        raise ModelError(f"{path}: has no member {member}: it is one network, not an ensemble; leave --member out")
+        raise ModelError(
+            f"{path}: has no member {member}: it is one network, not an ensemble; leave member (--member) out"
+        )
     return build_model(path, described, arrays, allow_non_finite=allow_non_finite)
 
 
@@ -187,8 +190,8 @@ def one_member(
         member = max(range(len(entries)), key=lambda k: weight_of(entries[k]))
         recipe = str(entries[member].get("recipe"))[:60]
         logging.getLogger("backlit").warning(
-            f"{path} is an ensemble of {len(entries)} networks: this is member {member}, the heaviest ({recipe}); "
-            f"--member takes another"
+            f"{path} is an ensemble of {count(len(entries), 'network')}: this is member {member}, "
+            f"the heaviest ({recipe}); load_model's member=, or --member, takes another"
         )
     if not 0 <= member < len(entries):
         raise ModelError(f"{path}: has no member {member}: its members are 0 to {len(entries) - 1}")

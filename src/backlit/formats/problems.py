@@ -59,7 +59,11 @@ class NetworkFile(Strict):
     inputs: int = Field(description="number of inputs, n_0")
     layers: list[LayerFile] = Field(description="layers 1 to L; the last gives the outputs")
     loss: Spec = Field("half_squared_error", description="ℓ, of one example")
-    reduction: str = Field("mean", description='cost of the batch: "mean" or "sum" of the ℓ_i')
+    reduction: str = Field(
+        "mean",
+        description='cost of the batch: "mean" or "sum" of the ℓ_i; with `sample_weight` C = Σ w_i ℓ_i / Σ w_i or '
+        "C = Σ w_i ℓ_i",
+    )
     l2: Number = Field(0.0, description="λ: adds (λ/2) Σ ‖W‖² to the cost")
 
 
@@ -70,7 +74,9 @@ class ProblemFile(NetworkFile):
     y: list[Number] | Rows | None = Field(
         None, description="targets, a row an example: (m, n_L), or (m,) for one output or the classes of cross_entropy"
     )
-    sample_weight: list[Number] | None = Field(None, description="weights of the examples, (m,), none below 0")
+    sample_weight: list[Number] | None = Field(
+        None, description="weights w_i of the examples, (m,), none below 0; a mean divides by Σ w_i, not by m"
+    )
     init: Spec | None = Field(None, description="scheme that draws the W and b that are left out")
     optimizer: Spec | None = Field(None, description="whose steps `explain` and `check` take")
     clip_norm: Number | None = Field(None, description="bound on the norm of the gradient, for the optimizer")

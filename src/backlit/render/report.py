@@ -335,7 +335,7 @@ def columns_in_short(result: Any) -> str:
     most = f", {widest.features} of them of {widest.name!r}" if widest.features > 2 and len(columns) > 1 else ""
     used = sum(n > 0 for n in features)
     left_out = f" ({len(columns) - used} left out)" if used < len(columns) else ""
-    told = f"{count(used, 'column')}{left_out} as {sum(features):,} features{most}"
+    told = f"{count(used, 'column')}{left_out} as {count(sum(features), 'feature')}{most}"
     growing = (
         [name for name, growth in result.assessment.importances.items() if growth > 0] if result.assessment else []
     )
@@ -347,11 +347,14 @@ def show_network(console: Any, result: Any) -> None:
     shape = " → ".join(map(str, result.model.net.n))
     console.print(headline(result, f"network {shape}"))
     best = f"; the best was epoch {result.history.best_epoch}" if result.history.best_epoch else ""
-    console.print(f"{result.epochs} epochs in {duration(result.seconds)} s, until {STOPPED[result.stopped]}{best}")
+    console.print(
+        f"{count(result.epochs, 'epoch')} in {duration(result.seconds)} s, until {STOPPED[result.stopped]}{best}"
+    )
     if result.stopped == "interrupted":
         console.print("stopped by Ctrl-C: the model and its scores are those of the best epoch until then")
     console.print(
-        f"{result.n_train:,} training rows, {result.n_validation:,} of them to stop by; {result.n_test:,} held-out rows"
+        f"{count(result.n_train, 'training row')}, {result.n_validation:,} of them to stop by; "
+        f"{count(result.n_test, 'held-out row')}"
     )
 
 
@@ -361,13 +364,15 @@ def show_ensemble(console: Any, result: Any) -> None:
     for member in result.members:
         shares[member.recipe] = shares.get(member.recipe, 0.0) + member.weight
     folds = len({member.fold for member in result.members})
-    console.print(headline(result, f"ensemble of {len(result.members)} networks on {count(folds, 'fold')}"))
+    console.print(headline(result, f"ensemble of {count(len(result.members), 'network')} on {count(folds, 'fold')}"))
     told = ", ".join(f"{name} {share:.0%}" for name, share in sorted(shares.items(), key=lambda item: -item[1]))
     console.print(f"weights: {told}")
-    console.print(f"{result.epochs:,} epochs of its networks, {duration(result.seconds)} s in all")
+    console.print(f"{count(result.epochs, 'epoch')} of its networks, {duration(result.seconds)} s in all")
     if result.stopped != "finished":
         console.print(f"stopped early ({result.stopped}): the model is the best until then")
-    console.print(f"{result.n_train:,} training rows, scored out of fold; {result.n_test:,} held-out rows")
+    console.print(
+        f"{count(result.n_train, 'training row')}, scored out of fold; {count(result.n_test, 'held-out row')}"
+    )
 
 
 def headline(result: Any, made: str) -> Any:

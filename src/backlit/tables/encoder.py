@@ -16,7 +16,7 @@ from backlit.tables.column_formats import NAMES, ColumnFormat
 from backlit.tables.columns import Category, Column, Dropped, Scaled, settle
 from backlit.tables.fitting import Bins, fit_column, fit_richer
 from backlit.tables.frames import frame_of
-from backlit.tables.messages import listed, near, shown
+from backlit.tables.messages import count, listed, near, shown
 from backlit.tables.schema import encoder_from_dict, encoder_to_dict
 from backlit.tables.table_files import Source, read_cells, read_table
 from backlit.tables.table_formats import TableFormat
@@ -214,7 +214,7 @@ class TableEncoder:
 
     def __repr__(self) -> str:
         names = listed((c.name for c in self.columns), most=4)
-        return f"TableEncoder({names}: {len(self.feature_names_out)} features from {self.rows:,} rows)"
+        return f"TableEncoder({names}: {count(len(self.feature_names_out), 'feature')} from {count(self.rows, 'row')})"
 
 
 def enriched(encoder: TableEncoder, table: pl.DataFrame, bins: Bins, y: NDArray[np.floating]) -> TableEncoder:

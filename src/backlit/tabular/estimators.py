@@ -16,6 +16,7 @@ from backlit.formats.ensembles import save_ensemble
 from backlit.signatures import documented
 from backlit.tables import TableEncoder, TargetCodec
 from backlit.tables.frames import as_table, is_frame
+from backlit.tables.messages import count
 from backlit.tables.table_formats import TableFormat
 from backlit.tables.target import Task
 from backlit.tabular.blend import predict_interval, predict_rows
@@ -163,7 +164,7 @@ class BaseTabular(BaseEstimator):
             refuse_missing(y)
             validate_data(self, X, skip_check_array=True)
             if len(X) != len(y):
-                raise TableError(f"X has {len(X)} rows and y {len(y)}: give a target for each row")
+                raise TableError(f"X has {count(len(X), 'row')} and y {len(y)}: give a target for each row")
             return as_table(X), y
         X, y = validate_data(
             self, X, y, dtype="numeric", ensure_all_finite="allow-nan", y_numeric=self._task == "regression"

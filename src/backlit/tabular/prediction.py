@@ -16,7 +16,7 @@ from backlit.errors import ProblemError, TableError, near
 from backlit.formats.ensembles import Ensemble, load_ensemble
 from backlit.formats.models import Model
 from backlit.tables import TargetCodec
-from backlit.tables.messages import figure, shown
+from backlit.tables.messages import count, figure, shown
 from backlit.tables.target import Label
 from backlit.tabular.blend import predict_interval, predict_rows
 from backlit.tabular.remarks import Unlike, rows_unlike
@@ -72,7 +72,7 @@ class Predictions(Displayed):
     weight: str = ""
 
     def __repr__(self) -> str:
-        return f"<Predictions of {self.table.height} rows: {', '.join(self.table.columns)}>"
+        return f"<Predictions of {count(self.table.height, 'row')}: {', '.join(self.table.columns)}>"
 
     def to_dict(self) -> dict[str, Any]:
         """The result as `backlit predict --format json` prints it."""

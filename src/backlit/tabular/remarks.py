@@ -3,7 +3,7 @@
 Each check of a table gives sentences for `notes`; it takes columns as they are, and costs no more than a sort of them.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,7 @@ def remarks(features: "pl.DataFrame", target: Target, kept: Array, held_out: Arr
         *leaks(train, target.codec.name, target.y[kept], target.classes),
         *repeated_rows(features, kept, held_out),
         *rare_classes(target, kept),
+        *untested_classes(target, held_out),
         *drifts(columns, target),
     ]
 
@@ -154,6 +155,24 @@ def rare_classes(target: Target, kept: Array) -> Iterator[str]:
         few = ", ".join(f"{shown(label)} {n}" for label, n in rare[:5]) + (" …" if len(rare) > 5 else "")
         n = f"{len(rare)} of {len(rows)} classes"
         yield f"{n} have under {FEW_ROWS} training rows ({few}): their scores tell little"
+
+
+def untested_classes(target: Target, held_out: Array) -> Iterator[str]:
+    """Classes that no row tests."""
+    if target.classes:
+        yield from without_area(target.classes, np.bincount(target.y[held_out], minlength=len(target.classes)))
+
+
+def without_area(classes: Sequence[object], rows: Array) -> Iterator[str]:
+    """Why there is no ROC AUC, for the held-out rows (K,) of each class.
+
+    >>> list(without_area(["a", "b"], np.array([3, 0])))
+    ["no held-out row is of class 'b': ROC AUC, which needs rows of every class, is undefined (–)"]
+    """
+    missing = [label for label, n in zip(classes, rows, strict=True) if n == 0]
+    if missing:
+        which = f"class{'' if len(missing) == 1 else 'es'} {listed(missing, most=5)}"
+        yield f"no held-out row is of {which}: ROC AUC, which needs rows of every class, is undefined (–)"
 
 
 def drifts(columns: Iterable["pl.Series"], target: Target) -> Iterator[str]:

@@ -18,6 +18,7 @@ from backlit.formats.ensembles import Ensemble, Member
 from backlit.formats.models import Model
 from backlit.tables import ColumnSummary
 from backlit.tables.binary_files import sheet_of
+from backlit.tables.messages import count
 from backlit.tables.parquet import remote
 from backlit.tabular.assessment import Assessment
 from backlit.training import History, Outcome, Settings
@@ -144,7 +145,7 @@ class TrainResult(Displayed):
     def __repr__(self) -> str:
         scores = ", ".join(f"{name} {value:.4g}" for name, value in self.metrics["test"].items() if value is not None)
         of = "" if self.model.target is None else f" of {self.model.target.name!r}"
-        return f"<TrainResult{of}: {scores} on {self.n_test} held-out rows>"
+        return f"<TrainResult{of}: {scores} on {count(self.n_test, 'held-out row')}>"
 
     def to_dict(self) -> dict[str, Any]:
         """The result as `backlit train --format json` prints it."""

@@ -22,7 +22,7 @@ from backlit.tables.parquet import Chunk, ParquetTable, Piece, size_of
 from backlit.tables.scan import CELL, TEST, TRAINING, VALIDATION, Parts, Survey, rows_at_once, survey, targets
 from backlit.tables.target import Task
 from backlit.tabular.presets import build_network, unscale
-from backlit.tabular.remarks import describe_typical
+from backlit.tabular.remarks import describe_typical, without_area
 from backlit.tabular.result import TrainResult, made_by, notes_on_shards
 from backlit.tabular.scoring import has_value, outputs_of
 from backlit.tabular.streamed_scores import SAMPLE, Scores
@@ -331,6 +331,8 @@ def notes_on(found: Survey, stream: TableStream, scores: dict[str, Scores]) -> l
         f"streamed: {count(len(found.table), 'row')} of {files}, {shuffled} in each epoch",
         "not compared with other models, which learn in memory: train on one file of some of the rows for that",
     ]
+    if found.codec.classes:
+        notes += without_area(found.codec.classes, scores["test"].confusion.sum(axis=1))
     large = [name for name, each in scores.items() if each.n > SAMPLE]
     if large and found.codec.task == "classification":
         notes.append(f"ROC AUC of {' and '.join(large)} rows from a random sample of about {SAMPLE:,}")

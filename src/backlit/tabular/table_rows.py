@@ -17,7 +17,7 @@ from backlit.errors import DomainError, TableError
 from backlit.tables import TableEncoder, Target, read_target, split
 from backlit.tables.columns import as_numbers, settle
 from backlit.tables.fitting import kind_of
-from backlit.tables.messages import near, shown
+from backlit.tables.messages import count, near, shown
 from backlit.tables.table_formats import TableFormat
 from backlit.tabular.scoring import truth_of
 
@@ -68,7 +68,9 @@ class TableRows:
         """Read target and roles, and split.  Raises TableError where fewer than 5 rows have a target."""
         target = read_target(frame, column, task)
         if len(target.rows) < FEWEST_ROWS:
-            raise TableError(f"{source}: {len(target.rows)} rows with a target, and at least {FEWEST_ROWS} are needed")
+            raise TableError(
+                f"{source}: {count(len(target.rows), 'row')} with a target, and at least {FEWEST_ROWS} are needed"
+            )
         frame = frame[target.rows]
         roles = Roles.read(frame, group, time, weight)
         everything = np.arange(len(frame))

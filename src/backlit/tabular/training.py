@@ -337,7 +337,8 @@ def refuse_second_role(
     target: str | None, drop: Sequence[str], columns: Mapping[str, str], roles: Mapping[str, str | None]
 ) -> None:
     """Raise ProblemError where the target is to be left out, or is named for something else too."""
-    named = {"--drop": [*drop], "--column": [name for name, kind in columns.items() if kind == "ignore"]}
+    named = {option("drop"): [*drop]}
+    named |= {"columns (--column)": [name for name, kind in columns.items() if kind == "ignore"]}
     named |= {option(role): [name] for role, name in roles.items() if name is not None}
     second = next((role for role, names in named.items() if target in names), None)
     if second is not None:
@@ -363,12 +364,12 @@ def refuse_streamed(roles: dict[str, Any]) -> None:
 
 
 def option(name: str) -> str:
-    """An option as the command line has it.
+    """An option as Python and as the command line have it.
 
     >>> option("time_limit")
-    '--time-limit'
+    'time_limit (--time-limit)'
     """
-    return f"--{name.replace('_', '-')}"
+    return f"{name} (--{name.replace('_', '-')})"
 
 
 def streams(table: Any, target: str | None, dataset: str | None, asked: bool) -> bool:

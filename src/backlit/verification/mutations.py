@@ -88,7 +88,7 @@ class Mutations:
 
 
 def factor(setting: ReplayContext, values: Sequence[str]) -> float:
-    """The product of named factors: "m", "1/m", "n_L", "1/n_L", "eta" or a number."""
+    """The product of named factors: "m", "1/m", "n_L", "1/n_L", "mean_w", "eta" or a number."""
     product = 1.0
     for value in values:
         product *= named_factor(setting, value)
@@ -103,6 +103,8 @@ def named_factor(setting: ReplayContext, value: str) -> float:
         return 1 / named_factor(setting, value[2:])
     if value == "m":
         return setting.total_weight
+    if value == "mean_w":
+        return setting.total_weight / setting.trace.m
     if value == "n_L":
         return float(setting.net.outputs)
     if value == "eta":

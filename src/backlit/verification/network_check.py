@@ -188,6 +188,7 @@ class View:
 
     problem: Problem
     convention: Convention
+    function: str = "step"  # what messages call the code
 
     def inputs(self, params: Parameters) -> dict[str, Any]:
         """What the code is called with: copies of W and b, a list each, and X and y."""
@@ -212,10 +213,12 @@ class View:
         if isinstance(returned, tuple | list) and len(returned) == 3:
             returned = dict(zip(RETURNED, returned, strict=False))
         if not isinstance(returned, Mapping) or not {"loss", "grad_W", "grad_b"} <= set(returned):
-            raise ProblemError("step must return a mapping with loss, grad_W and grad_b, or (loss, grad_W, grad_b)")
+            raise ProblemError(
+                f"{self.function} must return a mapping with loss, grad_W and grad_b, or (loss, grad_W, grad_b)"
+            )
         unknown = sorted(set(returned) - set(RETURNED))
         if unknown:
-            raise ProblemError(f"step returns {unknown[0]!r}, which is none of {', '.join(RETURNED)}")
+            raise ProblemError(f"{self.function} returns {unknown[0]!r}, which is none of {', '.join(RETURNED)}")
         return returned
 
     def claims(self, returned: Mapping[str, Any]) -> dict[str, Any]:

@@ -209,17 +209,25 @@ def agreed_on(problem: Problem) -> Agreement:
 
 def at_single(yardstick: Tolerances, claims: Values) -> tuple[str, ...]:
     """What must be said where claims may come from float32: how closely they were judged, and why."""
-    names = [name for name, precision in yardstick.precision.items() if precision.single]
-    if not names:
-        return ()
-    many = f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
-    digits = max(yardstick.precision[name].digits.significant for name in names)
-    exact = all(fits_single(claims[name]) for name in names)
-    why = "hold float32 numbers" if exact else f"show at most {digits} digits, as a float32 does"
-    return (
-        f"judged at float32 precision, {SINGLE:.0e} of a tensor, because they {why}: {many}; "
-        f"give {SINGLE_DIGITS + 1} digits or more to be judged at {CERTIFIED:.0e}",
-    )
+    may_be = {name: one for name, one in yardstick.precision.items() if one.single}
+    short = [name for name, one in may_be.items() if one.relative > SINGLE]
+    long = [name for name in may_be if name not in short]
+    said = []
+    if short:
+        worst = max((may_be[name] for name in short), key=lambda one: one.relative)
+        places = f"{worst.relative:.0e} at {worst.digits.significant} digits"
+        said.append(f"judged by the last place that they show, {places}: {some_of(short)}")
+    if long:
+        digits = max(may_be[name].digits.significant for name in long)
+        exact = all(fits_single(claims[name]) for name in long)
+        why = "hold float32 numbers" if exact else f"show at most {digits} digits, as a float32 does"
+        said.append(f"judged at float32 precision, {SINGLE:.0e} of a tensor, because they {why}: {some_of(long)}")
+    return tuple(f"{how}; give {SINGLE_DIGITS + 1} digits or more to be judged at {CERTIFIED:.0e}" for how in said)
+
+
+def some_of(names: list[str]) -> str:
+    """The first three names, and how many more there are."""
+    return f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
 
 
 def judge(

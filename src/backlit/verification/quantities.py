@@ -217,8 +217,9 @@ def flattened(where: str, keys: Mapping[str, Any], expected: Mapping[str, Any]) 
 
 def by_layer(where: str, key: str, value: Any, expected: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Pairs (quantity, value) of a table by layer, or of a list by the book's index (the first is None for W and b)."""
+    form = ""
     if isinstance(value, Sequence) and not isinstance(value, str):
-        value = dict(enumerate(value))
+        value, form = dict(enumerate(value)), '; a list begins with layer 0: give [null, rows, …], or {"1": rows, …}'
     if not isinstance(value, Mapping):
         raise ProblemError(f'{where}: {key}: give a table by layer, such as {{"1": rows}}, not {value!r}')
     for l, array in value.items():
@@ -227,7 +228,8 @@ def by_layer(where: str, key: str, value: Any, expected: Mapping[str, Any]) -> I
             continue
         if name not in expected:
             layers = [n.partition("[")[2][:-1] for n in expected if n.startswith(f"{key}[")]
-            raise ProblemError(f"{where}: {key}: no layer {l}: it has {', '.join(sorted(layers, key=int)) or 'none'}")
+            known = ", ".join(sorted(layers, key=int)) or "none"
+            raise ProblemError(f"{where}: {key}: no layer {l}: it has {known}{form}")
         yield name, array
 
 

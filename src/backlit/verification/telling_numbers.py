@@ -146,7 +146,7 @@ def telling_problem(
         raise ProblemError(f"shapes must be units a layer, inputs first, such as (3, 4, 2), not {tuple(shapes)}")
     names = list(activations or [*["sigmoid"] * (len(shapes) - 2), "identity"])
     if len(names) != len(shapes) - 1:
-        raise ProblemError(f"{len(shapes) - 1} layers take {len(shapes) - 1} activations, not {len(names)}")
+        raise ProblemError(f"activations must be {len(shapes) - 1}, one a layer, not {len(names)}")
     net = Network(shapes[0], [Dense(n, phi) for n, phi in zip(shapes[1:], names, strict=True)], loss=loss, l2=l2)
     told = with_telling_numbers(Problem(net, net.init()), np.random.default_rng(seed))
     return Problem(net, Parameters(net, told.params.theta), told.X, told.y, optimizer=told.optimizer, name="network")

@@ -237,7 +237,7 @@ def named(model: Any, member: int | None) -> str:
     if not isinstance(whole, Ensemble):
         return name
     n = len(whole.members)
-    return f"{name}, the heaviest of {n} networks" if member is None else f"{name}, network {member} of {n}"
+    return f"{name}, the heaviest of {count(n, 'network')}" if member is None else f"{name}, network {member} of {n}"
 
 
 def as_it_predicts(problem: Problem) -> Problem:

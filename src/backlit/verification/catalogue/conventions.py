@@ -128,6 +128,17 @@ CONVENTIONS = (
         kind="convention",
     ),
     Bug(
+        "convention_weights_over_m",
+        "The weighted losses are divided by m, not by the sum of the weights; the gradients belong to that loss.",
+        "C = (1/m) Σ_i w_i ℓ_i",
+        "C = Σ_i w_i ℓ_i / Σ_i w_i",
+        "C1",
+        "Nothing is wrong in the backward pass. Divide by Σ w_i, or let the weights sum to m.",
+        only_if(lambda s: is_mean(s) and s.problem.sample_weight is not None, with_loss("mean_w")),
+        "where the weights of the examples do not sum to m",
+        kind="convention",
+    ),
+    Bug(
         "convention_half",
         "The loss has a ½ where the problem's has none, or none where it has one; the gradients belong to that loss.",
         "ℓ = Σ (a − y)²",

@@ -126,7 +126,7 @@ def grade(files: Sequence[str | Path], rubric: Rubric, *, sandbox: str = "auto")
     Raises
     ------
     ProblemError
-        If a file is not there, or the sandbox does not work here; before any is run.
+        If a file is not there or is no Python file, or the sandbox does not work here; before any is run.
 
     Examples
     --------
@@ -139,9 +139,7 @@ def grade(files: Sequence[str | Path], rubric: Rubric, *, sandbox: str = "auto")
     >>> one.verdict, one.points
     ('error', 0.0)
     """
-    for file in files:  # before any is run
-        if not Path(file).exists() and not Path(file).is_symlink():
-            raise ProblemError(f"{file}: cannot be read: no such file")
+    check_files(files)  # before any is run
     sandbox = chosen(sandbox)
     for file in files:
         try:
@@ -150,6 +148,15 @@ def grade(files: Sequence[str | Path], rubric: Rubric, *, sandbox: str = "auto")
         except Exception as fault:  # one submission's fault is no other's: whatever this one led to is its own row
             run = Run((), one_line(str(fault) if isinstance(fault, BacklitError) else repr(fault)), 0.0, True, sandbox)
             yield graded(Path(file), run, rubric, rubric.views[0].convention)
+
+
+def check_files(files: Iterable[str | Path]) -> None:
+    """Raise ProblemError for a file that is not there, or is no Python file."""
+    for file in map(Path, files):
+        if not file.exists() and not file.is_symlink():
+            raise ProblemError(f"{file}: no such file: check the name and the folder")
+        if file.suffix.lower() != ".py":
+            raise ProblemError(f"{file}: a submission is a Python file: give one that ends in .py, or a folder of them")
 
 
 def digest(file: Path, rubric: Rubric) -> str:

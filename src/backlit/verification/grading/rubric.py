@@ -146,7 +146,8 @@ def view_of(content: Mapping[str, Any], i: int, one: Any, secret: int) -> View:
         )
     except BacklitError as error:
         raise ProblemError(f"{where}: {error}") from None
-    return View(problem, Convention(*(content.get(key) == choices[1] for key, choices in CHOICES.items())))
+    convention = Convention(*(content.get(key) == choices[1] for key, choices in CHOICES.items()))
+    return View(problem, convention, content.get("function", Rubric.function))
 
 
 def refuse_unknown(table: Any, known: tuple[str, ...], where: str) -> None:
