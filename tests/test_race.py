@@ -1,11 +1,13 @@
 """The summary of benchmarks/race, on results that are small enough to work out by hand."""
 
 import numpy as np
-import pandas as pd
 import pytest
-from benchmarks.race.scoring import calibration_error, score
-from benchmarks.race.summary import compare, losses, normalized, ranks
-from benchmarks.race.tables import Table, categories
+
+pd = pytest.importorskip("pandas")
+
+from benchmarks.race.scoring import calibration_error, score  # noqa: E402  # they need pandas
+from benchmarks.race.summary import compare, losses, normalized, ranks  # noqa: E402  # likewise
+from benchmarks.race.tables import Table, categories  # noqa: E402  # likewise
 
 LOSSES = {  # table, seed: constant, ours, hgb, catboost
     ("a", 0): (1.0, 0.2, 0.4, 0.3),
@@ -16,7 +18,7 @@ LOSSES = {  # table, seed: constant, ours, hgb, catboost
 
 
 @pytest.fixture
-def rows() -> pd.DataFrame:
+def rows():
     models = ("constant", "backlit", "hgb", "catboost")
     return pd.DataFrame([
         {"table": t, "seed": s, "model": model, "loss": loss}

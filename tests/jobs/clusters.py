@@ -28,9 +28,7 @@ def two_workers(kind: str, folder: Path) -> Iterator[str]:
 
 def threads_of_this_process(n: int):
     """Dask's own cluster of n workers, each a thread."""
-    from distributed import LocalCluster
-
-    return LocalCluster(
+    return pytest.importorskip("distributed").LocalCluster(
         n_workers=n,
         threads_per_worker=1,
         processes=False,
@@ -48,6 +46,7 @@ class Cluster:
     """
 
     def __init__(self, folder, workers=0, threads=1, prefix=(), host="127.0.0.1"):
+        pytest.importorskip("distributed")
         self.folder, self.threads = Path(folder), threads
         self.file = self.folder / "scheduler.json"
         self.workers, self.parts = [], 0

@@ -28,12 +28,12 @@ from backlit import (
     explain,
     explore,
     predict,
-    search,
     train,
 )
 from backlit.core.parameters import Statistics
 from backlit.engine import Data
 from backlit.formats.models import Model
+from backlit.tabular import SearchResult
 from backlit.tabular.streamed_prediction import StreamedPredictions
 from backlit.training import Settings, fit
 
@@ -67,7 +67,10 @@ def results():
     flow = GradientFlow(every=1, warn=False)
     outcome = fit(PLAIN, PLAIN.init(seed=0), Data(PROBLEM.X, PROBLEM.y), Settings(epochs=30), callbacks=[flow])
     yield from (flow, outcome, outcome.history, explore(PROBLEM))
-    yield from (StreamedPredictions(3, "regression", {"r2": 0.5}, "p/"), search(TABLE, "y", trials=2))
+    yield StreamedPredictions(3, "regression", {"r2": 0.5}, "p/")
+    options = {"hidden": [8, 8], "activation": "gelu", "optimizer": {"name": "adamw", "learning_rate": 0.001}}
+    trials = [{"options": options, "score": score} for score in (None, 0.5)]  # the first one diverged
+    yield SearchResult(options, 0.5, trials, "finished", "backlit train t.csv --target y --hidden 8,8")
     for cls, y in ((MLPClassifier, TABLE["y"] > 0), (MLPRegressor, TABLE["y"])):
         yield cls(hidden_layer_sizes=(4,), max_iter=30, tol=9.0, n_iter_no_change=2).fit(TABLE.drop("y"), y.to_numpy())
     yield TabularClassifier("fast").fit(TABLE.drop("y"), (TABLE["y"] > 0).to_numpy())

@@ -74,6 +74,7 @@ def test_a_library_that_is_not_there_is_named(table_file, monkeypatch, library, 
 
 @pytest.fixture
 def workbook(tmp_path):
+    pytest.importorskip("fastexcel")
     writer = pytest.importorskip("xlsxwriter")
     path = tmp_path / "book.xlsx"
     with writer.Workbook(str(path)) as book:
@@ -105,6 +106,7 @@ def test_several_sheets_are_named(workbook):
 
 
 def test_the_only_sheet_with_cells_needs_no_name(tmp_path):
+    pytest.importorskip("fastexcel")
     pytest.importorskip("xlsxwriter")
     path = tmp_path / "one.xlsx"
     pl.DataFrame({"a": [1, 2]}).write_excel(path)

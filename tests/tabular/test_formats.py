@@ -17,8 +17,6 @@ from backlit.formats.models import load_model
 from backlit.tabular import predict, train
 from backlit.tabular.scoring import activations_of
 
-pd = pytest.importorskip("pandas")
-
 pytestmark = pytest.mark.usefixtures("small_presets")
 START = dt.date(2023, 1, 1)
 DAYS = [START + dt.timedelta(days=k * 7 % 700) for k in range(300)]
@@ -200,6 +198,7 @@ def test_an_ensemble_reads_later_rows_as_its_training_table(write, tmp_path):
 
 
 def test_texts_of_a_data_frame_are_numbers_to_an_estimator():
+    pd = pytest.importorskip("pandas")
     price = [f"${25 * k:,.2f}" for k in range(1, 61)]
     model = TabularRegressor(quality="fast", random_state=0).fit(pd.DataFrame({"price": price}), np.arange(60.0))
     assert [column.kind for column in model.ensemble_.encoder.columns] == ["number"]

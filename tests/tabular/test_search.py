@@ -36,6 +36,7 @@ def quick():
 @pytest.fixture(scope="module")
 def found():
     """What five trials say."""
+    pytest.importorskip("optuna")
     return search(TABLE, "y", trials=5, seed=3)
 
 
@@ -56,6 +57,7 @@ def test_a_number_is_one_of_processes():
 
 
 def test_its_command_trains_that_network(capsys, tmp_path):
+    pytest.importorskip("optuna")
     path = tmp_path / "t.csv"
     TABLE.write_csv(path)
     code, out, _ = run_command(capsys, "search", path, "--target", "y", "--trials", 2, "--format", "json")
@@ -69,6 +71,7 @@ def test_its_command_trains_that_network(capsys, tmp_path):
 
 
 def test_trials_begin_as_the_network_that_the_command_trains(monkeypatch):
+    pytest.importorskip("optuna")
     lessons = []
     module = import_module("backlit.tabular.search")
     monkeypatch.setattr(
@@ -92,6 +95,7 @@ def test_its_command_hands_the_workers_on(capsys, monkeypatch):
 
 
 def test_a_time_limit_cuts_and_says_so():
+    pytest.importorskip("optuna")
     found = search(TABLE, "y", trials=1000, time_limit=1e-6)
     assert len(found.trials) < 1000
     assert found.stopped == "time limit"

@@ -128,13 +128,13 @@ def search(
     >>> len(found.trials), found.score == min(trial["score"] for trial in found.trials)
     (2, True)
     """
-    optuna = imported()
     if isinstance(drop, str):
         drop = (drop,)
     if not isinstance(trials, int) or trials < 1:
         raise ProblemError(f"trials is {trials}: give a whole number above 0")
     check_time_limit(time_limit)
     seed = checked_seed(seed)
+    optuna = imported()
     raw, column = find_table(table, target, dataset)
     format, frame = raw.typed({}, drop)
     rows = TableRows.read(
