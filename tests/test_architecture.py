@@ -45,6 +45,12 @@ def test_who_follows_a_training_step_opens_eight_files_at_most(measured):
     assert depth <= 6
 
 
+def test_who_follows_explain_opens_forty_files_at_most(measured):
+    *_, (files, _, depth) = rows(measured).values()
+    assert files <= 40
+    assert depth <= 20
+
+
 def test_what_is_to_be_changed_for_an_extension_is_what_the_guide_and_the_sources_say(measured):
     row = re.compile(r"^\| (an? \w+) \| (\d+) \| (\d+|–) \|$", flags=re.M)
     assert row.findall(TEXT) == row.findall(measured), "make architecture"

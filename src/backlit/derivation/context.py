@@ -45,7 +45,7 @@ class Context:
     only: tuple[int, ...] | None = None  # the one entry that is worked, where one was asked for
     rational: bool = False  # whether params, trace and grad hold fractions
     theta: Parameters | None = None  # the parameters in fractions
-    false: frozenset[Any] = frozenset()  # records whose formulas give other numbers: see own_formulas
+    false: frozenset[Any] = frozenset()  # records whose formulas give other numbers: see checks
     longest: int = TERMS
     claims: dict[str, bool] = field(default_factory=dict)  # of the sentences about numbers: which hold
 

@@ -15,7 +15,6 @@ from backlit.derivation.context import Context
 from backlit.derivation.document import Block, Derivation, Paragraph, Section, Step
 from backlit.derivation.exact import exact_passes
 from backlit.derivation.numbers import Numbers
-from backlit.derivation.own_formulas import without_false_formulas
 from backlit.derivation.sections import (
     backward_pass,
     forward_pass,
@@ -73,7 +72,7 @@ def derive(
     """
     check_options(steps, digits)
     trace, grad = problem.passes()
-    problem, false = without_false_formulas(problem, trace, grad)
+    problem, false = checks.without_false_formulas(problem, trace, grad)
     num = Numbers(digits)
     if not finite(trace, grad):
         return stopped_in_the_passes(Context(problem, trace, grad, num, false=false), title)

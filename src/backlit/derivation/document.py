@@ -11,6 +11,7 @@ import numpy as np
 from backlit.derivation.expressions import Chain, Expr, Num, Partial, Sym, nodes
 
 Text = tuple["str | Expr", ...]  # words with formulas between them
+VERDICTS = ("disagrees", "agrees")  # what is said of a check, by whether it is ok
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,6 @@ class Check:
     kind: str
     error: float
     ok: bool
-
-    @property
-    def verdict(self) -> str:
-        """What is said of it."""
-        return "agrees" if self.ok else "disagrees"
 
 
 @dataclass(frozen=True)

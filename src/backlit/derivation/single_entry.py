@@ -16,7 +16,6 @@ from backlit.derivation.derive import in_fractions, stop_of
 from backlit.derivation.document import Block, Check, Derivation, Line, Section, Step, Table, Text
 from backlit.derivation.expressions import Expr, Partial, Sym
 from backlit.derivation.numbers import Numbers
-from backlit.derivation.own_formulas import without_false_formulas
 from backlit.derivation.sections import backward_pass, forward_pass, setup
 from backlit.derivation.sections import update as update_section
 from backlit.derivation.update import quantities
@@ -117,7 +116,7 @@ def derive_entry(
     """
     name = parse(id)
     trace, grad = problem.passes()
-    problem, false = without_false_formulas(problem, trace, grad)
+    problem, false = checks.without_false_formulas(problem, trace, grad)
     longest = Context.longest if name.index is None else LONGEST
     whole = Context(problem, trace, grad, Numbers(digits), only=name.index, longest=longest, false=false)
     s = in_fractions(whole) if fractions else whole

@@ -11,13 +11,12 @@ import numpy as np
 
 from backlit.core.parameters import layout
 from backlit.core.problem import Problem
-from backlit.derivation import update
+from backlit.derivation import checks, update
 from backlit.derivation.context import SHOWN, Context
 from backlit.derivation.derive import check_options, finite
 from backlit.derivation.document import BulletList, Derivation, Diagram, Line, Paragraph, Section, Step, Table
 from backlit.derivation.expressions import Chain, Expr, Num, Sym, mapped, nodes
 from backlit.derivation.numbers import Numbers
-from backlit.derivation.own_formulas import without_false_formulas
 from backlit.derivation.sections import backward_pass, forward_pass, setup
 from backlit.derivation.sections import update as update_section
 from backlit.derivation.sections.losses import LOSSES
@@ -38,7 +37,7 @@ def worksheet(problem: Problem, *, digits: int = 5, title: str = "", name: str =
     check_options(1, digits)
     check_size(problem)
     trace, grad = problem.passes()
-    problem, false = without_false_formulas(problem, trace, grad)
+    problem, false = checks.without_false_formulas(problem, trace, grad)
     s = Context(problem, trace, grad, Numbers(digits), false=false)
     done = update.run(problem, 1)
     if not (finite(trace, grad) and done[-1].finite()):

@@ -6,6 +6,7 @@ from html import escape
 from typing import Any
 
 from backlit.derivation.document import (
+    VERDICTS,
     Block,
     BulletList,
     Derivation,
@@ -135,6 +136,7 @@ def step_values(step: Step) -> dict[str, Any]:
     shown = [with_entries(step, line) for line in step.lines]
     return {
         "arrow": SIGNS[step.way],
+        "verdicts": VERDICTS,
         "way": step.way,
         "formula": mathml(step.law),
         "spoken": inline(step.formula),

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from backlit.derivation import expressions as tree
 from backlit.derivation.document import (
+    VERDICTS,
     Block,
     BulletList,
     Check,
@@ -297,7 +298,7 @@ def step_lines(step: Step) -> list[str]:
 
 def checked(check: Check) -> str:
     """A check in words."""
-    verdict = check.verdict if check.ok else rf"\textbf{{{check.verdict}}}"
+    verdict = VERDICTS[check.ok] if check.ok else rf"\textbf{{{VERDICTS[check.ok]}}}"
     return f"{escaped(check.kind)}: {verdict}, relative error ${power(check.error)}$"
 
 

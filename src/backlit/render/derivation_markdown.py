@@ -1,6 +1,7 @@
 """A derivation as Markdown with LaTeX between dollars, as notebooks, GitHub and pandoc read it."""
 
 from backlit.derivation.document import (
+    VERDICTS,
     Block,
     BulletList,
     Derivation,
@@ -102,7 +103,7 @@ def step_lines(step: Step) -> list[str]:
     if step.hidden:
         made += ["", escaped(step.hidden)]
     for check in step.checks:
-        verdict = check.verdict if check.ok else f"**{check.verdict}**"
+        verdict = VERDICTS[check.ok] if check.ok else f"**{VERDICTS[check.ok]}**"
         made += ["", f"Checked by {check.kind}: {verdict}, relative error {check.error:.1e}."]
     return made
 

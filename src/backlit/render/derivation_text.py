@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from backlit import terminal
 from backlit.derivation.document import (
+    VERDICTS,
     Block,
     BulletList,
     Check,
@@ -141,7 +142,7 @@ class Writer:
 
 def verdict(check: Check) -> str:
     """What an independent computation gave."""
-    said = check.verdict if check.ok else styled(check.verdict.upper(), "wrong")
+    said = VERDICTS[check.ok] if check.ok else styled(VERDICTS[check.ok].upper(), "wrong")
     return f"{check.kind} {said}, relative error {check.error:.1e}"
 
 

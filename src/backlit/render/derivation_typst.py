@@ -5,6 +5,7 @@ from itertools import groupby
 
 from backlit.derivation import expressions as tree
 from backlit.derivation.document import (
+    VERDICTS,
     Block,
     BulletList,
     Check,
@@ -282,7 +283,7 @@ def step_lines(step: Step) -> list[str]:
 def checked(check: Check) -> str:
     """A check in words."""
     mantissa, exponent = f"{check.error:.1e}".split("e")
-    verdict = check.verdict if check.ok else f"*{check.verdict}*"
+    verdict = VERDICTS[check.ok] if check.ok else f"*{VERDICTS[check.ok]}*"
     return f"{check.kind}: {verdict}, relative error ${mantissa} times 10^({int(exponent)})$"
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from backlit.derivation import Derivation, derive
 from backlit.derivation.document import Line, Step
+from backlit.derivation.examples import given
 from backlit.derivation.expressions import Chain
 from backlit.derivation.single_entry import derive_entry
 from backlit.derivation.worksheet import worksheet as blank_derivation
@@ -17,7 +18,6 @@ from backlit.files import atomic_write
 from backlit.formats.ensembles import Ensemble
 from backlit.formats.models import Model
 from backlit.formats.sources import row_problem
-from backlit.render.given import given
 from backlit.render.unicode_math import inline
 from backlit.terminal import piped_width, printable
 

@@ -16,6 +16,7 @@ import numpy as np
 from backlit.core import ACTIVATIONS, LOSSES, Network
 from backlit.core.parameters import Parameters
 from backlit.core.problem import Problem
+from backlit.derivation.examples import given
 from backlit.errors import ProblemError
 from backlit.files import atomic_write
 from backlit.formats.ensembles import Ensemble, load_ensemble
@@ -23,7 +24,6 @@ from backlit.formats.models import Model
 from backlit.formats.sources import in_float64, table_problem, tabular_model
 from backlit.optim import OPTIMIZERS, get_optimizer
 from backlit.registry import Registry
-from backlit.render.given import given
 from backlit.render.pages import font, font_face, frame, page
 from backlit.tables.messages import count
 from backlit.verification.catalogue import CATALOGUE
